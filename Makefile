@@ -1,0 +1,75 @@
+# Every command a developer or CI runs. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN    := .venv/bin
+PROTOS := $(sort $(wildcard protos/usage/v1/*.proto))
+GOOGLE = $(shell $(BIN)/python -c 'import google.rpc.status_pb2 as m, pathlib; print(pathlib.Path(m.__file__).parents[2])')
+PROTOC = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLE)
+GEN    ?= protos/gen
+
+.PHONY: capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
+
+check: lint types layers protos-fresh api-lint api-breaking test ## Everything CI runs, in its order
+
+format: .venv/ready-dev ## Rewrite the code in the house style
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+lint: .venv/ready-dev ## Style, and that nothing needs formatting
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: .venv/ready-dev ## Strict types
+	$(BIN)/mypy
+
+layers: .venv/ready-dev ## Who may import whom
+	$(BIN)/lint-imports
+
+protos: .venv/ready-dev ## Regenerate protos/gen
+	@mkdir -p $(GEN)
+	$(PROTOC) --python_out=$(GEN) --mypy_out=quiet:$(GEN) protos/buf/validate/validate.proto
+	$(PROTOC) --python_out=$(GEN) --grpc_python_out=$(GEN) --mypy_out=quiet:$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
+
+protos-fresh: .venv/ready-dev ## The generated code is what the protos say
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(MAKE) --no-print-directory -s protos GEN="$$fresh" \
+	    && diff -r -x __pycache__ protos/gen "$$fresh" && echo "protos/gen is fresh"
+
+.api.binpb: .venv/ready-dev $(PROTOS)
+	@$(PROTOC) --include_imports --include_source_info --descriptor_set_out=$@ $(PROTOS)
+
+api-lint: .api.binpb ## Lint the API
+	$(BIN)/buf lint .api.binpb --config protos/buf.yaml --path usage/v1
+
+api-breaking: .api.binpb ## What would break a caller of the released API
+	@if [ -f protos/released.binpb ]; then \
+	    $(BIN)/buf breaking .api.binpb --against protos/released.binpb --config protos/buf.yaml --path usage/v1; \
+	else echo "api-breaking: nothing is released yet, so nothing can break (make release-api)"; fi
+
+release-api: .api.binpb ## Make today's API the one that must not break
+	cp .api.binpb protos/released.binpb
+
+test: .venv/ready-dev ## All tests, on servers of their own
+	$(BIN)/pytest -n 2
+	@$(BIN)/python -m tests.capabilities check
+
+capabilities: .venv/ready-dev ## Which rows of the checklist the last `make test` proved
+	@$(BIN)/python -m tests.capabilities
+
+capabilities-accept: .venv/ready-dev ## Make what is proved now the least that must stay so
+	@$(BIN)/python -m tests.capabilities accept
+
+lock: ## Resolve the dependencies again (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	    pyproject.toml --group build -o requirements.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	    pyproject.toml --group build --group dev -o requirements-dev.txt
+
+clean: ## Throw away the environment and the caches
+	rm -rf .venv .api.binpb .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+.venv/ready-dev: requirements-dev.txt pyproject.toml .ci/environment
+	@.ci/environment dev
+
+.venv/ready-run: requirements.txt pyproject.toml .ci/environment
+	@.ci/environment run

@@ -1,0 +1,1 @@
+"""What usage management means. Pure: the standard library only, no clock, no I/O."""

@@ -1,0 +1,221 @@
+"""From usage to increments: what each cell adds to its rating period.
+
+A cell holds the usage of one series for at most one civil day. Its increment is what combining
+cells 1…i by the policy exceeds combining cells 1…i−1, so the increments of a rating period always
+sum to its combined quantity. Quantities are in the resource's default unit and never negative.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from functools import reduce
+from typing import NamedTuple
+
+from server.domain.calendar import Period, PolicyPeriod, last_day, local_date
+from server.domain.exact import EXACT, ZERO, exact
+from server.domain.ids import AssetId, CellId, RecordId, WalletId
+from server.domain.policies import AggregationMethod, AggregationPolicy, Combination
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What is kept of a set of records. Merging in any order and grouping gives the same."""
+
+    sum: Decimal
+    count: int
+    max: Decimal
+    min: Decimal
+    last: Decimal
+    last_time: datetime
+    last_record_id: RecordId
+
+    @classmethod
+    def of(cls, quantity: Decimal, time: datetime, record_id: RecordId) -> "Measure":
+        """The measure of one record."""
+        return cls(
+            sum=quantity,
+            count=1,
+            max=quantity,
+            min=quantity,
+            last=quantity,
+            last_time=time,
+            last_record_id=record_id,
+        )
+
+    def merge(self, other: "Measure") -> "Measure":
+        """The measure of both sets, which have no record in common."""
+        mine, theirs = (
+            (self.last_time, self.last_record_id),
+            (other.last_time, other.last_record_id),
+        )
+        latest = self if mine >= theirs else other
+        return Measure(
+            sum=EXACT.add(self.sum, other.sum),
+            count=self.count + other.count,
+            max=max(self.max, other.max),
+            min=min(self.min, other.min),
+            last=latest.last,
+            last_time=latest.last_time,
+            last_record_id=latest.last_record_id,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The usage of one asset in one civil day or less.
+
+    `origin_start` begins the rating period in which the usage happened; `period` is the one in
+    which it is drawn and rated. They differ for late usage, which makes the cell a correction.
+    """
+
+    id: CellId
+    wallet_id: WalletId
+    asset_id: AssetId
+    asset_number: int
+    start: datetime
+    end: datetime
+    origin_start: datetime
+    period: Period
+    measure: Measure
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether the usage came after its own period was frozen."""
+        return self.origin_start != self.period.start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Increment:
+    """What one cell adds: `used_at` is when it was used, `at` when it is drawn."""
+
+    cell_id: CellId
+    asset_id: AssetId
+    asset_number: int
+    used_at: datetime
+    at: datetime
+    period_start: datetime
+    origin_start: datetime
+    quantity: Decimal
+    is_correction: bool
+
+
+class Turn(NamedTuple):
+    """The place of an increment among those of its wallet."""
+
+    period_start: datetime
+    is_correction: bool
+    used_at: datetime
+    asset_number: int
+    cell_id: CellId
+
+
+def turn(increment: Increment) -> Turn:
+    """Period by period; own usage before corrections; then by time, asset and cell."""
+    return Turn(
+        increment.period_start,
+        increment.is_correction,
+        increment.used_at,
+        increment.asset_number,
+        increment.cell_id,
+    )
+
+
+@exact
+def increments(
+    cells: Iterable[Cell],
+    policy: AggregationPolicy,
+    *,
+    zone: str,
+    settled: Iterable[Cell] = (),
+) -> tuple[Increment, ...]:
+    """What each of `cells` adds, in the order in which it is drawn.
+
+    Corrections are measured against what their origin period combined to before them, so `settled`
+    must hold all cells of those origins that are final already. A correction is dated at the last
+    civil day of the period that handles it. Always: the increments of an asset and origin, with
+    those of `settled`, sum to `combined` of all its cells.
+    """
+    fresh = [(cell, True) for cell in cells]
+    known = [(cell, False) for cell in settled]
+    running: dict[tuple[AssetId, datetime], _Running] = {}
+    found: list[Increment] = []
+    for cell, is_fresh in sorted(known + fresh, key=lambda item: _cell_turn(item[0])):
+        key = (cell.asset_id, cell.origin_start)
+        series = running.setdefault(key, _Running(policy, zone))
+        added = series.add(cell)
+        if is_fresh:
+            found.append(_increment(cell, added, zone))
+    return tuple(sorted(found, key=turn))
+
+
+@exact
+def combined(cells: Iterable[Cell], policy: AggregationPolicy, *, zone: str) -> Decimal:
+    """What the cells of one asset and one origin period amount to under `policy`."""
+    series = _Running(policy, zone)
+    for cell in cells:
+        series.add(cell)
+    return series.total
+
+
+def merged(measures: Iterable[Measure]) -> Measure:
+    """The measure of all sets together; there must be at least one."""
+    return reduce(Measure.merge, measures)
+
+
+@dataclass(slots=True)
+class _Running:
+    """The combination of the cells seen so far of one asset and origin period."""
+
+    policy: AggregationPolicy
+    zone: str
+    total: Decimal = ZERO
+    windows: dict[date | None, Decimal] = field(default_factory=dict)
+
+    def add(self, cell: Cell) -> Decimal:
+        """Take one more cell; answer with what it adds to the total."""
+        window = self._window(cell)
+        before = self.windows.get(window, ZERO)
+        after = self._with(before, cell.measure)
+        self.windows[window] = after
+        total = self.total
+        if self.policy.combine is Combination.SUM:
+            self.total = total + after - before
+        else:
+            self.total = max(total, after)
+        assert self.total >= total, (cell, total)
+        return self.total - total
+
+    def _window(self, cell: Cell) -> date | None:
+        if self.policy.period is PolicyPeriod.MONTHLY:
+            return None
+        return local_date(self.zone, cell.start)
+
+    def _with(self, value: Decimal, measure: Measure) -> Decimal:
+        if self.policy.method is AggregationMethod.SUM:
+            return value + measure.sum
+        return max(value, measure.max)
+
+
+def _cell_turn(cell: Cell) -> tuple[datetime, bool, datetime, int, CellId]:
+    return (
+        cell.period.start,
+        cell.is_correction,
+        cell.start,
+        cell.asset_number,
+        cell.id,
+    )
+
+
+def _increment(cell: Cell, quantity: Decimal, zone: str) -> Increment:
+    return Increment(
+        cell_id=cell.id,
+        asset_id=cell.asset_id,
+        asset_number=cell.asset_number,
+        used_at=cell.start,
+        at=last_day(zone, cell.period) if cell.is_correction else cell.start,
+        period_start=cell.period.start,
+        origin_start=cell.origin_start,
+        quantity=quantity,
+        is_correction=cell.is_correction,
+    )

@@ -1,0 +1,237 @@
+"""Days, months and periods in a time zone, and the only place that knows how long they are.
+
+Instants are aware UTC datetimes. Periods are half-open: the start is in, the end is out. Periods
+are counted from an anchor, never from the previous period, so the 31st stays the 31st wherever a
+month has one. A civil day is the stretch from one local midnight to the next.
+"""
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from server.domain.errors import InvalidArgument
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From `start` until just before `end`."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        assert {self.start.tzinfo, self.end.tzinfo} == {UTC}, self
+        assert self.start < self.end, self
+
+    def contains(self, instant: datetime) -> bool:
+        """Whether `instant` is in the period; its end is not."""
+        return self.start <= instant < self.end
+
+    def split(self, at: datetime) -> "tuple[Period, ...]":
+        """The parts before and from `at`; the whole when `at` is not inside."""
+        if not self.start < at < self.end:
+            return (self,)
+        return Period(self.start, at), Period(at, self.end)
+
+
+class CadenceUnit(StrEnum):
+    """What a cadence counts."""
+
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+    QUARTER = "QUARTER"
+    YEAR = "YEAR"
+
+
+_DAYS = {CadenceUnit.DAY: 1, CadenceUnit.WEEK: 7}
+_MONTHS = {CadenceUnit.MONTH: 1, CadenceUnit.QUARTER: 3, CadenceUnit.YEAR: 12}
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """Every `count` days, weeks, months, quarters or years."""
+
+    unit: CadenceUnit
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        assert self.count > 0, self
+
+    @property
+    def months(self) -> int:
+        """Length in months; 0 for cadences of days."""
+        return _MONTHS.get(self.unit, 0) * self.count
+
+    @property
+    def days(self) -> int:
+        """Length in days; 0 for cadences of months."""
+        return _DAYS.get(self.unit, 0) * self.count
+
+    def nth(self, anchor: date, k: int) -> date:
+        """The `k`-th date from `anchor`, which is the zeroth; `k` may be negative."""
+        return add_months(anchor, self.months * k) + timedelta(days=self.days * k)
+
+    def index(self, anchor: date, day: date) -> int:
+        """The greatest `k` with `nth(anchor, k)` on or before `day`."""
+        if self.days:
+            return (day - anchor).days // self.days
+        months = (day.year - anchor.year) * 12 + day.month - anchor.month
+        k = months // self.months
+        return k - 1 if self.nth(anchor, k) > day else k
+
+
+class PolicyPeriod(StrEnum):
+    """How long a window of usage, or of rating, is."""
+
+    DAILY = "DAILY"
+    MONTHLY = "MONTHLY"
+
+    @property
+    def cadence(self) -> Cadence:
+        """The same as a cadence."""
+        return Cadence(CadenceUnit.DAY if self is PolicyPeriod.DAILY else CadenceUnit.MONTH)
+
+
+class DelayUnit(StrEnum):
+    """Days are civil days in a zone, hours are elapsed."""
+
+    DAYS = "DAYS"
+    HOURS = "HOURS"
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How long a rating period waits for late usage after its end."""
+
+    count: int
+    unit: DelayUnit = DelayUnit.DAYS
+
+
+@lru_cache(maxsize=1024)
+def zone_info(zone: str) -> ZoneInfo:
+    """The zone with this IANA name. Raises `TIME_ZONE`."""
+    try:
+        return ZoneInfo(zone)
+    except (LookupError, ValueError, OSError) as error:
+        raise InvalidArgument.at(
+            "time_zone",
+            "TIME_ZONE",
+            f"{zone!r} is not an IANA time zone",
+            time_zone=zone,
+        ) from error
+
+
+@lru_cache(maxsize=65536)
+def local_midnight(zone: str, day: date) -> datetime:
+    """The instant `day` begins in `zone`.
+
+    A midnight that the clock skips is the first instant after the gap; one that comes twice is the
+    first of the two.
+    """
+    info = zone_info(zone)
+    midnight = datetime.combine(day, time(), info)
+    first = midnight.astimezone(UTC)
+    if first.astimezone(info).replace(tzinfo=None) == midnight.replace(tzinfo=None):
+        return first
+    return _first_after_gap(info, midnight)
+
+
+def _first_after_gap(info: ZoneInfo, midnight: datetime) -> datetime:
+    """The first whole second, as UTC, at which the clock shows `midnight` or later."""
+    before = midnight.replace(fold=1).astimezone(UTC)
+    after = midnight.astimezone(UTC)
+    wanted = midnight.replace(tzinfo=None)
+    while after - before > SECOND:
+        middle = before + (after - before) // (2 * SECOND) * SECOND
+        if middle.astimezone(info).replace(tzinfo=None) < wanted:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def local_date(zone: str, instant: datetime) -> date:
+    """The civil day that `instant` belongs to: the one whose midnight came last.
+
+    That is the date on the clock, but for the minutes that some zones repeat around midnight.
+    """
+    day = instant.astimezone(zone_info(zone)).date()
+    following = day + DAY
+    return following if local_midnight(zone, following) <= instant else day
+
+
+def day_of(zone: str, instant: datetime) -> Period:
+    """The civil day around `instant`; 23 to 25 hours in most zones."""
+    day = local_date(zone, instant)
+    return Period(local_midnight(zone, day), local_midnight(zone, day + DAY))
+
+
+def hour_of(zone: str, instant: datetime) -> Period:
+    """The hour around `instant`, counted from local midnight; a day may end with a shorter one."""
+    day = day_of(zone, instant)
+    start = day.start + (instant - day.start) // HOUR * HOUR
+    return Period(start, min(start + HOUR, day.end))
+
+
+def add_months(anchor: date, months: int) -> date:
+    """`anchor` moved by months; a day that the month lacks becomes the month's last."""
+    total = anchor.year * 12 + anchor.month - 1 + months
+    year, month = total // 12, total % 12 + 1
+    return date(year, month, min(anchor.day, monthrange(year, month)[1]))
+
+
+def anchor_date(day: int, on_or_before: date) -> date:
+    """The latest date with exactly this day of the month (1 to 31), on or before a date.
+
+    Counting from it keeps the 31st: it is never one of the clamped dates.
+    """
+    candidates = (add_months(on_or_before.replace(day=1), -back) for back in range(12))
+    return next(
+        month.replace(day=day)
+        for month in candidates
+        if monthrange(month.year, month.month)[1] >= day and month.replace(day=day) <= on_or_before
+    )
+
+
+def period_containing(zone: str, anchor: date, cadence: Cadence, instant: datetime) -> Period:
+    """The period of this cadence, counted from `anchor`, around `instant`."""
+    return _period_of_day(zone, anchor, cadence, local_date(zone, instant))
+
+
+@lru_cache(maxsize=65536)
+def _period_of_day(zone: str, anchor: date, cadence: Cadence, day: date) -> Period:
+    k = cadence.index(anchor, day)
+    start, end = cadence.nth(anchor, k), cadence.nth(anchor, k + 1)
+    return Period(local_midnight(zone, start), local_midnight(zone, end))
+
+
+def period_after(zone: str, anchor: date, cadence: Cadence, period: Period) -> Period:
+    """The period that begins where `period` ends."""
+    return period_containing(zone, anchor, cadence, period.end)
+
+
+def rating_period(zone: str, anchor: date, length: PolicyPeriod, instant: datetime) -> Period:
+    """The rating period around `instant`: its civil day, or its month by the anchor's day."""
+    return period_containing(zone, anchor, length.cadence, instant)
+
+
+def last_day(zone: str, period: Period) -> datetime:
+    """The midnight at which the last civil day of `period` begins."""
+    return max(period.start, day_of(zone, period.end - timedelta(microseconds=1)).start)
+
+
+def freeze_time(zone: str, end: datetime, delay: Delay) -> datetime:
+    """The instant from which usage of a rating period ending at `end` is late."""
+    match delay.unit:
+        case DelayUnit.HOURS:
+            return end + delay.count * HOUR
+        case DelayUnit.DAYS:
+            return local_midnight(zone, local_date(zone, end) + delay.count * DAY)

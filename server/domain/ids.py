@@ -1,0 +1,47 @@
+"""Typed ids: mixing a wallet with an asset is a type error, at no cost.
+
+Catalogue things and accounts have codes that their owner chooses (`CODE`); run-time things have
+UUIDv7 made by `Env.new_id`, or a UUIDv5 derived from what they are about, so that making them
+twice is making them once.
+"""
+
+import re
+from typing import NewType
+from uuid import UUID, uuid5
+
+TenantId = NewType("TenantId", UUID)
+CredentialId = NewType("CredentialId", UUID)
+AccountId = NewType("AccountId", str)
+
+UnitClassId = NewType("UnitClassId", str)
+UnitId = NewType("UnitId", str)
+ResourceId = NewType("ResourceId", str)
+ProductId = NewType("ProductId", str)
+ProductGrantId = NewType("ProductGrantId", str)
+PolicyId = NewType("PolicyId", str)
+PriceBookId = NewType("PriceBookId", str)
+RateCardId = NewType("RateCardId", str)
+RateEntryId = NewType("RateEntryId", str)
+
+QuoteId = NewType("QuoteId", UUID)
+OrderId = NewType("OrderId", UUID)
+AssetId = NewType("AssetId", UUID)
+EntitlementId = NewType("EntitlementId", UUID)
+EntitlementAccountId = NewType("EntitlementAccountId", UUID)
+WalletId = NewType("WalletId", UUID)
+GrantId = NewType("GrantId", UUID)
+CellId = NewType("CellId", UUID)
+RatableSummaryId = NewType("RatableSummaryId", UUID)
+LiableSummaryId = NewType("LiableSummaryId", UUID)
+RunId = NewType("RunId", UUID)
+JobId = NewType("JobId", UUID)
+RecordId = NewType("RecordId", str)
+
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+RECORD_ID = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}", re.ASCII)
+
+
+def derive(base: UUID, *parts: object) -> UUID:
+    """The id of what `parts` describe within `base`: the same parts, the same id."""
+    return uuid5(base, "\x1f".join(map(str, parts)))

@@ -1,0 +1,30 @@
+"""Money: an amount that knows its currency. It converts nothing and divides nothing."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from server.domain.exact import Rounding, exact, round_to
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in the currency with this ISO 4217 code."""
+
+    currency_code: str
+    amount: Decimal
+
+    @exact
+    def __add__(self, other: "Money") -> "Money":
+        return Money(self.currency_code, self.amount + self._same(other))
+
+    @exact
+    def __sub__(self, other: "Money") -> "Money":
+        return Money(self.currency_code, self.amount - self._same(other))
+
+    def rounded(self, places: int, mode: Rounding = Rounding.HALF_UP) -> "Money":
+        """The amount as it is invoiced; done once, when a liable line is made."""
+        return Money(self.currency_code, round_to(self.amount, places, mode))
+
+    def _same(self, other: "Money") -> Decimal:
+        assert other.currency_code == self.currency_code, (self, other)
+        return other.amount

@@ -1,0 +1,128 @@
+"""Policies as frozen values, and the one rule between them: the order of their periods.
+
+What a policy does is told by the module that applies it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from server.domain.calendar import Cadence, Delay, PolicyPeriod
+from server.domain.errors import FailedPrecondition
+
+DEFAULT_DELAY = Delay(3)
+
+
+class AggregationMethod(StrEnum):
+    """How the records of one window become one figure."""
+
+    SUM = "SUM"
+    PEAK = "PEAK"
+
+
+class Combination(StrEnum):
+    """How the windows of one rating period become one figure."""
+
+    SUM = "SUM"
+    MAX = "MAX"
+
+
+class OveragePolicy(StrEnum):
+    """What happens to usage that no grant covers."""
+
+    CHARGE = "CHARGE"
+    FREE = "FREE"
+
+
+class DrawdownOrder(StrEnum):
+    """Which of several open grants pays first."""
+
+    EXPIRING_FIRST = "EXPIRING_FIRST"
+    GRANTED_FIRST = "GRANTED_FIRST"
+    GRANTED_LAST = "GRANTED_LAST"
+
+
+class LatePolicy(StrEnum):
+    """What happens to usage that arrives after its rating period was frozen."""
+
+    NEXT_PERIOD = "NEXT_PERIOD"
+    REJECT = "REJECT"
+
+
+_USUAL = {
+    AggregationMethod.SUM: Combination.SUM,
+    AggregationMethod.PEAK: Combination.MAX,
+}
+
+
+def usual_combination(method: AggregationMethod) -> Combination:
+    """Sums are added up, peaks keep the highest."""
+    return _USUAL[method]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregationPolicy:
+    """Windows of one `period`, each made one figure by `method`, together by `combine`."""
+
+    method: AggregationMethod
+    period: PolicyPeriod
+    combine: Combination
+
+    @classmethod
+    def usual(
+        cls, method: AggregationMethod, period: PolicyPeriod = PolicyPeriod.DAILY
+    ) -> "AggregationPolicy":
+        """The policy that combines as its method usually does."""
+        return cls(method=method, period=period, combine=usual_combination(method))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingFrequency:
+    """How long a rating period is, and how long it waits before it is frozen."""
+
+    period: PolicyPeriod = PolicyPeriod.MONTHLY
+    delay: Delay = DEFAULT_DELAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshPolicy:
+    """A grant is issued anew at this cadence."""
+
+    cadence: Cadence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloverPolicy:
+    """A remainder rolls over `max_count` times; `None` is without limit."""
+
+    max_count: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """How long one issue lives; `None` is as long as the asset."""
+
+    cadence: Cadence | None
+
+
+def check_period_order(
+    *, billing: Cadence, rating: PolicyPeriod, accumulation: PolicyPeriod
+) -> None:
+    """Raise `PERIOD_ORDER` unless billing ≥ rating ≥ accumulation, and not all three a month.
+
+    A billing cadence of days or weeks holds no whole month, so it allows daily rating only.
+    """
+    monthly = PolicyPeriod.MONTHLY
+    if rating is monthly and not billing.months:
+        fault = "a billing period of days or weeks cannot hold a monthly rating period"
+    elif accumulation is monthly and rating is not monthly:
+        fault = "a daily rating period cannot hold a monthly accumulation period"
+    elif accumulation is monthly and billing.months == 1:
+        fault = "billing, rating and accumulation cannot all be monthly; accumulate daily"
+    else:
+        return
+    facts = {
+        "billing": f"{billing.count} {billing.unit}",
+        "rating": rating,
+        "accumulation": accumulation,
+    }
+    raise FailedPrecondition("PERIOD_ORDER", fault, dict(facts))

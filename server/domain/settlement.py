@@ -1,0 +1,245 @@
+"""Settlement: the walk through time that turns increments into movements.
+
+The walk takes increments in turn. Before one that is drawn at t it handles every boundary up to t:
+remainders expire or roll over, then issues that are due are credited. It serves both the final
+drawdown of one rating period and, over all periods that are not final, the live balance; doing
+the periods one after the other is doing them at once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from heapq import heappop, heappush
+
+from server.domain.aggregation import Increment, turn
+from server.domain.drawdown import Debit, draw_down
+from server.domain.exact import ZERO, exact
+from server.domain.grants import Entitlement, Grant, GrantKind, issues, rolled
+from server.domain.ids import EntitlementId, GrantId, WalletId
+from server.domain.ledger import CauseKind, EntryKind, Movement
+from server.domain.policies import AggregationPolicy, DrawdownOrder
+
+_DAWN = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletTerms:
+    """How one wallet counts and spends."""
+
+    id: WalletId
+    zone: str
+    aggregation: AggregationPolicy
+    order: DrawdownOrder = DrawdownOrder.EXPIRING_FIRST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one increment was paid for."""
+
+    increment: Increment
+    drawn: Decimal
+    overage: Decimal
+    debits: tuple[Debit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """Movements in posting order, results in turn, all grants, and those of them that are new.
+
+    `grants` (by start) and `opened` (in posting order) carry the balances after the walk.
+    """
+
+    movements: tuple[Movement, ...]
+    results: tuple[Result, ...]
+    grants: tuple[Grant, ...]
+    opened: tuple[Grant, ...]
+
+
+@exact
+def settle(
+    terms: WalletTerms,
+    grants: Iterable[Grant],
+    entitlements: Iterable[Entitlement],
+    increments: Iterable[Increment],
+    *,
+    through: datetime,
+) -> Settlement:
+    """Draw `increments` on the grants, and handle all boundaries up to and including `through`.
+
+    `grants` are those posted so far, of any time. Always: drawn plus overage is the quantity, the
+    movements sum to the change of the balances, and no grant goes below zero.
+    """
+    before = tuple(grants)
+    turns = sorted(increments, key=turn)
+    horizon = max([through, *(increment.at for increment in turns)])
+    walk = _Walk(terms, {entitlement.id: entitlement for entitlement in entitlements})
+    walk.begin(before, horizon)
+    results = []
+    for increment in turns:
+        walk.reach(increment.at)
+        results.append(walk.draw(increment))
+    walk.reach(through)
+    settlement = walk.settlement(tuple(results))
+    _check(before, settlement)
+    return settlement
+
+
+def opening(grant: Grant) -> Movement:
+    """The movement that credits a new issue."""
+    return Movement(
+        kind=EntryKind.GRANT if grant.kind is GrantKind.SALE else EntryKind.REFRESH,
+        grant_id=grant.id,
+        amount=grant.quantity,
+        effective_time=grant.start,
+        cause_kind=CauseKind.ISSUE,
+        cause_id=grant.id,
+    )
+
+
+Window = tuple[EntitlementId, datetime, datetime | None]
+"""An entitlement, and when a remainder of it that rolled over starts and expires."""
+
+# Boundaries at one instant: what expires goes first, what is issued comes after.
+_ENDS, _BEGINS = 0, 1
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The grants as they are at `now`, and the boundaries still ahead."""
+
+    terms: WalletTerms
+    entitlements: dict[EntitlementId, Entitlement]
+    now: datetime = _DAWN
+    grants: dict[GrantId, Grant] = field(default_factory=dict)
+    issues: dict[GrantId, Grant] = field(default_factory=dict)
+    opened: list[GrantId] = field(default_factory=list)
+    joined: dict[Window, GrantId] = field(default_factory=dict)
+    movements: list[Movement] = field(default_factory=list)
+    boundaries: list[tuple[datetime, int, GrantId]] = field(default_factory=list)
+
+    def begin(self, grants: tuple[Grant, ...], horizon: datetime) -> None:
+        """Take the grants that exist, and look up which issues are due by `horizon`."""
+        for grant in grants:
+            self._keep(grant)
+        for entitlement in self.entitlements.values():
+            for issue in issues(entitlement, self.terms.zone, through=horizon):
+                if issue.id not in self.grants:
+                    self.issues[issue.id] = issue
+                    heappush(self.boundaries, (issue.start, _BEGINS, issue.id))
+
+    def reach(self, instant: datetime) -> None:
+        """Handle every boundary up to and including `instant`."""
+        while self.boundaries and self.boundaries[0][0] <= instant:
+            self.now, side, grant_id = heappop(self.boundaries)
+            if side == _ENDS:
+                self._end(self.grants[grant_id])
+            else:
+                issue = self.issues.pop(grant_id)
+                self._open(issue, opening(issue))
+
+    def draw(self, increment: Increment) -> Result:
+        """Spend one increment, after all boundaries before it."""
+        drawdown = draw_down(
+            self.grants.values(),
+            increment.quantity,
+            order=self.terms.order,
+            at=increment.at,
+        )
+        kind = EntryKind.CORRECTION if increment.is_correction else EntryKind.DRAWDOWN
+        for leg, debit in enumerate(drawdown.debits):
+            self._move(
+                Movement(
+                    kind=kind,
+                    grant_id=debit.grant_id,
+                    amount=-debit.quantity,
+                    effective_time=increment.at,
+                    cause_kind=CauseKind.CELL,
+                    cause_id=increment.cell_id,
+                    leg=leg,
+                )
+            )
+        return Result(
+            increment=increment,
+            drawn=increment.quantity - drawdown.overage,
+            overage=drawdown.overage,
+            debits=drawdown.debits,
+        )
+
+    def settlement(self, results: tuple[Result, ...]) -> Settlement:
+        """What came of it."""
+        return Settlement(
+            movements=tuple(self.movements),
+            results=results,
+            grants=tuple(sorted(self.grants.values(), key=lambda g: (g.start, g.id))),
+            opened=tuple(self.grants[grant_id] for grant_id in self.opened),
+        )
+
+    def _end(self, grant: Grant) -> None:
+        """Let a remainder roll over if it may, and expire if not; nothing left, nothing moves."""
+        if grant.balance == 0:
+            return
+        entitlement = self.entitlements.get(grant.entitlement_id)
+        successor = rolled(grant, entitlement, self.terms.zone) if entitlement else None
+        out = Movement(
+            kind=EntryKind.ROLLOVER if successor else EntryKind.EXPIRY,
+            grant_id=grant.id,
+            amount=-grant.balance,
+            effective_time=self.now,
+            cause_kind=CauseKind.BOUNDARY,
+            cause_id=grant.id,
+        )
+        self._move(out)
+        if entitlement and successor:
+            self._succeed(entitlement, successor, replace(out, amount=-out.amount, leg=1))
+
+    def _succeed(self, entitlement: Entitlement, successor: Grant, movement: Movement) -> None:
+        """Open the grant that a remainder rolls into.
+
+        Where rollovers are not counted, remainders of one window become one grant: otherwise a
+        wallet that is never emptied would grow by a grant, and a pair of entries, every interval.
+        """
+        is_counted = entitlement.rollover is None or entitlement.rollover.max_count is not None
+        window = (entitlement.id, successor.start, successor.expire)
+        joined = None if is_counted else self.joined.get(window)
+        if joined is None:
+            self.joined[window] = successor.id
+            self._open(successor, replace(movement, grant_id=successor.id))
+            return
+        grant = self.grants[joined]
+        self.grants[joined] = replace(
+            grant,
+            quantity=grant.quantity + successor.quantity,
+            rollovers=max(grant.rollovers, successor.rollovers),
+        )
+        self._move(replace(movement, grant_id=joined))
+
+    def _open(self, grant: Grant, movement: Movement) -> None:
+        self._keep(replace(grant, balance=ZERO))
+        self.opened.append(grant.id)
+        self._move(movement)
+
+    def _keep(self, grant: Grant) -> None:
+        assert grant.id not in self.grants, grant
+        self.grants[grant.id] = grant
+        if grant.expire is not None:
+            heappush(self.boundaries, (grant.expire, _ENDS, grant.id))
+
+    def _move(self, movement: Movement) -> None:
+        grant = self.grants[movement.grant_id]
+        balance = grant.balance + movement.amount
+        assert balance >= 0, (grant, movement)
+        self.grants[grant.id] = replace(grant, balance=balance)
+        self.movements.append(movement)
+
+
+def _check(before: tuple[Grant, ...], settlement: Settlement) -> None:
+    """Nothing is created or lost; a wallet that fails this is not written."""
+    moved = sum((movement.amount for movement in settlement.movements), ZERO)
+    opening_balance = sum((grant.balance for grant in before), ZERO)
+    closing_balance = sum((grant.balance for grant in settlement.grants), ZERO)
+    assert opening_balance + moved == closing_balance, settlement
+    for result in settlement.results:
+        paid = sum((debit.quantity for debit in result.debits), ZERO)
+        assert paid == result.drawn, result
+        assert paid + result.overage == result.increment.quantity, result

@@ -1,0 +1,258 @@
+"""Summaries: from settled usage to lines that can be rated, and from those to invoice lines.
+
+A ratable line is one asset's usage of one origin period under one set of terms, with its amount to
+24 places. A liable line gathers the ratable lines of a billing period that belong together; it is
+where money is rounded, once. A total is the sum of rounded lines.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from server.domain.errors import FailedPrecondition
+from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
+from server.domain.ids import (
+    AssetId,
+    CellId,
+    RatableSummaryId,
+    UnitId,
+    WalletId,
+    derive,
+)
+from server.domain.policies import OveragePolicy
+from server.domain.rates import RateSegment, RateTerms
+from server.domain.rating import Rated, RatingFailed, Step, rate
+from server.domain.settlement import Result
+
+Rates = Mapping[AssetId, tuple[RateSegment, ...]]
+"""The terms of each asset, as segments that neither overlap nor leave a gap."""
+
+Origin = tuple[AssetId, datetime]
+"""An asset and the start of a rating period in which it was used."""
+
+
+class RatableKey(NamedTuple):
+    """What makes a ratable line, in the order of the lines."""
+
+    period_start: datetime
+    is_correction: bool
+    origin_start: datetime
+    asset_number: int
+    asset_id: AssetId
+    segment_start: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatableLine:
+    """Usage that one set of terms prices. Without an amount, `failure` says why."""
+
+    id: RatableSummaryId
+    wallet_id: WalletId
+    key: RatableKey
+    terms: RateTerms | None
+    overage_policy: OveragePolicy
+    cell_ids: tuple[CellId, ...]
+    used: Decimal
+    drawn: Decimal
+    overage: Decimal
+    tier_quantity: Decimal
+    net_unit_rate: Decimal | None
+    amount: Decimal | None
+    steps: tuple[Step, ...]
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiableLine:
+    """An invoice-ready line: quantities summed, `amount` rounded once to money."""
+
+    asset_id: AssetId
+    asset_number: int
+    segment_start: datetime
+    is_correction: bool
+    unit: UnitId | None
+    used: Decimal
+    drawn: Decimal
+    overage: Decimal
+    exact_amount: Decimal
+    amount: Decimal
+    net_unit_rate: Decimal
+    ratable_ids: tuple[RatableSummaryId, ...]
+
+
+@exact
+def ratable_lines(
+    wallet_id: WalletId,
+    results: Iterable[Result],
+    rates: Rates,
+    *,
+    rated_before: Mapping[Origin, Decimal] | None = None,
+) -> tuple[RatableLine, ...]:
+    """Rate the settled usage of one wallet: own usage first, then corrections, period by period.
+
+    Usage is priced by the terms in force when it happened. A VOLUME tier is picked by all overage
+    of the (asset, origin period) known by then; GRADUATED tiers go on where the line before it
+    stopped. `rated_before` is the overage of corrected origins that is rated already. What cannot
+    be priced becomes a line with a failure, never a zero.
+    """
+    groups = _grouped(results, rates)
+    totals = dict(rated_before or {})
+    lines: list[RatableLine] = []
+    for origin, keys in _by_origin(groups):
+        before = totals.get(origin, ZERO)
+        whole = before + sum((groups[key].overage for key in keys), ZERO)
+        for key in keys:
+            lines.append(_rated_line(wallet_id, key, groups[key], whole=whole, before=before))
+            before += groups[key].overage
+        totals[origin] = whole
+    return tuple(lines)
+
+
+@exact
+def liable_lines(
+    lines: Iterable[RatableLine], *, places: int, mode: Rounding = Rounding.HALF_UP
+) -> tuple[LiableLine, ...]:
+    """The invoice lines of one billing period: one per asset, terms, and own usage or correction.
+
+    Raises `RATING_FAILED` when a line has no amount.
+    """
+    groups: dict[tuple[int, AssetId, datetime, bool], list[RatableLine]] = {}
+    for line in sorted(lines, key=lambda line: (line.key, line.id)):
+        key = line.key
+        group = (key.asset_number, key.asset_id, key.segment_start, key.is_correction)
+        groups.setdefault(group, []).append(line)
+    return tuple(_liable_line(groups[group], places, mode) for group in sorted(groups))
+
+
+@exact
+def total(lines: Iterable[LiableLine]) -> Decimal:
+    """The sum of the rounded lines, which must be in one unit."""
+    found = tuple(lines)
+    assert len({line.unit for line in found if line.unit is not None}) <= 1, found
+    return sum((line.amount for line in found), ZERO)
+
+
+@dataclass(slots=True)
+class _Group:
+    """The results that one ratable line is made of."""
+
+    segment: RateSegment | None
+    cell_ids: list[CellId] = field(default_factory=list)
+    drawn: Decimal = ZERO
+    overage: Decimal = ZERO
+
+    def add(self, result: Result) -> None:
+        self.cell_ids.append(result.increment.cell_id)
+        self.drawn += result.drawn
+        self.overage += result.overage
+
+
+def _grouped(results: Iterable[Result], rates: Rates) -> dict[RatableKey, _Group]:
+    groups: dict[RatableKey, _Group] = {}
+    for result in results:
+        increment = result.increment
+        segments = rates.get(increment.asset_id, ())
+        segment = next((s for s in segments if s.contains(increment.used_at)), None)
+        key = RatableKey(
+            increment.period_start,
+            increment.is_correction,
+            increment.origin_start,
+            increment.asset_number,
+            increment.asset_id,
+            segment.start if segment else increment.origin_start,
+        )
+        groups.setdefault(key, _Group(segment)).add(result)
+    return groups
+
+
+def _by_origin(groups: Iterable[RatableKey]) -> list[tuple[Origin, list[RatableKey]]]:
+    """The keys in order, those of one period, asset and origin together."""
+    found: dict[tuple[datetime, Origin], list[RatableKey]] = {}
+    for key in sorted(groups):
+        origin = (key.asset_id, key.origin_start)
+        found.setdefault((key.period_start, origin), []).append(key)
+    return [(origin, keys) for (_, origin), keys in found.items()]
+
+
+def _rated_line(
+    wallet_id: WalletId,
+    key: RatableKey,
+    group: _Group,
+    *,
+    whole: Decimal,
+    before: Decimal,
+) -> RatableLine:
+    segment = group.segment
+    terms = segment.terms if segment else None
+    policy = segment.overage if segment else OveragePolicy.CHARGE
+    outcome = _outcome(group.overage, terms, whole=whole, before=before, policy=policy)
+    rated = outcome if isinstance(outcome, Rated) else None
+    return RatableLine(
+        id=_line_id(wallet_id, key),
+        wallet_id=wallet_id,
+        key=key,
+        terms=terms,
+        overage_policy=policy,
+        cell_ids=tuple(group.cell_ids),
+        used=group.drawn + group.overage,
+        drawn=group.drawn,
+        overage=group.overage,
+        tier_quantity=whole,
+        net_unit_rate=rated.net_unit_rate if rated else None,
+        amount=rated.amount if rated else None,
+        steps=rated.steps if rated else (),
+        failure=outcome.reason if isinstance(outcome, RatingFailed) else None,
+    )
+
+
+def _outcome(
+    quantity: Decimal,
+    terms: RateTerms | None,
+    *,
+    whole: Decimal,
+    before: Decimal,
+    policy: OveragePolicy,
+) -> Rated | RatingFailed:
+    try:
+        return rate(quantity, terms, tier_quantity=whole, before=before, overage=policy)
+    except RatingFailed as failure:
+        return failure
+
+
+def _line_id(wallet_id: WalletId, key: RatableKey) -> RatableSummaryId:
+    times = (key.period_start, key.origin_start, key.segment_start)
+    texts = (instant.isoformat() for instant in times)
+    return RatableSummaryId(derive(wallet_id, "ratable", key.asset_id, *texts))
+
+
+def _liable_line(lines: list[RatableLine], places: int, mode: Rounding) -> LiableLine:
+    failed = next((line for line in lines if line.amount is None), None)
+    if failed:
+        message = f"ratable summary {failed.id} has no amount: {failed.failure}"
+        facts = {"ratable_summary": str(failed.id), "failure": failed.failure or ""}
+        raise FailedPrecondition("RATING_FAILED", message, facts)
+    first = lines[0]
+    amount = sum((line.amount for line in lines if line.amount is not None), ZERO)
+    overage = sum((line.overage for line in lines), ZERO)
+    return LiableLine(
+        asset_id=first.key.asset_id,
+        asset_number=first.key.asset_number,
+        segment_start=first.key.segment_start,
+        is_correction=first.key.is_correction,
+        unit=first.terms.unit if first.terms else None,
+        used=sum((line.used for line in lines), ZERO),
+        drawn=sum((line.drawn for line in lines), ZERO),
+        overage=overage,
+        exact_amount=amount,
+        amount=round_to(amount, places, mode),
+        net_unit_rate=_display_rate(amount, overage),
+        ratable_ids=tuple(line.id for line in lines),
+    )
+
+
+def _display_rate(amount: Decimal, overage: Decimal) -> Decimal:
+    if overage == 0:
+        return ZERO
+    return divide(amount, overage, places=PLACES, mode=Rounding.HALF_EVEN)

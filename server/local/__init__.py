@@ -1,0 +1,1 @@
+"""The embedded servers: started, watched and stopped by us. Knows no schema."""

@@ -1,0 +1,1 @@
+"""Postgres: the schema, and the queries that read and write it."""

@@ -1,0 +1,906 @@
+-- The whole lifecycle: tenants, catalogue, rates, sales, usage, wallets, summaries, jobs.
+--
+-- Three kinds of table, said in the comment on each and tested:
+--   catalogue  key (tenant_id, …)              what can be sold; the same on every node
+--   run-time   key (tenant_id, account_id, …)  what one account has and does; the account is the unit
+--                                              of distribution
+--   control    tenants, credentials, jobs      what the service needs to run itself
+-- Foreign keys go run-time → catalogue, run-time → same account, control → control, and nowhere else.
+--
+-- Ids are compared as bytes (COLLATE "C"); numbers live in domains, never in numeric(p, s), which
+-- rounds without a word and lets NaN through.
+
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+
+-- An id that its owner chooses: of the catalogue, or of an account.
+CREATE DOMAIN code AS text COLLATE "C" CHECK (VALUE ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$');
+CREATE DOMAIN byte_text AS text COLLATE "C";
+-- A quantity or a rate: finite, at most 12 places, below 10^26.
+CREATE DOMAIN quantity AS numeric
+    CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12) AND abs(VALUE) < 1e26);
+-- An amount before it is rounded: 24 places.
+CREATE DOMAIN exact_amount AS numeric
+    CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 24) AND abs(VALUE) < 1e52);
+
+-- Control ------------------------------------------------------------------------------------------
+
+CREATE TABLE tenants (
+    tenant_id          uuid PRIMARY KEY,
+    id                 code NOT NULL,
+    display_name       text NOT NULL DEFAULT '',
+    clock_start_time   timestamptz,
+    clock_time         timestamptz,
+    catalogue_revision bigint NOT NULL DEFAULT 1,
+    create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT tenant_clock_is_whole CHECK ((clock_start_time IS NULL) = (clock_time IS NULL)),
+    CONSTRAINT tenant_clock_moves_forward CHECK (clock_time >= clock_start_time)
+);
+COMMENT ON TABLE tenants IS 'control: one customer of the service; a sandbox has a clock of its own';
+CREATE UNIQUE INDEX tenant_id_taken ON tenants (lower(id));
+
+CREATE TABLE credentials (
+    tenant_id     uuid NOT NULL REFERENCES tenants,
+    credential_id uuid NOT NULL,
+    key_hash      bytea NOT NULL CHECK (length(key_hash) = 32),
+    display_name  text NOT NULL DEFAULT '',
+    roles         text[] NOT NULL,
+    expire_time   timestamptz,
+    revoke_time   timestamptz,
+    create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, credential_id),
+    CONSTRAINT credential_key_taken UNIQUE (key_hash)
+);
+COMMENT ON TABLE credentials IS 'control: keys as SHA-256, and the roles they carry';
+
+CREATE TABLE runs (
+    tenant_id     uuid NOT NULL REFERENCES tenants,
+    run_id        uuid NOT NULL,
+    kind          text NOT NULL,
+    state         text NOT NULL CHECK (state IN ('RUNNING', 'DONE', 'FAILED')),
+    start_time    timestamptz NOT NULL,
+    target_time   timestamptz NOT NULL,
+    done_counts   jsonb NOT NULL DEFAULT '{}',
+    error         text NOT NULL DEFAULT '',
+    failed_job_id uuid,
+    create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    end_time      timestamptz,
+    PRIMARY KEY (tenant_id, run_id)
+);
+COMMENT ON TABLE runs IS 'control: one orchestration and how far it is';
+CREATE UNIQUE INDEX one_run_at_a_time ON runs (tenant_id, kind) WHERE state = 'RUNNING';
+
+-- `fire_time` is by the tenant's clock, `available_time` by the database's. Derived ids make asking
+-- twice asking once.
+CREATE TABLE jobs (
+    tenant_id      uuid NOT NULL REFERENCES tenants,
+    job_id         uuid NOT NULL,
+    kind           text NOT NULL,
+    rank           smallint NOT NULL,
+    account_id     byte_text NOT NULL DEFAULT '',
+    payload        jsonb NOT NULL,
+    fire_time      timestamptz NOT NULL,
+    available_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    attempts       integer NOT NULL DEFAULT 0,
+    state          text NOT NULL DEFAULT 'PENDING'
+                   CHECK (state IN ('PENDING', 'DONE', 'REFUSED', 'QUARANTINED', 'WAIVED')),
+    error          text NOT NULL DEFAULT '',
+    create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    end_time       timestamptz,
+    PRIMARY KEY (tenant_id, job_id)
+);
+COMMENT ON TABLE jobs IS 'control: the list of work; Redis only rings the bell';
+CREATE INDEX jobs_pending ON jobs (tenant_id, fire_time, rank, job_id) WHERE state = 'PENDING';
+CREATE INDEX jobs_stuck ON jobs (tenant_id, create_time, job_id) WHERE state IN ('REFUSED', 'QUARANTINED');
+
+CREATE TABLE request_log (
+    tenant_id   uuid NOT NULL REFERENCES tenants,
+    account_id  byte_text NOT NULL,
+    request_id  byte_text NOT NULL,
+    method      text NOT NULL,
+    fingerprint bytea NOT NULL,
+    fields      jsonb NOT NULL,
+    response    bytea NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT request_id_taken PRIMARY KEY (tenant_id, account_id, request_id)
+);
+COMMENT ON TABLE request_log IS 'control: requests answered, for 400 days, with their answers';
+
+-- Catalogue: units and resources -------------------------------------------------------------------
+
+CREATE TABLE unit_classes (
+    tenant_id       uuid NOT NULL REFERENCES tenants,
+    unit_class_id   code NOT NULL,
+    display_name    text NOT NULL DEFAULT '',
+    kind            text NOT NULL CHECK (kind IN ('USAGE', 'CURRENCY', 'TOKEN')),
+    default_unit_id code,
+    state           text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision        bigint NOT NULL DEFAULT 1,
+    create_time     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, unit_class_id)
+);
+COMMENT ON TABLE unit_classes IS 'catalogue: units that can be converted into each other';
+CREATE UNIQUE INDEX unit_class_id_taken ON unit_classes (tenant_id, lower(unit_class_id));
+
+CREATE TABLE units_of_measure (
+    tenant_id          uuid NOT NULL,
+    unit_of_measure_id code NOT NULL,
+    unit_class_id      code NOT NULL,
+    display_name       text NOT NULL DEFAULT '',
+    factor             quantity NOT NULL DEFAULT 1 CONSTRAINT unit_factor_is_positive CHECK (factor > 0),
+    scale              smallint NOT NULL DEFAULT 0 CHECK (scale BETWEEN 0 AND 12),
+    state              text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision           bigint NOT NULL DEFAULT 1,
+    create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, unit_of_measure_id),
+    CONSTRAINT unit_class_exists FOREIGN KEY (tenant_id, unit_class_id) REFERENCES unit_classes
+);
+COMMENT ON TABLE units_of_measure IS 'catalogue: units and how many default units of their class they are';
+CREATE UNIQUE INDEX unit_of_measure_id_taken ON units_of_measure (tenant_id, lower(unit_of_measure_id));
+
+CREATE TABLE aggregation_policies (
+    tenant_id    uuid NOT NULL REFERENCES tenants,
+    policy_id    code NOT NULL,
+    display_name text NOT NULL DEFAULT '',
+    method       text NOT NULL,
+    period       text NOT NULL,
+    combine      text NOT NULL CHECK (combine IN ('SUM', 'MAX')),
+    state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision     bigint NOT NULL DEFAULT 1,
+    create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, policy_id)
+);
+COMMENT ON TABLE aggregation_policies IS 'catalogue: how usage adds up';
+CREATE UNIQUE INDEX aggregation_policy_id_taken ON aggregation_policies (tenant_id, lower(policy_id));
+
+CREATE TABLE rating_frequency_policies (
+    tenant_id     uuid NOT NULL REFERENCES tenants,
+    policy_id     code NOT NULL,
+    display_name  text NOT NULL DEFAULT '',
+    period        text NOT NULL,
+    waiting_days  integer,
+    waiting_hours integer,
+    late_policy   text NOT NULL,
+    state         text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision      bigint NOT NULL DEFAULT 1,
+    create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, policy_id),
+    CONSTRAINT waiting_time_is_one CHECK (num_nonnulls(waiting_days, waiting_hours) = 1),
+    CONSTRAINT waiting_time_is_not_negative CHECK (coalesce(waiting_days, waiting_hours) >= 0)
+);
+COMMENT ON TABLE rating_frequency_policies IS 'catalogue: when usage is rated and what late usage does';
+CREATE UNIQUE INDEX rating_frequency_policy_id_taken ON rating_frequency_policies (tenant_id, lower(policy_id));
+
+CREATE TABLE overage_policies (
+    tenant_id    uuid NOT NULL REFERENCES tenants,
+    policy_id    code NOT NULL,
+    display_name text NOT NULL DEFAULT '',
+    overage      text NOT NULL,
+    state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision     bigint NOT NULL DEFAULT 1,
+    create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, policy_id)
+);
+COMMENT ON TABLE overage_policies IS 'catalogue: what usage beyond the grants does';
+CREATE UNIQUE INDEX overage_policy_id_taken ON overage_policies (tenant_id, lower(policy_id));
+
+CREATE TABLE refresh_policies (
+    tenant_id      uuid NOT NULL REFERENCES tenants,
+    policy_id      code NOT NULL,
+    display_name   text NOT NULL DEFAULT '',
+    interval_unit  text NOT NULL,
+    interval_count integer NOT NULL CHECK (interval_count > 0),
+    state          text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision       bigint NOT NULL DEFAULT 1,
+    create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, policy_id)
+);
+COMMENT ON TABLE refresh_policies IS 'catalogue: when a grant is issued again';
+CREATE UNIQUE INDEX refresh_policy_id_taken ON refresh_policies (tenant_id, lower(policy_id));
+
+CREATE TABLE rollover_policies (
+    tenant_id     uuid NOT NULL REFERENCES tenants,
+    policy_id     code NOT NULL,
+    display_name  text NOT NULL DEFAULT '',
+    max_rollovers integer CHECK (max_rollovers > 0),
+    state         text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision      bigint NOT NULL DEFAULT 1,
+    create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, policy_id)
+);
+COMMENT ON TABLE rollover_policies IS 'catalogue: how often a remainder rolls over; null without limit';
+CREATE UNIQUE INDEX rollover_policy_id_taken ON rollover_policies (tenant_id, lower(policy_id));
+
+CREATE TABLE usage_resources (
+    tenant_id                  uuid NOT NULL,
+    usage_resource_id          code NOT NULL,
+    display_name               text NOT NULL DEFAULT '',
+    category                   text NOT NULL CHECK (category IN ('USAGE', 'TOKEN', 'CURRENCY')),
+    unit_class_id              code NOT NULL,
+    unit_of_measure_id         code,
+    aggregation_policy_id      code,
+    rating_frequency_policy_id code,
+    overage_policy_id          code,
+    state                      text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision                   bigint NOT NULL DEFAULT 1,
+    create_time                timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, usage_resource_id),
+    CONSTRAINT unit_class_exists FOREIGN KEY (tenant_id, unit_class_id) REFERENCES unit_classes,
+    CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES units_of_measure,
+    CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id)
+        REFERENCES aggregation_policies,
+    CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id)
+        REFERENCES rating_frequency_policies,
+    CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies
+);
+COMMENT ON TABLE usage_resources IS 'catalogue: things that are metered';
+CREATE UNIQUE INDEX usage_resource_id_taken ON usage_resources (tenant_id, lower(usage_resource_id));
+
+-- Catalogue: products ------------------------------------------------------------------------------
+
+CREATE TABLE products (
+    tenant_id        uuid NOT NULL REFERENCES tenants,
+    product_id       code NOT NULL,
+    display_name     text NOT NULL DEFAULT '',
+    usage_model_type text NOT NULL CHECK (usage_model_type IN
+        ('ANCHOR', 'PACK', 'TOKEN_COMMITMENT', 'QUANTITY_COMMITMENT', 'MONETARY_COMMITMENT')),
+    state            text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision         bigint NOT NULL DEFAULT 1,
+    create_time      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, product_id)
+);
+COMMENT ON TABLE products IS 'catalogue: things that are sold';
+CREATE UNIQUE INDEX product_id_taken ON products (tenant_id, lower(product_id));
+
+CREATE TABLE product_usage_resources (
+    tenant_id                  uuid NOT NULL,
+    product_id                 code NOT NULL,
+    usage_resource_id          code NOT NULL,
+    start_date                 date,
+    end_date                   date,
+    aggregation_policy_id      code,
+    rating_frequency_policy_id code,
+    overage_policy_id          code,
+    state                      text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision                   bigint NOT NULL DEFAULT 1,
+    create_time                timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, product_id, usage_resource_id),
+    CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
+    CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products,
+    CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
+    CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id)
+        REFERENCES aggregation_policies,
+    CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id)
+        REFERENCES rating_frequency_policies,
+    CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies
+);
+COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources a product meters';
+
+CREATE TABLE product_usage_grants (
+    tenant_id           uuid NOT NULL,
+    product_id          code NOT NULL,
+    grant_id            code NOT NULL,
+    usage_resource_id   code NOT NULL,
+    display_name        text NOT NULL DEFAULT '',
+    quantity            quantity NOT NULL CONSTRAINT promised_quantity_is_positive CHECK (quantity > 0),
+    unit_of_measure_id  code,
+    validity_unit       text,
+    validity_count      integer CHECK (validity_count > 0),
+    refresh_policy_id   code,
+    rollover_policy_id  code,
+    state               text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision            bigint NOT NULL DEFAULT 1,
+    create_time         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, product_id, grant_id),
+    CONSTRAINT validity_is_whole CHECK (num_nonnulls(validity_unit, validity_count) <> 1),
+    CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id)
+        REFERENCES product_usage_resources,
+    CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES units_of_measure,
+    CONSTRAINT refresh_policy_exists FOREIGN KEY (tenant_id, refresh_policy_id) REFERENCES refresh_policies,
+    CONSTRAINT rollover_policy_exists FOREIGN KEY (tenant_id, rollover_policy_id) REFERENCES rollover_policies
+);
+COMMENT ON TABLE product_usage_grants IS 'catalogue: what a product promises for each unit sold';
+CREATE UNIQUE INDEX product_usage_grant_id_taken ON product_usage_grants (tenant_id, product_id, lower(grant_id));
+
+-- Catalogue: rates ---------------------------------------------------------------------------------
+
+CREATE TABLE rate_cards (
+    tenant_id    uuid NOT NULL REFERENCES tenants,
+    rate_card_id code NOT NULL,
+    display_name text NOT NULL DEFAULT '',
+    type         text NOT NULL CHECK (type IN ('BASE', 'TIER', 'ATTRIBUTE')),
+    start_date   date,
+    end_date     date,
+    revision     bigint NOT NULL DEFAULT 1,
+    create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, rate_card_id),
+    CONSTRAINT rate_card_type_is_its_own UNIQUE (tenant_id, rate_card_id, type),
+    CONSTRAINT dates_are_ordered CHECK (start_date < end_date)
+);
+COMMENT ON TABLE rate_cards IS 'catalogue: containers of rates of one type';
+CREATE UNIQUE INDEX rate_card_id_taken ON rate_cards (tenant_id, lower(rate_card_id));
+
+CREATE TABLE price_books (
+    tenant_id     uuid NOT NULL REFERENCES tenants,
+    price_book_id code NOT NULL,
+    display_name  text NOT NULL DEFAULT '',
+    revision      bigint NOT NULL DEFAULT 1,
+    create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, price_book_id)
+);
+COMMENT ON TABLE price_books IS 'catalogue: the rate cards that apply together';
+CREATE UNIQUE INDEX price_book_id_taken ON price_books (tenant_id, lower(price_book_id));
+
+CREATE TABLE price_book_rate_cards (
+    tenant_id     uuid NOT NULL,
+    price_book_id code NOT NULL,
+    type          text NOT NULL,
+    rate_card_id  code NOT NULL,
+    CONSTRAINT rate_card_type_taken PRIMARY KEY (tenant_id, price_book_id, type),
+    CONSTRAINT price_book_exists FOREIGN KEY (tenant_id, price_book_id) REFERENCES price_books,
+    CONSTRAINT rate_card_exists FOREIGN KEY (tenant_id, rate_card_id, type)
+        REFERENCES rate_cards (tenant_id, rate_card_id, type)
+);
+COMMENT ON TABLE price_book_rate_cards IS 'catalogue: which card of each type a price book uses';
+
+CREATE TABLE rate_card_entries (
+    tenant_id          uuid NOT NULL,
+    rate_card_id       code NOT NULL,
+    entry_id           code NOT NULL,
+    product_id         code NOT NULL,
+    usage_resource_id  code NOT NULL,
+    rate_unit_id       code NOT NULL,
+    rate_value         quantity CONSTRAINT rate_is_not_negative CHECK (rate_value >= 0),
+    rate_per           quantity NOT NULL DEFAULT 1 CONSTRAINT rate_per_is_positive CHECK (rate_per > 0),
+    tier_bounds        text NOT NULL DEFAULT 'LOWER_INCLUSIVE',
+    tier_mode          text NOT NULL DEFAULT 'VOLUME',
+    is_negotiable      boolean NOT NULL DEFAULT true,
+    start_date         date,
+    end_date           date,
+    state              text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision           bigint NOT NULL DEFAULT 1,
+    catalogue_revision bigint NOT NULL DEFAULT 1,
+    create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, rate_card_id, entry_id),
+    CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
+    CONSTRAINT rate_card_exists FOREIGN KEY (tenant_id, rate_card_id) REFERENCES rate_cards,
+    CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id)
+        REFERENCES product_usage_resources,
+    CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (
+        tenant_id WITH =, (rate_card_id::text) WITH =, (product_id::text) WITH =,
+        (usage_resource_id::text) WITH =, (rate_unit_id::text) WITH =,
+        daterange(start_date, end_date) WITH &&
+    ) WHERE (state = 'ACTIVE')
+);
+COMMENT ON TABLE rate_card_entries IS 'catalogue: what one resource of one product costs in one currency';
+CREATE UNIQUE INDEX rate_card_entry_id_taken ON rate_card_entries (tenant_id, rate_card_id, lower(entry_id));
+CREATE INDEX rate_card_entries_by_product ON rate_card_entries (tenant_id, product_id, usage_resource_id);
+
+CREATE TABLE rate_tiers (
+    tenant_id    uuid NOT NULL,
+    rate_card_id code NOT NULL,
+    entry_id     code NOT NULL,
+    position     smallint NOT NULL,
+    lower        quantity NOT NULL CHECK (lower >= 0),
+    upper        quantity,
+    kind         text NOT NULL,
+    value        quantity NOT NULL,
+    PRIMARY KEY (tenant_id, rate_card_id, entry_id, position),
+    CONSTRAINT tier_bounds_are_ordered CHECK (lower < upper),
+    CONSTRAINT rate_card_entry_exists FOREIGN KEY (tenant_id, rate_card_id, entry_id) REFERENCES rate_card_entries
+);
+COMMENT ON TABLE rate_tiers IS 'catalogue: the tiers of an entry, in order';
+
+-- Run-time: accounts and sales ---------------------------------------------------------------------
+
+CREATE TABLE accounts (
+    tenant_id          uuid NOT NULL REFERENCES tenants,
+    account_id         code NOT NULL,
+    display_name       text NOT NULL DEFAULT '',
+    time_zone          text NOT NULL,
+    currency_code      text NOT NULL,
+    billing_anchor_day smallint NOT NULL CHECK (billing_anchor_day BETWEEN 1 AND 31),
+    labels             jsonb NOT NULL DEFAULT '{}',
+    rate_revision      bigint NOT NULL DEFAULT 1,
+    revision           bigint NOT NULL DEFAULT 1,
+    create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id)
+);
+COMMENT ON TABLE accounts IS 'run-time: who buys and uses';
+CREATE UNIQUE INDEX account_id_taken ON accounts (tenant_id, account_id, lower(account_id));
+
+-- Lines carry what was agreed as a document: rates, grants and policies, frozen on the day.
+CREATE TABLE quotes (
+    tenant_id     uuid NOT NULL,
+    account_id    code NOT NULL,
+    quote_id      uuid NOT NULL,
+    state         text NOT NULL CHECK (state IN ('DRAFT', 'ORDERED')),
+    price_book_id code NOT NULL,
+    currency_code text NOT NULL,
+    revision      bigint NOT NULL DEFAULT 1,
+    create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, quote_id),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts,
+    CONSTRAINT price_book_exists FOREIGN KEY (tenant_id, price_book_id) REFERENCES price_books
+);
+COMMENT ON TABLE quotes IS 'run-time: what would be sold';
+
+CREATE TABLE quote_lines (
+    tenant_id  uuid NOT NULL,
+    account_id code NOT NULL,
+    quote_id   uuid NOT NULL,
+    position   smallint NOT NULL,
+    product_id code NOT NULL,
+    quantity   quantity NOT NULL CHECK (quantity > 0),
+    start_date date NOT NULL,
+    end_date   date,
+    binding    text NOT NULL,
+    resources  jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, quote_id, position),
+    CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
+    CONSTRAINT quote_exists FOREIGN KEY (tenant_id, account_id, quote_id) REFERENCES quotes,
+    CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
+);
+COMMENT ON TABLE quote_lines IS 'run-time: one product of a quote, with its frozen terms';
+
+CREATE TABLE orders (
+    tenant_id     uuid NOT NULL,
+    account_id    code NOT NULL,
+    order_id      uuid NOT NULL,
+    quote_id      uuid NOT NULL,
+    state         text NOT NULL CHECK (state IN ('DRAFT', 'ACTIVE')),
+    price_book_id code NOT NULL,
+    currency_code text NOT NULL,
+    activate_time timestamptz,
+    revision      bigint NOT NULL DEFAULT 1,
+    create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, order_id),
+    CONSTRAINT one_order_a_quote UNIQUE (tenant_id, account_id, quote_id),
+    CONSTRAINT quote_exists FOREIGN KEY (tenant_id, account_id, quote_id) REFERENCES quotes
+);
+COMMENT ON TABLE orders IS 'run-time: what an account has agreed to buy';
+
+CREATE TABLE order_lines (
+    tenant_id  uuid NOT NULL,
+    account_id code NOT NULL,
+    order_id   uuid NOT NULL,
+    position   smallint NOT NULL,
+    product_id code NOT NULL,
+    quantity   quantity NOT NULL CHECK (quantity > 0),
+    start_date date NOT NULL,
+    end_date   date,
+    binding    text NOT NULL,
+    resources  jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, order_id, position),
+    CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
+    CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES orders,
+    CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
+);
+COMMENT ON TABLE order_lines IS 'run-time: one product of an order, with its frozen terms';
+
+-- `number` counts the assets of an account: the older asset is drawn first.
+CREATE TABLE assets (
+    tenant_id   uuid NOT NULL,
+    account_id  code NOT NULL,
+    asset_id    uuid NOT NULL,
+    number      bigint NOT NULL,
+    order_id    uuid NOT NULL,
+    position    smallint NOT NULL,
+    product_id  code NOT NULL,
+    quantity    quantity NOT NULL CHECK (quantity > 0),
+    start_date  date NOT NULL,
+    end_date    date,
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, asset_id),
+    CONSTRAINT one_asset_a_line UNIQUE (tenant_id, account_id, order_id, position),
+    CONSTRAINT asset_number_taken UNIQUE (tenant_id, account_id, number),
+    CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
+    CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, order_id, position) REFERENCES order_lines,
+    CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
+);
+COMMENT ON TABLE assets IS 'run-time: what an account has bought';
+
+-- Run-time: wallets and their ledger ---------------------------------------------------------------
+
+-- One binding target: an asset by its id, or the account by the empty string.
+CREATE TABLE entitlement_accounts (
+    tenant_id              uuid NOT NULL,
+    account_id             code NOT NULL,
+    entitlement_account_id uuid NOT NULL,
+    target_kind            text NOT NULL CHECK (target_kind IN ('ASSET', 'ACCOUNT', 'CONTRACT', 'CUSTOM')),
+    target_id              byte_text NOT NULL,
+    time_zone              text NOT NULL,
+    currency_code          text NOT NULL,
+    billing_anchor_day     smallint NOT NULL CHECK (billing_anchor_day BETWEEN 1 AND 31),
+    start_date             date NOT NULL,
+    end_date               date,
+    create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, entitlement_account_id),
+    CONSTRAINT one_entitlement_account_a_target UNIQUE (tenant_id, account_id, target_kind, target_id),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
+);
+COMMENT ON TABLE entitlement_accounts IS 'run-time: one binding target, its zone, cadence and service window';
+
+-- How a wallet counts and when it is rated was sold with its first asset; a later asset must agree.
+-- `head_seq`, `balance` and `head_hash` repeat the last entry (a cache under the same transaction).
+CREATE TABLE wallets (
+    tenant_id              uuid NOT NULL,
+    account_id             code NOT NULL,
+    wallet_id              uuid NOT NULL,
+    entitlement_account_id uuid NOT NULL,
+    usage_resource_id      code NOT NULL,
+    unit_of_measure_id     code NOT NULL,
+    aggregation_method     text NOT NULL,
+    aggregation_period     text NOT NULL,
+    aggregation_combine    text NOT NULL,
+    rating_period          text NOT NULL,
+    waiting_days           integer,
+    waiting_hours          integer,
+    late_policy            text NOT NULL,
+    drawdown_order         text NOT NULL,
+    head_seq               bigint NOT NULL DEFAULT 0,
+    balance                quantity NOT NULL DEFAULT 0 CONSTRAINT wallet_not_overdrawn CHECK (balance >= 0),
+    head_hash              bytea NOT NULL DEFAULT '',
+    create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, wallet_id),
+    CONSTRAINT one_wallet_a_resource UNIQUE (tenant_id, account_id, entitlement_account_id, usage_resource_id),
+    CONSTRAINT waiting_time_is_one CHECK (num_nonnulls(waiting_days, waiting_hours) = 1),
+    CONSTRAINT entitlement_account_exists FOREIGN KEY (tenant_id, account_id, entitlement_account_id)
+        REFERENCES entitlement_accounts,
+    CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
+    CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES units_of_measure
+);
+COMMENT ON TABLE wallets IS 'run-time: everything one target holds of one resource';
+
+-- What recording has to know of an asset: where its usage goes, from when, until when.
+CREATE TABLE asset_resources (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    asset_id          uuid NOT NULL,
+    usage_resource_id code NOT NULL,
+    wallet_id         uuid NOT NULL,
+    overage           text NOT NULL,
+    start_time        timestamptz NOT NULL,
+    end_time          timestamptz,
+    policies          jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, asset_id, usage_resource_id),
+    CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES assets,
+    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
+);
+COMMENT ON TABLE asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
+CREATE INDEX asset_resources_by_wallet ON asset_resources (tenant_id, account_id, wallet_id);
+
+CREATE TABLE asset_rates (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    asset_rate_id     uuid NOT NULL,
+    asset_id          uuid NOT NULL,
+    usage_resource_id code NOT NULL,
+    start_time        timestamptz NOT NULL,
+    end_time          timestamptz,
+    terms             jsonb NOT NULL,
+    create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, asset_rate_id),
+    CONSTRAINT asset_resource_exists FOREIGN KEY (tenant_id, account_id, asset_id, usage_resource_id)
+        REFERENCES asset_resources,
+    CONSTRAINT asset_rates_do_not_overlap EXCLUDE USING gist (
+        tenant_id WITH =, (account_id::text) WITH =, asset_id WITH =, (usage_resource_id::text) WITH =,
+        tstzrange(start_time, end_time) WITH &&
+    )
+);
+COMMENT ON TABLE asset_rates IS 'run-time: what overage of an asset costs, frozen when it was sold';
+CREATE INDEX asset_rates_by_asset ON asset_rates (tenant_id, account_id, asset_id, usage_resource_id, start_time);
+
+CREATE TABLE entitlements (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    entitlement_id    uuid NOT NULL,
+    number            bigint NOT NULL,
+    wallet_id         uuid NOT NULL,
+    asset_id          uuid NOT NULL,
+    usage_resource_id code NOT NULL,
+    action            text NOT NULL CHECK (action IN ('NEW', 'AMEND', 'RENEWAL', 'CANCELLATION', 'RAMP')),
+    product_id        code NOT NULL,
+    product_grant_id  code NOT NULL,
+    quantity          quantity NOT NULL CHECK (quantity >= 0),
+    unit_scale        smallint NOT NULL,
+    start_date        date NOT NULL,
+    end_date          date,
+    anchor_date       date NOT NULL,
+    refresh_unit      text,
+    refresh_count     integer,
+    refresh_policy_id code,
+    validity_unit     text,
+    validity_count    integer,
+    can_roll_over     boolean NOT NULL,
+    max_rollovers     integer,
+    rollover_policy_id code,
+    create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, entitlement_id),
+    CONSTRAINT entitlement_number_taken UNIQUE (tenant_id, account_id, number),
+    CONSTRAINT asset_resource_exists FOREIGN KEY (tenant_id, account_id, asset_id, usage_resource_id)
+        REFERENCES asset_resources,
+    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
+);
+COMMENT ON TABLE entitlements IS 'run-time: what one asset action granted, and under which policies';
+CREATE INDEX entitlements_by_wallet ON entitlements (tenant_id, account_id, wallet_id, number);
+
+-- `head_seq` and `balance` repeat the grant's last entry, as in wallets.
+CREATE TABLE grants (
+    tenant_id       uuid NOT NULL,
+    account_id      code NOT NULL,
+    wallet_id       uuid NOT NULL,
+    grant_id        uuid NOT NULL,
+    entitlement_id  uuid NOT NULL,
+    kind            text NOT NULL,
+    issue_index     integer NOT NULL,
+    rollover_count  integer NOT NULL DEFAULT 0,
+    source_grant_id uuid,
+    quantity        quantity NOT NULL CHECK (quantity > 0),
+    start_time      timestamptz NOT NULL,
+    expire_time     timestamptz,
+    head_seq        bigint NOT NULL DEFAULT 0,
+    balance         quantity NOT NULL DEFAULT 0,
+    create_time     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, wallet_id, grant_id),
+    CONSTRAINT grant_not_overdrawn CHECK (balance BETWEEN 0 AND quantity),
+    CONSTRAINT grant_expires_after_start CHECK (expire_time > start_time),
+    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets,
+    CONSTRAINT entitlement_exists FOREIGN KEY (tenant_id, account_id, entitlement_id) REFERENCES entitlements
+);
+COMMENT ON TABLE grants IS 'run-time: one issue in a wallet';
+
+-- The ledger. Each entry moves one grant and carries two chains: of its wallet and of its grant. A gap,
+-- a wrong opening balance, an overdraft or an edited closing balance is refused by the keys below.
+CREATE TABLE wallet_entries (
+    tenant_id      uuid NOT NULL,
+    account_id     code NOT NULL,
+    wallet_id      uuid NOT NULL,
+    seq            bigint NOT NULL CHECK (seq > 0),
+    prev_seq       bigint GENERATED ALWAYS AS (CASE WHEN seq = 1 THEN NULL ELSE seq - 1 END) STORED,
+    grant_id       uuid NOT NULL,
+    grant_seq      bigint NOT NULL CHECK (grant_seq > 0),
+    prev_grant_seq bigint GENERATED ALWAYS AS (CASE WHEN grant_seq = 1 THEN NULL ELSE grant_seq - 1 END) STORED,
+    kind           text NOT NULL CHECK (kind IN ('GRANT', 'REFRESH', 'ROLLOVER', 'EXPIRY', 'AMENDMENT',
+                                                 'CANCELLATION', 'DRAWDOWN', 'CORRECTION')),
+    amount         quantity NOT NULL CHECK (amount <> 0),
+    wallet_before  quantity NOT NULL,
+    wallet_after   quantity NOT NULL,
+    grant_before   quantity NOT NULL,
+    grant_after    quantity NOT NULL,
+    effective_time timestamptz NOT NULL,
+    cause_kind     text NOT NULL,
+    cause_id       byte_text NOT NULL,
+    cause_revision integer NOT NULL DEFAULT 0,
+    leg            byte_text NOT NULL,
+    hash           bytea NOT NULL CHECK (length(hash) = 32),
+    create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, wallet_id, seq),
+    CONSTRAINT wallet_chain UNIQUE (tenant_id, account_id, wallet_id, seq, wallet_after),
+    CONSTRAINT grant_chain UNIQUE (tenant_id, account_id, wallet_id, grant_id, grant_seq, grant_after),
+    CONSTRAINT grant_position_taken UNIQUE (tenant_id, account_id, wallet_id, grant_id, grant_seq),
+    CONSTRAINT one_entry_a_cause UNIQUE (tenant_id, account_id, cause_kind, cause_id, cause_revision, leg),
+    CONSTRAINT wallet_adds_up CHECK (wallet_after = wallet_before + amount AND wallet_after >= 0),
+    CONSTRAINT grant_adds_up CHECK (grant_after = grant_before + amount AND grant_after >= 0),
+    CONSTRAINT wallet_opens_empty CHECK (seq > 1 OR wallet_before = 0),
+    CONSTRAINT grant_opens_empty CHECK (grant_seq > 1 OR grant_before = 0),
+    CONSTRAINT wallet_follows FOREIGN KEY (tenant_id, account_id, wallet_id, prev_seq, wallet_before)
+        REFERENCES wallet_entries (tenant_id, account_id, wallet_id, seq, wallet_after),
+    CONSTRAINT grant_follows FOREIGN KEY (tenant_id, account_id, wallet_id, grant_id, prev_grant_seq, grant_before)
+        REFERENCES wallet_entries (tenant_id, account_id, wallet_id, grant_id, grant_seq, grant_after),
+    CONSTRAINT grant_exists FOREIGN KEY (tenant_id, account_id, wallet_id, grant_id) REFERENCES grants
+);
+COMMENT ON TABLE wallet_entries IS 'run-time: the ledger; rows are never changed or removed';
+
+-- Run-time: usage and what it comes to -------------------------------------------------------------
+
+-- The gate between recording (FOR SHARE) and freezing (UPDATE).
+CREATE TABLE rating_periods (
+    tenant_id   uuid NOT NULL,
+    account_id  code NOT NULL,
+    wallet_id   uuid NOT NULL,
+    start_time  timestamptz NOT NULL,
+    end_time    timestamptz NOT NULL CHECK (end_time > start_time),
+    freeze_time timestamptz NOT NULL,
+    state       text NOT NULL DEFAULT 'OPEN' CHECK (state IN ('OPEN', 'FROZEN', 'FINAL')),
+    final_time  timestamptz,
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, wallet_id, start_time),
+    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
+);
+COMMENT ON TABLE rating_periods IS 'run-time: the rating periods of a wallet, and which are closed';
+CREATE INDEX rating_periods_open ON rating_periods (tenant_id, account_id, wallet_id, start_time)
+    WHERE state <> 'FINAL';
+
+CREATE TABLE usage_summaries (
+    tenant_id           uuid NOT NULL,
+    account_id          code NOT NULL,
+    usage_summary_id    uuid NOT NULL,
+    wallet_id           uuid NOT NULL,
+    asset_id            uuid NOT NULL,
+    usage_resource_id   code NOT NULL,
+    dimensions_hash     bytea NOT NULL DEFAULT '',
+    start_time          timestamptz NOT NULL,
+    end_time            timestamptz NOT NULL,
+    origin_start_time   timestamptz NOT NULL,
+    period_start_time   timestamptz NOT NULL,
+    record_count        bigint NOT NULL,
+    sum_quantity        numeric NOT NULL,
+    max_quantity        quantity NOT NULL,
+    min_quantity        quantity NOT NULL,
+    last_quantity       quantity NOT NULL,
+    last_time           timestamptz NOT NULL,
+    last_record_id      byte_text NOT NULL,
+    quantity            quantity,
+    drawn_quantity      quantity,
+    overage_quantity    quantity,
+    ratable_summary_id  uuid,
+    PRIMARY KEY (tenant_id, account_id, usage_summary_id),
+    CONSTRAINT usage_summary_is_drawn_whole CHECK (quantity = drawn_quantity + overage_quantity),
+    CONSTRAINT asset_resource_exists FOREIGN KEY (tenant_id, account_id, asset_id, usage_resource_id)
+        REFERENCES asset_resources,
+    CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, period_start_time)
+        REFERENCES rating_periods
+);
+COMMENT ON TABLE usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
+CREATE INDEX usage_summaries_by_period ON usage_summaries
+    (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id);
+CREATE INDEX usage_summaries_by_origin ON usage_summaries
+    (tenant_id, account_id, wallet_id, origin_start_time, period_start_time);
+
+-- No foreign keys on the hottest table: its rows are written with the cells they go to, in one
+-- transaction, and `usage verify` proves that each cell equals its records.
+CREATE TABLE usage_records (
+    tenant_id          uuid NOT NULL,
+    account_id         byte_text NOT NULL,
+    record_id          byte_text NOT NULL,
+    usage_summary_id   uuid NOT NULL,
+    asset_id           uuid NOT NULL,
+    usage_resource_id  byte_text NOT NULL,
+    quantity           quantity NOT NULL,
+    unit_of_measure_id byte_text NOT NULL,
+    counted_quantity   quantity NOT NULL,
+    usage_time         timestamptz NOT NULL,
+    labels             jsonb,
+    content_hash       bytea NOT NULL,
+    create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id)
+);
+COMMENT ON TABLE usage_records IS 'run-time: one act of usage, kept once';
+CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id);
+
+CREATE TABLE ratable_summaries (
+    tenant_id          uuid NOT NULL,
+    account_id         code NOT NULL,
+    ratable_summary_id uuid NOT NULL,
+    wallet_id          uuid NOT NULL,
+    asset_id           uuid NOT NULL,
+    usage_resource_id  code NOT NULL,
+    asset_rate_id      uuid,
+    start_time         timestamptz NOT NULL,
+    end_time           timestamptz NOT NULL,
+    origin_start_time  timestamptz NOT NULL,
+    state              text NOT NULL CHECK (state IN ('RATED', 'RATING_FAILED')),
+    used_quantity      quantity NOT NULL,
+    drawn_quantity     quantity NOT NULL,
+    overage_quantity   quantity NOT NULL,
+    tier_quantity      quantity NOT NULL,
+    net_unit_rate      quantity,
+    amount             exact_amount,
+    currency_code      text NOT NULL,
+    waterfall          jsonb NOT NULL,
+    error_reason       text NOT NULL DEFAULT '',
+    liable_summary_id  uuid,
+    create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, ratable_summary_id),
+    CONSTRAINT ratable_summary_adds_up CHECK (used_quantity = drawn_quantity + overage_quantity),
+    CONSTRAINT rated_means_amount CHECK ((state = 'RATED') = (amount IS NOT NULL)),
+    CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time)
+        REFERENCES rating_periods
+);
+COMMENT ON TABLE ratable_summaries IS 'run-time: what the overage of one asset and resource in one rating period costs';
+CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
+    (tenant_id, account_id, wallet_id, start_time, ratable_summary_id);
+
+CREATE TABLE liable_summaries (
+    tenant_id              uuid NOT NULL,
+    account_id             code NOT NULL,
+    liable_summary_id      uuid NOT NULL,
+    entitlement_account_id uuid NOT NULL,
+    wallet_id              uuid NOT NULL,
+    asset_id               uuid NOT NULL,
+    product_id             code NOT NULL,
+    usage_resource_id      code NOT NULL,
+    unit_of_measure_id     code NOT NULL,
+    start_time             timestamptz NOT NULL,
+    end_time               timestamptz NOT NULL,
+    state                  text NOT NULL CHECK (state IN ('READY_FOR_INVOICING', 'FAILED')),
+    used_quantity          quantity NOT NULL,
+    overage_quantity       quantity NOT NULL,
+    exact_amount           exact_amount NOT NULL,
+    amount                 quantity NOT NULL,
+    currency_code          text NOT NULL,
+    create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, liable_summary_id),
+    CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, start_time),
+    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
+);
+COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';
+CREATE INDEX liable_summaries_by_time ON liable_summaries (tenant_id, account_id, start_time, liable_summary_id);
+
+-- The ledger only grows: no right to change it, and two triggers behind that ------------------------
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% only grows', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER ledger_only_grows BEFORE UPDATE OR DELETE ON wallet_entries
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER ledger_is_not_emptied BEFORE TRUNCATE ON wallet_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Tenancy: forced row-level security, and the few functions that look across tenants ---------------
+
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = current_schema() AND c.relkind = 'r' AND EXISTS (
+                       SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id')
+    LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
+        EXECUTE format($policy$CREATE POLICY own_tenant ON %I
+            USING (tenant_id = nullif(current_setting('usage.tenant_id', true), '')::uuid)$policy$, name);
+        EXECUTE format('GRANT SELECT, INSERT ON %I TO usage_app', name);
+    END LOOP;
+END $$;
+
+-- What may change after it was written. Everything else is only ever added to.
+GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure, usage_resources, products,
+    product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
+    overage_policies, refresh_policies, rollover_policies, rate_cards, price_books, rate_card_entries,
+    accounts, quotes, orders, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
+    rating_periods, usage_summaries, ratable_summaries TO usage_app;
+GRANT DELETE ON request_log, jobs TO usage_app;
+
+-- The owner runs the functions below and sees the rows of all tenants in these tables, in no others.
+CREATE POLICY across_tenants ON tenants FOR SELECT TO usage_owner USING (true);
+CREATE POLICY across_tenants ON credentials FOR SELECT TO usage_owner USING (true);
+CREATE POLICY across_tenants ON jobs FOR SELECT TO usage_owner USING (true);
+
+-- Tenant time: a sandbox's own clock, else the database's.
+CREATE FUNCTION tenant_now(tenant uuid) RETURNS timestamptz LANGUAGE sql VOLATILE
+    SET search_path FROM CURRENT
+    AS 'SELECT coalesce(clock_time, clock_timestamp()) FROM tenants WHERE tenant_id = tenant';
+
+CREATE FUNCTION tenant_of_credential(hash bytea) RETURNS TABLE (tenant_id uuid, credential_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+    AS 'SELECT tenant_id, credential_id FROM credentials WHERE key_hash = hash';
+
+CREATE FUNCTION catalogue_revisions() RETURNS TABLE (tenant_id uuid, catalogue_revision bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+    AS 'SELECT tenant_id, catalogue_revision FROM tenants';
+
+CREATE FUNCTION tenant_keys() RETURNS TABLE (tenant_id uuid, id text)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+    AS 'SELECT tenant_id, id FROM tenants ORDER BY id';
+
+-- Jobs that are due by their tenant's clock and not resting after a failed attempt, in the order in
+-- which one tenant's must run.
+CREATE FUNCTION due_jobs(maximum integer) RETURNS TABLE (tenant_id uuid, job_id uuid)
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT due.tenant_id, due.job_id
+      FROM tenants AS t
+     CROSS JOIN LATERAL (
+           SELECT j.tenant_id, j.job_id, j.fire_time, j.rank FROM jobs AS j
+            WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING'
+              AND j.fire_time <= coalesce(t.clock_time, clock_timestamp())
+              AND j.available_time <= clock_timestamp()
+            ORDER BY j.fire_time, j.rank, j.job_id LIMIT maximum) AS due
+     ORDER BY due.fire_time, due.rank, due.job_id LIMIT maximum
+$$;
+
+REVOKE EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(), due_jobs(integer)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(), due_jobs(integer)
+    TO usage_app;
