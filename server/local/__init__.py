@@ -1,1 +1,1 @@
-"""The embedded servers: started, watched and stopped by us. Knows no schema."""
+"""Postgres and Redis as children of this process, so that one command is all it takes to run."""

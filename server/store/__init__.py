@@ -1,1 +1,1 @@
-"""Postgres: the schema, and the queries that read and write it."""
+"""What is kept: the schema, its migrations, and the queries on it."""

@@ -5,7 +5,8 @@
 --   run-time   key (tenant_id, account_id, …)  what one account has and does; the account is the unit
 --                                              of distribution
 --   control    tenants, credentials, jobs      what the service needs to run itself
--- Foreign keys go run-time → catalogue, run-time → same account, control → control, and nowhere else.
+-- Foreign keys go to tenants, catalogue → catalogue, run-time → catalogue, run-time → same account,
+-- control → control, and nowhere else.
 --
 -- Ids are compared as bytes (COLLATE "C"); numbers live in domains, never in numeric(p, s), which
 -- rounds without a word and lets NaN through.

@@ -1,0 +1,1 @@
+"""The wire: requests to domain values, domain values and refusals to messages."""

@@ -1,0 +1,150 @@
+"""Brings a database to the schema in `migrations`: in order, each file once, one at a time.
+
+A migration is never edited after it was applied: its SHA-256 is kept and compared. Objects belong
+to `usage_owner`; the service connects as `usage_app`, which owns nothing.
+"""
+
+import asyncio
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+OWNER = "usage_owner"
+APP = "usage_app"
+# Any number will do that nobody else locks in our database.
+LOCK = 0x75736167
+LOCK_ATTEMPTS = 10
+
+_RECORDS = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    name       text COLLATE "C" PRIMARY KEY,
+    sha256     bytea NOT NULL CHECK (length(sha256) = 32),
+    apply_time timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE schema_migrations IS 'control: the migrations applied, and what they said';
+GRANT SELECT ON schema_migrations TO usage_app;
+"""
+
+
+class MigrationError(Exception):
+    """The database was migrated by other files than these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A file of SQL, applied as one transaction."""
+
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> bytes:
+        """What identifies the text."""
+        return hashlib.sha256(self.sql.encode()).digest()
+
+
+def read(directory: Path = MIGRATIONS) -> list[Migration]:
+    """Read the migrations in the order in which they apply."""
+    files = sorted(directory.glob("*.sql"))
+    return [Migration(file.stem, file.read_text(encoding="utf-8")) for file in files]
+
+
+async def migrate(connection: "Connection", directory: Path = MIGRATIONS) -> list[str]:
+    """Apply what is missing and return its names; nothing when the database is up to date.
+
+    Runners at once wait for each other. The connection must not be in a transaction, and its user
+    must be able to create roles and extensions, at least the first time. Raises MigrationError when
+    an applied file has changed, is gone, or would come after a newer one.
+    """
+    migrations = await asyncio.to_thread(read, directory)
+    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+    try:
+        await _prepare(connection)
+        return await _apply_missing(connection, migrations)
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+
+
+async def _apply_missing(connection: "Connection", migrations: list[Migration]) -> list[str]:
+    rows = await connection.fetch("SELECT name, sha256 FROM public.schema_migrations")
+    applied: dict[str, bytes] = {row["name"]: row["sha256"] for row in rows}
+    _check(migrations, applied)
+    missing = [migration for migration in migrations if migration.name not in applied]
+    for migration in missing:
+        await _apply(connection, migration)
+    return [migration.name for migration in missing]
+
+
+def _check(migrations: list[Migration], applied: dict[str, bytes]) -> None:
+    known = {migration.name for migration in migrations}
+    for name in sorted(applied):
+        if name not in known:
+            raise MigrationError(f"migration {name} was applied, and is not among these files")
+    for migration in migrations:
+        before = applied.get(migration.name)
+        if before is None and any(migration.name < name for name in applied):
+            raise MigrationError(f"migration {migration.name} comes before one that was applied")
+        if before is not None and before != migration.sha256:
+            raise MigrationError(f"migration {migration.name} has changed since it was applied")
+
+
+async def _apply(connection: "Connection", migration: Migration) -> None:
+    # A lock is waited for a second and then asked for again, so that nobody queues behind us.
+    for attempt in range(1, LOCK_ATTEMPTS + 1):
+        try:
+            async with connection.transaction():
+                await _become_owner(connection)
+                await connection.execute("SET LOCAL lock_timeout = '1s'")
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "INSERT INTO public.schema_migrations (name, sha256) VALUES ($1, $2)",
+                    migration.name,
+                    migration.sha256,
+                )
+                return
+        except asyncpg.LockNotAvailableError:
+            if attempt == LOCK_ATTEMPTS:
+                raise
+        await asyncio.sleep(0.1 * attempt)
+
+
+async def _prepare(connection: "Connection") -> None:
+    """Make what only the connecting user can: roles, the extension, the right to create."""
+    for role in (OWNER, APP):
+        await _make_role(connection, role)
+    if await connection.fetchval("SELECT to_regclass('public.schema_migrations') IS NOT NULL"):
+        return
+    async with connection.transaction():
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public")
+        await connection.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {OWNER}")
+        await connection.execute(f"GRANT USAGE ON SCHEMA public TO {APP}")
+        await _become_owner(connection)
+        await connection.execute(_RECORDS)
+
+
+async def _make_role(connection: "Connection", role: str) -> None:
+    # Roles are the cluster's, our lock is the database's: others may make the same one now.
+    known = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"
+    if not await connection.fetchval(known, role):
+        with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+            await connection.execute(f"CREATE ROLE {role} NOLOGIN NOBYPASSRLS")
+    # Before 16 to be a member was to be allowed to SET ROLE.
+    right = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
+    if not await connection.fetchval("SELECT pg_has_role($1::name, $2)", role, right):
+        await connection.execute(f"GRANT {role} TO CURRENT_USER")
+
+
+async def _become_owner(connection: "Connection") -> None:
+    # The path is kept by functions that say SET search_path FROM CURRENT, hence pg_temp last.
+    await connection.execute(f"SET LOCAL ROLE {OWNER}")
+    await connection.execute("SET LOCAL search_path = public, pg_temp")

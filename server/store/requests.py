@@ -1,0 +1,75 @@
+"""Requests already answered: a repeat gets the first answer, another body is a conflict.
+
+Only calls that committed are kept, with their serialised answer: a refused attempt leaves the key
+free. Keys are bytes: nothing is trimmed or folded.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from server.domain.errors import AlreadyExists
+from server.domain.ids import AccountId, TenantId
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("requests.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a caller named with a `request_id`, and what it asked for.
+
+    `account_id` is empty for a request about no account. `fields` holds a digest of each field of
+    the request by its path, so that a conflict can name what differs.
+    """
+
+    tenant_id: TenantId
+    account_id: AccountId
+    request_id: str
+    method: str
+    fingerprint: bytes
+    fields: dict[str, str]
+
+
+async def find(tx: Connection, request: Request) -> bytes | None:
+    """The answer this very request was given before, or None.
+
+    Raises AlreadyExists (REQUEST_ID_CONFLICT) when the id named another method or body.
+    """
+    row = await tx.fetchrow(SQL["find_request"], *_key(request))
+    if row is None:
+        return None
+    if (row["method"], row["fingerprint"]) != (request.method, request.fingerprint):
+        raise _conflict(request, row["method"], row["fields"])
+    answer: bytes = row["response"]
+    return answer
+
+
+async def keep(tx: Connection, request: Request, response: bytes) -> None:
+    """Remember the answer, in the transaction of its effect."""
+    await tx.execute(
+        SQL["keep_request"],
+        *_key(request),
+        request.method,
+        request.fingerprint,
+        request.fields,
+        response,
+    )
+
+
+def _key(request: Request) -> tuple[UUID, str, str]:
+    return request.tenant_id, request.account_id, request.request_id
+
+
+def _conflict(request: Request, method: str, fields: dict[str, str]) -> AlreadyExists:
+    if method != request.method:
+        differing = ["method"]
+    else:
+        paths = sorted(fields.keys() | request.fields.keys())
+        differing = [path for path in paths if fields.get(path) != request.fields.get(path)]
+    named = ", ".join(differing[:5])
+    return AlreadyExists(
+        "REQUEST_ID_CONFLICT",
+        f"request_id {request.request_id} was used for another request; it differs in {named}",
+        {"request_id": request.request_id, "fields": named},
+    )

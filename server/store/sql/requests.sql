@@ -1,0 +1,16 @@
+-- Requests that were answered, and their answers.
+
+-- name: find_request
+-- The request of that id, whatever it asked for.
+--   $1 tenant_id uuid, $2 account_id text, $3 request_id text
+SELECT method, fingerprint, fields, response
+  FROM request_log
+ WHERE tenant_id = $1 AND account_id = $2 AND request_id = $3;
+
+-- name: keep_request
+-- Claim and effect commit together. A second call of the same id waits here for the first to end,
+-- and then finds the key taken.
+--   $1 tenant_id uuid, $2 account_id text, $3 request_id text, $4 method text, $5 fingerprint bytea,
+--   $6 fields jsonb, $7 response bytea
+INSERT INTO request_log (tenant_id, account_id, request_id, method, fingerprint, fields, response)
+VALUES ($1, $2, $3, $4, $5, $6, $7);

@@ -1,0 +1,220 @@
+"""The unit of work: a function of a transaction, tried again only when that is certain to be right.
+
+`transact` begins with the tenant and the limits, runs `work`, and commits. What was rolled back for
+certain is tried again within the time given. A commit whose answer was lost is neither success nor
+failure: `resolve` looks the effect up by its key on another connection, and decides.
+
+`work` may run several times, so it has no effect but through the connection it is given.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from server.domain.errors import Aborted, ResourceExhausted, Unavailable
+from server.store.pool import begin
+
+R = TypeVar("R")
+Work = Callable[[PoolConnectionProxy], Awaitable[R]]
+Resolve = Callable[[PoolConnectionProxy], Awaitable[R | None]]
+
+TRIES = 3
+ACQUIRE_SECONDS = 1.0
+BACKOFF_SECONDS = 0.02
+
+# Rolled back for certain.
+_AGAIN = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InvalidCachedStatementError,
+)
+# Whether the commit happened, nobody can say.
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    OSError,
+)
+_NOT_YET = (
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+)
+_FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
+
+# Commits under way. They outlive a caller that goes away; a stopping server waits for them.
+_commits: set[asyncio.Task[None]] = set()
+
+
+class _NothingHappenedError(Exception):
+    """The connection was lost before the commit was sent: rolled back for certain."""
+
+
+class _OutcomeUnknownError(Exception):
+    """The connection was lost while the commit was under way."""
+
+
+async def transact(
+    pool: asyncpg.Pool,
+    tenant_id: UUID,
+    work: Work[R],
+    *,
+    seconds: float = 10.0,
+    resolve: Resolve[R] | None = None,
+) -> R:
+    """Do `work` in one transaction of `tenant_id`, or nothing, within `seconds`.
+
+    Raises Aborted (CONCURRENT_CHANGE) when others were quicker three times, Unavailable
+    (OUTCOME_UNKNOWN, STORE_UNAVAILABLE), ResourceExhausted (STORE_FULL), and what `work` raises.
+    """
+    deadline = time.monotonic() + seconds
+    for attempt in range(1, TRIES + 1):
+        try:
+            return await _attempt(pool, tenant_id, work, deadline - time.monotonic())
+        except _OutcomeUnknownError as lost:
+            found = await _look_up(pool, tenant_id, resolve, deadline)
+            if found is not None:
+                return found
+            if resolve is None or attempt == TRIES or time.monotonic() >= deadline:
+                raise _outcome_unknown() from lost
+        except (_NothingHappenedError, *_AGAIN) as error:
+            pause = BACKOFF_SECONDS * attempt * (1 + random.random())
+            if attempt == TRIES or time.monotonic() + pause >= deadline:
+                is_lost = isinstance(error, _NothingHappenedError)
+                raise (_unavailable() if is_lost else _concurrent_change()) from error
+            await asyncio.sleep(pause)
+        except _NOT_YET as error:
+            raise _unavailable() from error
+        except _FULL as error:
+            raise ResourceExhausted("STORE_FULL", "the store is full; try later") from error
+    raise AssertionError("every attempt returns or raises")
+
+
+async def read(pool: asyncpg.Pool, tenant_id: UUID, work: Work[R], *, seconds: float = 10.0) -> R:
+    """Do `work`, which changes nothing, as `tenant_id`: a lost connection is only unavailable."""
+    try:
+        return await _attempt(pool, tenant_id, work, seconds)
+    except (_OutcomeUnknownError, _NothingHappenedError, *_NOT_YET) as error:
+        raise _unavailable() from error
+
+
+async def finish_commits() -> None:
+    """Wait for the commits whose callers have gone."""
+    while _commits:
+        await asyncio.wait(_commits)
+
+
+async def _attempt(pool: asyncpg.Pool, tenant_id: UUID, work: Work[R], seconds: float) -> R:
+    connection = await _acquire(pool, seconds)
+    try:
+        await connection.execute(begin(tenant_id, seconds))
+        result = await work(connection)
+    except BaseException as error:
+        is_lost = isinstance(error, _LOST) and _is_gone(connection)
+        await asyncio.shield(_track(_abandon(pool, connection)))
+        if is_lost:
+            raise _NothingHappenedError from error
+        raise
+    # From here on nobody can take it back: a caller that goes away leaves the commit to itself.
+    await asyncio.shield(_track(_commit(pool, connection)))
+    return result
+
+
+async def _acquire(pool: asyncpg.Pool, seconds: float) -> PoolConnectionProxy:
+    try:
+        return await pool.acquire(timeout=max(0.01, min(ACQUIRE_SECONDS, seconds / 4)))
+    except (TimeoutError, *_LOST) as error:
+        raise _unavailable() from error
+
+
+def _is_gone(connection: PoolConnectionProxy) -> bool:
+    # The pool takes a cut connection back by itself, and the proxy then refuses every question.
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
+def _drop(connection: PoolConnectionProxy) -> None:
+    if not _is_gone(connection):
+        connection.terminate()
+
+
+def _track(step: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    task = asyncio.create_task(step)
+    _commits.add(task)
+    task.add_done_callback(_forget)
+    return task
+
+
+def _forget(task: "asyncio.Task[None]") -> None:
+    _commits.discard(task)
+    if not task.cancelled():
+        task.exception()  # seen: the caller may have gone, and asyncio complains of the unseen
+
+
+async def _commit(pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
+    try:
+        done = await connection.execute("COMMIT")
+    except _LOST as error:
+        _drop(connection)
+        raise _OutcomeUnknownError from error
+    finally:
+        await pool.release(connection)
+    # Postgres answers the COMMIT of a failed transaction with ROLLBACK, and no error.
+    assert done == "COMMIT", done
+
+
+async def _abandon(pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
+    try:
+        async with asyncio.timeout(1):
+            await connection.execute("ROLLBACK")
+    except (TimeoutError, asyncpg.PostgresError, *_LOST):
+        _drop(connection)
+    finally:
+        await pool.release(connection)
+
+
+async def _look_up(
+    pool: asyncpg.Pool, tenant_id: UUID, resolve: Resolve[R] | None, deadline: float
+) -> R | None:
+    left = deadline - time.monotonic()
+    if resolve is None or left <= 0:
+        return None
+    try:
+        return await _attempt(pool, tenant_id, resolve, left)
+    except (_OutcomeUnknownError, _NothingHappenedError, Unavailable, *_NOT_YET) as error:
+        raise _outcome_unknown() from error
+
+
+def _concurrent_change() -> Aborted:
+    return Aborted(
+        "CONCURRENT_CHANGE",
+        "others changed the same rows; nothing happened, try the call again",
+        retry_after_seconds=0.1,
+    )
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable(
+        "STORE_UNAVAILABLE",
+        "the store cannot be reached; nothing happened, try the call again",
+        retry_after_seconds=1.0,
+    )
+
+
+def _outcome_unknown() -> Unavailable:
+    return Unavailable(
+        "OUTCOME_UNKNOWN",
+        "the store went away during the commit; sending the same request again is safe",
+        retry_after_seconds=1.0,
+    )

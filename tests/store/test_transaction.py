@@ -1,0 +1,229 @@
+"""The unit of work: all or nothing, again when that is right, no lie about a lost commit."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from server.domain.errors import Aborted, FailedPrecondition, Unavailable
+from server.store import transaction
+from server.store.pool import open_pool, unsafe_settings
+from server.store.transaction import finish_commits, read, transact
+
+ONE, OTHER = uuid4(), uuid4()
+ADD_ACCOUNT = (
+    "INSERT INTO accounts (tenant_id, account_id, time_zone, currency_code, billing_anchor_day)"
+    " VALUES ($1, $2, 'UTC', 'USD', 1)"
+)
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
+    pool = await open_pool(database, size=4)
+    for tenant in (ONE, OTHER):
+        await transact(pool, tenant, add_tenant(tenant))
+    yield pool
+    await finish_commits()
+    await pool.close()
+
+
+def add_tenant(tenant: UUID):
+    async def work(tx) -> None:
+        await tx.execute(
+            "INSERT INTO tenants (tenant_id, id) VALUES ($1, $2)", tenant, f"t{tenant.hex}"
+        )
+
+    return work
+
+
+def add_account(tenant: UUID, account: str):
+    async def work(tx) -> str:
+        await tx.execute(ADD_ACCOUNT, tenant, account)
+        return account
+
+    return work
+
+
+async def accounts(tx) -> list[str]:
+    return [row[0] for row in await tx.fetch("SELECT account_id FROM accounts ORDER BY account_id")]
+
+
+async def test_what_is_refused_half_way_leaves_nothing(pool):
+    async def work(tx) -> None:
+        await tx.execute(ADD_ACCOUNT, ONE, "first")
+        raise FailedPrecondition("STATE_TRANSITION", "refused after a write")
+
+    with pytest.raises(FailedPrecondition):
+        await transact(pool, ONE, work)
+
+    assert await read(pool, ONE, accounts) == []
+
+
+async def test_two_tenants_over_one_connection_never_see_each_other(database):
+    pool = await open_pool(database, size=1)
+    for tenant in (ONE, OTHER):
+        await transact(pool, tenant, add_tenant(tenant))
+    await transact(pool, ONE, add_account(ONE, "mine"))
+    await transact(pool, OTHER, add_account(OTHER, "theirs"))
+
+    seen = await asyncio.gather(
+        *(read(pool, tenant, accounts) for _ in range(50) for tenant in (ONE, OTHER))
+    )
+
+    assert seen == [["mine"], ["theirs"]] * 50
+    await pool.close()
+
+
+async def test_nobody_writes_into_another_tenant(pool):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await transact(pool, ONE, add_account(OTHER, "smuggled"))
+
+    assert await read(pool, OTHER, accounts) == []
+
+
+async def test_a_deadlock_is_tried_again_and_both_take_effect(pool):
+    for account in ("a", "b"):
+        await transact(pool, ONE, add_account(ONE, account))
+    met = asyncio.Barrier(2)
+    tries = {"a": 0, "b": 0}
+
+    def raise_both(first: str, second: str):
+        async def work(tx) -> None:
+            tries[first] += 1
+            for account in (first, second):
+                await tx.execute(
+                    "UPDATE accounts SET revision = revision + 1 WHERE account_id = $1", account
+                )
+                if tries[first] == 1 and account == first:
+                    await met.wait()
+
+        return work
+
+    await asyncio.gather(
+        transact(pool, ONE, raise_both("a", "b")), transact(pool, ONE, raise_both("b", "a"))
+    )
+
+    async def revisions(tx) -> list[int]:
+        return [row[0] for row in await tx.fetch("SELECT revision FROM accounts")]
+
+    assert await read(pool, ONE, revisions) == [3, 3]
+    assert sorted(tries.values()) == [1, 2]
+
+
+async def test_who_is_overtaken_three_times_is_told_to_try_again(pool):
+    tries = 0
+
+    async def work(tx) -> None:
+        nonlocal tries
+        tries += 1
+        await tx.execute("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$")
+
+    with pytest.raises(Aborted) as refused:
+        await transact(pool, ONE, work)
+
+    assert (refused.value.reason, tries) == ("CONCURRENT_CHANGE", 3)
+
+
+async def test_a_connection_killed_before_the_commit_is_tried_again(pool, owner):
+    tries = 0
+
+    async def work(tx) -> str:
+        nonlocal tries
+        tries += 1
+        await tx.execute(ADD_ACCOUNT, ONE, "kept")
+        if tries == 1:
+            await owner.execute(f"SELECT pg_terminate_backend({tx.get_server_pid()})")
+            await tx.fetchval("SELECT 1")
+        return "done"
+
+    assert await transact(pool, ONE, work) == "done"
+    assert (await read(pool, ONE, accounts), tries) == (["kept"], 2)
+
+
+async def test_a_commit_outlives_the_caller_who_gave_up(pool, monkeypatch):
+    committing, commit = asyncio.Event(), transaction._commit
+
+    async def slow_commit(pool, connection) -> None:
+        committing.set()
+        await asyncio.sleep(0.1)
+        await commit(pool, connection)
+
+    monkeypatch.setattr(transaction, "_commit", slow_commit)
+    caller = asyncio.create_task(transact(pool, ONE, add_account(ONE, "kept")))
+    await committing.wait()
+    caller.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await finish_commits()
+    assert await read(pool, ONE, accounts) == ["kept"]
+
+
+@pytest.mark.parametrize("is_committed", [True, False], ids=["it happened", "it did not"])
+async def test_a_lost_commit_is_resolved_by_its_key(pool, owner, monkeypatch, is_committed):
+    commit, tries = transaction._commit, 0
+
+    async def cut_commit(pool, connection) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            if is_committed:
+                await connection.execute("COMMIT")
+            await owner.execute(f"SELECT pg_terminate_backend({connection.get_server_pid()})")
+            await asyncio.sleep(0.05)
+        await commit(pool, connection)
+
+    async def resolve(tx) -> str | None:
+        return next(iter(await accounts(tx)), None)
+
+    monkeypatch.setattr(transaction, "_commit", cut_commit)
+    found = await transact(pool, ONE, add_account(ONE, "once"), resolve=resolve)
+
+    assert found == "once"
+    assert await read(pool, ONE, accounts) == ["once"]
+
+
+async def test_a_lost_commit_without_a_key_is_reported_as_unknown(pool, owner, monkeypatch):
+    commit = transaction._commit
+
+    async def cut_commit(pool, connection) -> None:
+        await owner.execute(f"SELECT pg_terminate_backend({connection.get_server_pid()})")
+        await asyncio.sleep(0.05)
+        await commit(pool, connection)
+
+    monkeypatch.setattr(transaction, "_commit", cut_commit)
+    with pytest.raises(Unavailable) as refused:
+        await transact(pool, ONE, add_account(ONE, "unknown"))
+
+    assert refused.value.reason == "OUTCOME_UNKNOWN"
+
+
+async def test_an_exhausted_pool_answers_within_its_limit(database):
+    pool = await open_pool(database, size=1)
+    held = await pool.acquire()
+
+    with pytest.raises(Unavailable) as refused:
+        await transact(pool, ONE, add_account(ONE, "never"), seconds=0.4)
+
+    assert refused.value.reason == "STORE_UNAVAILABLE"
+    await pool.release(held)
+    await pool.close()
+
+
+async def test_a_role_above_row_level_security_is_refused(database, owner):
+    superuser = await owner.fetchval("SELECT current_user")
+    for role in (superuser, "usage_owner"):
+        with pytest.raises(FailedPrecondition) as refused:
+            await open_pool(database, size=1, role=role)
+        assert refused.value.reason == "UNSAFE_ROLE"
+
+
+async def test_unsafe_settings_are_named(pool):
+    async with pool.acquire() as connection:
+        await connection.execute("SET synchronous_commit = off")
+        found = await unsafe_settings(connection)
+        await connection.execute("RESET synchronous_commit")
+
+    assert "synchronous_commit = off" in found

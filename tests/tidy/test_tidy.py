@@ -1,0 +1,58 @@
+"""The source keeps to its sizes, and leaves nothing half-said."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("server", "workers", "clients", "tests")
+PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+PROTOS = sorted((ROOT / "protos/usage").rglob("*.proto"))
+QUERIES = sorted((ROOT / "server/store/sql").glob("*.sql"))
+HALF_SAID = re.compile(r"\b(TODO|FIXME|XXX)\b(?! #\d)")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function without its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=name)
+def test_modules_and_functions_stay_small(path: Path):
+    text = path.read_text()
+    functions = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+    assert text.count("\n") <= 400
+    assert {f.name: length for f in functions if (length := body_length(f)) > 60} == {}
+
+
+@pytest.mark.parametrize("path", [*PYTHON, *PROTOS, *QUERIES], ids=name)
+def test_every_file_says_what_it_is_about(path: Path):
+    text = path.read_text().lstrip()
+
+    assert text == "" or text.startswith(('"""', "//", "--"))
+    assert path == Path(__file__) or not HALF_SAID.search(text)
+
+
+@pytest.mark.parametrize("path", [*PROTOS, *QUERIES], ids=name)
+def test_protos_and_queries_stay_small(path: Path):
+    limit = 400 if path.suffix == ".proto" else 300
+
+    assert path.read_text().count("\n") <= limit
+
+
+def test_the_checklist_is_whole():
+    rows = re.findall(r"^M(\d+) = ", (ROOT / "tests/capabilities.toml").read_text(), re.MULTILINE)
+
+    assert [int(row) for row in rows] == list(range(1, 151))

@@ -1,0 +1,174 @@
+"""Jobs: rung twice, at once, killed half-way, refused, never ending: one effect, or a reason."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from server.domain.errors import FailedPrecondition
+from server.domain.ids import JobId, TenantId
+from server.store import jobs
+from server.store.jobs import MOST_ATTEMPTS, Job
+from server.store.pool import open_pool
+from server.store.transaction import finish_commits, read, transact
+from workers.run import run_job
+
+TENANT = TenantId(uuid4())
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
+    pool = await open_pool(database, size=4)
+
+    async def add_sandbox(tx) -> None:
+        await tx.execute(
+            "INSERT INTO tenants (tenant_id, id, clock_start_time, clock_time)"
+            " VALUES ($1, 'acme', $2, $2)",
+            TENANT,
+            START,
+        )
+
+    await transact(pool, TENANT, add_sandbox)
+    yield pool
+    await finish_commits()
+    await pool.close()
+
+
+def job(kind: str = "rename", *, fire_time: datetime = START, rank: int = 0) -> Job:
+    payload = {"name": "renamed"}
+    return Job(id=JobId(uuid4()), kind=kind, rank=rank, payload=payload, fire_time=fire_time)
+
+
+async def ask(pool: asyncpg.Pool, *wanted: Job) -> None:
+    await transact(pool, TENANT, lambda tx: jobs.add(tx, TENANT, wanted))
+
+
+async def state(pool: asyncpg.Pool, job: Job) -> tuple[str, int, str]:
+    async def find(tx) -> tuple[str, int, str]:
+        row = await tx.fetchrow("SELECT state, attempts, error FROM jobs WHERE job_id = $1", job.id)
+        return tuple(row)
+
+    return await read(pool, TENANT, find)
+
+
+async def effects(pool: asyncpg.Pool) -> int:
+    async def count(tx) -> int:
+        return await tx.fetchval("SELECT catalogue_revision - 1 FROM tenants")
+
+    return await read(pool, TENANT, count)
+
+
+async def rest_is_over(owner, job: Job) -> None:
+    await owner.execute("UPDATE jobs SET available_time = now() WHERE job_id = $1", job.id)
+
+
+async def rename(tx, tenant_id, job) -> None:
+    """An effect that can be counted."""
+    await tx.execute("UPDATE tenants SET catalogue_revision = catalogue_revision + 1")
+
+
+TASKS = {"rename": rename}
+
+
+async def test_a_job_rung_by_many_at_once_takes_effect_once(pool):
+    wanted = job()
+    await ask(pool, wanted, wanted)
+
+    done = await asyncio.gather(*(run_job(pool, TASKS, TENANT, wanted.id) for _ in range(12)))
+
+    assert (done.count(True), await effects(pool)) == (1, 1)
+    assert await state(pool, wanted) == ("DONE", 1, "")
+
+
+async def test_a_worker_that_dies_half_way_leaves_no_effect_and_is_overtaken(pool, owner):
+    wanted = job()
+    await ask(pool, wanted)
+
+    async def die(tx, tenant_id, job) -> None:
+        await rename(tx, tenant_id, job)
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await run_job(pool, {"rename": die}, TENANT, wanted.id)
+    assert await effects(pool) == 0
+    await rest_is_over(owner, wanted)
+
+    assert await run_job(pool, TASKS, TENANT, wanted.id)
+    assert (await effects(pool), await state(pool, wanted)) == (1, ("DONE", 2, ""))
+
+
+async def test_a_worker_that_was_overtaken_takes_no_effect(pool, owner):
+    wanted = job()
+    await ask(pool, wanted)
+    slow = await transact(pool, TENANT, lambda tx: jobs.claim(tx, TENANT, wanted.id, kinds=TASKS))
+    await rest_is_over(owner, wanted)
+
+    assert await run_job(pool, TASKS, TENANT, wanted.id)
+    late = await transact(pool, TENANT, lambda tx: jobs.lock(tx, TENANT, wanted.id, slow))
+
+    assert (late, await effects(pool)) == (None, 1)
+
+
+async def test_a_refusal_is_final_and_says_why(pool):
+    wanted = job()
+    await ask(pool, wanted)
+
+    async def refuse(tx, tenant_id, job) -> None:
+        await rename(tx, tenant_id, job)
+        raise FailedPrecondition("RATE_NOT_FOUND", "no rate in CHF")
+
+    assert await run_job(pool, {"rename": refuse}, TENANT, wanted.id)
+
+    assert await state(pool, wanted) == ("REFUSED", 1, "RATE_NOT_FOUND: no rate in CHF")
+    assert await effects(pool) == 0
+
+
+async def test_eight_attempts_without_an_end_are_quarantine_and_a_retry_begins_anew(pool, owner):
+    wanted = job()
+    await ask(pool, wanted)
+
+    async def fail(tx, tenant_id, job) -> None:
+        raise ZeroDivisionError("poison")
+
+    for _ in range(MOST_ATTEMPTS + 1):
+        assert not await run_job(pool, {"rename": fail}, TENANT, wanted.id)
+        await rest_is_over(owner, wanted)
+
+    assert await state(pool, wanted) == (
+        "QUARANTINED",
+        MOST_ATTEMPTS + 1,
+        "ZeroDivisionError: poison",
+    )
+    assert not await run_job(pool, TASKS, TENANT, wanted.id)
+
+    assert await transact(pool, TENANT, lambda tx: jobs.retry(tx, TENANT, wanted.id))
+    assert await run_job(pool, TASKS, TENANT, wanted.id)
+    assert await effects(pool) == 1
+
+
+async def test_a_kind_that_nobody_here_knows_is_left_alone(pool):
+    wanted = job("of_tomorrow")
+    await ask(pool, wanted)
+
+    assert not await run_job(pool, TASKS, TENANT, wanted.id)
+
+    assert await state(pool, wanted) == ("PENDING", 0, "")
+
+
+async def test_what_is_due_goes_by_the_tenants_clock_and_in_order(pool, owner):
+    second = job(rank=2)
+    first = job(rank=1)
+    tomorrow = job(fire_time=START + timedelta(days=1))
+    await ask(pool, second, tomorrow, first)
+
+    async with pool.acquire() as connection:
+        today = await jobs.due(connection, at_most=10)
+        await owner.execute("UPDATE tenants SET clock_time = $1", tomorrow.fire_time)
+        then = await jobs.due(connection, at_most=10)
+
+    assert today == [(TENANT, first.id), (TENANT, second.id)]
+    assert then == [(TENANT, first.id), (TENANT, second.id), (TENANT, tomorrow.id)]
