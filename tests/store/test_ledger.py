@@ -26,6 +26,7 @@ INSERT INTO usage_resources (tenant_id, usage_resource_id, category, unit_class_
     VALUES ('{t}', 'data', 'USAGE', 'data');
 INSERT INTO products (tenant_id, product_id, usage_model_type) VALUES ('{t}', 'plan', 'ANCHOR');
 INSERT INTO price_books (tenant_id, price_book_id) VALUES ('{t}', 'book');
+INSERT INTO account_codes (tenant_id, folded, account_id) VALUES ('{t}', 'acme', 'acme');
 INSERT INTO accounts (tenant_id, account_id, time_zone, currency_code, billing_anchor_day)
     VALUES ('{t}', 'acme', 'UTC', 'EUR', 1);
 INSERT INTO quotes (tenant_id, account_id, quote_id, state, price_book_id, currency_code)

@@ -14,7 +14,8 @@ from server.store.transaction import finish_commits, read, transact
 
 ONE, OTHER = uuid4(), uuid4()
 ADD_ACCOUNT = (
-    "INSERT INTO accounts (tenant_id, account_id, time_zone, currency_code, billing_anchor_day)"
+    "WITH code AS (INSERT INTO account_codes VALUES ($1, lower($2), $2))"
+    " INSERT INTO accounts (tenant_id, account_id, time_zone, currency_code, billing_anchor_day)"
     " VALUES ($1, $2, 'UTC', 'USD', 1)"
 )
 

@@ -19,6 +19,9 @@ CREATE DOMAIN byte_text AS text COLLATE "C";
 -- A quantity or a rate: finite, at most 12 places, below 10^26.
 CREATE DOMAIN quantity AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12) AND abs(VALUE) < 1e26);
+-- A sum of quantities, which may outgrow one of them; drawdown refuses what has.
+CREATE DOMAIN total AS numeric
+    CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12));
 -- An amount before it is rounded: 24 places.
 CREATE DOMAIN exact_amount AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 24) AND abs(VALUE) < 1e52);
@@ -393,6 +396,16 @@ COMMENT ON TABLE rate_tiers IS 'catalogue: the tiers of an entry, in order';
 
 -- Run-time: accounts and sales ---------------------------------------------------------------------
 
+CREATE TABLE account_codes (
+    tenant_id  uuid NOT NULL REFERENCES tenants,
+    folded     code NOT NULL,
+    account_id code NOT NULL,
+    CONSTRAINT account_id_taken PRIMARY KEY (tenant_id, folded),
+    CONSTRAINT account_code_is_its_own UNIQUE (tenant_id, account_id),
+    CONSTRAINT account_code_is_folded CHECK (folded = lower(account_id))
+);
+COMMENT ON TABLE account_codes IS 'catalogue: account ids that are taken, whatever their case';
+
 CREATE TABLE accounts (
     tenant_id          uuid NOT NULL REFERENCES tenants,
     account_id         code NOT NULL,
@@ -404,10 +417,11 @@ CREATE TABLE accounts (
     rate_revision      bigint NOT NULL DEFAULT 1,
     revision           bigint NOT NULL DEFAULT 1,
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (tenant_id, account_id)
+    PRIMARY KEY (tenant_id, account_id),
+    CONSTRAINT account_code_exists FOREIGN KEY (tenant_id, account_id)
+        REFERENCES account_codes (tenant_id, account_id)
 );
 COMMENT ON TABLE accounts IS 'run-time: who buys and uses';
-CREATE UNIQUE INDEX account_id_taken ON accounts (tenant_id, account_id, lower(account_id));
 
 -- Lines carry what was agreed as a document: rates, grants and policies, frozen on the day.
 CREATE TABLE quotes (
@@ -615,6 +629,7 @@ CREATE TABLE entitlements (
     can_roll_over     boolean NOT NULL,
     max_rollovers     integer,
     rollover_policy_id code,
+    next_index        integer,
     create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, entitlement_id),
     CONSTRAINT entitlement_number_taken UNIQUE (tenant_id, account_id, number),
@@ -622,6 +637,7 @@ CREATE TABLE entitlements (
         REFERENCES asset_resources,
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
+COMMENT ON COLUMN entitlements.next_index IS 'the first issue not posted yet; null before the first';
 COMMENT ON TABLE entitlements IS 'run-time: what one asset action granted, and under which policies';
 CREATE INDEX entitlements_by_wallet ON entitlements (tenant_id, account_id, wallet_id, number);
 
@@ -725,7 +741,7 @@ CREATE TABLE usage_summaries (
     origin_start_time   timestamptz NOT NULL,
     period_start_time   timestamptz NOT NULL,
     record_count        bigint NOT NULL,
-    sum_quantity        numeric NOT NULL,
+    sum_quantity        total NOT NULL,
     max_quantity        quantity NOT NULL,
     min_quantity        quantity NOT NULL,
     last_quantity       quantity NOT NULL,
@@ -814,6 +830,8 @@ CREATE TABLE liable_summaries (
     unit_of_measure_id     code NOT NULL,
     start_time             timestamptz NOT NULL,
     end_time               timestamptz NOT NULL,
+    segment_start_time     timestamptz NOT NULL,
+    is_correction          boolean NOT NULL,
     state                  text NOT NULL CHECK (state IN ('READY_FOR_INVOICING', 'FAILED')),
     used_quantity          quantity NOT NULL,
     overage_quantity       quantity NOT NULL,
@@ -822,7 +840,8 @@ CREATE TABLE liable_summaries (
     currency_code          text NOT NULL,
     create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, liable_summary_id),
-    CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, start_time),
+    CONSTRAINT one_live_line UNIQUE
+        (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
 COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';
@@ -860,7 +879,7 @@ END $$;
 GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, rate_cards, price_books, rate_card_entries,
-    accounts, quotes, orders, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
+    accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
 GRANT DELETE ON request_log, jobs TO usage_app;
 

@@ -1,0 +1,90 @@
+"""A real day of an LLM service, from its records to two invoice lines.
+
+`USAGE_TRACE_CSV` names the file; without it, it is looked for beside the checkout. It is "Azure LLM
+inference trace 2023" (code) of the AzurePublicDataset, CC-BY 4.0.
+"""
+
+import csv
+import os
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from server.domain.aggregation import Measure, increments, merged
+from server.domain.ids import RecordId
+from server.domain.policies import AggregationMethod, AggregationPolicy
+from server.domain.rates import Rate, RateSegment, RateTerms
+from server.domain.settlement import WalletTerms, settle
+from server.domain.summaries import liable_lines, ratable_lines
+from tests import strategies
+from tests.strategies import ASSET, WALLET, cell, grant
+
+BESIDE = Path(__file__).parents[3] / "shared/data/azure_llm_inference_code_2023.csv"
+NOVEMBER = strategies.months("UTC", 11, year=2023)[10]
+DAY = datetime(2023, 11, 16, tzinfo=UTC)
+MILLION = Decimal(1_000_000)
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str]]:
+    path = Path(os.environ.get("USAGE_TRACE_CSV", BESIDE))
+    if not path.exists():
+        absent = f"no {path}: get AzureLLMInferenceTrace_code.csv and name it by USAGE_TRACE_CSV"
+        if os.environ.get("USAGE_TRACE_REQUIRED"):
+            pytest.fail(absent)
+        pytest.skip(absent)
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def measure(rows: list[dict[str, str]], column: str) -> Measure:
+    """What the records of the day add up to, each folded in by itself."""
+    return merged(
+        Measure.of(
+            Decimal(row[column]),
+            # Seven decimals of a second, cut to six.
+            datetime.fromisoformat(row["TIMESTAMP"][:26]).replace(tzinfo=UTC),
+            RecordId(f"{line}-{column}"),
+        )
+        for line, row in enumerate(rows)
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "granted", "price", "used", "overage", "exact", "amount"),
+    [
+        ("ContextTokens", 15_000_000, "2.50", 18_059_974, 3_059_974, "7.649935", "7.65"),
+        ("GeneratedTokens", 200_000, "10.00", 245_896, 45_896, "0.45896", "0.46"),
+    ],
+)
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_a_real_day_becomes_two_lines(
+    rows, column, granted, price, used, overage, exact, amount, seed
+):
+    if seed is not None:
+        rows = random.Random(seed).sample(rows, len(rows))
+    policy = AggregationPolicy.usual(AggregationMethod.SUM)
+    wallet = WalletTerms(id=WALLET, zone="UTC", aggregation=policy)
+    day = replace(cell("day", 1, DAY, period=NOVEMBER), measure=measure(rows, column))
+    terms = RateTerms(
+        unit="USD", per=MILLION, rate=Rate(value=Decimal(price), per=MILLION, unit="USD")
+    )
+
+    settled = settle(
+        wallet,
+        (grant("g", granted, NOVEMBER.start, NOVEMBER.end),),
+        (),
+        increments([day], policy, zone="UTC"),
+        through=NOVEMBER.end,
+    )
+    rates = {ASSET: (RateSegment(start=NOVEMBER.start, terms=terms),)}
+    (ratable,) = ratable_lines(WALLET, settled.results, rates)
+    (liable,) = liable_lines([ratable], places=2)
+
+    assert (ratable.used, ratable.overage) == (used, overage)
+    assert ratable.amount == Decimal(exact)
+    assert liable.amount == Decimal(amount)
