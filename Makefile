@@ -7,10 +7,13 @@ GOOGLE = $(shell $(BIN)/python -c 'import google.rpc.status_pb2 as m, pathlib; p
 PROTOC = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLE)
 GEN    ?= protos/gen
 
-.PHONY: capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
+.PHONY: run bench capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
+
+run: .venv/ready-run ## Run everything here, play the demo, and go on serving
+	@$(BIN)/usage up --demo
 
 check: lint types layers protos-fresh api-lint api-breaking test ## Everything CI runs, in its order
 
@@ -52,6 +55,9 @@ release-api: .api.binpb ## Make today's API the one that must not break
 test: .venv/ready-dev ## All tests, on servers of their own
 	$(BIN)/pytest -n 2
 	@$(BIN)/python -m tests.capabilities check
+
+bench: .venv/ready-dev ## Measure, beside what the machine can do at best
+	@$(BIN)/python -m tests.bench
 
 capabilities: .venv/ready-dev ## Which rows of the checklist the last `make test` proved
 	@$(BIN)/python -m tests.capabilities

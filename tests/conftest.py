@@ -92,3 +92,11 @@ async def app(database: str) -> AsyncIterator["Connection"]:
     connection = await asyncpg.connect(database, server_settings={"role": APP})
     yield connection
     await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def story_database(postgres: Postgres, admin: "Connection", template: str) -> str:
+    """The DSN of a migrated database that many tests share, each with a tenant of its own."""
+    name = f"stories_{next(_numbers)}"
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return postgres.dsn(name)

@@ -7,7 +7,7 @@ is overtaken by the next claim; eight attempts without an end put a job into qua
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -19,6 +19,7 @@ SQL = load("jobs.sql")
 
 MOST_ATTEMPTS = 8
 NO_ACCOUNT = AccountId("")
+NO_TIME = timedelta(0)
 
 
 class JobState(StrEnum):
@@ -46,8 +47,13 @@ class Job:
     fire_time: datetime
 
 
-async def add(tx: Connection, tenant_id: TenantId, jobs: Iterable[Job]) -> None:
-    """Ask for jobs; those that were asked for before stay as they are."""
+async def add(
+    tx: Connection, tenant_id: TenantId, jobs: Iterable[Job], *, wait: timedelta = NO_TIME
+) -> None:
+    """Ask for jobs; those that were asked for before stay as they are.
+
+    `wait` is by the database's clock: nobody looks at the jobs before it is over.
+    """
     wanted = list(jobs)
     await tx.execute(
         SQL["add_jobs"],
@@ -58,6 +64,7 @@ async def add(tx: Connection, tenant_id: TenantId, jobs: Iterable[Job]) -> None:
         [job.account_id for job in wanted],
         [job.payload for job in wanted],
         [job.fire_time for job in wanted],
+        wait,
     )
 
 
@@ -119,3 +126,42 @@ async def note_failure(
 async def retry(tx: Connection, tenant_id: TenantId, job_id: JobId) -> bool:
     """Take a job out of quarantine; False when it is not in quarantine."""
     return await tx.fetchval(SQL["retry_job"], tenant_id, job_id) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """A job as it stands."""
+
+    job_id: JobId
+    kind: str
+    account_id: AccountId
+    state: str
+    fire_time: datetime
+    attempts: int
+    error: str
+    create_time: datetime
+
+
+async def waive(tx: Connection, tenant_id: TenantId, job_id: JobId) -> bool:
+    """Give up a job in quarantine for good; False when it is not in quarantine."""
+    return await tx.fetchval(SQL["waive_job"], tenant_id, job_id) is not None
+
+
+async def find(tx: Connection, tenant_id: TenantId, job_id: JobId) -> JobRow | None:
+    """One job."""
+    row = await tx.fetchrow(SQL["find_job"], tenant_id, job_id)
+    return None if row is None else JobRow(**row)
+
+
+async def list_jobs(
+    tx: Connection,
+    tenant_id: TenantId,
+    states: Iterable[JobState],
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+) -> list[JobRow]:
+    """Jobs in some states, oldest first."""
+    position = (datetime.fromisoformat(after[0]), UUID(after[1])) if after else (None, None)
+    rows = await tx.fetch(SQL["list_jobs"], tenant_id, list(states), *position, limit)
+    return [JobRow(**row) for row in rows]

@@ -31,6 +31,11 @@ class Request:
     fields: dict[str, str]
 
 
+async def lock(tx: Connection, request: Request) -> None:
+    """Wait for whoever is at work on a request of this id, until the transaction ends."""
+    await tx.execute(SQL["lock_request"], *_key(request))
+
+
 async def find(tx: Connection, request: Request) -> bytes | None:
     """The answer this very request was given before, or None.
 

@@ -1,16 +1,9 @@
-"""A real day of an LLM service, from its records to two invoice lines.
+"""A real day of an LLM service, from its records to two invoice lines."""
 
-`USAGE_TRACE_CSV` names the file; without it, it is looked for beside the checkout. It is "Azure LLM
-inference trace 2023" (code) of the AzurePublicDataset, CC-BY 4.0.
-"""
-
-import csv
-import os
 import random
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -22,8 +15,8 @@ from server.domain.settlement import WalletTerms, settle
 from server.domain.summaries import liable_lines, ratable_lines
 from tests import strategies
 from tests.strategies import ASSET, WALLET, cell, grant
+from tests.trace import trace_rows
 
-BESIDE = Path(__file__).parents[3] / "shared/data/azure_llm_inference_code_2023.csv"
 NOVEMBER = strategies.months("UTC", 11, year=2023)[10]
 DAY = datetime(2023, 11, 16, tzinfo=UTC)
 MILLION = Decimal(1_000_000)
@@ -31,14 +24,7 @@ MILLION = Decimal(1_000_000)
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, str]]:
-    path = Path(os.environ.get("USAGE_TRACE_CSV", BESIDE))
-    if not path.exists():
-        absent = f"no {path}: get AzureLLMInferenceTrace_code.csv and name it by USAGE_TRACE_CSV"
-        if os.environ.get("USAGE_TRACE_REQUIRED"):
-            pytest.fail(absent)
-        pytest.skip(absent)
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return trace_rows()
 
 
 def measure(rows: list[dict[str, str]], column: str) -> Measure:

@@ -796,6 +796,7 @@ CREATE TABLE ratable_summaries (
     start_time         timestamptz NOT NULL,
     end_time           timestamptz NOT NULL,
     origin_start_time  timestamptz NOT NULL,
+    segment_start_time timestamptz NOT NULL,
     state              text NOT NULL CHECK (state IN ('RATED', 'RATING_FAILED')),
     used_quantity      quantity NOT NULL,
     drawn_quantity     quantity NOT NULL,

@@ -4,9 +4,9 @@
 -- Ids are derived from what a job is about, so asking twice is asking once. Sorted, so that two who
 -- ask for the same jobs wait for each other and never in a circle.
 --   $1 tenant_id uuid, $2 job_ids uuid[], $3 kinds text[], $4 ranks smallint[], $5 account_ids text[],
---   $6 payloads jsonb[], $7 fire_times timestamptz[]
-INSERT INTO jobs (tenant_id, job_id, kind, rank, account_id, payload, fire_time)
-SELECT $1, j.job_id, j.kind, j.rank, j.account_id, j.payload, j.fire_time
+--   $6 payloads jsonb[], $7 fire_times timestamptz[], $8 wait interval
+INSERT INTO jobs (tenant_id, job_id, kind, rank, account_id, payload, fire_time, available_time)
+SELECT $1, j.job_id, j.kind, j.rank, j.account_id, j.payload, j.fire_time, clock_timestamp() + $8
   FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::text[], $6::jsonb[], $7::timestamptz[])
        AS j (job_id, kind, rank, account_id, payload, fire_time)
  ORDER BY j.job_id
@@ -59,3 +59,27 @@ UPDATE jobs SET error = $4
 UPDATE jobs SET state = 'PENDING', attempts = 0, available_time = clock_timestamp(), end_time = NULL
  WHERE tenant_id = $1 AND job_id = $2 AND state = 'QUARANTINED'
 RETURNING job_id;
+
+-- name: waive_job
+-- Given up for good.
+--   $1 tenant_id uuid, $2 job_id uuid
+UPDATE jobs SET state = 'WAIVED', end_time = clock_timestamp()
+ WHERE tenant_id = $1 AND job_id = $2 AND state = 'QUARANTINED'
+RETURNING job_id;
+
+-- name: find_job
+-- One job as it stands.
+--   $1 tenant_id uuid, $2 job_id uuid
+SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time
+  FROM jobs
+ WHERE tenant_id = $1 AND job_id = $2;
+
+-- name: list_jobs
+-- Oldest first, in some states.
+--   $1 tenant_id uuid, $2 states text[], $3 after_time timestamptz or null, $4 after_id uuid,
+--   $5 limit bigint
+SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time
+  FROM jobs
+ WHERE tenant_id = $1 AND state = ANY ($2::text[])
+   AND ($3::timestamptz IS NULL OR (create_time, job_id) > ($3, $4::uuid))
+ ORDER BY create_time, job_id LIMIT $5;

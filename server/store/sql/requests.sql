@@ -1,5 +1,10 @@
 -- Requests that were answered, and their answers.
 
+-- name: lock_request
+-- Calls of one id go one after the other; whoever comes second finds the answer of the first.
+--   $1 tenant_id uuid, $2 account_id text, $3 request_id text
+SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text || '/' || $2::text || '/' || $3::text, 0));
+
 -- name: find_request
 -- The request of that id, whatever it asked for.
 --   $1 tenant_id uuid, $2 account_id text, $3 request_id text
@@ -8,8 +13,7 @@ SELECT method, fingerprint, fields, response
  WHERE tenant_id = $1 AND account_id = $2 AND request_id = $3;
 
 -- name: keep_request
--- Claim and effect commit together. A second call of the same id waits here for the first to end,
--- and then finds the key taken.
+-- Claim and effect commit together; the key of the table is behind the lock.
 --   $1 tenant_id uuid, $2 account_id text, $3 request_id text, $4 method text, $5 fingerprint bytea,
 --   $6 fields jsonb, $7 response bytea
 INSERT INTO request_log (tenant_id, account_id, request_id, method, fingerprint, fields, response)

@@ -1,0 +1,71 @@
+"""`python -m clients.bootstrap`: waits for the service and sees to a first tenant with a key.
+
+`usage up` runs it. The address and the operator's key are those of `.usage/credentials`; the last
+line printed is JSON of what is to be kept beside them.
+"""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+
+import grpc
+from usage.v1 import access_service_pb2 as access
+
+from clients import UsageClient, UsageError
+from clients.health import serving
+from clients.home import USUAL_ADDRESS, credentials
+from clients.values import time_pb
+
+TENANT = "demo"
+CLOCK_START = datetime(2026, 1, 1, tzinfo=UTC)
+WAIT_SECONDS = 60.0
+
+
+async def demo_key(address: str, operator_key: str) -> str:
+    """A new administrator's key of the tenant `demo`, a sandbox, made when it is not there."""
+    async with UsageClient(address, operator_key) as client:
+        tenant = await client.access.CreateTenant(
+            access.CreateTenantRequest(
+                tenant_id=TENANT,
+                tenant=access.Tenant(display_name="Demo", clock_start_time=time_pb(CLOCK_START)),
+            )
+        )
+        credential = access.Credential(
+            tenant=tenant.name, roles=[access.Credential.ADMIN], display_name="made by usage up"
+        )
+        answer = await client.access.CreateCredential(
+            access.CreateCredentialRequest(credential=credential)
+        )
+    return answer.key
+
+
+async def works(address: str, key: str) -> bool:
+    """Whether the service knows a key."""
+    async with UsageClient(address, key) as client:
+        try:
+            await client.access.GetTenant(access.GetTenantRequest())
+        except UsageError as error:
+            if error.code is grpc.StatusCode.UNAUTHENTICATED:
+                return False
+            raise
+    return True
+
+
+async def main() -> int:
+    """Wait, look, make what is missing."""
+    kept = credentials()
+    address = kept.get("address", USUAL_ADDRESS)
+    await serving(address, WAIT_SECONDS)
+    found = {}
+    if not kept.get("demo_key") or not await works(address, kept["demo_key"]):
+        if kept.get("operator_key"):
+            found["demo_key"] = await demo_key(address, kept["operator_key"])
+        else:
+            print("no operator key is kept here, so the tenant demo is not made")
+    print(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,19 @@
+"""The command `usage`. Loads only what the command at hand needs: `usage --help` must be quick."""
+
+import importlib
+import sys
+
+from clients.cli.arguments import hoisted
+from clients.cli.processes import PASSED_ON, run_process
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 refused by the service, 2 not understood,
+    3 service not reachable, 4 some records not taken."""
+    options, rest = hoisted(sys.argv[1:])
+    if rest and rest[0] in PASSED_ON:
+        # Everything behind such a command is for the program it stands for.
+        place = sys.argv.index(rest[0])
+        sys.exit(run_process(rest[0], sys.argv[place + 1 :]))
+    app = importlib.import_module("clients.cli.app")
+    app.build(rest[0] if rest else None)([*options, *rest], prog_name="usage")

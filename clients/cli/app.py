@@ -1,0 +1,63 @@
+"""The commands put together, and the options that all of them share."""
+
+import importlib
+from typing import Annotated
+
+import typer
+
+from clients.cli.options import Options
+from clients.cli.processes import PASSED_ON
+
+# Command, the module whose function of that name it is, and its line in the list of commands.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("clients.cli.demo", "Play a month of a real-looking product, and look at it."),
+    "status": ("clients.cli.status", "Show the stores, the schema, what waits, and the clocks."),
+    "record": ("clients.cli.record", "Record the usage in a file of CSV or JSON lines."),
+    "wallet": ("clients.cli.reading", "Wallets: what is left, and every movement."),
+    "trace": ("clients.cli.reading", "Explain an invoice-ready line down to its days."),
+}
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """The whole command line, of which only the command `wanted` is loaded."""
+    app = typer.Typer(
+        name="usage",
+        help="Usage management: start it, fill it, look into it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(options)
+    for name, (_, what) in PASSED_ON.items():
+        app.command(name, help=what)(_nothing)
+    for name, (module, what) in COMMANDS.items():
+        loaded = getattr(importlib.import_module(module), name) if name == wanted else _nothing
+        if isinstance(loaded, typer.Typer):
+            app.add_typer(loaded, name=name, help=what)
+        else:
+            app.command(name, help=what if loaded is _nothing else None)(loaded)
+    return app
+
+
+def options(
+    context: typer.Context,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Where the service answers; else USAGE_ADDRESS, else `usage up` here."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The credential; else USAGE_KEY, else that of `usage up`.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Usage management: start it, fill it, look into it.
+
+    Exit codes: 0 done, 1 refused by the service, 2 not understood, 3 service not reachable, 4 some
+    records not taken.
+    """
+    context.obj = Options(address, key, json)
+
+
+def _nothing() -> None:
+    """Only listed: the command is not the one that runs."""

@@ -1,0 +1,139 @@
+"""One run of the command: whom it calls as whom, how it prints, and how it ends when refused."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import typer
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from rich.console import Console
+
+from clients import UsageClient, UsageError
+from clients.cli.options import Options
+from clients.home import USUAL_ADDRESS, credentials
+
+REFUSED, MISUSED, UNREACHABLE, PARTLY = 1, 2, 3, 4
+
+# What to do about a refusal: by its reason, else by its code.
+ADVICE = {
+    "CREDENTIAL_INVALID": "Give a key that works: --key or USAGE_KEY. `usage up` makes one.",
+    "UNAUTHENTICATED": "Give a key: --key or USAGE_KEY. `usage up` makes one.",
+    "PERMISSION_DENIED": "Use a credential with a role that may do this.",
+    "NOT_FOUND": "Check the name, and that the key is of the tenant that holds it.",
+    "ALREADY_EXISTS": "Use another id, or send the same content as before.",
+    "INVALID_ARGUMENT": "Correct what is named and run it again.",
+    "FAILED_PRECONDITION": "Put right what is named and run it again.",
+    "ABORTED": "Run it again.",
+    "UNAVAILABLE": "Wait a moment and run it again.",
+    "RESOURCE_EXHAUSTED": "Send less at once, or later.",
+    "INTERNAL": "The server's log has the rest: .usage/log/server.log",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The options of this run, and where to print for people."""
+
+    options: Options
+    console: Console = field(default_factory=lambda: Console(highlight=False))
+
+    @property
+    def as_json(self) -> bool:
+        """Whether programs read along."""
+        return self.options.as_json
+
+    def resolve(self) -> tuple[str, str]:
+        """The address and the key to call with. Ends the program when there is no key.
+
+        The key that `usage up` keeps is sent nowhere but to where it says it is served.
+        """
+        kept = credentials()
+        home = kept.get("address", USUAL_ADDRESS)
+        address = self.options.address or os.environ.get("USAGE_ADDRESS") or home
+        key = self.options.key or os.environ.get("USAGE_KEY")
+        if not key and address == home:
+            key = kept.get("demo_key")
+        if not key:
+            fail(
+                MISUSED,
+                f"no key for {address}. `usage up` makes one; or give --key or USAGE_KEY.",
+            )
+        return address, key
+
+    def run(self, work: Callable[[UsageClient], Awaitable[int | None]]) -> None:
+        """Do `work` with a client and exit; its answer is the exit code."""
+        address, key = self.resolve()
+
+        async def with_client() -> int | None:
+            async with UsageClient(address, key, timeout=30) as client:
+                return await work(client)
+
+        try:
+            code = asyncio.run(with_client())
+        except UsageError as error:
+            self.end_refused(error, address)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        raise typer.Exit(code or 0)
+
+    def end_refused(self, error: UsageError, address: str) -> NoReturn:
+        """Say what was refused, why and what to do; exit 1, or 3 if nobody answered."""
+        code = REFUSED if error.is_answer else UNREACHABLE
+        if self.as_json:
+            print(json.dumps({"error": _as_json(error)}), file=sys.stderr)
+            raise typer.Exit(code)
+        if not error.is_answer:
+            fail(
+                code,
+                f"{address} does not answer: {error.message}\n"
+                "  Is it running? `usage up` starts it here; --address names another place.",
+            )
+        lines = [f"refused: {error.message}", f"  reason: {error.reason}"]
+        lines += [f"  {one.field}: {one.description} ({one.reason})" for one in error.violations]
+        advice = ADVICE.get(error.reason) or ADVICE.get(error.code.name)
+        fail(code, "\n".join([*lines, *([f"  {advice}"] if advice else [])]))
+
+    def print_json(self, value: Message | list[Any] | dict[str, Any], name: str = "") -> None:
+        """Print a message, or a list of them under `name`, with the names of the protos."""
+        if isinstance(value, list):
+            value = {name: [as_dict(item) for item in value]}
+        elif not isinstance(value, dict):
+            value = as_dict(value)
+        print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def as_dict(message: Message) -> dict[str, Any]:
+    """A message as JSON of its own field names."""
+    found: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return found
+
+
+def fail(code: int, text: str) -> NoReturn:
+    """Say what went wrong on standard error, and exit."""
+    Console(stderr=True, highlight=False).print(f"usage: {text}", style="red", markup=False)
+    raise typer.Exit(code)
+
+
+def session(context: typer.Context) -> Session:
+    """The session of a command."""
+    options = context.find_object(Options)
+    assert options is not None, "the callback makes it"
+    return Session(options)
+
+
+def _as_json(error: UsageError) -> dict[str, Any]:
+    return {
+        "code": error.code.name,
+        "reason": error.reason,
+        "message": error.message,
+        "facts": error.facts,
+        "violations": [
+            {"field": one.field, "reason": one.reason, "description": one.description}
+            for one in error.violations
+        ],
+    }

@@ -1,0 +1,112 @@
+"""`usage status`: stores, schema, what waits, and the clocks of the tenants."""
+
+import asyncio
+import os
+from contextlib import suppress
+from typing import Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from usage.v1 import access_service_pb2 as access
+
+from clients import UsageClient, UsageError, screens
+from clients.cli.session import UNREACHABLE, Session, as_dict, session
+from clients.health import SERVING, health
+from clients.home import credentials, home, state
+from clients.pages import pages
+
+MOST_JOBS = 1_000
+NOT_SHOWN = ("database_url", "redis_url")
+
+
+def status(context: typer.Context) -> None:
+    """Show the stores, the schema, what waits, and the clocks."""
+    now = session(context)
+    address, key = now.resolve()
+    found = asyncio.run(_look(address, key, credentials().get("operator_key", "")))
+    if now.as_json:
+        now.print_json(found)
+    else:
+        _print(now, found)
+    raise typer.Exit(0 if found["health"] == SERVING else UNREACHABLE)
+
+
+async def _look(address: str, key: str, operator_key: str) -> dict[str, Any]:
+    kept = {name: value for name, value in state().items() if name not in NOT_SHOWN}
+    found: dict[str, Any] = {
+        "address": address,
+        "health": await health(address),
+        "supervisor": _supervisor(kept.pop("pid", None)),
+        "stores": kept,
+        "waiting": {},
+        "tenants": [],
+    }
+    if found["health"] != SERVING:
+        return found
+    async with UsageClient(address, key) as client:
+        with suppress(UsageError):
+            found["waiting"] = await _waiting(client)
+        with suppress(UsageError):
+            found["tenants"] = [as_dict(await client.access.GetTenant(access.GetTenantRequest()))]
+    async with UsageClient(address, operator_key) as client:
+        with suppress(UsageError):
+            request = access.ListTenantsRequest()
+            found["tenants"] = [
+                as_dict(tenant) async for tenant in pages(client.access.ListTenants, request)
+            ]
+    return found
+
+
+async def _waiting(client: UsageClient) -> dict[str, Any]:
+    """Jobs of the caller's tenant that are not done, and those that never will be by themselves."""
+    listing: dict[str, Any] = {}
+    for name, wanted in (("pending", access.Job.PENDING), ("failed", access.Job.STATE_UNSPECIFIED)):
+        request = access.ListJobsRequest(state=wanted, page_size=MOST_JOBS)
+        answer = await client.access.ListJobs(request)
+        listing[name] = len(answer.jobs)
+        listing[f"{name}_and_more"] = bool(answer.next_page_token)
+        if answer.jobs and name == "pending":
+            oldest = min(answer.jobs, key=lambda job: (job.fire_time.seconds, job.name))
+            listing["oldest_due"] = as_dict(oldest)
+    return listing
+
+
+def _supervisor(pid: object) -> str:
+    if not isinstance(pid, int):
+        return "not running"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return "not running"
+    except PermissionError:
+        pass
+    return f"process {pid}"
+
+
+def _print(now: Session, found: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    healthy = found["health"] == SERVING
+    table.add_row("service", f"[{'green' if healthy else 'red'}]{found['health'].lower()}[/]")
+    table.add_row("address", found["address"])
+    table.add_row("usage up", f"{found['supervisor']} (in {home()})")
+    for name, value in found["stores"].items():
+        if name != "address":
+            table.add_row(name.replace("_", " "), str(value))
+    waiting = found["waiting"]
+    if waiting:
+        more = "+" if waiting["pending_and_more"] else ""
+        table.add_row("jobs waiting", f"{waiting['pending']}{more}")
+        if oldest := waiting.get("oldest_due"):
+            table.add_row("oldest due", f"{oldest['kind']} at {oldest.get('fire_time', '–')}")
+        failed = f"{waiting['failed']}{'+' if waiting['failed_and_more'] else ''}"
+        table.add_row("jobs failed", failed if failed == "0" else f"[red]{failed}[/]")
+    now.console.print(table)
+    if found["tenants"]:
+        clocks = Table("tenant", "clock", "kind", box=SIMPLE_HEAD)
+        for tenant in found["tenants"]:
+            kind = "sandbox" if "clock_start_time" in tenant else "real time"
+            clocks.add_row(screens.last(tenant["name"]), tenant.get("clock_time", "–"), kind)
+        now.console.print(clocks)
+    if not healthy:
+        now.console.print("Start it with `usage up`.")

@@ -1,0 +1,189 @@
+"""The client: every RPC by its name in the protos, with a deadline, a key, retries and one error.
+
+    async with UsageClient("localhost:50051", key) as client:
+        wallet = await client.wallets.GetWallet(GetWalletRequest(name="accounts/acme/wallets/…"))
+
+The attributes are the stubs generated from the protos, so that requests and answers are typed.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+
+import grpc
+from google.protobuf.message import Message
+from usage.v1 import (
+    access_service_pb2_grpc,
+    account_service_pb2_grpc,
+    asset_service_pb2_grpc,
+    catalog_service_pb2_grpc,
+    consumption_service_pb2_grpc,
+    order_service_pb2_grpc,
+    policy_service_pb2_grpc,
+    quote_service_pb2_grpc,
+    rate_service_pb2_grpc,
+    summary_service_pb2_grpc,
+    wallet_service_pb2_grpc,
+)
+
+from clients import retry
+from clients.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+OPTIONS = (
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.keepalive_time_ms", 120_000),
+)
+
+
+class UsageClient:
+    """A connection to the service as one credential; opened by the first call.
+
+    `timeout` is seconds for a whole call, its retries included; a call may bring its own
+    (`timeout=…`). `credentials` makes the connection TLS. Every method raises UsageError.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        key: str,
+        *,
+        timeout: float = 10,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        wires = _Wires(address, key, timeout, credentials)
+        channel = cast("grpc.aio.Channel", wires)
+        self._wires = wires
+        self.access = access_service_pb2_grpc.AccessServiceStub(channel)
+        self.accounts = account_service_pb2_grpc.AccountServiceStub(channel)
+        self.assets = asset_service_pb2_grpc.AssetServiceStub(channel)
+        self.catalog = catalog_service_pb2_grpc.CatalogServiceStub(channel)
+        self.consumption = consumption_service_pb2_grpc.ConsumptionServiceStub(channel)
+        self.orders = order_service_pb2_grpc.OrderServiceStub(channel)
+        self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
+        self.quotes = quote_service_pb2_grpc.QuoteServiceStub(channel)
+        self.rates = rate_service_pb2_grpc.RateServiceStub(channel)
+        self.summaries = summary_service_pb2_grpc.SummaryServiceStub(channel)
+        self.wallets = wallet_service_pb2_grpc.WalletServiceStub(channel)
+
+    async def __aenter__(self) -> "Self":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connection. A later call opens another."""
+        await self._wires.close()
+
+
+class _Wires:
+    """What the generated stubs take for a channel: makes methods that are ours."""
+
+    def __init__(
+        self,
+        address: str,
+        key: str,
+        timeout: float,
+        credentials: grpc.ChannelCredentials | None,
+    ) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._channel: grpc.aio.Channel | None = None
+        self.timeout = timeout
+        self.metadata = (("authorization", f"Bearer {key}"),)
+
+    def open(self) -> grpc.aio.Channel:
+        """The channel, made at the first call because it belongs to the event loop of that."""
+        if self._channel is None:
+            if self._credentials is not None:
+                self._channel = grpc.aio.secure_channel(
+                    self._address, self._credentials, options=OPTIONS
+                )
+            else:
+                self._channel = grpc.aio.insecure_channel(self._address, options=OPTIONS)
+        return self._channel
+
+    async def close(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+    def unary_unary(self, path: str, **codec: Any) -> "_Unary":
+        return _Unary(self, path, codec)
+
+    def unary_stream(self, path: str, **codec: Any) -> "_Stream":
+        return _Stream(self, lambda channel: channel.unary_stream(path, **codec))
+
+    def stream_stream(self, path: str, **codec: Any) -> "_Stream":
+        return _Stream(self, lambda channel: channel.stream_stream(path, **codec))
+
+
+class _Unary:
+    """One method: a request in, an answer out, tried again where that is safe."""
+
+    def __init__(self, wires: _Wires, path: str, codec: dict[str, Any]) -> None:
+        self._wires = wires
+        self._path = path
+        self._codec = codec
+        self._is_safe = retry.is_safe(retry.method(path))
+        self._made: tuple[grpc.aio.Channel, Any] | None = None
+
+    async def __call__(  # the time goes with the call, over the wire
+        self,
+        request: Message,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Any:
+        seconds = self._wires.timeout if timeout is None else timeout
+        until = time.monotonic() + seconds
+        request = retry.named(request)
+        retries = 0
+        while True:
+            try:
+                return await self._call(request, until - time.monotonic())
+            except grpc.aio.AioRpcError as failure:
+                error = UsageError.of_call(failure)
+            retries += 1
+            pause = retry.pause(error, retries) if self._is_safe else None
+            if pause is None or time.monotonic() + pause >= until:
+                raise error
+            await asyncio.sleep(pause)
+
+    async def _call(self, request: Message, seconds: float) -> Any:
+        channel = self._wires.open()
+        if self._made is None or self._made[0] is not channel:
+            self._made = channel, channel.unary_unary(self._path, **self._codec)
+        return await self._made[1](request, timeout=seconds, metadata=self._wires.metadata)
+
+
+class _Stream:
+    """One streaming method. Never tried again: only its caller knows what it has seen."""
+
+    def __init__(self, wires: _Wires, make: Callable[[grpc.aio.Channel], Any]) -> None:
+        self._wires = wires
+        self._make = make
+
+    async def __call__(
+        self,
+        request: Any,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> AsyncIterator[Any]:
+        call = self._make(self._wires.open())
+        try:
+            async for answer in call(request, timeout=timeout, metadata=self._wires.metadata):
+                yield answer
+        except grpc.aio.AioRpcError as failure:
+            raise UsageError.of_call(failure) from None

@@ -1,0 +1,31 @@
+"""What `usage up` keeps for its callers in `.usage/`: where it answers, and the keys."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+USUAL_ADDRESS = "127.0.0.1:50051"
+
+
+def home() -> Path:
+    """The directory of `usage up`: `.usage` here, or USAGE_HOME."""
+    return Path(os.environ.get("USAGE_HOME") or ".usage")
+
+
+def credentials() -> dict[str, str]:
+    """`operator_key`, `demo_key` and `address`, as far as they are there."""
+    return {key: str(value) for key, value in _read(home() / "credentials").items()}
+
+
+def state() -> dict[str, Any]:
+    """What the supervisor says of itself: its process, its stores, its ports."""
+    return _read(home() / "state.json")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,62 @@
+"""What is tried again, how often, and after how long.
+
+A call is tried again when its answer may have been lost or a rule says so, and only if doing it
+twice is doing it once: reads, what carries a `request_id`, creates under an id of the caller's, and
+usage records, whose ids are unique.
+"""
+
+import random
+import uuid
+
+import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from usage.v1 import annotations_pb2
+
+from clients.errors import UsageError
+
+MOST_RETRIES = 3
+FIRST_PAUSE_SECONDS = 0.1
+
+# Repeatable by nature, though their requests carry no id of the attempt.
+REPEATABLE = frozenset({"RecordUsage", "CreateProductUsageResource"})
+
+
+def method(path: str) -> MethodDescriptor:
+    """The description of the method at `/{service}/{method}`."""
+    name = path.removeprefix("/").replace("/", ".")
+    found: MethodDescriptor = descriptor_pool.Default().FindMethodByName(name)
+    return found
+
+
+def is_safe(called: MethodDescriptor) -> bool:
+    """Whether doing it twice is doing it once."""
+    if not called.GetOptions().Extensions[annotations_pb2.mutation]:
+        return True
+    fields = called.input_type.fields_by_name
+    has_own_id = called.name.startswith("Create") and any(name.endswith("_id") for name in fields)
+    return "request_id" in fields or has_own_id or called.name in REPEATABLE
+
+
+def named(request: Message) -> Message:
+    """The request with a `request_id`, if it may have one and has none."""
+    if "request_id" not in request.DESCRIPTOR.fields_by_name or request.request_id:  # type: ignore[attr-defined]
+        return request
+    copy = type(request)()
+    copy.CopyFrom(request)
+    copy.request_id = f"client-{uuid.uuid4()}"  # type: ignore[attr-defined]
+    return copy
+
+
+def pause(error: UsageError, retry: int) -> float | None:
+    """Seconds to wait before retry number `retry` (from 1); None when trying again is no use."""
+    if retry > MOST_RETRIES:
+        return None
+    if error.code is grpc.StatusCode.UNAVAILABLE or (
+        error.code is grpc.StatusCode.ABORTED and error.retry_after_seconds is not None
+    ):
+        usual: float = FIRST_PAUSE_SECONDS * 2 ** (retry - 1)
+        # Many clients that were refused at once must not come back at once.
+        return max(error.retry_after_seconds or 0.0, usual) * random.uniform(1.0, 1.25)
+    return None

@@ -1,0 +1,210 @@
+"""Tables and trees for people: wallets, grants, the ledger, waterfalls and invoice-ready lines."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import decimal_pb2, money_pb2
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+from usage.v1 import summary_service_pb2 as summaries
+from usage.v1 import types_pb2 as types
+from usage.v1 import wallet_service_pb2 as wallets
+
+from clients.values import decimal, money, time
+
+NOTHING = "–"
+# Words of the waterfall that people know by another name.
+PLAIN = {"tier_quantity": "quantity"}
+
+
+def number(message: decimal_pb2.Decimal) -> str:
+    """A number with its thousands apart; a dash when there is none."""
+    return grouped(decimal(message)) if message.value else NOTHING
+
+
+def grouped(value: Decimal) -> str:
+    """A number with its thousands apart and no zeros behind that mean nothing."""
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def amount(message: money_pb2.Money, places: int = 2) -> str:
+    """Money with its currency."""
+    code, value = money(message)
+    return f"{value:,.{places}f} {code}" if code else NOTHING
+
+
+def last(name: str) -> str:
+    """The id at the end of a resource name."""
+    return name.rpartition("/")[2]
+
+
+def when(message: Timestamp, zone: str = "UTC") -> str:
+    """An instant in a zone, without the time of day when that is midnight."""
+    if not message.seconds:
+        return NOTHING
+    local: datetime = time(message).astimezone(ZoneInfo(zone))
+    return f"{local:%Y-%m-%d}" if local.time().isoformat() == "00:00:00" else f"{local:%F %H:%M}"
+
+
+def span(start: Timestamp, end: Timestamp, zone: str = "UTC") -> str:
+    """A half-open span of time."""
+    return f"{when(start, zone)} → {when(end, zone)}"
+
+
+def wallet_table(found: Iterable[wallets.Wallet], title: str, zone: str = "UTC") -> Table:
+    """What is left, granted and used, and what the rest would cost now."""
+    table = _table(title, "resource", "left", "granted", "used", "of it", "beyond", "would cost")
+    table.add_column("rating period")
+    table.add_column("wallet", style="dim", overflow="fold")
+    for one in found:
+        percent = f"{number(one.percent_used)} %" if one.percent_used.value else NOTHING
+        beyond = number(one.overage_quantity)
+        table.add_row(
+            last(one.usage_resource),
+            Text(number(one.balance), style="bold green" if decimal(one.balance) > 0 else "red"),
+            number(one.granted_quantity),
+            number(one.used_quantity),
+            percent,
+            Text(beyond, style="yellow" if decimal(one.overage_quantity) > 0 else ""),
+            _estimate(one),
+            span(one.period_start_time, one.period_end_time, zone),
+            last(one.name),
+        )
+    return table
+
+
+def grant_table(
+    found: Iterable[tuple[wallets.Wallet, wallets.Grant]], title: str, zone: str = "UTC"
+) -> Table:
+    """Every issue, what usage drew from it, and what became of the rest."""
+    table = _table(title, "resource", "held", "left", "in the ledger")
+    for column in ("issue", "from", "until", ""):
+        table.add_column(column)
+    for wallet, grant in found:
+        table.add_row(
+            last(wallet.usage_resource),
+            number(grant.quantity),
+            number(grant.balance),
+            number(grant.posted_balance),
+            wallets.Grant.Kind.Name(grant.kind).lower(),
+            when(grant.start_time, zone),
+            when(grant.expire_time, zone),
+            Text("may still change", style="yellow") if grant.is_provisional else "",
+        )
+    return table
+
+
+def entry_table(found: Sequence[wallets.WalletEntry], title: str, zone: str = "UTC") -> Table:
+    """The ledger: every movement, with the wallet before and after."""
+    table = _table(title, "#", "moved", "before", "after")
+    for column in ("what", "as of", "because of"):
+        table.add_column(column, overflow="fold")
+    for entry in found:
+        table.add_row(
+            last(entry.name),
+            Text(number(entry.amount), style="red" if decimal(entry.amount) < 0 else "green"),
+            number(entry.opening_balance),
+            number(entry.closing_balance),
+            wallets.WalletEntry.Kind.Name(entry.kind).lower(),
+            when(entry.effective_time, zone),
+            Text(entry.cause, style="dim"),
+        )
+    return table
+
+
+def waterfall_table(summary: summaries.RatableSummary, zone: str = "UTC") -> Table:
+    """How an amount came about, step by step."""
+    what = f"{last(summary.usage_resource)}, {span(summary.start_time, summary.end_time, zone)}"
+    table = Table(title=f"Waterfall of {what}", title_justify="left", box=SIMPLE_HEAD)
+    for column in ("", "step", "from", "to", "why"):
+        table.add_column(column, overflow="fold")
+    for step in summary.waterfall:
+        table.add_row(str(step.sequence), step.element, *_sides(step), step.note)
+    if summary.error_reason:
+        table.add_row("", Text("not rated", style="red"), "", "", summary.error_reason)
+    return table
+
+
+def liable_table(found: Sequence[summaries.LiableSummary], title: str, zone: str = "UTC") -> Table:
+    """Lines an invoice can be made of, and what they come to."""
+    table = _table(title, "resource", "used", "beyond the grants", "exact", "amount")
+    table.add_column("billing period")
+    table.add_column("state")
+    table.show_footer = True
+    for line in found:
+        is_ready = line.state == summaries.LiableSummary.READY_FOR_INVOICING
+        table.add_row(
+            last(line.usage_resource),
+            number(line.used_quantity),
+            number(line.overage_quantity),
+            number(line.exact_amount),
+            Text(amount(line.amount), style="bold"),
+            span(line.start_time, line.end_time, zone),
+            Text("ready", style="green") if is_ready else Text("failed", style="red"),
+        )
+    table.columns[3].footer = "total"
+    table.columns[4].footer = _total(found)
+    return table
+
+
+def trace_tree(trace: summaries.TraceLiableSummaryResponse, zone: str = "UTC") -> Tree:
+    """A line down to its days and what paid for each of them."""
+    line = trace.liable_summary
+    about = f"{last(line.usage_resource)}, {span(line.start_time, line.end_time, zone)}"
+    root = Tree(Text(f"{amount(line.amount)}  {about}", style="bold"))
+    for source in trace.sources:
+        one = source.ratable_summary
+        title = f"{number(one.amount)} {one.currency_code}  {number(one.overage_quantity)} beyond"
+        branch = root.add(f"{title}, {span(one.start_time, one.end_time, zone)}")
+        branch.add(waterfall_table(one, zone))
+        days = branch.add(f"{len(source.usage_summaries)} usage summaries")
+        for found in source.usage_summaries:
+            _add_day(days, found, zone)
+    return root
+
+
+def _add_day(tree: Tree, found: summaries.UsageSummaryTrace, zone: str) -> None:
+    day = found.usage_summary
+    late = "  late" if day.is_late else ""
+    title = f"{when(day.start_time, zone)}  {number(day.quantity)} used"
+    leaf = tree.add(f"{title}, {number(day.overage_quantity)} beyond{late}")
+    for paid in found.drawn_from:
+        leaf.add(Text(f"{number(paid.quantity)} from grant {last(paid.grant)}", style="dim"))
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table whose first column is a word and whose others are numbers."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column(columns[0])
+    for column in columns[1:]:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _estimate(wallet: wallets.Wallet) -> str:
+    if not wallet.estimated_amount.value:
+        return NOTHING
+    rounded = decimal(wallet.estimated_amount).quantize(Decimal("0.01"))
+    return f"{rounded:,} {wallet.currency_code}"
+
+
+def _sides(step: types.WaterfallStep) -> tuple[str, str]:
+    def side(values: Any) -> str:
+        return "\n".join(f"{PLAIN.get(key, key)} {values[key]}" for key in sorted(values))
+
+    return side(step.inputs), side(step.outputs)
+
+
+def _total(lines: Sequence[summaries.LiableSummary]) -> str:
+    totals: dict[str, Decimal] = {}
+    for line in lines:
+        code, value = money(line.amount)
+        totals[code] = totals.get(code, Decimal(0)) + value
+    return ", ".join(f"{value:,.2f} {code}" for code, value in sorted(totals.items()))

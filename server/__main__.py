@@ -1,0 +1,91 @@
+"""`python -m server serve | migrate | verify`: the processes that `usage` starts."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import asyncpg
+import uvloop
+
+from server.app import open_env, serve
+from server.config import Config, ConfigError, read_config
+from server.domain.errors import UsageError
+from server.log import configure
+from server.store.migrate import MigrationError, migrate
+from server.usecases.tenants import found
+
+REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
+
+
+def main() -> int:
+    """Do what the command line says; the answer is the exit code."""
+    arguments = _arguments()
+    try:
+        config = read_config()
+        configure(config.log_format, config.log_level)
+        return uvloop.run(_run(arguments, config))
+    except ConfigError as error:
+        return _fail(MISUSED, f"settings: {error}")
+    except (MigrationError, UsageError) as error:
+        return _fail(REFUSED, str(error))
+    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InvalidCatalogNameError) as error:
+        return _fail(UNREACHABLE, f"the store cannot be reached: {error}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m server", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="answer calls until SIGTERM")
+    migrating = commands.add_parser("migrate", help="bring the database to this schema")
+    migrating.add_argument(
+        "--credentials", type=Path, help="write the operator's key here instead of printing it"
+    )
+    commands.add_parser("verify", help="recompute everything and name the first difference")
+    return parser.parse_args()
+
+
+async def _run(arguments: argparse.Namespace, config: Config) -> int:
+    if arguments.command == "serve":
+        await serve(config)
+        return 0
+    if arguments.command == "migrate":
+        return await _migrate(config, arguments.credentials)
+    return await _verify(config)
+
+
+async def _migrate(config: Config, credentials: Path | None) -> int:
+    connection = await asyncpg.connect(config.database_url, timeout=10)
+    try:
+        for name in await migrate(connection):
+            print(f"applied {name}")
+    finally:
+        await connection.close()
+    async with open_env(config) as env:
+        key = await found(env.pool)
+    if key is None:
+        return 0
+    if credentials is None:
+        print(f"operator key (it is shown once): {key}")
+        return 0
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(credentials, flags, 0o600), "w") as file:
+        json.dump({"operator_key": key}, file)
+    return 0
+
+
+async def _verify(config: Config) -> int:
+    from server.verification import verify_all
+
+    async with open_env(config) as env:
+        return 1 if await verify_all(env.pool) else 0
+
+
+def _fail(code: int, text: str) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

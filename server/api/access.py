@@ -1,0 +1,184 @@
+"""AccessService: parse, do, render."""
+
+from typing import Any
+
+from usage.v1 import access_service_pb2 as pb
+from usage.v1 import access_service_pb2_grpc as rpc
+
+from server.api import names, pages
+from server.api.forms import Form
+from server.api.mapping.access import (
+    advance_clock_from_pb,
+    create_credential_from_pb,
+    create_tenant_from_pb,
+    credential_to_pb,
+    job_to_pb,
+    limit_to_pb,
+    run_to_pb,
+    tenant_to_pb,
+)
+from server.api.work import caller, change, look
+from server.domain.access import is_operator, refuse_escalation
+from server.domain.errors import NotFound
+from server.domain.ids import TenantId
+from server.domain.limits import LIMITS
+from server.env import Env
+from server.store import jobs as job_store
+from server.store import runs as run_store
+from server.store import tenants as tenant_store
+from server.store.jobs import JobState
+from server.store.tenants import Tenant
+from server.store.transaction import read
+from server.usecases import clock, credentials, jobs, tenants
+
+STUCK = (JobState.QUARANTINED, JobState.REFUSED)
+
+
+class AccessService(rpc.AccessServiceServicer):
+    """Keeps who may do what, and shows what the service does by itself."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def CreateTenant(self, request: pb.CreateTenantRequest, context: Any) -> pb.Tenant:
+        command = create_tenant_from_pb(request)
+        tenant_id = command.tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Tenant,
+            lambda tx: tenants.create(tx, tenant_id, command),
+            tenant_to_pb,
+            tenant_id=tenant_id,
+        )
+
+    async def ListTenants(
+        self, request: pb.ListTenantsRequest, context: Any
+    ) -> pb.ListTenantsResponse:
+        page = pages.read(request, caller().tenant_id)
+        keys = await look(self._env, tenant_store.keys)
+        after = page.after[0] if page.after else ""
+        wanted = [name for name in sorted(keys) if name > after][: page.limit]
+        rows = [await self._tenant(keys[name], name) for name in wanted]
+        kept, token = pages.cut(page, rows, lambda tenant: (tenant.id,))
+        return pb.ListTenantsResponse(
+            tenants=[tenant_to_pb(tenant) for tenant in kept], next_page_token=token
+        )
+
+    async def GetTenant(self, request: pb.GetTenantRequest, context: Any) -> pb.Tenant:
+        tenant_id = caller().tenant_id
+        return tenant_to_pb(await look(self._env, lambda tx: tenants.get(tx, tenant_id)))
+
+    async def CreateCredential(
+        self, request: pb.CreateCredentialRequest, context: Any
+    ) -> pb.CreateCredentialResponse:
+        name, command = create_credential_from_pb(request)
+        tenant = await self._named(name)
+        refuse_escalation(caller().permissions, command.roles)
+        return await change(
+            self._env,
+            request,
+            pb.CreateCredentialResponse,
+            lambda tx: credentials.create(tx, tenant.tenant_id, command),
+            lambda made: pb.CreateCredentialResponse(
+                credential=credential_to_pb(made[0], names.TENANT.of(tenant.id)), key=made[1]
+            ),
+            tenant_id=tenant.tenant_id,
+        )
+
+    async def RevokeCredential(
+        self, request: pb.RevokeCredentialRequest, context: Any
+    ) -> pb.Credential:
+        form = Form(request)
+        (credential_id,) = form.name("name", names.CREDENTIAL)
+        form.done()
+        own = await self._named(None)
+        return await change(
+            self._env,
+            request,
+            pb.Credential,
+            lambda tx: credentials.revoke(tx, own.tenant_id, credential_id),
+            lambda revoked: credential_to_pb(revoked, names.TENANT.of(own.id)),
+        )
+
+    async def AdvanceClock(self, request: pb.AdvanceClockRequest, context: Any) -> pb.Run:
+        command = advance_clock_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Run,
+            lambda tx: clock.advance(tx, tenant_id, command),
+            run_to_pb,
+        )
+
+    async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.Run:
+        form = Form(request)
+        (run_id,) = form.name("name", names.RUN)
+        form.done()
+        tenant_id = caller().tenant_id
+        return run_to_pb(await look(self._env, lambda tx: clock.get(tx, tenant_id, run_id)))
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: run_store.list_runs(tx, tenant_id, after=page.after, limit=page.limit),
+        )
+        kept, token = pages.cut(page, rows, lambda run: (run.create_time.isoformat(), run.run_id))
+        return pb.ListRunsResponse(runs=[run_to_pb(run) for run in kept], next_page_token=token)
+
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        states = (JobState(pb.Job.State.Name(request.state)),) if request.state else STUCK
+        rows = await look(
+            self._env,
+            lambda tx: job_store.list_jobs(
+                tx, tenant_id, states, after=page.after, limit=page.limit
+            ),
+        )
+        kept, token = pages.cut(page, rows, lambda job: (job.create_time.isoformat(), job.job_id))
+        return pb.ListJobsResponse(jobs=[job_to_pb(job) for job in kept], next_page_token=token)
+
+    async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.Job:
+        form = Form(request)
+        (job_id,) = form.name("name", names.JOB)
+        form.done()
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env, request, pb.Job, lambda tx: jobs.retry(tx, tenant_id, job_id), job_to_pb
+        )
+
+    async def WaiveJob(self, request: pb.WaiveJobRequest, context: Any) -> pb.Job:
+        form = Form(request)
+        (job_id,) = form.name("name", names.JOB)
+        form.done()
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env, request, pb.Job, lambda tx: jobs.waive(tx, tenant_id, job_id), job_to_pb
+        )
+
+    async def ListLimits(
+        self, request: pb.ListLimitsRequest, context: Any
+    ) -> pb.ListLimitsResponse:
+        return pb.ListLimitsResponse(limits=[limit_to_pb(limit) for limit in LIMITS])
+
+    async def _named(self, name: str | None) -> Tenant:
+        """The tenant of that name, which only an operator may name; the caller's own without."""
+        own = await self._tenant(caller().tenant_id, "-")
+        if name is None or name == own.id:
+            return own
+        if not is_operator(caller().permissions):
+            raise NotFound.of("Tenant", f"tenants/{name}")
+        return await self._tenant(tenants.tenant_id_of(name), name)
+
+    async def _tenant(self, tenant_id: TenantId, name: str) -> Tenant:
+        seconds = caller().seconds_left
+        return await read(
+            self._env.pool,
+            tenant_id,
+            lambda tx: tenants.get(tx, tenant_id, name),
+            seconds=seconds,
+        )

@@ -1,0 +1,52 @@
+"""The call under way: who asks, what for, and for how long."""
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from server.domain.ids import CredentialId, TenantId
+
+
+@dataclass(slots=True, kw_only=True)
+class Caller:
+    """Who calls, and the call itself: its method, its deadline, what the log calls it.
+
+    `deadline` is of the monotonic clock. `announce` tells the client that an answer is a replay.
+    """
+
+    tenant_id: TenantId
+    credential_id: CredentialId
+    permissions: frozenset[str]
+    method: str
+    call_id: str
+    deadline: float
+    announce: Callable[[], None] = field(default=lambda: None)
+
+    @property
+    def seconds_left(self) -> float:
+        """What is left of the time given, at least a hundredth of a second."""
+        return max(0.01, self.deadline - time.monotonic())
+
+
+NOBODY = Caller(
+    tenant_id=TenantId(UUID(int=0)),
+    credential_id=CredentialId(UUID(int=0)),
+    permissions=frozenset(),
+    method="",
+    call_id="",
+    deadline=0.0,
+)
+
+_current: ContextVar[Caller] = ContextVar("caller", default=NOBODY)
+
+
+def caller() -> Caller:
+    """The caller of the call under way; asyncio gives every call a context of its own."""
+    return _current.get()
+
+
+def begin(call: Caller) -> None:
+    """Make `call` the one under way."""
+    _current.set(call)

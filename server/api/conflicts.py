@@ -1,0 +1,45 @@
+"""What the database refuses, as refusals: by constraint where we expect it, by class where not."""
+
+import asyncpg
+
+from server import metrics
+from server.domain.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    Unavailable,
+    UsageError,
+)
+
+# Constraints that a race may meet behind a check that was right when it was made.
+EXPECTED: dict[str, UsageError] = {
+    "rates_do_not_overlap": FailedPrecondition(
+        "RATE_OVERLAP", "another active entry of this card covers some of these days"
+    ),
+    "rate_card_type_taken": AlreadyExists(
+        "RATE_CARD_TYPE_TAKEN", "the price book has a card of this type"
+    ),
+    "one_order_a_quote": FailedPrecondition("QUOTE_STATE", "an order was made of this quote"),
+    "one_run_at_a_time": Aborted("RUN_IN_PROGRESS", "a run of this kind is under way"),
+}
+VALUES = (asyncpg.DataError, asyncpg.NotNullViolationError, asyncpg.CheckViolationError)
+GONE = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError)
+
+
+def refusal_of(error: Exception) -> UsageError | None:
+    """The refusal an exception stands for; None when it is a fault of ours."""
+    if isinstance(error, UsageError):
+        return error
+    constraint = getattr(error, "constraint_name", None)
+    if constraint in EXPECTED:
+        return EXPECTED[constraint]
+    if isinstance(error, asyncpg.UniqueViolationError):
+        # Two creations at once, of which the other won after we had looked.
+        return Aborted("CONCURRENT_CHANGE", "somebody else made the same thing; try the call again")
+    if isinstance(error, VALUES):
+        metrics.MISSED.inc()
+        return InvalidArgument("VALUE_REFUSED", "a value is outside what the store can hold")
+    if isinstance(error, GONE):
+        return Unavailable("STORE_UNAVAILABLE", "the store cannot be reached; try the call again")
+    return None

@@ -1,0 +1,193 @@
+"""Discovery on the wire: up to a thousand questions a call, each with an answer or a status.
+
+Hot. An answer that rests on a snapshot alone is kept with it, under the bytes of its question, so
+that the next time costs one look into a dictionary. Faults of a question are its own outcome; their
+paths are those within the question.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from usage.v1 import rate_service_pb2 as pb
+
+from server.api import names
+from server.api.errors import status_of
+from server.api.forms import FAULTS, FIRST, LAST, currencies
+from server.api.mapping.terms import step_to_pb, terms_to_pb
+from server.api.names import BadName
+from server.api.values import decimal_pb
+from server.api.work import caller, look
+from server.domain.discovery import Answer, Asked, Source, answer
+from server.domain.errors import InvalidArgument, UsageError
+from server.domain.exact import ZERO, DecimalError, parse_decimal
+from server.env import Env
+from server.rate_snapshots import CompiledRates, RateSnapshots
+from server.usecases.discovery import Present, present
+
+Read = Asked | InvalidArgument
+
+# What one tenant's snapshot remembers; beyond that it begins anew.
+MOST_KEPT = 20_000
+LONGEST_KEPT = 600
+# Questions nobody asked before are answered in slices of so many, a few milliseconds each.
+SLICE = 100
+FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
+FIRST_DAY, LAST_DAY = FIRST.date(), LAST.date()
+# A name that cannot be read raises and is not remembered.
+_book = lru_cache(maxsize=16_384)(names.PRICE_BOOK.parse)
+_product = lru_cache(maxsize=16_384)(names.PRODUCT.parse)
+_resource = lru_cache(maxsize=16_384)(names.RESOURCE.parse)
+_asset = lru_cache(maxsize=16_384)(names.ASSET.parse)
+NOTHING_SOLD = Present(today=date.min, sold={})
+
+
+async def discover(
+    env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest
+) -> pb.DiscoverRatesResponse:
+    """The answers, in the order of the questions."""
+    is_fresh = request.freshness == FULLY_CONSISTENT
+    compiled = await snapshots.of(caller().tenant_id, is_fresh)
+    questions = request.questions
+    keys = [question.SerializeToString() for question in questions]
+    answers: list[Any] = list(map(compiled.made.get, keys))
+    unknown = [index for index, found in enumerate(answers) if found is None]
+    if unknown:
+        read = [_read(questions[index]) for index in unknown]
+        world = await _world(env, read)
+        for count, (index, asked) in enumerate(zip(unknown, read, strict=True), 1):
+            answers[index] = found = _answer(asked, world, compiled)
+            if _is_lasting(asked, keys[index]):
+                _keep(compiled, keys[index], found)
+            if count % SLICE == 0:
+                await asyncio.sleep(0)  # other calls have their turn
+    return pb.DiscoverRatesResponse(answers=answers, catalogue_revision=compiled.revision)
+
+
+async def _world(env: Env, read: Sequence[Read]) -> Present:
+    """What the questions need from the database, in one transaction; most need nothing."""
+    asked = [one for one in read if isinstance(one, Asked)]
+    held = [one.held for one in asked if one.held is not None]
+    if not held and all(one.day is not None for one in asked):
+        return NOTHING_SOLD
+    tenant_id = caller().tenant_id
+    return await look(env, lambda tx: present(tx, tenant_id, held))
+
+
+def _is_lasting(asked: Read, key: bytes) -> bool:
+    """Whether the snapshot alone decides, and the question is likely to be asked again."""
+    if isinstance(asked, InvalidArgument) or len(key) > LONGEST_KEPT:
+        return False
+    return asked.held is None and asked.day is not None and asked.quantity is None
+
+
+def _keep(compiled: CompiledRates, key: object, found: pb.RateAnswer) -> pb.RateAnswer:
+    if len(compiled.made) >= MOST_KEPT:
+        compiled.made.clear()
+    compiled.made[key] = found
+    return found
+
+
+def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnswer:
+    try:
+        if isinstance(asked, InvalidArgument):
+            raise asked
+        return _answer_to_pb(answer(asked, world.today, compiled.rates, world.sold), compiled)
+    except UsageError as error:
+        return pb.RateAnswer(status=status_of(error))
+
+
+def _answer_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
+    terms = _terms_to_pb(found, compiled)
+    if found.rated is None:
+        return terms
+    steps = map(step_to_pb, found.rated.steps)
+    message = pb.RateAnswer(amount=decimal_pb(found.rated.amount), waterfall=steps)
+    message.MergeFrom(terms)
+    return message
+
+
+def _terms_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
+    """Terms and source. Those of the catalogue are made once; nobody changes them afterwards."""
+    terms = found.terms
+    key = (terms.base_entry, terms.tier_entry)
+    known: pb.RateAnswer | None = None
+    if found.source is Source.CATALOG:
+        known = compiled.made.get(key)
+    if known is not None:
+        return known
+    made = pb.RateAnswer(terms=terms_to_pb(terms, is_fixed=found.is_fixed), source=found.source)
+    return _keep(compiled, key, made) if found.source is Source.CATALOG else made
+
+
+def _read(question: pb.RateQuestion) -> Read:
+    try:
+        return _asked(question)
+    except InvalidArgument as error:
+        return error
+
+
+def _asked(question: pb.RateQuestion) -> Asked:
+    asset = _name("asset", question.asset, _asset, is_needed=False)
+    is_needed = asset is None
+    book = _name("price_book", question.price_book, _book, is_needed=is_needed)
+    product = _name("product", question.product, _product, is_needed=is_needed)
+    (resource_id,) = _name("usage_resource", question.usage_resource, _resource)
+    return Asked(
+        resource_id,
+        None if asset is None else (*asset, resource_id),
+        book and book[0],
+        product and product[0],
+        _currency(question.currency_code, is_needed=is_needed),
+        _day(question) if question.HasField("date") else None,
+        _quantity(question.quantity.value) if question.HasField("quantity") else None,
+    )
+
+
+def _name(
+    path: str, text: str, parse: Callable[[str], tuple[Any, ...]], *, is_needed: bool = True
+) -> Any:
+    if not text:
+        if is_needed:
+            raise InvalidArgument.at(path, "FIELD_REQUIRED", "is required")
+        return None
+    try:
+        return parse(text)
+    except BadName as error:
+        raise InvalidArgument.at(path, error.reason, str(error)) from None
+
+
+def _currency(text: str, *, is_needed: bool) -> str | None:
+    if text in currencies():
+        return text
+    if text:
+        fault = "must be an ISO 4217 currency code in capitals"
+        raise InvalidArgument.at("currency_code", "CURRENCY_UNKNOWN", fault)
+    if is_needed:
+        raise InvalidArgument.at("currency_code", "FIELD_REQUIRED", "is required")
+    return None
+
+
+def _day(question: pb.RateQuestion) -> date:
+    value = question.date
+    try:
+        day = date(value.year, value.month, value.day)
+    except ValueError:
+        fault = "is not a day of the calendar"
+        raise InvalidArgument.at("date", "DATE_INVALID", fault) from None
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise InvalidArgument.at("date", "DATE_INVALID", "must be in the years 1990 to 2200")
+    return day
+
+
+def _quantity(text: str) -> Decimal:
+    try:
+        quantity = parse_decimal(text)
+    except DecimalError as error:
+        raise InvalidArgument.at("quantity", error.reason, FAULTS[error.reason]) from None
+    if quantity < ZERO:
+        raise InvalidArgument.at("quantity", "QUANTITY_NEGATIVE", "must not be negative")
+    return quantity

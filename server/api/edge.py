@@ -1,0 +1,248 @@
+"""The edge: what happens to every call before and after a servicer's method.
+
+In this order: wire form, deadline, who calls, permission, whether the store may be written, the
+rules of the proto; then the method; then errors to statuses, metrics and a line in the log.
+Handlers are made once for each method, so that a call pays for nothing that is known before.
+"""
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.unknown_fields import UnknownFieldSet
+from grpc_status import rpc_status
+
+from server import metrics
+from server.api import calls
+from server.api.auth import Authenticator
+from server.api.calls import Caller
+from server.api.conflicts import refusal_of
+from server.api.errors import code_of, status_of
+from server.api.permissions import Requirement, refuse_without, requirement
+from server.api.validation import validate
+from server.domain.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    ResourceExhausted,
+    UsageError,
+)
+
+log = structlog.get_logger("calls")
+
+USUAL_SECONDS = 10.0
+MOST_SECONDS = 30.0
+LEAST_SECONDS = 0.05
+MOST_UNKNOWN_FIELDS = 64
+MOST_UNKNOWN_BYTES = 4096
+# The transport takes four times as much; only a batch of usage may be that large.
+MOST_BYTES = 1024 * 1024
+LARGE = frozenset({"RecordUsage", "StreamUsage"})
+
+
+@dataclass(slots=True)
+class Edge:
+    """What all methods share: who is known, and what is wrong with the store, if anything."""
+
+    authenticator: Authenticator
+    unsafe_settings: tuple[str, ...] = field(default=())
+
+    def refuse_unsafe(self) -> None:
+        """Raise UNSAFE_STORE while an acknowledged write could be lost."""
+        if self.unsafe_settings:
+            settings = ", ".join(self.unsafe_settings)
+            raise FailedPrecondition(
+                "UNSAFE_STORE",
+                f"the store could lose what it acknowledges ({settings}), so it takes nothing in",
+                {"settings": settings},
+            )
+
+
+def handler(service: ServiceDescriptor, servicer: object, edge: Edge) -> grpc.GenericRpcHandler:
+    """The handlers of one service. Raises LookupError when a method declares no permission."""
+    methods = {
+        method.name: _method_handler(method, getattr(servicer, method.name), edge)
+        for method in service.methods
+    }
+    return grpc.method_handlers_generic_handler(service.full_name, methods)
+
+
+def _method_handler(
+    method: MethodDescriptor, function: Callable[..., Any], edge: Edge
+) -> "grpc.RpcMethodHandler[Any, Any]":
+    guard = _Guard(method, edge)
+    if method.server_streaming and method.client_streaming:
+        return grpc.stream_stream_rpc_method_handler(
+            _stream(guard, function), response_serializer=_serialize
+        )
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(
+            _stream(guard, function), response_serializer=_serialize
+        )
+    return grpc.unary_unary_rpc_method_handler(
+        _unary(guard, function), response_serializer=_serialize
+    )
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+class _Guard:
+    """What is known of a method, and what every call of it goes through."""
+
+    def __init__(self, method: MethodDescriptor, edge: Edge) -> None:
+        self.name = f"/{method.containing_service.full_name}/{method.name}"
+        self._edge = edge
+        self._input = GetMessageClass(method.input_type)
+        self._requirement: Requirement = requirement(method)
+        self._seconds = metrics.CALL_SECONDS.labels(method=method.name)
+        self._done = metrics.CALLS.labels(method=method.name, code="OK")
+        self._short = method.name
+
+    def parse(self, data: bytes) -> Message:
+        """The message in `data`. Raises MESSAGE_TOO_LARGE, MALFORMED_MESSAGE, UNKNOWN_FIELDS."""
+        if len(data) > MOST_BYTES and self._short not in LARGE:
+            text = f"a message of this method has at most {MOST_BYTES} bytes, this one {len(data)}"
+            raise ResourceExhausted("MESSAGE_TOO_LARGE", text, {"limit": str(MOST_BYTES)})
+        try:
+            message = self._input.FromString(data)
+        except DecodeError:
+            raise InvalidArgument(
+                "MALFORMED_MESSAGE", "the bytes are not a message of this method"
+            ) from None
+        if len(UnknownFieldSet(message)) > MOST_UNKNOWN_FIELDS or (
+            len(data) > MOST_UNKNOWN_BYTES and _unknown_bytes(message) > MOST_UNKNOWN_BYTES
+        ):
+            raise InvalidArgument(
+                "UNKNOWN_FIELDS",
+                f"more than {MOST_UNKNOWN_FIELDS} fields or {MOST_UNKNOWN_BYTES} bytes are unknown",
+            )
+        return message
+
+    async def admit(self, context: Any) -> None:
+        """Say who calls, and whether they may. Raises what `Edge` and `permissions` raise."""
+        left = context.time_remaining()
+        if left is not None and left < LEAST_SECONDS:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "too little time; not started")
+        identity = await self._edge.authenticator.identify(context.invocation_metadata() or ())
+        seconds = USUAL_SECONDS if left is None else min(left, MOST_SECONDS)
+        call = Caller(
+            tenant_id=identity.tenant_id,
+            credential_id=identity.credential_id,
+            permissions=identity.permissions,
+            method=self.name,
+            call_id=uuid.uuid4().hex[:16],
+            deadline=time.monotonic() + seconds,
+            announce=lambda: context.set_trailing_metadata((("usage-replayed", "true"),)),
+        )
+        calls.begin(call)
+        refuse_without(call.permissions, self._requirement.permission)
+        if self._requirement.is_mutation:
+            self._edge.refuse_unsafe()
+
+    def end_well(self, started: float) -> None:
+        """Count a call that was answered."""
+        took = time.perf_counter() - started
+        self._seconds.observe(took)
+        self._done.inc()
+        call = calls.caller()
+        say = log.info if self._requirement.is_mutation else log.debug
+        say(
+            self._short,
+            call=call.call_id,
+            tenant=str(call.tenant_id),
+            code="OK",
+            ms=round(took * 1000, 1),
+        )
+
+    async def refuse(self, context: Any, error: Exception, started: float) -> None:
+        """Answer with the status of a refusal, or with one that says nothing of our faults."""
+        refusal = refusal_of(error)
+        if refusal is None:
+            refusal = _Incident()
+            metrics.INCIDENTS.inc()
+            log.exception("incident", method=self._short, incident=refusal.facts["incident"])
+        took = time.perf_counter() - started
+        status = status_of(refusal)
+        code = code_of(refusal).name
+        metrics.CALLS.labels(method=self._short, code=code).inc()
+        self._seconds.observe(took)
+        call = calls.caller()
+        log.info(
+            self._short,
+            call=call.call_id,
+            tenant=str(call.tenant_id),
+            code=code,
+            reason=refusal.reason,
+            ms=round(took * 1000, 1),
+        )
+        await context.abort_with_status(rpc_status.to_status(status))
+
+
+class _Incident(UsageError):
+    """A fault of ours: a number to find it in the log by, and nothing else."""
+
+    def __init__(self) -> None:
+        incident = uuid.uuid4().hex[:12]
+        super().__init__(
+            "INTERNAL", f"a fault of ours, noted as {incident}", {"incident": incident}
+        )
+
+
+def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
+    async def run(data: bytes, context: Any) -> Message:
+        started = time.perf_counter()
+        try:
+            request = guard.parse(data)
+            await guard.admit(context)
+            validate(request)
+            answer: Message = await function(request, context)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            await guard.refuse(context, error, started)
+            raise
+        guard.end_well(started)
+        return answer
+
+    return run
+
+
+def _stream(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
+    async def run(source: Any, context: Any) -> AsyncIterator[Message]:
+        started = time.perf_counter()
+        try:
+            await guard.admit(context)
+            request = guard.parse(source) if isinstance(source, bytes) else _parsed(guard, source)
+            async for answer in function(request, context):
+                yield answer
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            await guard.refuse(context, error, started)
+            raise
+        guard.end_well(started)
+
+    return run
+
+
+async def _parsed(guard: _Guard, pieces: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async for piece in pieces:
+        message = guard.parse(piece)
+        validate(message)
+        yield message
+
+
+def _unknown_bytes(message: Message) -> int:
+    whole = message.ByteSize()
+    known = type(message)()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    return whole - known.ByteSize()

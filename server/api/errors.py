@@ -1,0 +1,93 @@
+"""Refusals on the wire: one table from the error tree to codes, one shape of status (AIP-193).
+
+Every status carries one ErrorInfo; violations, subjects and waits come as details of their own.
+The whole stays below 4 KiB, because trailers above the client's limit hide the status itself.
+"""
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2 as details
+from google.rpc import status_pb2
+from grpc import StatusCode
+
+from server.domain import errors
+from server.domain.errors import UsageError
+
+DOMAIN = "usage"
+MOST_VIOLATIONS = 20
+MOST_BYTES = 4096
+LONGEST_TEXT = 400
+
+CODES: dict[type[UsageError], StatusCode] = {
+    errors.InvalidArgument: StatusCode.INVALID_ARGUMENT,
+    errors.Unauthenticated: StatusCode.UNAUTHENTICATED,
+    errors.PermissionDenied: StatusCode.PERMISSION_DENIED,
+    errors.NotFound: StatusCode.NOT_FOUND,
+    errors.AlreadyExists: StatusCode.ALREADY_EXISTS,
+    errors.FailedPrecondition: StatusCode.FAILED_PRECONDITION,
+    errors.Aborted: StatusCode.ABORTED,
+    errors.OutOfRange: StatusCode.OUT_OF_RANGE,
+    errors.ResourceExhausted: StatusCode.RESOURCE_EXHAUSTED,
+    errors.Unavailable: StatusCode.UNAVAILABLE,
+    errors.Unimplemented: StatusCode.UNIMPLEMENTED,
+    UsageError: StatusCode.INTERNAL,
+}
+
+
+def code_of(error: UsageError) -> StatusCode:
+    """The code of a refusal: that of the nearest group it belongs to."""
+    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+
+
+def status_of(error: UsageError) -> status_pb2.Status:
+    """What the caller is told."""
+    for violations in (MOST_VIOLATIONS, 5, 1):
+        status = _status(error, violations)
+        if status.ByteSize() <= MOST_BYTES:
+            break
+    return status
+
+
+def _status(error: UsageError, most_violations: int) -> status_pb2.Status:
+    number: int = code_of(error).value[0]
+    status = status_pb2.Status(code=number, message=_cut(error.message))
+    facts = {key: _cut(value) for key, value in error.facts.items()}
+    if len(error.violations) > most_violations:
+        facts["violations_total"] = str(len(error.violations))
+    info = details.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=facts)
+    for detail in (info, *_further(error, most_violations)):
+        status.details.add().Pack(detail)
+    return status
+
+
+def _further(error: UsageError, most_violations: int) -> list[Message]:
+    found: list[Message] = []
+    violations = error.violations[:most_violations]
+    if violations and isinstance(error, errors.InvalidArgument):
+        found.append(details.BadRequest(field_violations=[_field(v) for v in violations]))
+    elif violations:
+        found.append(details.PreconditionFailure(violations=[_state(v) for v in violations]))
+    if error.subject is not None:
+        kind, name = f"usage/{error.subject.kind}", _cut(error.subject.name)
+        found.append(details.ResourceInfo(resource_type=kind, resource_name=name))
+    if error.retry_after_seconds is not None:
+        delay = Duration()
+        delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
+        found.append(details.RetryInfo(retry_delay=delay))
+    return found
+
+
+def _field(violation: errors.Violation) -> details.BadRequest.FieldViolation:
+    return details.BadRequest.FieldViolation(
+        field=violation.field, reason=violation.reason, description=_cut(violation.description)
+    )
+
+
+def _state(violation: errors.Violation) -> details.PreconditionFailure.Violation:
+    return details.PreconditionFailure.Violation(
+        type=violation.reason, subject=violation.field, description=_cut(violation.description)
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

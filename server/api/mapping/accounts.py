@@ -1,0 +1,60 @@
+"""Accounts on the wire."""
+
+from usage.v1 import account_service_pb2 as pb
+
+from server.api import names
+from server.api.forms import Form
+from server.api.masks import read_mask
+from server.api.values import etag, time_pb
+from server.domain.ids import AccountId
+from server.store.accounts import Account, KeptAccount
+from server.usecases.accounts import UpdateAccount
+
+CHANGEABLE = frozenset({"display_name", "labels"})
+
+
+def create_account_from_pb(request: pb.CreateAccountRequest) -> Account:
+    """What an account is to be."""
+    form = Form(request)
+    account = form.sub("account")
+    wanted = Account(
+        id=AccountId(form.code("account_id")),
+        display_name=account.text("display_name"),
+        time_zone=account.zone("time_zone"),
+        currency_code=account.currency("currency_code"),
+        billing_anchor_day=request.account.billing_anchor_day or 1,
+        labels=account.labels("labels"),
+    )
+    form.done()
+    return wanted
+
+
+def update_account_from_pb(request: pb.UpdateAccountRequest) -> UpdateAccount:
+    """What is to change of an account."""
+    form = Form(request)
+    account = form.sub("account")
+    (account_id,) = account.name("name", names.ACCOUNT)
+    paths = read_mask(request.update_mask, CHANGEABLE)
+    command = UpdateAccount(
+        account_id=account_id,
+        display_name=account.text("display_name") if "display_name" in paths else None,
+        labels=account.labels("labels") if "labels" in paths else None,
+        revision=account.etag("etag"),
+    )
+    form.done()
+    return command
+
+
+def account_to_pb(account: KeptAccount) -> pb.Account:
+    """An account."""
+    content = account.content
+    return pb.Account(
+        name=names.ACCOUNT.of(content.id),
+        display_name=content.display_name,
+        time_zone=content.time_zone,
+        currency_code=content.currency_code,
+        billing_anchor_day=content.billing_anchor_day,
+        labels=content.labels,
+        create_time=time_pb(account.create_time),
+        etag=etag(account.revision),
+    )

@@ -1,0 +1,56 @@
+"""Assets to messages."""
+
+from usage.v1 import asset_service_pb2 as pb
+
+from server.api import names
+from server.api.mapping.terms import terms_to_pb
+from server.api.values import (
+    cadence_pb,
+    date_pb,
+    decimal_pb,
+    optional_date_pb,
+    optional_time_pb,
+)
+from server.domain.ids import AccountId, UnitId
+from server.domain.sales import Asset, AssetResource, SoldEntitlement
+
+
+def asset_to_pb(asset: Asset) -> pb.Asset:
+    """An asset as callers see it."""
+    account_id = asset.account_id
+    return pb.Asset(
+        name=names.ASSET.of(account_id, asset.id),
+        product=names.PRODUCT.of(asset.product_id),
+        order=names.ORDER.of(account_id, asset.order_id),
+        quantity=decimal_pb(asset.quantity),
+        start_date=date_pb(asset.start_date),
+        end_date=optional_date_pb(asset.end_date),
+        resources=[_resource_to_pb(held, account_id) for held in asset.resources],
+        create_time=optional_time_pb(asset.create_time),
+    )
+
+
+def _resource_to_pb(held: AssetResource, account_id: AccountId) -> pb.AssetResource:
+    unit_id, terms = held.policies.wallet.unit_id, held.terms
+    return pb.AssetResource(
+        usage_resource=names.RESOURCE.of(held.resource_id),
+        wallet=names.WALLET.of(account_id, held.wallet_id),
+        terms=None if terms is None else terms_to_pb(terms, is_fixed=held.is_fixed),
+        entitlements=[_entitlement_to_pb(sold, unit_id) for sold in held.entitlements],
+    )
+
+
+def _entitlement_to_pb(sold: SoldEntitlement, unit_id: UnitId) -> pb.Entitlement:
+    entitlement = sold.entitlement
+    refresh, validity, rollover = entitlement.refresh, entitlement.validity, entitlement.rollover
+    return pb.Entitlement(
+        quantity=decimal_pb(entitlement.quantity),
+        unit_of_measure=names.UNIT.of(unit_id),
+        product_usage_grant=names.PRODUCT_GRANT.of(sold.product_id, sold.product_grant_id),
+        start_date=date_pb(entitlement.start),
+        end_date=optional_date_pb(entitlement.end),
+        refresh=cadence_pb(refresh.cadence if refresh else None),
+        validity=cadence_pb(validity.cadence if validity else None),
+        can_roll_over=rollover is not None,
+        max_rollovers=(rollover.max_count or 0) if rollover else 0,
+    )

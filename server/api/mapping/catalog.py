@@ -1,0 +1,292 @@
+"""Units, resources, products and what products include, on the wire."""
+
+from decimal import Decimal
+
+from usage.v1 import catalog_resources_pb2 as pb
+from usage.v1 import catalog_service_pb2 as rpc
+from usage.v1 import types_pb2
+
+from server.api import names
+from server.api.forms import Form
+from server.api.names import Name
+from server.api.values import (
+    cadence_pb,
+    decimal_pb,
+    enum_pb,
+    etag,
+    optional_date_pb,
+    time_pb,
+)
+from server.domain.calendar import Cadence, CadenceUnit
+from server.domain.catalog import (
+    Category,
+    Kept,
+    PolicyIds,
+    Product,
+    ProductGrant,
+    ProductResource,
+    UnitClass,
+    UnitOfMeasure,
+    UsageModelType,
+    UsageResource,
+)
+from server.domain.ids import PolicyId, ProductGrantId, ProductId, ResourceId, UnitClassId, UnitId
+from server.domain.units import UnitClassKind
+from server.usecases.activation import Activated
+
+ONE = Decimal(1)
+
+
+def unit_class_from_pb(request: rpc.CreateUnitClassRequest) -> UnitClass:
+    """What a class of units is to be."""
+    form = Form(request)
+    own = form.sub("unit_class")
+    default = own.optional_name("default_unit", names.UNIT)
+    wanted = UnitClass(
+        id=UnitClassId(form.code("unit_class_id")),
+        display_name=own.text("display_name"),
+        kind=own.choice("kind", UnitClassKind),
+        default_unit_id=UnitId(default[0]) if default else None,
+    )
+    form.done()
+    return wanted
+
+
+def unit_from_pb(request: rpc.CreateUnitOfMeasureRequest) -> UnitOfMeasure:
+    """What a unit is to be. Raises FACTOR_RANGE."""
+    form = Form(request)
+    own = form.sub("unit_of_measure")
+    (unit_class_id,) = own.name("unit_class", names.UNIT_CLASS)
+    factor = own.decimal("factor", default=ONE)
+    if factor <= 0:
+        own.fault("factor", "FACTOR_RANGE", "must be greater than zero")
+    wanted = UnitOfMeasure(
+        id=UnitId(form.code("unit_of_measure_id")),
+        display_name=own.text("display_name"),
+        unit_class_id=UnitClassId(unit_class_id),
+        factor=factor,
+        scale=request.unit_of_measure.scale,
+    )
+    form.done()
+    return wanted
+
+
+def resource_from_pb(request: rpc.CreateUsageResourceRequest) -> UsageResource:
+    """What a usage resource is to be."""
+    form = Form(request)
+    own = form.sub("usage_resource")
+    (unit_class_id,) = own.name("unit_class", names.UNIT_CLASS)
+    unit = own.optional_name("unit_of_measure", names.UNIT)
+    wanted = UsageResource(
+        id=ResourceId(form.code("usage_resource_id")),
+        display_name=own.text("display_name"),
+        category=own.choice("category", Category),
+        unit_class_id=UnitClassId(unit_class_id),
+        unit_id=UnitId(unit[0]) if unit else None,
+        policies=_policies(own),
+    )
+    form.done()
+    return wanted
+
+
+def product_from_pb(request: rpc.CreateProductRequest) -> Product:
+    """What a product is to be."""
+    form = Form(request)
+    own = form.sub("product")
+    wanted = Product(
+        id=ProductId(form.code("product_id")),
+        display_name=own.text("display_name"),
+        usage_model_type=own.choice("usage_model_type", UsageModelType),
+    )
+    form.done()
+    return wanted
+
+
+def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> ProductResource:
+    """What a product is to meter. Raises INTERVAL_INVALID."""
+    form = Form(request)
+    own = form.sub("product_usage_resource")
+    (product_id,) = form.name("parent", names.PRODUCT)
+    (resource_id,) = own.name("usage_resource", names.RESOURCE)
+    start, end = own.optional_date("start_date"), own.optional_date("end_date")
+    if start is not None and end is not None and end <= start:
+        own.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+    wanted = ProductResource(
+        product_id=ProductId(product_id),
+        resource_id=ResourceId(resource_id),
+        start_date=start,
+        end_date=end,
+        policies=_policies(own),
+    )
+    form.done()
+    return wanted
+
+
+def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> ProductGrant:
+    """What a product is to promise. Raises QUANTITY_ZERO, QUANTITY_NEGATIVE."""
+    form = Form(request)
+    own = form.sub("product_usage_grant")
+    (product_id,) = form.name("parent", names.PRODUCT)
+    of_product, resource_id = own.name("product_usage_resource", names.PRODUCT_RESOURCE)
+    if of_product != product_id and not form.faults:
+        own.fault("product_usage_resource", "NAME_FORMAT", "must be a resource of the parent")
+    quantity = own.decimal("quantity")
+    if not form.faults and quantity <= 0:
+        reason = "QUANTITY_ZERO" if quantity == 0 else "QUANTITY_NEGATIVE"
+        own.fault("quantity", reason, "must be greater than zero")
+    unit = own.optional_name("unit_of_measure", names.UNIT)
+    wanted = ProductGrant(
+        product_id=ProductId(product_id),
+        id=ProductGrantId(form.code("product_usage_grant_id")),
+        display_name=own.text("display_name"),
+        resource_id=ResourceId(resource_id),
+        quantity=quantity,
+        unit_id=UnitId(unit[0]) if unit else None,
+        validity=cadence_from_pb(own, "validity"),
+        refresh_id=_policy(own, "refresh_policy", names.REFRESH_POLICY),
+        rollover_id=_policy(own, "rollover_policy", names.ROLLOVER_POLICY),
+    )
+    form.done()
+    return wanted
+
+
+def cadence_from_pb(form: Form, field: str) -> Cadence | None:
+    """A calendar length, if it is there."""
+    if not form.has(field):
+        return None
+    own = form.sub(field)
+    return Cadence(own.choice("unit", CadenceUnit), max(1, own.message.count))
+
+
+def unit_class_to_pb(kept: Kept[UnitClass]) -> pb.UnitClass:
+    """A class of units."""
+    own = kept.content
+    return pb.UnitClass(
+        name=names.UNIT_CLASS.of(own.id),
+        display_name=own.display_name,
+        kind=enum_pb(pb.UnitClass.Kind, own.kind),
+        default_unit=names.UNIT.of(own.default_unit_id) if own.default_unit_id else "",
+        state=state_pb(kept),
+        create_time=time_pb(kept.create_time),
+        etag=etag(kept.revision),
+    )
+
+
+def unit_to_pb(kept: Kept[UnitOfMeasure]) -> pb.UnitOfMeasure:
+    """A unit of measure."""
+    own = kept.content
+    return pb.UnitOfMeasure(
+        name=names.UNIT.of(own.id),
+        display_name=own.display_name,
+        unit_class=names.UNIT_CLASS.of(own.unit_class_id),
+        factor=decimal_pb(own.factor),
+        scale=own.scale,
+        state=state_pb(kept),
+        create_time=time_pb(kept.create_time),
+        etag=etag(kept.revision),
+    )
+
+
+def resource_to_pb(kept: Kept[UsageResource]) -> pb.UsageResource:
+    """A usage resource."""
+    own = kept.content
+    return pb.UsageResource(
+        name=names.RESOURCE.of(own.id),
+        display_name=own.display_name,
+        category=enum_pb(pb.UsageResource.Category, own.category),
+        unit_class=names.UNIT_CLASS.of(own.unit_class_id),
+        unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",
+        policies=_policies_pb(own.policies),
+        state=state_pb(kept),
+        create_time=time_pb(kept.create_time),
+        etag=etag(kept.revision),
+    )
+
+
+def product_to_pb(kept: Kept[Product]) -> pb.Product:
+    """A product."""
+    own = kept.content
+    return pb.Product(
+        name=names.PRODUCT.of(own.id),
+        display_name=own.display_name,
+        usage_model_type=enum_pb(pb.Product.UsageModelType, own.usage_model_type),
+        state=state_pb(kept),
+        create_time=time_pb(kept.create_time),
+        etag=etag(kept.revision),
+    )
+
+
+def product_resource_to_pb(kept: Kept[ProductResource]) -> pb.ProductUsageResource:
+    """A resource of a product."""
+    own = kept.content
+    return pb.ProductUsageResource(
+        name=names.PRODUCT_RESOURCE.of(own.product_id, own.resource_id),
+        usage_resource=names.RESOURCE.of(own.resource_id),
+        start_date=optional_date_pb(own.start_date),
+        end_date=optional_date_pb(own.end_date),
+        policies=_policies_pb(own.policies),
+        state=state_pb(kept),
+        create_time=time_pb(kept.create_time),
+        etag=etag(kept.revision),
+    )
+
+
+def product_grant_to_pb(kept: Kept[ProductGrant]) -> pb.ProductUsageGrant:
+    """A promise of a product."""
+    own = kept.content
+    refresh, rollover = names.REFRESH_POLICY, names.ROLLOVER_POLICY
+    return pb.ProductUsageGrant(
+        name=names.PRODUCT_GRANT.of(own.product_id, own.id),
+        display_name=own.display_name,
+        product_usage_resource=names.PRODUCT_RESOURCE.of(own.product_id, own.resource_id),
+        quantity=decimal_pb(own.quantity),
+        unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",
+        validity=cadence_pb(own.validity),
+        refresh_policy=refresh.of(own.refresh_id) if own.refresh_id else "",
+        rollover_policy=rollover.of(own.rollover_id) if own.rollover_id else "",
+        state=state_pb(kept),
+        create_time=time_pb(kept.create_time),
+        etag=etag(kept.revision),
+    )
+
+
+def activated_to_pb(activated: Activated) -> rpc.ActivateProductResponse:
+    """What became active."""
+    return rpc.ActivateProductResponse(
+        product=product_to_pb(activated.product),
+        activated=activated.names,
+        activate_time=time_pb(activated.at),
+    )
+
+
+def state_pb(kept: Kept[object]) -> "types_pb2.CatalogState.ValueType":
+    """Where a record stands."""
+    number: types_pb2.CatalogState.ValueType = enum_pb(
+        types_pb2.CatalogState, kept.state, "CATALOG_STATE_"
+    )
+    return number
+
+
+def _policy(form: Form, field: str, pattern: Name) -> PolicyId | None:
+    found = form.optional_name(field, pattern)
+    return PolicyId(found[0]) if found else None
+
+
+def _policies(form: Form) -> PolicyIds:
+    own = form.sub("policies")
+    return PolicyIds(
+        aggregation=_policy(own, "aggregation_policy", names.AGGREGATION_POLICY),
+        rating_frequency=_policy(own, "rating_frequency_policy", names.RATING_FREQUENCY_POLICY),
+        overage=_policy(own, "overage_policy", names.OVERAGE_POLICY),
+    )
+
+
+def _policies_pb(ids: PolicyIds) -> pb.ResourcePolicies | None:
+    if ids == PolicyIds():
+        return None
+    counting, rating = names.AGGREGATION_POLICY, names.RATING_FREQUENCY_POLICY
+    return pb.ResourcePolicies(
+        aggregation_policy=counting.of(ids.aggregation) if ids.aggregation else "",
+        rating_frequency_policy=rating.of(ids.rating_frequency) if ids.rating_frequency else "",
+        overage_policy=names.OVERAGE_POLICY.of(ids.overage) if ids.overage else "",
+    )

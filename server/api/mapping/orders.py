@@ -1,0 +1,45 @@
+"""Orders: from requests, and to messages."""
+
+from usage.v1 import order_service_pb2 as pb
+
+from server.api import names
+from server.api.forms import Form
+from server.api.mapping.quotes import line_to_pb
+from server.api.values import enum_pb, etag, optional_time_pb, time_pb
+from server.domain.sales import Order
+from server.usecases.order_activation import ActivateOrder
+from server.usecases.orders import CreateOrder
+
+
+def create_order_from_pb(request: pb.CreateOrderRequest) -> CreateOrder:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    account_id, quote_id = form.name("quote", names.QUOTE)
+    form.done()
+    return CreateOrder(account_id=account_id, quote_id=quote_id)
+
+
+def activate_order_from_pb(request: pb.ActivateOrderRequest) -> ActivateOrder:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    account_id, order_id = form.name("name", names.ORDER)
+    revision = form.etag("etag")
+    form.done()
+    return ActivateOrder(account_id=account_id, order_id=order_id, revision=revision)
+
+
+def order_to_pb(order: Order) -> pb.Order:
+    """An order as callers see it."""
+    account_id = order.account_id
+    return pb.Order(
+        name=names.ORDER.of(account_id, order.id),
+        state=enum_pb(pb.Order.State, order.state),
+        quote=names.QUOTE.of(account_id, order.quote_id),
+        price_book=names.PRICE_BOOK.of(order.price_book_id),
+        lines=map(line_to_pb, order.lines),
+        assets=[names.ASSET.of(account_id, asset_id) for asset_id in order.asset_ids],
+        currency_code=order.currency_code,
+        create_time=time_pb(order.create_time),
+        activate_time=optional_time_pb(order.activate_time),
+        etag=etag(order.revision),
+    )

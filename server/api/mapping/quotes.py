@@ -1,0 +1,156 @@
+"""Quotes: from requests, and to messages; sale lines, which quotes and orders share."""
+
+from decimal import Decimal
+
+from usage.v1 import quote_service_pb2 as pb
+
+from server.api import names
+from server.api.forms import Form
+from server.api.mapping.terms import (
+    rate_from_form,
+    rate_to_pb,
+    terms_to_pb,
+    tiers_from_form,
+    tiers_to_pb,
+)
+from server.api.values import (
+    date_pb,
+    decimal_pb,
+    enum_pb,
+    etag,
+    optional_date_pb,
+    time_pb,
+)
+from server.domain.exact import ZERO, decimal_places
+from server.domain.ids import PolicyId
+from server.domain.sales import (
+    Binding,
+    LineGrant,
+    LineResource,
+    Negotiated,
+    Quote,
+    SaleLine,
+)
+from server.usecases.quotes import AskedLine, CreateQuote
+
+ONE = Decimal(1)
+
+
+def create_quote_from_pb(request: pb.CreateQuoteRequest) -> CreateQuote:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    quote = form.sub("quote")
+    (price_book_id,) = quote.name("price_book", names.PRICE_BOOK)
+    lines = tuple(_line_from_form(line) for line in quote.subs("lines"))
+    form.done()
+    return CreateQuote(account_id=account_id, price_book_id=price_book_id, lines=lines)
+
+
+def quote_to_pb(quote: Quote) -> pb.Quote:
+    """A quote as callers see it."""
+    return pb.Quote(
+        name=names.QUOTE.of(quote.account_id, quote.id),
+        state=enum_pb(pb.Quote.State, quote.state),
+        price_book=names.PRICE_BOOK.of(quote.price_book_id),
+        lines=map(line_to_pb, quote.lines),
+        currency_code=quote.currency_code,
+        create_time=time_pb(quote.create_time),
+        etag=etag(quote.revision),
+    )
+
+
+def line_to_pb(line: SaleLine) -> pb.SaleLine:
+    """A line as callers see it; what was negotiated is told again as it was asked for."""
+    return pb.SaleLine(
+        product=names.PRODUCT.of(line.product_id),
+        quantity=decimal_pb(line.quantity),
+        start_date=date_pb(line.start_date),
+        end_date=optional_date_pb(line.end_date),
+        binding=enum_pb(pb.SaleLine.Binding, line.binding),
+        negotiated_rates=[
+            negotiated
+            for resource in line.resources
+            if (negotiated := _negotiated_to_pb(resource)) is not None
+        ],
+        resources=[_resource_to_pb(line, resource) for resource in line.resources],
+    )
+
+
+def _line_from_form(form: Form) -> AskedLine:
+    (product_id,) = form.name("product", names.PRODUCT)
+    start_date, end_date = form.date("start_date"), form.optional_date("end_date")
+    if end_date is not None and end_date <= start_date:
+        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+    return AskedLine(
+        product_id=product_id,
+        quantity=_quantity_from_form(form),
+        start_date=start_date,
+        end_date=end_date,
+        binding=form.choice("binding", Binding, default=Binding.SELF),
+        negotiated=tuple(_negotiated_from_form(wish) for wish in form.subs("negotiated_rates")),
+    )
+
+
+def _quantity_from_form(form: Form) -> Decimal:
+    quantity = form.optional_decimal("quantity")
+    if quantity is None:
+        return ONE
+    if quantity == ZERO:
+        form.fault("quantity", "QUANTITY_ZERO", "must be greater than zero")
+    elif quantity < ZERO:
+        form.fault("quantity", "QUANTITY_NEGATIVE", "must be greater than zero")
+    elif decimal_places(quantity):
+        form.fault("quantity", "RANGE", "must be a whole number")
+    return quantity
+
+
+def _negotiated_from_form(form: Form) -> Negotiated:
+    (resource_id,) = form.name("usage_resource", names.RESOURCE)
+    if not form.has("rate") and not form.has("tiers"):
+        form.fault("rate", "FIELD_REQUIRED", "a rate or tiers are needed")
+    rate = rate_from_form(form.sub("rate")) if form.has("rate") else None
+    if not form.has("tiers"):
+        return Negotiated(resource_id=resource_id, rate=rate, tiers=None)
+    bounds, tiers = tiers_from_form(form.sub("tiers"))
+    return Negotiated(resource_id=resource_id, rate=rate, tiers=tiers, bounds=bounds)
+
+
+def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
+    terms = resource.terms
+    if terms is None or (terms.negotiated_rate, terms.negotiated_tiers) == (None, None):
+        return None
+    rate, tiers = terms.negotiated_rate, terms.negotiated_tiers
+    return pb.NegotiatedRate(
+        usage_resource=names.RESOURCE.of(resource.resource_id),
+        rate=None if rate is None else rate_to_pb(rate),
+        tiers=None if tiers is None else tiers_to_pb(tiers, terms.bounds),
+    )
+
+
+def _resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResource:
+    policies, terms = resource.policies, resource.terms
+    return pb.SaleLineResource(
+        usage_resource=names.RESOURCE.of(resource.resource_id),
+        terms=None if terms is None else terms_to_pb(terms, is_fixed=resource.is_fixed),
+        grants=[_grant_to_pb(line, resource, grant) for grant in resource.grants],
+        aggregation_policy=_name(names.AGGREGATION_POLICY, policies.aggregation_policy_id),
+        rating_frequency_policy=_name(
+            names.RATING_FREQUENCY_POLICY, policies.rating_frequency_policy_id
+        ),
+        overage_policy=_name(names.OVERAGE_POLICY, policies.overage_policy_id),
+    )
+
+
+def _grant_to_pb(line: SaleLine, resource: LineResource, grant: LineGrant) -> pb.SaleLineGrant:
+    return pb.SaleLineGrant(
+        product_usage_grant=names.PRODUCT_GRANT.of(line.product_id, grant.product_grant_id),
+        quantity=decimal_pb(grant.quantity),
+        unit_of_measure=names.UNIT.of(resource.policies.wallet.unit_id),
+        refresh_policy=_name(names.REFRESH_POLICY, grant.refresh_policy_id),
+        rollover_policy=_name(names.ROLLOVER_POLICY, grant.rollover_policy_id),
+    )
+
+
+def _name(pattern: names.Name, policy_id: PolicyId | None) -> str:
+    return "" if policy_id is None else pattern.of(policy_id)

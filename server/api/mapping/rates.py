@@ -1,0 +1,134 @@
+"""Price books, rate cards and entries: from requests, and to messages."""
+
+from datetime import date
+from typing import Any
+
+from usage.v1 import rate_service_pb2 as pb
+from usage.v1 import types_pb2
+
+from server.api import names
+from server.api.forms import Form
+from server.api.mapping.terms import (
+    per_from_form,
+    rate_from_form,
+    rate_to_pb,
+    tiers_from_form,
+    tiers_to_pb,
+)
+from server.api.values import decimal_pb, enum_pb, etag, optional_date_pb, time_pb
+from server.domain.ids import PriceBookId, RateCardId, RateEntryId
+from server.domain.rate_cards import (
+    Kept,
+    PriceBook,
+    RateCard,
+    RateCardEntry,
+    RateCardType,
+)
+from server.usecases.rates import CreatePriceBook
+
+NON_NEGOTIABLE = pb.RateCardEntry.NON_NEGOTIABLE
+
+
+def create_book_from_pb(request: pb.CreatePriceBookRequest) -> CreatePriceBook:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    book_id = PriceBookId(form.code("price_book_id"))
+    book = form.sub("price_book")
+    display_name = book.text("display_name")
+    card_ids = tuple(RateCardId(ids[0]) for ids in book.names("rate_cards", names.RATE_CARD))
+    form.done()
+    return CreatePriceBook(book_id=book_id, display_name=display_name, card_ids=card_ids)
+
+
+def create_card_from_pb(request: pb.CreateRateCardRequest) -> RateCard:
+    """Raises InvalidArgument; Unimplemented (NOT_SUPPORTED) for types that are still to come."""
+    form = Form(request)
+    card_id = RateCardId(form.code("rate_card_id"))
+    card = form.sub("rate_card")
+    display_name, kind = card.text("display_name"), card.choice("type", RateCardType)
+    start, end = _dates_from_form(card)
+    form.done()
+    return RateCard(id=card_id, display_name=display_name, type=kind, start=start, end=end)
+
+
+def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntry:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    (card_id,) = form.name("parent", names.RATE_CARD)
+    entry_id = RateEntryId(form.code("rate_card_entry_id"))
+    entry = form.sub("rate_card_entry")
+    (product_id,) = entry.name("product", names.PRODUCT)
+    (resource_id,) = entry.name("usage_resource", names.RESOURCE)
+    currency_code = entry.currency("currency_code")
+    rate = rate_from_form(entry.sub("rate")) if entry.has("rate") else None
+    bounds, tiers = tiers_from_form(entry.sub("tiers"))
+    per = per_from_form(entry, "tier_per")
+    start, end = _dates_from_form(entry)
+    form.done()
+    return RateCardEntry(
+        id=entry_id,
+        card_id=card_id,
+        product_id=product_id,
+        resource_id=resource_id,
+        currency_code=currency_code,
+        rate=rate,
+        per=per,
+        tiers=tiers,
+        bounds=bounds,
+        is_negotiable=request.rate_card_entry.negotiability != NON_NEGOTIABLE,
+        start=start,
+        end=end,
+    )
+
+
+def book_to_pb(book: PriceBook) -> pb.PriceBook:
+    """A price book as callers see it."""
+    return pb.PriceBook(
+        name=names.PRICE_BOOK.of(book.id),
+        display_name=book.display_name,
+        rate_cards=[names.RATE_CARD.of(book.cards[kind]) for kind in sorted(book.cards)],
+        **_kept_to_pb(book.kept),
+    )
+
+
+def card_to_pb(card: RateCard) -> pb.RateCard:
+    """A rate card as callers see it."""
+    return pb.RateCard(
+        name=names.RATE_CARD.of(card.id),
+        display_name=card.display_name,
+        type=enum_pb(pb.RateCard.Type, card.type),
+        start_date=optional_date_pb(card.start),
+        end_date=optional_date_pb(card.end),
+        **_kept_to_pb(card.kept),
+    )
+
+
+def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
+    """An entry as callers see it."""
+    negotiability = "NEGOTIABLE" if entry.is_negotiable else "NON_NEGOTIABLE"
+    return pb.RateCardEntry(
+        name=names.RATE_ENTRY.of(entry.card_id, entry.id),
+        product=names.PRODUCT.of(entry.product_id),
+        usage_resource=names.RESOURCE.of(entry.resource_id),
+        currency_code=entry.currency_code,
+        rate=None if entry.rate is None else rate_to_pb(entry.rate),
+        tiers=tiers_to_pb(entry.tiers, entry.bounds) if entry.tiers else None,
+        tier_per=decimal_pb(entry.per) if entry.tiers else None,
+        negotiability=enum_pb(pb.RateCardEntry.Negotiability, negotiability),
+        start_date=optional_date_pb(entry.start),
+        end_date=optional_date_pb(entry.end),
+        state=enum_pb(types_pb2.CatalogState, entry.state, prefix="CATALOG_STATE_"),
+        **_kept_to_pb(entry.kept),
+    )
+
+
+def _dates_from_form(form: Form) -> tuple[date | None, date | None]:
+    start, end = form.optional_date("start_date"), form.optional_date("end_date")
+    if start is not None and end is not None and end <= start:
+        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+    return start, end
+
+
+def _kept_to_pb(kept: Kept | None) -> dict[str, Any]:
+    assert kept is not None
+    return {"create_time": time_pb(kept.create_time), "etag": etag(kept.revision)}

@@ -1,0 +1,143 @@
+"""Usage records on their way in, and what happened to them on their way out.
+
+Hot: a thousand records a call. Names are read once for all records that share them; the first fault
+of a record is its answer. Paths in refusals are those within the record.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from usage.v1 import consumption_service_pb2 as pb
+
+from server.api import names
+from server.api.errors import status_of
+from server.api.forms import FAULTS, BadTime, instant, labels_fault
+from server.api.names import BadName, Name
+from server.api.values import time_pb
+from server.domain.errors import InvalidArgument
+from server.domain.exact import ZERO, DecimalError, parse_decimal
+from server.domain.ids import RECORD_ID, AccountId, AssetId, RecordId, ResourceId, UnitId
+from server.domain.recording import OWN_UNIT, Outcome, OutcomeCode, Usage
+from server.usecases.recording import RecordUsage
+
+_ACCEPTED = pb.RecordOutcome(code=pb.RecordOutcome.ACCEPTED)
+_DUPLICATE = pb.RecordOutcome(code=pb.RecordOutcome.DUPLICATE)
+
+
+def record_usage_from_pb(request: pb.RecordUsageRequest) -> RecordUsage:
+    """The records of a batch, each as it was read or as it is refused."""
+    return RecordUsage(records=tuple(_read(record) for record in request.records))
+
+
+def record_usage_response_to_pb(outcomes: tuple[Outcome, ...]) -> pb.RecordUsageResponse:
+    """One outcome for each record, in order."""
+    return pb.RecordUsageResponse(outcomes=[_outcome_to_pb(outcome) for outcome in outcomes])
+
+
+def _read(record: pb.UsageRecordInput) -> Usage | InvalidArgument:
+    try:
+        return _usage(record)
+    except InvalidArgument as error:
+        return error
+
+
+def _usage(record: pb.UsageRecordInput) -> Usage:
+    record_id = record.record_id
+    if RECORD_ID.fullmatch(record_id) is None:
+        raise InvalidArgument.at(
+            "record_id",
+            "EVENT_ID_FORMAT",
+            "must be 1 to 128 printable ASCII characters without spaces",
+        )
+    account_id, asset_id = _asset(record.asset)
+    resource_id = _resource(record.usage_resource)
+    unit = record.unit_of_measure
+    return Usage(
+        account_id,
+        RecordId(record_id),
+        asset_id,
+        resource_id,
+        _quantity(record),
+        _unit(unit) if unit else OWN_UNIT,
+        _time(record),
+        _labels(record) if record.labels else None,
+    )
+
+
+# Only names that can be read are remembered, so nobody fills these with nonsense.
+@lru_cache(maxsize=65536)
+def _asset(text: str) -> tuple[AccountId, AssetId]:
+    account_id, asset_id = _ids("asset", text, names.ASSET)
+    return AccountId(account_id), AssetId(asset_id)
+
+
+@lru_cache(maxsize=4096)
+def _resource(text: str) -> ResourceId:
+    return ResourceId(_ids("usage_resource", text, names.RESOURCE)[0])
+
+
+@lru_cache(maxsize=4096)
+def _unit(text: str) -> UnitId:
+    return UnitId(_ids("unit_of_measure", text, names.UNIT)[0])
+
+
+def _ids(path: str, text: str, pattern: Name) -> tuple[Any, ...]:
+    if not text:
+        raise InvalidArgument.at(path, "FIELD_REQUIRED", "is required")
+    try:
+        return pattern.parse(text)
+    except BadName as error:
+        raise InvalidArgument.at(path, error.reason, str(error)) from error
+
+
+def _quantity(record: pb.UsageRecordInput) -> Decimal:
+    text = record.quantity.value
+    if not text and not record.HasField("quantity"):
+        raise InvalidArgument.at("quantity", "FIELD_REQUIRED", "is required")
+    try:
+        quantity = parse_decimal(text)
+    except DecimalError as error:
+        raise InvalidArgument.at("quantity", error.reason, FAULTS[error.reason]) from error
+    if quantity > ZERO:
+        return quantity
+    if not quantity:
+        raise InvalidArgument.at("quantity", "QUANTITY_ZERO", "must be greater than zero")
+    raise InvalidArgument.at(
+        "quantity",
+        "QUANTITY_NEGATIVE",
+        "must be greater than zero; VoidUsage takes a record back",
+    )
+
+
+def _time(record: pb.UsageRecordInput) -> datetime:
+    if not record.HasField("usage_time"):
+        raise InvalidArgument.at("usage_time", "FIELD_REQUIRED", "is required")
+    try:
+        return instant(record.usage_time)
+    except BadTime as error:
+        raise InvalidArgument.at("usage_time", error.reason, str(error)) from error
+
+
+def _labels(record: pb.UsageRecordInput) -> dict[str, str]:
+    labels = dict(record.labels)
+    fault = labels_fault(labels)
+    if fault is not None:
+        raise InvalidArgument.at("labels", "LABELS_INVALID", fault)
+    return labels
+
+
+def _outcome_to_pb(outcome: Outcome) -> pb.RecordOutcome:
+    if outcome.code is OutcomeCode.ACCEPTED:
+        return _ACCEPTED
+    if outcome.code is OutcomeCode.DUPLICATE:
+        return _DUPLICATE
+    code = pb.RecordOutcome.Code.Value(outcome.code)
+    if outcome.error is not None:
+        return pb.RecordOutcome(code=code, status=status_of(outcome.error))
+    assert outcome.period_start is not None, outcome
+    late = pb.LateUsage(
+        policy=str(outcome.late_policy), period_start_time=time_pb(outcome.period_start)
+    )
+    return pb.RecordOutcome(code=code, late=late)

@@ -1,0 +1,105 @@
+"""Summaries on the wire."""
+
+from usage.v1 import summary_service_pb2 as pb
+from usage.v1 import types_pb2
+
+from server.api import names
+from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
+from server.store.summary_reads import LiableSummary, RatableSummary, UsageSummary
+from server.usecases.summaries import Trace
+
+# What the state of its period makes of a cell.
+CELL_STATES = {"OPEN": "OPEN", "FROZEN": "FROZEN", "FINAL": "DRAWN"}
+
+
+def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
+    """A cell."""
+    return pb.UsageSummary(
+        name=names.USAGE_SUMMARY.of(account_id, cell.usage_summary_id),
+        asset=names.ASSET.of(account_id, cell.asset_id),
+        usage_resource=names.RESOURCE.of(cell.usage_resource_id),
+        wallet=names.WALLET.of(account_id, cell.wallet_id),
+        start_time=time_pb(cell.start_time),
+        end_time=time_pb(cell.end_time),
+        period_start_time=time_pb(cell.period_start_time),
+        is_late=cell.origin_start_time != cell.period_start_time,
+        state=enum_pb(pb.UsageSummary.State, CELL_STATES[cell.period_state]),
+        record_count=cell.record_count,
+        sum_quantity=decimal_pb(cell.sum_quantity),
+        peak_quantity=decimal_pb(cell.max_quantity),
+        quantity=optional_decimal_pb(cell.quantity),
+        drawn_quantity=optional_decimal_pb(cell.drawn_quantity),
+        overage_quantity=optional_decimal_pb(cell.overage_quantity),
+    )
+
+
+def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
+    """A ratable line with its waterfall."""
+    liable_id = line.liable_summary_id
+    return pb.RatableSummary(
+        name=names.RATABLE_SUMMARY.of(account_id, line.ratable_summary_id),
+        asset=names.ASSET.of(account_id, line.asset_id),
+        usage_resource=names.RESOURCE.of(line.usage_resource_id),
+        wallet=names.WALLET.of(account_id, line.wallet_id),
+        start_time=time_pb(line.start_time),
+        end_time=time_pb(line.end_time),
+        origin_start_time=time_pb(line.origin_start_time),
+        state=enum_pb(pb.RatableSummary.State, line.state),
+        used_quantity=decimal_pb(line.used_quantity),
+        drawn_quantity=decimal_pb(line.drawn_quantity),
+        overage_quantity=decimal_pb(line.overage_quantity),
+        tier_quantity=decimal_pb(line.tier_quantity),
+        net_unit_rate=optional_decimal_pb(line.net_unit_rate),
+        amount=optional_decimal_pb(line.amount),
+        currency_code=line.currency_code,
+        waterfall=[types_pb2.WaterfallStep(**step) for step in line.waterfall],
+        error_reason=line.error_reason,
+        liable_summary=names.LIABLE_SUMMARY.of(account_id, liable_id) if liable_id else "",
+    )
+
+
+def liable_to_pb(account_id: str, line: LiableSummary) -> pb.LiableSummary:
+    """An invoice-ready line."""
+    return pb.LiableSummary(
+        name=names.LIABLE_SUMMARY.of(account_id, line.liable_summary_id),
+        asset=names.ASSET.of(account_id, line.asset_id),
+        product=names.PRODUCT.of(line.product_id),
+        usage_resource=names.RESOURCE.of(line.usage_resource_id),
+        wallet=names.WALLET.of(account_id, line.wallet_id),
+        start_time=time_pb(line.start_time),
+        end_time=time_pb(line.end_time),
+        state=enum_pb(pb.LiableSummary.State, line.state),
+        used_quantity=decimal_pb(line.used_quantity),
+        overage_quantity=decimal_pb(line.overage_quantity),
+        unit_of_measure=names.UNIT.of(line.unit_of_measure_id),
+        amount=money_pb(line.currency_code, line.amount),
+        exact_amount=decimal_pb(line.exact_amount),
+        create_time=time_pb(line.create_time),
+    )
+
+
+def trace_to_pb(account_id: str, trace: Trace) -> pb.TraceLiableSummaryResponse:
+    """An invoice-ready line and all it is made of."""
+    wallet_id = trace.liable.wallet_id
+    return pb.TraceLiableSummaryResponse(
+        liable_summary=liable_to_pb(account_id, trace.liable),
+        sources=[
+            pb.RatableTrace(
+                ratable_summary=ratable_to_pb(account_id, source.ratable),
+                usage_summaries=[
+                    pb.UsageSummaryTrace(
+                        usage_summary=usage_to_pb(account_id, one.cell),
+                        drawn_from=[
+                            pb.DrawnFrom(
+                                grant=names.GRANT.of(account_id, wallet_id, drawn.grant_id),
+                                quantity=decimal_pb(drawn.quantity),
+                            )
+                            for drawn in one.drawn
+                        ],
+                    )
+                    for one in source.cells
+                ],
+            )
+            for source in trace.sources
+        ],
+    )

@@ -1,0 +1,94 @@
+"""Usage records on their way out, with what became of them."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from usage.v1 import consumption_service_pb2 as pb
+
+from server.api import names
+from server.api.forms import Form
+from server.api.names import Name
+from server.api.pages import Page
+from server.api.values import decimal_pb, optional_decimal_pb, time_pb
+from server.domain.ids import AccountId, AssetId, CellId, RecordId, ResourceId
+from server.domain.recording import Trace, UsageRecord
+from server.usecases.usage_records import ListUsageRecords
+
+
+def get_usage_record_from_pb(request: pb.GetUsageRecordRequest) -> tuple[AccountId, RecordId]:
+    """Which record."""
+    form = Form(request)
+    account_id, record_id = form.name("name", names.RECORD)
+    form.done()
+    return AccountId(account_id), RecordId(record_id)
+
+
+def list_usage_records_from_pb(request: pb.ListUsageRecordsRequest, page: Page) -> ListUsageRecords:
+    """Which records."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    asset_id = _of_account(form, "asset", names.ASSET, account_id)
+    cell_id = _of_account(form, "usage_summary", names.USAGE_SUMMARY, account_id)
+    resource = form.optional_name("usage_resource", names.RESOURCE)
+    start_time, end_time = form.optional_time("start_time"), form.optional_time("end_time")
+    if start_time is not None and end_time is not None and end_time <= start_time:
+        form.fault("end_time", "INTERVAL_INVALID", "must be after start_time")
+    form.done()
+    return ListUsageRecords(
+        account_id=AccountId(account_id),
+        asset_id=None if asset_id is None else AssetId(asset_id),
+        resource_id=None if resource is None else ResourceId(resource[0]),
+        start_time=start_time,
+        end_time=end_time,
+        cell_id=None if cell_id is None else CellId(cell_id),
+        after=page.after,
+        limit=page.limit,
+    )
+
+
+def usage_record_to_pb(record: UsageRecord) -> pb.UsageRecord:
+    """A record, its state and what became of it."""
+    return pb.UsageRecord(
+        name=names.RECORD.of(record.account_id, record.id),
+        asset=names.ASSET.of(record.account_id, record.asset_id),
+        usage_resource=names.RESOURCE.of(record.resource_id),
+        quantity=decimal_pb(record.quantity),
+        unit_of_measure=names.UNIT.of(record.unit_id),
+        usage_time=time_pb(record.time),
+        labels=record.labels,
+        state=pb.UsageRecord.State.Value(record.trace.state),
+        outcome=_outcome_to_pb(record.account_id, record.trace),
+        create_time=time_pb(record.create_time),
+    )
+
+
+def list_usage_records_response_to_pb(
+    records: Sequence[UsageRecord], token: str
+) -> pb.ListUsageRecordsResponse:
+    """A page of records."""
+    return pb.ListUsageRecordsResponse(
+        usage_records=[usage_record_to_pb(record) for record in records], next_page_token=token
+    )
+
+
+def _outcome_to_pb(account_id: AccountId, trace: Trace) -> pb.UsageOutcome:
+    line = trace.liable_summary_id
+    return pb.UsageOutcome(
+        counted_quantity=decimal_pb(trace.counted_quantity),
+        usage_summary=names.USAGE_SUMMARY.of(account_id, trace.cell_id),
+        period_start_time=time_pb(trace.period_start),
+        is_late=trace.is_late,
+        summary_drawn_quantity=optional_decimal_pb(trace.drawn_quantity),
+        summary_overage_quantity=optional_decimal_pb(trace.overage_quantity),
+        liable_summary="" if line is None else names.LIABLE_SUMMARY.of(account_id, line),
+    )
+
+
+def _of_account(form: Form, field: str, pattern: Name, account_id: str) -> UUID | None:
+    found = form.optional_name(field, pattern)
+    if found is None:
+        return None
+    if found[0] != account_id:
+        form.fault(field, "NAME_FORMAT", f"must be one of accounts/{account_id}")
+    id_: UUID = found[1]
+    return id_

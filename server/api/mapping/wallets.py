@@ -1,0 +1,95 @@
+"""Wallets on the wire."""
+
+from datetime import datetime
+
+from usage.v1 import wallet_service_pb2 as pb
+
+from server.api import names
+from server.api.values import decimal_pb, enum_pb, optional_decimal_pb, optional_time_pb, time_pb
+from server.domain.balances import Charge, GrantBalance, WalletBalance
+from server.domain.exact import EXACT, ZERO
+from server.domain.ledger import CauseKind, Entry
+from server.store.wallets import StoredWallet
+from server.usecases.wallets import WalletNow
+
+
+def wallet_to_pb(current: WalletNow) -> pb.Wallet:
+    """A wallet with its balance."""
+    wallet, balance = current.wallet, current.balance
+    made = pb.Wallet(
+        name=names.WALLET.of(wallet.account_id, wallet.id),
+        usage_resource=names.RESOURCE.of(wallet.resource_id),
+        unit_of_measure=names.UNIT.of(wallet.unit_id),
+        target=_target(wallet),
+        balance=decimal_pb(balance.balance),
+        posted_balance=decimal_pb(wallet.head.balance),
+        granted_quantity=decimal_pb(balance.granted),
+        used_quantity=decimal_pb(balance.used),
+        overage_quantity=decimal_pb(balance.overage),
+        as_of_time=time_pb(wallet.now),
+        period_start_time=time_pb(wallet.state.period.start),
+        period_end_time=time_pb(wallet.state.period.end),
+        percent_used=optional_decimal_pb(balance.percent_used),
+    )
+    _estimate(made, wallet, balance)
+    return made
+
+
+def grant_to_pb(wallet: StoredWallet, item: GrantBalance) -> pb.Grant:
+    """One issue, with what is left of it now and what the ledger says."""
+    grant = item.grant
+    posted = {head.grant_id: head.balance for head in wallet.grant_heads}
+    assets = {one.id: one.asset_id for one in wallet.state.entitlements}
+    asset_id = assets.get(grant.entitlement_id)
+    return pb.Grant(
+        name=names.GRANT.of(wallet.account_id, wallet.id, grant.id),
+        kind=enum_pb(pb.Grant.Kind, grant.kind),
+        asset=names.ASSET.of(wallet.account_id, asset_id) if asset_id else "",
+        quantity=decimal_pb(grant.quantity),
+        balance=decimal_pb(grant.balance),
+        posted_balance=decimal_pb(posted.get(grant.id, ZERO)),
+        start_time=time_pb(grant.start),
+        expire_time=optional_time_pb(grant.expire),
+        rollover_count=grant.rollovers,
+        is_provisional=item.is_provisional,
+    )
+
+
+def entry_to_pb(account_id: str, entry: Entry, create_time: datetime) -> pb.WalletEntry:
+    """One line of the ledger."""
+    return pb.WalletEntry(
+        name=names.ENTRY.of(account_id, entry.wallet_id, entry.seq),
+        kind=enum_pb(pb.WalletEntry.Kind, entry.kind),
+        grant=names.GRANT.of(account_id, entry.wallet_id, entry.grant_id),
+        amount=decimal_pb(entry.amount),
+        opening_balance=decimal_pb(entry.wallet_before),
+        closing_balance=decimal_pb(entry.wallet_after),
+        grant_balance=decimal_pb(entry.grant_after),
+        effective_time=time_pb(entry.effective_time),
+        create_time=time_pb(create_time),
+        cause=_cause(account_id, entry),
+    )
+
+
+def _target(wallet: StoredWallet) -> str:
+    if wallet.target_kind == "ASSET":
+        return names.ASSET.of(wallet.account_id, wallet.target_id)
+    return names.ACCOUNT.of(wallet.account_id)
+
+
+def _cause(account_id: str, entry: Entry) -> str:
+    if entry.cause_kind is CauseKind.CELL:
+        return names.USAGE_SUMMARY.of(account_id, entry.cause_id)
+    return names.GRANT.of(account_id, entry.wallet_id, entry.cause_id)
+
+
+def _estimate(made: pb.Wallet, wallet: StoredWallet, balance: WalletBalance) -> None:
+    """What the period's overage costs so far, when all of it can be rated in one currency."""
+    charges: tuple[Charge, ...] = balance.charges
+    made.currency_code = next((c.unit for c in charges if c.unit), wallet.currency_code)
+    total = ZERO
+    for charge in charges:
+        if charge.amount is None:
+            return
+        total = EXACT.add(total, charge.amount)
+    made.estimated_amount.CopyFrom(decimal_pb(total))

@@ -1,0 +1,72 @@
+"""Values on the wire, on their way out: decimals, instants, dates, money, cadences, enums."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import date_pb2, decimal_pb2, money_pb2
+from usage.v1 import types_pb2
+
+from server.domain.calendar import Cadence
+from server.domain.exact import EXACT, plain
+
+NANOS = Decimal(10) ** 9
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def decimal_pb(value: Decimal) -> decimal_pb2.Decimal:
+    """A number as plain text."""
+    return decimal_pb2.Decimal(value=plain(value))
+
+
+def optional_decimal_pb(value: Decimal | None) -> decimal_pb2.Decimal | None:
+    """A number, or nothing."""
+    return None if value is None else decimal_pb(value)
+
+
+def time_pb(instant: datetime) -> Timestamp:
+    """An instant, to the microsecond."""
+    since = instant - EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
+
+
+def optional_time_pb(instant: datetime | None) -> Timestamp | None:
+    """An instant, or nothing."""
+    return None if instant is None else time_pb(instant)
+
+
+def date_pb(day: date) -> date_pb2.Date:
+    """A civil date."""
+    return date_pb2.Date(year=day.year, month=day.month, day=day.day)
+
+
+def optional_date_pb(day: date | None) -> date_pb2.Date | None:
+    """A civil date, or nothing."""
+    return None if day is None else date_pb(day)
+
+
+def money_pb(currency_code: str, amount: Decimal) -> money_pb2.Money:
+    """Money, which has at most nine places by then."""
+    units = int(amount)
+    nanos = EXACT.multiply(EXACT.subtract(amount, Decimal(units)), NANOS)
+    return money_pb2.Money(currency_code=currency_code, units=units, nanos=int(nanos))
+
+
+def cadence_pb(cadence: Cadence | None) -> types_pb2.Cadence | None:
+    """A calendar length, or nothing."""
+    if cadence is None:
+        return None
+    unit = enum_pb(types_pb2.Cadence.Unit, cadence.unit)
+    return types_pb2.Cadence(unit=unit, count=cadence.count)
+
+
+def enum_pb(wrapper: Any, member: StrEnum | str, prefix: str = "") -> Any:
+    """The number of the proto's value with the name of ours."""
+    return wrapper.Value(f"{prefix}{member}")
+
+
+def etag(revision: int) -> str:
+    """A revision as callers see it."""
+    return f'"{revision}"'

@@ -1,0 +1,123 @@
+"""What a servicer method does with a use case: run it in a transaction of the caller's tenant.
+
+A change that carries a `request_id` is done once: its answer is kept with its effect, and a repeat
+is given that answer. One that carries `validate_only` is done and taken back.
+"""
+
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from server.api.calls import Caller, caller
+from server.api.forms import fields_of
+from server.domain.errors import InvalidArgument
+from server.domain.ids import CODE, REQUEST_ID, AccountId, TenantId
+from server.env import Env
+from server.store import requests
+from server.store.pool import Connection
+from server.store.requests import Request
+from server.store.transaction import read, transact
+
+__all__ = ["Caller", "caller", "change", "look"]
+
+R = TypeVar("R")
+M = TypeVar("M", bound=Message)
+
+# Where a request says which account it is about, all of the form `accounts/{account}/…`.
+ACCOUNT_FIELDS = ("parent", "name", "quote")
+
+
+class _TakeBackError(Exception):
+    """Ends a transaction whose effects are not wanted."""
+
+
+async def look(env: Env, work: Callable[[Connection], Awaitable[R]]) -> R:
+    """Run a use case that changes nothing."""
+    call = caller()
+    return await read(env.pool, call.tenant_id, work, seconds=call.seconds_left)
+
+
+async def change(
+    env: Env,
+    request: Message,
+    answer: type[M],
+    work: Callable[[Connection], Awaitable[R]],
+    render: Callable[[R], M],
+    *,
+    tenant_id: TenantId | None = None,
+) -> M:
+    """Run a use case in one transaction and answer with what `render` makes of its result.
+
+    `tenant_id` is another tenant than the caller's; only operators' methods may say so.
+    Raises REQUEST_ID_FORMAT, REQUEST_ID_CONFLICT, what `transact` raises and what `work` raises.
+    """
+    call = caller()
+    tenant = call.tenant_id if tenant_id is None else tenant_id
+    key = _key(request, tenant, call.method)
+    is_dry = getattr(request, "validate_only", False)
+    previewed: list[M] = []
+
+    async def find(tx: Connection) -> M | None:
+        known = None if key is None else await requests.find(tx, key)
+        if known is None:
+            return None
+        call.announce()
+        return answer.FromString(known)
+
+    async def do(tx: Connection) -> M:
+        if key is not None:
+            await requests.lock(tx, key)
+            known = await find(tx)
+            if known is not None:
+                return known
+        message = render(await work(tx))
+        if is_dry:
+            previewed.append(message)
+            raise _TakeBackError
+        if key is not None:
+            await requests.keep(tx, key, message.SerializeToString(deterministic=True))
+        return message
+
+    resolve = None if key is None else find
+    try:
+        result = await transact(env.pool, tenant, do, seconds=call.seconds_left, resolve=resolve)
+    except _TakeBackError:
+        return previewed[-1]
+    env.doorbell.ring()
+    return result
+
+
+def _key(request: Message, tenant_id: TenantId, method: str) -> Request | None:
+    request_id: str = getattr(request, "request_id", "")
+    if not request_id or getattr(request, "validate_only", False):
+        return None
+    if REQUEST_ID.fullmatch(request_id) is None:
+        raise InvalidArgument.at(
+            "request_id", "REQUEST_ID_FORMAT", "must match [A-Za-z0-9._:-]{8,128}"
+        )
+    fields = {name: _digest(text) for name, text in fields_of(request).items()}
+    whole = "\n".join(f"{name}={text}" for name, text in sorted(fields.items()))
+    return Request(
+        tenant_id=tenant_id,
+        account_id=_account_of(request),
+        request_id=request_id,
+        method=method,
+        fingerprint=sha256(whole.encode()).digest(),
+        fields=fields,
+    )
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+def _account_of(request: Message) -> AccountId:
+    """The account a request is about; empty for one about none."""
+    for name in ACCOUNT_FIELDS:
+        collection, _, rest = getattr(request, name, "").partition("/")
+        account_id = rest.partition("/")[0]
+        if collection == "accounts" and CODE.fullmatch(account_id):
+            return AccountId(account_id)
+    return AccountId("")

@@ -1,0 +1,202 @@
+"""The server put together: the one list of services, its port, its health, and how it stops."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+import asyncpg
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+from usage.v1 import (
+    access_service_pb2,
+    account_service_pb2,
+    asset_service_pb2,
+    catalog_service_pb2,
+    consumption_service_pb2,
+    order_service_pb2,
+    policy_service_pb2,
+    quote_service_pb2,
+    rate_service_pb2,
+    summary_service_pb2,
+    wallet_service_pb2,
+)
+
+from server import metrics
+from server.api.access import AccessService
+from server.api.accounts import AccountService
+from server.api.assets import AssetService
+from server.api.auth import Authenticator
+from server.api.catalog import CatalogService
+from server.api.consumption import ConsumptionService
+from server.api.edge import Edge, handler
+from server.api.orders import OrderService
+from server.api.policies import PolicyService
+from server.api.quotes import QuoteService
+from server.api.rates import RateService
+from server.api.summaries import SummaryService
+from server.api.wallets import WalletService
+from server.config import Config
+from server.doorbell import Doorbell
+from server.env import Env
+from server.rate_snapshots import RateSnapshots
+from server.store.pool import open_pool, unsafe_settings
+from server.store.transaction import finish_commits
+from server.usecases.credentials import authenticate
+
+log = structlog.get_logger("server")
+
+WATCH_SECONDS = 2.0
+POOL_CLOSE_SECONDS = 5.0
+MEBIBYTE = 1024 * 1024
+
+# Each has a test that sees its effect: a misspelt option is ignored without a word.
+OPTIONS = (
+    ("grpc.max_receive_message_length", 4 * MEBIBYTE),
+    ("grpc.max_metadata_size", 8 * 1024),
+    ("grpc.absolute_max_metadata_size", 16 * 1024),
+    ("grpc.max_concurrent_streams", 128),
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.max_ping_strikes", 2),
+    ("grpc.http2.min_ping_interval_without_data_ms", 60_000),
+    ("grpc.max_connection_idle_ms", 300_000),
+    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.keepalive_time_ms", 60_000),
+)
+
+Maker = Callable[[Env, RateSnapshots], object]
+
+
+def _plain(service: Callable[[Env], object]) -> Maker:
+    return lambda env, _: service(env)
+
+
+def _service(module: object, name: str) -> ServiceDescriptor:
+    descriptor: ServiceDescriptor = module.DESCRIPTOR.services_by_name[name]  # type: ignore[attr-defined]
+    return descriptor
+
+
+SERVICES: tuple[tuple[ServiceDescriptor, Maker], ...] = (
+    (_service(access_service_pb2, "AccessService"), _plain(AccessService)),
+    (_service(account_service_pb2, "AccountService"), _plain(AccountService)),
+    (_service(asset_service_pb2, "AssetService"), _plain(AssetService)),
+    (_service(catalog_service_pb2, "CatalogService"), _plain(CatalogService)),
+    (_service(consumption_service_pb2, "ConsumptionService"), _plain(ConsumptionService)),
+    (_service(order_service_pb2, "OrderService"), _plain(OrderService)),
+    (_service(policy_service_pb2, "PolicyService"), _plain(PolicyService)),
+    (_service(quote_service_pb2, "QuoteService"), _plain(QuoteService)),
+    (_service(rate_service_pb2, "RateService"), RateService),
+    (_service(summary_service_pb2, "SummaryService"), _plain(SummaryService)),
+    (_service(wallet_service_pb2, "WalletService"), _plain(WalletService)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers, and what is needed to stop it."""
+
+    port: int
+    grpc: grpc.aio.Server
+    health: health.HealthServicer
+    edge: Edge
+
+
+@asynccontextmanager
+async def open_env(config: Config) -> AsyncIterator[Env]:
+    """Connect to the stores; on the way out, wait for the commits under way and close."""
+    pool = await open_pool(config.database_url, size=config.pool_size)
+    doorbell = Doorbell(config.redis_url) if config.redis_url else Doorbell.silent()
+    await doorbell.start()
+    try:
+        yield Env(pool, config, doorbell)
+    finally:
+        await doorbell.close()
+        await finish_commits()
+        try:
+            async with asyncio.timeout(POOL_CLOSE_SECONDS):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+@asynccontextmanager
+async def running(env: Env) -> AsyncIterator[Running]:
+    """Answer on the configured port (0 is any free one) until the context ends."""
+    snapshots = RateSnapshots(env.pool)
+    edge = Edge(Authenticator(partial(authenticate, env.pool)))
+    server = grpc.aio.server(options=OPTIONS)
+    services = [(descriptor, make(env, snapshots)) for descriptor, make in SERVICES]
+    server.add_generic_rpc_handlers(
+        tuple(handler(descriptor, servicer, edge) for descriptor, servicer in services)
+    )
+    checks = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    if env.config.reflection:
+        names = [descriptor.full_name for descriptor, _ in SERVICES]
+        reflection.enable_server_reflection(
+            [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name], server
+        )
+    port = server.add_insecure_port(f"{env.config.host}:{env.config.port}")
+    await snapshots.start()
+    await server.start()
+    watcher = asyncio.create_task(_watch(env, edge, checks))
+    try:
+        yield Running(port, server, checks, edge)
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
+        await server.stop(env.config.stop_seconds)
+        await snapshots.stop()
+
+
+async def serve(config: Config) -> None:
+    """Answer until SIGTERM or SIGINT; then finish what was begun. A second signal ends at once."""
+    start_http_server(config.metrics_port, config.metrics_host)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop_or_end, stopping, number)
+    async with open_env(config) as env, running(env) as server:
+        log.info("serving", address=f"{config.host}:{server.port}", metrics=config.metrics_port)
+        await stopping.wait()
+        log.info("stopping", seconds=config.stop_seconds)
+        await server.health.enter_graceful_shutdown()
+        await asyncio.sleep(config.drain_seconds)
+    log.info("stopped")
+
+
+def _stop_or_end(stopping: asyncio.Event, number: int) -> None:
+    if stopping.is_set():
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    stopping.set()
+
+
+async def _watch(env: Env, edge: Edge, checks: health.HealthServicer) -> None:
+    """Say whether calls make sense now: the store answers, and keeps what it acknowledges."""
+    while True:
+        try:
+            await _look(env, edge)
+            status: int = health_pb2.HealthCheckResponse.SERVING
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("store_unavailable", error=type(error).__name__)
+            status = health_pb2.HealthCheckResponse.NOT_SERVING
+        await checks.set("", status)
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+async def _look(env: Env, edge: Edge) -> None:
+    async with env.pool.acquire(timeout=WATCH_SECONDS) as connection:
+        found = await unsafe_settings(connection)
+    metrics.STORE_IS_SAFE.set(0 if found else 1)
+    if found and found != edge.unsafe_settings:
+        log.warning("unsafe_store", settings=found, allowed=env.config.allow_unsafe_store)
+    edge.unsafe_settings = () if env.config.allow_unsafe_store else found

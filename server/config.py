@@ -1,0 +1,55 @@
+"""Config: the settings of a process, from the environment; a bad value is refused by its name.
+
+Every variable is `DATABASE_URL`, `REDIS_URL` or begins with `USAGE_`.
+"""
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the message names the variable."""
+
+
+class Config(BaseSettings):
+    """What a server or a worker is told. Nothing changes after the start."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="USAGE_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    database_url: str = Field(validation_alias="DATABASE_URL", min_length=1)
+    # Without Redis nobody rings; the workers look every second and find the same work.
+    redis_url: str | None = Field(default=None, validation_alias="REDIS_URL")
+    host: str = "127.0.0.1"
+    port: int = Field(default=50051, ge=0, le=65535)
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+    pool_size: int = Field(default=8, ge=1, le=200)
+    worker_concurrency: int = Field(default=4, ge=1, le=64)
+    sweep_seconds: float = Field(default=1.0, gt=0, le=60)
+    reflection: bool = True
+    allow_unsafe_store: bool = False
+    stop_seconds: float = Field(default=20.0, ge=0, le=600)
+    drain_seconds: float = Field(default=2.0, ge=0, le=60)
+    log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def read_config(**overrides: object) -> Config:
+    """The settings of the environment; `overrides` go before it, by field.
+
+    Raises ConfigError, which says which variable and why.
+    """
+    try:
+        return Config(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = [f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigError("; ".join(faults)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "?"
+    return name if name.isupper() else f"USAGE_{name.upper()}"

@@ -1,0 +1,93 @@
+"""Access: what each role allows, and who a key stands for.
+
+The table is the whole truth; permissions are the words that the methods of the protos ask for.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from server.domain.errors import PermissionDenied
+from server.domain.ids import CredentialId, TenantId
+
+
+class Role(StrEnum):
+    """What a credential may be given; several add up."""
+
+    OPERATOR = "OPERATOR"
+    ADMIN = "ADMIN"
+    DESIGNER = "DESIGNER"
+    RATE_MANAGER = "RATE_MANAGER"
+    RUN_TIME_USER = "RUN_TIME_USER"
+    WALLET_USER = "WALLET_USER"
+    COLLECTOR = "COLLECTOR"
+
+
+_READ_CATALOG = {"tenant.read", "catalog.read", "rates.read", "rates.discover"}
+_READ_RUN_TIME = {
+    "tenant.read",
+    "accounts.read",
+    "sales.read",
+    "usage.read",
+    "wallets.read",
+    "summaries.read",
+    "runs.read",
+}
+_WRITE_CATALOG = {"catalog.write", "catalog.activate"}
+_WRITE_RATES = {"rates.write"}
+_WRITE_RUN_TIME = {"accounts.write", "sales.write", "sales.activate", "usage.record"}
+_ADMINISTER = {"credentials.write", "clock.advance", "runs.write"}
+
+PERMISSIONS: dict[Role, frozenset[str]] = {
+    Role.OPERATOR: frozenset(
+        {"tenants.read", "tenants.write", "tenant.read", "credentials.write", "runs.read"}
+    ),
+    Role.ADMIN: frozenset(
+        _READ_CATALOG
+        | _READ_RUN_TIME
+        | _WRITE_CATALOG
+        | _WRITE_RATES
+        | _WRITE_RUN_TIME
+        | _ADMINISTER
+    ),
+    Role.DESIGNER: frozenset(_READ_CATALOG | _READ_RUN_TIME | _WRITE_CATALOG | _WRITE_RATES),
+    Role.RATE_MANAGER: frozenset(_READ_CATALOG | _WRITE_RATES),
+    Role.RUN_TIME_USER: frozenset(_READ_CATALOG | _READ_RUN_TIME | _WRITE_RUN_TIME),
+    Role.WALLET_USER: frozenset({"tenant.read", "accounts.read", "wallets.read", "summaries.read"}),
+    Role.COLLECTOR: frozenset({"usage.record"}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a key stands for, and what that one may do."""
+
+    tenant_id: TenantId
+    credential_id: CredentialId
+    permissions: frozenset[str]
+
+
+def permissions_of(roles: Iterable[Role]) -> frozenset[str]:
+    """What several roles allow together."""
+    return frozenset().union(*(PERMISSIONS[role] for role in roles))
+
+
+def is_operator(permissions: frozenset[str]) -> bool:
+    """Whether somebody works across tenants."""
+    return "tenants.write" in permissions
+
+
+def refuse_escalation(own: frozenset[str], roles: Iterable[Role]) -> None:
+    """Nobody gives what they do not have; an operator gives anything but to be one.
+
+    Raises ESCALATION.
+    """
+    for role in roles:
+        beyond = PERMISSIONS[role] - own
+        is_allowed = not beyond or (is_operator(own) and role is not Role.OPERATOR)
+        if not is_allowed:
+            raise PermissionDenied(
+                "ESCALATION",
+                f"a credential with the role {role} could do what you may not",
+                {"role": role, "permissions": ", ".join(sorted(beyond))[:200]},
+            )

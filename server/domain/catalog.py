@@ -1,0 +1,244 @@
+"""The catalogue as values: what can be consumed, what a product includes, under which policies.
+
+A value holds the content of a record and nothing else, so that creating a thing twice is comparing
+two values. `Kept` adds where the record stands. Ids of policies are absent where the level above,
+or in the end the service's default, decides.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from server.domain.calendar import Cadence, Delay, PolicyPeriod
+from server.domain.ids import (
+    PolicyId,
+    ProductGrantId,
+    ProductId,
+    ResourceId,
+    UnitClassId,
+    UnitId,
+)
+from server.domain.policies import (
+    AggregationMethod,
+    Combination,
+    LatePolicy,
+    OveragePolicy,
+    RefreshPolicy,
+    RolloverPolicy,
+    Validity,
+)
+from server.domain.sales import SoldPolicies
+from server.domain.units import Unit, UnitClassKind
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class CatalogState(StrEnum):
+    """Where a record of the catalogue stands."""
+
+    DRAFT = "DRAFT"
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+
+
+class Category(StrEnum):
+    """What kind of thing a resource is; tokens come later."""
+
+    USAGE = "USAGE"
+    CURRENCY = "CURRENCY"
+
+
+class UsageModelType(StrEnum):
+    """How a product takes part in consumption; packs and commitments come later."""
+
+    ANCHOR = "ANCHOR"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Generic[T_co]):
+    """A record: its content, and where it stands."""
+
+    content: T_co
+    state: CatalogState
+    revision: int
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitClass:
+    """Units that convert into each other; `default_unit_id` may be named before it exists."""
+
+    id: UnitClassId
+    display_name: str
+    kind: UnitClassKind
+    default_unit_id: UnitId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitOfMeasure:
+    """One unit: how many default units it is, and how finely it is counted."""
+
+    id: UnitId
+    display_name: str
+    unit_class_id: UnitClassId
+    factor: Decimal
+    scale: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyIds:
+    """The policies that a level of the catalogue names."""
+
+    aggregation: PolicyId | None = None
+    rating_frequency: PolicyId | None = None
+    overage: PolicyId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageResource:
+    """Something metered."""
+
+    id: ResourceId
+    display_name: str
+    category: Category
+    unit_class_id: UnitClassId
+    unit_id: UnitId | None
+    policies: PolicyIds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """Something sold."""
+
+    id: ProductId
+    display_name: str
+    usage_model_type: UsageModelType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductResource:
+    """A resource that a product meters, from a day until another."""
+
+    product_id: ProductId
+    resource_id: ResourceId
+    start_date: date | None
+    end_date: date | None
+    policies: PolicyIds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductGrant:
+    """What a product promises of a resource for each unit sold, in `unit_id` or the resource's."""
+
+    product_id: ProductId
+    id: ProductGrantId
+    display_name: str
+    resource_id: ResourceId
+    quantity: Decimal
+    unit_id: UnitId | None
+    validity: Cadence | None
+    refresh_id: PolicyId | None
+    rollover_id: PolicyId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregation:
+    """How usage adds up."""
+
+    id: PolicyId
+    display_name: str
+    method: AggregationMethod
+    period: PolicyPeriod
+    combine: Combination
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingFrequency:
+    """When usage is rated, and what late usage does."""
+
+    id: PolicyId
+    display_name: str
+    period: PolicyPeriod
+    delay: Delay
+    late: LatePolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overage:
+    """What usage beyond the grants does."""
+
+    id: PolicyId
+    display_name: str
+    overage: OveragePolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """When a grant is issued again."""
+
+    id: PolicyId
+    display_name: str
+    interval: Cadence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollover:
+    """How often a remainder rolls over; None without limit."""
+
+    id: PolicyId
+    display_name: str
+    max_rollovers: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedGrant:
+    """A promise with its policies, in the resource's unit."""
+
+    id: ProductGrantId
+    quantity: Decimal
+    refresh: RefreshPolicy | None
+    validity: Validity | None
+    rollover: RolloverPolicy | None
+    refresh_policy_id: PolicyId | None
+    rollover_policy_id: PolicyId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedResource:
+    """A resource of a product with what every level said of it."""
+
+    resource_id: ResourceId
+    unit: Unit
+    policies: SoldPolicies
+    grants: tuple[ResolvedGrant, ...]
+    start_date: date | None
+    end_date: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedProduct:
+    """An active product as it can be sold."""
+
+    product_id: ProductId
+    resources: tuple[ResolvedResource, ...]
+
+
+def differences(a: object, b: object) -> list[str]:
+    """The names of the fields in which two values of one kind differ."""
+    names = [field.name for field in fields(a)]  # type: ignore[arg-type]
+    return [name for name in names if getattr(a, name) != getattr(b, name)]
+
+
+def default_unit(unit_class: UnitClass, units: list[UnitOfMeasure]) -> UnitOfMeasure | None:
+    """The unit that everything of a class is converted to: by name, else the one with factor 1."""
+    own = [unit for unit in units if unit.unit_class_id == unit_class.id]
+    named = [unit for unit in own if unit.id == unit_class.default_unit_id]
+    plain = sorted((unit for unit in own if unit.factor == 1), key=lambda unit: unit.id)
+    return next(iter(named or plain), None)
+
+
+def as_unit(unit: UnitOfMeasure) -> Unit:
+    """A unit as conversion sees it."""
+    return Unit(id=unit.id, class_id=unit.unit_class_id, factor=unit.factor, scale=unit.scale)

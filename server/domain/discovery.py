@@ -1,0 +1,157 @@
+"""Discovery: what a unit costs, by what an asset was sold under or else by the catalogue.
+
+An asset's own rates come first. Where it has none on the day, or none in the currency that is asked
+for, the catalogue answers, if the question says where to look in it. Nothing is ever free because
+nobody said what it costs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from server.domain.calendar import local_midnight
+from server.domain.errors import NotFound
+from server.domain.ids import AccountId, AssetId, PriceBookId, ProductId, ResourceId
+from server.domain.policies import OveragePolicy
+from server.domain.rate_index import CatalogueRates, CatalogueTerms, Missing, Question, RateNotFound
+from server.domain.rates import RateTerms
+from server.domain.rating import Rated, rate
+
+# A resource of an asset.
+Held = tuple[AccountId, AssetId, ResourceId]
+
+
+class Source(StrEnum):
+    """Where a rate was found."""
+
+    CATALOG = "CATALOG"
+    ASSET = "ASSET"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it was asked: of an asset, of the catalogue, or of one and then the other.
+
+    Without a day it is about today; a quantity is to be priced as the overage of a rating period.
+    """
+
+    resource_id: ResourceId
+    held: Held | None
+    price_book_id: PriceBookId | None
+    product_id: ProductId | None
+    currency_code: str | None
+    day: date | None
+    quantity: Decimal | None
+
+    def in_catalogue(self, today: date) -> Question | None:
+        """The question for the catalogue; None when it was not said where to look."""
+        if self.price_book_id is None or self.product_id is None or self.currency_code is None:
+            return None
+        day = self.day or today
+        return Question(
+            self.price_book_id, self.product_id, self.resource_id, self.currency_code, day
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetStretch:
+    """Terms an asset was sold under, from one local midnight to another."""
+
+    start: datetime
+    end: datetime | None
+    terms: RateTerms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetRates:
+    """What one resource of an asset was sold under, in the zone of its buyer."""
+
+    zone: str
+    is_fixed: bool
+    overage: OveragePolicy
+    stretches: tuple[AssetStretch, ...]
+
+    def on(self, day: date, currency_code: str | None) -> RateTerms | None:
+        """The terms in force as `day` begins, if they are in that currency or none is named."""
+        midnight = local_midnight(self.zone, day)
+        for stretch in self.stretches:
+            is_in = stretch.start <= midnight and (stretch.end is None or midnight < stretch.end)
+            if is_in and currency_code in (None, stretch.terms.unit):
+                return stretch.terms
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a unit costs, where that was found, and what a quantity comes to if it was asked."""
+
+    terms: RateTerms
+    is_fixed: bool
+    source: Source
+    rated: Rated | None = None
+
+
+def answer(
+    asked: Asked, today: date, rates: CatalogueRates, sold: Mapping[Held, AssetRates | None]
+) -> Answer:
+    """The answer to a question; `sold` has every asset that is asked about and exists.
+
+    Raises ASSET_NOT_FOUND, `RateNotFound` (RATE_NOT_FOUND), `RatingFailed`.
+    """
+    if asked.held is not None:
+        own = _own(asked, asked.held, today, sold)
+        if own is not None:
+            return own
+    question = asked.in_catalogue(today)
+    if question is None:
+        assert asked.held is not None, asked
+        raise _asset_has_none(asked.held, asked.day or today, sold[asked.held])
+    found = rates.find(question)
+    return _answer(found, Source.CATALOG, asked.quantity, OveragePolicy.CHARGE)
+
+
+def _own(
+    asked: Asked, held: Held, today: date, sold: Mapping[Held, AssetRates | None]
+) -> Answer | None:
+    if held not in sold:
+        account_id, asset_id, _ = held
+        raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
+    rates = sold[held]
+    if rates is None:
+        return None
+    terms = rates.on(asked.day or today, asked.currency_code)
+    if terms is None:
+        return None
+    found = CatalogueTerms(terms=terms, is_fixed=rates.is_fixed)
+    return _answer(found, Source.ASSET, asked.quantity, rates.overage)
+
+
+def _answer(
+    found: CatalogueTerms, source: Source, quantity: Decimal | None, overage: OveragePolicy
+) -> Answer:
+    rated = None
+    if quantity is not None:
+        rated = rate(quantity, found.terms, tier_quantity=quantity, overage=overage)
+    return Answer(terms=found.terms, is_fixed=found.is_fixed, source=source, rated=rated)
+
+
+def _asset_has_none(held: Held, day: date, rates: AssetRates | None) -> RateNotFound:
+    account_id, asset_id, resource_id = held
+    if rates is None:
+        missing, fault = Missing.USAGE_RESOURCE, "it has no such resource"
+    elif not rates.stretches:
+        missing, fault = Missing.BASE_RATE, "it was sold without one"
+    else:
+        missing, fault = Missing.DATE, "it was sold under none on that day, or in other money"
+    return RateNotFound(
+        "RATE_NOT_FOUND",
+        f"no rate for {resource_id} of the asset {asset_id} on {day}: {fault}",
+        {
+            "asset": f"accounts/{account_id}/assets/{asset_id}",
+            "usage_resource": resource_id,
+            "date": day.isoformat(),
+            "missing": missing,
+        },
+    )

@@ -1,0 +1,33 @@
+"""Every limit of the service, in one table: what, how much, in what, and the reason given."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit, and the reason of the refusal when it is met."""
+
+    id: str
+    value: int
+    unit: str
+    reason: str
+
+
+LIMITS = (
+    Limit("call.seconds", 30, "seconds", "DEADLINE_EXCEEDED"),
+    Limit("discover.questions", 1_000, "questions a call", "TOO_MANY_ITEMS"),
+    Limit("grant.back_dated_issues", 400, "issues", "BACKDATED_TOO_FAR"),
+    Limit("labels.count", 64, "labels", "LABELS_INVALID"),
+    Limit("labels.key", 128, "characters", "LABELS_INVALID"),
+    Limit("labels.value", 1_024, "characters", "LABELS_INVALID"),
+    Limit("message.bytes", 1_048_576, "bytes", "MESSAGE_TOO_LARGE"),
+    Limit("message.record_bytes", 4_194_304, "bytes", "RESOURCE_EXHAUSTED"),
+    Limit("order.lines", 200, "lines an order", "TOO_MANY_ITEMS"),
+    Limit("order.wallets", 2_000, "wallets an order", "LIMIT_ORDER_WALLETS"),
+    Limit("page.size", 1_000, "items a page", "PAGE_SIZE"),
+    Limit("rate.tiers", 100, "tiers an entry", "TOO_MANY_ITEMS"),
+    Limit("record.batch_size", 1_000, "records a call", "TOO_MANY_ITEMS"),
+    Limit("record.future_minutes", 5, "minutes ahead of the tenant's clock", "TIMESTAMP_IN_FUTURE"),
+    Limit("record.window_days", 400, "days behind the tenant's clock", "TIMESTAMP_TOO_OLD"),
+    Limit("text.characters", 200, "characters", "TEXT_TOO_LONG"),
+)

@@ -1,0 +1,156 @@
+"""Price books, rate cards and their entries as values, and what an entry must be to be kept.
+
+A book has one card of each type at most. Dates are civil, ends are exclusive; an absent start is
+from ever, an absent end for ever. Source: rate cards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from server.domain.errors import InvalidArgument
+from server.domain.ids import PriceBookId, ProductId, RateCardId, RateEntryId, ResourceId
+from server.domain.rates import (
+    ONE,
+    AdjustmentKind,
+    Rate,
+    Tier,
+    TierBounds,
+    TierMode,
+    check_tiers,
+    close_gaps,
+)
+
+
+class RateCardType(StrEnum):
+    """What the entries of a card say."""
+
+    BASE = "BASE"
+    TIER = "TIER"
+
+
+class EntryState(StrEnum):
+    """Where an entry stands; only active ones price anything."""
+
+    DRAFT = "DRAFT"
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the database knows of a row besides its content."""
+
+    revision: int
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceBook:
+    """The cards that apply together. `kept` is absent until it is stored, here and below."""
+
+    id: PriceBookId
+    display_name: str = ""
+    cards: Mapping[RateCardType, RateCardId]
+    kept: Kept | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCard:
+    """A container of entries of one type, and the days on which it applies."""
+
+    id: RateCardId
+    display_name: str = ""
+    type: RateCardType
+    start: date | None = None
+    end: date | None = None
+    kept: Kept | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCardEntry:
+    """What one resource of one product costs in one currency, for a span of days.
+
+    A base entry has a rate, and its `per` is the rate's. A tier entry has tiers, whose overrides
+    count `per` units where there is no base rate.
+    """
+
+    id: RateEntryId
+    card_id: RateCardId
+    product_id: ProductId
+    resource_id: ResourceId
+    currency_code: str
+    rate: Rate | None = None
+    per: Decimal = ONE
+    tiers: tuple[Tier, ...] = ()
+    bounds: TierBounds = TierBounds.LOWER_INCLUSIVE
+    mode: TierMode = TierMode.VOLUME
+    is_negotiable: bool = True
+    start: date | None = None
+    end: date | None = None
+    state: EntryState = EntryState.DRAFT
+    kept: Kept | None = None
+
+    @property
+    def key(self) -> RateEntryId:
+        """The id that no other card's entry has: `card/entry`."""
+        return RateEntryId(f"{self.card_id}/{self.id}")
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it prices a unit without a base rate."""
+        if self.rate is not None:
+            return True
+        return all(t.adjustment.kind is AdjustmentKind.OVERRIDE for t in self.tiers)
+
+
+def in_force(start: date | None, end: date | None, day: date) -> bool:
+    """Whether a span of days has `day`."""
+    return (start is None or start <= day) and (end is None or day < end)
+
+
+def checked(
+    entry: RateCardEntry, card: RateCardType, *, scale: int, path: str = "rate_card_entry"
+) -> RateCardEntry:
+    """The entry as it is kept on a card of this type: with the gaps of inclusive tiers closed.
+
+    `scale` is that of the resource's unit. Raises FIELD_REQUIRED, RATE_CARD_TYPE_MISMATCH,
+    CURRENCY_MISMATCH, TIERS_INVALID.
+    """
+    if card is RateCardType.BASE:
+        _need(entry.rate is not None, f"{path}.rate", "is required on a BASE card")
+        _refuse(bool(entry.tiers), f"{path}.tiers", "a BASE card has no tiers")
+        _refuse(entry.per != ONE, f"{path}.tier_per", "a BASE card has no tiers")
+        return replace(entry, per=_rate_in_currency(entry, path).per)
+    _need(bool(entry.tiers), f"{path}.tiers", "are required on a TIER card")
+    _refuse(entry.rate is not None, f"{path}.rate", "a TIER card has no base rates")
+    tiers = entry.tiers
+    if entry.bounds is TierBounds.UPPER_INCLUSIVE:
+        tiers = close_gaps(tiers, scale=scale)
+    check_tiers(tiers, path=f"{path}.tiers.tiers")
+    return replace(entry, tiers=tiers)
+
+
+def _need(is_there: bool, path: str, fault: str) -> None:
+    if not is_there:
+        raise InvalidArgument.at(path, "FIELD_REQUIRED", fault)
+
+
+def _refuse(is_there: bool, path: str, fault: str) -> None:
+    if is_there:
+        raise InvalidArgument.at(path, "RATE_CARD_TYPE_MISMATCH", fault)
+
+
+def _rate_in_currency(entry: RateCardEntry, path: str) -> Rate:
+    assert entry.rate is not None, entry
+    if entry.rate.unit != entry.currency_code:
+        raise InvalidArgument.at(
+            f"{path}.rate.currency_code",
+            "CURRENCY_MISMATCH",
+            f"must be the entry's, {entry.currency_code}",
+            currency_code=entry.rate.unit,
+            entry_currency_code=entry.currency_code,
+        )
+    return entry.rate

@@ -1,0 +1,255 @@
+"""The index of active rates: what applies to a product's resource on a day, and why nothing does.
+
+A price book names a card of each type. The base rate is the entry of its BASE card in force on the
+day, the tiers are those of its TIER card; a card outside its own dates says nothing. Currencies are
+not converted, and what is not found is refused with what comes nearest.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from server.domain.errors import FailedPrecondition
+from server.domain.ids import PriceBookId, ProductId, RateCardId, RateEntryId, ResourceId, UnitId
+from server.domain.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType, in_force
+from server.domain.rates import ONE, RateTerms
+
+Key = tuple[RateCardId, ProductId, ResourceId, str]
+
+
+class Missing(StrEnum):
+    """What there would have to be for a rate to be found."""
+
+    PRICE_BOOK = "PRICE_BOOK"
+    RATE_CARD = "RATE_CARD"
+    PRODUCT = "PRODUCT"
+    USAGE_RESOURCE = "USAGE_RESOURCE"
+    CURRENCY = "CURRENCY"
+    DATE = "DATE"
+    BASE_RATE = "BASE_RATE"
+
+
+class RateNotFound(FailedPrecondition):
+    """Nobody said what this costs; `facts["missing"]` says what is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What does a unit cost? In the catalogue, by this price book, on this day."""
+
+    price_book_id: PriceBookId
+    product_id: ProductId
+    resource_id: ResourceId
+    currency_code: str
+    day: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueTerms:
+    """What the catalogue says; `is_fixed` when a quote may not depart from it."""
+
+    terms: RateTerms
+    is_fixed: bool
+
+
+class CatalogueRates:
+    """An index of active entries: the answer to a question takes two lookups and two bisections.
+
+    Entries of one card, product, resource and currency never overlap. Nothing changes after it is
+    made, but for answers it remembers.
+    """
+
+    def __init__(
+        self,
+        books: Iterable[PriceBook],
+        cards: Iterable[RateCard],
+        entries: Iterable[RateCardEntry],
+    ) -> None:
+        by_id = {card.id: card for card in cards}
+        self._books = {
+            book.id: {kind: by_id[card_id] for kind, card_id in book.cards.items()}
+            for book in books
+        }
+        self._spans = _spans(entries)
+        self._currencies: dict[tuple[RateCardId, ProductId, ResourceId], set[str]] = {}
+        self._products: set[tuple[RateCardId, ProductId]] = set()
+        for card_id, product_id, resource_id, currency in self._spans:
+            self._products.add((card_id, product_id))
+            known = self._currencies.setdefault((card_id, product_id, resource_id), set())
+            known.add(currency)
+        # By the identity of entries, which live as long as the index: hashing them would cost more.
+        self._pairs: dict[tuple[int, int], CatalogueTerms] = {}
+
+    def find(self, question: Question) -> CatalogueTerms:
+        """The terms that apply. Raises `RateNotFound` (RATE_NOT_FOUND)."""
+        cards = self._books.get(question.price_book_id)
+        if cards is None:
+            fault = f"there is no price book {question.price_book_id}"
+            raise _not_found(question, Missing.PRICE_BOOK, fault)
+        base = self._entry(cards.get(RateCardType.BASE), question)
+        tier = self._entry(cards.get(RateCardType.TIER), question)
+        pair = (id(base), id(tier))
+        known = self._pairs.get(pair)
+        if known is not None:
+            return known
+        if base is None and (tier is None or not tier.stands_alone):
+            raise self._why(cards, tier, question)
+        if base is not None and tier is not None:
+            _check_per(base, tier, question)
+        found = self._pairs[pair] = _terms(base, tier, question.currency_code)
+        return found
+
+    def all_of(
+        self, price_book_id: PriceBookId, product_id: ProductId, currency_code: str, day: date
+    ) -> dict[ResourceId, CatalogueTerms]:
+        """The terms of each resource of a product that has any; for an index of one product."""
+        resources = {resource for _, product, resource in self._currencies if product == product_id}
+        found = {}
+        for resource_id in sorted(resources):
+            with suppress(RateNotFound):
+                question = Question(price_book_id, product_id, resource_id, currency_code, day)
+                found[resource_id] = self.find(question)
+        return found
+
+    def _entry(self, card: RateCard | None, question: Question) -> RateCardEntry | None:
+        if card is None or not in_force(card.start, card.end, question.day):
+            return None
+        span = self._spans.get(_key(card.id, question))
+        return None if span is None else span.at(question.day)
+
+    def _why(
+        self,
+        cards: dict[RateCardType, RateCard],
+        tier: RateCardEntry | None,
+        question: Question,
+    ) -> RateNotFound:
+        if tier is not None:
+            fault = f"the tiers of {tier.key} adjust a rate, and there is none"
+            return _not_found(question, Missing.BASE_RATE, fault, entry=tier.key)
+        card = cards.get(RateCardType.BASE) or next(iter(cards.values()), None)
+        if card is None:
+            return _not_found(question, Missing.RATE_CARD, "the price book has no cards")
+        if not in_force(card.start, card.end, question.day):
+            fault = f"the rate card {card.id} applies {_span_text(card.start, card.end)}"
+            return _not_found(question, Missing.RATE_CARD, fault, rate_card=card.id)
+        return self._why_not_on(card, question)
+
+    def _why_not_on(self, card: RateCard, question: Question) -> RateNotFound:
+        product_id, resource_id = question.product_id, question.resource_id
+        facts = {"rate_card": str(card.id)}
+        if (card.id, product_id) not in self._products:
+            fault = f"the rate card {card.id} has no active entry for the product"
+            return _not_found(question, Missing.PRODUCT, fault, **facts)
+        currencies = self._currencies.get((card.id, product_id, resource_id))
+        if currencies is None:
+            fault = f"the rate card {card.id} has no active entry for that resource of the product"
+            return _not_found(question, Missing.USAGE_RESOURCE, fault, **facts)
+        span = self._spans.get(_key(card.id, question))
+        if span is None:
+            facts["currencies"] = ", ".join(sorted(currencies))
+            fault = f"the rate card {card.id} has it in {facts['currencies']}"
+            return _not_found(question, Missing.CURRENCY, fault, **facts)
+        nearest = span.nearest(question.day)
+        facts |= {"nearest": nearest.key, "nearest_dates": _span_text(nearest.start, nearest.end)}
+        fault = f"the nearest is {nearest.key}, which applies {facts['nearest_dates']}"
+        return _not_found(question, Missing.DATE, fault, **facts)
+
+
+class _Span:
+    """The entries of one key in the order of their days."""
+
+    __slots__ = ("_entries", "_starts")
+
+    def __init__(self, entries: Sequence[RateCardEntry]) -> None:
+        self._entries = sorted(entries, key=_start)
+        self._starts = [_start(entry) for entry in self._entries]
+
+    def at(self, day: date) -> RateCardEntry | None:
+        """The one in force on `day`."""
+        index = bisect_right(self._starts, day) - 1
+        entry = self._entries[index] if index >= 0 else None
+        return entry if entry is not None and (entry.end is None or day < entry.end) else None
+
+    def nearest(self, day: date) -> RateCardEntry:
+        """The one that begins or ends the fewest days away; of two, the earlier."""
+        return min(self._entries, key=lambda entry: _days_away(entry, day))
+
+
+def _spans(entries: Iterable[RateCardEntry]) -> dict[Key, _Span]:
+    found: defaultdict[Key, list[RateCardEntry]] = defaultdict(list)
+    for entry in entries:
+        key = (entry.card_id, entry.product_id, entry.resource_id, entry.currency_code)
+        found[key].append(entry)
+    return {key: _Span(same) for key, same in found.items()}
+
+
+def _key(card_id: RateCardId, question: Question) -> Key:
+    return card_id, question.product_id, question.resource_id, question.currency_code
+
+
+def _entry_key(entry: RateCardEntry | None) -> RateEntryId | None:
+    return None if entry is None else entry.key
+
+
+def _start(entry: RateCardEntry) -> date:
+    return entry.start or date.min
+
+
+def _days_away(entry: RateCardEntry, day: date) -> int:
+    after = (entry.start - day).days if entry.start else 0
+    before = (day - entry.end).days + 1 if entry.end else 0
+    return max(after, before, 0)
+
+
+def _terms(
+    base: RateCardEntry | None, tier: RateCardEntry | None, currency_code: str
+) -> CatalogueTerms:
+    parts = [entry for entry in (base, tier) if entry is not None]
+    tiers = {} if tier is None else {"tiers": tier.tiers, "bounds": tier.bounds, "mode": tier.mode}
+    terms = RateTerms(
+        unit=UnitId(currency_code),
+        per=ONE if tier is None else tier.per,
+        rate=None if base is None else base.rate,
+        base_entry=_entry_key(base),
+        tier_entry=_entry_key(tier),
+        **tiers,  # type: ignore[arg-type]
+    )
+    return CatalogueTerms(terms=terms, is_fixed=not all(part.is_negotiable for part in parts))
+
+
+def _check_per(base: RateCardEntry, tier: RateCardEntry, question: Question) -> None:
+    """Overrides count the units of the base rate; tiers that say they count others are refused."""
+    assert base.rate is not None, base
+    if tier.per not in (ONE, base.rate.per):
+        fault = f"the tiers of {tier.key} are for {tier.per} units, the rate of {base.key} is not"
+        facts = {"entry": tier.key, "per": str(tier.per), "base_entry": base.key}
+        raise _not_found(question, Missing.BASE_RATE, fault, **facts)
+
+
+def _span_text(start: date | None, end: date | None) -> str:
+    if start is None and end is None:
+        return "always"
+    if end is None:
+        return f"from {start} on"
+    return f"before {end}" if start is None else f"from {start} and before {end}"
+
+
+def _not_found(question: Question, missing: Missing, fault: str, **facts: str) -> RateNotFound:
+    about = f"{question.resource_id} of {question.product_id} in {question.currency_code}"
+    return RateNotFound(
+        "RATE_NOT_FOUND",
+        f"no rate for {about} on {question.day}: {fault}",
+        {
+            "price_book": question.price_book_id,
+            "product": question.product_id,
+            "usage_resource": question.resource_id,
+            "currency_code": question.currency_code,
+            "date": question.day.isoformat(),
+            "missing": missing,
+            **facts,
+        },
+    )

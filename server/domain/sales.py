@@ -1,0 +1,326 @@
+"""Sales as values: what is quoted, ordered and bought, and what a line froze when it was made.
+
+Quantities are in the resource's unit, dates are civil dates in the account's zone, ends are
+exclusive. What activation brings about is decided in `activation`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from server.domain.errors import FailedPrecondition, InvalidArgument
+from server.domain.exact import exact
+from server.domain.grants import Entitlement
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    OrderId,
+    PolicyId,
+    PriceBookId,
+    ProductGrantId,
+    ProductId,
+    QuoteId,
+    ResourceId,
+    UnitId,
+    WalletId,
+)
+from server.domain.policies import (
+    AggregationPolicy,
+    DrawdownOrder,
+    LatePolicy,
+    OveragePolicy,
+    RatingFrequency,
+    RefreshPolicy,
+    RolloverPolicy,
+    Validity,
+)
+from server.domain.rates import (
+    AdjustmentKind,
+    Rate,
+    RateTerms,
+    Tier,
+    TierBounds,
+    TierMode,
+    check_tiers,
+    close_gaps,
+)
+from server.domain.units import LIMIT
+
+
+class Binding(StrEnum):
+    """Where the grants of a line go."""
+
+    SELF = "SELF"
+    ACCOUNT = "ACCOUNT"
+
+
+class QuoteState(StrEnum):
+    """Where a quote stands."""
+
+    DRAFT = "DRAFT"
+    ORDERED = "ORDERED"
+
+
+class OrderState(StrEnum):
+    """Where an order stands."""
+
+    DRAFT = "DRAFT"
+    ACTIVE = "ACTIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buyer:
+    """What a sale has to know of an account."""
+
+    id: AccountId
+    zone: str
+    currency_code: str
+    billing_anchor_day: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletPolicies:
+    """How a wallet counts, is rated and spends: all that is bound to it must agree in this."""
+
+    unit_id: UnitId
+    aggregation: AggregationPolicy
+    rating: RatingFrequency
+    late: LatePolicy
+    order: DrawdownOrder = DrawdownOrder.EXPIRING_FIRST
+
+    def differences(self, other: "WalletPolicies") -> tuple[str, ...]:
+        """The names of what is not the same."""
+        names = (field.name for field in fields(self))
+        return tuple(name for name in names if getattr(self, name) != getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoldPolicies:
+    """The policies a resource is sold under; the ids are absent where a default applies."""
+
+    wallet: WalletPolicies
+    overage: OveragePolicy
+    aggregation_policy_id: PolicyId | None = None
+    rating_frequency_policy_id: PolicyId | None = None
+    overage_policy_id: PolicyId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineGrant:
+    """What a line includes of a resource: `quantity` is the promise times the line's quantity."""
+
+    product_grant_id: ProductGrantId
+    quantity: Decimal
+    refresh: RefreshPolicy | None = None
+    validity: Validity | None = None
+    rollover: RolloverPolicy | None = None
+    refresh_policy_id: PolicyId | None = None
+    rollover_policy_id: PolicyId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineResource:
+    """What a line carries for one resource; without `terms` it has no rate and needs none."""
+
+    resource_id: ResourceId
+    unit_scale: int
+    policies: SoldPolicies
+    terms: RateTerms | None
+    is_fixed: bool = False
+    grants: tuple[LineGrant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaleLine:
+    """One product, so many times, for a span of days. The same on quote and order."""
+
+    product_id: ProductId
+    quantity: Decimal
+    start_date: date
+    end_date: date | None = None
+    binding: Binding = Binding.SELF
+    resources: tuple[LineResource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What would be sold to an account."""
+
+    id: QuoteId
+    account_id: AccountId
+    state: QuoteState = QuoteState.DRAFT
+    price_book_id: PriceBookId
+    currency_code: str
+    lines: tuple[SaleLine, ...]
+    revision: int
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What an account has agreed to buy; `asset_ids` are one for each line, none in a draft."""
+
+    id: OrderId
+    account_id: AccountId
+    quote_id: QuoteId
+    state: OrderState = OrderState.DRAFT
+    price_book_id: PriceBookId
+    currency_code: str
+    lines: tuple[SaleLine, ...]
+    asset_ids: tuple[AssetId, ...] = ()
+    activate_time: datetime | None = None
+    revision: int
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoldEntitlement:
+    """An entitlement, and the promise and policies it comes from."""
+
+    entitlement: Entitlement
+    product_id: ProductId
+    product_grant_id: ProductGrantId
+    refresh_policy_id: PolicyId | None = None
+    rollover_policy_id: PolicyId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetResource:
+    """What an asset holds for one resource, from one local midnight to another."""
+
+    resource_id: ResourceId
+    wallet_id: WalletId
+    policies: SoldPolicies
+    terms: RateTerms | None
+    is_fixed: bool
+    start_time: datetime
+    end_time: datetime | None
+    entitlements: tuple[SoldEntitlement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """Something an account has bought. `number` counts the account's assets from 1.
+
+    `create_time` is absent until it is stored.
+    """
+
+    id: AssetId
+    account_id: AccountId
+    number: int
+    order_id: OrderId
+    position: int
+    product_id: ProductId
+    quantity: Decimal
+    start_date: date
+    end_date: date | None
+    resources: tuple[AssetResource, ...]
+    create_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negotiated:
+    """What departs from the catalogue for one resource: a rate, tiers, or both."""
+
+    resource_id: ResourceId
+    rate: Rate | None
+    tiers: tuple[Tier, ...] | None
+    bounds: TierBounds = TierBounds.LOWER_INCLUSIVE
+
+    def closed_tiers(self, scale: int) -> tuple[Tier, ...] | None:
+        """The tiers, those written with both ends inside without the gaps that come of it."""
+        if self.tiers is None or self.bounds is TierBounds.LOWER_INCLUSIVE:
+            return self.tiers
+        return close_gaps(self.tiers, scale=scale)
+
+
+@exact
+def granted(promise: Decimal, quantity: Decimal, *, path: str) -> Decimal:
+    """What an issue of `promise` holds for `quantity` of the product. Raises DECIMAL_RANGE."""
+    product = promise * quantity
+    if product >= LIMIT:
+        fault = "so many of the product would grant more than 26 digits can hold"
+        raise InvalidArgument.at(f"{path}.quantity", "DECIMAL_RANGE", fault)
+    return product
+
+
+def check_negotiated(
+    negotiated: tuple[Negotiated, ...],
+    resources: Mapping[ResourceId, LineResource],
+    *,
+    currency_code: str,
+    path: str,
+) -> None:
+    """Refuse what cannot be negotiated, in the order given.
+
+    Raises RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
+    NOT_NEGOTIABLE, TIERS_INVALID.
+    """
+    seen: set[ResourceId] = set()
+    for index, wish in enumerate(negotiated):
+        at = f"{path}.negotiated_rates[{index}]"
+        if wish.resource_id in seen:
+            fault = "the resource has a negotiated rate already"
+            raise _refusal(at, "usage_resource", "RESOURCE_TWICE", fault, wish)
+        seen.add(wish.resource_id)
+        if wish.resource_id not in resources:
+            fault = "is not a resource of the product"
+            raise _refusal(at, "usage_resource", "RESOURCE_NOT_IN_PRODUCT", fault, wish)
+        if wish.rate is not None and wish.rate.unit != currency_code:
+            fault = f"must be {currency_code}, the account's currency"
+            raise _refusal(at, "rate.currency_code", "CURRENCY_MISMATCH", fault, wish)
+        _check_negotiable(wish, resources[wish.resource_id], at)
+
+
+def negotiate(resource: LineResource, wish: Negotiated) -> LineResource:
+    """The resource with the negotiated rate and tiers beside the catalogue's."""
+    assert resource.terms is not None, resource
+    terms = replace(resource.terms, negotiated_rate=wish.rate)
+    tiers = wish.closed_tiers(resource.unit_scale)
+    if tiers is not None:
+        terms = replace(terms, negotiated_tiers=tiers, bounds=wish.bounds, mode=TierMode.VOLUME)
+    return replace(resource, terms=terms)
+
+
+def check_rates(resources: tuple[LineResource, ...], *, day: date, currency_code: str) -> None:
+    """Raise RATE_NOT_FOUND for overage that is charged and has no rate."""
+    for resource in resources:
+        terms = resource.terms
+        has_rate = terms is not None and (terms.effective_rate or terms.effective_tiers)
+        if not has_rate and resource.policies.overage is OveragePolicy.CHARGE:
+            raise rate_not_found(resource.resource_id, day=day, currency_code=currency_code)
+
+
+def rate_not_found(resource_id: ResourceId, *, day: date, currency_code: str) -> FailedPrecondition:
+    """The refusal of a resource without a rate."""
+    return FailedPrecondition(
+        "RATE_NOT_FOUND",
+        f"{resource_id} has no rate in {currency_code} on {day}",
+        {"usage_resource": resource_id, "currency_code": currency_code, "date": str(day)},
+    )
+
+
+def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None:
+    if resource.terms is None:
+        raise FailedPrecondition(
+            "RATE_NOT_FOUND",
+            f"{at}: {wish.resource_id} has no rate in the catalogue to depart from",
+            {"field": at, "usage_resource": wish.resource_id},
+        )
+    if resource.is_fixed:
+        raise FailedPrecondition(
+            "NOT_NEGOTIABLE",
+            f"{at}: the rate of {wish.resource_id} may not be negotiated",
+            {"field": at, "usage_resource": wish.resource_id},
+        )
+    check_tiers(wish.closed_tiers(resource.unit_scale) or (), path=f"{at}.tiers.tiers")
+    adjusts = [t.adjustment.kind is not AdjustmentKind.OVERRIDE for t in wish.tiers or ()]
+    if (wish.rate or resource.terms.rate) is None and any(adjusts):
+        fault = "must override: there is no rate to adjust"
+        raise _refusal(at, f"tiers.tiers[{adjusts.index(True)}]", "TIERS_INVALID", fault, wish)
+
+
+def _refusal(at: str, field: str, reason: str, fault: str, wish: Negotiated) -> InvalidArgument:
+    return InvalidArgument.at(f"{at}.{field}", reason, fault, usage_resource=wish.resource_id)

@@ -1,0 +1,19 @@
+"""The kinds of job there are, and which goes first when several are due at one moment."""
+
+from enum import StrEnum
+
+
+class JobKind(StrEnum):
+    """What a job does; `workers.tasks` has one task for each."""
+
+    CLOSE_PERIOD = "close_period"
+    REFRESH_GRANTS = "refresh_grants"
+    ADVANCE_CLOCK = "advance_clock"
+
+    @property
+    def rank(self) -> int:
+        """Freeze and drawdown come before refresh; the clock moves when nothing else is due."""
+        return _RANKS[self]
+
+
+_RANKS = {JobKind.CLOSE_PERIOD: 0, JobKind.REFRESH_GRANTS: 1, JobKind.ADVANCE_CLOCK: 99}

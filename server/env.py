@@ -1,0 +1,31 @@
+"""Env: what a request needs of the process it runs in; made once, passed on, never global.
+
+Time is not here: a tenant's comes from `server.store.tenants.now`, the database's from SQL.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from server.config import Config
+from server.doorbell import Doorbell
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """The pool, the settings, and the bell that wakes the workers after a commit."""
+
+    pool: asyncpg.Pool
+    config: Config
+    doorbell: Doorbell
+
+
+def new_id() -> UUID:
+    """A UUIDv7: 48 bits of milliseconds, then chance. Only ever an id; no rule reads its time."""
+    random = int.from_bytes(os.urandom(10))
+    bits = (time.time_ns() // 1_000_000) << 80 | random
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    return UUID(int=bits & ~(0x3 << 62) | 0x2 << 62)

@@ -1,0 +1,117 @@
+"""What the supervisor keeps running: started, looked after, started again, stopped."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from server.local import processes
+from server.local.binaries import LocalStoreError
+from server.local.postgres import Postgres
+from server.local.processes import Identity
+from server.local.redis import Redis
+
+FIRST_PAUSE_SECONDS = 0.5
+MOST_PAUSE_SECONDS = 30.0
+STEADY_SECONDS = 30.0
+STOP_SECONDS = 30.0
+
+
+class Runnable(Protocol):
+    """Something that is one process, and may be started again after it ended."""
+
+    name: str
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes] | None": ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Program:
+    """A Python module of ours, as a process whose output goes to a log."""
+
+    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
+        self.name = name
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+        self._arguments = arguments
+
+    def start(self) -> None:
+        """Start it. It is killed when we are."""
+        with self.log.open("ab") as out:
+            self.process = processes.spawn(self._arguments, out, signal.SIGKILL, Identity())
+
+    def stop(self) -> None:
+        """Ask it to end, and make it."""
+        if self.process is not None:
+            processes.stop(self.process, signal.SIGTERM, STOP_SECONDS)
+
+
+class Store:
+    """An embedded store, which is ready when it has started."""
+
+    def __init__(self, name: str, open_store: Callable[[], Postgres | Redis]) -> None:
+        self.name = name
+        self._open = open_store
+        self._store: Postgres | Redis | None = None
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes] | None":
+        return self._store.process if self._store else None
+
+    @property
+    def url(self) -> str:
+        """How its clients name it; the same after it was started again."""
+        assert self._store is not None, f"{self.name} is not started"
+        return self._store.dsn() if isinstance(self._store, Postgres) else self._store.url
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises LocalStoreError."""
+        self.stop()
+        self._store = self._open()
+
+    def stop(self) -> None:
+        """Stop it; what it keeps is on the disk then."""
+        if self._store is not None:
+            self._store.stop()
+            self._store = None
+
+
+class Keeper:
+    """Starts one thing again when it ends, at growing intervals while it keeps ending."""
+
+    def __init__(self, kept: Runnable, say: Callable[[str], None]) -> None:
+        self.kept = kept
+        self._say = say
+        self._pause = FIRST_PAUSE_SECONDS
+        self._started = time.monotonic()
+        self._due: float | None = None
+
+    def tend(self) -> None:
+        """Look after it: notice that it ended, and start it when its pause is over."""
+        now = time.monotonic()
+        if self._due is None:
+            process = self.kept.process
+            if process is not None and process.poll() is not None:
+                self._ended(f"ended with {process.returncode}", now)
+            elif now - self._started > STEADY_SECONDS:
+                self._pause = FIRST_PAUSE_SECONDS
+        elif now >= self._due:
+            self._start(now)
+
+    def _start(self, now: float) -> None:
+        self._started, self._due = now, None
+        try:
+            self.kept.start()
+        except LocalStoreError as error:
+            self._ended(f"does not start: {error}", now)
+            return
+        self._say(f"{self.kept.name} is started again")
+
+    def _ended(self, how: str, now: float) -> None:
+        self._due = now + self._pause
+        self._say(f"{self.kept.name} {how}; starting it again in {self._pause:g} s")
+        self._pause = min(self._pause * 2, MOST_PAUSE_SECONDS)

@@ -1,0 +1,294 @@
+"""`python -m server.local.supervisor up [--demo] | reset --yes`: all of the service on one machine.
+
+Starts the stores, migrates, starts server and worker, sees to a first tenant, and keeps it all
+running until a signal. Children are started from the main thread, because Linux ends a child with
+the thread that made it.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+
+from server.local import ports, processes
+from server.local.binaries import LocalStoreError
+from server.local.children import Keeper, Program, Runnable, Store
+from server.local.postgres import Postgres
+from server.local.processes import Identity
+from server.local.redis import Redis
+from server.local.state import Home, last_lines
+
+PORT = 50051
+METRICS_PORT = 9464
+POLL_SECONDS = 0.1
+READY_SECONDS = 60.0
+REFUSED, MISUSED = 1, 2
+# Here nobody has to be told that we go before we may.
+USUAL_SETTINGS = {"USAGE_DRAIN_SECONDS": "0", "USAGE_STOP_SECONDS": "5"}
+
+console = Console(highlight=False)
+
+
+class _Stopped(BaseException):
+    """A signal said to stop."""
+
+
+class Supervisor:
+    """Everything `usage up` runs, in the order in which it was started."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._started = time.monotonic()
+        self._running: list[Runnable] = []
+        self._demo: subprocess.Popen[bytes] | None = None
+        self.address = ""
+
+    def start(self) -> None:
+        """Bring everything up. Raises LocalStoreError, with what to do where that is known."""
+        host = os.environ.get("USAGE_HOST") or "127.0.0.1"
+        port = ports.chosen("USAGE_PORT", PORT, host)
+        metrics_host = os.environ.get("USAGE_METRICS_HOST") or "127.0.0.1"
+        metrics = ports.chosen("USAGE_METRICS_PORT", METRICS_PORT, metrics_host)
+        os.environ.update({"USAGE_PORT": str(port), "USAGE_METRICS_PORT": str(metrics)})
+        for variable, value in USUAL_SETTINGS.items():
+            os.environ.setdefault(variable, value)
+        reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+        self.address = f"{reached}:{port}"
+        self._start_stores()
+        self._migrate()
+        self._start_programs(f"http://{metrics_host}:{metrics}/metrics")
+        self._home.write(
+            self._home.state,
+            pid=os.getpid(),
+            address=self.address,
+            metrics=f"{metrics_host}:{metrics}",
+            database_url=os.environ["DATABASE_URL"],
+            redis_url=os.environ["REDIS_URL"],
+        )
+
+    def welcome(self) -> None:
+        """Say where it answers, and what to do next."""
+        took = time.monotonic() - self._started
+        console.print(f"[bold green]Serving at {self.address}[/], {took:.1f} s after the start.")
+        console.print(f"  keys    {_near(self._home.credentials)}  (operator and tenant demo)")
+        console.print(f"  logs    {_near(self._home.logs)}/")
+        console.print("  next    usage demo      play a month of a product, and look at it")
+        console.print("          usage status    stores, schema, what waits, clocks")
+        console.print("          usage --help    all commands; Ctrl-C here stops everything")
+
+    def play_demo(self) -> None:
+        """Play the demo in a process of its own, which prints here."""
+        sys.stdout.flush()
+        self._demo = processes.spawn(
+            [sys.executable, "-m", "clients", "demo"],
+            sys.stdout.buffer,
+            signal.SIGKILL,
+            Identity(),
+        )
+
+    def watch(self) -> NoReturn:
+        """Look after everything until a signal comes."""
+        keepers = [Keeper(kept, _warn) for kept in self._running]
+        while True:
+            for keeper in keepers:
+                keeper.tend()
+            if self._demo is not None and self._demo.poll() is not None:
+                failed = self._demo.returncode
+                self._demo = None
+                if failed:
+                    _warn("the demo did not get to its end; `usage demo` goes on where it stopped")
+                console.print(f"[green]Serving at {self.address}[/]; Ctrl-C stops everything.")
+            time.sleep(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Stop everything: server, worker, stores."""
+        if self._demo is not None:
+            processes.stop(self._demo, signal.SIGTERM)
+        programs = [kept for kept in self._running if isinstance(kept, Program)]
+        stores = [kept for kept in self._running if isinstance(kept, Store)]
+        ordered: list[Runnable] = [*programs, *reversed(stores)]
+        for kept in ordered:
+            console.print(f"  stopping {kept.name}")
+            kept.stop()
+        if self._home.state.exists():
+            self._home.write(self._home.state, pid=None)
+
+    def _start_stores(self) -> None:
+        data = self._home.data
+        if os.environ.get("DATABASE_URL"):
+            _done("Postgres", "yours, from DATABASE_URL")
+        else:
+            self._link_log("postgres")
+            postgres = Store("Postgres", lambda: Postgres.start(data / "postgres"))
+            self._begin(postgres)
+            os.environ["DATABASE_URL"] = postgres.url
+            major = (data / "postgres" / "PG_VERSION").read_text().strip()
+            self._home.write(self._home.state, postgres_major=int(major))
+            _done("Postgres", f"{major}, embedded, in {_near(data / 'postgres')}")
+        if os.environ.get("REDIS_URL"):
+            _done("Redis", "yours, from REDIS_URL")
+        else:
+            self._link_log("redis")
+            redis = Store("Redis", lambda: Redis.start(data / "redis"))
+            self._begin(redis)
+            os.environ["REDIS_URL"] = redis.url
+            _done("Redis", f"embedded (Valkey), in {_near(data / 'redis')}")
+
+    def _migrate(self) -> None:
+        log = self._home.fresh_log("migrate")
+        command = ["server", "migrate", "--credentials", str(self._home.credentials)]
+        self._run("the migration", command, log)
+        said = log.read_text(errors="replace").splitlines()
+        applied = [line.removeprefix("applied ") for line in said if line.startswith("applied ")]
+        if applied:
+            self._home.write(self._home.state, schema=applied[-1])
+        schema = self._home.read(self._home.state).get("schema", "as it was")
+        _done("schema", f"{schema}{'' if applied else ', up to date'}")
+
+    def _start_programs(self, metrics: str) -> None:
+        server = Program("server", _module("server", "serve"), self._home.fresh_log("server"))
+        worker = Program("worker", _module("workers"), self._home.fresh_log("worker"))
+        self._begin(server)
+        self._begin(worker)
+        self._home.write(self._home.credentials, address=self.address)
+        self._run(
+            "preparing the tenant demo",
+            ["clients.bootstrap"],
+            self._home.fresh_log("bootstrap"),
+            needed=server,
+        )
+        found = json.loads((self._home.logs / "bootstrap.log").read_text().splitlines()[-1])
+        self._home.write(self._home.credentials, **found)
+        _done("server", f"{self.address}, metrics at {metrics}")
+        _done("worker", "ready")
+
+    def _begin(self, kept: Runnable) -> None:
+        self._running.append(kept)
+        kept.start()
+
+    def _link_log(self, name: str) -> None:
+        """The stores write beside their data; the log is found among the others as well."""
+        link = self._home.logs / f"{name}.log"
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("..") / "data" / f"{name}.log")
+
+    def _run(
+        self, what: str, module: Sequence[str], log: Path, needed: Program | None = None
+    ) -> None:
+        """Run a program of ours to its end, while `needed` lives."""
+        with log.open("ab") as out:
+            process = processes.spawn(_module(*module), out, signal.SIGKILL, Identity())
+        limit = time.monotonic() + READY_SECONDS
+        try:
+            while process.poll() is None:
+                if needed is not None and needed.process and needed.process.poll() is not None:
+                    what, log = f"the {needed.name}", needed.log
+                    break
+                if time.monotonic() > limit:
+                    what = f"{what} (given up after {READY_SECONDS:g} s)"
+                    break
+                time.sleep(0.02)
+        finally:
+            processes.stop(process, signal.SIGTERM, 5)
+        if process.returncode != 0:
+            raise LocalStoreError(f"{what} failed; {log} ends with\n{last_lines(log)}")
+
+
+def up(*, demo: bool) -> int:
+    """Run everything until SIGINT or SIGTERM; a second one ends at once."""
+    home = Home.find()
+    lock = home.take()
+    _on_signals(_stop_once)
+    supervisor = Supervisor(home)
+    try:
+        console.print(f"Starting in {_near(home.path)}")
+        supervisor.start()
+        if not demo:
+            supervisor.welcome()
+        else:
+            supervisor.play_demo()
+        supervisor.watch()
+    except _Stopped:
+        console.print("Stopping")
+    finally:
+        supervisor.stop()
+        lock.close()
+    console.print("Stopped; what was recorded is kept.")
+    return 0
+
+
+def reset(*, sure: bool) -> int:
+    """Throw away the directory of `usage up`."""
+    home = Home.find()
+    if not sure:
+        _warn(f"this would remove all data, logs and keys in {home.path}; say --yes to do it")
+        return MISUSED
+    gone = home.throw_away()
+    for path in gone:
+        console.print(f"removed {_near(path)}")
+    if not gone:
+        console.print(f"there is nothing in {_near(home.path)}")
+    return 0
+
+
+def main() -> int:
+    """Do what the command line says; the answer is the exit code."""
+    parser = argparse.ArgumentParser(prog="usage")
+    commands = parser.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("up", help="run everything here; Ctrl-C stops it")
+    starting.add_argument("--demo", action="store_true", help="play the demo when it is up")
+    forgetting = commands.add_parser("reset", help="throw away all that `usage up` keeps")
+    forgetting.add_argument("--yes", action="store_true", help="really do it")
+    arguments = parser.parse_args()
+    try:
+        if arguments.command == "up":
+            return up(demo=arguments.demo)
+        return reset(sure=arguments.yes)
+    except LocalStoreError as error:
+        _warn(str(error))
+        return REFUSED
+
+
+def _on_signals(handler: "signal._HANDLER") -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
+
+
+def _stop_once(_number: int, _frame: FrameType | None) -> None:
+    _on_signals(signal.SIG_DFL)
+    raise _Stopped
+
+
+def _module(*module: str) -> list[str]:
+    return [sys.executable, "-m", *module]
+
+
+def _done(what: str, how: str) -> None:
+    console.print(f"  [green]✓[/] {what:<9} {how}", soft_wrap=True)
+
+
+def _warn(text: str) -> None:
+    Console(stderr=True, highlight=False).print(
+        f"usage: {text}", style="red", markup=False, soft_wrap=True
+    )
+
+
+def _near(path: Path) -> str:
+    """A path as seen from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

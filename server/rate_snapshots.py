@@ -1,0 +1,133 @@
+"""Compiled rates, one immutable snapshot a tenant, kept by a process and replaced as a whole.
+
+A snapshot that is handed out was right at most a second ago, or, if the caller wants it so, after
+the call began. A poll looks at the revisions of all tenants in one query; where it is late or
+fails, the call looks for itself.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import structlog
+
+from server.domain.ids import TenantId
+from server.domain.rate_index import CatalogueRates
+from server.store.rate_snapshots import compiled, revision, revisions, rows_of_tenant
+from server.store.transaction import read
+
+log = structlog.get_logger("rates")
+
+# Twice as often as the promise needs, so that calls hardly ever look for themselves.
+POLL_SECONDS = 0.5
+FRESH_SECONDS = 1.0
+IDLE_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledRates:
+    """The rates of a tenant at one revision, and what callers have made of them so far."""
+
+    revision: int
+    rates: CatalogueRates
+    made: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Holder:
+    """A tenant's snapshot; times are of the monotonic clock."""
+
+    current: CompiledRates | None = None
+    checked: float = float("-inf")
+    used: float = 0.0
+    loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class RateSnapshots:
+    """The snapshots of all tenants this process has been asked about."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._holders: dict[TenantId, _Holder] = {}
+        self._poll: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to look for changes."""
+        self._poll = asyncio.create_task(self._poll_for_ever())
+
+    async def stop(self) -> None:
+        """Stop looking; snapshots already handed out stay usable."""
+        if self._poll is None:
+            return
+        self._poll.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._poll
+        self._poll = None
+
+    async def of(self, tenant_id: TenantId, fresh: bool) -> CompiledRates:
+        """The tenant's rates: at most a second old, or all that was committed before the call.
+
+        Raises STORE_UNAVAILABLE when that cannot be promised.
+        """
+        holder = self._holders.get(tenant_id)
+        if holder is None:
+            holder = self._holders[tenant_id] = _Holder()
+        holder.used = time.monotonic()
+        since = holder.used if fresh else holder.used - FRESH_SECONDS
+        if holder.current is not None and holder.checked >= since:
+            return holder.current
+        return await self._checked(tenant_id, holder, since)
+
+    async def _checked(self, tenant_id: TenantId, holder: _Holder, since: float) -> CompiledRates:
+        """Look at the revision, once for all who wait; load when it is another."""
+        async with holder.loading:
+            current = holder.current
+            if current is not None and holder.checked >= since:
+                return current
+            began = time.monotonic()
+            if current is None or await self._revision(tenant_id) != current.revision:
+                current = holder.current = await self._load(tenant_id)
+            holder.checked = began
+            return current
+
+    async def _revision(self, tenant_id: TenantId) -> int:
+        return await read(self._pool, tenant_id, lambda tx: revision(tx, tenant_id))
+
+    async def _load(self, tenant_id: TenantId) -> CompiledRates:
+        known, rows = await read(
+            self._pool, tenant_id, lambda tx: rows_of_tenant(tx, tenant_id), seconds=30
+        )
+        # Another thread, so that a large catalogue does not hold up the calls under way.
+        return CompiledRates(known, await asyncio.to_thread(compiled, rows))
+
+    async def _poll_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self._look()
+            except Exception as error:
+                # Calls look for themselves meanwhile, and say so when they cannot.
+                log.warning("rate_poll_failed", error=type(error).__name__)
+
+    async def _look(self) -> None:
+        self._forget_idle()
+        loaded = [t for t, holder in self._holders.items() if holder.current is not None]
+        if not loaded:
+            return
+        began = time.monotonic()
+        async with self._pool.acquire(timeout=FRESH_SECONDS) as connection:
+            newest = await revisions(connection, loaded)
+        for tenant_id, found in newest.items():
+            holder = self._holders[tenant_id]
+            if holder.current is not None and holder.current.revision >= found:
+                holder.checked = max(holder.checked, began)
+            else:
+                await self._checked(tenant_id, holder, began)
+
+    def _forget_idle(self) -> None:
+        idle = time.monotonic() - IDLE_SECONDS
+        for tenant_id in [t for t, holder in self._holders.items() if holder.used < idle]:
+            del self._holders[tenant_id]

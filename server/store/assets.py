@@ -1,0 +1,383 @@
+"""Assets: reading them, and writing what an activation brings about but for grants and periods."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from asyncpg import Record
+
+from server.domain.activation import (
+    Activation,
+    Before,
+    EntitlementAccount,
+    TargetKind,
+    Wallet,
+)
+from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
+from server.domain.errors import NotFound
+from server.domain.grants import Entitlement
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    EntitlementAccountId,
+    EntitlementId,
+    OrderId,
+    PolicyId,
+    ProductGrantId,
+    ProductId,
+    ResourceId,
+    TenantId,
+    UnitId,
+    WalletId,
+    derive,
+)
+from server.domain.ledger import NO_HASH, Head
+from server.domain.policies import (
+    AggregationMethod,
+    AggregationPolicy,
+    Combination,
+    DrawdownOrder,
+    LatePolicy,
+    RatingFrequency,
+    RefreshPolicy,
+    RolloverPolicy,
+    Validity,
+)
+from server.domain.sales import Asset, AssetResource, SoldEntitlement, WalletPolicies
+from server.store.documents import (
+    policies_from_doc,
+    policies_to_doc,
+    terms_from_doc,
+    terms_to_doc,
+)
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("assets.sql")
+
+
+async def before(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Before:
+    """What the account has before an activation; right for as long as its lock is held."""
+    numbers = await tx.fetchrow(SQL["last_numbers"], tenant_id, account_id)
+    assert numbers is not None, account_id
+    row = await tx.fetchrow(SQL["shared_target"], tenant_id, account_id)
+    target = None if row is None else _target(row)
+    rows = target and await tx.fetch(SQL["target_wallets"], tenant_id, account_id, target.id)
+    return Before(
+        target=target,
+        wallets=tuple(_wallet(row) for row in rows or ()),
+        asset_number=numbers["asset"],
+        entitlement_number=numbers["entitlement"],
+    )
+
+
+async def lock_heads(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_ids: Iterable[WalletId]
+) -> dict[WalletId, Head]:
+    """The ends of the chains of wallets, held until the transaction ends."""
+    ids = sorted(wallet_ids)
+    rows = await tx.fetch(SQL["lock_wallets"], tenant_id, account_id, ids)
+    return {
+        WalletId(row["wallet_id"]): Head(
+            wallet_id=WalletId(row["wallet_id"]),
+            seq=row["head_seq"],
+            balance=row["balance"],
+            hash=row["head_hash"] or NO_HASH,
+        )
+        for row in rows
+    }
+
+
+async def add(tx: Connection, tenant_id: TenantId, account_id: AccountId, new: Activation) -> None:
+    """Write the assets with all they hold: targets, wallets, resources, rates, entitlements."""
+    await _add_assets(tx, tenant_id, account_id, new.assets)
+    await _save_targets(tx, tenant_id, account_id, new.targets)
+    await _add_wallets(tx, tenant_id, account_id, new.wallets)
+    held = [(asset.id, resource) for asset in new.assets for resource in asset.resources]
+    await _add_resources(tx, tenant_id, account_id, held)
+    await _add_rates(tx, tenant_id, account_id, held)
+    sold = [(resource.resource_id, one) for _, resource in held for one in resource.entitlements]
+    await _add_entitlements(tx, tenant_id, account_id, sold)
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId
+) -> Asset:
+    """One asset. Raises ASSET_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["find_asset"], tenant_id, account_id, asset_id)
+    if row is None:
+        raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
+    return (await _whole(tx, tenant_id, account_id, [row]))[0]
+
+
+async def list_assets(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+) -> list[Asset]:
+    """An account's assets, oldest first; `after` is the number of the last one seen."""
+    number = int(after[0]) if after else 0
+    rows = await tx.fetch(SQL["list_assets"], tenant_id, account_id, number, limit)
+    return await _whole(tx, tenant_id, account_id, rows)
+
+
+async def _add_assets(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, assets: Sequence[Asset]
+) -> None:
+    await tx.execute(
+        SQL["add_assets"],
+        tenant_id,
+        account_id,
+        [asset.id for asset in assets],
+        [asset.number for asset in assets],
+        [asset.order_id for asset in assets],
+        [asset.position for asset in assets],
+        [asset.product_id for asset in assets],
+        [asset.quantity for asset in assets],
+        [asset.start_date for asset in assets],
+        [asset.end_date for asset in assets],
+    )
+
+
+async def _save_targets(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    targets: Sequence[EntitlementAccount],
+) -> None:
+    await tx.execute(
+        SQL["save_targets"],
+        tenant_id,
+        account_id,
+        [target.id for target in targets],
+        [target.target_kind for target in targets],
+        [target.target_id for target in targets],
+        [target.zone for target in targets],
+        [target.currency_code for target in targets],
+        [target.billing_anchor_day for target in targets],
+        [target.start_date for target in targets],
+        [target.end_date for target in targets],
+    )
+
+
+async def _add_wallets(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallets: Sequence[Wallet]
+) -> None:
+    policies = [wallet.policies for wallet in wallets]
+    await tx.execute(
+        SQL["add_wallets"],
+        tenant_id,
+        account_id,
+        [wallet.id for wallet in wallets],
+        [wallet.entitlement_account_id for wallet in wallets],
+        [wallet.resource_id for wallet in wallets],
+        [each.unit_id for each in policies],
+        [each.aggregation.method for each in policies],
+        [each.aggregation.period for each in policies],
+        [each.aggregation.combine for each in policies],
+        [each.rating.period for each in policies],
+        [_waiting(each.rating.delay, DelayUnit.DAYS) for each in policies],
+        [_waiting(each.rating.delay, DelayUnit.HOURS) for each in policies],
+        [each.late for each in policies],
+        [each.order for each in policies],
+    )
+
+
+async def _add_resources(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    held: Sequence[tuple[AssetId, AssetResource]],
+) -> None:
+    resources = [resource for _, resource in held]
+    await tx.execute(
+        SQL["add_asset_resources"],
+        tenant_id,
+        account_id,
+        [asset_id for asset_id, _ in held],
+        [resource.resource_id for resource in resources],
+        [resource.wallet_id for resource in resources],
+        [resource.policies.overage for resource in resources],
+        [resource.start_time for resource in resources],
+        [resource.end_time for resource in resources],
+        [policies_to_doc(each.policies, is_fixed=each.is_fixed) for each in resources],
+    )
+
+
+async def _add_rates(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    held: Sequence[tuple[AssetId, AssetResource]],
+) -> None:
+    rated = [
+        (asset_id, resource, terms_to_doc(resource.terms))
+        for asset_id, resource in held
+        if resource.terms is not None
+    ]
+    await tx.execute(
+        SQL["add_asset_rates"],
+        tenant_id,
+        account_id,
+        [derive(a, "rate", r.resource_id, r.start_time.isoformat()) for a, r, _ in rated],
+        [asset_id for asset_id, _, _ in rated],
+        [resource.resource_id for _, resource, _ in rated],
+        [resource.start_time for _, resource, _ in rated],
+        [resource.end_time for _, resource, _ in rated],
+        [terms for _, _, terms in rated],
+    )
+
+
+async def _add_entitlements(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    sold: Sequence[tuple[ResourceId, SoldEntitlement]],
+) -> None:
+    new = [one.entitlement for _, one in sold]
+    refreshes = [each.refresh.cadence if each.refresh else None for each in new]
+    validities = [each.validity.cadence if each.validity else None for each in new]
+    await tx.execute(
+        SQL["add_entitlements"],
+        tenant_id,
+        account_id,
+        [each.id for each in new],
+        [each.number for each in new],
+        [each.wallet_id for each in new],
+        [each.asset_id for each in new],
+        [resource_id for resource_id, _ in sold],
+        [one.product_id for _, one in sold],
+        [one.product_grant_id for _, one in sold],
+        [each.quantity for each in new],
+        [each.unit_scale for each in new],
+        [each.start for each in new],
+        [each.end for each in new],
+        [each.anchor for each in new],
+        [cadence and cadence.unit for cadence in refreshes],
+        [cadence and cadence.count for cadence in refreshes],
+        [one.refresh_policy_id for _, one in sold],
+        [cadence and cadence.unit for cadence in validities],
+        [cadence and cadence.count for cadence in validities],
+        [each.rollover is not None for each in new],
+        [each.rollover.max_count if each.rollover else None for each in new],
+        [one.rollover_policy_id for _, one in sold],
+        [each.next_index for each in new],
+    )
+
+
+async def _whole(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, rows: Sequence[Record]
+) -> list[Asset]:
+    ids = [row["asset_id"] for row in rows]
+    sold: dict[tuple[UUID, str], list[SoldEntitlement]] = {}
+    for row in await tx.fetch(SQL["held_entitlements"], tenant_id, account_id, ids):
+        key = (row["asset_id"], row["usage_resource_id"])
+        sold.setdefault(key, []).append(_sold(row))
+    held: dict[UUID, list[AssetResource]] = {}
+    for row in await tx.fetch(SQL["held_resources"], tenant_id, account_id, ids):
+        entitlements = sold.get((row["asset_id"], row["usage_resource_id"]), ())
+        held.setdefault(row["asset_id"], []).append(_held(row, tuple(entitlements)))
+    return [_asset(row, tuple(held.get(row["asset_id"], ()))) for row in rows]
+
+
+def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
+    return Asset(
+        id=AssetId(row["asset_id"]),
+        account_id=AccountId(row["account_id"]),
+        number=row["number"],
+        order_id=OrderId(row["order_id"]),
+        position=row["position"],
+        product_id=ProductId(row["product_id"]),
+        quantity=row["quantity"],
+        start_date=row["start_date"],
+        end_date=row["end_date"],
+        resources=resources,
+        create_time=row["create_time"],
+    )
+
+
+def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResource:
+    policies, is_fixed = policies_from_doc(row["policies"])
+    return AssetResource(
+        resource_id=ResourceId(row["usage_resource_id"]),
+        wallet_id=WalletId(row["wallet_id"]),
+        policies=policies,
+        terms=None if row["terms"] is None else terms_from_doc(row["terms"]),
+        is_fixed=is_fixed,
+        start_time=row["start_time"],
+        end_time=row["end_time"],
+        entitlements=entitlements,
+    )
+
+
+def _sold(row: Record) -> SoldEntitlement:
+    refresh = _cadence(row["refresh_unit"], row["refresh_count"])
+    validity = _cadence(row["validity_unit"], row["validity_count"])
+    rollover = RolloverPolicy(max_count=row["max_rollovers"]) if row["can_roll_over"] else None
+    entitlement = Entitlement(
+        id=EntitlementId(row["entitlement_id"]),
+        wallet_id=WalletId(row["wallet_id"]),
+        asset_id=AssetId(row["asset_id"]),
+        number=row["number"],
+        quantity=row["quantity"],
+        unit_scale=row["unit_scale"],
+        start=row["start_date"],
+        end=row["end_date"],
+        anchor=row["anchor_date"],
+        refresh=RefreshPolicy(cadence=refresh) if refresh else None,
+        validity=Validity(cadence=validity) if validity else None,
+        rollover=rollover,
+        next_index=row["next_index"],
+    )
+    return SoldEntitlement(
+        entitlement=entitlement,
+        product_id=ProductId(row["product_id"]),
+        product_grant_id=ProductGrantId(row["product_grant_id"]),
+        refresh_policy_id=row["refresh_policy_id"] and PolicyId(row["refresh_policy_id"]),
+        rollover_policy_id=row["rollover_policy_id"] and PolicyId(row["rollover_policy_id"]),
+    )
+
+
+def _target(row: Record) -> EntitlementAccount:
+    return EntitlementAccount(
+        id=EntitlementAccountId(row["entitlement_account_id"]),
+        target_kind=TargetKind(row["target_kind"]),
+        target_id=row["target_id"],
+        zone=row["time_zone"],
+        currency_code=row["currency_code"],
+        billing_anchor_day=row["billing_anchor_day"],
+        start_date=row["start_date"],
+        end_date=row["end_date"],
+    )
+
+
+def _wallet(row: Record) -> Wallet:
+    counting = AggregationPolicy(
+        method=AggregationMethod(row["aggregation_method"]),
+        period=PolicyPeriod(row["aggregation_period"]),
+        combine=Combination(row["aggregation_combine"]),
+    )
+    days, hours = row["waiting_days"], row["waiting_hours"]
+    delay = Delay(hours, DelayUnit.HOURS) if days is None else Delay(days)
+    return Wallet(
+        id=WalletId(row["wallet_id"]),
+        entitlement_account_id=EntitlementAccountId(row["entitlement_account_id"]),
+        resource_id=ResourceId(row["usage_resource_id"]),
+        policies=WalletPolicies(
+            unit_id=UnitId(row["unit_of_measure_id"]),
+            aggregation=counting,
+            rating=RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay),
+            late=LatePolicy(row["late_policy"]),
+            order=DrawdownOrder(row["drawdown_order"]),
+        ),
+    )
+
+
+def _waiting(delay: Delay, unit: DelayUnit) -> int | None:
+    return delay.count if delay.unit is unit else None
+
+
+def _cadence(unit: str | None, count: int | None) -> Cadence | None:
+    return None if unit is None or count is None else Cadence(CadenceUnit(unit), count)

@@ -1,0 +1,215 @@
+"""Units, resources, products and what products include: as rows and back."""
+
+from asyncpg import Record
+
+from server.domain.calendar import Cadence, CadenceUnit
+from server.domain.catalog import (
+    Category,
+    PolicyIds,
+    Product,
+    ProductGrant,
+    ProductResource,
+    UnitClass,
+    UnitOfMeasure,
+    UsageModelType,
+    UsageResource,
+)
+from server.domain.ids import (
+    PolicyId,
+    ProductGrantId,
+    ProductId,
+    ResourceId,
+    UnitClassId,
+    UnitId,
+)
+from server.domain.units import UnitClassKind
+from server.store.records import Kind
+from server.store.sql import load
+
+SQL = load("catalog.sql")
+
+
+def _optional_policy(value: str | None) -> PolicyId | None:
+    return None if value is None else PolicyId(value)
+
+
+def _optional_unit(value: str | None) -> UnitId | None:
+    return None if value is None else UnitId(value)
+
+
+def _policies(row: Record) -> PolicyIds:
+    return PolicyIds(
+        aggregation=_optional_policy(row["aggregation_policy_id"]),
+        rating_frequency=_optional_policy(row["rating_frequency_policy_id"]),
+        overage=_optional_policy(row["overage_policy_id"]),
+    )
+
+
+def _unit_class(row: Record) -> UnitClass:
+    return UnitClass(
+        id=UnitClassId(row["unit_class_id"]),
+        display_name=row["display_name"],
+        kind=UnitClassKind(row["kind"]),
+        default_unit_id=_optional_unit(row["default_unit_id"]),
+    )
+
+
+def _unit(row: Record) -> UnitOfMeasure:
+    return UnitOfMeasure(
+        id=UnitId(row["unit_of_measure_id"]),
+        display_name=row["display_name"],
+        unit_class_id=UnitClassId(row["unit_class_id"]),
+        factor=row["factor"],
+        scale=row["scale"],
+    )
+
+
+def _resource(row: Record) -> UsageResource:
+    return UsageResource(
+        id=ResourceId(row["usage_resource_id"]),
+        display_name=row["display_name"],
+        category=Category(row["category"]),
+        unit_class_id=UnitClassId(row["unit_class_id"]),
+        unit_id=_optional_unit(row["unit_of_measure_id"]),
+        policies=_policies(row),
+    )
+
+
+def _product(row: Record) -> Product:
+    return Product(
+        id=ProductId(row["product_id"]),
+        display_name=row["display_name"],
+        usage_model_type=UsageModelType(row["usage_model_type"]),
+    )
+
+
+def _product_resource(row: Record) -> ProductResource:
+    return ProductResource(
+        product_id=ProductId(row["product_id"]),
+        resource_id=ResourceId(row["usage_resource_id"]),
+        start_date=row["start_date"],
+        end_date=row["end_date"],
+        policies=_policies(row),
+    )
+
+
+def _product_grant(row: Record) -> ProductGrant:
+    unit, count = row["validity_unit"], row["validity_count"]
+    return ProductGrant(
+        product_id=ProductId(row["product_id"]),
+        id=ProductGrantId(row["grant_id"]),
+        display_name=row["display_name"],
+        resource_id=ResourceId(row["usage_resource_id"]),
+        quantity=row["quantity"],
+        unit_id=_optional_unit(row["unit_of_measure_id"]),
+        validity=None if unit is None else Cadence(CadenceUnit(unit), count),
+        refresh_id=_optional_policy(row["refresh_policy_id"]),
+        rollover_id=_optional_policy(row["rollover_policy_id"]),
+    )
+
+
+UNIT_CLASS: Kind[UnitClass] = Kind(
+    name="UnitClass",
+    pattern="unitClasses/{}",
+    table="unit_classes",
+    add=SQL["add_unit_class"],
+    find=SQL["find_unit_class"],
+    list_=SQL["list_unit_class"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (one.id, one.display_name, one.kind, one.default_unit_id),
+    from_row=_unit_class,
+    fields={"default_unit_id": "default_unit"},
+)
+UNIT: Kind[UnitOfMeasure] = Kind(
+    name="UnitOfMeasure",
+    pattern="unitsOfMeasure/{}",
+    table="units_of_measure",
+    add=SQL["add_unit"],
+    find=SQL["find_unit"],
+    list_=SQL["list_unit"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (one.id, one.display_name, one.unit_class_id, one.factor, one.scale),
+    from_row=_unit,
+    fields={"unit_class_id": "unit_class"},
+)
+RESOURCE: Kind[UsageResource] = Kind(
+    name="UsageResource",
+    pattern="usageResources/{}",
+    table="usage_resources",
+    add=SQL["add_resource"],
+    find=SQL["find_resource"],
+    list_=SQL["list_resource"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (
+        one.id,
+        one.display_name,
+        one.category,
+        one.unit_class_id,
+        one.unit_id,
+        one.policies.aggregation,
+        one.policies.rating_frequency,
+        one.policies.overage,
+    ),
+    from_row=_resource,
+    fields={"unit_class_id": "unit_class", "unit_id": "unit_of_measure"},
+)
+PRODUCT: Kind[Product] = Kind(
+    name="Product",
+    pattern="products/{}",
+    table="products",
+    add=SQL["add_product"],
+    find=SQL["find_product"],
+    list_=SQL["list_product"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (one.id, one.display_name, one.usage_model_type),
+    from_row=_product,
+    fields={},
+)
+PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
+    name="ProductUsageResource",
+    pattern="products/{}/usageResources/{}",
+    table="product_usage_resources",
+    add=SQL["add_product_resource"],
+    find=SQL["find_product_resource"],
+    list_=SQL["list_product_resource"],
+    key=lambda one: (one.product_id, one.resource_id),
+    to_row=lambda one: (
+        one.product_id,
+        one.resource_id,
+        one.start_date,
+        one.end_date,
+        one.policies.aggregation,
+        one.policies.rating_frequency,
+        one.policies.overage,
+    ),
+    from_row=_product_resource,
+    fields={"resource_id": "usage_resource"},
+)
+PRODUCT_GRANT: Kind[ProductGrant] = Kind(
+    name="ProductUsageGrant",
+    pattern="products/{}/grants/{}",
+    table="product_usage_grants",
+    add=SQL["add_product_grant"],
+    find=SQL["find_product_grant"],
+    list_=SQL["list_product_grant"],
+    key=lambda one: (one.product_id, one.id),
+    to_row=lambda one: (
+        one.product_id,
+        one.id,
+        one.display_name,
+        one.resource_id,
+        one.quantity,
+        one.unit_id,
+        one.validity and one.validity.unit,
+        one.validity and one.validity.count,
+        one.refresh_id,
+        one.rollover_id,
+    ),
+    from_row=_product_grant,
+    fields={
+        "resource_id": "product_usage_resource",
+        "unit_id": "unit_of_measure",
+        "refresh_id": "refresh_policy",
+        "rollover_id": "rollover_policy",
+    },
+)

@@ -1,0 +1,84 @@
+"""Rating periods: opened by whoever comes first, each with the job that closes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.domain.calendar import Period
+from server.domain.ids import AccountId, JobId, TenantId, WalletId, derive
+from server.domain.work import JobKind
+from server.store import jobs
+from server.store.jobs import Job
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("periods.sql")
+
+FINAL = "FINAL"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPeriod:
+    """A rating period of a wallet, and when it is to be closed, by the tenant's clock."""
+
+    wallet_id: WalletId
+    period: Period
+    freeze_time: datetime
+
+
+async def open_missing(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, periods: Sequence[NewPeriod]
+) -> None:
+    """Open the periods that are not there yet, and ask for each to be closed when it is time."""
+    rows = await tx.fetch(
+        SQL["open_periods"],
+        tenant_id,
+        account_id,
+        [new.wallet_id for new in periods],
+        [new.period.start for new in periods],
+        [new.period.end for new in periods],
+        [new.freeze_time for new in periods],
+    )
+    if rows:
+        closing = [_close(account_id, **row) for row in rows]
+        await jobs.add(tx, tenant_id, closing)
+
+
+async def lock(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, start: datetime
+) -> tuple[Period, str] | None:
+    """Hold a period against recording until the transaction ends; say how it stands."""
+    row = await tx.fetchrow(SQL["lock_period"], tenant_id, account_id, wallet_id, start)
+    if row is None:
+        return None
+    return Period(row["start_time"], row["end_time"]), row["state"]
+
+
+async def first_unsettled(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, at: datetime
+) -> datetime | None:
+    """The start of the oldest period before `at` that is not final."""
+    start: datetime | None = await tx.fetchval(
+        SQL["first_unsettled"], tenant_id, account_id, wallet_id, at
+    )
+    return start
+
+
+async def finish(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, start: datetime
+) -> None:
+    """Mark a period as final."""
+    await tx.execute(SQL["finish_period"], tenant_id, account_id, wallet_id, start)
+
+
+def _close(
+    account_id: AccountId, wallet_id: WalletId, start_time: datetime, freeze_time: datetime
+) -> Job:
+    return Job(
+        id=JobId(derive(wallet_id, "close", start_time.isoformat())),
+        kind=JobKind.CLOSE_PERIOD,
+        rank=JobKind.CLOSE_PERIOD.rank,
+        account_id=account_id,
+        payload={"wallet_id": str(wallet_id), "start_time": start_time.isoformat()},
+        fire_time=freeze_time,
+    )

@@ -1,0 +1,135 @@
+"""Active rates as a whole: what a process compiles, and what a sale reads of one product."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from asyncpg import Record
+
+from server.domain.discovery import AssetRates, AssetStretch, Held
+from server.domain.ids import (
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    TenantId,
+)
+from server.domain.policies import OveragePolicy
+from server.domain.rate_cards import PriceBook, RateCard, RateCardType
+from server.domain.rate_index import CatalogueRates
+from server.store.documents import policies_from_doc, terms_from_doc
+from server.store.pool import Connection
+from server.store.rates import entry_from_row, tiers_from_rows
+from server.store.sql import load
+
+SQL = load("rate_snapshots.sql")
+
+SLICE = 1_000
+
+Rows = tuple[Sequence[Record], Sequence[Record], Sequence[Record]]
+
+
+async def revision(tx: Connection, tenant_id: TenantId) -> int:
+    """How often the tenant's catalogue was changed."""
+    found: int = await tx.fetchval(SQL["revision"], tenant_id)
+    return found
+
+
+async def revisions(connection: Connection, tenant_ids: Sequence[TenantId]) -> dict[TenantId, int]:
+    """The same of several tenants, on a connection that is nobody's."""
+    rows = await connection.fetch(SQL["revisions"], tenant_ids)
+    return {TenantId(row["tenant_id"]): row["catalogue_revision"] for row in rows}
+
+
+async def rows_of_tenant(tx: Connection, tenant_id: TenantId) -> tuple[int, Rows]:
+    """A revision and all active rates of that moment; the first thing done in a transaction."""
+    await tx.execute(SQL["one_snapshot"])
+    known = await revision(tx, tenant_id)
+    books = await tx.fetch(SQL["all_books"], tenant_id)
+    entries = await _in_slices(tx, SQL["all_entries"], tenant_id)
+    return known, (books, entries, await _in_slices(tx, SQL["all_tiers"], tenant_id))
+
+
+async def rows_of_product(
+    tx: Connection, tenant_id: TenantId, price_book_id: PriceBookId, product_id: ProductId
+) -> Rows:
+    """One book and the active rates of a product. Tiers never change, so they may be read last."""
+    books = await tx.fetch(SQL["one_book"], tenant_id, price_book_id)
+    entries = await tx.fetch(SQL["product_entries"], tenant_id, product_id)
+    return books, entries, await tx.fetch(SQL["product_tiers"], tenant_id, product_id)
+
+
+def compiled(rows: Rows) -> CatalogueRates:
+    """The index of these rows. Touches no connection, so a thread may do it."""
+    book_rows, entry_rows, tier_rows = rows
+    tiers = tiers_from_rows(tier_rows)
+    entries = (
+        entry_from_row(row, tiers.get((row["rate_card_id"], row["entry_id"]), ()))
+        for row in entry_rows
+    )
+    return CatalogueRates(_books(book_rows), map(_card, book_rows), entries)
+
+
+async def asset_rates(
+    tx: Connection, tenant_id: TenantId, held: Iterable[Held]
+) -> dict[Held, AssetRates | None]:
+    """What assets were sold under, by resource.
+
+    None stands for a resource that the asset does not have; an asset that is not there is left out.
+    """
+    wanted = sorted(set(held))
+    rows = await tx.fetch(
+        SQL["asset_rates"],
+        tenant_id,
+        [account_id for account_id, _, _ in wanted],
+        [asset_id for _, asset_id, _ in wanted],
+        [resource_id for _, _, resource_id in wanted],
+    )
+    by_key: defaultdict[Held, list[Record]] = defaultdict(list)
+    for row in rows:
+        by_key[row["account_id"], row["asset_id"], row["usage_resource_id"]].append(row)
+    return {key: _asset_rates(same) for key, same in by_key.items()}
+
+
+async def _in_slices(tx: Connection, query: str, tenant_id: TenantId) -> list[Record]:
+    """All rows, a slice at a time, so that a large catalogue holds up no call meanwhile."""
+    cursor = await tx.cursor(query, tenant_id)
+    found: list[Record] = []
+    while some := await cursor.fetch(SLICE):
+        found.extend(some)
+    return found
+
+
+def _asset_rates(rows: list[Record]) -> AssetRates | None:
+    first = rows[0]
+    if first["policies"] is None:
+        return None
+    _, is_fixed = policies_from_doc(first["policies"])
+    stretches = tuple(
+        AssetStretch(
+            start=row["start_time"], end=row["end_time"], terms=terms_from_doc(row["terms"])
+        )
+        for row in rows
+        if row["terms"] is not None
+    )
+    return AssetRates(
+        zone=first["time_zone"],
+        is_fixed=is_fixed,
+        overage=OveragePolicy(first["overage"]),
+        stretches=stretches,
+    )
+
+
+def _books(rows: Sequence[Record]) -> list[PriceBook]:
+    cards: defaultdict[PriceBookId, dict[RateCardType, RateCardId]] = defaultdict(dict)
+    for row in rows:
+        kind = RateCardType(row["type"])
+        cards[row["price_book_id"]][kind] = RateCardId(row["rate_card_id"])
+    return [PriceBook(id=id_, cards=of_book) for id_, of_book in cards.items()]
+
+
+def _card(row: Record) -> RateCard:
+    return RateCard(
+        id=RateCardId(row["rate_card_id"]),
+        type=RateCardType(row["type"]),
+        start=row["start_date"],
+        end=row["end_date"],
+    )

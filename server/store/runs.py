@@ -1,0 +1,99 @@
+"""Runs: asked for, followed, ended."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from server.domain.ids import JobId, RunId, TenantId
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("runs.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One orchestration; `clock_time` is where the tenant's clock stands."""
+
+    run_id: RunId
+    kind: str
+    state: str
+    start_time: datetime
+    target_time: datetime
+    done_counts: dict[str, int]
+    error: str
+    failed_job_id: JobId | None
+    create_time: datetime
+    end_time: datetime | None
+    clock_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StuckJob:
+    """A job that nothing can go past."""
+
+    job_id: JobId
+    kind: str
+    state: str
+    error: str
+
+
+async def add(
+    tx: Connection,
+    tenant_id: TenantId,
+    run_id: RunId,
+    *,
+    kind: str,
+    start: datetime,
+    target: datetime,
+) -> None:
+    """Begin a run."""
+    await tx.execute(SQL["add_run"], tenant_id, run_id, kind, start, target)
+
+
+async def running(tx: Connection, tenant_id: TenantId, kind: str) -> RunId | None:
+    """The run of a kind that is under way."""
+    found: UUID | None = await tx.fetchval(SQL["running"], tenant_id, kind)
+    return None if found is None else RunId(found)
+
+
+async def find(tx: Connection, tenant_id: TenantId, run_id: RunId) -> Run | None:
+    """One run."""
+    row = await tx.fetchrow(SQL["find_run"], tenant_id, run_id)
+    return None if row is None else Run(**row)
+
+
+async def list_runs(
+    tx: Connection, tenant_id: TenantId, *, after: tuple[str, ...] | None, limit: int
+) -> list[Run]:
+    """Runs, newest first."""
+    before = (datetime.fromisoformat(after[0]), UUID(after[1])) if after else (None, None)
+    rows = await tx.fetch(SQL["list_runs"], tenant_id, *before, limit)
+    return [Run(**row) for row in rows]
+
+
+async def end(
+    tx: Connection,
+    tenant_id: TenantId,
+    run_id: RunId,
+    *,
+    state: str,
+    error: str = "",
+    failed_job_id: JobId | None = None,
+) -> None:
+    """End a run, with a count of the jobs that were done since it began."""
+    await tx.execute(SQL["end_run"], tenant_id, run_id, state, error, failed_job_id)
+
+
+async def next_due(tx: Connection, tenant_id: TenantId, until: datetime) -> datetime | None:
+    """When the next pending job is due, if not after `until`."""
+    instant: datetime | None = await tx.fetchval(SQL["next_due"], tenant_id, until)
+    return instant
+
+
+async def stuck(
+    tx: Connection, tenant_id: TenantId, clock: datetime, since: datetime
+) -> StuckJob | None:
+    """The first job due by `clock` that will not be done: in quarantine, or refused `since`."""
+    row = await tx.fetchrow(SQL["stuck_job"], tenant_id, clock, since)
+    return None if row is None else StuckJob(**row)

@@ -1,0 +1,45 @@
+-- Accounts: who buys and uses.
+
+-- name: add_code
+-- An id is taken whatever its case; the first wins.
+--   $1 tenant_id uuid, $2 account_id text
+INSERT INTO account_codes (tenant_id, folded, account_id) VALUES ($1, lower($2::text), $2::text)
+    ON CONFLICT DO NOTHING
+RETURNING account_id;
+
+-- name: find_code
+-- Who took an id, in whatever case.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT account_id FROM account_codes WHERE tenant_id = $1 AND folded = lower($2::text);
+
+-- name: add_account
+-- After its code, in one transaction.
+--   $1 tenant_id uuid, $2 account_id text, $3 display_name text, $4 time_zone text, $5 currency_code text,
+--   $6 billing_anchor_day smallint, $7 labels jsonb
+INSERT INTO accounts (tenant_id, account_id, display_name, time_zone, currency_code, billing_anchor_day,
+                      labels)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: find_account
+-- One account.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, labels, revision, create_time
+  FROM accounts WHERE tenant_id = $1 AND account_id = $2;
+
+-- name: lock_account
+-- One account, held against other changes.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, labels, revision, create_time
+  FROM accounts WHERE tenant_id = $1 AND account_id = $2 FOR NO KEY UPDATE;
+
+-- name: list_accounts
+-- By id, after the last one seen.
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint
+SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, labels, revision, create_time
+  FROM accounts WHERE tenant_id = $1 AND account_id > $2 ORDER BY account_id LIMIT $3;
+
+-- name: save_account
+-- What may change of an account.
+--   $1 tenant_id uuid, $2 account_id text, $3 display_name text, $4 labels jsonb
+UPDATE accounts SET display_name = $3, labels = $4, revision = revision + 1
+ WHERE tenant_id = $1 AND account_id = $2;

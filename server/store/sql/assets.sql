@@ -1,0 +1,180 @@
+-- Assets, and what an activation writes: targets, wallets, rates, entitlements.
+
+-- name: last_numbers
+-- The account's lock is held, so the next numbers are nobody else's.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT coalesce((SELECT max(number) FROM assets WHERE tenant_id = $1 AND account_id = $2), 0) AS asset,
+       coalesce((SELECT max(number) FROM entitlements WHERE tenant_id = $1 AND account_id = $2), 0)
+           AS entitlement;
+
+-- name: shared_target
+-- What is bound to the account itself.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT entitlement_account_id, target_kind, target_id, time_zone, currency_code, billing_anchor_day,
+       start_date, end_date
+  FROM entitlement_accounts
+ WHERE tenant_id = $1 AND account_id = $2 AND target_kind = 'ACCOUNT' AND target_id = '';
+
+-- name: target_wallets
+-- How the wallets of one target count; that never changes once they are there.
+--   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_id uuid
+SELECT wallet_id, entitlement_account_id, usage_resource_id, unit_of_measure_id, aggregation_method,
+       aggregation_period, aggregation_combine, rating_period, waiting_days, waiting_hours, late_policy,
+       drawdown_order
+  FROM wallets
+ WHERE tenant_id = $1 AND account_id = $2 AND entitlement_account_id = $3
+ ORDER BY wallet_id;
+
+-- name: lock_wallets
+-- The ends of the chains that are written to next, held in key order.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
+SELECT wallet_id, head_seq, balance, head_hash
+  FROM wallets
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[])
+ ORDER BY wallet_id
+   FOR NO KEY UPDATE;
+
+-- name: add_assets
+-- All assets of an order.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 numbers bigint[], $5 order_ids uuid[],
+--   $6 positions smallint[], $7 product_ids text[], $8 quantities numeric[], $9 start_dates date[],
+--   $10 end_dates date[]
+INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id, quantity,
+                    start_date, end_date)
+SELECT $1, $2, a.asset_id, a.number, a.order_id, a.position, a.product_id, a.quantity, a.start_date,
+       a.end_date
+  FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::smallint[], $7::text[], $8::numeric[], $9::date[],
+              $10::date[])
+       AS a (asset_id, number, order_id, position, product_id, quantity, start_date, end_date)
+ ORDER BY a.asset_id;
+
+-- name: save_targets
+-- New targets, and the shared one with its window as it is now.
+--   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[], $4 target_kinds text[],
+--   $5 target_ids text[], $6 time_zones text[], $7 currency_codes text[], $8 anchor_days smallint[],
+--   $9 start_dates date[], $10 end_dates date[]
+INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind, target_id,
+                                  time_zone, currency_code, billing_anchor_day, start_date, end_date)
+SELECT $1, $2, t.entitlement_account_id, t.target_kind, t.target_id, t.time_zone, t.currency_code,
+       t.anchor_day, t.start_date, t.end_date
+  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::smallint[], $9::date[],
+              $10::date[])
+       AS t (entitlement_account_id, target_kind, target_id, time_zone, currency_code, anchor_day,
+             start_date, end_date)
+ ORDER BY t.entitlement_account_id
+    ON CONFLICT (tenant_id, account_id, entitlement_account_id)
+       DO UPDATE SET start_date = excluded.start_date, end_date = excluded.end_date;
+
+-- name: add_wallets
+-- New wallets; those that exist stay as they are, since they count as this sale does.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 entitlement_account_ids uuid[],
+--   $5 usage_resource_ids text[], $6 unit_ids text[], $7 methods text[], $8 periods text[],
+--   $9 combines text[], $10 rating_periods text[], $11 waiting_days integer[],
+--   $12 waiting_hours integer[], $13 late_policies text[], $14 drawdown_orders text[]
+INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
+                     unit_of_measure_id, aggregation_method, aggregation_period, aggregation_combine,
+                     rating_period, waiting_days, waiting_hours, late_policy, drawdown_order)
+SELECT $1, $2, w.wallet_id, w.entitlement_account_id, w.usage_resource_id, w.unit_id, w.method, w.period,
+       w.combine, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy, w.drawdown_order
+  FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+              $10::text[], $11::integer[], $12::integer[], $13::text[], $14::text[])
+       AS w (wallet_id, entitlement_account_id, usage_resource_id, unit_id, method, period, combine,
+             rating_period, waiting_days, waiting_hours, late_policy, drawdown_order)
+ ORDER BY w.wallet_id
+    ON CONFLICT (tenant_id, account_id, wallet_id) DO NOTHING;
+
+-- name: add_asset_resources
+-- Where the usage of the new assets goes.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[],
+--   $5 wallet_ids uuid[], $6 overages text[], $7 start_times timestamptz[], $8 end_times timestamptz[],
+--   $9 policies jsonb[]
+INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
+                             start_time, end_time, policies)
+SELECT $1, $2, r.asset_id, r.usage_resource_id, r.wallet_id, r.overage, r.start_time, r.end_time,
+       r.policies
+  FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[],
+              $9::jsonb[])
+       AS r (asset_id, usage_resource_id, wallet_id, overage, start_time, end_time, policies)
+ ORDER BY r.asset_id, r.usage_resource_id COLLATE "C";
+
+-- name: add_asset_rates
+-- What overage of the new assets costs from their first day on.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_rate_ids uuid[], $4 asset_ids uuid[],
+--   $5 usage_resource_ids text[], $6 start_times timestamptz[], $7 end_times timestamptz[],
+--   $8 terms jsonb[]
+INSERT INTO asset_rates (tenant_id, account_id, asset_rate_id, asset_id, usage_resource_id, start_time,
+                         end_time, terms)
+SELECT $1, $2, r.asset_rate_id, r.asset_id, r.usage_resource_id, r.start_time, r.end_time, r.terms
+  FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::jsonb[])
+       AS r (asset_rate_id, asset_id, usage_resource_id, start_time, end_time, terms)
+ ORDER BY r.asset_rate_id;
+
+-- name: add_entitlements
+-- What the new assets grant; always a NEW action here.
+--   $1 tenant_id uuid, $2 account_id text, $3 entitlement_ids uuid[], $4 numbers bigint[],
+--   $5 wallet_ids uuid[], $6 asset_ids uuid[], $7 usage_resource_ids text[], $8 product_ids text[],
+--   $9 product_grant_ids text[], $10 quantities numeric[], $11 unit_scales smallint[],
+--   $12 start_dates date[], $13 end_dates date[], $14 anchor_dates date[], $15 refresh_units text[],
+--   $16 refresh_counts integer[], $17 refresh_policy_ids text[], $18 validity_units text[],
+--   $19 validity_counts integer[], $20 can_roll_over boolean[], $21 max_rollovers integer[],
+--   $22 rollover_policy_ids text[], $23 next_indices integer[]
+INSERT INTO entitlements (tenant_id, account_id, entitlement_id, number, wallet_id, asset_id,
+                          usage_resource_id, action, product_id, product_grant_id, quantity, unit_scale,
+                          start_date, end_date, anchor_date, refresh_unit, refresh_count,
+                          refresh_policy_id, validity_unit, validity_count, can_roll_over, max_rollovers,
+                          rollover_policy_id, next_index)
+SELECT $1, $2, e.entitlement_id, e.number, e.wallet_id, e.asset_id, e.usage_resource_id, 'NEW',
+       e.product_id, e.product_grant_id, e.quantity, e.unit_scale, e.start_date, e.end_date,
+       e.anchor_date, e.refresh_unit, e.refresh_count, e.refresh_policy_id, e.validity_unit,
+       e.validity_count, e.can_roll_over, e.max_rollovers, e.rollover_policy_id, e.next_index
+  FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
+              $10::numeric[], $11::smallint[], $12::date[], $13::date[], $14::date[], $15::text[],
+              $16::integer[], $17::text[], $18::text[], $19::integer[], $20::boolean[], $21::integer[],
+              $22::text[], $23::integer[])
+       AS e (entitlement_id, number, wallet_id, asset_id, usage_resource_id, product_id,
+             product_grant_id, quantity, unit_scale, start_date, end_date, anchor_date, refresh_unit,
+             refresh_count, refresh_policy_id, validity_unit, validity_count, can_roll_over,
+             max_rollovers, rollover_policy_id, next_index)
+ ORDER BY e.entitlement_id;
+
+-- name: find_asset
+-- One asset without what it holds.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid
+SELECT asset_id, account_id, number, order_id, position, product_id, quantity, start_date, end_date,
+       create_time
+  FROM assets
+ WHERE tenant_id = $1 AND account_id = $2 AND asset_id = $3;
+
+-- name: list_assets
+-- An account's assets, oldest first, after the last number seen.
+--   $1 tenant_id uuid, $2 account_id text, $3 after_number bigint, $4 limit bigint
+SELECT asset_id, account_id, number, order_id, position, product_id, quantity, start_date, end_date,
+       create_time
+  FROM assets
+ WHERE tenant_id = $1 AND account_id = $2 AND number > $3
+ ORDER BY number
+ LIMIT $4;
+
+-- name: held_resources
+-- What some assets hold for each resource, with the last terms of each.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
+SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.start_time, h.end_time, h.policies, r.terms
+  FROM asset_resources AS h
+  LEFT JOIN LATERAL (
+       SELECT r.terms FROM asset_rates AS r
+        WHERE r.tenant_id = h.tenant_id AND r.account_id = h.account_id AND r.asset_id = h.asset_id
+          AND r.usage_resource_id = h.usage_resource_id
+        ORDER BY r.start_time DESC LIMIT 1) AS r ON true
+ WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.asset_id = ANY ($3::uuid[])
+ ORDER BY h.asset_id, h.usage_resource_id;
+
+-- name: held_entitlements
+-- What was granted with some assets, in the order of its numbers.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
+SELECT entitlement_id, number, wallet_id, asset_id, usage_resource_id, product_id, product_grant_id,
+       quantity, unit_scale, start_date, end_date, anchor_date, refresh_unit, refresh_count,
+       refresh_policy_id, validity_unit, validity_count, can_roll_over, max_rollovers,
+       rollover_policy_id, next_index
+  FROM entitlements
+ WHERE tenant_id = $1 AND account_id = $2 AND asset_id = ANY ($3::uuid[])
+ ORDER BY number;

@@ -1,0 +1,150 @@
+-- The catalogue: kept once, found by id, listed by id.
+
+-- name: add_unit_class
+-- A class of units, as a draft; the first of an id wins.
+--   $1 tenant_id uuid, $2 unit_class_id text, $3 display_name text, $4 kind text, $5 default_unit_id text
+INSERT INTO unit_classes (tenant_id, unit_class_id, display_name, kind, default_unit_id)
+VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT DO NOTHING;
+
+-- name: find_unit_class
+-- By id, whatever its case.
+--   $1 tenant_id uuid, $2 unit_class_id text
+SELECT unit_class_id, display_name, kind, default_unit_id, state, revision, create_time
+  FROM unit_classes
+ WHERE tenant_id = $1 AND lower(unit_class_id) = lower($2::text);
+
+-- name: list_unit_class
+-- By id, after the last one seen.
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint
+SELECT unit_class_id, display_name, kind, default_unit_id, state, revision, create_time
+  FROM unit_classes
+ WHERE tenant_id = $1 AND unit_class_id > $2
+ ORDER BY unit_class_id LIMIT $3;
+
+-- name: add_unit
+-- A unit of measure, as a draft; the first of an id wins.
+--   $1 tenant_id uuid, $2 unit_of_measure_id text, $3 display_name text, $4 unit_class_id text, $5 factor
+--   numeric, $6 scale smallint
+INSERT INTO units_of_measure (tenant_id, unit_of_measure_id, display_name, unit_class_id, factor, scale)
+VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT DO NOTHING;
+
+-- name: find_unit
+-- By id, whatever its case.
+--   $1 tenant_id uuid, $2 unit_of_measure_id text
+SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, state, revision, create_time
+  FROM units_of_measure
+ WHERE tenant_id = $1 AND lower(unit_of_measure_id) = lower($2::text);
+
+-- name: list_unit
+-- By id, after the last one seen.
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint
+SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, state, revision, create_time
+  FROM units_of_measure
+ WHERE tenant_id = $1 AND unit_of_measure_id > $2
+ ORDER BY unit_of_measure_id LIMIT $3;
+
+-- name: add_resource
+-- A usage resource, as a draft; the first of an id wins.
+--   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text, $5
+--   unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text, $8
+--   rating_frequency_policy_id text, $9 overage_policy_id text
+INSERT INTO usage_resources (tenant_id, usage_resource_id, display_name, category, unit_class_id,
+                             unit_of_measure_id, aggregation_policy_id, rating_frequency_policy_id,
+                             overage_policy_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT DO NOTHING;
+
+-- name: find_resource
+-- By id, whatever its case.
+--   $1 tenant_id uuid, $2 usage_resource_id text
+SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
+       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+  FROM usage_resources
+ WHERE tenant_id = $1 AND lower(usage_resource_id) = lower($2::text);
+
+-- name: list_resource
+-- By id, after the last one seen.
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint
+SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
+       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+  FROM usage_resources
+ WHERE tenant_id = $1 AND usage_resource_id > $2
+ ORDER BY usage_resource_id LIMIT $3;
+
+-- name: add_product
+-- A product, as a draft; the first of an id wins.
+--   $1 tenant_id uuid, $2 product_id text, $3 display_name text, $4 usage_model_type text
+INSERT INTO products (tenant_id, product_id, display_name, usage_model_type)
+VALUES ($1, $2, $3, $4)
+    ON CONFLICT DO NOTHING;
+
+-- name: find_product
+-- By id, whatever its case.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT product_id, display_name, usage_model_type, state, revision, create_time
+  FROM products
+ WHERE tenant_id = $1 AND lower(product_id) = lower($2::text);
+
+-- name: list_product
+-- By id, after the last one seen.
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint
+SELECT product_id, display_name, usage_model_type, state, revision, create_time
+  FROM products
+ WHERE tenant_id = $1 AND product_id > $2
+ ORDER BY product_id LIMIT $3;
+
+-- name: add_product_resource
+-- A resource of a product, as a draft; the first of an id wins.
+--   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 start_date date, $5 end_date
+--   date, $6 aggregation_policy_id text, $7 rating_frequency_policy_id text, $8 overage_policy_id text
+INSERT INTO product_usage_resources (tenant_id, product_id, usage_resource_id, start_date, end_date,
+                                     aggregation_policy_id, rating_frequency_policy_id, overage_policy_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT DO NOTHING;
+
+-- name: find_product_resource
+-- By id, whatever its case.
+--   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text
+SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
+       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+  FROM product_usage_resources
+ WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3;
+
+-- name: list_product_resource
+-- By id, after the last one seen.
+--   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint
+SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
+       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+  FROM product_usage_resources
+ WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id > $3
+ ORDER BY usage_resource_id LIMIT $4;
+
+-- name: add_product_grant
+-- A promise of a product, as a draft; the first of an id wins.
+--   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 display_name text, $5 usage_resource_id
+--   text, $6 quantity numeric, $7 unit_of_measure_id text, $8 validity_unit text, $9 validity_count
+--   integer, $10 refresh_policy_id text, $11 rollover_policy_id text
+INSERT INTO product_usage_grants (tenant_id, product_id, grant_id, display_name, usage_resource_id,
+                                  quantity, unit_of_measure_id, validity_unit, validity_count,
+                                  refresh_policy_id, rollover_policy_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    ON CONFLICT DO NOTHING;
+
+-- name: find_product_grant
+-- By id, whatever its case.
+--   $1 tenant_id uuid, $2 product_id text, $3 grant_id text
+SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_measure_id, validity_unit,
+       validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
+  FROM product_usage_grants
+ WHERE tenant_id = $1 AND product_id = $2 AND lower(grant_id) = lower($3::text);
+
+-- name: list_product_grant
+-- By id, after the last one seen.
+--   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint
+SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_measure_id, validity_unit,
+       validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
+  FROM product_usage_grants
+ WHERE tenant_id = $1 AND product_id = $2 AND grant_id > $3
+ ORDER BY grant_id LIMIT $4;

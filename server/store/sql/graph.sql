@@ -1,0 +1,163 @@
+-- A product with everything it depends on, and what makes it active. The locks of an activation are
+-- taken kind by kind and by id, so that two of them wait for each other and never in a circle.
+
+-- name: lock_product
+-- Activations of one product go one after the other.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT product_id, display_name, usage_model_type, state, revision, create_time
+  FROM products WHERE tenant_id = $1 AND product_id = $2 FOR UPDATE;
+
+-- name: product_resources
+-- The resources of a product.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
+       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+  FROM product_usage_resources WHERE tenant_id = $1 AND product_id = $2 ORDER BY usage_resource_id;
+
+-- name: product_grants
+-- The promises of a product.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_measure_id, validity_unit,
+       validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
+  FROM product_usage_grants WHERE tenant_id = $1 AND product_id = $2 ORDER BY grant_id;
+
+-- name: resources
+-- Some usage resources.
+--   $1 tenant_id uuid, $2 ids text[]
+SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
+       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+  FROM usage_resources WHERE tenant_id = $1 AND usage_resource_id = ANY ($2::text[]) ORDER BY usage_resource_id;
+
+-- name: unit_classes
+-- Some classes of units.
+--   $1 tenant_id uuid, $2 ids text[]
+SELECT unit_class_id, display_name, kind, default_unit_id, state, revision, create_time
+  FROM unit_classes WHERE tenant_id = $1 AND unit_class_id = ANY ($2::text[]) ORDER BY unit_class_id;
+
+-- name: units
+-- The units of some classes.
+--   $1 tenant_id uuid, $2 unit_class_ids text[]
+SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, state, revision, create_time
+  FROM units_of_measure WHERE tenant_id = $1 AND unit_class_id = ANY ($2::text[]) ORDER BY unit_of_measure_id;
+
+-- name: aggregations
+-- Some policies of counting.
+--   $1 tenant_id uuid, $2 ids text[]
+SELECT policy_id, display_name, method, period, combine, state, revision, create_time
+  FROM aggregation_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
+
+-- name: rating_frequencies
+-- Some policies of rating.
+--   $1 tenant_id uuid, $2 ids text[]
+SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, create_time
+  FROM rating_frequency_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
+
+-- name: overages
+-- Some policies of overage.
+--   $1 tenant_id uuid, $2 ids text[]
+SELECT policy_id, display_name, overage, state, revision, create_time
+  FROM overage_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
+
+-- name: refreshes
+-- Some policies of refresh.
+--   $1 tenant_id uuid, $2 ids text[]
+SELECT policy_id, display_name, interval_unit, interval_count, state, revision, create_time
+  FROM refresh_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
+
+-- name: rollovers
+-- Some policies of rollover.
+--   $1 tenant_id uuid, $2 ids text[]
+SELECT policy_id, display_name, max_rollovers, state, revision, create_time
+  FROM rollover_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
+
+-- name: activate_unit_classes
+-- Classes of units, if still drafts.
+--   $1 tenant_id uuid, $2 ids text[]
+UPDATE unit_classes SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND unit_class_id = ANY ($2::text[]) AND state = 'DRAFT';
+
+-- name: activate_units
+-- Units, if still drafts.
+--   $1 tenant_id uuid, $2 ids text[]
+UPDATE units_of_measure SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND unit_of_measure_id = ANY ($2::text[]) AND state = 'DRAFT';
+
+-- name: activate_aggregations
+-- Policies of counting, if still drafts.
+--   $1 tenant_id uuid, $2 ids text[]
+UPDATE aggregation_policies SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
+
+-- name: activate_rating_frequencies
+-- Policies of rating, if still drafts.
+--   $1 tenant_id uuid, $2 ids text[]
+UPDATE rating_frequency_policies SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
+
+-- name: activate_overages
+-- Policies of overage, if still drafts.
+--   $1 tenant_id uuid, $2 ids text[]
+UPDATE overage_policies SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
+
+-- name: activate_refreshes
+-- Policies of refresh, if still drafts.
+--   $1 tenant_id uuid, $2 ids text[]
+UPDATE refresh_policies SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
+
+-- name: activate_rollovers
+-- Policies of rollover, if still drafts.
+--   $1 tenant_id uuid, $2 ids text[]
+UPDATE rollover_policies SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
+
+-- name: activate_resources
+-- Usage resources, if still drafts.
+--   $1 tenant_id uuid, $2 ids text[]
+UPDATE usage_resources SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND usage_resource_id = ANY ($2::text[]) AND state = 'DRAFT';
+
+-- name: activate_product
+-- The product, if still a draft.
+--   $1 tenant_id uuid, $2 product_id text
+UPDATE products SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';
+
+-- name: activate_product_resources
+-- The resources of the product, if still drafts.
+--   $1 tenant_id uuid, $2 product_id text
+UPDATE product_usage_resources SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';
+
+-- name: activate_product_grants
+-- The promises of the product, if still drafts.
+--   $1 tenant_id uuid, $2 product_id text
+UPDATE product_usage_grants SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';
+
+-- name: draft_entries
+-- What the product would cost from now on.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT rate_card_id, entry_id
+  FROM rate_card_entries WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT'
+ ORDER BY rate_card_id, entry_id;
+
+-- name: overlapping_entries
+-- Drafts that another entry of their card, in force or about to be, covers in part.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT d.rate_card_id, d.entry_id, o.entry_id AS other_id
+  FROM rate_card_entries AS d
+  JOIN rate_card_entries AS o
+    ON o.tenant_id = $1 AND o.rate_card_id = d.rate_card_id AND o.product_id = d.product_id
+   AND o.usage_resource_id = d.usage_resource_id AND o.rate_unit_id = d.rate_unit_id
+   AND o.entry_id <> d.entry_id AND o.state IN ('DRAFT', 'ACTIVE')
+   AND daterange(o.start_date, o.end_date) && daterange(d.start_date, d.end_date)
+ WHERE d.tenant_id = $1 AND d.product_id = $2 AND d.state = 'DRAFT'
+ ORDER BY d.rate_card_id, d.entry_id, o.entry_id;
+
+-- name: activate_entries
+-- Stamped with the revision of the catalogue that brings them.
+--   $1 tenant_id uuid, $2 product_id text, $3 catalogue_revision bigint
+UPDATE rate_card_entries SET state = 'ACTIVE', revision = revision + 1, catalogue_revision = $3
+ WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';

@@ -1,0 +1,100 @@
+-- Orders, their lines, and what activating one locks and changes.
+
+-- name: add_order
+-- A new order is a draft; a quote makes one order only.
+--   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 quote_id uuid
+INSERT INTO orders (tenant_id, account_id, order_id, quote_id, state, price_book_id, currency_code)
+SELECT tenant_id, account_id, $3, quote_id, 'DRAFT', price_book_id, currency_code
+  FROM quotes
+ WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $4;
+
+-- name: add_order_lines
+-- The quote's lines, as they are.
+--   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 quote_id uuid
+INSERT INTO order_lines (tenant_id, account_id, order_id, position, product_id, quantity, start_date,
+                         end_date, binding, resources)
+SELECT tenant_id, account_id, $3, position, product_id, quantity, start_date, end_date, binding, resources
+  FROM quote_lines
+ WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $4
+ ORDER BY position;
+
+-- name: find_order
+-- One order without its lines.
+--   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid
+SELECT order_id, account_id, quote_id, state, price_book_id, currency_code, activate_time, revision,
+       create_time
+  FROM orders
+ WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3;
+
+-- name: lock_order
+-- Two who activate one order wait here for each other; the second finds it active.
+--   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid
+SELECT order_id
+  FROM orders
+ WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3
+   FOR NO KEY UPDATE;
+
+-- name: list_orders
+-- An account's orders, newest first, after the last one seen.
+--   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz, $4 after_id uuid, $5 limit bigint
+SELECT order_id, account_id, quote_id, state, price_book_id, currency_code, activate_time, revision,
+       create_time
+  FROM orders
+ WHERE tenant_id = $1 AND account_id = $2
+   AND ($3::timestamptz IS NULL OR (create_time, order_id) < ($3, $4::uuid))
+ ORDER BY create_time DESC, order_id DESC
+ LIMIT $5;
+
+-- name: order_lines
+-- The lines of some orders, in their order.
+--   $1 tenant_id uuid, $2 account_id text, $3 order_ids uuid[]
+SELECT order_id AS sale_id, product_id, quantity, start_date, end_date, binding, resources
+  FROM order_lines
+ WHERE tenant_id = $1 AND account_id = $2 AND order_id = ANY ($3::uuid[])
+ ORDER BY order_id, position;
+
+-- name: order_assets
+-- The assets of some orders, in the order of their lines.
+--   $1 tenant_id uuid, $2 account_id text, $3 order_ids uuid[]
+SELECT order_id, asset_id
+  FROM assets
+ WHERE tenant_id = $1 AND account_id = $2 AND order_id = ANY ($3::uuid[])
+ ORDER BY order_id, position;
+
+-- name: lock_buyer
+-- Activations of one account take turns, so that its numbers have no gap and its shared wallets one
+-- maker. Foreign keys to the account do not wait for this lock.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT account_id, time_zone, currency_code, billing_anchor_day
+  FROM accounts
+ WHERE tenant_id = $1 AND account_id = $2
+   FOR NO KEY UPDATE;
+
+-- name: bump_rates
+-- What an account pays has changed: whoever keeps a copy of its rates learns it from this number.
+--   $1 tenant_id uuid, $2 account_id text
+UPDATE accounts SET rate_revision = rate_revision + 1
+ WHERE tenant_id = $1 AND account_id = $2;
+
+-- name: inactive
+-- The first product or resource of an order that is no longer sold.
+--   $1 tenant_id uuid, $2 product_ids text[], $3 usage_resource_ids text[]
+SELECT w.product_id, w.usage_resource_id
+  FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS w (product_id, usage_resource_id, position)
+ WHERE NOT EXISTS (
+       SELECT FROM product_usage_resources AS pr
+         JOIN products AS p
+           ON (p.tenant_id, p.product_id) = (pr.tenant_id, pr.product_id)
+         JOIN usage_resources AS r
+           ON (r.tenant_id, r.usage_resource_id) = (pr.tenant_id, pr.usage_resource_id)
+        WHERE pr.tenant_id = $1 AND pr.product_id = w.product_id
+          AND pr.usage_resource_id = w.usage_resource_id
+          AND pr.state = 'ACTIVE' AND p.state = 'ACTIVE' AND r.state = 'ACTIVE')
+ ORDER BY w.position
+ LIMIT 1;
+
+-- name: mark_active
+-- An order takes effect once; the time is the tenant's.
+--   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 activate_time timestamptz
+UPDATE orders SET state = 'ACTIVE', activate_time = $4, revision = revision + 1
+ WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3 AND state = 'DRAFT';

@@ -1,0 +1,35 @@
+-- Rating periods: the gate between recording and settlement.
+
+-- name: open_periods
+-- Opens those that are missing and says which they were.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 start_times timestamptz[],
+--   $5 end_times timestamptz[], $6 freeze_times timestamptz[]
+INSERT INTO rating_periods (tenant_id, account_id, wallet_id, start_time, end_time, freeze_time)
+SELECT $1, $2, p.wallet_id, p.start_time, p.end_time, p.freeze_time
+  FROM unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+       AS p (wallet_id, start_time, end_time, freeze_time)
+ ORDER BY p.wallet_id, p.start_time
+    ON CONFLICT (tenant_id, account_id, wallet_id, start_time) DO NOTHING
+RETURNING wallet_id, start_time, freeze_time;
+
+-- name: lock_period
+-- Waits for everyone who records into it; who comes after sees it closed.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
+SELECT start_time, end_time, state
+  FROM rating_periods
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4
+   FOR UPDATE;
+
+-- name: first_unsettled
+-- The periods of a wallet become final in the order of time.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 before timestamptz
+SELECT start_time
+  FROM rating_periods
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time < $4 AND state <> 'FINAL'
+ ORDER BY start_time LIMIT 1;
+
+-- name: finish_period
+-- Drawn down, rated and written: nothing of it changes any more.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
+UPDATE rating_periods SET state = 'FINAL', final_time = clock_timestamp()
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4;

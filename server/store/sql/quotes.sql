@@ -1,0 +1,72 @@
+-- Quotes and their lines.
+
+-- name: find_buyer
+-- What a sale has to know of an account.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT account_id, time_zone, currency_code, billing_anchor_day
+  FROM accounts
+ WHERE tenant_id = $1 AND account_id = $2;
+
+-- name: has_price_book
+-- A quote of an unknown price book is refused by name, not by its foreign key.
+--   $1 tenant_id uuid, $2 price_book_id text
+SELECT EXISTS (SELECT FROM price_books WHERE tenant_id = $1 AND price_book_id = $2);
+
+-- name: add_quote
+-- A new quote is a draft.
+--   $1 tenant_id uuid, $2 account_id text, $3 quote_id uuid, $4 state text, $5 price_book_id text,
+--   $6 currency_code text
+INSERT INTO quotes (tenant_id, account_id, quote_id, state, price_book_id, currency_code)
+VALUES ($1, $2, $3, $4, $5, $6)
+RETURNING revision, create_time;
+
+-- name: add_quote_lines
+-- All lines at once, with what they froze.
+--   $1 tenant_id uuid, $2 account_id text, $3 quote_id uuid, $4 positions smallint[],
+--   $5 product_ids text[], $6 quantities numeric[], $7 start_dates date[], $8 end_dates date[],
+--   $9 bindings text[], $10 resources jsonb[]
+INSERT INTO quote_lines (tenant_id, account_id, quote_id, position, product_id, quantity, start_date,
+                         end_date, binding, resources)
+SELECT $1, $2, $3, l.position, l.product_id, l.quantity, l.start_date, l.end_date, l.binding, l.resources
+  FROM unnest($4::smallint[], $5::text[], $6::numeric[], $7::date[], $8::date[], $9::text[], $10::jsonb[])
+       AS l (position, product_id, quantity, start_date, end_date, binding, resources)
+ ORDER BY l.position;
+
+-- name: find_quote
+-- One quote without its lines.
+--   $1 tenant_id uuid, $2 account_id text, $3 quote_id uuid
+SELECT quote_id, account_id, state, price_book_id, currency_code, revision, create_time
+  FROM quotes
+ WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $3;
+
+-- name: lock_quote
+-- Two who order one quote wait here for each other; the second finds it ordered.
+--   $1 tenant_id uuid, $2 account_id text, $3 quote_id uuid
+SELECT quote_id
+  FROM quotes
+ WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $3
+   FOR NO KEY UPDATE;
+
+-- name: list_quotes
+-- An account's quotes, newest first, after the last one seen.
+--   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz, $4 after_id uuid, $5 limit bigint
+SELECT quote_id, account_id, state, price_book_id, currency_code, revision, create_time
+  FROM quotes
+ WHERE tenant_id = $1 AND account_id = $2
+   AND ($3::timestamptz IS NULL OR (create_time, quote_id) < ($3, $4::uuid))
+ ORDER BY create_time DESC, quote_id DESC
+ LIMIT $5;
+
+-- name: quote_lines
+-- The lines of some quotes, in their order.
+--   $1 tenant_id uuid, $2 account_id text, $3 quote_ids uuid[]
+SELECT quote_id AS sale_id, product_id, quantity, start_date, end_date, binding, resources
+  FROM quote_lines
+ WHERE tenant_id = $1 AND account_id = $2 AND quote_id = ANY ($3::uuid[])
+ ORDER BY quote_id, position;
+
+-- name: mark_ordered
+-- A quote is ordered once.
+--   $1 tenant_id uuid, $2 account_id text, $3 quote_id uuid
+UPDATE quotes SET state = 'ORDERED', revision = revision + 1
+ WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $3 AND state = 'DRAFT';

@@ -1,0 +1,98 @@
+-- Active rates as a whole: what a process compiles, and what a sale reads of one product.
+
+-- name: one_snapshot
+-- The revision and the rows it stands for are those of one moment.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
+-- name: revision
+-- What the tenant's catalogue was changed to last.
+--   $1 tenant_id uuid
+SELECT catalogue_revision FROM tenants WHERE tenant_id = $1;
+
+-- name: revisions
+-- The same for several tenants at once; the function sees them all.
+--   $1 tenant_ids uuid[]
+SELECT tenant_id, catalogue_revision
+  FROM catalogue_revisions()
+ WHERE tenant_id = ANY ($1::uuid[])
+ ORDER BY tenant_id;
+
+-- name: all_books
+-- Every price book with its cards.
+--   $1 tenant_id uuid
+SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
+  FROM price_book_rate_cards AS b
+  JOIN rate_cards AS c
+    ON (c.tenant_id, c.rate_card_id) = (b.tenant_id, b.rate_card_id)
+ WHERE b.tenant_id = $1
+ ORDER BY b.price_book_id, b.type COLLATE "C";
+
+-- name: one_book
+-- One price book with its cards; no rows when there is none by that id.
+--   $1 tenant_id uuid, $2 price_book_id text
+SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
+  FROM price_book_rate_cards AS b
+  JOIN rate_cards AS c
+    ON (c.tenant_id, c.rate_card_id) = (b.tenant_id, b.rate_card_id)
+ WHERE b.tenant_id = $1 AND b.price_book_id = $2
+ ORDER BY b.type COLLATE "C";
+
+-- name: all_entries
+-- Every entry in force or to come into it; drafts and what was withdrawn price nothing.
+--   $1 tenant_id uuid
+SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
+       tier_bounds, tier_mode, is_negotiable, start_date, end_date, state
+  FROM rate_card_entries
+ WHERE tenant_id = $1 AND state = 'ACTIVE'
+ ORDER BY rate_card_id, entry_id;
+
+-- name: all_tiers
+-- The tiers of those entries.
+--   $1 tenant_id uuid
+SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
+  FROM rate_tiers AS t
+  JOIN rate_card_entries AS e
+    ON (e.tenant_id, e.rate_card_id, e.entry_id) = (t.tenant_id, t.rate_card_id, t.entry_id)
+ WHERE t.tenant_id = $1 AND e.state = 'ACTIVE'
+ ORDER BY t.rate_card_id, t.entry_id, t.position;
+
+-- name: product_entries
+-- The same entries, of one product.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
+       tier_bounds, tier_mode, is_negotiable, start_date, end_date, state
+  FROM rate_card_entries
+ WHERE tenant_id = $1 AND product_id = $2 AND state = 'ACTIVE'
+ ORDER BY rate_card_id, entry_id;
+
+-- name: product_tiers
+-- The tiers of those entries.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
+  FROM rate_card_entries AS e
+  JOIN rate_tiers AS t
+    ON (t.tenant_id, t.rate_card_id, t.entry_id) = (e.tenant_id, e.rate_card_id, e.entry_id)
+ WHERE e.tenant_id = $1 AND e.product_id = $2 AND e.state = 'ACTIVE'
+ ORDER BY t.rate_card_id, t.entry_id, t.position;
+
+-- name: asset_rates
+-- What assets were sold under, with the zone their days begin in. An asset without that resource, or a
+-- resource without rates, is a row with nulls; an asset that is not there is none.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
+SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.time_zone,
+       r.start_time, r.end_time, r.terms
+  FROM unnest($2::text[], $3::uuid[], $4::text[]) AS w (account_id, asset_id, usage_resource_id)
+  JOIN assets AS a
+    ON a.tenant_id = $1 AND a.account_id = w.account_id AND a.asset_id = w.asset_id
+  LEFT JOIN asset_resources AS h
+    ON (h.tenant_id, h.account_id, h.asset_id) = (a.tenant_id, a.account_id, a.asset_id)
+   AND h.usage_resource_id = w.usage_resource_id
+  LEFT JOIN wallets AS l
+    ON (l.tenant_id, l.account_id, l.wallet_id) = (h.tenant_id, h.account_id, h.wallet_id)
+  LEFT JOIN entitlement_accounts AS t
+    ON (t.tenant_id, t.account_id, t.entitlement_account_id)
+     = (l.tenant_id, l.account_id, l.entitlement_account_id)
+  LEFT JOIN asset_rates AS r
+    ON (r.tenant_id, r.account_id, r.asset_id, r.usage_resource_id)
+     = (h.tenant_id, h.account_id, h.asset_id, h.usage_resource_id)
+ ORDER BY w.account_id COLLATE "C", w.asset_id, w.usage_resource_id COLLATE "C", r.start_time;

@@ -1,0 +1,157 @@
+-- Recording, the side that writes. Locks go in the order periods, records, cells, each by its key.
+
+-- name: find_meters
+-- Where the usage of some resources of some assets goes; nulls where the resource is not the asset's,
+-- and only then is it asked whether there is such an asset. Each LIMIT 1 makes a look-up by key of what
+-- the planner would, while a table has no statistics, make a scan of the tenant for every record.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
+SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time, r.end_time,
+       w.unit_of_measure_id, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
+       u.unit_class_id, u.factor, u.scale, e.time_zone, e.billing_anchor_day, e.start_date,
+       CASE WHEN r.wallet_id IS NULL
+            THEN EXISTS (SELECT FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = k.account_id
+                                                   AND a.asset_id = k.asset_id)
+            ELSE true END AS is_asset
+  FROM unnest($2::text[], $3::uuid[], $4::text[]) AS k (account_id, asset_id, usage_resource_id)
+  LEFT JOIN LATERAL (
+       SELECT a.wallet_id, a.start_time, a.end_time FROM asset_resources AS a
+        WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.asset_id = k.asset_id
+          AND a.usage_resource_id = k.usage_resource_id LIMIT 1) AS r ON true
+  LEFT JOIN LATERAL (
+       SELECT a.entitlement_account_id, a.unit_of_measure_id, a.rating_period, a.waiting_days, a.waiting_hours,
+              a.late_policy FROM wallets AS a
+        WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.wallet_id = r.wallet_id
+        LIMIT 1) AS w ON true
+  LEFT JOIN LATERAL (
+       SELECT a.time_zone, a.billing_anchor_day, a.start_date FROM entitlement_accounts AS a
+        WHERE a.tenant_id = $1 AND a.account_id = k.account_id
+          AND a.entitlement_account_id = w.entitlement_account_id LIMIT 1) AS e ON true
+  LEFT JOIN units_of_measure AS u
+    ON u.tenant_id = $1 AND u.unit_of_measure_id = w.unit_of_measure_id
+ ORDER BY k.account_id COLLATE "C", k.asset_id, k.usage_resource_id COLLATE "C";
+
+-- name: find_units
+-- The units that records name beside those of their wallets.
+--   $1 tenant_id uuid, $2 unit_of_measure_ids text[]
+SELECT unit_of_measure_id, unit_class_id, factor, scale, state
+  FROM units_of_measure
+ WHERE tenant_id = $1 AND unit_of_measure_id = ANY ($2::text[])
+ ORDER BY unit_of_measure_id;
+
+-- name: lock_periods
+-- The gate: a period that is open stays so until we commit, because freezing it waits for us.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
+SELECT p.account_id, p.wallet_id, p.start_time, p.state
+  FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS k (account_id, wallet_id, start_time)
+  JOIN rating_periods AS p
+    ON p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
+   AND p.start_time = k.start_time
+ ORDER BY p.account_id, p.wallet_id, p.start_time
+   FOR SHARE OF p;
+
+-- name: queue_openers
+-- Who opens periods of one wallet does so after another. Without it, an older period could be opened
+-- unseen while a newer one, opened a moment later, is settled already. Never taken by who closes.
+--   $1 wallet_keys bigint[]
+SELECT count(pg_advisory_xact_lock(k.key))
+  FROM (SELECT DISTINCT key FROM unnest($1::bigint[]) AS w (key) ORDER BY key) AS k;
+
+-- name: lock_followers
+-- The first period of the wallet after each of these, held open if it is open: settlement goes in the
+-- order of time, so a period is too late to open once a later one is closed.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
+SELECT k.account_id, k.wallet_id, k.start_time, f.state
+  FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS k (account_id, wallet_id, start_time)
+ CROSS JOIN LATERAL (
+       SELECT p.state FROM rating_periods AS p
+        WHERE p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
+          AND p.start_time > k.start_time
+        ORDER BY p.start_time LIMIT 1 FOR SHARE OF p) AS f;
+
+-- name: lock_first_open
+-- The period that handles late usage: the first of each wallet that is open, held open.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[]
+SELECT k.account_id, k.wallet_id, f.start_time
+  FROM unnest($2::text[], $3::uuid[]) AS k (account_id, wallet_id)
+ CROSS JOIN LATERAL (
+       SELECT p.start_time FROM rating_periods AS p
+        WHERE p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
+          AND p.state = 'OPEN'
+        ORDER BY p.start_time LIMIT 1 FOR SHARE OF p) AS f;
+
+-- name: find_closed_ends
+-- Until when the periods of each wallet are closed.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[]
+SELECT k.account_id, k.wallet_id, f.end_time
+  FROM unnest($2::text[], $3::uuid[]) AS k (account_id, wallet_id)
+ CROSS JOIN LATERAL (
+       SELECT p.end_time FROM rating_periods AS p
+        WHERE p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
+          AND p.state <> 'OPEN'
+        ORDER BY p.start_time DESC LIMIT 1) AS f;
+
+-- name: add_records
+-- The first of an id wins; what was there is not returned. Sorted, so that batches wait for each other
+-- and never in a circle. Texts and numbers come joined by the character 31, which none of them may
+-- contain: the driver takes arrays apart item by item, which costs a fifth of the whole statement.
+--   $1 tenant_id uuid, $2 account_ids text, $3 record_ids text, $4 usage_summary_ids uuid[],
+--   $5 asset_ids uuid[], $6 usage_resource_ids text, $7 quantities text, $8 unit_of_measure_ids text,
+--   $9 counted_quantities text, $10 usage_times timestamptz[], $11 labels jsonb[], $12 content_hashes bytea[]
+INSERT INTO usage_records (tenant_id, account_id, record_id, usage_summary_id, asset_id, usage_resource_id,
+                           quantity, unit_of_measure_id, counted_quantity, usage_time, labels, content_hash)
+SELECT $1, r.account_id, r.record_id, r.usage_summary_id, r.asset_id, r.usage_resource_id,
+       r.quantity::numeric, r.unit_of_measure_id, r.counted_quantity::numeric, r.usage_time, r.labels,
+       r.content_hash
+  FROM unnest(string_to_array($2, chr(31)), string_to_array($3, chr(31)), $4::uuid[], $5::uuid[],
+              string_to_array($6, chr(31)), string_to_array($7, chr(31)), string_to_array($8, chr(31)),
+              string_to_array($9, chr(31)), $10::timestamptz[], $11::jsonb[], $12::bytea[])
+       AS r (account_id, record_id, usage_summary_id, asset_id, usage_resource_id, quantity,
+             unit_of_measure_id, counted_quantity, usage_time, labels, content_hash)
+ ORDER BY r.account_id COLLATE "C", r.record_id COLLATE "C"
+    ON CONFLICT (tenant_id, account_id, record_id) DO NOTHING
+RETURNING account_id, record_id;
+
+-- name: find_records
+-- Those that were there, in a statement after the one that met them, so that it sees them.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 record_ids text[]
+SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
+       r.usage_time, r.labels, r.content_hash
+  FROM unnest($2::text[], $3::text[]) AS k (account_id, record_id)
+  JOIN usage_records AS r
+    ON r.tenant_id = $1 AND r.account_id = k.account_id AND r.record_id = k.record_id
+ ORDER BY r.account_id, r.record_id;
+
+-- name: add_to_cells
+-- What the new records add. Only an open period's cells grow, and the gate holds it open. Texts and
+-- numbers come joined by the character 31, as the records' do.
+--   $1 tenant_id uuid, $2 account_ids text, $3 usage_summary_ids uuid[], $4 wallet_ids uuid[],
+--   $5 asset_ids uuid[], $6 usage_resource_ids text, $7 start_times timestamptz[],
+--   $8 end_times timestamptz[], $9 origin_start_times timestamptz[], $10 period_start_times timestamptz[],
+--   $11 record_counts bigint[], $12 sums text, $13 maxima text, $14 minima text,
+--   $15 lasts text, $16 last_times timestamptz[], $17 last_record_ids text
+INSERT INTO usage_summaries AS s
+       (tenant_id, account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time,
+        origin_start_time, period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
+        last_quantity, last_time, last_record_id)
+SELECT $1, c.account_id, c.usage_summary_id, c.wallet_id, c.asset_id, c.usage_resource_id, c.start_time,
+       c.end_time, c.origin_start_time, c.period_start_time, c.record_count, c.sum_quantity::numeric,
+       c.max_quantity::numeric, c.min_quantity::numeric, c.last_quantity::numeric, c.last_time, c.last_record_id
+  FROM unnest(string_to_array($2, chr(31)), $3::uuid[], $4::uuid[], $5::uuid[],
+              string_to_array($6, chr(31)), $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
+              $10::timestamptz[], $11::bigint[], string_to_array($12, chr(31)),
+              string_to_array($13, chr(31)), string_to_array($14, chr(31)),
+              string_to_array($15, chr(31)), $16::timestamptz[], string_to_array($17, chr(31)))
+       AS c (account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time,
+             origin_start_time, period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
+             last_quantity, last_time, last_record_id)
+ ORDER BY c.account_id COLLATE "C", c.usage_summary_id
+    ON CONFLICT (tenant_id, account_id, usage_summary_id) DO UPDATE
+   SET record_count = s.record_count + excluded.record_count,
+       sum_quantity = s.sum_quantity + excluded.sum_quantity,
+       max_quantity = greatest(s.max_quantity, excluded.max_quantity),
+       min_quantity = least(s.min_quantity, excluded.min_quantity),
+       last_quantity = CASE WHEN (excluded.last_time, excluded.last_record_id) > (s.last_time, s.last_record_id)
+                            THEN excluded.last_quantity ELSE s.last_quantity END,
+       last_record_id = CASE WHEN (excluded.last_time, excluded.last_record_id) > (s.last_time, s.last_record_id)
+                             THEN excluded.last_record_id ELSE s.last_record_id END,
+       last_time = greatest(s.last_time, excluded.last_time);

@@ -1,0 +1,88 @@
+-- Summaries, the side that reads.
+
+-- name: list_usage
+-- Cells of an account, oldest first, or those of one wallet; FINAL periods' are drawn.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null, $4 after_time timestamptz or null,
+--   $5 after_id uuid, $6 limit bigint
+SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
+       s.origin_start_time, s.period_start_time, p.state AS period_state, s.record_count, s.sum_quantity,
+       s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id
+  FROM usage_summaries AS s
+  JOIN rating_periods AS p
+    ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = s.wallet_id
+   AND p.start_time = s.period_start_time
+ WHERE s.tenant_id = $1 AND s.account_id = $2 AND ($3::uuid IS NULL OR s.wallet_id = $3)
+   AND ($4::timestamptz IS NULL OR (s.start_time, s.usage_summary_id) > ($4, $5::uuid))
+ ORDER BY s.start_time, s.usage_summary_id LIMIT $6;
+
+-- name: usage_of_ratable
+-- The cells that some ratable lines rate.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 ratable_summary_ids uuid[]
+SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
+       s.origin_start_time, s.period_start_time, 'FINAL' AS period_state, s.record_count, s.sum_quantity,
+       s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id
+  FROM usage_summaries AS s
+ WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
+   AND s.ratable_summary_id = ANY ($4::uuid[])
+ ORDER BY s.start_time, s.usage_summary_id;
+
+-- name: drawn_from
+-- The grants that paid for some cells, in the order in which they were drawn.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 cause_ids text[]
+SELECT cause_id, grant_id, -amount AS quantity
+  FROM wallet_entries
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND cause_kind = 'CELL'
+   AND cause_id = ANY ($4::text[])
+ ORDER BY seq;
+
+-- name: find_ratable
+-- One ratable line.
+--   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_id uuid
+SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
+       state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
+       currency_code, waterfall, error_reason, liable_summary_id
+  FROM ratable_summaries
+ WHERE tenant_id = $1 AND account_id = $2 AND ratable_summary_id = $3;
+
+-- name: list_ratable
+-- Ratable lines of an account, oldest first.
+--   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz or null, $4 after_id uuid,
+--   $5 limit bigint
+SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
+       state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
+       currency_code, waterfall, error_reason, liable_summary_id
+  FROM ratable_summaries
+ WHERE tenant_id = $1 AND account_id = $2
+   AND ($3::timestamptz IS NULL OR (start_time, ratable_summary_id) > ($3, $4::uuid))
+ ORDER BY start_time, ratable_summary_id LIMIT $5;
+
+-- name: ratable_of_liable
+-- What a liable line sums up, in the order of its periods.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 liable_summary_id uuid
+SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
+       state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
+       currency_code, waterfall, error_reason, liable_summary_id
+  FROM ratable_summaries
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id = $4
+ ORDER BY start_time, ratable_summary_id;
+
+-- name: find_liable
+-- One invoice-ready line.
+--   $1 tenant_id uuid, $2 account_id text, $3 liable_summary_id uuid
+SELECT liable_summary_id, wallet_id, asset_id, product_id, usage_resource_id, unit_of_measure_id,
+       start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
+       create_time
+  FROM liable_summaries
+ WHERE tenant_id = $1 AND account_id = $2 AND liable_summary_id = $3;
+
+-- name: list_liable
+-- Invoice-ready lines of an account, oldest first.
+--   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz or null, $4 after_id uuid,
+--   $5 limit bigint
+SELECT liable_summary_id, wallet_id, asset_id, product_id, usage_resource_id, unit_of_measure_id,
+       start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
+       create_time
+  FROM liable_summaries
+ WHERE tenant_id = $1 AND account_id = $2
+   AND ($3::timestamptz IS NULL OR (start_time, liable_summary_id) > ($3, $4::uuid))
+ ORDER BY start_time, liable_summary_id LIMIT $5;

@@ -1,0 +1,41 @@
+-- Tenants and their clocks.
+
+-- name: tenant_now
+-- A sandbox's own clock, else the database's.
+--   $1 tenant_id uuid
+SELECT tenant_now($1);
+
+-- name: bump_catalogue
+-- Two changes at once wait here for each other, so revisions follow the order of commits.
+--   $1 tenant_id uuid
+UPDATE tenants SET catalogue_revision = catalogue_revision + 1 WHERE tenant_id = $1
+RETURNING catalogue_revision;
+
+-- name: tenant_keys
+-- Every tenant, of all that there are: keys only.
+SELECT tenant_id, id FROM tenant_keys();
+
+-- name: add_tenant
+-- The first of an id wins.
+--   $1 tenant_id uuid, $2 id text, $3 display_name text, $4 clock_start_time timestamptz
+INSERT INTO tenants (tenant_id, id, display_name, clock_start_time, clock_time)
+VALUES ($1, $2, $3, $4::timestamptz, $4)
+    ON CONFLICT DO NOTHING
+RETURNING tenant_id;
+
+-- name: find_tenant
+-- One tenant, with what its clock shows.
+--   $1 tenant_id uuid
+SELECT tenant_id, id, display_name, clock_start_time, tenant_now(tenant_id) AS clock_time, create_time
+  FROM tenants
+ WHERE tenant_id = $1;
+
+-- name: lock_clock
+-- Whoever moves a clock waits here.
+--   $1 tenant_id uuid
+SELECT clock_time FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE;
+
+-- name: set_clock
+-- Forward only; a constraint says so too.
+--   $1 tenant_id uuid, $2 clock_time timestamptz
+UPDATE tenants SET clock_time = $2 WHERE tenant_id = $1 AND clock_time <= $2;

@@ -1,0 +1,113 @@
+-- Wallets: all that a balance or a settlement is computed from, in one statement and so at one moment.
+
+-- name: wallet_states
+-- Numbers travel as text, because JSON's have no exact form. Usage counts while its period is not final;
+-- the cells and rated overage that late usage corrects come with it.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null for all, $4 after_resource text,
+--   $5 after_wallet_id uuid, $6 limit bigint
+SELECT w.wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
+       w.aggregation_combine, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
+       w.drawdown_order, w.head_seq, w.balance, w.head_hash, e.target_kind, e.target_id, e.time_zone,
+       e.currency_code, e.billing_anchor_day, e.start_date, tenant_now($1) AS now,
+       (SELECT json_agg(json_build_array(
+                   g.grant_id, g.entitlement_id, g.kind, g.issue_index, g.rollover_count, g.quantity::text,
+                   g.start_time, g.expire_time, g.head_seq, g.balance::text) ORDER BY g.start_time, g.grant_id)
+          FROM grants AS g
+         WHERE g.tenant_id = $1 AND g.account_id = $2 AND g.wallet_id = w.wallet_id
+           AND (g.balance > 0 OR g.expire_time IS NULL OR g.expire_time > tenant_now($1))) AS grants,
+       (SELECT json_agg(json_build_array(
+                   n.entitlement_id, n.asset_id, n.number, n.quantity::text, n.unit_scale, n.start_date,
+                   n.end_date, n.anchor_date, n.refresh_unit, n.refresh_count, n.validity_unit,
+                   n.validity_count, n.can_roll_over, n.max_rollovers, n.next_index) ORDER BY n.number)
+          FROM entitlements AS n
+         WHERE n.tenant_id = $1 AND n.account_id = $2 AND n.wallet_id = w.wallet_id) AS entitlements,
+       (SELECT json_agg(json_build_array(
+                   s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
+                   s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
+                   s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
+                   s.last_record_id, p.state) ORDER BY s.usage_summary_id)
+          FROM usage_summaries AS s
+          JOIN rating_periods AS p
+            ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id
+           AND p.start_time = s.period_start_time
+          JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = s.asset_id
+         WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = w.wallet_id
+           AND (s.period_start_time IN (SELECT o.start_time FROM rating_periods AS o
+                                         WHERE o.tenant_id = $1 AND o.account_id = $2
+                                           AND o.wallet_id = w.wallet_id AND o.state <> 'FINAL')
+                OR s.origin_start_time IN (SELECT c.origin_start_time FROM usage_summaries AS c
+                     JOIN rating_periods AS o
+                       ON o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
+                      AND o.start_time = c.period_start_time AND o.state <> 'FINAL'
+                    WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.wallet_id = w.wallet_id
+                      AND c.origin_start_time <> c.period_start_time))) AS cells,
+       (SELECT json_agg(json_build_array(t.asset_id, t.origin_start_time, t.overage::text))
+          FROM (SELECT r.asset_id, r.origin_start_time, sum(r.overage_quantity) AS overage
+                  FROM ratable_summaries AS r
+                 WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = w.wallet_id
+                   AND r.origin_start_time IN (SELECT c.origin_start_time FROM usage_summaries AS c
+                         JOIN rating_periods AS o
+                           ON o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
+                          AND o.start_time = c.period_start_time AND o.state <> 'FINAL'
+                        WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.wallet_id = w.wallet_id
+                          AND c.origin_start_time <> c.period_start_time)
+                 GROUP BY r.asset_id, r.origin_start_time) AS t) AS rated,
+       (SELECT json_agg(json_build_array(
+                   h.asset_id, h.overage, coalesce(r.start_time, h.start_time), r.end_time, r.terms,
+                   r.asset_rate_id, h.end_time, a.number, a.product_id)
+                   ORDER BY a.number, r.start_time)
+          FROM asset_resources AS h
+          JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = h.asset_id
+          LEFT JOIN asset_rates AS r
+            ON r.tenant_id = $1 AND r.account_id = $2 AND r.asset_id = h.asset_id
+           AND r.usage_resource_id = h.usage_resource_id
+         WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = w.wallet_id) AS assets
+  FROM wallets AS w
+  JOIN entitlement_accounts AS e
+    ON e.tenant_id = $1 AND e.account_id = $2 AND e.entitlement_account_id = w.entitlement_account_id
+ WHERE w.tenant_id = $1 AND w.account_id = $2 AND ($3::uuid IS NULL OR w.wallet_id = $3)
+   AND ($4::text IS NULL OR (w.usage_resource_id, w.wallet_id) > ($4, $5::uuid))
+ ORDER BY w.usage_resource_id, w.wallet_id
+ LIMIT $6;
+
+-- name: lock_wallet
+-- Everyone who writes to a wallet waits here, and then reads.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT wallet_id FROM wallets
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+   FOR NO KEY UPDATE;
+
+-- name: wallet_exists
+-- An empty list is an answer only about something.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT EXISTS (SELECT FROM wallets WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3);
+
+-- name: account_exists
+-- An empty list is an answer only about somebody.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT EXISTS (SELECT FROM accounts WHERE tenant_id = $1 AND account_id = $2);
+
+-- name: list_entries
+-- The lines of a wallet in posting order.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 after_seq bigint, $5 limit bigint
+SELECT seq, grant_id, grant_seq, kind, amount, wallet_before, wallet_after, grant_before, grant_after,
+       effective_time, cause_kind, cause_id, cause_revision, leg, hash, create_time
+  FROM wallet_entries
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND seq > $4
+ ORDER BY seq LIMIT $5;
+
+-- name: list_grants
+-- The issues of a wallet, oldest first, those that are used up too.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, start_time, expire_time,
+       head_seq, balance
+  FROM grants
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+ ORDER BY start_time, grant_id;
+
+-- name: save_next_indices
+-- Which issue of each entitlement comes next.
+--   $1 tenant_id uuid, $2 account_id text, $3 entitlement_ids uuid[], $4 next_indices integer[]
+UPDATE entitlements AS e SET next_index = greatest(e.next_index, n.next_index)
+  FROM unnest($3::uuid[], $4::integer[]) AS n (entitlement_id, next_index)
+ WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.entitlement_id = n.entitlement_id;

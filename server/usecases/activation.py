@@ -1,0 +1,151 @@
+"""Activating a product: everything it stands on, in the order of its dependencies, or nothing."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.domain.calendar import Cadence, CadenceUnit
+from server.domain.catalog import CatalogState, Kept, Product, ProductResource, as_unit
+from server.domain.errors import FailedPrecondition, NotFound, UsageError, Violation
+from server.domain.ids import ProductId, TenantId
+from server.domain.policies import check_period_order
+from server.domain.units import check_scale
+from server.store import graph as store
+from server.store import records, tenants
+from server.store.catalog import (
+    PRODUCT,
+    PRODUCT_GRANT,
+    PRODUCT_RESOURCE,
+    RESOURCE,
+    UNIT,
+    UNIT_CLASS,
+)
+from server.store.graph import Graph
+from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRESH, ROLLOVER
+from server.store.pool import Connection
+from server.store.records import Kind
+from server.usecases.resolution import policies_of, resolved_grant, resource_unit
+
+# In this issue every account is billed by the month.
+BILLING = Cadence(CadenceUnit.MONTH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activated:
+    """The product as it stands, and what became active with it, in order."""
+
+    product: Kept[Product]
+    names: tuple[str, ...]
+    at: datetime
+
+
+async def activate_product(tx: Connection, tenant_id: TenantId, product_id: ProductId) -> Activated:
+    """Put a product in force; what is active stays so, and a second call changes nothing.
+
+    Raises PRODUCT_NOT_FOUND, and VALIDATION_FAILED with a violation for each record in the way.
+    """
+    product = await store.lock_product(tx, tenant_id, product_id)
+    if product is None:
+        raise NotFound.of("Product", f"products/{product_id}")
+    graph = await store.load_graph(tx, tenant_id, product)
+    overlaps = await store.overlapping_entries(tx, tenant_id, product_id)
+    faults = [*_faults(graph), *_overlaps(overlaps)]
+    if faults:
+        raise _refusal(product_id, faults)
+
+    entries = await store.draft_entries(tx, tenant_id, product_id)
+    units = _units(graph)
+    names = [*_drafts(graph, units), *(f"rateCards/{c}/entries/{e}" for c, e in entries)]
+    if names:
+        revision = await tenants.bump_catalogue(tx, tenant_id)
+        await store.activate(tx, tenant_id, graph, units, revision)
+    return Activated(
+        product=await records.get(tx, tenant_id, PRODUCT, product_id),
+        names=tuple(names),
+        at=await tenants.now(tx, tenant_id),
+    )
+
+
+def _faults(graph: Graph) -> Iterator[Violation]:
+    product_name = f"products/{graph.product.content.id}"
+    if not graph.product_resources:
+        text = "has no usage resource; add one by CreateProductUsageResource"
+        yield Violation(product_name, "PRODUCT_EMPTY", text)
+    if graph.product.state is CatalogState.INACTIVE:
+        yield Violation(product_name, "RESOURCE_INACTIVE", "was withdrawn; create another")
+    for held in graph.product_resources:
+        yield from _resource_faults(graph, held.content)
+
+
+def _resource_faults(graph: Graph, held: ProductResource) -> Iterator[Violation]:
+    name = f"products/{held.product_id}/usageResources/{held.resource_id}"
+    found = resource_unit(graph, held)
+    if found is None:
+        class_id = graph.resources[held.resource_id].content.unit_class_id
+        text = f"unitClasses/{class_id} has no unit to count in; create one with factor 1"
+        yield Violation(f"usageResources/{held.resource_id}", "UNIT_NOT_FOUND", text)
+        return
+    unit = as_unit(found)
+    policies = policies_of(graph, held, unit).wallet
+    try:
+        check_period_order(
+            billing=BILLING,
+            rating=policies.rating.period,
+            accumulation=policies.aggregation.period,
+        )
+    except UsageError as error:
+        yield Violation(name, error.reason, error.message)
+    for grant in graph.grants:
+        if grant.content.resource_id == held.resource_id:
+            try:
+                resolved = resolved_grant(graph, grant.content, unit)
+                check_scale(resolved.quantity, unit)
+            except UsageError as error:
+                grant_name = f"products/{held.product_id}/grants/{grant.content.id}"
+                yield Violation(grant_name, error.reason, error.message)
+
+
+def _overlaps(found: Iterable[tuple[str, str, str]]) -> Iterator[Violation]:
+    for card, entry, other in found:
+        name = f"rateCards/{card}/entries/{entry}"
+        text = f"overlaps rateCards/{card}/entries/{other} on some days"
+        yield Violation(name, "RATE_OVERLAP", text)
+
+
+def _refusal(product_id: ProductId, faults: list[Violation]) -> FailedPrecondition:
+    first = faults[0]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    message = f"products/{product_id} cannot be activated: {first.field} {first.description}{more}"
+    facts = {"product": f"products/{product_id}", "first": first.reason}
+    return FailedPrecondition("VALIDATION_FAILED", message, facts, tuple(faults))
+
+
+def _units(graph: Graph) -> list[str]:
+    """The units that the product counts or promises in."""
+    used = {grant.content.unit_id for grant in graph.grants if grant.content.unit_id}
+    for held in graph.product_resources:
+        found = resource_unit(graph, held.content)
+        used |= {found.id} if found else set()
+    return sorted(used)
+
+
+def _drafts(graph: Graph, units: list[str]) -> Iterator[str]:
+    """The names of what becomes active, in the order in which it does."""
+    own_units = [one for one in graph.units if one.content.id in units]
+    groups: tuple[tuple[Kind[object], Iterable[Kept[object]]], ...] = (
+        (UNIT_CLASS, graph.classes.values()),
+        (UNIT, own_units),
+        (AGGREGATION, graph.aggregations.values()),
+        (RATING_FREQUENCY, graph.frequencies.values()),
+        (OVERAGE, graph.overages.values()),
+        (REFRESH, graph.refreshes.values()),
+        (ROLLOVER, graph.rollovers.values()),
+        (RESOURCE, graph.resources.values()),
+        (PRODUCT, [graph.product]),
+        (PRODUCT_RESOURCE, graph.product_resources),
+        (PRODUCT_GRANT, graph.grants),
+    )  # type: ignore[assignment]
+    for kind, kept in groups:
+        for record in kept:
+            if record.state is CatalogState.DRAFT:
+                yield kind.resource_name(*kind.key(record.content))

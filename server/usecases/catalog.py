@@ -1,0 +1,131 @@
+"""The catalogue: what each kind of record must be to be kept."""
+
+from server.domain.catalog import (
+    Category,
+    Kept,
+    ProductGrant,
+    ProductResource,
+    UnitClass,
+    UnitOfMeasure,
+    UsageResource,
+    as_unit,
+)
+from server.domain.errors import InvalidArgument
+from server.domain.exact import plain
+from server.domain.ids import ResourceId, TenantId
+from server.domain.units import UnitClassKind, check_scale, convert
+from server.store import records as store
+from server.store.catalog import (
+    PRODUCT,
+    PRODUCT_GRANT,
+    PRODUCT_RESOURCE,
+    RESOURCE,
+    UNIT,
+    UNIT_CLASS,
+)
+from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRESH, ROLLOVER
+from server.store.pool import Connection
+from server.usecases.currencies import is_currency
+from server.usecases.records import create
+from server.usecases.units import unit_of
+
+# A resource's category says what its units must measure.
+KINDS = {Category.USAGE: UnitClassKind.USAGE, Category.CURRENCY: UnitClassKind.CURRENCY}
+
+
+async def create_unit_class(
+    tx: Connection, tenant_id: TenantId, wanted: UnitClass
+) -> Kept[UnitClass]:
+    """Keep a class of units. Raises CODE_TAKEN."""
+    return await create(tx, tenant_id, UNIT_CLASS, wanted)
+
+
+async def create_unit(
+    tx: Connection, tenant_id: TenantId, wanted: UnitOfMeasure
+) -> Kept[UnitOfMeasure]:
+    """Keep a unit.
+
+    Raises UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, FACTOR_RANGE, CODE_TAKEN.
+    """
+    unit_class = (await store.get(tx, tenant_id, UNIT_CLASS, wanted.unit_class_id)).content
+    if unit_class.kind is UnitClassKind.CURRENCY and not is_currency(wanted.id):
+        text = "a unit of a currency class is an ISO 4217 code in capitals, as in USD"
+        raise InvalidArgument.at("unit_of_measure_id", "CURRENCY_UNKNOWN", text)
+    if unit_class.default_unit_id == wanted.id and wanted.factor != 1:
+        text = f"is the default unit of its class, so its factor is 1, not {plain(wanted.factor)}"
+        raise InvalidArgument.at("unit_of_measure.factor", "FACTOR_RANGE", text)
+    return await create(tx, tenant_id, UNIT, wanted)
+
+
+async def create_resource(
+    tx: Connection, tenant_id: TenantId, wanted: UsageResource
+) -> Kept[UsageResource]:
+    """Keep a usage resource.
+
+    Raises `…_NOT_FOUND` for what it refers to, CATEGORY_MISMATCH, UNIT_CLASS_MISMATCH, CODE_TAKEN.
+    """
+    unit_class = (await store.get(tx, tenant_id, UNIT_CLASS, wanted.unit_class_id)).content
+    if unit_class.kind is not KINDS[wanted.category]:
+        text = f"a resource of category {wanted.category} cannot be counted in {unit_class.kind}"
+        raise InvalidArgument.at("usage_resource.unit_class", "CATEGORY_MISMATCH", text)
+    if wanted.unit_id is not None:
+        unit = (await store.get(tx, tenant_id, UNIT, wanted.unit_id)).content
+        if unit.unit_class_id != unit_class.id:
+            text = f"{unit.id} is a unit of {unit.unit_class_id}"
+            raise InvalidArgument.at("usage_resource.unit_of_measure", "UNIT_CLASS_MISMATCH", text)
+    await _check_policies(tx, tenant_id, wanted)
+    return await create(tx, tenant_id, RESOURCE, wanted)
+
+
+async def create_product_resource(
+    tx: Connection, tenant_id: TenantId, wanted: ProductResource
+) -> Kept[ProductResource]:
+    """Add a resource to a product. Raises `…_NOT_FOUND` for what it refers to, CODE_TAKEN."""
+    await store.get(tx, tenant_id, PRODUCT, wanted.product_id)
+    await store.get(tx, tenant_id, RESOURCE, wanted.resource_id)
+    await _check_policies(tx, tenant_id, wanted)
+    return await create(tx, tenant_id, PRODUCT_RESOURCE, wanted)
+
+
+async def create_product_grant(
+    tx: Connection, tenant_id: TenantId, wanted: ProductGrant
+) -> Kept[ProductGrant]:
+    """Add a promise to a product.
+
+    Raises `…_NOT_FOUND` for what it refers to, UNIT_CLASS_MISMATCH, UNIT_SCALE, CODE_TAKEN.
+    """
+    await store.get(tx, tenant_id, PRODUCT_RESOURCE, wanted.product_id, wanted.resource_id)
+    if wanted.refresh_id is not None:
+        await store.get(tx, tenant_id, REFRESH, wanted.refresh_id)
+    if wanted.rollover_id is not None:
+        await store.get(tx, tenant_id, ROLLOVER, wanted.rollover_id)
+    await _check_quantity(tx, tenant_id, wanted.resource_id, wanted)
+    return await create(tx, tenant_id, PRODUCT_GRANT, wanted)
+
+
+async def _check_quantity(
+    tx: Connection, tenant_id: TenantId, resource_id: ResourceId, wanted: ProductGrant
+) -> None:
+    """A promise is as fine as its unit, and has an exact value in the resource's."""
+    path = "product_usage_grant.quantity"
+    own = await unit_of(tx, tenant_id, resource_id)
+    if wanted.unit_id is None:
+        if own is not None:
+            check_scale(wanted.quantity, own, path=path)
+        return
+    unit = as_unit((await store.get(tx, tenant_id, UNIT, wanted.unit_id)).content)
+    check_scale(wanted.quantity, unit, path=path)
+    if own is not None:
+        check_scale(convert(wanted.quantity, unit, own), own, path=path)
+
+
+async def _check_policies(
+    tx: Connection, tenant_id: TenantId, wanted: UsageResource | ProductResource
+) -> None:
+    ids = wanted.policies
+    if ids.aggregation is not None:
+        await store.get(tx, tenant_id, AGGREGATION, ids.aggregation)
+    if ids.rating_frequency is not None:
+        await store.get(tx, tenant_id, RATING_FREQUENCY, ids.rating_frequency)
+    if ids.overage is not None:
+        await store.get(tx, tenant_id, OVERAGE, ids.overage)

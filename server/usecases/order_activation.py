@@ -1,0 +1,110 @@
+"""Activating an order: assets, wallets, first grants and rating periods, all of it or none."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from server.domain.activation import Activation, DuePeriod, activate
+from server.domain.errors import Aborted, FailedPrecondition
+from server.domain.grants import Grant
+from server.domain.ids import AccountId, JobId, OrderId, TenantId, WalletId, derive
+from server.domain.ledger import Head
+from server.domain.sales import Order, OrderState
+from server.domain.settlement import opening
+from server.domain.work import JobKind
+from server.env import new_id
+from server.store import assets, jobs, ledger, orders, periods
+from server.store.jobs import Job
+from server.store.ledger import WalletPosting
+from server.store.periods import NewPeriod
+from server.store.pool import Connection
+from server.store.tenants import now
+from server.usecases.quotes import check_active
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivateOrder:
+    """`revision` is the one last seen, if the caller cares."""
+
+    account_id: AccountId
+    order_id: OrderId
+    revision: int | None = None
+
+
+async def activate_order(tx: Connection, tenant_id: TenantId, command: ActivateOrder) -> Order:
+    """Make a draft order take effect: wallets opened, first grants booked, periods begun.
+
+    Raises ORDER_NOT_FOUND, ORDER_ALREADY_ACTIVE, ETAG_MISMATCH, RESOURCE_INACTIVE,
+    POLICY_CONFLICT, BACKDATED_TOO_FAR, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
+    """
+    account_id, order_id = command.account_id, command.order_id
+    buyer = await orders.lock_buyer(tx, tenant_id, account_id)
+    order = await orders.lock(tx, tenant_id, account_id, order_id)
+    _check_state(order, command.revision)
+    sold = [(line.product_id, held.resource_id) for line in order.lines for held in line.resources]
+    await check_active(tx, tenant_id, sold)
+    before = await assets.before(tx, tenant_id, account_id)
+    instant = await now(tx, tenant_id)
+    new = activate(order, buyer, before, now=instant, new_id=new_id)
+
+    # Periods come before wallets in the order of locks; those of new wallets nobody else can see.
+    old = {wallet.id for wallet in before.wallets}
+    await _open(tx, tenant_id, account_id, [due for due in new.periods if due.wallet_id in old])
+    touched = {wallet.id for wallet in new.wallets}
+    heads = await assets.lock_heads(tx, tenant_id, account_id, touched & old)
+    await assets.add(tx, tenant_id, account_id, new)
+    await _open(tx, tenant_id, account_id, [due for due in new.periods if due.wallet_id not in old])
+    await ledger.post(tx, tenant_id, account_id, _postings(new.grants, heads))
+    await jobs.add(tx, tenant_id, _refreshes(account_id, new))
+    await orders.mark_active(tx, tenant_id, account_id, order_id=order_id, activate_time=instant)
+    return await orders.get(tx, tenant_id, account_id, order_id)
+
+
+def _check_state(order: Order, revision: int | None) -> None:
+    if order.state is not OrderState.DRAFT:
+        message = "the order is active already"
+        raise FailedPrecondition("ORDER_ALREADY_ACTIVE", message, {"state": order.state})
+    if revision not in (None, order.revision):
+        message = "the order has changed since it was read; read it again"
+        raise Aborted("ETAG_MISMATCH", message)
+
+
+async def _open(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, due: Iterable[DuePeriod]
+) -> None:
+    new = [NewPeriod(each.wallet_id, each.period, each.close_time) for each in due]
+    if new:
+        await periods.open_missing(tx, tenant_id, account_id, new)
+
+
+def _postings(grants: tuple[Grant, ...], heads: dict[WalletId, Head]) -> list[WalletPosting]:
+    """The credits of new grants, oldest first in each wallet, wallets in key order."""
+    turns = sorted(grants, key=lambda grant: (grant.wallet_id, grant.start, grant.id))
+    found = []
+    for wallet_id, own in groupby(turns, key=lambda grant: grant.wallet_id):
+        opened = tuple(own)
+        found.append(
+            WalletPosting(
+                head=heads.get(wallet_id) or Head(wallet_id=wallet_id),
+                grant_heads=(),
+                movements=tuple(opening(grant) for grant in opened),
+                opened=opened,
+            )
+        )
+    return found
+
+
+def _refreshes(account_id: AccountId, new: Activation) -> list[Job]:
+    return [_refresh(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
+
+
+def _refresh(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job:
+    return Job(
+        id=JobId(derive(wallet_id, "refresh", at.isoformat())),
+        kind=JobKind.REFRESH_GRANTS,
+        rank=JobKind.REFRESH_GRANTS.rank,
+        account_id=account_id,
+        payload={"wallet_id": str(wallet_id), "at": at.isoformat()},
+        fire_time=at,
+    )

@@ -1,0 +1,143 @@
+"""Resolution: which policies hold for a resource of a product, and what its grants come to.
+
+Each policy is that of the product's resource, else the usage resource's, else the service's own:
+sum by day, rated monthly after three days, late usage in the next period, overage charged.
+"""
+
+from server.domain.catalog import (
+    CatalogState,
+    Kept,
+    PolicyIds,
+    ProductGrant,
+    ProductResource,
+    ResolvedGrant,
+    ResolvedProduct,
+    ResolvedResource,
+    UnitOfMeasure,
+    as_unit,
+    default_unit,
+)
+from server.domain.errors import FailedPrecondition, NotFound
+from server.domain.exact import plain
+from server.domain.ids import PolicyId, ProductId, TenantId
+from server.domain.policies import (
+    AggregationMethod,
+    AggregationPolicy,
+    LatePolicy,
+    OveragePolicy,
+    RatingFrequency,
+    RefreshPolicy,
+    RolloverPolicy,
+    Validity,
+)
+from server.domain.sales import SoldPolicies, WalletPolicies
+from server.domain.units import Unit, convert
+from server.store import graph as store
+from server.store import records
+from server.store.catalog import PRODUCT
+from server.store.graph import Graph
+from server.store.pool import Connection
+
+BY_DAY = AggregationPolicy.usual(AggregationMethod.SUM)
+MONTHLY = RatingFrequency()
+
+
+async def resolved_product(
+    tx: Connection, tenant_id: TenantId, product_id: ProductId
+) -> ResolvedProduct:
+    """An active product as it can be sold. Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE."""
+    product = await records.get(tx, tenant_id, PRODUCT, product_id)
+    if product.state is not CatalogState.ACTIVE:
+        text = f"products/{product_id} is {product.state}; ActivateProduct puts it in force"
+        facts = {"product": product_id, "state": product.state}
+        raise FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
+    graph = await store.load_graph(tx, tenant_id, product)
+    active = [one for one in graph.product_resources if one.state is CatalogState.ACTIVE]
+    return ResolvedProduct(
+        product_id=product_id, resources=tuple(_resource(graph, one) for one in active)
+    )
+
+
+def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
+    """The unit of a product's resource; None while there is none."""
+    resource = graph.resources[held.resource_id].content
+    units = [one.content for one in graph.units]
+    if resource.unit_id is not None:
+        return next((unit for unit in units if unit.id == resource.unit_id), None)
+    return default_unit(graph.classes[resource.unit_class_id].content, units)
+
+
+def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies:
+    """What every level said, with the ids of what supplied it."""
+    ids = _chain(held.policies, graph.resources[held.resource_id].content.policies)
+    aggregation, rating, late, overage = BY_DAY, MONTHLY, LatePolicy.NEXT_PERIOD, None
+    if ids.aggregation is not None:
+        said = graph.aggregations[ids.aggregation].content
+        aggregation = AggregationPolicy(
+            method=said.method, period=said.period, combine=said.combine
+        )
+    if ids.rating_frequency is not None:
+        frequency = graph.frequencies[ids.rating_frequency].content
+        rating = RatingFrequency(period=frequency.period, delay=frequency.delay)
+        late = frequency.late
+    if ids.overage is not None:
+        overage = graph.overages[ids.overage].content.overage
+    return SoldPolicies(
+        wallet=WalletPolicies(unit_id=unit.id, aggregation=aggregation, rating=rating, late=late),
+        overage=overage or OveragePolicy.CHARGE,
+        aggregation_policy_id=ids.aggregation,
+        rating_frequency_policy_id=ids.rating_frequency,
+        overage_policy_id=ids.overage,
+    )
+
+
+def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGrant:
+    """A promise in the resource's unit. Raises what `convert` raises."""
+    given = next((one.content for one in graph.units if one.content.id == grant.unit_id), None)
+    if grant.unit_id is not None and given is None:
+        text = f"{plain(grant.quantity)} {grant.unit_id} cannot be counted in {unit.id}"
+        raise FailedPrecondition("UNIT_CLASS_MISMATCH", text)
+    refresh = grant.refresh_id and graph.refreshes[grant.refresh_id].content
+    rollover = grant.rollover_id and graph.rollovers[grant.rollover_id].content
+    quantity = convert(grant.quantity, as_unit(given), unit) if given else grant.quantity
+    return ResolvedGrant(
+        id=grant.id,
+        quantity=quantity,
+        refresh=RefreshPolicy(cadence=refresh.interval) if refresh else None,
+        validity=Validity(cadence=grant.validity) if grant.validity else None,
+        rollover=RolloverPolicy(max_count=rollover.max_rollovers) if rollover else None,
+        refresh_policy_id=grant.refresh_id,
+        rollover_policy_id=grant.rollover_id,
+    )
+
+
+def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
+    content = held.content
+    found = resource_unit(graph, content)
+    if found is None:
+        raise NotFound.of("UnitOfMeasure", f"usageResources/{content.resource_id}")
+    unit = as_unit(found)
+    own = [one for one in graph.grants if one.content.resource_id == content.resource_id]
+    return ResolvedResource(
+        resource_id=content.resource_id,
+        unit=unit,
+        policies=policies_of(graph, content, unit),
+        grants=tuple(
+            resolved_grant(graph, one.content, unit)
+            for one in own
+            if one.state is CatalogState.ACTIVE
+        ),
+        start_date=content.start_date,
+        end_date=content.end_date,
+    )
+
+
+def _chain(upper: PolicyIds, lower: PolicyIds) -> PolicyIds:
+    def first(a: PolicyId | None, b: PolicyId | None) -> PolicyId | None:
+        return b if a is None else a
+
+    return PolicyIds(
+        aggregation=first(upper.aggregation, lower.aggregation),
+        rating_frequency=first(upper.rating_frequency, lower.rating_frequency),
+        overage=first(upper.overage, lower.overage),
+    )

@@ -1,0 +1,230 @@
+"""Settlement: closing a rating period, and issuing grants when their time comes.
+
+A close does all of it in one transaction: nothing is recorded into the period any more, its usage
+is drawn on the grants, expiry and rollover follow, what is left is rated, and at the end of a
+billing month the invoice-ready lines are made. Doing it twice is doing it once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+
+from server.domain.activation import next_issue
+from server.domain.aggregation import increments
+from server.domain.calendar import (
+    Cadence,
+    CadenceUnit,
+    Period,
+    freeze_time,
+    period_after,
+    period_containing,
+)
+from server.domain.errors import Aborted
+from server.domain.exact import ZERO
+from server.domain.grants import issues
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    JobId,
+    LiableSummaryId,
+    TenantId,
+    WalletId,
+    derive,
+)
+from server.domain.settlement import Settlement, opening, settle
+from server.domain.summaries import LiableLine, RatableLine, liable_lines, ratable_lines
+from server.domain.work import JobKind
+from server.store import jobs, ledger, periods, summaries, wallets
+from server.store.jobs import Job
+from server.store.ledger import WalletPosting
+from server.store.periods import FINAL, NewPeriod
+from server.store.pool import Connection
+from server.store.summaries import NewLiable
+from server.store.wallets import StoredWallet
+from server.usecases.currencies import minor_places
+
+MONTHLY = Cadence(CadenceUnit.MONTH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosePeriod:
+    """The rating period of a wallet that starts at `start`."""
+
+    account_id: AccountId
+    wallet_id: WalletId
+    start: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshGrants:
+    """The issues of a wallet that are due at `at`."""
+
+    account_id: AccountId
+    wallet_id: WalletId
+    at: datetime
+
+
+async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod) -> None:
+    """Make a rating period final. Raises Aborted (PREVIOUS_PERIOD_OPEN)."""
+    account_id, wallet_id = command.account_id, command.wallet_id
+    found = await periods.lock(tx, tenant_id, account_id, wallet_id, command.start)
+    if found is None or found[1] == FINAL:
+        return
+    period, _ = found
+    await _refuse_out_of_turn(tx, tenant_id, command)
+    await wallets.lock(tx, tenant_id, account_id, wallet_id)
+    wallet = await wallets.get(tx, tenant_id, account_id, wallet_id)
+
+    settlement = _settled(wallet, period)
+    state = wallet.state
+    lines = ratable_lines(
+        wallet_id, settlement.results, state.rates, rated_before=state.rated_before
+    )
+
+    await _post(tx, tenant_id, wallet, settlement)
+    if lines:
+        await summaries.add_ratable(tx, tenant_id, wallet, period, lines)
+        await summaries.save_drawn(tx, tenant_id, wallet, settlement.results, lines)
+    await _bill(tx, tenant_id, wallet, period)
+    await periods.finish(tx, tenant_id, account_id, wallet_id, period.start)
+    if _lives_on(wallet, settlement, period.end):
+        await _open_next(tx, tenant_id, wallet, period)
+
+
+async def refresh_grants(tx: Connection, tenant_id: TenantId, command: RefreshGrants) -> None:
+    """Post the issues that are due, unless a close was quicker, and ask for the next ones."""
+    account_id, wallet_id, at = command.account_id, command.wallet_id, command.at
+    await wallets.lock(tx, tenant_id, account_id, wallet_id)
+    wallet = await wallets.get(tx, tenant_id, account_id, wallet_id)
+    due = sorted(
+        (
+            issue
+            for entitlement in wallet.state.entitlements
+            for issue in issues(entitlement, wallet.zone, through=at)
+        ),
+        key=lambda issue: (issue.start, issue.id),
+    )
+    posting = WalletPosting(
+        head=wallet.head,
+        grant_heads=(),
+        movements=tuple(opening(issue) for issue in due),
+        opened=tuple(due),
+    )
+    await ledger.post(tx, tenant_id, account_id, [posting])
+    await wallets.save_next_indices(tx, tenant_id, account_id, wallets.next_indices(due))
+    following = [next_issue(one, wallet.zone, at) for one in wallet.state.entitlements]
+    starts = [issue[1] for issue in following if issue is not None and issue[1] > at]
+    if starts:
+        await jobs.add(tx, tenant_id, [refresh_job(account_id, wallet_id, min(starts))])
+
+
+def refresh_job(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job:
+    """What posts the issues of a wallet that start at `at`."""
+    return Job(
+        id=JobId(derive(wallet_id, "refresh", at.isoformat())),
+        kind=JobKind.REFRESH_GRANTS,
+        rank=JobKind.REFRESH_GRANTS.rank,
+        account_id=account_id,
+        payload={"wallet_id": str(wallet_id), "at": at.isoformat()},
+        fire_time=at,
+    )
+
+
+async def _refuse_out_of_turn(tx: Connection, tenant_id: TenantId, command: ClosePeriod) -> None:
+    """Periods of a wallet become final in the order of time: grants go from one to the next."""
+    account_id, wallet_id, start = command.account_id, command.wallet_id, command.start
+    earlier = await periods.first_unsettled(tx, tenant_id, account_id, wallet_id, start)
+    if earlier is not None:
+        message = f"the period from {earlier.isoformat()} has to be closed first"
+        raise Aborted("PREVIOUS_PERIOD_OPEN", message, {"start_time": earlier.isoformat()})
+
+
+def _settled(wallet: StoredWallet, period: Period) -> Settlement:
+    """The final drawdown of one period, with every boundary through its end."""
+    state, terms = wallet.state, wallet.state.terms
+    cells = [cell for cell in state.cells if cell.period.start == period.start]
+    found = increments(cells, terms.aggregation, zone=terms.zone, settled=state.settled)
+    return settle(terms, state.grants, state.entitlements, found, through=period.end)
+
+
+async def _post(
+    tx: Connection, tenant_id: TenantId, wallet: StoredWallet, settlement: Settlement
+) -> None:
+    posting = WalletPosting(
+        head=wallet.head,
+        grant_heads=wallet.grant_heads,
+        movements=settlement.movements,
+        opened=settlement.opened,
+    )
+    await ledger.post(tx, tenant_id, wallet.account_id, [posting])
+    indices = wallets.next_indices(settlement.opened)
+    await wallets.save_next_indices(tx, tenant_id, wallet.account_id, indices)
+
+
+async def _bill(tx: Connection, tenant_id: TenantId, wallet: StoredWallet, period: Period) -> None:
+    """At the end of a billing month, make its invoice-ready lines."""
+    billing = period_containing(wallet.zone, wallet.anchor, MONTHLY, period.start)
+    if period.end < billing.end:
+        return
+    lines = await summaries.ratable_of(tx, tenant_id, wallet, billing)
+    if lines:
+        new = _liable(wallet, billing, lines)
+        await summaries.add_liable(tx, tenant_id, wallet, billing, new)
+
+
+def _liable(wallet: StoredWallet, billing: Period, lines: Sequence[RatableLine]) -> list[NewLiable]:
+    """A line for each asset, stretch of terms, and own usage or correction.
+
+    Where something could not be rated the line is kept with what could, marked as failed.
+    """
+    products = {asset.id: asset.product_id for asset in wallet.assets}
+    found = []
+    ordered = sorted(lines, key=_group)
+    for _, members in groupby(ordered, key=_group):
+        group = list(members)
+        currency = next((m.terms.unit for m in group if m.terms), wallet.currency_code)
+        [line] = liable_lines(map(_summable, group), places=minor_places(currency))
+        found.append(
+            NewLiable(
+                id=_liable_id(wallet.id, billing, line),
+                product_id=products[line.asset_id],
+                currency_code=currency,
+                is_whole=all(member.failure is None for member in group),
+                line=line,
+            )
+        )
+    return found
+
+
+def _group(line: RatableLine) -> tuple[int, AssetId, datetime, bool]:
+    key = line.key
+    return key.asset_number, key.asset_id, key.segment_start, key.is_correction
+
+
+def _summable(line: RatableLine) -> RatableLine:
+    return line if line.failure is None else replace(line, amount=ZERO)
+
+
+def _liable_id(wallet_id: WalletId, billing: Period, line: LiableLine) -> LiableSummaryId:
+    parts = (line.asset_id, billing.start.isoformat(), line.segment_start.isoformat())
+    return LiableSummaryId(derive(wallet_id, "liable", *parts, line.is_correction))
+
+
+def _lives_on(wallet: StoredWallet, settlement: Settlement, end: datetime) -> bool:
+    """Whether anything may still happen in the wallet after `end`."""
+    has_asset = any(one.end_time is None or one.end_time > end for one in wallet.assets)
+    return has_asset or any(
+        grant.balance and (grant.expire is None or grant.expire > end)
+        for grant in settlement.grants
+    )
+
+
+async def _open_next(
+    tx: Connection, tenant_id: TenantId, wallet: StoredWallet, period: Period
+) -> None:
+    rating = wallet.frequency
+    following = period_after(wallet.zone, wallet.anchor, rating.period.cadence, period)
+    freeze = freeze_time(wallet.zone, following.end, rating.delay)
+    new = NewPeriod(wallet.id, following, freeze)
+    await periods.open_missing(tx, tenant_id, wallet.account_id, [new])

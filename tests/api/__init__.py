@@ -1,0 +1,1 @@
+"""The wire: refusals, pages, masks, permissions."""

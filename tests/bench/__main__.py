@@ -1,0 +1,74 @@
+"""`python -m tests.bench [--small] [--json FILE]`: a table for people, JSON for programs."""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.lookups import lookups, wallet_reads
+from tests.bench.recording import recording
+from tests.bench.stack import stack
+
+
+async def measure(*, small: bool) -> list[dict[str, Any]]:
+    """Every row, on one stack."""
+    seconds, batches, accounts = (1.0, 5, 20) if small else (5.0, 100, 900)
+    started = time.perf_counter()
+    async with stack() as running:
+        rows = [
+            {
+                "what": "start to serving, warm, with initdb",
+                "value": time.perf_counter() - started,
+                "unit": "s",
+                "target": "≤ 15",
+            }
+        ]
+        for name, step in (
+            ("lookups", lookups(running, seconds)),
+            ("wallet reads", wallet_reads(running, seconds)),
+            ("recording", recording(running, batches, accounts)),
+        ):
+            print(f"bench: {name} …", file=sys.stderr, flush=True)
+            rows += await step
+    return rows
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """A table."""
+    table = Table("what", "measured", "yardstick", "ratio", "target")
+    for row in rows:
+        yardstick, ratio = "–", "–"
+        if "yardstick" in row:
+            yardstick = f"{row['yardstick']}: {row['yardstick_value']:,.0f}"
+            ratio = f"{row['ratio']:.0%}"
+        value = row["value"]
+        figure = f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+        table.add_row(row["what"], f"{figure} {row['unit']}", yardstick, ratio, row["target"])
+    Console().print(table)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a minute, to see that it works")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    arguments = parser.parse_args()
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    rows = asyncio.run(measure(small=arguments.small))
+    show(rows)
+    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""Rate lookups and wallet reads, each against a server that does almost nothing."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from usage.v1 import rate_service_pb2 as rates
+from usage.v1 import wallet_service_pb2 as wallets
+
+from tests.bench.stack import Stack, world
+from tests.stories.words import Metered, line
+from tests.stories.world import World
+
+AT_ONCE = 32
+ROUNDS = 3
+BATCH = 1000
+
+Call = Callable[[], Awaitable[Any]]
+
+
+async def rate_of(call: Call, seconds: float, *, at_once: int = AT_ONCE) -> float:
+    """How often a second `call` is answered when `at_once` wait for it."""
+    done = 0
+    until = time.perf_counter() + seconds
+
+    async def loop() -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await call()
+            done += 1
+
+    started = time.perf_counter()
+    await asyncio.gather(*(loop() for _ in range(at_once)))
+    return done / (time.perf_counter() - started)
+
+
+async def compare(ours: Call, theirs: Call, seconds: float) -> tuple[float, float]:
+    """The medians of both, taken in turn so that a slow moment of the machine is shared."""
+    pairs = [(await rate_of(ours, seconds), await rate_of(theirs, seconds)) for _ in range(ROUNDS)]
+    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+
+
+async def percentile(call: Call, rate: float, seconds: float, share: float) -> float:
+    """The milliseconds that `share` of the calls stay below, at `rate` calls a second."""
+    took: list[float] = []
+
+    async def one() -> None:
+        started = time.perf_counter()
+        await call()
+        took.append((time.perf_counter() - started) * 1000)
+
+    until = time.perf_counter() + seconds
+    async with asyncio.TaskGroup() as group:
+        while time.perf_counter() < until:
+            group.create_task(one())
+            await asyncio.sleep(1 / rate)
+    return sorted(took)[int(len(took) * share)]
+
+
+def method(channel: grpc.aio.Channel, path: str, request: Any, response: Any, key: str) -> Any:
+    """A bare call of one method, so that the client costs the same on both sides."""
+    call = channel.unary_unary(
+        path,
+        request_serializer=request.SerializeToString,
+        response_deserializer=response.FromString,
+    )
+    metadata = (("authorization", f"Bearer {key}"),)
+    return lambda message: call(message, metadata=metadata)
+
+
+async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
+    """Unary and batched discovery."""
+    async with world(stack) as tenant:
+        await tenant.product("bench", Metered(resource="calls", grant="100", rate="2.5"))
+    question = rates.RateQuestion(
+        price_book="priceBooks/book",
+        product="products/bench",
+        usage_resource="usageResources/calls",
+        currency_code="USD",
+    )
+    question.date.year, question.date.month, question.date.day = 2024, 1, 15
+    one = rates.DiscoverRatesRequest(questions=[question])
+    many = rates.DiscoverRatesRequest(questions=[question] * BATCH)
+    path = "/usage.v1.RateService/DiscoverRates"
+    types = (rates.DiscoverRatesRequest, rates.DiscoverRatesResponse)
+    async with (
+        grpc.aio.insecure_channel(stack.address) as near,
+        grpc.aio.insecure_channel(stack.yardsticks) as far,
+    ):
+        discover = method(near, path, *types, stack.key)
+        echo = method(far, path, *types, stack.key)
+        answer = (await discover(one)).answers[0]
+        assert answer.terms.rate.value.value == "2.5", answer
+        ours, theirs = await compare(lambda: discover(one), lambda: echo(one), seconds)
+        used = stack.server_seconds()
+        batches = await rate_of(lambda: discover(many), seconds, at_once=2)
+        cores = (stack.server_seconds() - used) / seconds
+    return [
+        _row("unary DiscoverRates", ours, "calls/s", "empty echo", theirs, "≥ 80 %"),
+        {
+            "what": "batched DiscoverRates",
+            "value": batches * BATCH / max(cores, 0.01),
+            "unit": "lookups/s a core",
+            "target": "≥ 100,000",
+        },
+    ]
+
+
+async def wallet_reads(stack: Stack, seconds: float) -> list[dict[str, Any]]:
+    """One wallet, read as often as it goes."""
+    async with world(stack) as tenant:
+        name = await _wallet(tenant)
+    request = wallets.GetWalletRequest(name=name)
+    path = "/usage.v1.WalletService/GetWallet"
+    types = (wallets.GetWalletRequest, wallets.Wallet)
+    async with (
+        grpc.aio.insecure_channel(stack.address) as near,
+        grpc.aio.insecure_channel(stack.yardsticks) as far,
+    ):
+        get = method(near, path, *types, stack.key)
+        bare = method(far, path, *types, stack.key)
+        ours, theirs = await compare(lambda: get(request), lambda: bare(request), seconds)
+        slowest = await percentile(lambda: get(request), ours / 2, seconds, 0.99)
+    row = _row("wallet read", ours, "calls/s", "one indexed SELECT", theirs, "≥ 60 %")
+    return [row | {"p99_ms_at_half_load": round(slowest, 2), "p99_target": "≤ 10 ms"}]
+
+
+async def _wallet(tenant: World) -> str:
+    account = await tenant.account("reader")
+    [asset] = await tenant.sell(account, line("bench", "2024-01-01"))
+    for day in range(1, 11):
+        await tenant.use(asset, "calls", f"2024-01-{day:02}", 5)
+    return (await tenant.wallet(account, "calls")).name
+
+
+def _row(
+    what: str, ours: float, unit: str, yardstick: str, theirs: float, target: str
+) -> dict[str, Any]:
+    return {
+        "what": what,
+        "value": ours,
+        "unit": unit,
+        "yardstick": yardstick,
+        "yardstick_value": theirs,
+        "ratio": ours / theirs,
+        "target": target,
+    }

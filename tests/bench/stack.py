@@ -1,0 +1,120 @@
+"""The stack to be measured: a durable Postgres, the server and the yardsticks, each a process."""
+
+import asyncio
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import psutil
+from usage.v1 import access_service_pb2 as access
+
+from clients import UsageClient
+from server.local.postgres import Postgres
+from tests.stories.words import moment, stamp
+from tests.stories.world import World
+
+READY_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Addresses and keys, and the processes whose time and memory are looked at."""
+
+    dsn: str
+    address: str
+    yardsticks: str
+    key: str
+    server: psutil.Process
+
+    def server_seconds(self) -> float:
+        """The processor time the server has used."""
+        times = self.server.cpu_times()
+        return float(times.user + times.system)
+
+    def server_mebibytes(self) -> float:
+        """What the server holds in memory."""
+        return float(self.server.memory_info().rss) / 2**20
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def stack() -> AsyncIterator[Stack]:
+    """All of it, and a sandbox tenant whose clock shows 2024-01-15."""
+    with tempfile.TemporaryDirectory(prefix="usage-bench-") as directory:
+        postgres = Postgres.start(Path(directory) / "data")
+        children: list[subprocess.Popen[bytes]] = []
+        try:
+            dsn = postgres.dsn()
+            environment = os.environ | {
+                "DATABASE_URL": dsn,
+                "USAGE_PORT": str(free_port()),
+                "USAGE_METRICS_PORT": str(free_port()),
+                "USAGE_LOG_LEVEL": "warning",
+            }
+            environment.pop("REDIS_URL", None)
+            operator = _migrate(environment)
+            children.append(_start(environment, "server", "serve"))
+            port = str(free_port())
+            children.append(_start(environment, "tests.bench.yardsticks", port, dsn))
+            address, yardsticks = f"127.0.0.1:{environment['USAGE_PORT']}", f"127.0.0.1:{port}"
+            await _ready(address)
+            await _ready(yardsticks)
+            key = await _tenant(address, operator)
+            yield Stack(dsn, address, yardsticks, key, psutil.Process(children[0].pid))
+        finally:
+            for child in children:
+                child.terminate()
+                child.wait(30)
+            postgres.stop()
+
+
+@asynccontextmanager
+async def world(stack: Stack) -> AsyncIterator[World]:
+    """The stack's tenant, as its administrator sees it."""
+    async with UsageClient(stack.address, stack.key) as client:
+        yield World(client)
+
+
+def _migrate(environment: dict[str, str]) -> str:
+    command = [sys.executable, "-m", "server", "migrate"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    found = re.search(r"usage_\S+", done.stdout)
+    assert found, done.stdout
+    return found[0]
+
+
+def _start(environment: dict[str, str], *module: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", *module], env=environment)
+
+
+async def _ready(address: str) -> None:
+    async with grpc.aio.insecure_channel(address) as channel:
+        async with asyncio.timeout(READY_SECONDS):
+            await channel.channel_ready()
+
+
+async def _tenant(address: str, operator_key: str) -> str:
+    async with UsageClient(address, operator_key) as operator:
+        tenant = access.Tenant(clock_start_time=stamp(moment("2024-01-15")))
+        made = await operator.access.CreateTenant(
+            access.CreateTenantRequest(tenant_id="bench", tenant=tenant)
+        )
+        answer = await operator.access.CreateCredential(
+            access.CreateCredentialRequest(
+                credential=access.Credential(tenant=made.name, roles=["ADMIN"])
+            )
+        )
+    return answer.key

@@ -1,0 +1,66 @@
+"""A service to test against: a server and a worker in this process, on a real database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from server.usecases.tenants import found
+from usage.v1 import access_service_pb2 as access
+from workers.sweep import sweep_for_ever
+from workers.tasks.registry import TASKS
+
+from clients import UsageClient
+from server.app import open_env, running
+from server.config import read_config
+from tests.stories.words import stamp
+
+
+@dataclass(frozen=True)
+class Service:
+    """Where the service answers, and the operator's key."""
+
+    address: str
+    operator_key: str
+
+
+@asynccontextmanager
+async def serving(database: str) -> AsyncIterator[Service]:
+    """A server and a worker in this process, on a migrated database."""
+    config = read_config(
+        database_url=database,
+        redis_url=None,
+        port=0,
+        allow_unsafe_store=True,
+        stop_seconds=1,
+        sweep_seconds=0.02,
+    )
+    async with open_env(config) as env, running(env) as server:
+        operator_key = await found(env.pool)
+        assert operator_key is not None
+        working = asyncio.create_task(sweep_for_ever(env.pool, TASKS, config))
+        try:
+            yield Service(f"127.0.0.1:{server.port}", operator_key)
+        finally:
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
+
+
+async def add_tenant(service: Service, clock: datetime | None, *roles: str) -> tuple[str, str]:
+    """A new tenant and the key of a credential of it."""
+    tenant_id = f"t-{uuid4().hex[:12]}"
+    tenant = access.Tenant()
+    if clock is not None:
+        tenant.clock_start_time.CopyFrom(stamp(clock))
+    async with UsageClient(service.address, service.operator_key) as operator:
+        made = await operator.access.CreateTenant(
+            access.CreateTenantRequest(tenant_id=tenant_id, tenant=tenant)
+        )
+        credential = access.Credential(tenant=made.name, roles=roles or ("ADMIN",))
+        answer = await operator.access.CreateCredential(
+            access.CreateCredentialRequest(credential=credential)
+        )
+    return tenant_id, answer.key

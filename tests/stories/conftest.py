@@ -1,0 +1,32 @@
+"""One running service for all stories, and a tenant of its own for each."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from clients import UsageClient
+from tests.service import Service, add_tenant, serving
+from tests.stories.words import moment
+from tests.stories.world import World
+
+
+@pytest.fixture(scope="session")
+async def service(story_database: str) -> AsyncIterator[Service]:
+    async with serving(story_database) as found_service:
+        yield found_service
+
+
+@pytest.fixture
+async def sandbox(service: Service) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+    """Makes worlds whose clock starts when the story says."""
+    clients: list[UsageClient] = []
+
+    async def make(start: str, *, currency: str = "USD") -> World:
+        _, key = await add_tenant(service, moment(start))
+        client = await UsageClient(service.address, key).__aenter__()
+        clients.append(client)
+        return World(client, currency)
+
+    yield make
+    for client in clients:
+        await client.__aexit__(None, None, None)

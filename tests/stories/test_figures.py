@@ -1,0 +1,230 @@
+"""The worked figures of the domain, from a unit of measure to an invoice-ready line."""
+
+from decimal import Decimal
+
+import pytest
+from google.type import money_pb2
+from usage.v1 import consumption_service_pb2 as consumption
+from usage.v1 import quote_service_pb2 as quotes
+from usage.v1 import summary_service_pb2 as summaries
+from usage.v1 import types_pb2 as types
+
+from tests.stories.words import Metered, figure, line, number, usage
+
+READY = summaries.LiableSummary.READY_FOR_INVOICING
+
+
+def money(message: money_pb2.Money) -> Decimal:
+    return Decimal(message.units) + Decimal(message.nanos) / Decimal(10**9)
+
+
+async def owed(world, account: str) -> dict[str, tuple[Decimal, Decimal]]:
+    """Overage and amount of each invoice-ready line, by resource."""
+    lines = await world.liable(account)
+    assert all(line.state == READY for line in lines), lines
+    return {
+        line.usage_resource.partition("/")[2]: (figure(line.overage_quantity), money(line.amount))
+        for line in lines
+    }
+
+
+@pytest.mark.capability("M99", "M100", "M114", "M84")
+async def test_a_telecom_plan_bills_what_its_grants_do_not_cover(sandbox):
+    """X11: 102 GB with 2 included at 1.25; 4,500 SMS with 4,000 included at 0.75."""
+    world = await sandbox("2024-01-01")
+    await world.product(
+        "plan",
+        Metered(resource="data", grant="2", rate="1.25"),
+        Metered(resource="sms", grant="4000", rate="0.75"),
+    )
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+
+    outcomes = await world.record(
+        [usage(asset, "data", "2024-01-10", 102), usage(asset, "sms", "2024-01-11", 4500)]
+    )
+    assert [one.code for one in outcomes] == [consumption.RecordOutcome.ACCEPTED] * 2
+    await world.advance("2024-02-10")
+
+    assert await owed(world, account) == {"data": (100, 125), "sms": (500, 375)}
+
+
+async def test_the_overage_of_a_plan_is_a_line_of_its_own(sandbox):
+    """X8: two gigabytes over, at 10."""
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="data", grant="5", rate="10"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+
+    await world.use(asset, "data", "2024-01-20", 7)
+    await world.advance("2024-02-10")
+
+    assert await owed(world, account) == {"data": (2, 20)}
+
+
+@pytest.mark.capability("M40", "M44")
+async def test_volume_tiers_are_picked_by_the_overage_in_the_buyers_currency(sandbox):
+    """X14: 5,000 minutes at 0.0041 CHF; 50 TB with 10 included, 40 at 12.21 USD."""
+    world = await sandbox("2024-01-01", currency="CHF")
+    cpu = (
+        ("0", "1000", "0.0033"),
+        ("1000", "3000", "0.0037"),
+        ("3000", "6000", "0.0041"),
+        ("6000", None, "0.0049"),
+    )
+    await world.product("compute", Metered(resource="cpu", rate="0.0033", tiers=cpu))
+    zurich = await world.account("zurich", zone="Europe/Zurich")
+    world.currency = "USD"
+    storage = (("10", "25", "10.17"), ("25", "100", "12.21"))
+    await world.product(
+        "storage", Metered(resource="disk", grant="10", rate="10.17", tiers=storage)
+    )
+    boston = await world.account("boston", zone="America/New_York")
+    [computing] = await world.sell(zurich, line("compute", "2024-01-01"))
+    [storing] = await world.sell(boston, line("storage", "2024-01-01"))
+
+    await world.use(computing, "cpu", "2024-01-15", 5000)
+    await world.use(storing, "disk", "2024-01-15", 50)
+    await world.advance("2024-02-10")
+
+    assert await owed(world, zurich) == {"cpu": (5000, Decimal("20.50"))}
+    assert await owed(world, boston) == {"disk": (40, Decimal("488.40"))}
+    with pytest.raises(Exception, match="RATE_NOT_FOUND"):
+        await world.sell(boston, line("compute", "2024-01-01"))
+
+
+@pytest.mark.capability("M115", "M116")
+async def test_a_wallet_shows_usage_as_soon_as_it_is_recorded(sandbox):
+    """X22: 10,000 images, 300 used."""
+    world = await sandbox("2024-01-01")
+    await world.product("essentials", Metered(resource="images", grant="10000", rate="1"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("essentials", "2024-01-01"))
+
+    await world.use(asset, "images", "2024-01-01T00:00", 300)
+    wallet = await world.wallet(account, "images")
+
+    assert figure(wallet.balance) == 9700
+    assert figure(wallet.posted_balance) == 10000
+    assert figure(wallet.used_quantity) == 300
+    assert figure(wallet.percent_used) == 3
+    assert figure(wallet.estimated_amount) == 0
+
+
+@pytest.mark.capability("M97")
+async def test_the_balance_moves_to_overage_and_says_what_it_will_cost(sandbox):
+    """X24: 4,100 texts of 4,000."""
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="sms", grant="4000", rate="0.75"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+
+    await world.use(asset, "sms", "2024-01-02", 4100)
+    wallet = await world.wallet(account, "sms")
+
+    assert (figure(wallet.balance), figure(wallet.overage_quantity)) == (0, 100)
+    assert (figure(wallet.estimated_amount), wallet.currency_code) == (75, "USD")
+
+
+@pytest.mark.capability("M22")
+async def test_overage_is_charged_or_free_as_its_policy_says(sandbox):
+    """§3.3: 4,500 of 4,000 at 0.75."""
+    world = await sandbox("2024-01-01")
+    await world.product(
+        "plan",
+        Metered(resource="charged", grant="4000", rate="0.75"),
+        Metered(resource="free", grant="4000", overage="FREE"),
+    )
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+
+    await world.use(asset, "charged", "2024-01-02", 4500)
+    await world.use(asset, "free", "2024-01-02", 4500)
+    await world.advance("2024-02-10")
+
+    assert await owed(world, account) == {"charged": (500, 375), "free": (500, 0)}
+
+
+@pytest.mark.capability("M20")
+async def test_a_day_adds_up_or_keeps_its_peak(sandbox):
+    """§3.1: 10, 25 and 15 GB on one day."""
+    world = await sandbox("2024-01-01")
+    await world.product(
+        "plan",
+        Metered(resource="added", rate="1"),
+        Metered(resource="peak", rate="1", method="PEAK"),
+    )
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+
+    for hour, quantity in (("08", 10), ("12", 25), ("18", 15)):
+        for resource in ("added", "peak"):
+            await world.use(asset, resource, f"2024-01-02T{hour}:00", quantity)
+    await world.advance("2024-02-10")
+
+    assert await owed(world, account) == {"added": (50, 50), "peak": (25, 25)}
+
+
+@pytest.mark.capability("M61", "M63", "M66")
+async def test_what_was_quoted_is_what_is_rated_whatever_the_catalogue_does(sandbox):
+    """0.50 negotiated to 0.45; ten of the product grant ten times as much."""
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="calls", grant="100", rate="0.50"))
+    account = await world.account("ann")
+    rate = types.Rate(value=number("0.45"), currency_code="USD")
+    negotiated = quotes.NegotiatedRate(usage_resource="usageResources/calls", rate=rate)
+
+    ten = line("plan", "2024-01-01", quantity=10, negotiated=[negotiated])
+    quote = await world.quote(account, ten)
+    [shown] = quote.lines[0].resources
+    [asset] = await world.sell(account, ten)
+    await world.use(asset, "calls", "2024-01-02", 1100)
+    await world.advance("2024-02-10")
+
+    assert figure(shown.terms.rate.value) == Decimal("0.45")
+    assert shown.terms.is_rate_negotiated
+    assert [figure(grant.quantity) for grant in shown.grants] == [1000]
+    assert await owed(world, account) == {"calls": (100, 45)}
+
+
+async def test_every_line_can_be_traced_back_to_its_records(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.product(
+        "plan", Metered(resource="calls", grant="100", rate="2", tiers=(("0", "50", "3"),))
+    )
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    for number_, quantity in enumerate((40, 50, 35), start=1):
+        await world.use(asset, "calls", f"2024-01-{number_:02}T10:00", quantity)
+    await world.advance("2024-02-10")
+
+    [owed_line] = await world.liable(account)
+    trace = await world.trace(owed_line)
+    [source] = trace.sources
+    cells = [one.usage_summary for one in source.usage_summaries]
+    drawn = [sum(figure(d.quantity) for d in one.drawn_from) for one in source.usage_summaries]
+    records = await records_of(world, account, cells)
+
+    assert figure(owed_line.exact_amount) == 75
+    assert figure(source.ratable_summary.amount) == 75
+    assert [step.element for step in source.ratable_summary.waterfall] == [
+        "BASE_RATE",
+        "VOLUME_TIER",
+        "AMOUNT",
+    ]
+    assert [figure(cell.quantity) for cell in cells] == [40, 50, 35]
+    assert [figure(cell.overage_quantity) for cell in cells] == [0, 0, 25]
+    assert drawn == [40, 50, 10]
+    assert sorted(figure(record.quantity) for record in records) == [35, 40, 50]
+    assert {record.outcome.liable_summary for record in records} == {owed_line.name}
+    assert {record.state for record in records} == {consumption.UsageRecord.LIABLE}
+
+
+async def records_of(world, account: str, cells) -> list[consumption.UsageRecord]:
+    found: list[consumption.UsageRecord] = []
+    for cell in cells:
+        answer = await world.client.consumption.ListUsageRecords(
+            consumption.ListUsageRecordsRequest(parent=account, usage_summary=cell.name)
+        )
+        found += answer.usage_records
+    return found

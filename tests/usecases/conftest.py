@@ -1,0 +1,20 @@
+"""One account that was sold a phone, in a sandbox on 2 March 2024."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from server.store.pool import open_pool
+from server.store.transaction import finish_commits
+from tests.usecases.recorders import CATALOGUE, NOW, TENANT, run, sell
+
+
+@pytest.fixture
+async def pool(database: str, owner) -> AsyncIterator[asyncpg.Pool]:
+    await run(owner, CATALOGUE, TENANT, NOW)
+    await sell(owner, "acme")
+    pool = await open_pool(database, size=6)
+    yield pool
+    await finish_commits()
+    await pool.close()

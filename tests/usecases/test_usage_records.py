@@ -1,0 +1,57 @@
+"""What became of a record: got, and listed by time, by page and by cell."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from server.domain.errors import NotFound
+from server.domain.ids import AccountId, AssetId, RecordId
+from server.domain.recording import RecordState
+from server.store.transaction import read
+from server.usecases.usage_records import ListUsageRecords, get, list_records
+from tests.usecases.recorders import ACME, CALLS, MARCH, TENANT, asset_of, close, many, send, usage
+
+
+async def test_a_kept_record_tells_what_became_of_it(pool, owner):
+    await send(pool, usage("a", 2, unit="dozen", labels={"k": "v"}))
+
+    async def look(name: str) -> Any:
+        return await read(pool, TENANT, lambda tx: get(tx, TENANT, ACME, RecordId(name)))
+
+    pending = await look("a")
+    await close(owner, MARCH)
+    rated = await look("a")
+
+    assert (pending.quantity, pending.unit_id, pending.labels) == (2, "dozen", {"k": "v"})
+    assert (pending.trace.counted_quantity, pending.trace.state) == (24, RecordState.PENDING)
+    assert (pending.trace.period_start, pending.trace.is_late) == (MARCH, False)
+    assert rated.trace.state is RecordState.RATED
+    with pytest.raises(NotFound, match="usageRecords/b"):
+        await look("b")
+
+
+async def test_records_are_listed_newest_first_page_by_page_and_by_cell(pool):
+    batch = many(50)
+    await send(pool, *batch)
+    newest = sorted(batch, key=lambda item: (item.time, item.record_id), reverse=True)
+
+    async def ask(**more: Any) -> list[Any]:
+        plain = dict.fromkeys(
+            ("asset_id", "resource_id", "start_time", "end_time", "cell_id", "after")
+        )
+        command = ListUsageRecords(**{**plain, "account_id": ACME, "limit": 100, **more})
+        return await read(pool, TENANT, lambda tx: list_records(tx, TENANT, command))
+
+    whole = await ask(asset_id=asset_of("acme"), resource_id=CALLS)
+    half = await ask(limit=20)
+    after = (half[-1].time.isoformat(), half[-1].id)
+    of_cell = await ask(cell_id=whole[0].trace.cell_id)
+
+    assert [item.id for item in whole] == [item.record_id for item in newest]
+    assert half + await ask(after=after) == whole
+    assert of_cell == [r for r in whole if r.trace.cell_id == whole[0].trace.cell_id]
+    assert await ask(end_time=whole[9].time, start_time=whole[30].time) == whole[10:31]
+    assert await ask(asset_id=AssetId(uuid4())) == []
+    with pytest.raises(NotFound, match="accounts/nobody"):
+        await ask(account_id=AccountId("nobody"))

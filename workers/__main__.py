@@ -1,0 +1,61 @@
+"""`python -m workers`: does what is due, until SIGTERM; then finishes what it has in hand."""
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+
+import structlog
+import uvloop
+
+from server.app import open_env
+from server.config import Config, ConfigError, read_config
+from server.log import configure
+from workers.settings import answer
+from workers.sweep import sweep_for_ever
+from workers.tasks.registry import TASKS
+
+log = structlog.get_logger("workers")
+
+
+async def work(config: Config) -> None:
+    """Sweep until a signal; a second signal ends at once."""
+    bell, stopping = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        if stopping.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stopping.set()
+        bell.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    async with open_env(config) as env:
+        listening = (
+            asyncio.create_task(answer(bell, config.redis_url)) if config.redis_url else None
+        )
+        log.info("working", concurrency=config.worker_concurrency, redis=bool(config.redis_url))
+        await sweep_for_ever(env.pool, TASKS, config, bell=bell, stopping=stopping)
+        if listening is not None:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+    log.info("stopped")
+
+
+def main() -> int:
+    """Read the settings and work."""
+    try:
+        config = read_config()
+    except ConfigError as error:
+        print(f"settings: {error}", file=sys.stderr)
+        return 2
+    configure(config.log_format, config.log_level)
+    uvloop.run(work(config))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""ARQ as the doorbell: one function that wakes the sweep, and nothing else.
+
+A cut of Redis ends ARQ's loop; ours starts it again with a pause, while the sweep goes on without.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from arq.worker import Worker, func
+
+from server.doorbell import FUNCTION, QUEUE, dump, load, redis_settings
+
+if TYPE_CHECKING:
+    from arq.typing import WorkerCoroutine
+
+log = structlog.get_logger("doorbell")
+
+LONGEST_REST_SECONDS = 30.0
+
+
+async def answer(bell: asyncio.Event, redis_url: str) -> None:
+    """Set `bell` whenever somebody rings, for as long as the task lives."""
+    rest = 0.0
+
+    async def sweep(_context: dict[str, Any]) -> None:
+        bell.set()
+
+    while True:
+        worker = Worker(
+            [
+                func(
+                    cast("WorkerCoroutine", sweep),
+                    name=FUNCTION,
+                    timeout=5,
+                    keep_result=0,
+                    max_tries=1,
+                )
+            ],
+            queue_name=QUEUE,
+            redis_settings=redis_settings(redis_url),
+            job_serializer=dump,
+            job_deserializer=load,
+            handle_signals=False,
+            poll_delay=0.05,
+            log_results=False,
+        )
+        try:
+            await worker.async_run()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            rest = min(LONGEST_REST_SECONDS, rest * 2 or 0.5)
+            log.warning("bell_silent", error=type(error).__name__, rest_seconds=rest)
+        finally:
+            await _close(worker)
+        await asyncio.sleep(rest)
+
+
+async def _close(worker: Worker) -> None:
+    try:
+        await worker.close()
+    except Exception as error:  # Redis is gone, which is why we are here.
+        log.debug("bell_closed", error=type(error).__name__)
