@@ -62,7 +62,6 @@ def wallet_table(found: Iterable[wallets.Wallet], title: str, zone: str = "UTC")
     """What is left, granted and used, and what the rest would cost now."""
     table = _table(title, "resource", "left", "granted", "used", "of it", "beyond", "would cost")
     table.add_column("rating period")
-    table.add_column("wallet", style="dim", overflow="fold")
     for one in found:
         percent = f"{number(one.percent_used)} %" if one.percent_used.value else NOTHING
         beyond = number(one.overage_quantity)
@@ -75,7 +74,6 @@ def wallet_table(found: Iterable[wallets.Wallet], title: str, zone: str = "UTC")
             Text(beyond, style="yellow" if decimal(one.overage_quantity) > 0 else ""),
             _estimate(one),
             span(one.period_start_time, one.period_end_time, zone),
-            last(one.name),
         )
     return table
 

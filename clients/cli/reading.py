@@ -127,7 +127,8 @@ def _print(console: Console, found: dict[str, Any]) -> None:
     title = f"Wallets of {found['of']} at {moment} ({zone})"
     console.print(screens.wallet_table(found["wallets"], title, zone))
     if "grants" not in found:
-        console.print(f"  usage wallet show {found['wallets'][0].name}", style="dim")
+        for one in found["wallets"]:
+            console.print(f"  usage wallet show {one.name}", style="dim", soft_wrap=True)
         return
     [wallet] = found["wallets"]
     pairs = [(wallet, grant) for grant in found["grants"]]

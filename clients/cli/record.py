@@ -123,6 +123,8 @@ async def _send(client: UsageClient, job: Job, now: Session, total: int) -> int:
         except UsageError:
             _warn("nothing is lost: run the same command again, and what is kept stays as it is")
             raise
+        except IntakeError as error:
+            fail(MISUSED, f"{job.file}: {error}\n  What comes before that line is recorded.")
     target = None
     if account.left and account.kept:
         target = recording.write_left(job.file, account.left, job.layout, job.header())

@@ -22,7 +22,7 @@ def chosen(variable: str, usual: int, host: str = "127.0.0.1") -> int:
             f"port {port} on {host} is in use by another program; choose another:"
             f" {variable}={any_free(host, port)} usage up"
         )
-    return port or any_free(host, usual)
+    return port or any_free(host)
 
 
 def is_free(host: str, port: int) -> bool:
@@ -38,12 +38,13 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def any_free(host: str, near: int) -> int:
-    """A free port, one of the ten behind `near` if there is one."""
-    for port in range(near + 1, min(near + 11, MOST)):
-        if is_free(host, port):
-            return port
+def any_free(host: str, near: int | None = None) -> int:
+    """A free port: one of the ten behind `near`, if that is given, or what the system says."""
+    if near is not None:
+        for port in range(near + 1, min(near + 11, MOST)):
+            if is_free(host, port):
+                return port
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.bind(("127.0.0.1" if ":" in host else host, 0))
         found: int = probe.getsockname()[1]
     return found

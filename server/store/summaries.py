@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from asyncpg import Record
 
 from server.domain.calendar import Period
@@ -96,7 +97,8 @@ async def add_ratable(
         [line.net_unit_rate for line in lines],
         [line.amount for line in lines],
         [line.terms.unit if line.terms else wallet.currency_code for line in lines],
-        [[_step(step) for step in line.steps] for line in lines],
+        # As text: the driver takes a list of lists for an array of two dimensions.
+        [msgspec.json.encode([_step(step) for step in line.steps]).decode() for line in lines],
         [line.failure or "" for line in lines],
         [key.segment_start for key in keys],
     )

@@ -31,7 +31,7 @@ async def owed(world, account: str) -> dict[str, tuple[Decimal, Decimal]]:
 @pytest.mark.capability("M99", "M100", "M114", "M84")
 async def test_a_telecom_plan_bills_what_its_grants_do_not_cover(sandbox):
     """X11: 102 GB with 2 included at 1.25; 4,500 SMS with 4,000 included at 0.75."""
-    world = await sandbox("2024-01-01")
+    world = await sandbox("2024-01-31")
     await world.product(
         "plan",
         Metered(resource="data", grant="2", rate="1.25"),
@@ -51,7 +51,7 @@ async def test_a_telecom_plan_bills_what_its_grants_do_not_cover(sandbox):
 
 async def test_the_overage_of_a_plan_is_a_line_of_its_own(sandbox):
     """X8: two gigabytes over, at 10."""
-    world = await sandbox("2024-01-01")
+    world = await sandbox("2024-01-31")
     await world.product("plan", Metered(resource="data", grant="5", rate="10"))
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
@@ -65,7 +65,7 @@ async def test_the_overage_of_a_plan_is_a_line_of_its_own(sandbox):
 @pytest.mark.capability("M40", "M44")
 async def test_volume_tiers_are_picked_by_the_overage_in_the_buyers_currency(sandbox):
     """X14: 5,000 minutes at 0.0041 CHF; 50 TB with 10 included, 40 at 12.21 USD."""
-    world = await sandbox("2024-01-01", currency="CHF")
+    world = await sandbox("2024-01-31", currency="CHF")
     cpu = (
         ("0", "1000", "0.0033"),
         ("1000", "3000", "0.0037"),
@@ -96,7 +96,7 @@ async def test_volume_tiers_are_picked_by_the_overage_in_the_buyers_currency(san
 @pytest.mark.capability("M115", "M116")
 async def test_a_wallet_shows_usage_as_soon_as_it_is_recorded(sandbox):
     """X22: 10,000 images, 300 used."""
-    world = await sandbox("2024-01-01")
+    world = await sandbox("2024-01-31")
     await world.product("essentials", Metered(resource="images", grant="10000", rate="1"))
     account = await world.account("ann")
     [asset] = await world.sell(account, line("essentials", "2024-01-01"))
@@ -114,7 +114,7 @@ async def test_a_wallet_shows_usage_as_soon_as_it_is_recorded(sandbox):
 @pytest.mark.capability("M97")
 async def test_the_balance_moves_to_overage_and_says_what_it_will_cost(sandbox):
     """X24: 4,100 texts of 4,000."""
-    world = await sandbox("2024-01-01")
+    world = await sandbox("2024-01-31")
     await world.product("plan", Metered(resource="sms", grant="4000", rate="0.75"))
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
@@ -129,7 +129,7 @@ async def test_the_balance_moves_to_overage_and_says_what_it_will_cost(sandbox):
 @pytest.mark.capability("M22")
 async def test_overage_is_charged_or_free_as_its_policy_says(sandbox):
     """§3.3: 4,500 of 4,000 at 0.75."""
-    world = await sandbox("2024-01-01")
+    world = await sandbox("2024-01-31")
     await world.product(
         "plan",
         Metered(resource="charged", grant="4000", rate="0.75"),
@@ -148,7 +148,7 @@ async def test_overage_is_charged_or_free_as_its_policy_says(sandbox):
 @pytest.mark.capability("M20")
 async def test_a_day_adds_up_or_keeps_its_peak(sandbox):
     """§3.1: 10, 25 and 15 GB on one day."""
-    world = await sandbox("2024-01-01")
+    world = await sandbox("2024-01-31")
     await world.product(
         "plan",
         Metered(resource="added", rate="1"),
@@ -168,7 +168,7 @@ async def test_a_day_adds_up_or_keeps_its_peak(sandbox):
 @pytest.mark.capability("M61", "M63", "M66")
 async def test_what_was_quoted_is_what_is_rated_whatever_the_catalogue_does(sandbox):
     """0.50 negotiated to 0.45; ten of the product grant ten times as much."""
-    world = await sandbox("2024-01-01")
+    world = await sandbox("2024-01-31")
     await world.product("plan", Metered(resource="calls", grant="100", rate="0.50"))
     account = await world.account("ann")
     rate = types.Rate(value=number("0.45"), currency_code="USD")
@@ -188,7 +188,7 @@ async def test_what_was_quoted_is_what_is_rated_whatever_the_catalogue_does(sand
 
 
 async def test_every_line_can_be_traced_back_to_its_records(sandbox):
-    world = await sandbox("2024-01-01")
+    world = await sandbox("2024-01-31")
     await world.product(
         "plan", Metered(resource="calls", grant="100", rate="2", tiers=(("0", "50", "3"),))
     )

@@ -93,7 +93,7 @@ async def test_a_remainder_rolls_over_once_and_then_expires(sandbox):
         (wallets.Grant.ROLLOVER, 100, 1),
     ]
     moves = [(entry.kind, figure(entry.amount)) for entry in await world.entries(wallet)]
-    assert moves == [
+    assert moves[:7] == [
         (Entry.GRANT, 100),
         (Entry.REFRESH, 100),
         (Entry.DRAWDOWN, -60),
@@ -101,10 +101,11 @@ async def test_a_remainder_rolls_over_once_and_then_expires(sandbox):
         (Entry.ROLLOVER, 40),
         (Entry.REFRESH, 100),
         (Entry.DRAWDOWN, -30),
-        (Entry.EXPIRY, -10),
-        (Entry.ROLLOVER, -100),
-        (Entry.ROLLOVER, 100),
     ]
+    # Both issues end at one moment; which goes first is by their ids.
+    assert sorted(moves[7:]) == sorted(
+        [(Entry.EXPIRY, -10), (Entry.ROLLOVER, -100), (Entry.ROLLOVER, 100)]
+    )
 
 
 @pytest.mark.capability("M91")

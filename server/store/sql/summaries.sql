@@ -17,7 +17,7 @@ UPDATE usage_summaries AS s
 --   $5 start_time timestamptz, $6 end_time timestamptz, $7 ratable_summary_ids uuid[], $8 asset_ids uuid[],
 --   $9 asset_rate_ids uuid[], $10 origin_start_times timestamptz[], $11 used numeric[], $12 drawn numeric[],
 --   $13 overages numeric[], $14 tier_quantities numeric[], $15 net_unit_rates numeric[], $16 amounts numeric[],
---   $17 currency_codes text[], $18 waterfalls jsonb[], $19 error_reasons text[],
+--   $17 currency_codes text[], $18 waterfalls text[], $19 error_reasons text[],
 --   $20 segment_start_times timestamptz[]
 INSERT INTO ratable_summaries (tenant_id, account_id, ratable_summary_id, wallet_id, asset_id,
                                usage_resource_id, asset_rate_id, start_time, end_time, origin_start_time,
@@ -25,9 +25,9 @@ INSERT INTO ratable_summaries (tenant_id, account_id, ratable_summary_id, wallet
                                tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason)
 SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, $5, $6, r.origin_start_time,
        r.segment_start_time, CASE WHEN r.amount IS NULL THEN 'RATING_FAILED' ELSE 'RATED' END, r.used, r.drawn,
-       r.overage, r.tier_quantity, r.net_unit_rate, r.amount, r.currency_code, r.waterfall, r.error_reason
+       r.overage, r.tier_quantity, r.net_unit_rate, r.amount, r.currency_code, r.waterfall::jsonb, r.error_reason
   FROM unnest($7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[], $11::numeric[], $12::numeric[],
-              $13::numeric[], $14::numeric[], $15::numeric[], $16::numeric[], $17::text[], $18::jsonb[],
+              $13::numeric[], $14::numeric[], $15::numeric[], $16::numeric[], $17::text[], $18::text[],
               $19::text[], $20::timestamptz[])
        AS r (ratable_summary_id, asset_id, asset_rate_id, origin_start_time, used, drawn, overage,
              tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason, segment_start_time)

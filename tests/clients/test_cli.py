@@ -1,0 +1,174 @@
+"""The command line as a program: its help, its exit codes, what it prints for programs."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from usage.v1 import account_service_pb2 as accounts
+from usage.v1 import consumption_service_pb2 as consumption
+from usage.v1 import wallet_service_pb2 as wallets
+
+from clients.cli.arguments import hoisted
+from tests.clients.small_server import Script, answering, refusal
+
+RECORD = ("--account", "acme", "--asset", "x", "--time", "at", "--measure", "n=calls")
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+async def usage(*arguments: str, home: Path, **environment: str) -> Ended:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "clients",
+        *arguments,
+        env={**os.environ, "USAGE_HOME": str(home), "COLUMNS": "100", **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "rest"),
+    [
+        (["status", "--json"], ["--json"], ["status"]),
+        (["--key", "k", "trace", "x"], ["--key", "k"], ["trace", "x"]),
+        (["trace", "x", "--address=a:1"], ["--address=a:1"], ["trace", "x"]),
+        (["trace", "--", "--json"], [], ["trace", "--", "--json"]),
+        (["trace", "--key"], ["--key"], ["trace"]),
+    ],
+)
+def test_global_options_stand_anywhere(
+    arguments: Sequence[str], options: list[str], rest: list[str]
+) -> None:
+    assert hoisted(arguments) == (options, rest)
+
+
+async def test_help_lists_everything_without_loading_grpc(tmp_path: Path) -> None:
+    ended = await usage("--help", home=tmp_path)
+    commands = ["up", "serve", "work", "migrate", "demo", "verify", "bench", "status", "reset"]
+
+    assert ended.code == 0
+    assert [
+        name for name in [*commands, "trace", "wallet", "record"] if name not in ended.out
+    ] == []
+    probe = "import sys, clients.cli.app as app; app.build(None); print('grpc' in sys.modules)"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", probe, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert out.decode().strip() == "False"
+
+
+async def test_what_is_not_understood_is_2(tmp_path: Path) -> None:
+    assert (await usage("fly", home=tmp_path)).code == 2
+    no_key = await usage("wallet", "show", "acme", home=tmp_path)
+    assert (no_key.code, "usage up" in no_key.err) == (2, True)
+
+
+async def test_nobody_there_is_3(tmp_path: Path) -> None:
+    ended = await usage(
+        "wallet", "show", "acme", "--key", "k", "--address", "127.0.0.1:1", home=tmp_path
+    )
+
+    assert ended.code == 3
+    assert "does not answer" in ended.err
+
+
+async def test_the_kept_key_is_sent_nowhere_else(tmp_path: Path) -> None:
+    kept = {"address": "127.0.0.1:1", "demo_key": "k"}
+    (tmp_path / "credentials").write_text(json.dumps(kept))
+
+    assert (await usage("wallet", "show", "a", home=tmp_path)).code == 3
+    ended = await usage("wallet", "show", "a", "--address", "127.0.0.1:2", home=tmp_path)
+    assert (ended.code, "no key for 127.0.0.1:2" in ended.err) == (2, True)
+
+
+async def test_a_refusal_is_1_with_its_reason_and_what_to_do(tmp_path: Path) -> None:
+    script = Script({"ListWallets": [refusal(grpc.StatusCode.NOT_FOUND, "ACCOUNT_NOT_FOUND")]})
+    async with answering(script) as address:
+        where = ("--address", address, "--key", "k")
+        told = await usage("wallet", "show", "acme", *where, home=tmp_path)
+        plain = await usage("wallet", "show", "acme", *where, "--json", home=tmp_path)
+
+    assert (told.code, plain.code) == (1, 1)
+    assert "ACCOUNT_NOT_FOUND" in told.err
+    assert "Check the name" in told.err
+    assert json.loads(plain.err)["error"]["reason"] == "ACCOUNT_NOT_FOUND"
+    assert script.asked[0] == wallets.ListWalletsRequest(parent="accounts/acme")
+
+
+async def test_json_has_the_names_of_the_protos(tmp_path: Path) -> None:
+    wallet = wallets.Wallet(name="accounts/acme/wallets/w", usage_resource="usageResources/calls")
+    script = Script(
+        {
+            "ListWallets": [wallets.ListWalletsResponse(wallets=[wallet])],
+            "GetAccount": [accounts.Account(time_zone="Europe/Berlin")],
+        }
+    )
+    async with answering(script) as address:
+        where = ("--address", address, "--key", "k")
+        plain = await usage("--json", "wallet", "show", "acme", *where, home=tmp_path)
+        told = await usage("wallet", "show", "acme", *where, home=tmp_path)
+
+    assert json.loads(plain.out)["wallets"][0]["usage_resource"] == "usageResources/calls"
+    assert told.code == 0
+    assert "calls" in told.out
+
+
+async def test_records_that_are_not_kept_are_4(tmp_path: Path) -> None:
+    file = tmp_path / "u.csv"
+    file.write_text("at,n\n2026-01-31T12:00:00Z,5\n2026-01-31T12:01:00Z,6\n")
+    rejected = consumption.RecordOutcome(
+        code="REJECTED", status=refusal(grpc.StatusCode.NOT_FOUND, "ASSET_NOT_FOUND")
+    )
+    outcomes = [consumption.RecordOutcome(code="ACCEPTED"), rejected]
+    script = Script({"RecordUsage": [consumption.RecordUsageResponse(outcomes=outcomes)]})
+    async with answering(script) as address:
+        where = ("--address", address, "--key", "k")
+        told = await usage("record", str(file), *RECORD, *where, home=tmp_path)
+        plain = await usage("record", str(file), *RECORD, *where, "--json", home=tmp_path)
+
+    assert (told.code, plain.code) == (4, 4)
+    assert "-<line>-<resource>" in told.out
+    assert "line 3" in told.err
+    assert "u.left.csv" in told.err
+    found = json.loads(plain.out)
+    assert (found["accepted"], found["rejected"], found["refused"][0]["line"]) == (1, 1, 3)
+    assert script.asked[0].records[0].asset == "accounts/acme/assets/x"
+
+
+async def test_a_mangled_line_stops_everything_before_anything_is_sent(tmp_path: Path) -> None:
+    file = tmp_path / "u.csv"
+    file.write_text("at,n\n2026-01-31T12:00:00Z,5\nmangled\n")
+
+    where = ("--address", "127.0.0.1:1", "--key", "k")
+    ended = await usage("record", str(file), *RECORD, *where, home=tmp_path)
+
+    assert ended.code == 4
+    assert "line 3: has 1 field, the header has 2" in ended.err
+    assert "nothing was sent" in ended.err
+
+
+async def test_a_time_without_a_zone_is_2(tmp_path: Path) -> None:
+    file = tmp_path / "u.csv"
+    file.write_text("at,n\n2026-01-31 12:00:00.1234567,5")
+
+    for behaviour in ("stop", "skip"):
+        where = ("--address", "127.0.0.1:1", "--key", "k", "--on-error", behaviour)
+        ended = await usage("record", str(file), *RECORD, *where, home=tmp_path)
+        assert ended.code == 2
+        assert "--time-zone" in ended.err
