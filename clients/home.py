@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,17 @@ USUAL_ADDRESS = "127.0.0.1:50051"
 def home() -> Path:
     """The directory of `usage up`: `.usage` here, or USAGE_HOME."""
     return Path(os.environ.get("USAGE_HOME") or ".usage")
+
+
+def program() -> str:
+    """How to call `usage` from here: by its name, or by its path when that is not enough."""
+    if shutil.which("usage"):
+        return "usage"
+    path = Path(sys.executable).with_name("usage")
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def credentials() -> dict[str, str]:

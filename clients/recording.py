@@ -127,26 +127,30 @@ def batches(
 
 
 def write_left(path: Path, left: list[Line | BadLine], layout: Layout, header: bytes) -> Path:
-    """Write the lines that were not kept to a new file beside `path`, with the ids of their
-    records in a column of their own where no column holds them. Returns the file.
+    """Write the lines that were not kept to a file beside `path`, with the ids of their records in
+    a column of their own where no column holds them. Returns the file; never another's content.
 
     `header` is the first line of a CSV file; empty for JSON lines.
     """
-    with_ids = layout.id_column is None
+    content = _left(left, header, with_ids=layout.id_column is None)
     for number in itertools.count(1):
         middle = ".left" if number == 1 else f".left-{number}"
         target = path.with_name(f"{path.stem}{middle}{path.suffix}")
         try:
             with target.open("xb") as file:
-                if header:
-                    file.write(header + (f",{ID_COLUMN}".encode() if with_ids else b"") + b"\n")
-                for line in left:
-                    raw = _with_id(line, bool(header)) if with_ids else line.raw
-                    file.write(raw + b"\n")
+                file.write(content)
         except FileExistsError:
-            continue
+            if target.read_bytes() != content:
+                continue
         return target
     raise AssertionError("there are more numbers than files")
+
+
+def _left(left: list[Line | BadLine], header: bytes, *, with_ids: bool) -> bytes:
+    lines = [_with_id(line, bool(header)) if with_ids else line.raw for line in left]
+    if header:
+        lines.insert(0, header + (f",{ID_COLUMN}".encode() if with_ids else b""))
+    return b"".join(line + b"\n" for line in lines)
 
 
 def _with_id(line: Line | BadLine, is_csv: bool) -> bytes:

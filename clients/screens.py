@@ -1,9 +1,10 @@
 """Tables and trees for people: wallets, grants, the ledger, waterfalls and invoice-ready lines."""
 
+import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from datetime import time as clock
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,8 +20,7 @@ from usage.v1 import wallet_service_pb2 as wallets
 from clients.values import decimal, money, time
 
 NOTHING = "–"
-# Words of the waterfall that people know by another name.
-PLAIN = {"tier_quantity": "quantity"}
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def number(message: decimal_pb2.Decimal) -> str:
@@ -45,6 +45,12 @@ def last(name: str) -> str:
     return name.rpartition("/")[2]
 
 
+def short(name: str) -> str:
+    """A resource name that fits into a table: its collection and the first eight of its id."""
+    parts = name.split("/")
+    return f"{parts[-2]}/{parts[-1][:8]}" if len(parts) > 1 else name
+
+
 def when(message: Timestamp, zone: str = "UTC") -> str:
     """An instant in a zone, without the time of day when that is midnight."""
     if not message.seconds:
@@ -54,23 +60,25 @@ def when(message: Timestamp, zone: str = "UTC") -> str:
 
 
 def span(start: Timestamp, end: Timestamp, zone: str = "UTC") -> str:
-    """A half-open span of time."""
+    """A half-open span of time; `Jan 2026` when it is a month of the calendar."""
+    first, behind = (time(one).astimezone(ZoneInfo(zone)) for one in (start, end))
+    midnight = {first.time(), behind.time()} == {clock()}
+    if midnight and first.day == 1 and _next_month(first.date()) == behind.date():
+        return f"{first:%b %Y}"
     return f"{when(start, zone)} → {when(end, zone)}"
 
 
 def wallet_table(found: Iterable[wallets.Wallet], title: str, zone: str = "UTC") -> Table:
     """What is left, granted and used, and what the rest would cost now."""
-    table = _table(title, "resource", "left", "granted", "used", "of it", "beyond", "would cost")
-    table.add_column("rating period")
+    table = _table(title, "resource", "left", "granted", "used", "beyond", "would cost")
+    table.add_column("rating period", no_wrap=True)
     for one in found:
-        percent = f"{number(one.percent_used)} %" if one.percent_used.value else NOTHING
         beyond = number(one.overage_quantity)
         table.add_row(
             last(one.usage_resource),
             Text(number(one.balance), style="bold green" if decimal(one.balance) > 0 else "red"),
             number(one.granted_quantity),
             number(one.used_quantity),
-            percent,
             Text(beyond, style="yellow" if decimal(one.overage_quantity) > 0 else ""),
             _estimate(one),
             span(one.period_start_time, one.period_end_time, zone),
@@ -82,9 +90,9 @@ def grant_table(
     found: Iterable[tuple[wallets.Wallet, wallets.Grant]], title: str, zone: str = "UTC"
 ) -> Table:
     """Every issue, what usage drew from it, and what became of the rest."""
-    table = _table(title, "resource", "held", "left", "in the ledger")
+    table = _table(title, "resource", "held", "left", "posted")
     for column in ("issue", "from", "until", ""):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     for wallet, grant in found:
         table.add_row(
             last(wallet.usage_resource),
@@ -94,7 +102,7 @@ def grant_table(
             wallets.Grant.Kind.Name(grant.kind).lower(),
             when(grant.start_time, zone),
             when(grant.expire_time, zone),
-            Text("may still change", style="yellow") if grant.is_provisional else "",
+            Text("open", style="yellow") if grant.is_provisional else "",
         )
     return table
 
@@ -112,7 +120,7 @@ def entry_table(found: Sequence[wallets.WalletEntry], title: str, zone: str = "U
             number(entry.closing_balance),
             wallets.WalletEntry.Kind.Name(entry.kind).lower(),
             when(entry.effective_time, zone),
-            Text(entry.cause, style="dim"),
+            Text(short(entry.cause), style="dim"),
         )
     return table
 
@@ -132,8 +140,8 @@ def waterfall_table(summary: summaries.RatableSummary, zone: str = "UTC") -> Tab
 
 def liable_table(found: Sequence[summaries.LiableSummary], title: str, zone: str = "UTC") -> Table:
     """Lines an invoice can be made of, and what they come to."""
-    table = _table(title, "resource", "used", "beyond the grants", "exact", "amount")
-    table.add_column("billing period")
+    table = _table(title, "resource", "used", "beyond", "exact", "amount")
+    table.add_column("billing period", no_wrap=True)
     table.add_column("state")
     table.show_footer = True
     for line in found:
@@ -174,15 +182,21 @@ def _add_day(tree: Tree, found: summaries.UsageSummaryTrace, zone: str) -> None:
     title = f"{when(day.start_time, zone)}  {number(day.quantity)} used"
     leaf = tree.add(f"{title}, {number(day.overage_quantity)} beyond{late}")
     for paid in found.drawn_from:
-        leaf.add(Text(f"{number(paid.quantity)} from grant {last(paid.grant)}", style="dim"))
+        leaf.add(Text(f"{number(paid.quantity)} from {short(paid.grant)}", style="dim"))
+
+
+def _next_month(first: date) -> date:
+    return first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
 
 
 def _table(title: str, *columns: str) -> Table:
     """A table whose first column is a word and whose others are numbers."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column(columns[0])
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False
+    )
+    table.add_column(columns[0], no_wrap=True)
     for column in columns[1:]:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
@@ -194,10 +208,29 @@ def _estimate(wallet: wallets.Wallet) -> str:
 
 
 def _sides(step: types.WaterfallStep) -> tuple[str, str]:
-    def side(values: Any) -> str:
-        return "\n".join(f"{PLAIN.get(key, key)} {values[key]}" for key in sorted(values))
+    return _side(dict(step.inputs)), _side(dict(step.outputs))
 
-    return side(step.inputs), side(step.outputs)
+
+def _side(values: dict[str, str]) -> str:
+    """One side of a step; what belongs together on one line, and numbers as people write them."""
+    lines = []
+    unit = values.pop("unit", "")
+    if "rate" in values:
+        rate, per = _plain(values.pop("rate")), _plain(values.pop("per", "1"))
+        lines.append(f"{rate} {unit} per {per}" if per != "1" else f"{rate} {unit}")
+    if "amount" in values:
+        lines.append(f"{_plain(values.pop('amount'))} {unit}")
+    if "lower" in values or "upper" in values:
+        lower = _plain(values.pop("lower", "0"))
+        lines.append(f"tier {lower} – {_plain(values.pop('upper', '')) or 'any'}")
+    if "adjustment" in values:
+        kind, value = values.pop("adjustment").lower(), _plain(values.pop("value", ""))
+        lines.append(f"{kind} {value} %" if kind == "percentage" else f"{kind} {value}")
+    return "\n".join(lines + [f"{key} {_plain(values[key])}" for key in sorted(values)])
+
+
+def _plain(text: str) -> str:
+    return grouped(Decimal(text)) if NUMBER.fullmatch(text) else text
 
 
 def _total(lines: Sequence[summaries.LiableSummary]) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
 
+pytest_plugins = ["tests.service"]
+
 TEMPLATE = "template_usage"
 _numbers = count(1)
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from server.usecases.tenants import found
+import pytest
 from usage.v1 import access_service_pb2 as access
-from workers.sweep import sweep_for_ever
-from workers.tasks.registry import TASKS
 
 from clients import UsageClient
 from server.app import open_env, running
 from server.config import read_config
+from server.usecases.tenants import found
 from tests.stories.words import stamp
+from workers.sweep import sweep_for_ever
+from workers.tasks.registry import TASKS
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,10 @@ async def add_tenant(service: Service, clock: datetime | None, *roles: str) -> t
             access.CreateCredentialRequest(credential=credential)
         )
     return tenant_id, answer.key
+
+
+@pytest.fixture(scope="session")
+async def service(story_database: str) -> AsyncIterator[Service]:
+    """The service that all tests of the public API share, each with a tenant of its own."""
+    async with serving(story_database) as found_service:
+        yield found_service

@@ -3,9 +3,8 @@
 from typing import Annotated, Any
 
 import typer
-from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.text import Text
+from rich.table import Table
 from usage.v1 import asset_service_pb2 as assets
 from usage.v1 import summary_service_pb2 as summaries
 from usage.v1 import wallet_service_pb2 as wallets
@@ -15,6 +14,7 @@ from clients import demo as story_of
 from clients.cli.session import REFUSED, Session, as_dict, fail, session
 from clients.demo import ZONE, DemoError, Story
 from clients.demo_catalogue import define
+from clients.home import program
 from clients.pages import pages
 from clients.values import decimal
 
@@ -64,8 +64,10 @@ async def _play(client: UsageClient, now: Session, story: Story) -> None:
     if not now.as_json:
         found = await _wallets(client, story)
         title = f"Live, on the last evening of {month}: usage counts as soon as it is recorded"
+        now.console.print()
         now.console.print(screens.wallet_table(found, title, ZONE))
-    run = await story_of.advance_clock(client, story, story.after_freeze, "freeze")
+    with now.console.status("the clock moves on"):
+        run = await story_of.advance_clock(client, story, story.after_freeze, "freeze")
     done = ", ".join(f"{count} {kind}" for kind, count in sorted(run.done_counts.items()))
     _say(
         now,
@@ -78,7 +80,11 @@ async def _show(client: UsageClient, now: Session, story: Story) -> None:
     if now.as_json:
         now.print_json({name: [as_dict(item) for item in items] for name, items in found.items()})
         return
-    show = now.console.print
+
+    def show(table: Table) -> None:
+        now.console.print()
+        now.console.print(table)
+
     resources = {one.name: one for one in found["wallets"]}
     clock = screens.when(found["wallets"][0].as_of_time, ZONE)
     show(screens.wallet_table(found["wallets"], f"Wallets at {clock} ({ZONE})", ZONE))
@@ -116,23 +122,27 @@ async def _wallets(client: UsageClient, story: Story) -> list[wallets.Wallet]:
 
 async def _what_next(client: UsageClient, now: Session, story: Story, address: str) -> None:
     found = await _wallets(client, story)
-    lines = summaries.ListLiableSummariesRequest(parent=story.account)
-    line = [one async for one in pages(client.summaries.ListLiableSummaries, lines)]
+    asked = summaries.ListLiableSummariesRequest(parent=story.account)
+    lines = [one async for one in pages(client.summaries.ListLiableSummaries, asked)]
     owned = assets.ListAssetsRequest(parent=story.account)
-    asset = [one async for one in pages(client.assets.ListAssets, owned)]
-    commands = [f"usage wallet show {found[0].name}"] if found else []
-    commands += [f"usage trace {line[-1].name}"] if line else []
-    if asset:
-        commands.append(
-            f"usage record FILE.csv --account {story.account_id} --asset"
-            f" {screens.last(asset[0].name)} --time COLUMN --measure COLUMN=tokens"
-        )
-    commands += [
-        "usage demo --again          another account, in the next month",
-        f"buf curl --protocol grpc --http2-prior-knowledge http://{address} --list-methods",
+    bought = [one async for one in pages(client.assets.ListAssets, owned)]
+    usage = program()
+    hints = [("a wallet with its ledger", f"{usage} wallet show {found[0].name}")] if found else []
+    if lines:
+        dearest = max(lines, key=lambda line: decimal(line.exact_amount))
+        hints.append(("where an amount comes from", f"{usage} trace {dearest.name}"))
+    if bought:
+        asset = screens.last(bought[0].name)
+        command = f"{usage} record FILE.csv --account {story.account_id} --asset {asset}"
+        hints.append(("usage of your own", f"{command} --time COLUMN --measure COLUMN=tokens"))
+    hints += [
+        ("another account, in the next month", f"{usage} demo --again"),
+        ("any language", f"buf curl --protocol grpc --http2-prior-knowledge http://{address} -l"),
+        ("Python", f'UsageClient("{address}", key), see clients/README.md'),
     ]
-    text = Text("\n".join(commands))
-    now.console.print(Panel(text, title="What next", title_align="left", expand=False))
+    now.console.print("\n[bold]What next[/]")
+    for what, command in hints:
+        now.console.print(f"  [dim]{what}[/]\n    {command}", soft_wrap=True)
 
 
 def _say(now: Session, text: str) -> None:

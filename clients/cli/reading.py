@@ -10,6 +10,7 @@ from usage.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient, screens
 from clients.cli.session import MISUSED, Session, as_dict, fail, session
+from clients.home import program
 from clients.pages import pages
 
 wallet = typer.Typer(help="Wallets: what is left, and every movement.", no_args_is_help=True)
@@ -80,7 +81,7 @@ async def _list_lines(client: UsageClient, now: Session, name: str, zone: str) -
         return
     now.console.print(screens.liable_table(found, f"Invoice-ready lines of {account}", zone))
     for line in found:
-        now.console.print(f"  usage trace {line.name}", style="dim", soft_wrap=True)
+        now.console.print(f"  {program()} trace {line.name}", style="dim", soft_wrap=True)
 
 
 async def zone_of(client: UsageClient, name: str) -> str:
@@ -128,7 +129,7 @@ def _print(console: Console, found: dict[str, Any]) -> None:
     console.print(screens.wallet_table(found["wallets"], title, zone))
     if "grants" not in found:
         for one in found["wallets"]:
-            console.print(f"  usage wallet show {one.name}", style="dim", soft_wrap=True)
+            console.print(f"  {program()} wallet show {one.name}", style="dim", soft_wrap=True)
         return
     [wallet] = found["wallets"]
     pairs = [(wallet, grant) for grant in found["grants"]]

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from clients import UsageClient, UsageError, intake, recording
 from clients.cli.session import MISUSED, PARTLY, Session, fail, session
+from clients.home import program
 from clients.intake import BadLine, IntakeError, Layout, Line, Measure
 from clients.recording import ID_COLUMN, Account, Refusal, Sending
 
@@ -97,7 +98,7 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
         )
         job = Job(file, layout, _asset(account, asset), on_error)
         if not now.as_json:
-            now.console.print(_say_ids(job), style="dim")
+            now.console.print(_say_ids(job), style="dim", soft_wrap=True)
         total = _check(job, now)
     except IntakeError as error:
         fail(MISUSED, f"{file}: {error}")
@@ -120,6 +121,7 @@ async def _send(client: UsageClient, job: Job, now: Session, total: int) -> int:
         )
         try:
             account = await sending.send(job.lines())
+            progress.update(task, completed=total)
         except UsageError:
             _warn("nothing is lost: run the same command again, and what is kept stays as it is")
             raise
@@ -174,16 +176,21 @@ def _report(account: Account, target: Path | None, job: Job, now: Session) -> No
     _list(account.refusals)
     if target is not None:
         _warn(
-            f"{len(account.left):,} lines were not kept; they are in {target}, with their ids.\n"
+            f"{_lines(account)} not kept, and in {target} with the ids of their records.\n"
             f"  If the fault is in them, correct them there, and then:\n    {_again(target, job)}\n"
             f"  If it is elsewhere, put it right and run the same command again.\n"
             f"  Do not correct {job.file} itself: it would get other ids and count twice."
             if job.layout.id_column is None
-            else f"{len(account.left):,} lines were not kept; they are in {target}. Correct them"
-            " there or in the file, and run it again: ids that are kept do not count twice."
+            else f"{_lines(account)} not kept, and in {target}. Correct them there or in the file,"
+            " and run it again: ids that are kept do not count twice."
         )
     elif account.left:
         _warn("nothing was kept; correct what is named and run it again")
+
+
+def _lines(account: Account) -> str:
+    count = len(account.left)
+    return f"{count:,} {'line was' if count == 1 else 'lines were'}"
 
 
 def _again(target: Path, job: Job) -> str:
@@ -191,7 +198,7 @@ def _again(target: Path, job: Job) -> str:
     zone = f" --time-zone {job.layout.zone}" if job.layout.zone else ""
     account, asset = job.asset.split("/")[1::2]
     return (
-        f"usage record {target} --account {account} --asset {asset}"
+        f"{program()} record {target} --account {account} --asset {asset}"
         f" --time {job.layout.time_column}{zone} {measures} --id {ID_COLUMN}"
     )
 
@@ -202,8 +209,8 @@ def _say_ids(job: Job) -> str:
     if layout.id_column is not None:
         return f"ids: <{layout.id_column}>{'-<resource>' if many else ''}"
     return (
-        f"ids: {layout.digest}-<line>-<resource>, made of this file as it is now. Recording it"
-        " again counts nothing twice; an edited copy is another file, unless --id names a column."
+        f"ids: {layout.digest}-<line>-<resource>. They are made of this file: recording it again"
+        " counts nothing twice, but an edited copy is another file unless --id names a column."
     )
 
 
@@ -244,10 +251,17 @@ def _digest(file: Path) -> str:
 
 
 def _list(refusals: list[Refusal]) -> None:
-    for one in refusals[:MOST_SHOWN]:
-        _warn(f"line {one.line}: {one.message} ({one.reason})")
-    if len(refusals) > MOST_SHOWN:
-        _warn(f"… and {len(refusals) - MOST_SHOWN:,} more")
+    """Say what was refused: each reason once, with its lines."""
+    lines: dict[tuple[str, str], list[int]] = {}
+    for one in refusals:
+        lines.setdefault((one.message, one.reason), []).append(one.line)
+    for (message, reason), numbers in list(lines.items())[:MOST_SHOWN]:
+        where = f"line {numbers[0]}"
+        if len(numbers) > 1:
+            where = f"{where} and {len(numbers) - 1:,} more like it"
+        _warn(f"{where}: {message} ({reason})")
+    if len(lines) > MOST_SHOWN:
+        _warn(f"… and {len(lines) - MOST_SHOWN:,} more reasons; --json lists all")
 
 
 def _warn(text: str) -> None:

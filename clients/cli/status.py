@@ -98,7 +98,7 @@ def _print(now: Session, found: dict[str, Any]) -> None:
         more = "+" if waiting["pending_and_more"] else ""
         table.add_row("jobs waiting", f"{waiting['pending']}{more}")
         if oldest := waiting.get("oldest_due"):
-            table.add_row("oldest due", f"{oldest['kind']} at {oldest.get('fire_time', '–')}")
+            table.add_row("next due", f"{oldest['kind']} at {oldest.get('fire_time', '–')}")
         failed = f"{waiting['failed']}{'+' if waiting['failed_and_more'] else ''}"
         table.add_row("jobs failed", failed if failed == "0" else f"[red]{failed}[/]")
     now.console.print(table)

@@ -105,7 +105,7 @@ class Intake:
         name = f"unitsOfMeasure/{unit_id}"
         if unit_id not in self.units:
             raise NotFound(
-                "UNIT_NOT_FOUND",
+                "UNIT_OF_MEASURE_NOT_FOUND",
                 f"no unit named {name}",
                 {"name": name},
                 subject=Subject("UnitOfMeasure", name),

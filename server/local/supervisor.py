@@ -8,6 +8,7 @@ the thread that made it.
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,12 +79,13 @@ class Supervisor:
     def welcome(self) -> None:
         """Say where it answers, and what to do next."""
         took = time.monotonic() - self._started
-        console.print(f"[bold green]Serving at {self.address}[/], {took:.1f} s after the start.")
-        console.print(f"  keys    {_near(self._home.credentials)}  (operator and tenant demo)")
-        console.print(f"  logs    {_near(self._home.logs)}/")
-        console.print("  next    usage demo      play a month of a product, and look at it")
-        console.print("          usage status    stores, schema, what waits, clocks")
-        console.print("          usage --help    all commands; Ctrl-C here stops everything")
+        console.print(f"\n[bold green]Serving at {self.address}[/], {took:.1f} s after the start")
+        self._say_where()
+        usage = _program()
+        console.print(f"  next    {usage} demo      play a month of a product, and look at it")
+        console.print(f"          {usage} status    stores, schema, what waits, clocks")
+        console.print(f"          {usage} --help    all commands")
+        console.print("Ctrl-C stops everything.")
 
     def play_demo(self) -> None:
         """Play the demo in a process of its own, which prints here."""
@@ -106,8 +108,14 @@ class Supervisor:
                 self._demo = None
                 if failed:
                     _warn("the demo did not get to its end; `usage demo` goes on where it stopped")
-                console.print(f"[green]Serving at {self.address}[/]; Ctrl-C stops everything.")
+                console.print(f"\n[bold green]Serving at {self.address}[/]")
+                self._say_where()
+                console.print("Ctrl-C stops everything.")
             time.sleep(POLL_SECONDS)
+
+    def _say_where(self) -> None:
+        console.print(f"  keys    {_near(self._home.credentials)} (operator, and tenant demo)")
+        console.print(f"  logs    {_near(self._home.logs)}")
 
     def stop(self) -> None:
         """Stop everything: server, worker, stores."""
@@ -218,7 +226,7 @@ def up(*, demo: bool) -> int:
             supervisor.play_demo()
         supervisor.watch()
     except _Stopped:
-        console.print("Stopping")
+        console.print("\nStopping")
     finally:
         supervisor.stop()
         lock.close()
@@ -280,6 +288,11 @@ def _warn(text: str) -> None:
     Console(stderr=True, highlight=False).print(
         f"usage: {text}", style="red", markup=False, soft_wrap=True
     )
+
+
+def _program() -> str:
+    """How to call `usage` from here."""
+    return "usage" if shutil.which("usage") else _near(Path(sys.executable).with_name("usage"))
 
 
 def _near(path: Path) -> str:

@@ -83,7 +83,7 @@ def _resource_faults(graph: Graph, held: ProductResource) -> Iterator[Violation]
     if found is None:
         class_id = graph.resources[held.resource_id].content.unit_class_id
         text = f"unitClasses/{class_id} has no unit to count in; create one with factor 1"
-        yield Violation(f"usageResources/{held.resource_id}", "UNIT_NOT_FOUND", text)
+        yield Violation(f"usageResources/{held.resource_id}", "UNIT_OF_MEASURE_NOT_FOUND", text)
         return
     unit = as_unit(found)
     policies = policies_of(graph, held, unit).wallet

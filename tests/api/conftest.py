@@ -7,15 +7,9 @@ import pytest
 
 from clients import UsageClient
 from tests.api.wire import Wire
-from tests.service import Service, add_tenant, serving
+from tests.service import Service, add_tenant
 from tests.stories.words import Metered, line, moment
 from tests.stories.world import World
-
-
-@pytest.fixture(scope="session")
-async def service(story_database: str) -> AsyncIterator[Service]:
-    async with serving(story_database) as found:
-        yield found
 
 
 @pytest.fixture(scope="session")

@@ -173,8 +173,10 @@ def test_lines_left_never_overwrite_a_file(tmp_path: Path) -> None:
 
     first = write_left(file, [line], layout(), b"at,n")
     second = write_left(file, [line], layout(id_column="key"), b"at,n,key")
+    third = write_left(file, [line], layout(), b"at,n")
 
     assert (first.name, second.name) == ("u.left.csv", "u.left-2.csv")
+    assert third == first, "the same lines again are in the same file"
     assert second.read_bytes() == b"at,n,key\nx\n"
 
 

@@ -225,7 +225,7 @@ def test_usage_in_another_unit_of_the_class_is_counted_in_the_wallets():
     assert (item.quantity, item.sent_text, item.counted_text) == (30, "2.5", "30")
     assert refusal(usage(unit_id=GRAM.id)) == "UNIT_CLASS_MISMATCH"
     assert refusal(usage(unit_id=UnitId("old"))) == "UNIT_INACTIVE"
-    assert refusal(usage(unit_id=UnitId("none"))) == "UNIT_NOT_FOUND"
+    assert refusal(usage(unit_id=UnitId("none"))) == "UNIT_OF_MEASURE_NOT_FOUND"
     assert refusal(usage(quantity="0.0001")) == "UNIT_SCALE"
 
 

@@ -185,7 +185,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     said = []
     for line in process.stdout:
         said.append(line)
-        if "Ctrl-C here stops everything" in line:
+        if "Ctrl-C stops everything" in line:
             break
     else:
         pytest.fail("".join(said))
@@ -225,6 +225,20 @@ def test_everything_comes_up_refuses_a_second_and_stops(
     assert found["supervisor"] == f"process {running.pid}"
     assert "tenants/demo" in [tenant["name"] for tenant in found["tenants"]]
     assert (home / "credentials").stat().st_mode & 0o777 == 0o600
+
+    told = [
+        subprocess.run(
+            [*command, "demo", "--json"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    ]
+    lines = [json.loads(story)["liable_summaries"] for story in told]
+    assert len(lines[0]) == 3
+    assert lines[0] == lines[1], "told again from the data"
 
     second = subprocess.run(
         [*command, "up"], env=environment, capture_output=True, text=True, check=False

@@ -5,15 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from clients import UsageClient
-from tests.service import Service, add_tenant, serving
+from tests.service import Service, add_tenant
 from tests.stories.words import moment
 from tests.stories.world import World
-
-
-@pytest.fixture(scope="session")
-async def service(story_database: str) -> AsyncIterator[Service]:
-    async with serving(story_database) as found_service:
-        yield found_service
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from clients.pages import pages
 from usage.v1 import (
     access_service_pb2 as access,
 )
@@ -52,6 +51,7 @@ from usage.v1 import (
 )
 
 from clients import UsageClient
+from clients.pages import pages
 from tests.stories.words import Metered, moment, number, stamp, tier, usage
 
 _ids = count(1)

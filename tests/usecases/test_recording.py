@@ -112,7 +112,7 @@ async def test_usage_in_another_unit_is_converted_or_refused(pool, owner):
     assert await reason(pool, usage("c", "0.0001")) == "UNIT_SCALE"
     assert await reason(pool, usage("c", unit="gram")) == "UNIT_CLASS_MISMATCH"
     assert await reason(pool, usage("c", unit="gross")) == "UNIT_INACTIVE"
-    assert await reason(pool, usage("c", unit="score")) == "UNIT_NOT_FOUND"
+    assert await reason(pool, usage("c", unit="score")) == "UNIT_OF_MEASURE_NOT_FOUND"
 
 
 async def test_a_bad_record_never_spoils_its_batch(pool, owner):

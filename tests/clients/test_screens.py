@@ -1,0 +1,94 @@
+"""What people see: numbers as people write them, and nothing cut off that matters."""
+
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from google.type.money_pb2 import Money
+from rich.console import Console
+from usage.v1 import summary_service_pb2 as summaries
+from usage.v1 import types_pb2 as types
+from usage.v1 import wallet_service_pb2 as wallets
+
+from clients import screens
+from clients.values import decimal_pb, time_pb
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def shown(what: object, width: int = 80) -> str:
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(what)
+    return captured.get()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("5000000", "5,000,000"), ("0.10", "0.1"), ("-1234.5", "-1,234.5"), ("100", "100")],
+)
+def test_numbers(value: str, text: str) -> None:
+    assert screens.grouped(Decimal(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "text"),
+    [
+        ("2026-03-01", "2026-04-01", "Mar 2026"),
+        ("2026-12-01", "2027-01-01", "Dec 2026"),
+        ("2026-03-15", "2026-04-15", "2026-03-15 → 2026-04-15"),
+        ("2026-03-01T06:00", "2026-03-02", "2026-03-01 06:00 → 2026-03-02"),
+    ],
+)
+def test_spans_are_of_the_accounts_zone(start: str, end: str, text: str) -> None:
+    first, behind = (
+        time_pb(datetime.fromisoformat(one).replace(tzinfo=BERLIN)) for one in (start, end)
+    )
+
+    assert screens.span(first, behind, "Europe/Berlin") == text
+
+
+def test_a_wallet_fits_into_eighty_columns() -> None:
+    wallet = wallets.Wallet(
+        name="accounts/a/wallets/w",
+        usage_resource="usageResources/tokens",
+        balance=decimal_pb(5_000_000),
+        granted_quantity=decimal_pb(5_000_000),
+        used_quantity=decimal_pb(20_875_458),
+        overage_quantity=decimal_pb(15_875_458),
+        estimated_amount=decimal_pb(Decimal("134.941393")),
+        currency_code="EUR",
+        period_start_time=time_pb(datetime(2026, 1, 1, tzinfo=BERLIN)),
+        period_end_time=time_pb(datetime(2026, 2, 1, tzinfo=BERLIN)),
+    )
+
+    text = shown(screens.wallet_table([wallet], "Wallets", "Europe/Berlin"))
+
+    for part in ("5,000,000", "20,875,458", "15,875,458", "134.94 EUR", "Jan 2026"):
+        assert part in text
+
+
+def test_a_waterfall_reads_as_rates() -> None:
+    step = types.WaterfallStep(
+        sequence=1,
+        element="VOLUME_TIER",
+        inputs={"adjustment": "PERCENTAGE", "value": "15", "lower": "10", "upper": "5000"},
+        outputs={"rate": "8.5", "per": "1000000", "unit": "EUR"},
+        note="why",
+    )
+
+    text = shown(screens.waterfall_table(summaries.RatableSummary(waterfall=[step])))
+
+    assert "tier 10 – 5,000" in text
+    assert "percentage 15 %" in text
+    assert "8.5 EUR per 1,000,000" in text
+
+
+def test_lines_are_added_up_by_currency() -> None:
+    lines = [
+        summaries.LiableSummary(amount=Money(currency_code=code, units=units, nanos=500_000_000))
+        for code, units in (("EUR", 1), ("EUR", 2), ("USD", 3))
+    ]
+
+    assert "4.00 EUR, 3.50 USD" in shown(screens.liable_table(lines, "Lines"), 120)
