@@ -71,7 +71,7 @@ def span(start: Timestamp, end: Timestamp, zone: str = "UTC") -> str:
 def wallet_table(found: Iterable[wallets.Wallet], title: str, zone: str = "UTC") -> Table:
     """What is left, granted and used, and what the rest would cost now."""
     table = _table(title, "resource", "left", "granted", "used", "beyond", "would cost")
-    table.add_column("rating period", no_wrap=True)
+    table.add_column("period", no_wrap=True)
     for one in found:
         beyond = number(one.overage_quantity)
         table.add_row(
@@ -128,8 +128,8 @@ def entry_table(found: Sequence[wallets.WalletEntry], title: str, zone: str = "U
 def waterfall_table(summary: summaries.RatableSummary, zone: str = "UTC") -> Table:
     """How an amount came about, step by step."""
     what = f"{last(summary.usage_resource)}, {span(summary.start_time, summary.end_time, zone)}"
-    table = Table(title=f"Waterfall of {what}", title_justify="left", box=SIMPLE_HEAD)
-    for column in ("", "step", "from", "to", "why"):
+    table = _table(f"Waterfall of {what}", "")
+    for column in ("step", "from", "to", "why"):
         table.add_column(column, overflow="fold")
     for step in summary.waterfall:
         table.add_row(str(step.sequence), step.element, *_sides(step), step.note)
@@ -141,7 +141,7 @@ def waterfall_table(summary: summaries.RatableSummary, zone: str = "UTC") -> Tab
 def liable_table(found: Sequence[summaries.LiableSummary], title: str, zone: str = "UTC") -> Table:
     """Lines an invoice can be made of, and what they come to."""
     table = _table(title, "resource", "used", "beyond", "exact", "amount")
-    table.add_column("billing period", no_wrap=True)
+    table.add_column("period", no_wrap=True)
     table.add_column("state")
     table.show_footer = True
     for line in found:
@@ -226,6 +226,8 @@ def _side(values: dict[str, str]) -> str:
     if "adjustment" in values:
         kind, value = values.pop("adjustment").lower(), _plain(values.pop("value", ""))
         lines.append(f"{kind} {value} %" if kind == "percentage" else f"{kind} {value}")
+    if "entry" in values:
+        lines.append(values.pop("entry"))
     return "\n".join(lines + [f"{key} {_plain(values[key])}" for key in sorted(values)])
 
 

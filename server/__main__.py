@@ -15,6 +15,7 @@ from server.domain.errors import UsageError
 from server.log import configure
 from server.store.migrate import MigrationError, migrate
 from server.usecases.tenants import found
+from server.verification import verify_all
 
 REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
 
@@ -76,8 +77,6 @@ async def _migrate(config: Config, credentials: Path | None) -> int:
 
 
 async def _verify(config: Config) -> int:
-    from server.verification import verify_all
-
     async with open_env(config) as env:
         return 1 if await verify_all(env.pool) else 0
 

@@ -63,16 +63,16 @@ async def _play(client: UsageClient, now: Session, story: Story) -> None:
         )
     if not now.as_json:
         found = await _wallets(client, story)
-        title = f"Live, on the last evening of {month}: usage counts as soon as it is recorded"
+        title = f"Live, the last evening of {month}: what is recorded counts"
         now.console.print()
         now.console.print(screens.wallet_table(found, title, ZONE))
     with now.console.status("the clock moves on"):
         run = await story_of.advance_clock(client, story, story.after_freeze, "freeze")
-    done = ", ".join(f"{count} {kind}" for kind, count in sorted(run.done_counts.items()))
-    _say(
-        now,
-        f"clock moved to {story.after_freeze:%-d %B}: {month} is frozen and drawn down ({done})",
+    done = ", ".join(
+        f"{count} × {kind.replace('_', ' ')}" for kind, count in sorted(run.done_counts.items())
     )
+    at = f"{story.after_freeze:%-d %B}"
+    _say(now, f"clock moved to {at}; {month} is frozen, drawn down and rated ({done or 'before'})")
 
 
 async def _show(client: UsageClient, now: Session, story: Story) -> None:
@@ -137,7 +137,10 @@ async def _what_next(client: UsageClient, now: Session, story: Story, address: s
         hints.append(("usage of your own", f"{command} --time COLUMN --measure COLUMN=tokens"))
     hints += [
         ("another account, in the next month", f"{usage} demo --again"),
-        ("any language", f"buf curl --protocol grpc --http2-prior-knowledge http://{address} -l"),
+        (
+            "any language",
+            f"buf curl --protocol grpc --http2-prior-knowledge http://{address} --list-methods",
+        ),
         ("Python", f'UsageClient("{address}", key), see clients/README.md'),
     ]
     now.console.print("\n[bold]What next[/]")

@@ -125,7 +125,7 @@ def _print(console: Console, found: dict[str, Any]) -> None:
         console.print(f"{found['of']} has no wallets; they come with the activation of an order.")
         return
     moment = screens.when(found["wallets"][0].as_of_time, zone)
-    title = f"Wallets of {found['of']} at {moment} ({zone})"
+    title = f"At {moment} ({zone})"
     console.print(screens.wallet_table(found["wallets"], title, zone))
     if "grants" not in found:
         for one in found["wallets"]:

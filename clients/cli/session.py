@@ -47,8 +47,8 @@ class Session:
         """Whether programs read along."""
         return self.options.as_json
 
-    def resolve(self) -> tuple[str, str]:
-        """The address and the key to call with. Ends the program when there is no key.
+    def resolve(self, *, needs_key: bool = True) -> tuple[str, str]:
+        """The address and the key to call with. Ends the program when a needed key is not there.
 
         The key that `usage up` keeps is sent nowhere but to where it says it is served.
         """
@@ -58,12 +58,12 @@ class Session:
         key = self.options.key or os.environ.get("USAGE_KEY")
         if not key and address == home:
             key = kept.get("demo_key")
-        if not key:
+        if not key and needs_key:
             fail(
                 MISUSED,
                 f"no key for {address}. `usage up` makes one; or give --key or USAGE_KEY.",
             )
-        return address, key
+        return address, key or ""
 
     def run(self, work: Callable[[UsageClient], Awaitable[int | None]]) -> None:
         """Do `work` with a client and exit; its answer is the exit code."""

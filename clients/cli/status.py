@@ -23,7 +23,7 @@ NOT_SHOWN = ("database_url", "redis_url")
 def status(context: typer.Context) -> None:
     """Show the stores, the schema, what waits, and the clocks."""
     now = session(context)
-    address, key = now.resolve()
+    address, key = now.resolve(needs_key=False)
     found = asyncio.run(_look(address, key, credentials().get("operator_key", "")))
     if now.as_json:
         now.print_json(found)

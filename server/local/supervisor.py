@@ -82,9 +82,9 @@ class Supervisor:
         console.print(f"\n[bold green]Serving at {self.address}[/], {took:.1f} s after the start")
         self._say_where()
         usage = _program()
-        console.print(f"  next    {usage} demo      play a month of a product, and look at it")
-        console.print(f"          {usage} status    stores, schema, what waits, clocks")
-        console.print(f"          {usage} --help    all commands")
+        console.print(f"  next    {usage} demo      play a month of a product", soft_wrap=True)
+        console.print(f"          {usage} status    stores, schema, clocks", soft_wrap=True)
+        console.print(f"          {usage} --help    all commands", soft_wrap=True)
         console.print("Ctrl-C stops everything.")
 
     def play_demo(self) -> None:
@@ -176,6 +176,11 @@ class Supervisor:
         )
         found = json.loads((self._home.logs / "bootstrap.log").read_text().splitlines()[-1])
         self._home.write(self._home.credentials, **found)
+        if "demo_key" not in self._home.read(self._home.credentials):
+            _warn(
+                f"{_near(self._home.credentials)} has no operator key of this database, so there is"
+                " no tenant demo; put back the file, or begin anew with `usage reset --yes`"
+            )
         _done("server", f"{self.address}, metrics at {metrics}")
         _done("worker", "ready")
 

@@ -99,10 +99,25 @@ async def transact(
     raise AssertionError("every attempt returns or raises")
 
 
-async def read(pool: asyncpg.Pool, tenant_id: UUID, work: Work[R], *, seconds: float = 10.0) -> R:
-    """Do `work`, which changes nothing, as `tenant_id`: a lost connection is only unavailable."""
+async def read(
+    pool: asyncpg.Pool,
+    tenant_id: UUID,
+    work: Work[R],
+    *,
+    seconds: float = 10.0,
+    snapshot: bool = False,
+) -> R:
+    """Do `work`, which changes nothing, as `tenant_id`: a lost connection is only unavailable.
+
+    With `snapshot` all its statements see one moment.
+    """
+
+    async def see_one_moment(tx: PoolConnectionProxy) -> R:
+        await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return await work(tx)
+
     try:
-        return await _attempt(pool, tenant_id, work, seconds)
+        return await _attempt(pool, tenant_id, see_one_moment if snapshot else work, seconds)
     except (_OutcomeUnknownError, _NothingHappenedError, *_NOT_YET) as error:
         raise _unavailable() from error
 

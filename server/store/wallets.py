@@ -4,7 +4,7 @@ What comes here as JSON arrays is unpacked by position; the query beside says wh
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -159,6 +159,11 @@ async def list_entries(
     args = (tenant_id, account_id, wallet_id, after, limit)
     rows = await tx.fetch(SQL["list_entries"], *args)
     return [(_entry(wallet_id, row), row["create_time"]) for row in rows]
+
+
+def following(entry: Entry, before: bytes) -> Entry:
+    """An entry as it follows the one with the hash `before`, which is not kept twice."""
+    return replace(entry, prev_hash=before)
 
 
 async def list_grants(

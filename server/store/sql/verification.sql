@@ -1,0 +1,111 @@
+-- Verification: the caches beside what they are caches of. Every query answers with what differs, or with
+-- the rows that a pure function compares.
+
+-- name: cells_and_records
+-- Cells whose figures are not those of their records.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT s.usage_summary_id, s.record_count, coalesce(r.n, 0) AS n, s.sum_quantity, r.total,
+       s.max_quantity, r.largest, s.min_quantity, r.smallest, s.last_quantity, r.latest
+  FROM usage_summaries AS s
+  LEFT JOIN (
+       SELECT usage_summary_id, count(*) AS n, sum(counted_quantity) AS total,
+              max(counted_quantity) AS largest, min(counted_quantity) AS smallest,
+              (array_agg(counted_quantity ORDER BY usage_time DESC, record_id DESC))[1] AS latest
+         FROM usage_records WHERE tenant_id = $1 AND account_id = $2
+        GROUP BY usage_summary_id) AS r
+    ON r.usage_summary_id = s.usage_summary_id
+ WHERE s.tenant_id = $1 AND s.account_id = $2
+   AND (s.record_count, s.sum_quantity, s.max_quantity, s.min_quantity, s.last_quantity)
+       IS DISTINCT FROM (coalesce(r.n, 0), r.total, r.largest, r.smallest, r.latest)
+ ORDER BY s.usage_summary_id;
+
+-- name: records_without_cell
+-- Records that count nowhere.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT r.record_id
+  FROM usage_records AS r
+ WHERE r.tenant_id = $1 AND r.account_id = $2 AND NOT EXISTS (
+       SELECT FROM usage_summaries AS s WHERE s.tenant_id = $1 AND s.account_id = $2
+          AND s.usage_summary_id = r.usage_summary_id)
+ ORDER BY r.record_id LIMIT 10;
+
+-- name: wallets
+-- The heads of an account's wallets.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT wallet_id, head_seq, balance, head_hash FROM wallets
+ WHERE tenant_id = $1 AND account_id = $2 ORDER BY wallet_id;
+
+-- name: grant_heads
+-- Grants whose head is not the last of their entries.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT g.wallet_id, g.grant_id, g.head_seq, g.balance, e.grant_seq, e.grant_after
+  FROM grants AS g
+  LEFT JOIN LATERAL (
+       SELECT e.grant_seq, e.grant_after FROM wallet_entries AS e
+        WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.wallet_id = g.wallet_id
+          AND e.grant_id = g.grant_id
+        ORDER BY e.grant_seq DESC LIMIT 1) AS e ON true
+ WHERE g.tenant_id = $1 AND g.account_id = $2
+   AND (g.head_seq, g.balance) IS DISTINCT FROM (coalesce(e.grant_seq, 0), coalesce(e.grant_after, 0))
+ ORDER BY g.wallet_id, g.grant_id;
+
+-- name: cells_and_entries
+-- Drawn cells whose entries do not add up to what they say was drawn.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT s.usage_summary_id, s.drawn_quantity, coalesce(e.drawn, 0) AS drawn
+  FROM usage_summaries AS s
+  LEFT JOIN (
+       SELECT cause_id, -sum(amount) AS drawn FROM wallet_entries
+        WHERE tenant_id = $1 AND account_id = $2 AND cause_kind = 'CELL' GROUP BY cause_id) AS e
+    ON e.cause_id = s.usage_summary_id::text
+ WHERE s.tenant_id = $1 AND s.account_id = $2
+   AND coalesce(s.drawn_quantity, 0) <> coalesce(e.drawn, 0)
+ ORDER BY s.usage_summary_id;
+
+-- name: ratables_and_cells
+-- Ratable lines that are not the sum of their cells.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT r.ratable_summary_id, r.used_quantity, r.overage_quantity, coalesce(s.used, 0) AS used,
+       coalesce(s.overage, 0) AS overage
+  FROM ratable_summaries AS r
+  LEFT JOIN (
+       SELECT ratable_summary_id, sum(quantity) AS used, sum(overage_quantity) AS overage
+         FROM usage_summaries
+        WHERE tenant_id = $1 AND account_id = $2 AND ratable_summary_id IS NOT NULL
+        GROUP BY ratable_summary_id) AS s ON s.ratable_summary_id = r.ratable_summary_id
+ WHERE r.tenant_id = $1 AND r.account_id = $2
+   AND (r.used_quantity, r.overage_quantity) IS DISTINCT FROM (coalesce(s.used, 0), coalesce(s.overage, 0))
+ ORDER BY r.ratable_summary_id;
+
+-- name: liables_and_ratables
+-- Invoice-ready lines that are not the sum of their ratable lines.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT l.liable_summary_id, l.exact_amount, coalesce(r.amount, 0) AS amount
+  FROM liable_summaries AS l
+  LEFT JOIN (
+       SELECT liable_summary_id, sum(amount) AS amount FROM ratable_summaries
+        WHERE tenant_id = $1 AND account_id = $2 AND liable_summary_id IS NOT NULL
+        GROUP BY liable_summary_id) AS r ON r.liable_summary_id = l.liable_summary_id
+ WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.exact_amount <> coalesce(r.amount, 0)
+ ORDER BY l.liable_summary_id;
+
+-- name: liable_amounts
+-- What each invoice-ready line was rounded to.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT liable_summary_id, exact_amount, amount, currency_code FROM liable_summaries
+ WHERE tenant_id = $1 AND account_id = $2 ORDER BY liable_summary_id;
+
+-- name: periods_out_of_turn
+-- Periods that are final although an earlier one of their wallet is not.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT p.wallet_id, p.start_time FROM rating_periods AS p
+ WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.state = 'FINAL' AND EXISTS (
+       SELECT FROM rating_periods AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = p.wallet_id
+          AND o.start_time < p.start_time AND o.state <> 'FINAL')
+ ORDER BY p.wallet_id, p.start_time;
+
+-- name: count_records
+-- How many records were looked at.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT count(*) FROM usage_records WHERE tenant_id = $1 AND account_id = $2;
