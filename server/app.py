@@ -130,7 +130,8 @@ async def open_env(config: Config) -> AsyncIterator[Env]:
 async def running(env: Env) -> AsyncIterator[Running]:
     """Answer on the configured port (0 is any free one) until the context ends."""
     snapshots = RateSnapshots(env.pool)
-    edge = Edge(Authenticator(partial(authenticate, env.pool)))
+    says_all = env.config.log_level == "debug"
+    edge = Edge(Authenticator(partial(authenticate, env.pool)), says_all=says_all)
     server = grpc.aio.server(options=OPTIONS)
     services = [(descriptor, make(env, snapshots)) for descriptor, make in SERVICES]
     server.add_generic_rpc_handlers(

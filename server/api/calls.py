@@ -1,9 +1,9 @@
 """The call under way: who asks, what for, and for how long."""
 
 import time
-from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from server.domain.ids import CredentialId, TenantId
@@ -13,7 +13,7 @@ from server.domain.ids import CredentialId, TenantId
 class Caller:
     """Who calls, and the call itself: its method, its deadline, what the log calls it.
 
-    `deadline` is of the monotonic clock. `announce` tells the client that an answer is a replay.
+    `deadline` is of the monotonic clock; `context` is gRPC's.
     """
 
     tenant_id: TenantId
@@ -22,12 +22,17 @@ class Caller:
     method: str
     call_id: str
     deadline: float
-    announce: Callable[[], None] = field(default=lambda: None)
+    context: Any = None
 
     @property
     def seconds_left(self) -> float:
         """What is left of the time given, at least a hundredth of a second."""
         return max(0.01, self.deadline - time.monotonic())
+
+    def announce_replay(self) -> None:
+        """Tell the client that the answer was given before."""
+        if self.context is not None:
+            self.context.set_trailing_metadata((("usage-replayed", "true"),))
 
 
 NOBODY = Caller(

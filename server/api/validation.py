@@ -5,8 +5,11 @@ Formats of our own are custom rules whose id is the reason. Paths are those of t
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
+from buf.validate import validate_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from protovalidate import Validator
 
@@ -27,6 +30,8 @@ REASONS = {
 
 _validator = Validator()
 
+Check = Callable[[Any], bool]
+
 
 def validate(request: Message) -> None:
     """Refuse a request that breaks a rule of its proto, naming every field that does."""
@@ -38,6 +43,64 @@ def validate(request: Message) -> None:
     if refusal.reason == "TOO_MANY_ITEMS":
         refusal.facts |= {"got": str(len(getattr(request, violations[0].field, ())))}
     raise refusal
+
+
+def surely_valid(message: Descriptor) -> Check:
+    """A quick look at the messages of a type: True only for those that break no rule.
+
+    It knows what is required and how long lists may be, which is all that the requests of hot
+    methods ask for. A type with other rules is never sure, and is validated in full every time.
+    """
+    checks: list[Check] = []
+    for field in message.fields:
+        rules = field.GetOptions().Extensions[validate_pb2.field]
+        quick = _quick(field, rules)
+        if quick is None or not _is_free_of_rules(field.message_type, frozenset()):
+            return _never
+        checks += quick
+    return lambda request: all(check(request) for check in checks)
+
+
+def _quick(field: FieldDescriptor, rules: validate_pb2.FieldRules) -> list[Check] | None:
+    """The checks of one field; None when it has a rule that this does not know."""
+    name, left = field.name, type(rules)()
+    left.CopyFrom(rules)
+    checks: list[Check] = []
+    if left.required:
+        has_presence = field.message_type is not None and not field.is_repeated
+        checks.append(
+            (lambda m: m.HasField(name)) if has_presence else (lambda m: bool(getattr(m, name)))
+        )
+        left.ClearField("required")
+    if left.repeated.HasField("max_items"):
+        most = left.repeated.max_items
+        checks.append(lambda m: len(getattr(m, name)) <= most)
+        left.repeated.ClearField("max_items")
+        left.repeated.ClearField("items")  # rules of items are looked for below
+        if not left.repeated.ByteSize():
+            left.ClearField("repeated")
+    if left.enum.defined_only and not left.enum.not_in:
+        assert field.enum_type is not None, field
+        known = frozenset(field.enum_type.values_by_number)
+        checks.append(lambda m: getattr(m, name) in known)
+        left.ClearField("enum")
+    return None if left.SerializeToString() else checks
+
+
+def _is_free_of_rules(message: Descriptor | None, seen: frozenset[str]) -> bool:
+    """Whether nothing is said of the fields of a message, nor of those within."""
+    if message is None or message.full_name in seen:
+        return True
+    beyond = seen | {message.full_name}
+    return all(
+        not field.GetOptions().HasExtension(validate_pb2.field)
+        and _is_free_of_rules(field.message_type, beyond)
+        for field in message.fields
+    )
+
+
+def _never(_request: Any) -> bool:
+    return False
 
 
 def _violation(found: Any) -> Violation:

@@ -63,7 +63,7 @@ async def change(
         known = None if key is None else await requests.find(tx, key)
         if known is None:
             return None
-        call.announce()
+        call.announce_replay()
         return answer.FromString(known)
 
     async def do(tx: Connection) -> M:
