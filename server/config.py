@@ -23,6 +23,10 @@ class Config(BaseSettings):
     database_url: str = Field(validation_alias="DATABASE_URL", min_length=1)
     # Without Redis nobody rings; the workers look every second and find the same work.
     redis_url: str | None = Field(default=None, validation_alias="REDIS_URL")
+    # `transaction`: a pooler hands out a connection for each transaction, so no session is ours.
+    database_pooler: Literal["none", "transaction"] = Field(
+        default="none", validation_alias="DATABASE_POOLER"
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=50051, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"

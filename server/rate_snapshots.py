@@ -98,7 +98,11 @@ class RateSnapshots:
 
     async def _load(self, tenant_id: TenantId) -> CompiledRates:
         known, rows = await read(
-            self._pool, tenant_id, lambda tx: rows_of_tenant(tx, tenant_id), seconds=30
+            self._pool,
+            tenant_id,
+            lambda tx: rows_of_tenant(tx, tenant_id),
+            seconds=30,
+            snapshot=True,
         )
         # Another thread, so that a large catalogue does not hold up the calls under way.
         return CompiledRates(known, await asyncio.to_thread(compiled, rows))

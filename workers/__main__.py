@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 import uvloop
 
-from server.app import open_env
+from server.app import open_env, settle_memory
 from server.config import Config, ConfigError, read_config
 from server.log import configure
 from workers.settings import answer
@@ -53,6 +53,7 @@ def main() -> int:
         print(f"settings: {error}", file=sys.stderr)
         return 2
     configure(config.log_format, config.log_level)
+    settle_memory()
     uvloop.run(work(config))
     return 0
 

@@ -57,7 +57,9 @@ class WalletService(rpc.WalletServiceServicer):
         tenant_id = caller().tenant_id
         page = pages.read(request, tenant_id)
         current, grants = await look(
-            self._env, lambda tx: wallets.list_grants(tx, tenant_id, account_id, wallet_id)
+            self._env,
+            lambda tx: wallets.list_grants(tx, tenant_id, account_id, wallet_id),
+            snapshot=True,
         )
         keyed = [((one.grant.start.isoformat(), str(one.grant.id)), one) for one in grants]
         rows = [pair for pair in keyed if page.after is None or pair[0] > page.after]

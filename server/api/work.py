@@ -33,10 +33,13 @@ class _TakeBackError(Exception):
     """Ends a transaction whose effects are not wanted."""
 
 
-async def look(env: Env, work: Callable[[Connection], Awaitable[R]]) -> R:
-    """Run a use case that changes nothing."""
+async def look(
+    env: Env, work: Callable[[Connection], Awaitable[R]], *, snapshot: bool = False
+) -> R:
+    """Run a use case that changes nothing; with `snapshot` it sees one moment throughout."""
     call = caller()
-    return await read(env.pool, call.tenant_id, work, seconds=call.seconds_left)
+    seconds = call.seconds_left
+    return await read(env.pool, call.tenant_id, work, seconds=seconds, snapshot=snapshot)
 
 
 async def change(

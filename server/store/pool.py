@@ -35,13 +35,35 @@ def begin(tenant_id: UUID, seconds: float) -> str:
     )
 
 
-async def open_pool(dsn: str, *, size: int, role: str = "usage_app") -> asyncpg.Pool:
+class PinnedConnection(asyncpg.Connection):
+    """A connection that knows which tenant its session reads as."""
+
+    pinned: UUID | None = None
+
+    async def pin(self, tenant_id: UUID) -> None:
+        """Let what is read outside a transaction be read as `tenant_id`.
+
+        That is the only session state there is, and it is told only when it changes. A transaction
+        sets its own, and leaves this one as it was.
+        """
+        if self.pinned != tenant_id:
+            self.pinned = None  # until the server has taken it
+            await self.execute("SELECT set_config('usage.tenant_id', $1, false)", str(tenant_id))
+            self.pinned = tenant_id
+
+
+async def open_pool(
+    dsn: str, *, size: int, role: str = "usage_app", pins: bool = True
+) -> asyncpg.Pool:
     """Connect, and refuse a role that row-level security does not bind.
 
-    Raises FailedPrecondition (UNSAFE_ROLE).
+    Behind a pooler that hands out transactions (`pins` false) sessions cannot carry a tenant, so
+    every read is a transaction. Raises FailedPrecondition (UNSAFE_ROLE).
     """
     pool = await asyncpg.create_pool(
         dsn,
+        connection_class=PinnedConnection if pins else asyncpg.Connection,
+        statement_cache_size=100 if pins else 0,
         min_size=1,
         max_size=size,
         init=_prepare,

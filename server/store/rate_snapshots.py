@@ -40,8 +40,7 @@ async def revisions(connection: Connection, tenant_ids: Sequence[TenantId]) -> d
 
 
 async def rows_of_tenant(tx: Connection, tenant_id: TenantId) -> tuple[int, Rows]:
-    """A revision and all active rates of that moment; the first thing done in a transaction."""
-    await tx.execute(SQL["one_snapshot"])
+    """A revision and all active rates; `tx` has to see one moment."""
     known = await revision(tx, tenant_id)
     books = await tx.fetch(SQL["all_books"], tenant_id)
     entries = await _in_slices(tx, SQL["all_entries"], tenant_id)

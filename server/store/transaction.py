@@ -109,7 +109,7 @@ async def read(
 ) -> R:
     """Do `work`, which changes nothing, as `tenant_id`: a lost connection is only unavailable.
 
-    With `snapshot` all its statements see one moment.
+    Its statements stand alone; with `snapshot` they all see one moment.
     """
 
     async def see_one_moment(tx: PoolConnectionProxy) -> R:
@@ -117,9 +117,28 @@ async def read(
         return await work(tx)
 
     try:
-        return await _attempt(pool, tenant_id, see_one_moment if snapshot else work, seconds)
+        if snapshot:
+            return await _attempt(pool, tenant_id, see_one_moment, seconds)
+        return await _look(pool, tenant_id, work, seconds)
     except (_OutcomeUnknownError, _NothingHappenedError, *_NOT_YET) as error:
         raise _unavailable() from error
+
+
+async def _look(pool: asyncpg.Pool, tenant_id: UUID, work: Work[R], seconds: float) -> R:
+    """Do `work` statement by statement, on a connection whose session is the tenant's."""
+    connection = await _acquire(pool, seconds)
+    pin = getattr(connection, "pin", None)
+    if pin is None:
+        await pool.release(connection)
+        return await _attempt(pool, tenant_id, work, seconds)
+    try:
+        async with asyncio.timeout(seconds):
+            await pin(tenant_id)
+            return await work(connection)
+    except (TimeoutError, *_LOST) as error:
+        raise _NothingHappenedError from error
+    finally:
+        await pool.release(connection)
 
 
 async def finish_commits() -> None:
@@ -145,8 +164,10 @@ async def _attempt(pool: asyncpg.Pool, tenant_id: UUID, work: Work[R], seconds: 
 
 
 async def _acquire(pool: asyncpg.Pool, seconds: float) -> PoolConnectionProxy:
+    # Not acquire's own timeout: it makes a task of every acquisition, also of an idle connection.
     try:
-        return await pool.acquire(timeout=max(0.01, min(ACQUIRE_SECONDS, seconds / 4)))
+        async with asyncio.timeout(max(0.01, min(ACQUIRE_SECONDS, seconds / 4))):
+            return await pool.acquire()
     except (TimeoutError, *_LOST) as error:
         raise _unavailable() from error
 

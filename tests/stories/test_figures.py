@@ -83,10 +83,17 @@ async def test_volume_tiers_are_picked_by_the_overage_in_the_buyers_currency(san
     [computing] = await world.sell(zurich, line("compute", "2024-01-01"))
     [storing] = await world.sell(boston, line("storage", "2024-01-01"))
 
+    found = await world.discover("storage", "disk", quantity=number(40))
+    absent = await world.discover("compute", "cpu")
+
     await world.use(computing, "cpu", "2024-01-15", 5000)
     await world.use(storing, "disk", "2024-01-15", 50)
     await world.advance("2024-02-10")
 
+    assert figure(found.amount) == Decimal("488.40")
+    assert found.terms.tier_entry == "rateCards/tiers/entries/storage-disk-USD"
+    assert "RATE_NOT_FOUND" in str(absent.status)
+    assert not absent.HasField("terms")
     assert await owed(world, zurich) == {"cpu": (5000, Decimal("20.50"))}
     assert await owed(world, boston) == {"disk": (40, Decimal("488.40"))}
     with pytest.raises(Exception, match="RATE_NOT_FOUND"):

@@ -130,6 +130,18 @@ class World:
         assert outcome.code in kept, outcome
         return outcome
 
+    async def discover(self, product: str, resource: str, **more: Any) -> rates.RateAnswer:
+        """What a unit costs by the catalogue."""
+        question = rates.RateQuestion(
+            price_book="priceBooks/book",
+            product=f"products/{product}",
+            usage_resource=f"usageResources/{resource}",
+            currency_code=self.currency,
+            **more,
+        )
+        request = rates.DiscoverRatesRequest(questions=[question], freshness="FULLY_CONSISTENT")
+        return (await self.client.rates.DiscoverRates(request)).answers[0]
+
     async def wallet(self, account: str, resource: str) -> wallet_rpc.Wallet:
         """The account's only wallet of a resource, as it is now."""
         [found] = [w for w in await self.wallets(account) if w.usage_resource.endswith(resource)]

@@ -1,9 +1,5 @@
 -- Active rates as a whole: what a process compiles, and what a sale reads of one product.
 
--- name: one_snapshot
--- The revision and the rows it stands for are those of one moment.
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-
 -- name: revision
 -- What the tenant's catalogue was changed to last.
 --   $1 tenant_id uuid
