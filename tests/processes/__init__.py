@@ -1,0 +1,1 @@
+"""Real processes on a durable store: killed, stopped, measured."""
