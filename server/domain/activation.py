@@ -282,8 +282,12 @@ class _Plan:
         if rating.period is PolicyPeriod.DAILY:
             days = (sale.last_day(self.now) - sale.line.start_date).days
             sale.check_back(days, MOST_DAYS_BACK, "days of usage that is rated daily")
+        before = self.now
         for period in sale.periods(rating.period, self.now):
-            close = max(freeze_time(zone, period.end, rating.delay), self.now)
+            # A period that is over waits from now on, so that its usage can still be brought in;
+            # periods that are over together are closed one after the other.
+            waited = freeze_time(zone, max(period.end, self.now), rating.delay)
+            close = before = max(waited, before + INSTANT)
             due = DuePeriod(wallet_id=wallet.id, period=period, close_time=close)
             self.periods[wallet.id, period.start] = due
         if len(self.periods) > MOST_PERIODS:

@@ -146,16 +146,27 @@ async def test_late_usage_is_refused_where_the_policy_says_so(sandbox):
 
 
 @pytest.mark.capability("M82")
-async def test_a_back_dated_sale_is_caught_up(sandbox):
+async def test_a_back_dated_sale_is_caught_up_and_waits_for_its_usage(sandbox):
+    """Sold on 10 March from 1 January: three issues; what was used before can still be recorded."""
     world = await sandbox("2024-03-10")
     await world.product("plan", Metered(resource="minutes", grant="100", refresh="MONTH", rate="1"))
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    early = await world.use(asset, "minutes", "2024-01-20", 130)
     await world.use(asset, "minutes", "2024-03-02", 40)
-    await world.advance("2024-03-11")
+    assert early.code == consumption.RecordOutcome.ACCEPTED
+    assert await balances(world, account) == (60, 300)
+
+    await world.advance("2024-03-14")
 
     assert await balances(world, account) == (60, 100)
     wallet = await world.wallet(account, "minutes")
-    kinds = [entry.kind for entry in await world.entries(wallet)]
-    assert kinds.count(Entry.GRANT) + kinds.count(Entry.REFRESH) == 3
-    assert kinds.count(Entry.EXPIRY) == 2
+    moves = [(entry.kind, figure(entry.amount)) for entry in await world.entries(wallet)]
+    assert [amount for kind, amount in moves if kind == Entry.DRAWDOWN] == [-100]
+    assert [amount for kind, amount in moves if kind == Entry.EXPIRY] == [-100]
+    assert len([kind for kind, _ in moves if kind in (Entry.GRANT, Entry.REFRESH)]) == 3
+    billed = [
+        (figure(one.used_quantity), figure(one.overage_quantity))
+        for one in await world.liable(account)
+    ]
+    assert billed == [(130, 30)]

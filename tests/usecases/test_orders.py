@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
@@ -275,10 +275,10 @@ async def test_an_order_dated_back_books_every_issue_and_opens_every_period_sinc
         ("SALE", 0, quantity, quantity, starts[0], starts[1]),
         ("REFRESH", 1, quantity, quantity, starts[1], starts[2]),
     ]
-    now = datetime(2024, 3, 10, 9, tzinfo=UTC)
+    waited = datetime(2024, 3, 12, 23, tzinfo=UTC)  # three days from the sale
     assert [row[1:] for row in await rows(pool, PERIODS) if row[0] == "sms"] == [
-        (berlin(2023, 12, 31), berlin(2024, 1, 31), now),
-        (berlin(2024, 1, 31), berlin(2024, 2, 29), now),
+        (berlin(2023, 12, 31), berlin(2024, 1, 31), waited),
+        (berlin(2024, 1, 31), berlin(2024, 2, 29), waited + timedelta(microseconds=1)),
         (berlin(2024, 2, 29), berlin(2024, 3, 31, 22), berlin(2024, 4, 3, 22)),
     ]
     refreshes = [at for kind, at, _ in await rows(pool, JOBS) if kind == "refresh_grants"]
