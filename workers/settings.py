@@ -4,6 +4,7 @@ A cut of Redis ends ARQ's loop; ours starts it again with a pause, while the swe
 """
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("doorbell")
 
-LONGEST_REST_SECONDS = 30.0
+FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 0.5, 30.0
 
 
 async def answer(bell: asyncio.Event, redis_url: str) -> None:
     """Set `bell` whenever somebody rings, for as long as the task lives."""
-    rest = 0.0
+    rest = FIRST_REST_SECONDS / 2
 
     async def sweep(_context: dict[str, Any]) -> None:
         bell.set()
@@ -45,12 +46,14 @@ async def answer(bell: asyncio.Event, redis_url: str) -> None:
             poll_delay=0.05,
             log_results=False,
         )
+        started = time.monotonic()
         try:
             await worker.async_run()
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            rest = min(LONGEST_REST_SECONDS, rest * 2 or 0.5)
+            lasted = time.monotonic() - started > LONGEST_REST_SECONDS
+            rest = FIRST_REST_SECONDS if lasted else min(LONGEST_REST_SECONDS, rest * 2)
             log.warning("bell_silent", error=type(error).__name__, rest_seconds=rest)
         finally:
             await _close(worker)

@@ -7,6 +7,7 @@ by side. Redis is not needed for any of it.
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import groupby
 
 import asyncpg
@@ -23,17 +24,38 @@ from workers.run import Task, run_job
 log = structlog.get_logger("sweep")
 
 AT_MOST = 500
+# How soon to look again for what others have in hand.
+IN_HAND_SECONDS = 0.05
+TROUBLE = (UsageError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
-async def sweep_once(pool: asyncpg.Pool, tasks: Mapping[str, Task], concurrency: int) -> int:
-    """Do what is due now; the answer is how many jobs ended."""
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many jobs were due, and how many of them ended."""
+
+    due: int
+    ended: int
+
+
+async def sweep_once(
+    pool: asyncpg.Pool,
+    tasks: Mapping[str, Task],
+    concurrency: int,
+    *,
+    stopping: asyncio.Event | None = None,
+) -> Swept:
+    """Do what is due now. Nothing is begun once `stopping` is set."""
     due = await read(pool, NO_TENANT, lambda tx: jobs.due(tx, at_most=AT_MOST))
     slots = asyncio.Semaphore(concurrency)
 
     async def one_tenant(tenant_id: TenantId, job_ids: Sequence[JobId]) -> int:
+        ended = 0
         async with slots:
-            ended = [await run_job(pool, tasks, tenant_id, job_id) for job_id in job_ids]
-            return sum(ended)
+            for job_id in job_ids:
+                if stopping is not None and stopping.is_set():
+                    break
+                ended += await _run(pool, tasks, tenant_id, job_id)
+        return ended
 
     by_tenant = groupby(sorted(due, key=lambda pair: pair[0]), key=lambda pair: pair[0])
     async with asyncio.TaskGroup() as group:
@@ -41,7 +63,7 @@ async def sweep_once(pool: asyncpg.Pool, tasks: Mapping[str, Task], concurrency:
             group.create_task(one_tenant(tenant_id, [job_id for _, job_id in pairs]))
             for tenant_id, pairs in by_tenant
         ]
-    return sum(task.result() for task in running)
+    return Swept(len(due), sum(task.result() for task in running))
 
 
 async def sweep_for_ever(
@@ -57,11 +79,22 @@ async def sweep_for_ever(
     while stopping is None or not stopping.is_set():
         bell.clear()
         try:
-            ended = await sweep_once(pool, tasks, config.worker_concurrency)
-        except (UsageError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            swept = await sweep_once(pool, tasks, config.worker_concurrency, stopping=stopping)
+        except TROUBLE as error:
             log.warning("sweep_failed", error=type(error).__name__)
-            ended = 0
-        if not ended:
+            swept = Swept(0, 0)
+        if not swept.ended:
             with suppress(TimeoutError):
-                async with asyncio.timeout(config.sweep_seconds):
+                async with asyncio.timeout(IN_HAND_SECONDS if swept.due else config.sweep_seconds):
                     await bell.wait()
+
+
+async def _run(
+    pool: asyncpg.Pool, tasks: Mapping[str, Task], tenant_id: TenantId, job_id: JobId
+) -> bool:
+    """Do one job; what goes wrong around it costs an attempt, and no other job its turn."""
+    try:
+        return await run_job(pool, tasks, tenant_id, job_id)
+    except TROUBLE as error:
+        log.warning("job_not_run", job=str(job_id), error=type(error).__name__)
+        return False

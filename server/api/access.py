@@ -74,7 +74,8 @@ class AccessService(rpc.AccessServiceServicer):
     ) -> pb.CreateCredentialResponse:
         name, command = create_credential_from_pb(request)
         tenant = await self._named(name)
-        refuse_escalation(caller().permissions, command.roles)
+        is_own = tenant.tenant_id == caller().tenant_id
+        refuse_escalation(caller().permissions, command.roles, is_own_tenant=is_own)
         return await change(
             self._env,
             request,

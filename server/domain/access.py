@@ -77,17 +77,17 @@ def is_operator(permissions: frozenset[str]) -> bool:
     return "tenants.write" in permissions
 
 
-def refuse_escalation(own: frozenset[str], roles: Iterable[Role]) -> None:
-    """Nobody gives what they do not have; an operator gives anything but to be one.
+def refuse_escalation(own: frozenset[str], roles: Iterable[Role], *, is_own_tenant: bool) -> None:
+    """Nobody gives what they do not have; an operator gives others' tenants anything but operators.
 
     Raises ESCALATION.
     """
     for role in roles:
         beyond = PERMISSIONS[role] - own
-        is_allowed = not beyond or (is_operator(own) and role is not Role.OPERATOR)
-        if not is_allowed:
+        is_theirs = role is not Role.OPERATOR or is_own_tenant
+        if not is_theirs or (beyond and not is_operator(own)):
             raise PermissionDenied(
                 "ESCALATION",
-                f"a credential with the role {role} could do what you may not",
+                f"a credential with the role {role} could do what you may not give",
                 {"role": role, "permissions": ", ".join(sorted(beyond))[:200]},
             )

@@ -94,6 +94,7 @@ CREATE TABLE jobs (
 );
 COMMENT ON TABLE jobs IS 'control: the list of work; Redis only rings the bell';
 CREATE INDEX jobs_pending ON jobs (tenant_id, fire_time, rank, job_id) WHERE state = 'PENDING';
+CREATE INDEX jobs_pending_of_account ON jobs (tenant_id, account_id, fire_time, rank) WHERE state = 'PENDING';
 CREATE INDEX jobs_stuck ON jobs (tenant_id, create_time, job_id) WHERE state IN ('REFUSED', 'QUARANTINED');
 
 CREATE TABLE request_log (

@@ -19,7 +19,8 @@ SELECT tenant_id, job_id FROM due_jobs($1);
 
 -- name: claim_job
 -- Counts the attempt and sets the job aside for a while, so that a worker that dies costs an attempt
--- and a pause, and nothing else. A job that somebody works on at this moment is passed over.
+-- and a pause, and nothing else. A job that somebody works on at this moment is passed over, and so is
+-- one of an account that has an earlier one open, whoever has that in hand or lets it rest.
 --   $1 tenant_id uuid, $2 job_id uuid, $3 most_attempts integer, $4 kinds text[]
 UPDATE jobs
    SET attempts = attempts + 1,
@@ -27,9 +28,13 @@ UPDATE jobs
        state = CASE WHEN attempts >= $3 THEN 'QUARANTINED' ELSE 'PENDING' END,
        end_time = CASE WHEN attempts >= $3 THEN clock_timestamp() END
  WHERE (tenant_id, job_id) IN (
-       SELECT tenant_id, job_id FROM jobs
-        WHERE tenant_id = $1 AND job_id = $2 AND state = 'PENDING' AND kind = ANY ($4)
-          AND available_time <= clock_timestamp()
+       SELECT j.tenant_id, j.job_id FROM jobs AS j
+        WHERE j.tenant_id = $1 AND j.job_id = $2 AND j.state = 'PENDING' AND j.kind = ANY ($4)
+          AND j.available_time <= clock_timestamp()
+          AND (j.account_id = '' OR NOT EXISTS (
+              SELECT FROM jobs AS o
+               WHERE o.tenant_id = $1 AND o.account_id = j.account_id AND o.state = 'PENDING'
+                 AND (o.fire_time, o.rank) < (j.fire_time, j.rank)))
           FOR UPDATE SKIP LOCKED)
 RETURNING attempts, state;
 
