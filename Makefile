@@ -7,7 +7,7 @@ GOOGLE = $(shell $(BIN)/python -c 'import google.rpc.status_pb2 as m, pathlib; p
 PROTOC = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLE)
 GEN    ?= protos/gen
 
-.PHONY: run bench capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
+.PHONY: run bench schema test-store capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -57,13 +57,19 @@ test: .venv/ready-dev ## All tests, on servers of their own
 	@$(BIN)/python -m tests.capabilities check
 
 bench: .venv/ready-dev ## Measure, beside what the machine can do at best
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+test-store: .venv/ready-dev ## The store's tests on another Postgres: USAGE_TEST_POSTGRES_BIN=…/bin
+	$(BIN)/pytest -n 2 tests/store tests/workers tests/usecases
 
 capabilities: .venv/ready-dev ## Which rows of the checklist the last `make test` proved
 	@$(BIN)/python -m tests.capabilities
 
 capabilities-accept: .venv/ready-dev ## Make what is proved now the least that must stay so
 	@$(BIN)/python -m tests.capabilities accept
+
+schema: .venv/ready-dev ## Write server/store/schema.sql from the migrations
+	@$(BIN)/python -m tests.schema
 
 lock: ## Resolve the dependencies again (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

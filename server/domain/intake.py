@@ -95,13 +95,13 @@ class Intake:
             )
 
     def _count(self, quantity: Decimal, text: str, unit_id: UnitId, own: Unit) -> Decimal:
-        unit = own if unit_id == own.id else self._unit(unit_id)
+        unit = own if unit_id == own.id else self._unit(unit_id, own)
         point = text.find(".")
         if point >= 0 and len(text) - point - 1 > unit.scale:
             check_scale(quantity, unit)
         return quantity if unit is own else convert(quantity, unit, own)
 
-    def _unit(self, unit_id: UnitId) -> Unit:
+    def _unit(self, unit_id: UnitId, own: Unit) -> Unit:
         name = f"unitsOfMeasure/{unit_id}"
         if unit_id not in self.units:
             raise NotFound(
@@ -111,7 +111,8 @@ class Intake:
                 subject=Subject("UnitOfMeasure", name),
             )
         unit, is_active = self.units[unit_id]
-        if not is_active:
+        # A unit of another class never becomes right, whatever its state; `convert` says so.
+        if not is_active and unit.class_id == own.class_id:
             raise FailedPrecondition(
                 "UNIT_INACTIVE", f"{name} is not active", {"unit_of_measure": name}
             )

@@ -6,6 +6,8 @@ from uuid import uuid4
 import pytest
 from google.rpc import error_details_pb2 as details
 from grpc import StatusCode
+from usage.v1 import catalog_resources_pb2 as catalog_pb
+from usage.v1 import catalog_service_pb2 as catalog_rpc
 from usage.v1 import consumption_service_pb2 as consumption
 from usage.v1 import wallet_service_pb2 as wallets
 
@@ -90,6 +92,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.capability("M87")
 @pytest.mark.parametrize(("changes", "code", "reason"), BAD.values(), ids=BAD)
 async def test_a_bad_record_is_refused_by_itself(wire: Wire, changes, code: int, reason: str):
     first, bad, last = await outcomes(wire, one(wire), one(wire, **changes), one(wire))
@@ -97,6 +100,43 @@ async def test_a_bad_record_is_refused_by_itself(wire: Wire, changes, code: int,
     assert (first.code, last.code) == (Outcome.ACCEPTED, Outcome.ACCEPTED)
     assert bad.code == Outcome.REJECTED
     assert why(bad)[:2] == (code, reason)
+
+
+@pytest.mark.capability("M86")
+async def test_quantities_in_another_unit_of_the_class_are_converted(wire: Wire):
+    """A thousand calls are one kilocall; a unit of another class is refused."""
+    catalog = wire.world.client.catalog
+    for unit, unit_class in (("kilocall", "calls-class"), ("metre", "length")):
+        if unit_class == "length":
+            await catalog.CreateUnitClass(
+                catalog_rpc.CreateUnitClassRequest(
+                    unit_class_id=unit_class, unit_class=catalog_pb.UnitClass(kind="USAGE")
+                )
+            )
+        await catalog.CreateUnitOfMeasure(
+            catalog_rpc.CreateUnitOfMeasureRequest(
+                unit_of_measure_id=unit,
+                unit_of_measure=catalog_pb.UnitOfMeasure(
+                    unit_class=f"unitClasses/{unit_class}", factor=number("1000"), scale=3
+                ),
+            )
+        )
+    draft = one(wire, unit_of_measure="unitsOfMeasure/kilocall", quantity=number("0.025"))
+    other = one(wire, unit_of_measure="unitsOfMeasure/metre")
+    refused, mismatched = await outcomes(wire, draft, other)
+    assert why(refused)[1] == "UNIT_INACTIVE"
+    assert why(mismatched)[1] == "UNIT_CLASS_MISMATCH"
+
+    await wire.world.product("in-thousands", activate=False)
+    await wire.world.promise_in("in-thousands", "calls", "kilocall")
+    [kept] = await outcomes(wire, draft)
+    record = await wire.world.client.consumption.GetUsageRecord(
+        consumption.GetUsageRecordRequest(name=f"{wire.account}/usageRecords/{draft.record_id}")
+    )
+
+    assert kept.code == Outcome.ACCEPTED
+    assert record.quantity.value == "0.025"
+    assert record.outcome.counted_quantity.value == "25"
 
 
 async def test_t01_t04_instants_that_cannot_be_read(wire: Wire):

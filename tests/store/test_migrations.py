@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from server.store.migrate import MIGRATIONS, MigrationError, migrate, read
+from tests.schema import FILE, dumped
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -208,3 +209,10 @@ async def test_functions_that_cross_tenants_are_for_the_service_alone(owner: "Co
         assert function["ours"], function
         assert not function["everyones"], function
         assert function["proconfig"] == ["search_path=public, pg_temp"], function
+
+
+async def test_schema_sql_is_what_the_migrations_make(database: str, postgres_binaries):
+    if postgres_binaries is not None:
+        pytest.skip("another version of Postgres writes the same schema in other words")
+
+    assert FILE.read_text() == await asyncio.to_thread(dumped, database)

@@ -63,7 +63,7 @@ async def test_a_grant_is_issued_every_month_and_what_is_left_expires(sandbox):
     assert opening == [0, *closing[:-1]]
 
 
-@pytest.mark.capability("M25")
+@pytest.mark.capability("M25", "M96")
 async def test_a_remainder_rolls_over_once_and_then_expires(sandbox):
     """§3.5: 100 a month, one rollover; 60 used in January, 30 in February."""
     world = await sandbox("2024-01-01")

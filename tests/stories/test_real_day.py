@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from clients.pages import pages
 from usage.v1 import consumption_service_pb2 as consumption
 from usage.v1 import summary_service_pb2 as summaries
 
+from clients.pages import pages
 from tests.stories.test_figures import money
 from tests.stories.words import Metered, figure, line, usage
 from tests.trace import trace_rows
@@ -38,7 +38,7 @@ async def record_all(world, wanted, *, seed: int, size: int = BATCH) -> list[int
     return codes
 
 
-@pytest.mark.capability("M85", "M112", "M113")
+@pytest.mark.capability("M85")
 @pytest.mark.timeout(180)
 async def test_a_real_day_becomes_two_lines_however_it_is_sent(sandbox):
     world = await sandbox("2023-11-01")

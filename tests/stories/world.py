@@ -79,6 +79,30 @@ class World:
         if activate:
             await self.activate(product)
 
+    async def promise_in(self, product: str, resource: str, unit: str) -> None:
+        """Promise one of a unit in a product, which puts the unit in force."""
+        rpc = self.client.catalog
+        await rpc.CreateProductUsageResource(
+            catalog_rpc.CreateProductUsageResourceRequest(
+                parent=f"products/{product}",
+                product_usage_resource=catalog.ProductUsageResource(
+                    usage_resource=f"usageResources/{resource}"
+                ),
+            )
+        )
+        await rpc.CreateProductUsageGrant(
+            catalog_rpc.CreateProductUsageGrantRequest(
+                parent=f"products/{product}",
+                product_usage_grant_id=f"one-{unit}",
+                product_usage_grant=catalog.ProductUsageGrant(
+                    product_usage_resource=f"products/{product}/usageResources/{resource}",
+                    quantity=number(1),
+                    unit_of_measure=f"unitsOfMeasure/{unit}",
+                ),
+            )
+        )
+        await self.activate(product)
+
     async def activate(self, product: str) -> catalog_rpc.ActivateProductResponse:
         request = catalog_rpc.ActivateProductRequest(name=f"products/{product}")
         return await self.client.catalog.ActivateProduct(request)

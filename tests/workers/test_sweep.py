@@ -122,7 +122,7 @@ async def test_a_cut_connection_ends_no_worker(pool, database: str):
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         with suppress(Exception):
-            await ask(pool, job(f"{number}", minutes=number))
+            await ask(pool, job(f"{number}", account=f"a{number}", minutes=number))
     await ask(pool, job("after", minutes=30))
 
     async with asyncio.timeout(20):
