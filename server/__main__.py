@@ -70,10 +70,18 @@ async def _migrate(config: Config, credentials: Path | None) -> int:
     if credentials is None:
         print(f"operator key (it is shown once): {key}")
         return 0
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    with os.fdopen(os.open(credentials, flags, 0o600), "w") as file:
-        json.dump({"operator_key": key}, file)
+    _keep(credentials, key)
     return 0
+
+
+def _keep(credentials: Path, key: str) -> None:
+    """Write the key where only its owner reads it; whole, or not at all."""
+    making = credentials.with_name(f"{credentials.name}.making")
+    making.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with os.fdopen(os.open(making, flags, 0o600), "w") as file:
+        json.dump({"operator_key": key}, file)
+    making.replace(credentials)
 
 
 async def _verify(config: Config) -> int:

@@ -30,7 +30,7 @@ from server.domain.ids import (
     WalletId,
     derive,
 )
-from server.domain.ledger import NO_HASH, Head
+from server.domain.ledger import Head
 from server.domain.policies import (
     AggregationMethod,
     AggregationPolicy,
@@ -49,6 +49,7 @@ from server.store.documents import (
     terms_from_doc,
     terms_to_doc,
 )
+from server.store.ledger import head_of
 from server.store.pool import Connection
 from server.store.sql import load
 
@@ -76,15 +77,7 @@ async def lock_heads(
     """The ends of the chains of wallets, held until the transaction ends."""
     ids = sorted(wallet_ids)
     rows = await tx.fetch(SQL["lock_wallets"], tenant_id, account_id, ids)
-    return {
-        WalletId(row["wallet_id"]): Head(
-            wallet_id=WalletId(row["wallet_id"]),
-            seq=row["head_seq"],
-            balance=row["balance"],
-            hash=row["head_hash"] or NO_HASH,
-        )
-        for row in rows
-    }
+    return {WalletId(row["wallet_id"]): head_of(row) for row in rows}
 
 
 async def add(tx: Connection, tenant_id: TenantId, account_id: AccountId, new: Activation) -> None:

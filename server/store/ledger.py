@@ -6,9 +6,11 @@ The wallets are locked by who calls, so that the heads are still theirs.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from asyncpg import Record
+
 from server.domain.grants import Grant
-from server.domain.ids import AccountId, TenantId
-from server.domain.ledger import Entry, GrantHead, Head, Movement, Posting
+from server.domain.ids import AccountId, TenantId, WalletId
+from server.domain.ledger import NO_HASH, Entry, GrantHead, Head, Movement, Posting
 from server.domain.ledger import post as chain
 from server.store.pool import Connection
 from server.store.sql import load
@@ -24,6 +26,16 @@ class WalletPosting:
     grant_heads: tuple[GrantHead, ...]
     movements: tuple[Movement, ...]
     opened: tuple[Grant, ...]
+
+
+def head_of(row: Record) -> Head:
+    """The end of a wallet's chain, from the wallet's own row."""
+    return Head(
+        wallet_id=WalletId(row["wallet_id"]),
+        seq=row["head_seq"],
+        balance=row["balance"],
+        hash=row["head_hash"] or NO_HASH,
+    )
 
 
 async def post(

@@ -64,7 +64,8 @@ async def open_pool(
         dsn,
         connection_class=PinnedConnection if pins else asyncpg.Connection,
         statement_cache_size=100 if pins else 0,
-        min_size=1,
+        # All at once: a connection that is made under load may take longer than a call waits.
+        min_size=size,
         max_size=size,
         init=_prepare,
         reset=_leave,

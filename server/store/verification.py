@@ -8,8 +8,9 @@ from asyncpg import Record
 
 from server.domain.exact import plain
 from server.domain.ids import AccountId, TenantId, WalletId
-from server.domain.ledger import NO_HASH, Head
+from server.domain.ledger import Head
 from server.domain.verification import Finding
+from server.store.ledger import head_of
 from server.store.pool import Connection
 from server.store.sql import load
 
@@ -27,15 +28,7 @@ CELL_FIGURES = (
 async def heads(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> dict[WalletId, Head]:
     """What the account's wallets say their ledgers end with."""
     rows = await tx.fetch(SQL["wallets"], tenant_id, account_id)
-    return {
-        WalletId(row["wallet_id"]): Head(
-            wallet_id=WalletId(row["wallet_id"]),
-            seq=row["head_seq"],
-            balance=row["balance"],
-            hash=row["head_hash"] or NO_HASH,
-        )
-        for row in rows
-    }
+    return {WalletId(row["wallet_id"]): head_of(row) for row in rows}
 
 
 async def amounts(

@@ -39,7 +39,7 @@ from server.domain.ids import (
     UnitId,
     WalletId,
 )
-from server.domain.ledger import NO_HASH, CauseKind, Entry, EntryKind, GrantHead, Head
+from server.domain.ledger import CauseKind, Entry, EntryKind, GrantHead, Head
 from server.domain.policies import (
     AggregationMethod,
     AggregationPolicy,
@@ -55,6 +55,7 @@ from server.domain.policies import (
 from server.domain.rates import RateSegment
 from server.domain.settlement import WalletTerms
 from server.store.documents import terms_from_doc
+from server.store.ledger import head_of
 from server.store.pool import Connection
 from server.store.sql import load
 
@@ -218,12 +219,7 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         anchor=anchor,
         frequency=frequency,
         late=LatePolicy(row["late_policy"]),
-        head=Head(
-            wallet_id=wallet_id,
-            seq=row["head_seq"],
-            balance=row["balance"],
-            hash=row["head_hash"] or NO_HASH,
-        ),
+        head=head_of(row),
         grant_heads=tuple(_grant_head(item) for item in grants),
         assets=_assets(row["assets"] or ()),
         state=_state(wallet_id, row, frequency.period, anchor),

@@ -2,25 +2,23 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 
-from server.domain.activation import Activation, DuePeriod, activate
+from server.domain.activation import DuePeriod, activate
 from server.domain.errors import Aborted, FailedPrecondition
 from server.domain.grants import Grant
-from server.domain.ids import AccountId, JobId, OrderId, TenantId, WalletId, derive
+from server.domain.ids import AccountId, OrderId, TenantId, WalletId
 from server.domain.ledger import Head
 from server.domain.sales import Order, OrderState
 from server.domain.settlement import opening
-from server.domain.work import JobKind
 from server.env import new_id
 from server.store import assets, jobs, ledger, orders, periods
-from server.store.jobs import Job
 from server.store.ledger import WalletPosting
 from server.store.periods import NewPeriod
 from server.store.pool import Connection
 from server.store.tenants import now
 from server.usecases.quotes import check_active
+from server.usecases.settlement import refresh_job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +54,8 @@ async def activate_order(tx: Connection, tenant_id: TenantId, command: ActivateO
     await assets.add(tx, tenant_id, account_id, new)
     await _open(tx, tenant_id, account_id, [due for due in new.periods if due.wallet_id not in old])
     await ledger.post(tx, tenant_id, account_id, _postings(new.grants, heads))
-    await jobs.add(tx, tenant_id, _refreshes(account_id, new))
+    refreshes = [refresh_job(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
+    await jobs.add(tx, tenant_id, refreshes)
     await orders.mark_active(tx, tenant_id, account_id, order_id=order_id, activate_time=instant)
     return await orders.get(tx, tenant_id, account_id, order_id)
 
@@ -93,18 +92,3 @@ def _postings(grants: tuple[Grant, ...], heads: dict[WalletId, Head]) -> list[Wa
             )
         )
     return found
-
-
-def _refreshes(account_id: AccountId, new: Activation) -> list[Job]:
-    return [_refresh(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
-
-
-def _refresh(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job:
-    return Job(
-        id=JobId(derive(wallet_id, "refresh", at.isoformat())),
-        kind=JobKind.REFRESH_GRANTS,
-        rank=JobKind.REFRESH_GRANTS.rank,
-        account_id=account_id,
-        payload={"wallet_id": str(wallet_id), "at": at.isoformat()},
-        fire_time=at,
-    )

@@ -1,41 +1,19 @@
 """Jobs: rung twice, at once, killed half-way, refused, never ending: one effect, or a reason."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from server.domain.errors import FailedPrecondition
-from server.domain.ids import JobId, TenantId
+from server.domain.ids import JobId
 from server.store import jobs
 from server.store.jobs import MOST_ATTEMPTS, Job
-from server.store.pool import open_pool
-from server.store.transaction import finish_commits, read, transact
+from server.store.transaction import read, transact
+from tests.workers.conftest import START, TENANT
 from workers.run import run_job
-
-TENANT = TenantId(uuid4())
-START = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
-    pool = await open_pool(database, size=4)
-
-    async def add_sandbox(tx) -> None:
-        await tx.execute(
-            "INSERT INTO tenants (tenant_id, id, clock_start_time, clock_time)"
-            " VALUES ($1, 'acme', $2, $2)",
-            TENANT,
-            START,
-        )
-
-    await transact(pool, TENANT, add_sandbox)
-    yield pool
-    await finish_commits()
-    await pool.close()
 
 
 def job(kind: str = "rename", *, fire_time: datetime = START, rank: int = 0) -> Job:

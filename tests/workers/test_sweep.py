@@ -2,47 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import pytest
 
 from server.config import read_config
 from server.domain.errors import Aborted
-from server.domain.ids import AccountId, JobId, TenantId
+from server.domain.ids import AccountId, JobId
 from server.doorbell import Doorbell, dump, load
 from server.local.redis import Redis
 from server.store import jobs
 from server.store.jobs import Job
-from server.store.pool import open_pool
-from server.store.transaction import finish_commits, transact
+from server.store.transaction import transact
+from tests.workers.conftest import START, TENANT
 from workers.settings import answer
 from workers.sweep import sweep_for_ever, sweep_once
-
-TENANT = TenantId(uuid4())
-START = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
-    pool = await open_pool(database, size=4)
-
-    async def add_sandbox(tx) -> None:
-        await tx.execute(
-            "INSERT INTO tenants (tenant_id, id, clock_start_time, clock_time)"
-            " VALUES ($1, 'acme', $2, $2)",
-            TENANT,
-            START,
-        )
-
-    await transact(pool, TENANT, add_sandbox)
-    yield pool
-    await finish_commits()
-    await pool.close()
 
 
 def job(name: str, *, account: str = "ann", minutes: int = 0, rank: int = 0) -> Job:
