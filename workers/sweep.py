@@ -98,3 +98,6 @@ async def _run(
     except TROUBLE as error:
         log.warning("job_not_run", job=str(job_id), error=type(error).__name__)
         return False
+    except Exception:
+        log.exception("job_not_run", job=str(job_id))
+        return False

@@ -40,6 +40,7 @@ _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver's state after a cut in the middle of an answer
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     OSError,
@@ -136,6 +137,7 @@ async def _look(pool: asyncpg.Pool, tenant_id: UUID, work: Work[R], seconds: flo
             await pin(tenant_id)
             return await work(connection)
     except (TimeoutError, *_LOST) as error:
+        _drop_confused(connection, error)
         raise _NothingHappenedError from error
     finally:
         await pool.release(connection)
@@ -153,6 +155,7 @@ async def _attempt(pool: asyncpg.Pool, tenant_id: UUID, work: Work[R], seconds: 
         await connection.execute(begin(tenant_id, seconds))
         result = await work(connection)
     except BaseException as error:
+        _drop_confused(connection, error)
         is_lost = isinstance(error, _LOST) and _is_gone(connection)
         await asyncio.shield(_track(_abandon(pool, connection)))
         if is_lost:
@@ -183,6 +186,12 @@ def _is_gone(connection: PoolConnectionProxy) -> bool:
 def _drop(connection: PoolConnectionProxy) -> None:
     if not _is_gone(connection):
         connection.terminate()
+
+
+def _drop_confused(connection: PoolConnectionProxy, error: BaseException) -> None:
+    """Nobody can use a connection again whose driver no longer knows what was answered."""
+    if isinstance(error, asyncpg.InternalClientError):
+        _drop(connection)
 
 
 def _track(step: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

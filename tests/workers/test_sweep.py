@@ -10,7 +10,7 @@ from uuid import uuid4
 import asyncpg
 
 from server.config import read_config
-from server.domain.errors import Aborted
+from server.domain.errors import Aborted, Unavailable
 from server.domain.ids import AccountId, JobId
 from server.doorbell import Doorbell, dump, load
 from server.local.redis import Redis
@@ -98,9 +98,12 @@ async def test_a_cut_connection_ends_no_worker(pool, database: str):
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        with suppress(Exception):
+        with suppress(Unavailable):
             await ask(pool, job(f"{number}", account=f"a{number}", minutes=number))
-    await ask(pool, job("after", minutes=30))
+    last = job("after", minutes=30)
+    for _ in range(3):  # a call gives up on its third dead connection, and may be sent again
+        with suppress(Unavailable):
+            await ask(pool, last)
 
     async with asyncio.timeout(20):
         await notes.has("after")
