@@ -93,7 +93,7 @@ async def _connect(url: str) -> ArqRedis:
 async def _leave(redis: ArqRedis | None) -> None:
     if redis is not None:
         with suppress(Exception):
-            await redis.aclose()
+            await redis.aclose(close_connection_pool=True)
 
 
 def dump(value: dict[str, object]) -> bytes:

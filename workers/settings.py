@@ -5,6 +5,7 @@ A cut of Redis ends ARQ's loop; ours starts it again with a pause, while the swe
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -61,7 +62,9 @@ async def answer(bell: asyncio.Event, redis_url: str) -> None:
 
 
 async def _close(worker: Worker) -> None:
-    try:
+    """End a worker and its connections, also when Redis is gone, which is why we may be here."""
+    with suppress(Exception):
         await worker.close()
-    except Exception as error:  # Redis is gone, which is why we are here.
-        log.debug("bell_closed", error=type(error).__name__)
+    # ARQ says goodbye to Redis first, and keeps its connections when nobody answers.
+    with suppress(Exception):
+        await worker.pool.aclose(close_connection_pool=True)
