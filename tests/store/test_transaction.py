@@ -230,3 +230,28 @@ async def test_unsafe_settings_are_named(pool):
         await connection.execute("RESET synchronous_commit")
 
     assert "synchronous_commit = off" in found
+
+
+@pytest.mark.parametrize("pins", [True, False], ids=["pinned", "behind a pooler"])
+async def test_two_tenants_on_one_connection_never_see_each_other(database, pins):
+    """Reads that pin the session, reads that do not, writes that fail: all in turn, on one."""
+    pool = await open_pool(database, size=1, pins=pins)
+    for tenant in (ONE, OTHER):
+        await transact(pool, tenant, add_tenant(tenant))
+    seen: dict[UUID, list[str]] = {ONE: [], OTHER: []}
+
+    async def refused(tx) -> None:
+        await tx.execute(ADD_ACCOUNT, OTHER, "stranger")
+
+    for number in range(6):
+        tenant, other = (ONE, OTHER) if number % 2 else (OTHER, ONE)
+        name = f"a{number}"
+        seen[tenant].append(await transact(pool, tenant, add_account(tenant, name)))
+        assert await read(pool, other, accounts) == sorted(seen[other])
+        assert await read(pool, tenant, accounts, snapshot=number > 2) == sorted(seen[tenant])
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await transact(pool, ONE, refused)
+        assert await read(pool, tenant, accounts) == sorted(seen[tenant])
+    together = await asyncio.gather(*(read(pool, t, accounts) for t in (ONE, OTHER) * 10))
+    assert together == [sorted(seen[t]) for t in (ONE, OTHER) * 10]
+    await pool.close()
