@@ -142,11 +142,13 @@ def increments(
     found: list[Increment] = []
     for cell, is_fresh in sorted(known + fresh, key=lambda item: _cell_turn(item[0])):
         key = (cell.asset_id, cell.origin_start)
-        series = running.setdefault(key, _Running(policy, zone))
+        series = running.get(key)
+        if series is None:
+            series = running[key] = _Running(policy, zone)
         added = series.add(cell)
         if is_fresh:
             found.append(_increment(cell, added, zone))
-    return tuple(sorted(found, key=turn))
+    return tuple(found)
 
 
 @exact
@@ -197,14 +199,9 @@ class _Running:
         return max(value, measure.max)
 
 
-def _cell_turn(cell: Cell) -> tuple[datetime, bool, datetime, int, CellId]:
-    return (
-        cell.period.start,
-        cell.is_correction,
-        cell.start,
-        cell.asset_number,
-        cell.id,
-    )
+def _cell_turn(cell: Cell) -> Turn:
+    """The turn of the cell's increment."""
+    return Turn(cell.period.start, cell.is_correction, cell.start, cell.asset_number, cell.id)
 
 
 def _increment(cell: Cell, quantity: Decimal, zone: str) -> Increment:

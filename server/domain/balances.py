@@ -11,8 +11,9 @@ from decimal import Decimal
 
 from server.domain.aggregation import Cell, increments
 from server.domain.calendar import Period
+from server.domain.drawdown import FOREVER
 from server.domain.exact import ZERO, Rounding, divide, exact
-from server.domain.grants import Entitlement, Grant
+from server.domain.grants import Entitlement, Grant, next_start
 from server.domain.ids import AssetId, UnitId, WalletId
 from server.domain.settlement import Result, Settlement, WalletTerms, settle
 from server.domain.summaries import Origin, RatableLine, Rates, ratable_lines
@@ -64,7 +65,7 @@ class WalletBalance:
     `balance` is open to use; `posted_balance` is what the ledger says, of all grants. `granted` is
     what the open grants began with and `consumed` what of it is gone. `used`, `drawn`, `overage`
     and `charges` are of the current rating period. `percent_used` counts overage and may pass 100;
-    it is absent when nothing is granted.
+    it is absent when nothing is granted. The same state has the same balance until `holds_until`.
     """
 
     wallet_id: WalletId
@@ -78,6 +79,7 @@ class WalletBalance:
     percent_used: Decimal | None
     charges: tuple[Charge, ...]
     grants: tuple[GrantBalance, ...]
+    holds_until: datetime
 
 
 @exact
@@ -110,6 +112,7 @@ def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
         percent_used=percent(granted - available + overage, granted),
         charges=_charges(wallet, settlement.results),
         grants=grants,
+        holds_until=_next_change(wallet, settlement, now),
     )
 
 
@@ -127,6 +130,19 @@ def percent(part: Decimal, whole: Decimal) -> Decimal | None:
     if whole == 0:
         return None
     return divide(part * HUNDRED, whole, places=2, mode=Rounding.DOWN)
+
+
+def _next_change(wallet: WalletState, settlement: Settlement, now: datetime) -> datetime:
+    """When time alone changes the balance: a grant starts or ends, or the rating period is over."""
+    zone = wallet.terms.zone
+    ends = [wallet.period.end]
+    ends += [edge for grant in settlement.grants for edge in (grant.start, grant.expire) if edge]
+    ends += [
+        start
+        for entitlement in wallet.entitlements
+        if (start := next_start(entitlement, zone, after=now))
+    ]
+    return min((edge for edge in ends if edge > now), default=FOREVER)
 
 
 def _grant_balances(

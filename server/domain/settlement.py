@@ -215,7 +215,7 @@ class _Walk:
         self._move(replace(movement, grant_id=joined))
 
     def _open(self, grant: Grant, movement: Movement) -> None:
-        self._keep(replace(grant, balance=ZERO))
+        self._keep(grant.holding(ZERO))
         self.opened.append(grant.id)
         self._move(movement)
 
@@ -229,7 +229,7 @@ class _Walk:
         grant = self.grants[movement.grant_id]
         balance = grant.balance + movement.amount
         assert balance >= 0, (grant, movement)
-        self.grants[grant.id] = replace(grant, balance=balance)
+        self.grants[grant.id] = grant.holding(balance)
         self.movements.append(movement)
 
 

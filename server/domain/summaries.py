@@ -163,7 +163,10 @@ def _grouped(results: Iterable[Result], rates: Rates) -> dict[RatableKey, _Group
             increment.asset_id,
             segment.start if segment else increment.origin_start,
         )
-        groups.setdefault(key, _Group(segment)).add(result)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group(segment)
+        group.add(result)
     return groups
 
 

@@ -21,26 +21,25 @@ FINAL = "FINAL"
 class NewPeriod:
     """A rating period of a wallet, and when it is to be closed, by the tenant's clock."""
 
+    account_id: AccountId
     wallet_id: WalletId
     period: Period
     freeze_time: datetime
 
 
-async def open_missing(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, periods: Sequence[NewPeriod]
-) -> None:
+async def open_missing(tx: Connection, tenant_id: TenantId, periods: Sequence[NewPeriod]) -> None:
     """Open the periods that are not there yet, and ask for each to be closed when it is time."""
     rows = await tx.fetch(
         SQL["open_periods"],
         tenant_id,
-        account_id,
+        [new.account_id for new in periods],
         [new.wallet_id for new in periods],
         [new.period.start for new in periods],
         [new.period.end for new in periods],
         [new.freeze_time for new in periods],
     )
     if rows:
-        closing = [_close(account_id, **row) for row in rows]
+        closing = [_close(**row) for row in rows]
         await jobs.add(tx, tenant_id, closing)
 
 

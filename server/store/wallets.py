@@ -1,39 +1,26 @@
-"""Wallets: their terms, grants, entitlements, unsettled usage and rates, read at one moment.
+"""Wallets: their terms, grants, entitlements, unsettled usage and rates, read at one moment."""
 
-What comes here as JSON arrays is unpacked by position; the query beside says what stands where.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
 
-from server.domain.aggregation import Cell, Measure
 from server.domain.balances import WalletState
 from server.domain.calendar import (
-    Cadence,
-    CadenceUnit,
     Delay,
     DelayUnit,
-    Period,
     PolicyPeriod,
     anchor_date,
     rating_period,
 )
 from server.domain.errors import NotFound
-from server.domain.grants import Entitlement, Grant, GrantKind
+from server.domain.grants import Grant, GrantKind
 from server.domain.ids import (
     AccountId,
-    AssetId,
-    CellId,
     EntitlementId,
     GrantId,
-    ProductId,
-    RecordId,
     ResourceId,
     TenantId,
     UnitId,
@@ -46,31 +33,23 @@ from server.domain.policies import (
     Combination,
     DrawdownOrder,
     LatePolicy,
-    OveragePolicy,
     RatingFrequency,
-    RefreshPolicy,
-    RolloverPolicy,
-    Validity,
 )
-from server.domain.rates import RateSegment
 from server.domain.settlement import WalletTerms
-from server.store.documents import terms_from_doc
 from server.store.ledger import head_of
 from server.store.pool import Connection
 from server.store.sql import load
+from server.store.wallet_texts import (
+    SoldAsset,
+    unpacked_assets,
+    unpacked_cell,
+    unpacked_entitlements,
+    unpacked_grant,
+    unpacked_grants,
+    unpacked_overage,
+)
 
 SQL = load("wallets.sql")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoldAsset:
-    """An asset that draws on a wallet: until when, and the ids its rates are kept under."""
-
-    id: AssetId
-    number: int
-    product_id: ProductId
-    end_time: datetime | None
-    rate_ids: Mapping[datetime, UUID]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +151,7 @@ async def list_grants(
 ) -> list[Grant]:
     """All issues of a wallet that are in the ledger, oldest first."""
     rows = await tx.fetch(SQL["list_grants"], tenant_id, account_id, wallet_id)
-    return [_grant(wallet_id, tuple(row.values())) for row in rows]
+    return [unpacked_grant(wallet_id, tuple(row.values())) for row in rows]
 
 
 async def save_next_indices(
@@ -208,7 +187,6 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
     days, hours = row["waiting_days"], row["waiting_hours"]
     delay = Delay(hours, DelayUnit.HOURS) if days is None else Delay(days)
     frequency = RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay)
-    grants = row["grants"] or ()
     return StoredWallet(
         account_id=account_id,
         resource_id=ResourceId(row["usage_resource_id"]),
@@ -220,15 +198,15 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         frequency=frequency,
         late=LatePolicy(row["late_policy"]),
         head=head_of(row),
-        grant_heads=tuple(_grant_head(item) for item in grants),
-        assets=_assets(row["assets"] or ()),
+        grant_heads=unpacked_grants(wallet_id, row["grants"])[1],
+        assets=unpacked_assets(row["assets"])[0],
         state=_state(wallet_id, row, frequency.period, anchor),
         now=row["now"],
     )
 
 
 def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date) -> WalletState:
-    cells = [(_cell(wallet_id, item), item[15] == "FINAL") for item in row["cells"] or ()]
+    cells = [unpacked_cell(wallet_id, text) for text in row["cells"] or ()]
     zone = row["time_zone"]
     return WalletState(
         terms=WalletTerms(
@@ -241,108 +219,14 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
             ),
             order=DrawdownOrder(row["drawdown_order"]),
         ),
-        grants=tuple(_grant(wallet_id, item) for item in row["grants"] or ()),
-        entitlements=tuple(_entitlement(wallet_id, item) for item in row["entitlements"] or ()),
+        grants=unpacked_grants(wallet_id, row["grants"])[0],
+        entitlements=unpacked_entitlements(wallet_id, row["entitlements"]),
         cells=tuple(cell for cell, is_final in cells if not is_final),
         settled=tuple(cell for cell, is_final in cells if is_final),
         period=rating_period(zone, anchor, length, row["now"]),
-        rates=_rates(row["assets"] or ()),
-        rated_before={
-            (AssetId(UUID(asset_id)), _time(origin)): Decimal(overage)
-            for asset_id, origin, overage in row["rated"] or ()
-        },
+        rates=unpacked_assets(row["assets"])[1],
+        rated_before=unpacked_overage(row["rated"]),
     )
-
-
-def _grant(wallet_id: WalletId, item: Sequence[Any]) -> Grant:
-    return Grant(
-        id=GrantId(_uuid(item[0])),
-        wallet_id=wallet_id,
-        entitlement_id=EntitlementId(_uuid(item[1])),
-        kind=GrantKind(item[2]),
-        index=item[3],
-        rollovers=item[4],
-        quantity=Decimal(item[5]),
-        start=_time(item[6]),
-        expire=_optional_time(item[7]),
-        balance=Decimal(item[9]),
-    )
-
-
-def _grant_head(item: Sequence[Any]) -> GrantHead:
-    return GrantHead(grant_id=GrantId(UUID(item[0])), seq=item[8], balance=Decimal(item[9]))
-
-
-def _entitlement(wallet_id: WalletId, item: Sequence[Any]) -> Entitlement:
-    refresh, validity = _cadence(item[8], item[9]), _cadence(item[10], item[11])
-    return Entitlement(
-        id=EntitlementId(UUID(item[0])),
-        wallet_id=wallet_id,
-        asset_id=AssetId(UUID(item[1])),
-        number=item[2],
-        quantity=Decimal(item[3]),
-        unit_scale=item[4],
-        start=date.fromisoformat(item[5]),
-        end=None if item[6] is None else date.fromisoformat(item[6]),
-        anchor=date.fromisoformat(item[7]),
-        refresh=RefreshPolicy(cadence=refresh) if refresh else None,
-        validity=Validity(cadence=validity) if validity else None,
-        rollover=RolloverPolicy(max_count=item[13]) if item[12] else None,
-        next_index=item[14],
-    )
-
-
-def _cell(wallet_id: WalletId, item: Sequence[Any]) -> Cell:
-    return Cell(
-        id=CellId(UUID(item[0])),
-        wallet_id=wallet_id,
-        asset_id=AssetId(UUID(item[1])),
-        asset_number=item[2],
-        start=_time(item[3]),
-        end=_time(item[4]),
-        origin_start=_time(item[5]),
-        period=Period(_time(item[6]), _time(item[7])),
-        measure=Measure(
-            count=item[8],
-            sum=Decimal(item[9]),
-            max=Decimal(item[10]),
-            min=Decimal(item[11]),
-            last=Decimal(item[12]),
-            last_time=_time(item[13]),
-            last_record_id=RecordId(item[14]),
-        ),
-    )
-
-
-def _rates(items: Iterable[Sequence[Any]]) -> dict[AssetId, tuple[RateSegment, ...]]:
-    found: dict[AssetId, list[RateSegment]] = {}
-    for item in items:
-        segment = RateSegment(
-            start=_time(item[2]),
-            end=_optional_time(item[3]),
-            terms=None if item[4] is None else terms_from_doc(item[4]),
-            overage=OveragePolicy(item[1]),
-        )
-        found.setdefault(AssetId(UUID(item[0])), []).append(segment)
-    return {asset_id: tuple(segments) for asset_id, segments in found.items()}
-
-
-def _assets(items: Iterable[Sequence[Any]]) -> tuple[SoldAsset, ...]:
-    rates: dict[AssetId, dict[datetime, UUID]] = {}
-    found: dict[AssetId, SoldAsset] = {}
-    for item in items:
-        asset_id = AssetId(UUID(item[0]))
-        ids = rates.setdefault(asset_id, {})
-        if item[5] is not None:
-            ids[_time(item[2])] = UUID(item[5])
-        found[asset_id] = SoldAsset(
-            id=asset_id,
-            number=item[7],
-            product_id=ProductId(item[8]),
-            end_time=_optional_time(item[6]),
-            rate_ids=ids,
-        )
-    return tuple(found.values())
 
 
 def _entry(wallet_id: WalletId, row: Record) -> Entry:
@@ -365,19 +249,3 @@ def _entry(wallet_id: WalletId, row: Record) -> Entry:
         leg=int(row["leg"]),
         hash=row["hash"],
     )
-
-
-def _cadence(unit: str | None, count: int | None) -> Cadence | None:
-    return None if unit is None or count is None else Cadence(CadenceUnit(unit), count)
-
-
-def _uuid(value: Any) -> UUID:
-    return value if isinstance(value, UUID) else UUID(value)
-
-
-def _time(value: Any) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
-
-
-def _optional_time(value: Any) -> datetime | None:
-    return None if value is None else _time(value)

@@ -72,9 +72,9 @@ def _check_state(order: Order, revision: int | None) -> None:
 async def _open(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, due: Iterable[DuePeriod]
 ) -> None:
-    new = [NewPeriod(each.wallet_id, each.period, each.close_time) for each in due]
+    new = [NewPeriod(account_id, each.wallet_id, each.period, each.close_time) for each in due]
     if new:
-        await periods.open_missing(tx, tenant_id, account_id, new)
+        await periods.open_missing(tx, tenant_id, new)
 
 
 def _postings(grants: tuple[Grant, ...], heads: dict[WalletId, Head]) -> list[WalletPosting]:

@@ -8,7 +8,6 @@ shuffled and sent at once as often as anybody likes.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 
 from server.domain.calendar import Period
 from server.domain.errors import Aborted, UsageError
@@ -252,13 +251,13 @@ async def _open(
 ) -> None:
     """Open periods, each with the job that closes it, which is due at once for an old one."""
     turns = sorted(wanted, key=lambda pair: (*pair[0].wallet, pair[1].start))
-    for account_id, pairs in groupby(turns, key=lambda pair: pair[0].account_id):
-        periods = [
-            NewPeriod(
-                wallet_id=meter.wallet_id,
-                period=period,
-                freeze_time=max(now, meter.freeze_time(period)),
-            )
-            for meter, period in pairs
-        ]
-        await open_missing(tx, tenant_id, account_id, periods)
+    periods = [
+        NewPeriod(
+            account_id=meter.account_id,
+            wallet_id=meter.wallet_id,
+            period=period,
+            freeze_time=max(now, meter.freeze_time(period)),
+        )
+        for meter, period in turns
+    ]
+    await open_missing(tx, tenant_id, periods)

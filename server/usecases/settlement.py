@@ -226,5 +226,5 @@ async def _open_next(
     rating = wallet.frequency
     following = period_after(wallet.zone, wallet.anchor, rating.period.cadence, period)
     freeze = freeze_time(wallet.zone, following.end, rating.delay)
-    new = NewPeriod(wallet.id, following, freeze)
-    await periods.open_missing(tx, tenant_id, wallet.account_id, [new])
+    new = NewPeriod(wallet.account_id, wallet.id, following, freeze)
+    await periods.open_missing(tx, tenant_id, [new])

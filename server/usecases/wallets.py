@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
-from server.domain.balances import GrantBalance, WalletBalance, balance
+from server.domain.balances import GrantBalance, WalletBalance, WalletState, balance
 from server.domain.ids import AccountId, TenantId, WalletId
 from server.domain.ledger import Entry
 from server.store import wallets as store
@@ -71,4 +72,27 @@ async def list_entries(
 
 
 def _now(wallet: StoredWallet) -> WalletNow:
-    return WalletNow(wallet=wallet, balance=balance(wallet.state, now=wallet.now))
+    return WalletNow(wallet=wallet, balance=_last(wallet.id).balance_of(wallet.state, wallet.now))
+
+
+@dataclass(slots=True)
+class _Last:
+    """The balance of a wallet that was computed last: what did not change is not computed again."""
+
+    state: WalletState | None = None
+    balance: WalletBalance | None = None
+    since: datetime | None = None
+
+    def balance_of(self, state: WalletState, now: datetime) -> WalletBalance:
+        """The balance of `state` at `now`."""
+        found, since = self.balance, self.since
+        if found and since and since <= now < found.holds_until and state == self.state:
+            return found
+        found = balance(state, now=now)
+        self.state, self.balance, self.since = state, found, now
+        return found
+
+
+@lru_cache(maxsize=1_024)
+def _last(_wallet_id: WalletId) -> _Last:
+    return _Last()

@@ -137,3 +137,23 @@ def test_finalising_a_period_does_not_move_the_balance(cells, held, days, final)
     after = state(rest, *posted.grants, held=(held,), period=FEBRUARY, settled=tuple(done))
 
     assert balance(after, now=now).balance == balance(wallet, now=now).balance
+
+
+@given(
+    strategies.usage("UTC", PERIODS),
+    strategies.entitlements(),
+    st.integers(0, 60),
+    st.integers(1, 40 * 24),
+)
+@settings(max_examples=100)
+def test_the_same_usage_has_the_same_balance_until_time_changes_it(cells, held, days, hours):
+    now = day(1, 1) + timedelta(days=days)
+    period = next(one for one in PERIODS if one.contains(now))
+    wallet = state([one for one in cells if one.start <= now], held=(held,), period=period)
+
+    found = balance(wallet, now=now)
+    later = now + timedelta(hours=hours)
+    last = min(later, found.holds_until - timedelta(microseconds=1))
+
+    assert now < found.holds_until <= period.end
+    assert balance(wallet, now=last) == found

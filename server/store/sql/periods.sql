@@ -2,15 +2,15 @@
 
 -- name: open_periods
 -- Opens those that are missing and says which they were.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 start_times timestamptz[],
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[],
 --   $5 end_times timestamptz[], $6 freeze_times timestamptz[]
 INSERT INTO rating_periods (tenant_id, account_id, wallet_id, start_time, end_time, freeze_time)
-SELECT $1, $2, p.wallet_id, p.start_time, p.end_time, p.freeze_time
-  FROM unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
-       AS p (wallet_id, start_time, end_time, freeze_time)
- ORDER BY p.wallet_id, p.start_time
+SELECT $1, p.account_id, p.wallet_id, p.start_time, p.end_time, p.freeze_time
+  FROM unnest($2::text[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+       AS p (account_id, wallet_id, start_time, end_time, freeze_time)
+ ORDER BY p.account_id COLLATE "C", p.wallet_id, p.start_time
     ON CONFLICT (tenant_id, account_id, wallet_id, start_time) DO NOTHING
-RETURNING wallet_id, start_time, freeze_time;
+RETURNING account_id, wallet_id, start_time, freeze_time;
 
 -- name: lock_period
 -- Waits for everyone who records into it; who comes after sees it closed.

@@ -1,8 +1,9 @@
 -- Wallets: all that a balance or a settlement is computed from, in one statement and so at one moment.
 
 -- name: wallet_states
--- Numbers travel as text, because JSON's have no exact form. Usage counts while its period is not final;
--- the cells and rated overage that late usage corrects come with it.
+-- Numbers travel as text, because JSON's have no exact form, and so do the arrays themselves: one that was read
+-- before is not read again. Usage counts while its period is not final; the cells and rated overage that late
+-- usage corrects come with it.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null for all, $4 after_resource text,
 --   $5 after_wallet_id uuid, $6 limit bigint
 SELECT w.wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
@@ -11,21 +12,21 @@ SELECT w.wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_met
        e.currency_code, e.billing_anchor_day, e.start_date, tenant_now($1) AS now,
        (SELECT json_agg(json_build_array(
                    g.grant_id, g.entitlement_id, g.kind, g.issue_index, g.rollover_count, g.quantity::text,
-                   g.start_time, g.expire_time, g.head_seq, g.balance::text) ORDER BY g.start_time, g.grant_id)
+                   g.start_time, g.expire_time, g.head_seq, g.balance::text) ORDER BY g.start_time, g.grant_id)::text
           FROM grants AS g
          WHERE g.tenant_id = $1 AND g.account_id = $2 AND g.wallet_id = w.wallet_id
            AND (g.balance > 0 OR g.expire_time IS NULL OR g.expire_time > tenant_now($1))) AS grants,
        (SELECT json_agg(json_build_array(
                    n.entitlement_id, n.asset_id, n.number, n.quantity::text, n.unit_scale, n.start_date,
                    n.end_date, n.anchor_date, n.refresh_unit, n.refresh_count, n.validity_unit,
-                   n.validity_count, n.can_roll_over, n.max_rollovers, n.next_index) ORDER BY n.number)
+                   n.validity_count, n.can_roll_over, n.max_rollovers, n.next_index) ORDER BY n.number)::text
           FROM entitlements AS n
          WHERE n.tenant_id = $1 AND n.account_id = $2 AND n.wallet_id = w.wallet_id) AS entitlements,
-       (SELECT json_agg(json_build_array(
+       (SELECT array_agg(json_build_array(
                    s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
                    s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                    s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                   s.last_record_id, p.state) ORDER BY s.usage_summary_id)
+                   s.last_record_id, p.state)::text ORDER BY s.usage_summary_id)
           FROM usage_summaries AS s
           JOIN rating_periods AS p
             ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id
@@ -41,7 +42,7 @@ SELECT w.wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_met
                       AND o.start_time = c.period_start_time AND o.state <> 'FINAL'
                     WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.wallet_id = w.wallet_id
                       AND c.origin_start_time <> c.period_start_time))) AS cells,
-       (SELECT json_agg(json_build_array(t.asset_id, t.origin_start_time, t.overage::text))
+       (SELECT json_agg(json_build_array(t.asset_id, t.origin_start_time, t.overage::text))::text
           FROM (SELECT r.asset_id, r.origin_start_time, sum(r.overage_quantity) AS overage
                   FROM ratable_summaries AS r
                  WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = w.wallet_id
@@ -55,7 +56,7 @@ SELECT w.wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_met
        (SELECT json_agg(json_build_array(
                    h.asset_id, h.overage, coalesce(r.start_time, h.start_time), r.end_time, r.terms,
                    r.asset_rate_id, h.end_time, a.number, a.product_id)
-                   ORDER BY a.number, r.start_time)
+                   ORDER BY a.number, r.start_time)::text
           FROM asset_resources AS h
           JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = h.asset_id
           LEFT JOIN asset_rates AS r
