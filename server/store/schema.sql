@@ -802,7 +802,8 @@ CREATE TABLE public.usage_summaries (
     overage_quantity public.quantity,
     ratable_summary_id uuid,
     CONSTRAINT usage_summary_is_drawn_whole CHECK (((quantity)::numeric = ((drawn_quantity)::numeric + (overage_quantity)::numeric)))
-);
+)
+WITH (fillfactor='70');
 
 ALTER TABLE ONLY public.usage_summaries FORCE ROW LEVEL SECURITY;
 

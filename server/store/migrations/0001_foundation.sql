@@ -758,7 +758,7 @@ CREATE TABLE usage_summaries (
         REFERENCES asset_resources,
     CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, period_start_time)
         REFERENCES rating_periods
-);
+) WITH (fillfactor = 70);
 COMMENT ON TABLE usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
 CREATE INDEX usage_summaries_by_period ON usage_summaries
     (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id);
