@@ -13,11 +13,13 @@ from server.app import open_env, serve
 from server.config import Config, ConfigError, read_config
 from server.domain.errors import UsageError
 from server.log import configure
-from server.store.migrate import MigrationError, migrate
+from server.members import of_member, serve_together
+from server.store.migrate import MigrationError, migrate, newest
 from server.usecases.tenants import found
 from server.verification import verify_all
 
 REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
+MOST_PROCESSES = 64
 
 
 def main() -> int:
@@ -26,6 +28,8 @@ def main() -> int:
     try:
         config = read_config()
         configure(config.log_format, config.log_level)
+        if arguments.command == "serve" and arguments.processes > 1:
+            return serve_together(config, arguments.processes)
         return uvloop.run(_run(arguments, config))
     except ConfigError as error:
         return _fail(MISUSED, f"settings: {error}")
@@ -38,7 +42,17 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m server", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve", help="answer calls until SIGTERM")
+    serving = commands.add_parser("serve", help="answer calls until SIGTERM")
+    serving.add_argument(
+        "--processes",
+        type=int,
+        choices=range(1, MOST_PROCESSES + 1),
+        default=1,
+        metavar="N",
+        help="how many share the port, at most 64; the metrics of each are on a port of its own,"
+        " from USAGE_METRICS_PORT on",
+    )
+    serving.add_argument("--member", type=int, help=argparse.SUPPRESS)
     migrating = commands.add_parser("migrate", help="bring the database to this schema")
     migrating.add_argument(
         "--credentials", type=Path, help="write the operator's key here instead of printing it"
@@ -49,7 +63,8 @@ def _arguments() -> argparse.Namespace:
 
 async def _run(arguments: argparse.Namespace, config: Config) -> int:
     if arguments.command == "serve":
-        await serve(config)
+        member = arguments.member
+        await serve(config if member is None else of_member(config, member))
         return 0
     if arguments.command == "migrate":
         return await _migrate(config, arguments.credentials)
@@ -61,6 +76,7 @@ async def _migrate(config: Config, credentials: Path | None) -> int:
     try:
         for name in await migrate(connection):
             print(f"applied {name}")
+        print(f"the schema is {newest()}")
     finally:
         await connection.close()
     async with open_env(config) as env:

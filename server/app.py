@@ -64,7 +64,6 @@ OPTIONS = (
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),
     ("grpc.max_concurrent_streams", 128),
-    ("grpc.so_reuseport", 0),
     ("grpc.http2.max_ping_strikes", 2),
     ("grpc.http2.min_ping_interval_without_data_ms", 60_000),
     ("grpc.max_connection_idle_ms", 300_000),
@@ -134,7 +133,8 @@ async def running(env: Env) -> AsyncIterator[Running]:
     snapshots = RateSnapshots(env.pool)
     says_all = env.config.log_level == "debug"
     edge = Edge(Authenticator(partial(authenticate, env.pool)), says_all=says_all)
-    server = grpc.aio.server(options=OPTIONS)
+    sharing = ("grpc.so_reuseport", int(env.config.shares_port))
+    server = grpc.aio.server(options=(*OPTIONS, sharing))
     services = [(descriptor, make(env, snapshots)) for descriptor, make in SERVICES]
     server.add_generic_rpc_handlers(
         tuple(handler(descriptor, servicer, edge) for descriptor, servicer in services)

@@ -29,9 +29,14 @@ class Config(BaseSettings):
     )
     host: str = "127.0.0.1"
     port: int = Field(default=50051, ge=0, le=65535)
+    # Other processes listen on the port too; the kernel shares the connections out.
+    shares_port: bool = False
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     pool_size: int = Field(default=8, ge=1, le=200)
+    # Of how many accounts records are kept in one transaction. None is of all in a request; on a
+    # database that distributes accounts, 1.
+    record_accounts_per_transaction: int | None = Field(default=None, ge=1)
     worker_concurrency: int = Field(default=4, ge=1, le=64)
     sweep_seconds: float = Field(default=1.0, gt=0, le=60)
     reflection: bool = True

@@ -28,6 +28,19 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
         self, request: pb.RecordUsageRequest, context: Context
     ) -> pb.RecordUsageResponse:
         command = recording_mapping.record_usage_from_pb(request)
+        accounts = self._env.config.record_accounts_per_transaction
+        if accounts is None:
+            return await self._record(request, command)
+        outcomes: dict[int, pb.RecordOutcome] = {}
+        for part in recording.parts(command, accounts):
+            answer = await self._record(request, recording.RecordUsage(tuple(part.values())))
+            outcomes |= zip(part, answer.outcomes, strict=True)
+        return pb.RecordUsageResponse(outcomes=[outcomes[n] for n in sorted(outcomes)])
+
+    async def _record(
+        self, request: pb.RecordUsageRequest, command: recording.RecordUsage
+    ) -> pb.RecordUsageResponse:
+        """Keep records in one transaction."""
         return await change(
             self._env,
             request,

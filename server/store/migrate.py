@@ -59,6 +59,11 @@ def read(directory: Path = MIGRATIONS) -> list[Migration]:
     return [Migration(file.stem, file.read_text(encoding="utf-8")) for file in files]
 
 
+def newest(directory: Path = MIGRATIONS) -> str:
+    """The name of the schema that these files make."""
+    return read(directory)[-1].name
+
+
 async def migrate(connection: "Connection", directory: Path = MIGRATIONS) -> list[str]:
     """Apply what is missing and return its names; nothing when the database is up to date.
 

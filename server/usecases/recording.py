@@ -5,6 +5,7 @@ new to the cells. Only what was kept for the first time counts, so a batch may b
 shuffled and sent at once as often as anybody likes.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,11 +46,25 @@ from server.store.recording import PeriodState
 TRIES = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class RecordUsage:
     """Up to 1,000 records, each as it was read or as it was refused."""
 
     records: tuple[Usage | UsageError, ...]
+
+
+def parts(command: RecordUsage, accounts: int) -> list[dict[int, Usage | UsageError]]:
+    """The records in parts of at most so many accounts each, by their place in the request.
+
+    A part that fails leaves those before it kept; the request can be repeated as it is.
+    """
+    named = {one.account_id for one in command.records if isinstance(one, Usage)}
+    part_of = {account_id: n // accounts for n, account_id in enumerate(sorted(named))}
+    found: defaultdict[int, dict[int, Usage | UsageError]] = defaultdict(dict)
+    for index, one in enumerate(command.records):
+        part = part_of[one.account_id] if isinstance(one, Usage) else 0
+        found[part][index] = one
+    return [found[part] for part in sorted(found)]
 
 
 async def record(tx: Connection, tenant_id: TenantId, command: RecordUsage) -> tuple[Outcome, ...]:

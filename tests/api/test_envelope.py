@@ -1,5 +1,7 @@
 """Bad envelopes: what is wrong with a call whatever it asks for (X01 to X28)."""
 
+import asyncio
+
 import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -14,7 +16,7 @@ from usage.v1 import policy_service_pb2 as policy_rpc
 from usage.v1 import quote_service_pb2 as quotes
 
 from tests.api.wire import Refusal, Wire
-from tests.service import add_tenant
+from tests.service import Service, add_tenant
 from tests.stories.words import line
 
 GET = "AccountService/GetAccount"
@@ -242,3 +244,45 @@ async def test_keys_are_needed_known_and_sufficient(wire: Wire, service):
     refused = await wire.refused(GET, b"", key=collector)
     is_(refused, StatusCode.PERMISSION_DENIED, "PERMISSION_MISSING")
     assert refused.facts["permission"] == "accounts.read"
+
+
+async def test_x12_a_metadata_key_that_is_none_does_not_leave_the_client(wire: Wire):
+    with pytest.raises(Exception, match="execute_batch"):
+        await wire.call(GET, b"", metadata=(("schlüssel", "v"),))
+    answer = await wire.call(GET, accounts.GetAccountRequest(name=wire.account))
+    assert isinstance(answer, bytes)
+
+
+async def test_x07_a_compression_that_nobody_knows_is_refused_by_the_library(service: Service):
+    """No library sends one, so these are frames of HTTP/2 by hand. gRPC calls it INTERNAL itself."""
+    host, _, port = service.address.partition(":")
+    headers = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": f"/usage.v1.{GET}",
+        ":authority": service.address,
+        "te": "trailers",
+        "content-type": "application/grpc",
+        "grpc-encoding": "snappy",
+    }
+    packed = b"".join(_literal(name) + _literal(value, b"") for name, value in headers.items())
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b""))
+    writer.write(_frame(1, 4, 1, packed) + _frame(0, 1, 1, b"\x01\x00\x00\x00\x02ab"))
+    received = b""
+    async with asyncio.timeout(10):
+        while b"grpc-status" not in received:
+            received += await reader.read(4096)
+    writer.close()
+    assert b"grpc-status\x010" not in received
+    assert b"Error parsing 'grpc-encoding' metadata" in received
+
+
+def _literal(text: str, mark: bytes = b"\x00") -> bytes:
+    """A name or a value as HPACK spells out what it does not index."""
+    return mark + bytes([len(text)]) + text.encode()
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    head = len(payload).to_bytes(3) + bytes([kind, flags])
+    return head + stream.to_bytes(4) + payload

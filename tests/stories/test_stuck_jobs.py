@@ -10,6 +10,7 @@ from usage.v1 import access_service_pb2 as access
 from clients import UsageError
 from server.usecases.tenants import tenant_id_of
 from tests.stories.words import moment, stamp
+from tests.stories.world import World
 
 ADD = """
 INSERT INTO jobs (tenant_id, job_id, kind, rank, account_id, payload, fire_time, attempts, state,
@@ -18,19 +19,58 @@ VALUES ($1, $2, 'close_period', 0, 'ann', $3, $4, 9, 'QUARANTINED', 'a test put 
 """
 
 
-async def test_a_quarantined_job_stops_the_clock_until_somebody_decides(
-    sandbox, story_database: str
-):
-    world = await sandbox("2024-01-01")
+async def stuck_job(world: World, database: str) -> str:
+    """The name of a job of the world's tenant that was tried too often."""
     tenant = await world.client.access.GetTenant(access.GetTenantRequest())
     tenant_id = tenant_id_of(tenant.name.partition("/")[2])
     job_id, wallet_id = uuid4(), uuid4()
     payload = f'{{"wallet_id": "{wallet_id}", "start_time": "2024-01-01T00:00:00+00:00"}}'
-    superuser = await asyncpg.connect(story_database)
+    superuser = await asyncpg.connect(database)
     await superuser.execute(ADD, tenant_id, job_id, payload, moment("2024-01-01"))
     await superuser.close()
+    return f"jobs/{job_id}"
+
+
+async def test_a_stuck_job_that_is_given_up_stops_nobody(sandbox, story_database: str):
+    world = await sandbox("2024-01-01")
+    name = await stuck_job(world, story_database)
     jobs = world.client.access
-    name = f"jobs/{job_id}"
+
+    waived = await jobs.WaiveJob(access.WaiveJobRequest(name=name))
+    done = await world.advance("2024-02-01")
+    listed = (await jobs.ListJobs(access.ListJobsRequest())).jobs
+
+    assert waived.state == access.Job.WAIVED
+    assert waived.error == "a test put it here"  # why it was given up stays readable
+    assert done.state == access.Run.DONE
+    assert [one.state for one in listed if one.name == name] in ([], [access.Job.WAIVED])
+    with pytest.raises(UsageError, match="ITEM_STATE"):
+        await jobs.RetryJob(access.RetryJobRequest(name=name))
+
+
+async def test_of_two_who_move_the_clock_at_once_one_is_told_of_the_other(sandbox):
+    world = await sandbox("2024-01-01")
+    move = access.AdvanceClockRequest(to_time=stamp(moment("2024-03-01")))
+
+    both = await asyncio.gather(
+        *(world.client.access.AdvanceClock(move) for _ in range(2)), return_exceptions=True
+    )
+
+    [run] = [one for one in both if isinstance(one, access.Run)]
+    [refused] = [one for one in both if isinstance(one, UsageError)]
+    assert (refused.reason, refused.facts["run"]) == ("RUN_IN_PROGRESS", run.name)
+    while run.state == access.Run.RUNNING:
+        await asyncio.sleep(0.02)
+        run = await world.client.access.GetRun(access.GetRunRequest(name=run.name))
+    assert run.state == access.Run.DONE
+
+
+async def test_a_quarantined_job_stops_the_clock_until_somebody_decides(
+    sandbox, story_database: str
+):
+    world = await sandbox("2024-01-01")
+    name = await stuck_job(world, story_database)
+    jobs = world.client.access
 
     run = await jobs.AdvanceClock(access.AdvanceClockRequest(to_time=stamp(moment("2024-02-01"))))
     while run.state == access.Run.RUNNING:
