@@ -122,7 +122,8 @@ def next_start(entitlement: Entitlement, zone: str, *, after: datetime) -> datet
 def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
     """What the remainder of `grant` becomes when it expires, if it may roll over.
 
-    It joins the following issue's window. Nothing rolls over when the policy does not allow it or
+    It joins the window of the following issue, or of the first that ends later: of issues a day
+    apart that live a month, the last two of a month end together. Nothing rolls over when the policy does not allow it or
     its count is used up, when nothing is left, or when the entitlement has ended by then.
     """
     policy = entitlement.rollover
@@ -132,16 +133,17 @@ def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
         return None
     if entitlement.end and local_midnight(zone, entitlement.end) <= grant.expire:
         return None
+    index, expire = _later_window(entitlement, zone, grant.index, grant.expire)
     return Grant(
         id=GrantId(derive(grant.id, "rollover")),
         wallet_id=grant.wallet_id,
         entitlement_id=grant.entitlement_id,
         kind=GrantKind.ROLLOVER,
-        index=grant.index + 1,
+        index=index,
         rollovers=grant.rollovers + 1,
         quantity=grant.balance,
         start=grant.expire,
-        expire=_expire(entitlement, zone, grant.index + 1),
+        expire=expire,
         balance=grant.balance,
     )
 
@@ -216,6 +218,17 @@ def _expire(entitlement: Entitlement, zone: str, k: int) -> datetime | None:
     """When issue `k` ends: its validity, counted from the anchor, or the entitlement's end."""
     ends = [day for day in (_valid_to(entitlement, k), entitlement.end) if day]
     return local_midnight(zone, min(ends)) if ends else None
+
+
+def _later_window(
+    entitlement: Entitlement, zone: str, k: int, after: datetime
+) -> tuple[int, datetime | None]:
+    """The first issue after `k` that ends after `after`, which the entitlement does too."""
+    for later in count(k + 1):
+        expire = _expire(entitlement, zone, later)
+        if expire is None or expire > after:
+            return later, expire
+    raise AssertionError(entitlement)
 
 
 def _valid_to(entitlement: Entitlement, k: int) -> date | None:

@@ -1,18 +1,21 @@
 """Verification, the side that reads: differences that the database can find by itself."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from asyncpg import Record
 
+from server.domain.aggregation import Cell
 from server.domain.exact import plain
-from server.domain.ids import AccountId, TenantId, WalletId
+from server.domain.ids import AccountId, RatableSummaryId, TenantId, WalletId
 from server.domain.ledger import Head
 from server.domain.verification import Finding
 from server.store.ledger import head_of
 from server.store.pool import Connection
 from server.store.sql import load
+from server.store.wallet_texts import unpacked_cell
 
 SQL = load("verification.sql")
 
@@ -23,6 +26,16 @@ CELL_FIGURES = (
     ("least", "min_quantity", "smallest"),
     ("latest", "last_quantity", "latest"),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalCell:
+    """A cell, and what it was said to add, to draw and to leave as overage."""
+
+    cell: Cell
+    quantity: Decimal
+    drawn: Decimal
+    overage: Decimal
 
 
 async def heads(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> dict[WalletId, Head]:
@@ -45,6 +58,30 @@ async def amounts(
         )
         for row in rows
     ]
+
+
+async def final_cells(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> list[FinalCell]:
+    """The cells of a wallet's final periods."""
+    rows = await tx.fetch(SQL["final_cells"], tenant_id, account_id, wallet_id)
+    return [
+        FinalCell(
+            cell=unpacked_cell(wallet_id, row["cell"])[0],
+            quantity=row["quantity"],
+            drawn=row["drawn_quantity"],
+            overage=row["overage_quantity"],
+        )
+        for row in rows
+    ]
+
+
+async def ratable_amounts(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> dict[RatableSummaryId, tuple[Decimal, Decimal | None]]:
+    """The overage and the amount of each of a wallet's ratable lines."""
+    rows = await tx.fetch(SQL["ratable_amounts"], tenant_id, account_id, wallet_id)
+    return {row["ratable_summary_id"]: (row["overage_quantity"], row["amount"]) for row in rows}
 
 
 async def count_records(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> int:

@@ -1,10 +1,14 @@
 """Verification: all that is derived, derived again and compared; each difference is named."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 
+from server.domain.aggregation import increments
 from server.domain.exact import plain, round_to
 from server.domain.ids import AccountId, GrantId, TenantId, WalletId
 from server.domain.ledger import Entry, GrantHead, Head, check_chain
+from server.domain.settlement import Result
+from server.domain.summaries import ratable_lines
 from server.domain.verification import Finding, Verified
 from server.store import verification as store
 from server.store import wallets
@@ -23,6 +27,7 @@ async def verify_account(tx: Connection, tenant_id: TenantId, account_id: Accoun
         count, fault = await _chain(tx, tenant_id, account_id, wallet_id, head)
         entries += count
         findings += [fault] if fault else []
+        findings += await _settled(tx, tenant_id, account_id, wallet_id)
     findings += await _rounding(tx, tenant_id, account_id)
     return Verified(
         accounts=1,
@@ -73,12 +78,44 @@ async def _entries(
             return
 
 
+async def _settled(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> list[Finding]:
+    """What the final cells of a wallet add, and what their overage comes to, computed again."""
+    wallet = await wallets.get(tx, tenant_id, account_id, wallet_id)
+    terms = wallet.state.terms
+    kept = {
+        one.cell.id: one for one in await store.final_cells(tx, tenant_id, account_id, wallet_id)
+    }
+    cells = [one.cell for one in kept.values()]
+    found: list[Finding] = []
+    results = []
+    for increment in increments(cells, terms.aggregation, zone=terms.zone):
+        one = kept[increment.cell_id]
+        name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
+        found += _different("quantity", name, increment.quantity, one.quantity)
+        results.append(Result(increment=increment, drawn=one.drawn, overage=one.overage, debits=()))
+    amounts = await store.ratable_amounts(tx, tenant_id, account_id, wallet_id)
+    for line in ratable_lines(wallet_id, results, wallet.state.rates):
+        name = f"accounts/{account_id}/ratableSummaries/{line.id}"
+        overage, amount = amounts.pop(line.id, (None, None))
+        found += _different("overage", name, line.overage, overage)
+        found += _different("amount", name, line.amount, amount)
+    for line_id, (overage, _) in amounts.items():
+        name = f"accounts/{account_id}/ratableSummaries/{line_id}"
+        found += _different("overage", name, None, overage)
+    return found
+
+
+def _different(what: str, name: str, due: Decimal | None, is_: Decimal | None) -> Iterator[Finding]:
+    if due != is_:
+        expected, found = ("none" if one is None else plain(one) for one in (due, is_))
+        yield Finding(what=what, name=name, expected=expected, found=found)
+
+
 async def _rounding(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[Finding]:
     """Each invoice-ready line is its exact amount, rounded once."""
-    found = []
+    found: list[Finding] = []
     for name, exact, amount, currency in await store.amounts(tx, tenant_id, account_id):
-        due = round_to(exact, minor_places(currency))
-        if due != amount:
-            text = plain(due)
-            found.append(Finding(what="amount", name=name, expected=text, found=plain(amount)))
+        found += _different("amount", name, round_to(exact, minor_places(currency)), amount)
     return found

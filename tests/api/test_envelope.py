@@ -254,7 +254,7 @@ async def test_x12_a_metadata_key_that_is_none_does_not_leave_the_client(wire: W
 
 
 async def test_x07_a_compression_that_nobody_knows_is_refused_by_the_library(service: Service):
-    """No library sends one, so these are frames of HTTP/2 by hand. gRPC calls it INTERNAL itself."""
+    """No library sends one, so these are frames by hand. gRPC itself calls it INTERNAL."""
     host, _, port = service.address.partition(":")
     headers = {
         ":method": "POST",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import example, given
 
 from server.domain.calendar import Cadence, CadenceUnit, local_midnight
 from server.domain.grants import GrantKind, issues, rolled
@@ -161,6 +161,14 @@ def test_issuing_in_two_steps_is_issuing_at_once(held, instant):
 
 
 @given(strategies.entitlements())
+@example(
+    entitlement(
+        start=date(2023, 6, 1),
+        refresh=Cadence(CadenceUnit.DAY, 1),
+        validity=Validity(cadence=MONTH),
+        rollover=RolloverPolicy(max_count=None),
+    )
+)
 def test_a_successor_starts_where_its_source_ends(held):
     for grant in issues(held, "UTC", through=datetime(2025, 1, 1, tzinfo=UTC)):
         successor = rolled(grant, held, "UTC")

@@ -40,6 +40,19 @@ TAMPERED = {
         " overage_quantity = overage_quantity + 1",
         "used quantity and overage",
     ),
+    "usage and its line together": (
+        "WITH cell AS (UPDATE usage_summaries SET quantity = quantity + 1,"
+        " overage_quantity = overage_quantity + 1 WHERE usage_summary_id ="
+        " (SELECT min(usage_summary_id::text)::uuid FROM usage_summaries))"
+        " UPDATE ratable_summaries SET used_quantity = used_quantity + 1,"
+        " overage_quantity = overage_quantity + 1",
+        "quantity",
+    ),
+    "both amounts": (
+        "WITH line AS (UPDATE liable_summaries SET exact_amount = exact_amount + 1,"
+        " amount = amount + 1) UPDATE ratable_summaries SET amount = amount + 1",
+        "amount",
+    ),
     "a ratable amount": ("UPDATE ratable_summaries SET amount = amount + 1", "exact amount"),
     "a liable amount": ("UPDATE liable_summaries SET amount = amount + 1", "amount"),
 }

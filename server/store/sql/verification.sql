@@ -105,6 +105,30 @@ SELECT p.wallet_id, p.start_time FROM rating_periods AS p
           AND o.start_time < p.start_time AND o.state <> 'FINAL')
  ORDER BY p.wallet_id, p.start_time;
 
+-- name: final_cells
+-- A wallet's final cells, as `wallet_states` reads them, with what they were said to add and to draw.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
+                        s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
+                        s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
+                        s.last_record_id, p.state)::text AS cell,
+       s.quantity, s.drawn_quantity, s.overage_quantity
+  FROM usage_summaries AS s
+  JOIN rating_periods AS p
+    ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = $3 AND p.start_time = s.period_start_time
+   AND p.state = 'FINAL'
+  JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = s.asset_id
+ WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
+ ORDER BY s.usage_summary_id;
+
+-- name: ratable_amounts
+-- What a wallet's ratable lines come to.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT ratable_summary_id, overage_quantity, amount
+  FROM ratable_summaries
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+ ORDER BY ratable_summary_id;
+
 -- name: count_records
 -- How many records were looked at.
 --   $1 tenant_id uuid, $2 account_id text

@@ -88,10 +88,12 @@ class OrderServiceServicer:
         and wallets of its target where they do not exist yet, books the first grants and opens the
         rating periods. All of it happens, or none.
 
-        Fails with FAILED_PRECONDITION (`ORDER_ALREADY_ACTIVE`) in any other state, (`POLICY_CONFLICT`)
-        when a shared wallet counts or rates otherwise than the line would, with ABORTED
-        (`ETAG_MISMATCH`) if `etag` is given and out of date, and with RESOURCE_EXHAUSTED
-        (`LIMIT_ORDER_WALLETS`) beyond 2,000 wallets.
+        Fails with FAILED_PRECONDITION (`ORDER_ALREADY_ACTIVE`) in any other state, (`RESOURCE_INACTIVE`)
+        when what was quoted is not active any more, (`BACKDATED_TOO_FAR`) when a line starts before
+        what may still be recorded, (`POLICY_CONFLICT`) when a shared wallet counts or rates otherwise
+        than the line would, with ABORTED (`ETAG_MISMATCH`) if `etag` is given and out of date, and with
+        RESOURCE_EXHAUSTED (`LIMIT_ORDER_WALLETS`, `LIMIT_ORDER_PERIODS`) beyond 2,000 wallets or what
+        one order may open.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -211,7 +211,9 @@ class RateCardEntry(_message.Message):
 
     @_builtins.property
     def tier_per(self) -> _decimal_pb2.Decimal:
-        """How many units an override or amount of the tiers is for; 1 if absent."""
+        """How many units an override or amount of the tiers is for: those of the base rate, which is what
+        1 and an absent value mean too. Any other number makes `RATE_NOT_FOUND` of the look-up.
+        """
 
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:

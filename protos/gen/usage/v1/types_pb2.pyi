@@ -178,7 +178,7 @@ class RateAdjustment(_message.Message):
     """The kind."""
     @_builtins.property
     def value(self) -> _decimal_pb2.Decimal:
-        """The value, read by `kind`. An override or amount is for `per` units of the entry's rate."""
+        """The value, read by `kind`. An override or amount is for the `per` units of the base rate."""
 
     def __init__(
         self,
