@@ -123,8 +123,9 @@ def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
     """What the remainder of `grant` becomes when it expires, if it may roll over.
 
     It joins the window of the following issue, or of the first that ends later: of issues a day
-    apart that live a month, the last two of a month end together. Nothing rolls over when the policy does not allow it or
-    its count is used up, when nothing is left, or when the entitlement has ended by then.
+    apart that live a month, the last two of a month end together. Nothing rolls over when the
+    policy does not allow it or its count is used up, when nothing is left, or when the entitlement
+    has ended by then.
     """
     policy = entitlement.rollover
     if policy is None or grant.expire is None or grant.balance == 0:
