@@ -2,19 +2,28 @@
 
 from typing import Any
 
+from google.protobuf.empty_pb2 import Empty
 from usage.v1 import catalog_resources_pb2 as pb
 from usage.v1 import catalog_service_pb2 as messages
 from usage.v1 import catalog_service_pb2_grpc as rpc
 
-from server.api import names
+from server.api import kinds, names
 from server.api.forms import Form
 from server.api.mapping import catalog as mapping
-from server.api.records import create_record, creating, get_record, list_records
-from server.api.work import caller, change
+from server.api.mapping.resolution import resolved_to_pb
+from server.api.records import (
+    change_states,
+    create_record,
+    create_records,
+    delete_record,
+    get_record,
+    list_records,
+    update_record,
+)
+from server.api.work import caller, change, look
 from server.env import Env
-from server.store import catalog as kinds
-from server.usecases import catalog
 from server.usecases.activation import activate_product
+from server.usecases.resolution import explained_policies
 
 
 class CatalogService(rpc.CatalogServiceServicer):
@@ -26,93 +35,112 @@ class CatalogService(rpc.CatalogServiceServicer):
     async def GetUnitClass(
         self, request: messages.GetUnitClassRequest, context: Any
     ) -> pb.UnitClass:
-        found = await get_record(self._env, request, kinds.UNIT_CLASS, names.UNIT_CLASS)
-        return mapping.unit_class_to_pb(found)
+        return await get_record(self._env, request, kinds.UNIT_CLASS)
 
     async def ListUnitClasses(
         self, request: messages.ListUnitClassesRequest, context: Any
     ) -> messages.ListUnitClassesResponse:
-        kept, token = await list_records(self._env, request, kinds.UNIT_CLASS)
-        found = [mapping.unit_class_to_pb(one) for one in kept]
+        found, token = await list_records(self._env, request, kinds.UNIT_CLASS)
         return messages.ListUnitClassesResponse(unit_classes=found, next_page_token=token)
 
     async def CreateUnitClass(
         self, request: messages.CreateUnitClassRequest, context: Any
     ) -> pb.UnitClass:
-        wanted = mapping.unit_class_from_pb(request)
-        create, render = catalog.create_unit_class, mapping.unit_class_to_pb
-        return await create_record(self._env, request, pb.UnitClass, create, wanted, render)
+        return await create_record(self._env, request, kinds.UNIT_CLASS)
+
+    async def UpdateUnitClass(
+        self, request: messages.UpdateUnitClassRequest, context: Any
+    ) -> pb.UnitClass:
+        return await update_record(self._env, request, kinds.UNIT_CLASS)
+
+    async def DeleteUnitClass(
+        self, request: messages.DeleteUnitClassRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, kinds.UNIT_CLASS)
 
     async def GetUnitOfMeasure(
         self, request: messages.GetUnitOfMeasureRequest, context: Any
     ) -> pb.UnitOfMeasure:
-        found = await get_record(self._env, request, kinds.UNIT, names.UNIT)
-        return mapping.unit_to_pb(found)
+        return await get_record(self._env, request, kinds.UNIT)
 
     async def ListUnitsOfMeasure(
         self, request: messages.ListUnitsOfMeasureRequest, context: Any
     ) -> messages.ListUnitsOfMeasureResponse:
-        kept, token = await list_records(self._env, request, kinds.UNIT)
-        found = [mapping.unit_to_pb(one) for one in kept]
+        found, token = await list_records(self._env, request, kinds.UNIT)
         return messages.ListUnitsOfMeasureResponse(units_of_measure=found, next_page_token=token)
 
     async def CreateUnitOfMeasure(
         self, request: messages.CreateUnitOfMeasureRequest, context: Any
     ) -> pb.UnitOfMeasure:
-        wanted = mapping.unit_from_pb(request)
-        create, render = catalog.create_unit, mapping.unit_to_pb
-        return await create_record(self._env, request, pb.UnitOfMeasure, create, wanted, render)
+        return await create_record(self._env, request, kinds.UNIT)
+
+    async def UpdateUnitOfMeasure(
+        self, request: messages.UpdateUnitOfMeasureRequest, context: Any
+    ) -> pb.UnitOfMeasure:
+        return await update_record(self._env, request, kinds.UNIT)
+
+    async def DeleteUnitOfMeasure(
+        self, request: messages.DeleteUnitOfMeasureRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, kinds.UNIT)
 
     async def GetUsageResource(
         self, request: messages.GetUsageResourceRequest, context: Any
     ) -> pb.UsageResource:
-        found = await get_record(self._env, request, kinds.RESOURCE, names.RESOURCE)
-        return mapping.resource_to_pb(found)
+        return await get_record(self._env, request, kinds.RESOURCE)
 
     async def ListUsageResources(
         self, request: messages.ListUsageResourcesRequest, context: Any
     ) -> messages.ListUsageResourcesResponse:
-        kept, token = await list_records(self._env, request, kinds.RESOURCE)
-        found = [mapping.resource_to_pb(one) for one in kept]
+        found, token = await list_records(self._env, request, kinds.RESOURCE)
         return messages.ListUsageResourcesResponse(usage_resources=found, next_page_token=token)
 
     async def CreateUsageResource(
         self, request: messages.CreateUsageResourceRequest, context: Any
     ) -> pb.UsageResource:
-        wanted = mapping.resource_from_pb(request)
-        create, render = catalog.create_resource, mapping.resource_to_pb
-        return await create_record(self._env, request, pb.UsageResource, create, wanted, render)
+        return await create_record(self._env, request, kinds.RESOURCE)
+
+    async def UpdateUsageResource(
+        self, request: messages.UpdateUsageResourceRequest, context: Any
+    ) -> pb.UsageResource:
+        return await update_record(self._env, request, kinds.RESOURCE)
+
+    async def DeleteUsageResource(
+        self, request: messages.DeleteUsageResourceRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, kinds.RESOURCE)
 
     async def GetProduct(self, request: messages.GetProductRequest, context: Any) -> pb.Product:
-        found = await get_record(self._env, request, kinds.PRODUCT, names.PRODUCT)
-        return mapping.product_to_pb(found)
+        return await get_record(self._env, request, kinds.PRODUCT)
 
     async def ListProducts(
         self, request: messages.ListProductsRequest, context: Any
     ) -> messages.ListProductsResponse:
-        kept, token = await list_records(self._env, request, kinds.PRODUCT)
-        found = [mapping.product_to_pb(one) for one in kept]
+        found, token = await list_records(self._env, request, kinds.PRODUCT)
         return messages.ListProductsResponse(products=found, next_page_token=token)
 
     async def CreateProduct(
         self, request: messages.CreateProductRequest, context: Any
     ) -> pb.Product:
-        wanted = mapping.product_from_pb(request)
-        create, render = creating(kinds.PRODUCT), mapping.product_to_pb
-        return await create_record(self._env, request, pb.Product, create, wanted, render)
+        return await create_record(self._env, request, kinds.PRODUCT)
+
+    async def UpdateProduct(
+        self, request: messages.UpdateProductRequest, context: Any
+    ) -> pb.Product:
+        return await update_record(self._env, request, kinds.PRODUCT)
+
+    async def DeleteProduct(self, request: messages.DeleteProductRequest, context: Any) -> Empty:
+        return await delete_record(self._env, request, kinds.PRODUCT)
 
     async def GetProductUsageResource(
         self, request: messages.GetProductUsageResourceRequest, context: Any
     ) -> pb.ProductUsageResource:
-        kind, name = kinds.PRODUCT_RESOURCE, names.PRODUCT_RESOURCE
-        return mapping.product_resource_to_pb(await get_record(self._env, request, kind, name))
+        return await get_record(self._env, request, kinds.PRODUCT_RESOURCE)
 
     async def ListProductUsageResources(
         self, request: messages.ListProductUsageResourcesRequest, context: Any
     ) -> messages.ListProductUsageResourcesResponse:
-        kind = kinds.PRODUCT_RESOURCE
-        kept, token = await list_records(self._env, request, kind, names.PRODUCT)
-        found = [mapping.product_resource_to_pb(one) for one in kept]
+        found, token = await list_records(self._env, request, kinds.PRODUCT_RESOURCE, names.PRODUCT)
         return messages.ListProductUsageResourcesResponse(
             product_usage_resources=found, next_page_token=token
         )
@@ -120,22 +148,27 @@ class CatalogService(rpc.CatalogServiceServicer):
     async def CreateProductUsageResource(
         self, request: messages.CreateProductUsageResourceRequest, context: Any
     ) -> pb.ProductUsageResource:
-        wanted = mapping.product_resource_from_pb(request)
-        create, render = catalog.create_product_resource, mapping.product_resource_to_pb
-        answer = pb.ProductUsageResource
-        return await create_record(self._env, request, answer, create, wanted, render)
+        return await create_record(self._env, request, kinds.PRODUCT_RESOURCE)
+
+    async def UpdateProductUsageResource(
+        self, request: messages.UpdateProductUsageResourceRequest, context: Any
+    ) -> pb.ProductUsageResource:
+        return await update_record(self._env, request, kinds.PRODUCT_RESOURCE)
+
+    async def DeleteProductUsageResource(
+        self, request: messages.DeleteProductUsageResourceRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, kinds.PRODUCT_RESOURCE)
 
     async def GetProductUsageGrant(
         self, request: messages.GetProductUsageGrantRequest, context: Any
     ) -> pb.ProductUsageGrant:
-        kind, name = kinds.PRODUCT_GRANT, names.PRODUCT_GRANT
-        return mapping.product_grant_to_pb(await get_record(self._env, request, kind, name))
+        return await get_record(self._env, request, kinds.PRODUCT_GRANT)
 
     async def ListProductUsageGrants(
         self, request: messages.ListProductUsageGrantsRequest, context: Any
     ) -> messages.ListProductUsageGrantsResponse:
-        kept, token = await list_records(self._env, request, kinds.PRODUCT_GRANT, names.PRODUCT)
-        found = [mapping.product_grant_to_pb(one) for one in kept]
+        found, token = await list_records(self._env, request, kinds.PRODUCT_GRANT, names.PRODUCT)
         return messages.ListProductUsageGrantsResponse(
             product_usage_grants=found, next_page_token=token
         )
@@ -143,10 +176,17 @@ class CatalogService(rpc.CatalogServiceServicer):
     async def CreateProductUsageGrant(
         self, request: messages.CreateProductUsageGrantRequest, context: Any
     ) -> pb.ProductUsageGrant:
-        wanted = mapping.product_grant_from_pb(request)
-        create, render = catalog.create_product_grant, mapping.product_grant_to_pb
-        answer = pb.ProductUsageGrant
-        return await create_record(self._env, request, answer, create, wanted, render)
+        return await create_record(self._env, request, kinds.PRODUCT_GRANT)
+
+    async def UpdateProductUsageGrant(
+        self, request: messages.UpdateProductUsageGrantRequest, context: Any
+    ) -> pb.ProductUsageGrant:
+        return await update_record(self._env, request, kinds.PRODUCT_GRANT)
+
+    async def DeleteProductUsageGrant(
+        self, request: messages.DeleteProductUsageGrantRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, kinds.PRODUCT_GRANT)
 
     async def ActivateProduct(
         self, request: messages.ActivateProductRequest, context: Any
@@ -162,3 +202,27 @@ class CatalogService(rpc.CatalogServiceServicer):
             lambda tx: activate_product(tx, tenant_id, product_id),
             mapping.activated_to_pb,
         )
+
+    async def ChangeStates(
+        self, request: messages.ChangeStatesRequest, context: Any
+    ) -> messages.ChangeStatesResponse:
+        return await change_states(self._env, request)
+
+    async def CreateRecords(
+        self, request: messages.CreateRecordsRequest, context: Any
+    ) -> messages.CreateRecordsResponse:
+        return await create_records(self._env, request)
+
+    async def ResolvePolicies(
+        self, request: messages.ResolvePoliciesRequest, context: Any
+    ) -> messages.ResolvePoliciesResponse:
+        form = Form(request)
+        (product_id,) = form.name("name", names.PRODUCT)
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env,
+            lambda tx: explained_policies(tx, tenant_id, product_id),
+            snapshot=True,
+        )
+        return resolved_to_pb(product_id, found)

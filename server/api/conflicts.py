@@ -37,6 +37,9 @@ def refusal_of(error: Exception) -> UsageError | None:
     if isinstance(error, asyncpg.UniqueViolationError):
         # Two creations at once, of which the other won after we had looked.
         return Aborted("CONCURRENT_CHANGE", "somebody else made the same thing; try the call again")
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        # Something came to refer to what goes, or what it refers to went, after we had looked.
+        return Aborted("CONCURRENT_CHANGE", "what this refers to changed; try the call again")
     if isinstance(error, VALUES):
         metrics.MISSED.inc()
         return InvalidArgument("VALUE_REFUSED", "a value is outside what the store can hold")

@@ -44,7 +44,7 @@ MOST_UNKNOWN_FIELDS = 64
 MOST_UNKNOWN_BYTES = 4096
 # The transport takes four times as much; only a batch of usage may be that large.
 MOST_BYTES = 1024 * 1024
-LARGE = frozenset({"RecordUsage", "StreamUsage"})
+LARGE = frozenset({"RecordUsage", "StreamUsage", "CreateRecords"})
 # What the log calls a call: the process by chance, the call by its number.
 PROCESS = uuid.uuid4().hex[:8]
 _numbers = count(1)

@@ -238,6 +238,10 @@ class Form:
             return _member(kind, value.name.removeprefix(prefix), self._path(name))
         return next(iter(kind))
 
+    def optional_choice(self, name: str, kind: type[E], *, prefix: str = "") -> E | None:
+        """One of a closed set; None when it is unspecified."""
+        return self.choice(name, kind, prefix=prefix) if getattr(self.message, name) else None
+
     def currency(self, name: str) -> str:
         """An ISO 4217 code in capitals."""
         text: str = getattr(self.message, name)

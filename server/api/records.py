@@ -1,67 +1,204 @@
-"""What methods of all kinds of catalogue record have in common: get one, list a page, create."""
+"""What methods of all kinds of catalogue record have in common."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from google.api import field_behavior_pb2 as behavior
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
+from usage.v1 import catalog_service_pb2 as rpc
 
 from server.api import pages
 from server.api.forms import Form
-from server.api.names import Name
+from server.api.kinds import ALL, BY_FIELD, OnWire
+from server.api.masks import read_mask
+from server.api.names import BadName, Name
+from server.api.validation import validate
 from server.api.work import caller, change, look
-from server.domain.catalog import Kept
+from server.domain.catalog import CatalogState, Kept
+from server.domain.errors import InvalidArgument
 from server.domain.ids import TenantId
 from server.env import Env
 from server.store import records as store
 from server.store.pool import Connection
-from server.store.records import Kind
-from server.usecases import records
+from server.usecases import edits, records
+from server.usecases.edits import Record
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
-Create = Callable[[Connection, TenantId, T], Awaitable[Kept[T]]]
+
+FIXED = frozenset({behavior.IDENTIFIER, behavior.OUTPUT_ONLY, behavior.IMMUTABLE})
 
 
-async def get_record(env: Env, request: Any, kind: Kind[T], name: Name) -> Kept[T]:
+async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
     """The record that `request.name` names. Raises `…_NOT_FOUND`."""
     form = Form(request)
-    key = form.name("name", name)
+    key = form.name("name", one.name)
     form.done()
     tenant_id = caller().tenant_id
-    return await look(env, lambda tx: store.get(tx, tenant_id, kind, *key))
+    return one.write(await look(env, lambda tx: store.get(tx, tenant_id, one.kind, *key)))
 
 
 async def list_records(
-    env: Env, request: Any, kind: Kind[T], parent: Name | None = None
-) -> tuple[Sequence[Kept[T]], str]:
+    env: Env, request: Any, one: OnWire[T, M], parent: Name | None = None
+) -> tuple[Sequence[M], str]:
     """A page of records by id, of `request.parent` if the kind has one, and the next token."""
     form = Form(request)
     key = form.name("parent", parent) if parent else ()
+    state = form.optional_choice("state", CatalogState, prefix="CATALOG_STATE_")
     form.done()
     tenant_id = caller().tenant_id
     page = pages.read(request, tenant_id)
     rows = await look(
         env,
         lambda tx: store.list_records(
-            tx, tenant_id, kind, *key, after=page.after, limit=page.limit
+            tx, tenant_id, one.kind, *key, after=page.after, limit=page.limit, state=state
         ),
     )
-    return pages.cut(page, rows, lambda record: (kind.key(record.content)[-1],))
+    kept, token = pages.cut(page, rows, lambda record: (one.kind.key(record.content)[-1],))
+    return [one.write(record) for record in kept], token
 
 
-async def create_record(
-    env: Env,
-    request: Message,
-    answer: type[M],
-    create: Create[T],
-    wanted: T,
-    render: Callable[[Kept[T]], M],
-) -> M:
-    """Keep what is wanted, by a use case that knows what it must be."""
+async def create_record(env: Env, request: Message, one: OnWire[T, M]) -> M:
+    """Keep what is wanted as a draft, or answer with the one that is there and equal."""
+    wanted = one.read(request)
     tenant_id = caller().tenant_id
-    return await change(env, request, answer, lambda tx: create(tx, tenant_id, wanted), render)
+    return await change(
+        env, request, one.message, lambda tx: _create(tx, tenant_id, one, wanted), one.write
+    )
 
 
-def creating(kind: Kind[T]) -> Create[T]:
-    """The use case of a kind that has no rules of its own."""
-    return lambda tx, tenant_id, wanted: records.create(tx, tenant_id, kind, wanted)
+async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
+    """Change the fields that the mask names, under the rules of the whole."""
+    form = Form(request)
+    own = form.sub(one.field)
+    key, revision = own.name("name", one.name), own.etag("etag")
+    form.done()
+    mask = read_mask(request.update_mask, changeable(one.message))
+    given = getattr(request, one.field)
+
+    def merge(found: Kept[T]) -> T:
+        whole = one.write(found)
+        for field in mask:
+            whole.ClearField(field)
+            _copy_field(given, whole, field)
+        creation = one.creation_of(key, whole)
+        validate(creation)
+        return one.read(creation)
+
+    record = Record(kind=one.kind, key=key, revision=revision)
+    tenant_id = caller().tenant_id
+    return await change(
+        env,
+        request,
+        one.message,
+        lambda tx: edits.update(tx, tenant_id, record, merge, one.check),
+        one.write,
+    )
+
+
+async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
+    """Forget a record that nobody needs."""
+    form = Form(request)
+    record = Record(kind=one.kind, key=form.name("name", one.name), revision=form.etag("etag"))
+    form.done()
+    tenant_id = caller().tenant_id
+    return await change(
+        env,
+        request,
+        Empty,
+        lambda tx: edits.delete(tx, tenant_id, record),
+        lambda _: Empty(),
+    )
+
+
+async def change_states(env: Env, request: rpc.ChangeStatesRequest) -> rpc.ChangeStatesResponse:
+    """Put records of any kinds in or out of force."""
+    form = Form(request)
+    state = form.choice("state", CatalogState, prefix="CATALOG_STATE_")
+    wanted = {name: _named(form, index, name) for index, name in enumerate(request.names)}
+    form.done()
+    tenant_id = caller().tenant_id
+    found = [record for record in wanted.values() if record is not None]
+    return await change(
+        env,
+        request,
+        rpc.ChangeStatesResponse,
+        lambda tx: edits.change_states(tx, tenant_id, found, state),
+        lambda names: rpc.ChangeStatesResponse(changed=names),
+    )
+
+
+async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.CreateRecordsResponse:
+    """Create records of any kinds in one transaction; the path of a fault names the record."""
+    wanted: list[tuple[OnWire[Any, Any], Any]] = []
+    for index, item in enumerate(request.records):
+        field = str(item.WhichOneof("creation"))
+        one = BY_FIELD[field]
+        with _at(f"records[{index}].{field}"):
+            wanted.append((one, one.read(getattr(item, field))))
+    tenant_id = caller().tenant_id
+
+    async def create_all(tx: Connection) -> list[str]:
+        found = []
+        for index, (one, content) in enumerate(wanted):
+            with _at(f"records[{index}].{one.field}"):
+                await _create(tx, tenant_id, one, content)
+            found.append(one.kind.resource_name(*one.kind.key(content)))
+        return found
+
+    return await change(
+        env,
+        request,
+        rpc.CreateRecordsResponse,
+        create_all,
+        lambda names: rpc.CreateRecordsResponse(names=names),
+    )
+
+
+def changeable(message: type[Message]) -> frozenset[str]:
+    """The fields of a message that may change, as its own field behaviours say."""
+    return frozenset(
+        field.name
+        for field in message.DESCRIPTOR.fields
+        if not FIXED & set(field.GetOptions().Extensions[behavior.field_behavior])
+    )
+
+
+@contextmanager
+def _at(path: str) -> Iterator[None]:
+    """Put the place of a record in a list before the fields that are found wrong in it."""
+    try:
+        yield
+    except InvalidArgument as error:
+        placed = [replace(one, field=f"{path}.{one.field}") for one in error.violations]
+        raise (InvalidArgument.of(tuple(placed)) if placed else error) from error
+
+
+async def _create(tx: Connection, tenant_id: TenantId, one: OnWire[T, M], wanted: T) -> Kept[T]:
+    await one.check(tx, tenant_id, wanted)
+    return await records.create(tx, tenant_id, one.kind, wanted)
+
+
+def _named(form: Form, index: int, text: str) -> Record[Any] | None:
+    """The record of a name, of whatever kind it is."""
+    for one in ALL:
+        words = text.split("/")[::2]
+        if tuple(words) == one.name.words:
+            try:
+                return Record(kind=one.kind, key=one.name.parse(text))
+            except BadName as error:
+                form.fault(f"names[{index}]", error.reason, str(error))
+                return None
+    form.fault(f"names[{index}]", "NAME_FORMAT", "must be the name of a record of the catalogue")
+    return None
+
+
+def _copy_field(source: Message, target: Message, field: str) -> None:
+    descriptor = source.DESCRIPTOR.fields_by_name[field]
+    if descriptor.message_type is None:
+        setattr(target, field, getattr(source, field))
+    elif source.HasField(field):
+        getattr(target, field).CopyFrom(getattr(source, field))

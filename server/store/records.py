@@ -68,9 +68,10 @@ async def list_records(
     *parent: str,
     after: tuple[str, ...] | None,
     limit: int,
+    state: CatalogState | None = None,
 ) -> list[Kept[T]]:
     """Records by id, after the last one seen, of a parent if the kind has one."""
-    rows = await tx.fetch(kind.list_, tenant_id, *parent, after[0] if after else "", limit)
+    rows = await tx.fetch(kind.list_, tenant_id, *parent, after[0] if after else "", limit, state)
     return [kept(kind, row) for row in rows]
 
 

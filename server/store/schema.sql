@@ -1489,7 +1489,7 @@ GRANT SELECT,INSERT ON TABLE public.account_codes TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.accounts TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.aggregation_policies TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.aggregation_policies TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_rates TO usage_app;
 
@@ -1513,17 +1513,17 @@ GRANT SELECT,INSERT ON TABLE public.order_lines TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.overage_policies TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.overage_policies TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.price_book_rate_cards TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.price_books TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.product_usage_grants TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_usage_grants TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.product_usage_resources TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_usage_resources TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.products TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.products TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.quote_lines TO usage_app;
 
@@ -1537,15 +1537,15 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_cards TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.rate_tiers TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.rating_frequency_policies TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rating_frequency_policies TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rating_periods TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.refresh_policies TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_policies TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.request_log TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.rollover_policies TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rollover_policies TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.runs TO usage_app;
 
@@ -1553,13 +1553,13 @@ GRANT SELECT ON TABLE public.schema_migrations TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.unit_classes TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unit_classes TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.units_of_measure TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.units_of_measure TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.usage_records TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_resources TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_resources TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_summaries TO usage_app;
 

@@ -43,10 +43,13 @@ async def create_unit_class(
 async def create_unit(
     tx: Connection, tenant_id: TenantId, wanted: UnitOfMeasure
 ) -> Kept[UnitOfMeasure]:
-    """Keep a unit.
+    """Keep a unit. Raises CODE_TAKEN and what `check_unit` raises."""
+    await check_unit(tx, tenant_id, wanted)
+    return await create(tx, tenant_id, UNIT, wanted)
 
-    Raises UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, FACTOR_RANGE, CODE_TAKEN.
-    """
+
+async def check_unit(tx: Connection, tenant_id: TenantId, wanted: UnitOfMeasure) -> None:
+    """Raise UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, FACTOR_RANGE."""
     unit_class = (await store.get(tx, tenant_id, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is UnitClassKind.CURRENCY and not is_currency(wanted.id):
         text = "a unit of a currency class is an ISO 4217 code in capitals, as in USD"
@@ -54,16 +57,18 @@ async def create_unit(
     if unit_class.default_unit_id == wanted.id and wanted.factor != 1:
         text = f"is the default unit of its class, so its factor is 1, not {plain(wanted.factor)}"
         raise InvalidArgument.at("unit_of_measure.factor", "FACTOR_RANGE", text)
-    return await create(tx, tenant_id, UNIT, wanted)
 
 
 async def create_resource(
     tx: Connection, tenant_id: TenantId, wanted: UsageResource
 ) -> Kept[UsageResource]:
-    """Keep a usage resource.
+    """Keep a usage resource. Raises CODE_TAKEN and what `check_resource` raises."""
+    await check_resource(tx, tenant_id, wanted)
+    return await create(tx, tenant_id, RESOURCE, wanted)
 
-    Raises `…_NOT_FOUND` for what it refers to, CATEGORY_MISMATCH, UNIT_CLASS_MISMATCH, CODE_TAKEN.
-    """
+
+async def check_resource(tx: Connection, tenant_id: TenantId, wanted: UsageResource) -> None:
+    """Raise `…_NOT_FOUND` for what it refers to, CATEGORY_MISMATCH, UNIT_CLASS_MISMATCH."""
     unit_class = (await store.get(tx, tenant_id, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is not KINDS[wanted.category]:
         text = f"a resource of category {wanted.category} cannot be counted in {unit_class.kind}"
@@ -74,33 +79,45 @@ async def create_resource(
             text = f"{unit.id} is a unit of {unit.unit_class_id}"
             raise InvalidArgument.at("usage_resource.unit_of_measure", "UNIT_CLASS_MISMATCH", text)
     await _check_policies(tx, tenant_id, wanted)
-    return await create(tx, tenant_id, RESOURCE, wanted)
 
 
 async def create_product_resource(
     tx: Connection, tenant_id: TenantId, wanted: ProductResource
 ) -> Kept[ProductResource]:
     """Add a resource to a product. Raises `…_NOT_FOUND` for what it refers to, CODE_TAKEN."""
+    await check_product_resource(tx, tenant_id, wanted)
+    return await create(tx, tenant_id, PRODUCT_RESOURCE, wanted)
+
+
+async def check_product_resource(
+    tx: Connection, tenant_id: TenantId, wanted: ProductResource
+) -> None:
+    """Raise `…_NOT_FOUND` for what it refers to."""
     await store.get(tx, tenant_id, PRODUCT, wanted.product_id)
     await store.get(tx, tenant_id, RESOURCE, wanted.resource_id)
     await _check_policies(tx, tenant_id, wanted)
-    return await create(tx, tenant_id, PRODUCT_RESOURCE, wanted)
 
 
 async def create_product_grant(
     tx: Connection, tenant_id: TenantId, wanted: ProductGrant
 ) -> Kept[ProductGrant]:
-    """Add a promise to a product.
+    """Add a promise to a product. Raises CODE_TAKEN and what `check_product_grant` raises."""
+    await check_product_grant(tx, tenant_id, wanted)
+    return await create(tx, tenant_id, PRODUCT_GRANT, wanted)
 
-    Raises `…_NOT_FOUND` for what it refers to, UNIT_CLASS_MISMATCH, UNIT_SCALE, CODE_TAKEN.
-    """
+
+async def check_product_grant(tx: Connection, tenant_id: TenantId, wanted: ProductGrant) -> None:
+    """Raise `…_NOT_FOUND` for what it refers to, UNIT_CLASS_MISMATCH, UNIT_SCALE."""
     await store.get(tx, tenant_id, PRODUCT_RESOURCE, wanted.product_id, wanted.resource_id)
     if wanted.refresh_id is not None:
         await store.get(tx, tenant_id, REFRESH, wanted.refresh_id)
     if wanted.rollover_id is not None:
         await store.get(tx, tenant_id, ROLLOVER, wanted.rollover_id)
     await _check_quantity(tx, tenant_id, wanted.resource_id, wanted)
-    return await create(tx, tenant_id, PRODUCT_GRANT, wanted)
+
+
+async def check_nothing(tx: Connection, tenant_id: TenantId, wanted: object) -> None:
+    """Of a kind that refers to nothing, whatever its form allows may be kept."""
 
 
 async def _check_quantity(

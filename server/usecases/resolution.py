@@ -4,9 +4,17 @@ Each policy is that of the product's resource, else the usage resource's, else t
 sum by day, rated monthly after three days, late usage in the next period, overage charged.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from server.domain import catalog
 from server.domain.catalog import (
+    Aggregation,
     CatalogState,
     Kept,
+    Overage,
     PolicyIds,
     ProductGrant,
     ProductResource,
@@ -19,7 +27,7 @@ from server.domain.catalog import (
 )
 from server.domain.errors import FailedPrecondition, NotFound
 from server.domain.exact import plain
-from server.domain.ids import PolicyId, ProductId, TenantId
+from server.domain.ids import PolicyId, ProductId, ResourceId, TenantId
 from server.domain.policies import (
     AggregationMethod,
     AggregationPolicy,
@@ -41,6 +49,26 @@ from server.store.pool import Connection
 BY_DAY = AggregationPolicy.usual(AggregationMethod.SUM)
 MONTHLY = RatingFrequency()
 
+NAMELESS = PolicyId("")
+DEFAULT_AGGREGATION = Aggregation(
+    id=NAMELESS,
+    display_name="",
+    method=BY_DAY.method,
+    period=BY_DAY.period,
+    combine=BY_DAY.combine,
+)
+DEFAULT_RATING = catalog.RatingFrequency(
+    id=NAMELESS,
+    display_name="",
+    period=MONTHLY.period,
+    delay=MONTHLY.delay,
+    late=LatePolicy.NEXT_PERIOD,
+)
+DEFAULT_OVERAGE = Overage(id=NAMELESS, display_name="", overage=OveragePolicy.CHARGE)
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
 
 async def resolved_product(
     tx: Connection, tenant_id: TenantId, product_id: ProductId
@@ -56,6 +84,70 @@ async def resolved_product(
     return ResolvedProduct(
         product_id=product_id, resources=tuple(_resource(graph, one) for one in active)
     )
+
+
+class PolicyLevel(StrEnum):
+    """Which level of the catalogue supplied a policy."""
+
+    DEFAULT = "DEFAULT"
+    USAGE_RESOURCE = "USAGE_RESOURCE"
+    PRODUCT_USAGE_RESOURCE = "PRODUCT_USAGE_RESOURCE"
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied(Generic[T_co]):
+    """A policy that holds, and the level that supplied it."""
+
+    policy: Kept[T_co]
+    level: PolicyLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedPolicies:
+    """The policies that hold for a resource of a product."""
+
+    resource_id: ResourceId
+    aggregation: Supplied[Aggregation]
+    rating_frequency: Supplied[catalog.RatingFrequency]
+    overage: Supplied[Overage]
+
+
+async def explained_policies(
+    tx: Connection, tenant_id: TenantId, product_id: ProductId
+) -> list[ExplainedPolicies]:
+    """The policies of each resource of a product, drafts too. Raises PRODUCT_NOT_FOUND."""
+    product = await records.get(tx, tenant_id, PRODUCT, product_id)
+    graph = await store.load_graph(tx, tenant_id, product)
+    found = []
+    for held in graph.product_resources:
+        own = held.content.policies
+        lower = graph.resources[held.content.resource_id].content.policies
+        counting = _supplied(own.aggregation, lower.aggregation, graph.aggregations)
+        rating = _supplied(own.rating_frequency, lower.rating_frequency, graph.frequencies)
+        overage = _supplied(own.overage, lower.overage, graph.overages)
+        found.append(
+            ExplainedPolicies(
+                resource_id=held.content.resource_id,
+                aggregation=counting or _default(DEFAULT_AGGREGATION, held),
+                rating_frequency=rating or _default(DEFAULT_RATING, held),
+                overage=overage or _default(DEFAULT_OVERAGE, held),
+            )
+        )
+    return found
+
+
+def _supplied(
+    upper: PolicyId | None, lower: PolicyId | None, known: Mapping[PolicyId, Kept[T]]
+) -> Supplied[T] | None:
+    """The policy of the upper level, else of the lower."""
+    if upper is not None:
+        return Supplied(known[upper], PolicyLevel.PRODUCT_USAGE_RESOURCE)
+    return None if lower is None else Supplied(known[lower], PolicyLevel.USAGE_RESOURCE)
+
+
+def _default(content: T, held: Kept[ProductResource]) -> Supplied[T]:
+    kept = Kept(content, CatalogState.ACTIVE, 0, held.create_time)
+    return Supplied(kept, PolicyLevel.DEFAULT)
 
 
 def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:

@@ -9,7 +9,6 @@ from server.api.mapping.catalog import cadence_from_pb, state_pb
 from server.api.values import cadence_pb, enum_pb, etag, time_pb
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
 from server.domain.catalog import Aggregation, Kept, Overage, RatingFrequency, Refresh, Rollover
-from server.domain.errors import Unimplemented
 from server.domain.ids import PolicyId
 from server.domain.policies import (
     DEFAULT_DELAY,
@@ -70,7 +69,7 @@ def overage_from_pb(request: rpc.CreateOveragePolicyRequest) -> Overage:
 
 
 def refresh_from_pb(request: rpc.CreateRefreshPolicyRequest) -> Refresh:
-    """When a grant is to be issued again. Raises NOT_SUPPORTED for days."""
+    """When a grant is to be issued again."""
     form = Form(request)
     own = form.sub("refresh_policy")
     interval = cadence_from_pb(own, "interval") or MONTH
@@ -80,9 +79,6 @@ def refresh_from_pb(request: rpc.CreateRefreshPolicyRequest) -> Refresh:
         interval=interval,
     )
     form.done()
-    if interval.unit is CadenceUnit.DAY:
-        text = "refresh_policy.interval: grants are issued by month, quarter or year for now"
-        raise Unimplemented("NOT_SUPPORTED", text, {"field": "refresh_policy.interval"})
     return wanted
 
 

@@ -883,7 +883,9 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     overage_policies, refresh_policies, rollover_policies, rate_cards, price_books, rate_card_entries,
     accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
-GRANT DELETE ON request_log, jobs TO usage_app;
+GRANT DELETE ON request_log, jobs, unit_classes, units_of_measure, usage_resources, products,
+    product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
+    overage_policies, refresh_policies, rollover_policies TO usage_app;
 
 -- The owner runs the functions below and sees the rows of all tenants in these tables, in no others.
 CREATE POLICY across_tenants ON tenants FOR SELECT TO usage_owner USING (true);

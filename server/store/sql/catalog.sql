@@ -16,10 +16,10 @@ SELECT unit_class_id, display_name, kind, default_unit_id, state, revision, crea
 
 -- name: list_unit_class
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT unit_class_id, display_name, kind, default_unit_id, state, revision, create_time
   FROM unit_classes
- WHERE tenant_id = $1 AND unit_class_id > $2
+ WHERE tenant_id = $1 AND unit_class_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY unit_class_id LIMIT $3;
 
 -- name: add_unit
@@ -39,10 +39,10 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, state, re
 
 -- name: list_unit
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, state, revision, create_time
   FROM units_of_measure
- WHERE tenant_id = $1 AND unit_of_measure_id > $2
+ WHERE tenant_id = $1 AND unit_of_measure_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY unit_of_measure_id LIMIT $3;
 
 -- name: add_resource
@@ -66,11 +66,11 @@ SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure
 
 -- name: list_resource
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
        rating_frequency_policy_id, overage_policy_id, state, revision, create_time
   FROM usage_resources
- WHERE tenant_id = $1 AND usage_resource_id > $2
+ WHERE tenant_id = $1 AND usage_resource_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY usage_resource_id LIMIT $3;
 
 -- name: add_product
@@ -89,10 +89,10 @@ SELECT product_id, display_name, usage_model_type, state, revision, create_time
 
 -- name: list_product
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT product_id, display_name, usage_model_type, state, revision, create_time
   FROM products
- WHERE tenant_id = $1 AND product_id > $2
+ WHERE tenant_id = $1 AND product_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY product_id LIMIT $3;
 
 -- name: add_product_resource
@@ -114,11 +114,11 @@ SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_i
 
 -- name: list_product_resource
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint
+--   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint, $5 state text or null
 SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
        rating_frequency_policy_id, overage_policy_id, state, revision, create_time
   FROM product_usage_resources
- WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id > $3
+ WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id > $3 AND ($5::text IS NULL OR state = $5)
  ORDER BY usage_resource_id LIMIT $4;
 
 -- name: add_product_grant
@@ -142,9 +142,9 @@ SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_
 
 -- name: list_product_grant
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint
+--   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint, $5 state text or null
 SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
   FROM product_usage_grants
- WHERE tenant_id = $1 AND product_id = $2 AND grant_id > $3
+ WHERE tenant_id = $1 AND product_id = $2 AND grant_id > $3 AND ($5::text IS NULL OR state = $5)
  ORDER BY grant_id LIMIT $4;

@@ -17,10 +17,10 @@ SELECT policy_id, display_name, method, period, combine, state, revision, create
 
 -- name: list_aggregation
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT policy_id, display_name, method, period, combine, state, revision, create_time
   FROM aggregation_policies
- WHERE tenant_id = $1 AND policy_id > $2
+ WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
 
 -- name: add_rating_frequency
@@ -42,11 +42,11 @@ SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy
 
 -- name: list_rating_frequency
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision,
        create_time
   FROM rating_frequency_policies
- WHERE tenant_id = $1 AND policy_id > $2
+ WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
 
 -- name: add_overage
@@ -65,10 +65,10 @@ SELECT policy_id, display_name, overage, state, revision, create_time
 
 -- name: list_overage
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT policy_id, display_name, overage, state, revision, create_time
   FROM overage_policies
- WHERE tenant_id = $1 AND policy_id > $2
+ WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
 
 -- name: add_refresh
@@ -88,10 +88,10 @@ SELECT policy_id, display_name, interval_unit, interval_count, state, revision, 
 
 -- name: list_refresh
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT policy_id, display_name, interval_unit, interval_count, state, revision, create_time
   FROM refresh_policies
- WHERE tenant_id = $1 AND policy_id > $2
+ WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
 
 -- name: add_rollover
@@ -110,8 +110,8 @@ SELECT policy_id, display_name, max_rollovers, state, revision, create_time
 
 -- name: list_rollover
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT policy_id, display_name, max_rollovers, state, revision, create_time
   FROM rollover_policies
- WHERE tenant_id = $1 AND policy_id > $2
+ WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;

@@ -5,10 +5,15 @@ The catalogue: units of measure, usage resources, products and what they include
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
+from usage.v1 import policy_resources_pb2 as _policy_resources_pb2
+from usage.v1 import policy_service_pb2 as _policy_service_pb2
+from usage.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +24,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PolicyLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PolicyLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PolicyLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    POLICY_LEVEL_UNSPECIFIED: _PolicyLevel.ValueType  # 0
+    """Never returned."""
+    POLICY_LEVEL_DEFAULT: _PolicyLevel.ValueType  # 1
+    """The service's own default; the policy has no name."""
+    POLICY_LEVEL_USAGE_RESOURCE: _PolicyLevel.ValueType  # 2
+    """The usage resource."""
+    POLICY_LEVEL_PRODUCT_USAGE_RESOURCE: _PolicyLevel.ValueType  # 3
+    """The resource of the product."""
+
+class PolicyLevel(_PolicyLevel, metaclass=_PolicyLevelEnumTypeWrapper):
+    """Which level of the catalogue supplied a policy. New levels may be added."""
+
+POLICY_LEVEL_UNSPECIFIED: PolicyLevel.ValueType  # 0
+"""Never returned."""
+POLICY_LEVEL_DEFAULT: PolicyLevel.ValueType  # 1
+"""The service's own default; the policy has no name."""
+POLICY_LEVEL_USAGE_RESOURCE: PolicyLevel.ValueType  # 2
+"""The usage resource."""
+POLICY_LEVEL_PRODUCT_USAGE_RESOURCE: PolicyLevel.ValueType  # 3
+"""The resource of the product."""
+Global___PolicyLevel: _TypeAlias = PolicyLevel  # noqa: Y015
 
 @_typing.final
 class GetUnitClassRequest(_message.Message):
@@ -50,19 +83,23 @@ class ListUnitClassesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -125,6 +162,68 @@ class CreateUnitClassRequest(_message.Message):
 Global___CreateUnitClassRequest: _TypeAlias = CreateUnitClassRequest  # noqa: Y015
 
 @_typing.final
+class UpdateUnitClassRequest(_message.Message):
+    """Asks for a class of units to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_CLASS_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def unit_class(self) -> _catalog_resources_pb2.UnitClass:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        unit_class: _catalog_resources_pb2.UnitClass | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_class", b"unit_class", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "unit_class", b"unit_class", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateUnitClassRequest: _TypeAlias = UpdateUnitClassRequest  # noqa: Y015
+
+@_typing.final
+class DeleteUnitClassRequest(_message.Message):
+    """Asks for a class of units to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `unitClasses/{unit_class}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteUnitClassRequest: _TypeAlias = DeleteUnitClassRequest  # noqa: Y015
+
+@_typing.final
 class GetUnitOfMeasureRequest(_message.Message):
     """Asks for one unit of measure."""
 
@@ -154,19 +253,23 @@ class ListUnitsOfMeasureRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -229,6 +332,68 @@ class CreateUnitOfMeasureRequest(_message.Message):
 Global___CreateUnitOfMeasureRequest: _TypeAlias = CreateUnitOfMeasureRequest  # noqa: Y015
 
 @_typing.final
+class UpdateUnitOfMeasureRequest(_message.Message):
+    """Asks for a unit of measure to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def unit_of_measure(self) -> _catalog_resources_pb2.UnitOfMeasure:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        unit_of_measure: _catalog_resources_pb2.UnitOfMeasure | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_of_measure", b"unit_of_measure", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "unit_of_measure", b"unit_of_measure", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateUnitOfMeasureRequest: _TypeAlias = UpdateUnitOfMeasureRequest  # noqa: Y015
+
+@_typing.final
+class DeleteUnitOfMeasureRequest(_message.Message):
+    """Asks for a unit of measure to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `unitsOfMeasure/{unit_of_measure}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteUnitOfMeasureRequest: _TypeAlias = DeleteUnitOfMeasureRequest  # noqa: Y015
+
+@_typing.final
 class GetUsageResourceRequest(_message.Message):
     """Asks for one usage resource."""
 
@@ -258,19 +423,23 @@ class ListUsageResourcesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -333,6 +502,68 @@ class CreateUsageResourceRequest(_message.Message):
 Global___CreateUsageResourceRequest: _TypeAlias = CreateUsageResourceRequest  # noqa: Y015
 
 @_typing.final
+class UpdateUsageResourceRequest(_message.Message):
+    """Asks for a usage resource to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def usage_resource(self) -> _catalog_resources_pb2.UsageResource:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        usage_resource: _catalog_resources_pb2.UsageResource | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "update_mask", b"update_mask", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateUsageResourceRequest: _TypeAlias = UpdateUsageResourceRequest  # noqa: Y015
+
+@_typing.final
+class DeleteUsageResourceRequest(_message.Message):
+    """Asks for a usage resource to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `usageResources/{usage_resource}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteUsageResourceRequest: _TypeAlias = DeleteUsageResourceRequest  # noqa: Y015
+
+@_typing.final
 class GetProductRequest(_message.Message):
     """Asks for one product."""
 
@@ -362,19 +593,23 @@ class ListProductsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -437,6 +672,68 @@ class CreateProductRequest(_message.Message):
 Global___CreateProductRequest: _TypeAlias = CreateProductRequest  # noqa: Y015
 
 @_typing.final
+class UpdateProductRequest(_message.Message):
+    """Asks for a product to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def product(self) -> _catalog_resources_pb2.Product:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        product: _catalog_resources_pb2.Product | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateProductRequest: _TypeAlias = UpdateProductRequest  # noqa: Y015
+
+@_typing.final
+class DeleteProductRequest(_message.Message):
+    """Asks for a product to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `products/{product}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteProductRequest: _TypeAlias = DeleteProductRequest  # noqa: Y015
+
+@_typing.final
 class GetProductUsageResourceRequest(_message.Message):
     """Asks for one resource of a product."""
 
@@ -467,22 +764,26 @@ class ListProductUsageResourcesRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The product: `products/{product}`."""
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -545,6 +846,68 @@ class CreateProductUsageResourceRequest(_message.Message):
 Global___CreateProductUsageResourceRequest: _TypeAlias = CreateProductUsageResourceRequest  # noqa: Y015
 
 @_typing.final
+class UpdateProductUsageResourceRequest(_message.Message):
+    """Asks for a resource of a product to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def product_usage_resource(self) -> _catalog_resources_pb2.ProductUsageResource:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        product_usage_resource: _catalog_resources_pb2.ProductUsageResource | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["product_usage_resource", b"product_usage_resource", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_usage_resource", b"product_usage_resource", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateProductUsageResourceRequest: _TypeAlias = UpdateProductUsageResourceRequest  # noqa: Y015
+
+@_typing.final
+class DeleteProductUsageResourceRequest(_message.Message):
+    """Asks for a resource of a product to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `products/{product}/usageResources/{usage_resource}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteProductUsageResourceRequest: _TypeAlias = DeleteProductUsageResourceRequest  # noqa: Y015
+
+@_typing.final
 class GetProductUsageGrantRequest(_message.Message):
     """Asks for one grant that a product promises."""
 
@@ -575,22 +938,26 @@ class ListProductUsageGrantsRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The product: `products/{product}`."""
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -657,6 +1024,68 @@ class CreateProductUsageGrantRequest(_message.Message):
 Global___CreateProductUsageGrantRequest: _TypeAlias = CreateProductUsageGrantRequest  # noqa: Y015
 
 @_typing.final
+class UpdateProductUsageGrantRequest(_message.Message):
+    """Asks for a grant of a product to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def product_usage_grant(self) -> _catalog_resources_pb2.ProductUsageGrant:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        product_usage_grant: _catalog_resources_pb2.ProductUsageGrant | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["product_usage_grant", b"product_usage_grant", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_usage_grant", b"product_usage_grant", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateProductUsageGrantRequest: _TypeAlias = UpdateProductUsageGrantRequest  # noqa: Y015
+
+@_typing.final
+class DeleteProductUsageGrantRequest(_message.Message):
+    """Asks for a grant of a product to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `products/{product}/grants/{grant}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteProductUsageGrantRequest: _TypeAlias = DeleteProductUsageGrantRequest  # noqa: Y015
+
+@_typing.final
 class ActivateProductRequest(_message.Message):
     """Asks for a product to be activated."""
 
@@ -721,3 +1150,303 @@ class ActivateProductResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ActivateProductResponse: _TypeAlias = ActivateProductResponse  # noqa: Y015
+
+@_typing.final
+class ChangeStatesRequest(_message.Message):
+    """Asks for records to change their state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    state: _types_pb2.CatalogState.ValueType
+    """Where they go: `ACTIVE` or `INACTIVE`."""
+    validate_only: _builtins.bool
+    """Say what would happen, and change nothing."""
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their names, such as `unitsOfMeasure/gb` or `products/plan/usageResources/data`: 1 to 200."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names", "request_id", b"request_id", "state", b"state", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeStatesRequest: _TypeAlias = ChangeStatesRequest  # noqa: Y015
+
+@_typing.final
+class ChangeStatesResponse(_message.Message):
+    """What changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the records that changed, in the order in which they did."""
+
+    def __init__(
+        self,
+        *,
+        changed: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeStatesResponse: _TypeAlias = ChangeStatesResponse  # noqa: Y015
+
+@_typing.final
+class CatalogRecord(_message.Message):
+    """One record to be created, of any kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_CLASS_FIELD_NUMBER: _builtins.int
+    UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
+    AGGREGATION_POLICY_FIELD_NUMBER: _builtins.int
+    RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
+    OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
+    REFRESH_POLICY_FIELD_NUMBER: _builtins.int
+    ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def unit_class(self) -> Global___CreateUnitClassRequest:
+        """Class of units."""
+
+    @_builtins.property
+    def unit_of_measure(self) -> Global___CreateUnitOfMeasureRequest:
+        """Unit of measure."""
+
+    @_builtins.property
+    def usage_resource(self) -> Global___CreateUsageResourceRequest:
+        """Usage resource."""
+
+    @_builtins.property
+    def product(self) -> Global___CreateProductRequest:
+        """Product."""
+
+    @_builtins.property
+    def product_usage_resource(self) -> Global___CreateProductUsageResourceRequest:
+        """Resource of a product."""
+
+    @_builtins.property
+    def product_usage_grant(self) -> Global___CreateProductUsageGrantRequest:
+        """Grant of a product."""
+
+    @_builtins.property
+    def aggregation_policy(self) -> _policy_service_pb2.CreateAggregationPolicyRequest:
+        """Aggregation policy."""
+
+    @_builtins.property
+    def rating_frequency_policy(self) -> _policy_service_pb2.CreateRatingFrequencyPolicyRequest:
+        """Rating frequency policy."""
+
+    @_builtins.property
+    def overage_policy(self) -> _policy_service_pb2.CreateOveragePolicyRequest:
+        """Overage policy."""
+
+    @_builtins.property
+    def refresh_policy(self) -> _policy_service_pb2.CreateRefreshPolicyRequest:
+        """Refresh policy."""
+
+    @_builtins.property
+    def rollover_policy(self) -> _policy_service_pb2.CreateRolloverPolicyRequest:
+        """Rollover policy."""
+
+    def __init__(
+        self,
+        *,
+        unit_class: Global___CreateUnitClassRequest | None = ...,
+        unit_of_measure: Global___CreateUnitOfMeasureRequest | None = ...,
+        usage_resource: Global___CreateUsageResourceRequest | None = ...,
+        product: Global___CreateProductRequest | None = ...,
+        product_usage_resource: Global___CreateProductUsageResourceRequest | None = ...,
+        product_usage_grant: Global___CreateProductUsageGrantRequest | None = ...,
+        aggregation_policy: _policy_service_pb2.CreateAggregationPolicyRequest | None = ...,
+        rating_frequency_policy: _policy_service_pb2.CreateRatingFrequencyPolicyRequest | None = ...,
+        overage_policy: _policy_service_pb2.CreateOveragePolicyRequest | None = ...,
+        refresh_policy: _policy_service_pb2.CreateRefreshPolicyRequest | None = ...,
+        rollover_policy: _policy_service_pb2.CreateRolloverPolicyRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "creation", b"creation", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "creation", b"creation", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_creation: _TypeAlias = _typing.Literal["unit_class", "unit_of_measure", "usage_resource", "product", "product_usage_resource", "product_usage_grant", "aggregation_policy", "rating_frequency_policy", "overage_policy", "refresh_policy", "rollover_policy"]  # noqa: Y015
+    _WhichOneofArgType_creation: _TypeAlias = _typing.Literal["creation", b"creation"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_creation) -> _WhichOneofReturnType_creation | None: ...
+
+Global___CatalogRecord: _TypeAlias = CatalogRecord  # noqa: Y015
+
+@_typing.final
+class CreateRecordsRequest(_message.Message):
+    """Asks for records to be created."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    validate_only: _builtins.bool
+    """Say what would happen, and change nothing."""
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogRecord]:
+        """The records, each after those it refers to: 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[Global___CatalogRecord] | None = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRecordsRequest: _TypeAlias = CreateRecordsRequest  # noqa: Y015
+
+@_typing.final
+class CreateRecordsResponse(_message.Message):
+    """What was created."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of all the records, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRecordsResponse: _TypeAlias = CreateRecordsResponse  # noqa: Y015
+
+@_typing.final
+class ResolvePoliciesRequest(_message.Message):
+    """Asks which policies hold for a product."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The product: `products/{product}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolvePoliciesRequest: _TypeAlias = ResolvePoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ResolvePoliciesResponse(_message.Message):
+    """The policies of a product, by resource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResolvedPolicies]:
+        """One for each resource of the product, by id."""
+
+    def __init__(
+        self,
+        *,
+        resources: _abc.Iterable[Global___ResolvedPolicies] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolvePoliciesResponse: _TypeAlias = ResolvePoliciesResponse  # noqa: Y015
+
+@_typing.final
+class ResolvedPolicies(_message.Message):
+    """The policies that hold for one resource of a product."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    AGGREGATION_POLICY_FIELD_NUMBER: _builtins.int
+    AGGREGATION_LEVEL_FIELD_NUMBER: _builtins.int
+    RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
+    RATING_FREQUENCY_LEVEL_FIELD_NUMBER: _builtins.int
+    OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
+    OVERAGE_LEVEL_FIELD_NUMBER: _builtins.int
+    product_usage_resource: _builtins.str
+    """The resource of the product: `products/{product}/usageResources/{usage_resource}`."""
+    aggregation_level: Global___PolicyLevel.ValueType
+    """The level that supplied it."""
+    rating_frequency_level: Global___PolicyLevel.ValueType
+    """The level that supplied it."""
+    overage_level: Global___PolicyLevel.ValueType
+    """The level that supplied it."""
+    @_builtins.property
+    def aggregation_policy(self) -> _policy_resources_pb2.AggregationPolicy:
+        """How usage adds up, and who says so."""
+
+    @_builtins.property
+    def rating_frequency_policy(self) -> _policy_resources_pb2.RatingFrequencyPolicy:
+        """When usage is rated, and who says so."""
+
+    @_builtins.property
+    def overage_policy(self) -> _policy_resources_pb2.OveragePolicy:
+        """What overage does, and who says so."""
+
+    def __init__(
+        self,
+        *,
+        product_usage_resource: _builtins.str = ...,
+        aggregation_policy: _policy_resources_pb2.AggregationPolicy | None = ...,
+        aggregation_level: Global___PolicyLevel.ValueType = ...,
+        rating_frequency_policy: _policy_resources_pb2.RatingFrequencyPolicy | None = ...,
+        rating_frequency_level: Global___PolicyLevel.ValueType = ...,
+        overage_policy: _policy_resources_pb2.OveragePolicy | None = ...,
+        overage_level: Global___PolicyLevel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_level", b"aggregation_level", "aggregation_policy", b"aggregation_policy", "overage_level", b"overage_level", "overage_policy", b"overage_policy", "product_usage_resource", b"product_usage_resource", "rating_frequency_level", b"rating_frequency_level", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolvedPolicies: _TypeAlias = ResolvedPolicies  # noqa: Y015

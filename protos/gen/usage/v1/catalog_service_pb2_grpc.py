@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from usage.v1 import catalog_resources_pb2 as usage_dot_v1_dot_catalog__resources__pb2
 from usage.v1 import catalog_service_pb2 as usage_dot_v1_dot_catalog__service__pb2
 
@@ -54,6 +55,16 @@ class CatalogServiceStub:
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateUnitClassRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UnitClass.FromString,
                 _registered_method=True)
+        self.UpdateUnitClass = channel.unary_unary(
+                '/usage.v1.CatalogService/UpdateUnitClass',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUnitClassRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UnitClass.FromString,
+                _registered_method=True)
+        self.DeleteUnitClass = channel.unary_unary(
+                '/usage.v1.CatalogService/DeleteUnitClass',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUnitClassRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.GetUnitOfMeasure = channel.unary_unary(
                 '/usage.v1.CatalogService/GetUnitOfMeasure',
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.GetUnitOfMeasureRequest.SerializeToString,
@@ -68,6 +79,16 @@ class CatalogServiceStub:
                 '/usage.v1.CatalogService/CreateUnitOfMeasure',
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateUnitOfMeasureRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.FromString,
+                _registered_method=True)
+        self.UpdateUnitOfMeasure = channel.unary_unary(
+                '/usage.v1.CatalogService/UpdateUnitOfMeasure',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUnitOfMeasureRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.FromString,
+                _registered_method=True)
+        self.DeleteUnitOfMeasure = channel.unary_unary(
+                '/usage.v1.CatalogService/DeleteUnitOfMeasure',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUnitOfMeasureRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetUsageResource = channel.unary_unary(
                 '/usage.v1.CatalogService/GetUsageResource',
@@ -84,6 +105,16 @@ class CatalogServiceStub:
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateUsageResourceRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UsageResource.FromString,
                 _registered_method=True)
+        self.UpdateUsageResource = channel.unary_unary(
+                '/usage.v1.CatalogService/UpdateUsageResource',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUsageResourceRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UsageResource.FromString,
+                _registered_method=True)
+        self.DeleteUsageResource = channel.unary_unary(
+                '/usage.v1.CatalogService/DeleteUsageResource',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUsageResourceRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.GetProduct = channel.unary_unary(
                 '/usage.v1.CatalogService/GetProduct',
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.GetProductRequest.SerializeToString,
@@ -98,6 +129,16 @@ class CatalogServiceStub:
                 '/usage.v1.CatalogService/CreateProduct',
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.Product.FromString,
+                _registered_method=True)
+        self.UpdateProduct = channel.unary_unary(
+                '/usage.v1.CatalogService/UpdateProduct',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.Product.FromString,
+                _registered_method=True)
+        self.DeleteProduct = channel.unary_unary(
+                '/usage.v1.CatalogService/DeleteProduct',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetProductUsageResource = channel.unary_unary(
                 '/usage.v1.CatalogService/GetProductUsageResource',
@@ -114,6 +155,16 @@ class CatalogServiceStub:
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductUsageResourceRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.FromString,
                 _registered_method=True)
+        self.UpdateProductUsageResource = channel.unary_unary(
+                '/usage.v1.CatalogService/UpdateProductUsageResource',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageResourceRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.FromString,
+                _registered_method=True)
+        self.DeleteProductUsageResource = channel.unary_unary(
+                '/usage.v1.CatalogService/DeleteProductUsageResource',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageResourceRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.GetProductUsageGrant = channel.unary_unary(
                 '/usage.v1.CatalogService/GetProductUsageGrant',
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.GetProductUsageGrantRequest.SerializeToString,
@@ -129,10 +180,35 @@ class CatalogServiceStub:
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductUsageGrantRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
                 _registered_method=True)
+        self.UpdateProductUsageGrant = channel.unary_unary(
+                '/usage.v1.CatalogService/UpdateProductUsageGrant',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageGrantRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
+                _registered_method=True)
+        self.DeleteProductUsageGrant = channel.unary_unary(
+                '/usage.v1.CatalogService/DeleteProductUsageGrant',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageGrantRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.ActivateProduct = channel.unary_unary(
                 '/usage.v1.CatalogService/ActivateProduct',
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.ActivateProductRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ActivateProductResponse.FromString,
+                _registered_method=True)
+        self.ChangeStates = channel.unary_unary(
+                '/usage.v1.CatalogService/ChangeStates',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ChangeStatesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ChangeStatesResponse.FromString,
+                _registered_method=True)
+        self.CreateRecords = channel.unary_unary(
+                '/usage.v1.CatalogService/CreateRecords',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.FromString,
+                _registered_method=True)
+        self.ResolvePolicies = channel.unary_unary(
+                '/usage.v1.CatalogService/ResolvePolicies',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesResponse.FromString,
                 _registered_method=True)
 
 
@@ -164,6 +240,23 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateUnitClass(self, request, context):
+        """Updates a class of units: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUnitClass(self, request, context):
+        """Deletes a class of units that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUnitOfMeasure(self, request, context):
         """Gets one unit of measure.
         """
@@ -180,6 +273,23 @@ class CatalogServiceServicer:
 
     def CreateUnitOfMeasure(self, request, context):
         """Creates a unit of measure, as a draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateUnitOfMeasure(self, request, context):
+        """Updates a unit of measure: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUnitOfMeasure(self, request, context):
+        """Deletes a unit of measure that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,6 +316,23 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateUsageResource(self, request, context):
+        """Updates a usage resource: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUsageResource(self, request, context):
+        """Deletes a usage resource that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetProduct(self, request, context):
         """Gets one product.
         """
@@ -222,6 +349,23 @@ class CatalogServiceServicer:
 
     def CreateProduct(self, request, context):
         """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateProduct(self, request, context):
+        """Updates a product: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProduct(self, request, context):
+        """Deletes a product that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -248,6 +392,23 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateProductUsageResource(self, request, context):
+        """Updates a resource of a product: a draft in all its fields, any other in its display name. Of an active one only the end may move, to a later day.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProductUsageResource(self, request, context):
+        """Deletes a resource of a product that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetProductUsageGrant(self, request, context):
         """Gets one grant that a product promises.
         """
@@ -269,12 +430,57 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateProductUsageGrant(self, request, context):
+        """Updates a grant of a product: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProductUsageGrant(self, request, context):
+        """Deletes a grant of a product that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ActivateProduct(self, request, context):
         """Activates a product with all it needs: classes, units, resources, policies, its resources and
         grants, and its rate card entries, in the order they depend on each other. All of it happens, or
         nothing. What is active already stays so; a second call changes nothing.
 
         Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeStates(self, request, context):
+        """Moves records from one state to another, all or none: classes and units, policies and usage
+        resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
+        a product needs is activated with it, by ActivateProduct. A record that is there already stays.
+
+        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
+        something refers to what is not active, (`IN_USE`) when something active refers to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRecords(self, request, context):
+        """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
+        would. One that is there with the same content is reused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolvePolicies(self, request, context):
+        """Says which policies hold for each resource of a product, and which level supplied each: the
+        product's resource, the usage resource, or the service's own defaults.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -298,6 +504,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateUnitClassRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UnitClass.SerializeToString,
             ),
+            'UpdateUnitClass': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUnitClass,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUnitClassRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UnitClass.SerializeToString,
+            ),
+            'DeleteUnitClass': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUnitClass,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUnitClassRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
             'GetUnitOfMeasure': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUnitOfMeasure,
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.GetUnitOfMeasureRequest.FromString,
@@ -312,6 +528,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.CreateUnitOfMeasure,
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateUnitOfMeasureRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.SerializeToString,
+            ),
+            'UpdateUnitOfMeasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUnitOfMeasure,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUnitOfMeasureRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.SerializeToString,
+            ),
+            'DeleteUnitOfMeasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUnitOfMeasure,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUnitOfMeasureRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsageResource,
@@ -328,6 +554,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateUsageResourceRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UsageResource.SerializeToString,
             ),
+            'UpdateUsageResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUsageResource,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUsageResourceRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UsageResource.SerializeToString,
+            ),
+            'DeleteUsageResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUsageResource,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUsageResourceRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
             'GetProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProduct,
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.GetProductRequest.FromString,
@@ -342,6 +578,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.CreateProduct,
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.Product.SerializeToString,
+            ),
+            'UpdateProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProduct,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__resources__pb2.Product.SerializeToString,
+            ),
+            'DeleteProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProduct,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetProductUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProductUsageResource,
@@ -358,6 +604,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductUsageResourceRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.SerializeToString,
             ),
+            'UpdateProductUsageResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProductUsageResource,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageResourceRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.SerializeToString,
+            ),
+            'DeleteProductUsageResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProductUsageResource,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageResourceRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
             'GetProductUsageGrant': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProductUsageGrant,
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.GetProductUsageGrantRequest.FromString,
@@ -373,10 +629,35 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductUsageGrantRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.SerializeToString,
             ),
+            'UpdateProductUsageGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProductUsageGrant,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageGrantRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.SerializeToString,
+            ),
+            'DeleteProductUsageGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProductUsageGrant,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageGrantRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
             'ActivateProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.ActivateProduct,
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ActivateProductRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__service__pb2.ActivateProductResponse.SerializeToString,
+            ),
+            'ChangeStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeStates,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ChangeStatesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ChangeStatesResponse.SerializeToString,
+            ),
+            'CreateRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRecords,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.SerializeToString,
+            ),
+            'ResolvePolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolvePolicies,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -475,6 +756,60 @@ class CatalogService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateUnitClass(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/UpdateUnitClass',
+            usage_dot_v1_dot_catalog__service__pb2.UpdateUnitClassRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__resources__pb2.UnitClass.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUnitClass(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/DeleteUnitClass',
+            usage_dot_v1_dot_catalog__service__pb2.DeleteUnitClassRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetUnitOfMeasure(request,
             target,
             options=(),
@@ -545,6 +880,60 @@ class CatalogService:
             '/usage.v1.CatalogService/CreateUnitOfMeasure',
             usage_dot_v1_dot_catalog__service__pb2.CreateUnitOfMeasureRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateUnitOfMeasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/UpdateUnitOfMeasure',
+            usage_dot_v1_dot_catalog__service__pb2.UpdateUnitOfMeasureRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUnitOfMeasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/DeleteUnitOfMeasure',
+            usage_dot_v1_dot_catalog__service__pb2.DeleteUnitOfMeasureRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
@@ -637,6 +1026,60 @@ class CatalogService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateUsageResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/UpdateUsageResource',
+            usage_dot_v1_dot_catalog__service__pb2.UpdateUsageResourceRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__resources__pb2.UsageResource.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUsageResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/DeleteUsageResource',
+            usage_dot_v1_dot_catalog__service__pb2.DeleteUsageResourceRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetProduct(request,
             target,
             options=(),
@@ -707,6 +1150,60 @@ class CatalogService:
             '/usage.v1.CatalogService/CreateProduct',
             usage_dot_v1_dot_catalog__service__pb2.CreateProductRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.Product.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/UpdateProduct',
+            usage_dot_v1_dot_catalog__service__pb2.UpdateProductRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__resources__pb2.Product.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/DeleteProduct',
+            usage_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
@@ -799,6 +1296,60 @@ class CatalogService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateProductUsageResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/UpdateProductUsageResource',
+            usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageResourceRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProductUsageResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/DeleteProductUsageResource',
+            usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageResourceRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetProductUsageGrant(request,
             target,
             options=(),
@@ -880,6 +1431,60 @@ class CatalogService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateProductUsageGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/UpdateProductUsageGrant',
+            usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageGrantRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProductUsageGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/DeleteProductUsageGrant',
+            usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageGrantRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ActivateProduct(request,
             target,
             options=(),
@@ -896,6 +1501,87 @@ class CatalogService:
             '/usage.v1.CatalogService/ActivateProduct',
             usage_dot_v1_dot_catalog__service__pb2.ActivateProductRequest.SerializeToString,
             usage_dot_v1_dot_catalog__service__pb2.ActivateProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/ChangeStates',
+            usage_dot_v1_dot_catalog__service__pb2.ChangeStatesRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__service__pb2.ChangeStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/CreateRecords',
+            usage_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolvePolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/ResolvePolicies',
+            usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 The catalogue: units of measure, usage resources, products and what they include."""
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from usage.v1 import catalog_service_pb2 as _catalog_service_pb2
@@ -44,42 +45,112 @@ class CatalogServiceStub:
     """Lists classes of units by id."""
     CreateUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitClassRequest, _catalog_resources_pb2.UnitClass]
     """Creates a class of units, as a draft."""
+    UpdateUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitClassRequest, _catalog_resources_pb2.UnitClass]
+    """Updates a class of units: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitClassRequest, _empty_pb2.Empty]
+    """Deletes a class of units that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
     """Gets one unit of measure."""
     ListUnitsOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUnitsOfMeasureRequest, _catalog_service_pb2.ListUnitsOfMeasureResponse]
     """Lists units of measure by id."""
     CreateUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
     """Creates a unit of measure, as a draft."""
+    UpdateUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
+    """Updates a unit of measure: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitOfMeasureRequest, _empty_pb2.Empty]
+    """Deletes a unit of measure that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUsageResourceRequest, _catalog_resources_pb2.UsageResource]
     """Gets one usage resource."""
     ListUsageResources: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUsageResourcesRequest, _catalog_service_pb2.ListUsageResourcesResponse]
     """Lists usage resources by id."""
     CreateUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUsageResourceRequest, _catalog_resources_pb2.UsageResource]
     """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
+    UpdateUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUsageResourceRequest, _catalog_resources_pb2.UsageResource]
+    """Updates a usage resource: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUsageResourceRequest, _empty_pb2.Empty]
+    """Deletes a usage resource that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductRequest, _catalog_resources_pb2.Product]
     """Gets one product."""
     ListProducts: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductsRequest, _catalog_service_pb2.ListProductsResponse]
     """Lists products by id."""
     CreateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductRequest, _catalog_resources_pb2.Product]
     """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
+    UpdateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]
+    """Updates a product: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _empty_pb2.Empty]
+    """Deletes a product that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
     """Gets one resource of a product."""
     ListProductUsageResources: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductUsageResourcesRequest, _catalog_service_pb2.ListProductUsageResourcesResponse]
     """Lists the resources of a product by id."""
     CreateProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
     """Adds a resource to a product, as a draft."""
+    UpdateProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
+    """Updates a resource of a product: a draft in all its fields, any other in its display name. Of an active one only the end may move, to a later day.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]
+    """Deletes a resource of a product that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
     """Gets one grant that a product promises."""
     ListProductUsageGrants: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductUsageGrantsRequest, _catalog_service_pb2.ListProductUsageGrantsResponse]
     """Lists the grants a product promises, by id."""
     CreateProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
     """Adds a grant to a resource of a product, as a draft."""
+    UpdateProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
+    """Updates a grant of a product: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]
+    """Deletes a grant of a product that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     ActivateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ActivateProductRequest, _catalog_service_pb2.ActivateProductResponse]
     """Activates a product with all it needs: classes, units, resources, policies, its resources and
     grants, and its rate card entries, in the order they depend on each other. All of it happens, or
     nothing. What is active already stays so; a second call changes nothing.
 
     Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way).
+    """
+    ChangeStates: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ChangeStatesRequest, _catalog_service_pb2.ChangeStatesResponse]
+    """Moves records from one state to another, all or none: classes and units, policies and usage
+    resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
+    a product needs is activated with it, by ActivateProduct. A record that is there already stays.
+
+    Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
+    something refers to what is not active, (`IN_USE`) when something active refers to it.
+    """
+    CreateRecords: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateRecordsRequest, _catalog_service_pb2.CreateRecordsResponse]
+    """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
+    would. One that is there with the same content is reused.
+    """
+    ResolvePolicies: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolvePoliciesRequest, _catalog_service_pb2.ResolvePoliciesResponse]
+    """Says which policies hold for each resource of a product, and which level supplied each: the
+    product's resource, the usage resource, or the service's own defaults.
     """
 
 @_typing.type_check_only
@@ -97,42 +168,112 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Lists classes of units by id."""
     CreateUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitClassRequest, _catalog_resources_pb2.UnitClass]  # type: ignore[assignment]
     """Creates a class of units, as a draft."""
+    UpdateUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitClassRequest, _catalog_resources_pb2.UnitClass]  # type: ignore[assignment]
+    """Updates a class of units: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitClassRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a class of units that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
     """Gets one unit of measure."""
     ListUnitsOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUnitsOfMeasureRequest, _catalog_service_pb2.ListUnitsOfMeasureResponse]  # type: ignore[assignment]
     """Lists units of measure by id."""
     CreateUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
     """Creates a unit of measure, as a draft."""
+    UpdateUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
+    """Updates a unit of measure: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitOfMeasureRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a unit of measure that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
     """Gets one usage resource."""
     ListUsageResources: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUsageResourcesRequest, _catalog_service_pb2.ListUsageResourcesResponse]  # type: ignore[assignment]
     """Lists usage resources by id."""
     CreateUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
     """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
+    UpdateUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
+    """Updates a usage resource: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUsageResourceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a usage resource that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Gets one product."""
     ListProducts: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductsRequest, _catalog_service_pb2.ListProductsResponse]  # type: ignore[assignment]
     """Lists products by id."""
     CreateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
+    UpdateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
+    """Updates a product: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a product that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
     """Gets one resource of a product."""
     ListProductUsageResources: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductUsageResourcesRequest, _catalog_service_pb2.ListProductUsageResourcesResponse]  # type: ignore[assignment]
     """Lists the resources of a product by id."""
     CreateProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
     """Adds a resource to a product, as a draft."""
+    UpdateProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
+    """Updates a resource of a product: a draft in all its fields, any other in its display name. Of an active one only the end may move, to a later day.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a resource of a product that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
     """Gets one grant that a product promises."""
     ListProductUsageGrants: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductUsageGrantsRequest, _catalog_service_pb2.ListProductUsageGrantsResponse]  # type: ignore[assignment]
     """Lists the grants a product promises, by id."""
     CreateProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
     """Adds a grant to a resource of a product, as a draft."""
+    UpdateProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
+    """Updates a grant of a product: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a grant of a product that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     ActivateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ActivateProductRequest, _catalog_service_pb2.ActivateProductResponse]  # type: ignore[assignment]
     """Activates a product with all it needs: classes, units, resources, policies, its resources and
     grants, and its rate card entries, in the order they depend on each other. All of it happens, or
     nothing. What is active already stays so; a second call changes nothing.
 
     Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way).
+    """
+    ChangeStates: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ChangeStatesRequest, _catalog_service_pb2.ChangeStatesResponse]  # type: ignore[assignment]
+    """Moves records from one state to another, all or none: classes and units, policies and usage
+    resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
+    a product needs is activated with it, by ActivateProduct. A record that is there already stays.
+
+    Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
+    something refers to what is not active, (`IN_USE`) when something active refers to it.
+    """
+    CreateRecords: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateRecordsRequest, _catalog_service_pb2.CreateRecordsResponse]  # type: ignore[assignment]
+    """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
+    would. One that is there with the same content is reused.
+    """
+    ResolvePolicies: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolvePoliciesRequest, _catalog_service_pb2.ResolvePoliciesResponse]  # type: ignore[assignment]
+    """Says which policies hold for each resource of a product, and which level supplied each: the
+    product's resource, the usage resource, or the service's own defaults.
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -167,6 +308,27 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates a class of units, as a draft."""
 
     @_abc_1.abstractmethod
+    def UpdateUnitClass(
+        self,
+        request: _catalog_service_pb2.UpdateUnitClassRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.UnitClass, _abc.Awaitable[_catalog_resources_pb2.UnitClass]]:
+        """Updates a class of units: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteUnitClass(
+        self,
+        request: _catalog_service_pb2.DeleteUnitClassRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a class of units that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
     def GetUnitOfMeasure(
         self,
         request: _catalog_service_pb2.GetUnitOfMeasureRequest,
@@ -189,6 +351,27 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitOfMeasure, _abc.Awaitable[_catalog_resources_pb2.UnitOfMeasure]]:
         """Creates a unit of measure, as a draft."""
+
+    @_abc_1.abstractmethod
+    def UpdateUnitOfMeasure(
+        self,
+        request: _catalog_service_pb2.UpdateUnitOfMeasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.UnitOfMeasure, _abc.Awaitable[_catalog_resources_pb2.UnitOfMeasure]]:
+        """Updates a unit of measure: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteUnitOfMeasure(
+        self,
+        request: _catalog_service_pb2.DeleteUnitOfMeasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a unit of measure that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
 
     @_abc_1.abstractmethod
     def GetUsageResource(
@@ -215,6 +398,27 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
 
     @_abc_1.abstractmethod
+    def UpdateUsageResource(
+        self,
+        request: _catalog_service_pb2.UpdateUsageResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.UsageResource, _abc.Awaitable[_catalog_resources_pb2.UsageResource]]:
+        """Updates a usage resource: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteUsageResource(
+        self,
+        request: _catalog_service_pb2.DeleteUsageResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a usage resource that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
     def GetProduct(
         self,
         request: _catalog_service_pb2.GetProductRequest,
@@ -237,6 +441,27 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.Product, _abc.Awaitable[_catalog_resources_pb2.Product]]:
         """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
+
+    @_abc_1.abstractmethod
+    def UpdateProduct(
+        self,
+        request: _catalog_service_pb2.UpdateProductRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.Product, _abc.Awaitable[_catalog_resources_pb2.Product]]:
+        """Updates a product: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteProduct(
+        self,
+        request: _catalog_service_pb2.DeleteProductRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a product that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
 
     @_abc_1.abstractmethod
     def GetProductUsageResource(
@@ -263,6 +488,27 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds a resource to a product, as a draft."""
 
     @_abc_1.abstractmethod
+    def UpdateProductUsageResource(
+        self,
+        request: _catalog_service_pb2.UpdateProductUsageResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.ProductUsageResource, _abc.Awaitable[_catalog_resources_pb2.ProductUsageResource]]:
+        """Updates a resource of a product: a draft in all its fields, any other in its display name. Of an active one only the end may move, to a later day.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteProductUsageResource(
+        self,
+        request: _catalog_service_pb2.DeleteProductUsageResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a resource of a product that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
     def GetProductUsageGrant(
         self,
         request: _catalog_service_pb2.GetProductUsageGrantRequest,
@@ -287,6 +533,27 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds a grant to a resource of a product, as a draft."""
 
     @_abc_1.abstractmethod
+    def UpdateProductUsageGrant(
+        self,
+        request: _catalog_service_pb2.UpdateProductUsageGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.ProductUsageGrant, _abc.Awaitable[_catalog_resources_pb2.ProductUsageGrant]]:
+        """Updates a grant of a product: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteProductUsageGrant(
+        self,
+        request: _catalog_service_pb2.DeleteProductUsageGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a grant of a product that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
     def ActivateProduct(
         self,
         request: _catalog_service_pb2.ActivateProductRequest,
@@ -297,6 +564,40 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         nothing. What is active already stays so; a second call changes nothing.
 
         Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way).
+        """
+
+    @_abc_1.abstractmethod
+    def ChangeStates(
+        self,
+        request: _catalog_service_pb2.ChangeStatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.ChangeStatesResponse, _abc.Awaitable[_catalog_service_pb2.ChangeStatesResponse]]:
+        """Moves records from one state to another, all or none: classes and units, policies and usage
+        resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
+        a product needs is activated with it, by ActivateProduct. A record that is there already stays.
+
+        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
+        something refers to what is not active, (`IN_USE`) when something active refers to it.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateRecords(
+        self,
+        request: _catalog_service_pb2.CreateRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.CreateRecordsResponse, _abc.Awaitable[_catalog_service_pb2.CreateRecordsResponse]]:
+        """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
+        would. One that is there with the same content is reused.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolvePolicies(
+        self,
+        request: _catalog_service_pb2.ResolvePoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.ResolvePoliciesResponse, _abc.Awaitable[_catalog_service_pb2.ResolvePoliciesResponse]]:
+        """Says which policies hold for each resource of a product, and which level supplied each: the
+        product's resource, the usage resource, or the service's own defaults.
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

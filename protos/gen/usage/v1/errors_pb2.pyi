@@ -122,6 +122,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Choose a time after the one the clock shows."""
     VALUE_REFUSED: _ErrorReason.ValueType  # 137
     """A value is outside what can be kept; please report this one."""
+    SETUP_AMBIGUOUS: _ErrorReason.ValueType  # 138
+    """Say each thing once: a record in one place, a policy by its name or by its settings."""
     ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 200
     """There is no such account."""
     AGGREGATION_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 201
@@ -230,6 +232,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Turn on the settings named, or nothing is taken in."""
     UNSAFE_ROLE: _ErrorReason.ValueType  # 423
     """Connect as `usage_app`."""
+    SETUP_CONFLICT: _ErrorReason.ValueType  # 424
+    """Take over what is there, or choose another id; the violations say what differs."""
+    ACTIVE_IMMUTABLE: _ErrorReason.ValueType  # 430
+    """What is in force does not change; create another record."""
+    IN_USE: _ErrorReason.ValueType  # 431
+    """Change or withdraw first what refers to it; the violations name it."""
+    STATE_TRANSITION: _ErrorReason.ValueType  # 432
+    """Take the way from `DRAFT` to `ACTIVE` to `INACTIVE`."""
     CONCURRENT_CHANGE: _ErrorReason.ValueType  # 500
     """Nothing happened; send the same call again."""
     ETAG_MISMATCH: _ErrorReason.ValueType  # 501
@@ -354,6 +364,8 @@ CLOCK_BACKWARD: ErrorReason.ValueType  # 136
 """Choose a time after the one the clock shows."""
 VALUE_REFUSED: ErrorReason.ValueType  # 137
 """A value is outside what can be kept; please report this one."""
+SETUP_AMBIGUOUS: ErrorReason.ValueType  # 138
+"""Say each thing once: a record in one place, a policy by its name or by its settings."""
 ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 200
 """There is no such account."""
 AGGREGATION_POLICY_NOT_FOUND: ErrorReason.ValueType  # 201
@@ -462,6 +474,14 @@ UNSAFE_STORE: ErrorReason.ValueType  # 422
 """Turn on the settings named, or nothing is taken in."""
 UNSAFE_ROLE: ErrorReason.ValueType  # 423
 """Connect as `usage_app`."""
+SETUP_CONFLICT: ErrorReason.ValueType  # 424
+"""Take over what is there, or choose another id; the violations say what differs."""
+ACTIVE_IMMUTABLE: ErrorReason.ValueType  # 430
+"""What is in force does not change; create another record."""
+IN_USE: ErrorReason.ValueType  # 431
+"""Change or withdraw first what refers to it; the violations name it."""
+STATE_TRANSITION: ErrorReason.ValueType  # 432
+"""Take the way from `DRAFT` to `ACTIVE` to `INACTIVE`."""
 CONCURRENT_CHANGE: ErrorReason.ValueType  # 500
 """Nothing happened; send the same call again."""
 ETAG_MISMATCH: ErrorReason.ValueType  # 501

@@ -363,7 +363,7 @@ class RefreshPolicy(_message.Message):
     """Changes whenever the policy does."""
     @_builtins.property
     def interval(self) -> _types_pb2.Cadence:
-        """The interval between two issues, from the day the asset starts. `DAY` is refused."""
+        """The interval between two issues, from the day the asset starts."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

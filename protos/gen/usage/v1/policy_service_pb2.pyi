@@ -5,9 +5,11 @@ Policies: how usage adds up, when it is rated, what overage does, when grants re
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from usage.v1 import policy_resources_pb2 as _policy_resources_pb2
+from usage.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -49,19 +51,23 @@ class ListAggregationPoliciesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -124,6 +130,68 @@ class CreateAggregationPolicyRequest(_message.Message):
 Global___CreateAggregationPolicyRequest: _TypeAlias = CreateAggregationPolicyRequest  # noqa: Y015
 
 @_typing.final
+class UpdateAggregationPolicyRequest(_message.Message):
+    """Asks for an aggregation policy to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGGREGATION_POLICY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def aggregation_policy(self) -> _policy_resources_pb2.AggregationPolicy:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        aggregation_policy: _policy_resources_pb2.AggregationPolicy | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAggregationPolicyRequest: _TypeAlias = UpdateAggregationPolicyRequest  # noqa: Y015
+
+@_typing.final
+class DeleteAggregationPolicyRequest(_message.Message):
+    """Asks for an aggregation policy to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `aggregationPolicies/{policy}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAggregationPolicyRequest: _TypeAlias = DeleteAggregationPolicyRequest  # noqa: Y015
+
+@_typing.final
 class GetRatingFrequencyPolicyRequest(_message.Message):
     """Asks for one rating frequency policy."""
 
@@ -153,19 +221,23 @@ class ListRatingFrequencyPoliciesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,6 +300,68 @@ class CreateRatingFrequencyPolicyRequest(_message.Message):
 Global___CreateRatingFrequencyPolicyRequest: _TypeAlias = CreateRatingFrequencyPolicyRequest  # noqa: Y015
 
 @_typing.final
+class UpdateRatingFrequencyPolicyRequest(_message.Message):
+    """Asks for a rating frequency policy to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def rating_frequency_policy(self) -> _policy_resources_pb2.RatingFrequencyPolicy:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        rating_frequency_policy: _policy_resources_pb2.RatingFrequencyPolicy | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rating_frequency_policy", b"rating_frequency_policy", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rating_frequency_policy", b"rating_frequency_policy", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRatingFrequencyPolicyRequest: _TypeAlias = UpdateRatingFrequencyPolicyRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRatingFrequencyPolicyRequest(_message.Message):
+    """Asks for a rating frequency policy to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `ratingFrequencyPolicies/{policy}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRatingFrequencyPolicyRequest: _TypeAlias = DeleteRatingFrequencyPolicyRequest  # noqa: Y015
+
+@_typing.final
 class GetOveragePolicyRequest(_message.Message):
     """Asks for one overage policy."""
 
@@ -257,19 +391,23 @@ class ListOveragePoliciesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -332,6 +470,68 @@ class CreateOveragePolicyRequest(_message.Message):
 Global___CreateOveragePolicyRequest: _TypeAlias = CreateOveragePolicyRequest  # noqa: Y015
 
 @_typing.final
+class UpdateOveragePolicyRequest(_message.Message):
+    """Asks for an overage policy to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def overage_policy(self) -> _policy_resources_pb2.OveragePolicy:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        overage_policy: _policy_resources_pb2.OveragePolicy | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["overage_policy", b"overage_policy", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["overage_policy", b"overage_policy", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateOveragePolicyRequest: _TypeAlias = UpdateOveragePolicyRequest  # noqa: Y015
+
+@_typing.final
+class DeleteOveragePolicyRequest(_message.Message):
+    """Asks for an overage policy to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `overagePolicies/{policy}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteOveragePolicyRequest: _TypeAlias = DeleteOveragePolicyRequest  # noqa: Y015
+
+@_typing.final
 class GetRefreshPolicyRequest(_message.Message):
     """Asks for one refresh policy."""
 
@@ -361,19 +561,23 @@ class ListRefreshPoliciesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -436,6 +640,68 @@ class CreateRefreshPolicyRequest(_message.Message):
 Global___CreateRefreshPolicyRequest: _TypeAlias = CreateRefreshPolicyRequest  # noqa: Y015
 
 @_typing.final
+class UpdateRefreshPolicyRequest(_message.Message):
+    """Asks for a refresh policy to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFRESH_POLICY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def refresh_policy(self) -> _policy_resources_pb2.RefreshPolicy:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        refresh_policy: _policy_resources_pb2.RefreshPolicy | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refresh_policy", b"refresh_policy", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refresh_policy", b"refresh_policy", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRefreshPolicyRequest: _TypeAlias = UpdateRefreshPolicyRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRefreshPolicyRequest(_message.Message):
+    """Asks for a refresh policy to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `refreshPolicies/{policy}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRefreshPolicyRequest: _TypeAlias = DeleteRefreshPolicyRequest  # noqa: Y015
+
+@_typing.final
 class GetRolloverPolicyRequest(_message.Message):
     """Asks for one rollover policy."""
 
@@ -465,19 +731,23 @@ class ListRolloverPoliciesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -538,3 +808,65 @@ class CreateRolloverPolicyRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateRolloverPolicyRequest: _TypeAlias = CreateRolloverPolicyRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRolloverPolicyRequest(_message.Message):
+    """Asks for a rollover policy to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def rollover_policy(self) -> _policy_resources_pb2.RolloverPolicy:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        rollover_policy: _policy_resources_pb2.RolloverPolicy | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollover_policy", b"rollover_policy", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "rollover_policy", b"rollover_policy", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRolloverPolicyRequest: _TypeAlias = UpdateRolloverPolicyRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRolloverPolicyRequest(_message.Message):
+    """Asks for a rollover policy to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `rolloverPolicies/{policy}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRolloverPolicyRequest: _TypeAlias = DeleteRolloverPolicyRequest  # noqa: Y015

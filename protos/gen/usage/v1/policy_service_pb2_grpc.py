@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from usage.v1 import policy_resources_pb2 as usage_dot_v1_dot_policy__resources__pb2
 from usage.v1 import policy_service_pb2 as usage_dot_v1_dot_policy__service__pb2
 
@@ -54,6 +55,16 @@ class PolicyServiceStub:
                 request_serializer=usage_dot_v1_dot_policy__service__pb2.CreateAggregationPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.FromString,
                 _registered_method=True)
+        self.UpdateAggregationPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/UpdateAggregationPolicy',
+                request_serializer=usage_dot_v1_dot_policy__service__pb2.UpdateAggregationPolicyRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.FromString,
+                _registered_method=True)
+        self.DeleteAggregationPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/DeleteAggregationPolicy',
+                request_serializer=usage_dot_v1_dot_policy__service__pb2.DeleteAggregationPolicyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.GetRatingFrequencyPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/GetRatingFrequencyPolicy',
                 request_serializer=usage_dot_v1_dot_policy__service__pb2.GetRatingFrequencyPolicyRequest.SerializeToString,
@@ -68,6 +79,16 @@ class PolicyServiceStub:
                 '/usage.v1.PolicyService/CreateRatingFrequencyPolicy',
                 request_serializer=usage_dot_v1_dot_policy__service__pb2.CreateRatingFrequencyPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.FromString,
+                _registered_method=True)
+        self.UpdateRatingFrequencyPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/UpdateRatingFrequencyPolicy',
+                request_serializer=usage_dot_v1_dot_policy__service__pb2.UpdateRatingFrequencyPolicyRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.FromString,
+                _registered_method=True)
+        self.DeleteRatingFrequencyPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/DeleteRatingFrequencyPolicy',
+                request_serializer=usage_dot_v1_dot_policy__service__pb2.DeleteRatingFrequencyPolicyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetOveragePolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/GetOveragePolicy',
@@ -84,6 +105,16 @@ class PolicyServiceStub:
                 request_serializer=usage_dot_v1_dot_policy__service__pb2.CreateOveragePolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.FromString,
                 _registered_method=True)
+        self.UpdateOveragePolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/UpdateOveragePolicy',
+                request_serializer=usage_dot_v1_dot_policy__service__pb2.UpdateOveragePolicyRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.FromString,
+                _registered_method=True)
+        self.DeleteOveragePolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/DeleteOveragePolicy',
+                request_serializer=usage_dot_v1_dot_policy__service__pb2.DeleteOveragePolicyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.GetRefreshPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/GetRefreshPolicy',
                 request_serializer=usage_dot_v1_dot_policy__service__pb2.GetRefreshPolicyRequest.SerializeToString,
@@ -99,6 +130,16 @@ class PolicyServiceStub:
                 request_serializer=usage_dot_v1_dot_policy__service__pb2.CreateRefreshPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.FromString,
                 _registered_method=True)
+        self.UpdateRefreshPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/UpdateRefreshPolicy',
+                request_serializer=usage_dot_v1_dot_policy__service__pb2.UpdateRefreshPolicyRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.FromString,
+                _registered_method=True)
+        self.DeleteRefreshPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/DeleteRefreshPolicy',
+                request_serializer=usage_dot_v1_dot_policy__service__pb2.DeleteRefreshPolicyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.GetRolloverPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/GetRolloverPolicy',
                 request_serializer=usage_dot_v1_dot_policy__service__pb2.GetRolloverPolicyRequest.SerializeToString,
@@ -113,6 +154,16 @@ class PolicyServiceStub:
                 '/usage.v1.PolicyService/CreateRolloverPolicy',
                 request_serializer=usage_dot_v1_dot_policy__service__pb2.CreateRolloverPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.FromString,
+                _registered_method=True)
+        self.UpdateRolloverPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/UpdateRolloverPolicy',
+                request_serializer=usage_dot_v1_dot_policy__service__pb2.UpdateRolloverPolicyRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.FromString,
+                _registered_method=True)
+        self.DeleteRolloverPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/DeleteRolloverPolicy',
+                request_serializer=usage_dot_v1_dot_policy__service__pb2.DeleteRolloverPolicyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
 
 
@@ -144,6 +195,23 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateAggregationPolicy(self, request, context):
+        """Updates an aggregation policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAggregationPolicy(self, request, context):
+        """Deletes an aggregation policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRatingFrequencyPolicy(self, request, context):
         """Gets one rating frequency policy.
         """
@@ -160,6 +228,23 @@ class PolicyServiceServicer:
 
     def CreateRatingFrequencyPolicy(self, request, context):
         """Creates a rating frequency policy, as a draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRatingFrequencyPolicy(self, request, context):
+        """Updates a rating frequency policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRatingFrequencyPolicy(self, request, context):
+        """Deletes a rating frequency policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,6 +271,23 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateOveragePolicy(self, request, context):
+        """Updates an overage policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteOveragePolicy(self, request, context):
+        """Deletes an overage policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRefreshPolicy(self, request, context):
         """Gets one refresh policy.
         """
@@ -202,6 +304,23 @@ class PolicyServiceServicer:
 
     def CreateRefreshPolicy(self, request, context):
         """Creates a refresh policy, as a draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRefreshPolicy(self, request, context):
+        """Updates a refresh policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRefreshPolicy(self, request, context):
+        """Deletes a refresh policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -228,6 +347,23 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateRolloverPolicy(self, request, context):
+        """Updates a rollover policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRolloverPolicy(self, request, context):
+        """Deletes a rollover policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -246,6 +382,16 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=usage_dot_v1_dot_policy__service__pb2.CreateAggregationPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.SerializeToString,
             ),
+            'UpdateAggregationPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAggregationPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.UpdateAggregationPolicyRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.SerializeToString,
+            ),
+            'DeleteAggregationPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAggregationPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.DeleteAggregationPolicyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
             'GetRatingFrequencyPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRatingFrequencyPolicy,
                     request_deserializer=usage_dot_v1_dot_policy__service__pb2.GetRatingFrequencyPolicyRequest.FromString,
@@ -260,6 +406,16 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.CreateRatingFrequencyPolicy,
                     request_deserializer=usage_dot_v1_dot_policy__service__pb2.CreateRatingFrequencyPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.SerializeToString,
+            ),
+            'UpdateRatingFrequencyPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRatingFrequencyPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.UpdateRatingFrequencyPolicyRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.SerializeToString,
+            ),
+            'DeleteRatingFrequencyPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRatingFrequencyPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.DeleteRatingFrequencyPolicyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetOveragePolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOveragePolicy,
@@ -276,6 +432,16 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=usage_dot_v1_dot_policy__service__pb2.CreateOveragePolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.SerializeToString,
             ),
+            'UpdateOveragePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateOveragePolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.UpdateOveragePolicyRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.SerializeToString,
+            ),
+            'DeleteOveragePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteOveragePolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.DeleteOveragePolicyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
             'GetRefreshPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRefreshPolicy,
                     request_deserializer=usage_dot_v1_dot_policy__service__pb2.GetRefreshPolicyRequest.FromString,
@@ -291,6 +457,16 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=usage_dot_v1_dot_policy__service__pb2.CreateRefreshPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.SerializeToString,
             ),
+            'UpdateRefreshPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRefreshPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.UpdateRefreshPolicyRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.SerializeToString,
+            ),
+            'DeleteRefreshPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRefreshPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.DeleteRefreshPolicyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
             'GetRolloverPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRolloverPolicy,
                     request_deserializer=usage_dot_v1_dot_policy__service__pb2.GetRolloverPolicyRequest.FromString,
@@ -305,6 +481,16 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.CreateRolloverPolicy,
                     request_deserializer=usage_dot_v1_dot_policy__service__pb2.CreateRolloverPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.SerializeToString,
+            ),
+            'UpdateRolloverPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRolloverPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.UpdateRolloverPolicyRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.SerializeToString,
+            ),
+            'DeleteRolloverPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRolloverPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.DeleteRolloverPolicyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -403,6 +589,60 @@ class PolicyService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateAggregationPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/UpdateAggregationPolicy',
+            usage_dot_v1_dot_policy__service__pb2.UpdateAggregationPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAggregationPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/DeleteAggregationPolicy',
+            usage_dot_v1_dot_policy__service__pb2.DeleteAggregationPolicyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetRatingFrequencyPolicy(request,
             target,
             options=(),
@@ -473,6 +713,60 @@ class PolicyService:
             '/usage.v1.PolicyService/CreateRatingFrequencyPolicy',
             usage_dot_v1_dot_policy__service__pb2.CreateRatingFrequencyPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRatingFrequencyPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/UpdateRatingFrequencyPolicy',
+            usage_dot_v1_dot_policy__service__pb2.UpdateRatingFrequencyPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRatingFrequencyPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/DeleteRatingFrequencyPolicy',
+            usage_dot_v1_dot_policy__service__pb2.DeleteRatingFrequencyPolicyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
@@ -565,6 +859,60 @@ class PolicyService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateOveragePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/UpdateOveragePolicy',
+            usage_dot_v1_dot_policy__service__pb2.UpdateOveragePolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteOveragePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/DeleteOveragePolicy',
+            usage_dot_v1_dot_policy__service__pb2.DeleteOveragePolicyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetRefreshPolicy(request,
             target,
             options=(),
@@ -646,6 +994,60 @@ class PolicyService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateRefreshPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/UpdateRefreshPolicy',
+            usage_dot_v1_dot_policy__service__pb2.UpdateRefreshPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRefreshPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/DeleteRefreshPolicy',
+            usage_dot_v1_dot_policy__service__pb2.DeleteRefreshPolicyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetRolloverPolicy(request,
             target,
             options=(),
@@ -716,6 +1118,60 @@ class PolicyService:
             '/usage.v1.PolicyService/CreateRolloverPolicy',
             usage_dot_v1_dot_policy__service__pb2.CreateRolloverPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRolloverPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/UpdateRolloverPolicy',
+            usage_dot_v1_dot_policy__service__pb2.UpdateRolloverPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRolloverPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/DeleteRolloverPolicy',
+            usage_dot_v1_dot_policy__service__pb2.DeleteRolloverPolicyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

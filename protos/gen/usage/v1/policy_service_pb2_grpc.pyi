@@ -4,6 +4,7 @@ isort:skip_file
 Policies: how usage adds up, when it is rated, what overage does, when grants renew and roll over."""
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from usage.v1 import policy_resources_pb2 as _policy_resources_pb2
 from usage.v1 import policy_service_pb2 as _policy_service_pb2
@@ -44,30 +45,75 @@ class PolicyServiceStub:
     """Lists aggregation policies by id."""
     CreateAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]
     """Creates an aggregation policy, as a draft."""
+    UpdateAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]
+    """Updates an aggregation policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteAggregationPolicyRequest, _empty_pb2.Empty]
+    """Deletes an aggregation policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]
     """Gets one rating frequency policy."""
     ListRatingFrequencyPolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListRatingFrequencyPoliciesRequest, _policy_service_pb2.ListRatingFrequencyPoliciesResponse]
     """Lists rating frequency policies by id."""
     CreateRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]
     """Creates a rating frequency policy, as a draft."""
+    UpdateRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]
+    """Updates a rating frequency policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRatingFrequencyPolicyRequest, _empty_pb2.Empty]
+    """Deletes a rating frequency policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]
     """Gets one overage policy."""
     ListOveragePolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListOveragePoliciesRequest, _policy_service_pb2.ListOveragePoliciesResponse]
     """Lists overage policies by id."""
     CreateOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]
     """Creates an overage policy, as a draft."""
+    UpdateOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]
+    """Updates an overage policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteOveragePolicyRequest, _empty_pb2.Empty]
+    """Deletes an overage policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]
     """Gets one refresh policy."""
     ListRefreshPolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListRefreshPoliciesRequest, _policy_service_pb2.ListRefreshPoliciesResponse]
     """Lists refresh policies by id."""
     CreateRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]
     """Creates a refresh policy, as a draft."""
+    UpdateRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]
+    """Updates a refresh policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRefreshPolicyRequest, _empty_pb2.Empty]
+    """Deletes a refresh policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]
     """Gets one rollover policy."""
     ListRolloverPolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListRolloverPoliciesRequest, _policy_service_pb2.ListRolloverPoliciesResponse]
     """Lists rollover policies by id."""
     CreateRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]
     """Creates a rollover policy, as a draft."""
+    UpdateRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]
+    """Updates a rollover policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRolloverPolicyRequest, _empty_pb2.Empty]
+    """Deletes a rollover policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
@@ -84,30 +130,75 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Lists aggregation policies by id."""
     CreateAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]  # type: ignore[assignment]
     """Creates an aggregation policy, as a draft."""
+    UpdateAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]  # type: ignore[assignment]
+    """Updates an aggregation policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteAggregationPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes an aggregation policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]  # type: ignore[assignment]
     """Gets one rating frequency policy."""
     ListRatingFrequencyPolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListRatingFrequencyPoliciesRequest, _policy_service_pb2.ListRatingFrequencyPoliciesResponse]  # type: ignore[assignment]
     """Lists rating frequency policies by id."""
     CreateRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]  # type: ignore[assignment]
     """Creates a rating frequency policy, as a draft."""
+    UpdateRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]  # type: ignore[assignment]
+    """Updates a rating frequency policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRatingFrequencyPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a rating frequency policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]  # type: ignore[assignment]
     """Gets one overage policy."""
     ListOveragePolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListOveragePoliciesRequest, _policy_service_pb2.ListOveragePoliciesResponse]  # type: ignore[assignment]
     """Lists overage policies by id."""
     CreateOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]  # type: ignore[assignment]
     """Creates an overage policy, as a draft."""
+    UpdateOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]  # type: ignore[assignment]
+    """Updates an overage policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteOveragePolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes an overage policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]  # type: ignore[assignment]
     """Gets one refresh policy."""
     ListRefreshPolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListRefreshPoliciesRequest, _policy_service_pb2.ListRefreshPoliciesResponse]  # type: ignore[assignment]
     """Lists refresh policies by id."""
     CreateRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]  # type: ignore[assignment]
     """Creates a refresh policy, as a draft."""
+    UpdateRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]  # type: ignore[assignment]
+    """Updates a refresh policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRefreshPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a refresh policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]  # type: ignore[assignment]
     """Gets one rollover policy."""
     ListRolloverPolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListRolloverPoliciesRequest, _policy_service_pb2.ListRolloverPoliciesResponse]  # type: ignore[assignment]
     """Lists rollover policies by id."""
     CreateRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]  # type: ignore[assignment]
     """Creates a rollover policy, as a draft."""
+    UpdateRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]  # type: ignore[assignment]
+    """Updates a rollover policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRolloverPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a rollover policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the policies that resources, products and grants refer to.
@@ -141,6 +232,27 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates an aggregation policy, as a draft."""
 
     @_abc_1.abstractmethod
+    def UpdateAggregationPolicy(
+        self,
+        request: _policy_service_pb2.UpdateAggregationPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_resources_pb2.AggregationPolicy, _abc.Awaitable[_policy_resources_pb2.AggregationPolicy]]:
+        """Updates an aggregation policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteAggregationPolicy(
+        self,
+        request: _policy_service_pb2.DeleteAggregationPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes an aggregation policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
     def GetRatingFrequencyPolicy(
         self,
         request: _policy_service_pb2.GetRatingFrequencyPolicyRequest,
@@ -163,6 +275,27 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RatingFrequencyPolicy, _abc.Awaitable[_policy_resources_pb2.RatingFrequencyPolicy]]:
         """Creates a rating frequency policy, as a draft."""
+
+    @_abc_1.abstractmethod
+    def UpdateRatingFrequencyPolicy(
+        self,
+        request: _policy_service_pb2.UpdateRatingFrequencyPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_resources_pb2.RatingFrequencyPolicy, _abc.Awaitable[_policy_resources_pb2.RatingFrequencyPolicy]]:
+        """Updates a rating frequency policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRatingFrequencyPolicy(
+        self,
+        request: _policy_service_pb2.DeleteRatingFrequencyPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a rating frequency policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
 
     @_abc_1.abstractmethod
     def GetOveragePolicy(
@@ -189,6 +322,27 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates an overage policy, as a draft."""
 
     @_abc_1.abstractmethod
+    def UpdateOveragePolicy(
+        self,
+        request: _policy_service_pb2.UpdateOveragePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_resources_pb2.OveragePolicy, _abc.Awaitable[_policy_resources_pb2.OveragePolicy]]:
+        """Updates an overage policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteOveragePolicy(
+        self,
+        request: _policy_service_pb2.DeleteOveragePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes an overage policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
     def GetRefreshPolicy(
         self,
         request: _policy_service_pb2.GetRefreshPolicyRequest,
@@ -213,6 +367,27 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates a refresh policy, as a draft."""
 
     @_abc_1.abstractmethod
+    def UpdateRefreshPolicy(
+        self,
+        request: _policy_service_pb2.UpdateRefreshPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_resources_pb2.RefreshPolicy, _abc.Awaitable[_policy_resources_pb2.RefreshPolicy]]:
+        """Updates a refresh policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRefreshPolicy(
+        self,
+        request: _policy_service_pb2.DeleteRefreshPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a refresh policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
     def GetRolloverPolicy(
         self,
         request: _policy_service_pb2.GetRolloverPolicyRequest,
@@ -235,5 +410,26 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RolloverPolicy, _abc.Awaitable[_policy_resources_pb2.RolloverPolicy]]:
         """Creates a rollover policy, as a draft."""
+
+    @_abc_1.abstractmethod
+    def UpdateRolloverPolicy(
+        self,
+        request: _policy_service_pb2.UpdateRolloverPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_resources_pb2.RolloverPolicy, _abc.Awaitable[_policy_resources_pb2.RolloverPolicy]]:
+        """Updates a rollover policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRolloverPolicy(
+        self,
+        request: _policy_service_pb2.DeleteRolloverPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a rollover policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,363 @@
+"""The catalogue changes: drafts freely, what is in force hardly, what others need not at all."""
+
+import asyncio
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.type import date_pb2
+from usage.v1 import catalog_resources_pb2 as catalog
+from usage.v1 import catalog_service_pb2 as rpc
+from usage.v1 import policy_resources_pb2 as policies
+from usage.v1 import policy_service_pb2 as policy_rpc
+from usage.v1 import types_pb2 as types
+
+from clients import UsageError
+from tests.stories.words import Metered, line, number
+from tests.stories.world import World
+
+ACTIVE, INACTIVE, DRAFT = (
+    types.CATALOG_STATE_ACTIVE,
+    types.CATALOG_STATE_INACTIVE,
+    types.CATALOG_STATE_DRAFT,
+)
+
+
+async def unit_class(world: World, name: str = "data", **more) -> catalog.UnitClass:
+    return await world.client.catalog.CreateUnitClass(
+        rpc.CreateUnitClassRequest(
+            unit_class_id=name, unit_class=catalog.UnitClass(kind="USAGE", **more)
+        )
+    )
+
+
+async def unit(world: World, name: str = "gb", of: str = "data") -> catalog.UnitOfMeasure:
+    made = catalog.UnitOfMeasure(unit_class=f"unitClasses/{of}", factor=number(1), scale=3)
+    return await world.client.catalog.CreateUnitOfMeasure(
+        rpc.CreateUnitOfMeasureRequest(unit_of_measure_id=name, unit_of_measure=made)
+    )
+
+
+async def move(world: World, state: int, *names: str, **more) -> list[str]:
+    request = rpc.ChangeStatesRequest(names=names, state=state, **more)
+    return list((await world.client.catalog.ChangeStates(request)).changed)
+
+
+def mask(*paths: str) -> FieldMask:
+    return FieldMask(paths=paths)
+
+
+async def test_a_draft_changes_in_the_fields_that_are_named_and_no_other(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world)
+    made = await unit(world)
+    change = catalog.UnitOfMeasure(
+        name=made.name, factor=number("0.001"), scale=6, display_name="gigabytes", etag=made.etag
+    )
+
+    changed = await world.client.catalog.UpdateUnitOfMeasure(
+        rpc.UpdateUnitOfMeasureRequest(
+            unit_of_measure=change, update_mask=mask("factor", "display_name")
+        )
+    )
+
+    assert (changed.factor.value, changed.scale, changed.display_name) == ("0.001", 3, "gigabytes")
+    assert changed.unit_class == "unitClasses/data"
+    assert changed.etag != made.etag
+    with pytest.raises(UsageError, match="ETAG_MISMATCH"):
+        await world.client.catalog.UpdateUnitOfMeasure(
+            rpc.UpdateUnitOfMeasureRequest(unit_of_measure=change, update_mask=mask("scale"))
+        )
+
+
+async def test_a_change_keeps_the_rules_of_the_whole(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world)
+    made = await unit(world)
+    wrong = [
+        (catalog.UnitOfMeasure(factor=number(0)), "factor", "FACTOR_RANGE"),
+        (
+            catalog.UnitOfMeasure(unit_class="unitClasses/none"),
+            "unit_class",
+            "UNIT_CLASS_NOT_FOUND",
+        ),
+        (catalog.UnitOfMeasure(scale=13), "scale", "RANGE"),
+        (catalog.UnitOfMeasure(), "name", "FIELD_MASK_INVALID"),
+        (catalog.UnitOfMeasure(), "unit_class", "FIELD_REQUIRED"),
+    ]
+    for change, path, reason in wrong:
+        change.name = made.name
+        with pytest.raises(UsageError, match=reason):
+            await world.client.catalog.UpdateUnitOfMeasure(
+                rpc.UpdateUnitOfMeasureRequest(unit_of_measure=change, update_mask=mask(path))
+            )
+    kept = await world.client.catalog.GetUnitOfMeasure(rpc.GetUnitOfMeasureRequest(name=made.name))
+    assert kept == made
+
+
+@pytest.mark.capability("M29")
+async def test_states_go_one_way_and_all_kinds_keep_to_it(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="data", grant="5", rate="1", refresh="MONTH"))
+    everything = [
+        *(await world.client.catalog.ListUnitClasses(rpc.ListUnitClassesRequest())).unit_classes,
+        *(
+            await world.client.catalog.ListUnitsOfMeasure(rpc.ListUnitsOfMeasureRequest())
+        ).units_of_measure,
+        *(
+            await world.client.catalog.ListUsageResources(rpc.ListUsageResourcesRequest())
+        ).usage_resources,
+        *(await world.client.catalog.ListProducts(rpc.ListProductsRequest())).products,
+    ]
+    assert {one.state for one in everything} == {ACTIVE}
+
+    for one in everything:
+        with pytest.raises(UsageError, match="STATE_TRANSITION") as refused:
+            await move(world, DRAFT, one.name)
+        assert refused.value.facts["from"] == "ACTIVE"
+    await unit_class(world, "spare")
+    with pytest.raises(UsageError, match="STATE_TRANSITION"):
+        await move(world, INACTIVE, "unitClasses/spare")
+    assert await move(world, ACTIVE, "unitClasses/spare") == ["unitClasses/spare"]
+    assert await move(world, ACTIVE, "unitClasses/spare") == []
+    assert await move(world, INACTIVE, "unitClasses/spare") == ["unitClasses/spare"]
+    with pytest.raises(UsageError, match="STATE_TRANSITION"):
+        await move(world, DRAFT, "unitClasses/spare")
+
+    grant = "products/plan/grants/data"
+    found = await world.client.catalog.ListProductUsageGrants(
+        rpc.ListProductUsageGrantsRequest(parent="products/plan", state=ACTIVE)
+    )
+    grant = found.product_usage_grants[0].name
+    assert await move(world, INACTIVE, grant) == [grant]
+    with pytest.raises(UsageError, match="STATE_TRANSITION"):
+        await move(world, ACTIVE, grant)
+
+
+@pytest.mark.capability("M30")
+async def test_of_an_active_product_only_the_end_moves_and_only_later(sandbox):
+    world = await sandbox("2024-01-01")
+    held_name = "products/plan/usageResources/data"
+    await world.product("plan", Metered(resource="data", grant="5", rate="1"), activate=False)
+    change = catalog.ProductUsageResource(name=held_name, end_date=day(2025, 1, 1))
+    update = world.client.catalog.UpdateProductUsageResource
+
+    def to(end: date_pb2.Date | None) -> rpc.UpdateProductUsageResourceRequest:
+        return rpc.UpdateProductUsageResourceRequest(
+            product_usage_resource=catalog.ProductUsageResource(name=held_name, end_date=end),
+            update_mask=mask("end_date"),
+        )
+
+    await update(
+        rpc.UpdateProductUsageResourceRequest(
+            product_usage_resource=change, update_mask=mask("end_date")
+        )
+    )
+    await world.activate("plan")
+
+    with pytest.raises(UsageError, match="ACTIVE_IMMUTABLE") as refused:
+        await update(to(day(2024, 6, 1)))
+    assert refused.value.facts["fields"] == "end_date"
+    assert (await update(to(day(2025, 6, 1)))).end_date == day(2025, 6, 1)
+    assert not (await update(to(None))).HasField("end_date")
+    with pytest.raises(UsageError, match="ACTIVE_IMMUTABLE"):
+        await update(to(day(2030, 1, 1)))
+    for name, delete in (
+        (held_name, world.client.catalog.DeleteProductUsageResource),
+        ("products/plan/grants/data", world.client.catalog.DeleteProductUsageGrant),
+    ):
+        with pytest.raises(UsageError, match=r"IN_USE|NOT_FOUND"):
+            await delete(request_of(delete, name))
+
+
+def request_of(delete, name: str):
+    kinds = {
+        "usageResources": rpc.DeleteProductUsageResourceRequest,
+        "grants": rpc.DeleteProductUsageGrantRequest,
+    }
+    return kinds[name.split("/")[2]](name=name)
+
+
+def day(year: int, month: int, number_: int) -> date_pb2.Date:
+    return date_pb2.Date(year=year, month=month, day=number_)
+
+
+async def test_what_others_refer_to_stays_and_they_are_named(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world)
+    await unit(world)
+
+    with pytest.raises(UsageError, match="IN_USE") as refused:
+        await world.client.catalog.DeleteUnitClass(
+            rpc.DeleteUnitClassRequest(name="unitClasses/data")
+        )
+    assert "unitsOfMeasure/gb" in str(refused.value)
+    await world.client.catalog.DeleteUnitOfMeasure(
+        rpc.DeleteUnitOfMeasureRequest(name="unitsOfMeasure/gb")
+    )
+    await world.client.catalog.DeleteUnitClass(rpc.DeleteUnitClassRequest(name="unitClasses/data"))
+    with pytest.raises(UsageError, match="UNIT_CLASS_NOT_FOUND"):
+        await world.client.catalog.GetUnitClass(rpc.GetUnitClassRequest(name="unitClasses/data"))
+
+
+async def test_what_was_sold_is_never_deleted(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="data", grant="5", rate="1"))
+    account = await world.account("ann")
+    await world.sell(account, line("plan", "2024-01-01"))
+    found = await world.client.catalog.ListProductUsageGrants(
+        rpc.ListProductUsageGrantsRequest(parent="products/plan")
+    )
+    parts = [one.name for one in found.product_usage_grants]
+
+    whole = ["products/plan", "products/plan/usageResources/data", *parts]
+    assert await move(world, INACTIVE, *whole) == whole[::-1]
+    delete = world.client.catalog
+    for part in parts:
+        await delete.DeleteProductUsageGrant(rpc.DeleteProductUsageGrantRequest(name=part))
+    with pytest.raises(UsageError, match="IN_USE") as refused:
+        await delete.DeleteProduct(rpc.DeleteProductRequest(name=whole[0]))
+    assert "products/plan/usageResources/data" in [v.field for v in refused.value.violations]
+    await delete.DeleteProductUsageResource(rpc.DeleteProductUsageResourceRequest(name=whole[1]))
+    with pytest.raises(UsageError, match="IN_USE"):
+        await delete.DeleteProduct(rpc.DeleteProductRequest(name=whole[0]))
+
+
+async def test_records_go_in_and_out_of_force_together_and_in_order(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world)
+    await unit(world)
+
+    with pytest.raises(UsageError, match="RESOURCE_INACTIVE"):
+        await move(world, ACTIVE, "unitsOfMeasure/gb")
+    names = ["unitsOfMeasure/gb", "unitClasses/data"]
+    assert await move(world, ACTIVE, *names, validate_only=True) == names[::-1]
+    assert await move(world, ACTIVE, *names) == names[::-1]
+    with pytest.raises(UsageError, match="IN_USE"):
+        await move(world, INACTIVE, "unitClasses/data")
+    assert await move(world, INACTIVE, *names[::-1]) == names
+    with pytest.raises(UsageError, match="NAME_FORMAT"):
+        await move(world, ACTIVE, "accounts/ann")
+    with pytest.raises(UsageError, match="TOO_MANY_ITEMS"):
+        await move(world, ACTIVE, *(f"unitClasses/c{n}" for n in range(201)))
+    with pytest.raises(UsageError, match="FIELD_REQUIRED"):
+        await move(world, ACTIVE)
+
+
+async def test_two_who_withdraw_and_rely_on_the_same_thing_do_not_both_succeed(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world)
+    await unit(world)
+    await move(world, ACTIVE, "unitClasses/data")
+
+    done = await asyncio.gather(
+        move(world, ACTIVE, "unitsOfMeasure/gb"),
+        move(world, INACTIVE, "unitClasses/data"),
+        return_exceptions=True,
+    )
+
+    [refused] = [one for one in done if isinstance(one, UsageError)]
+    assert refused.reason in ("RESOURCE_INACTIVE", "IN_USE")
+
+
+async def test_a_catalogue_of_thousands_is_created_in_a_few_calls(sandbox):
+    world = await sandbox("2024-01-01")
+    records = [
+        rpc.CatalogRecord(
+            unit_class=rpc.CreateUnitClassRequest(
+                unit_class_id="data", unit_class=catalog.UnitClass(kind="USAGE")
+            )
+        ),
+        rpc.CatalogRecord(
+            unit_of_measure=rpc.CreateUnitOfMeasureRequest(
+                unit_of_measure_id="gb",
+                unit_of_measure=catalog.UnitOfMeasure(unit_class="unitClasses/data"),
+            )
+        ),
+        *(
+            rpc.CatalogRecord(
+                usage_resource=rpc.CreateUsageResourceRequest(
+                    usage_resource_id=f"resource-{n:04}",
+                    usage_resource=catalog.UsageResource(
+                        category="USAGE", unit_class="unitClasses/data"
+                    ),
+                )
+            )
+            for n in range(998)
+        ),
+    ]
+    create = world.client.catalog.CreateRecords
+
+    made = await create(rpc.CreateRecordsRequest(records=records))
+    again = await create(rpc.CreateRecordsRequest(records=records))
+
+    assert len(made.names) == 1000
+    assert again == made
+    assert made.names[-1] == "usageResources/resource-0997"
+    records[500].usage_resource.usage_resource.unit_class = "unitClasses/none"
+    with pytest.raises(UsageError, match=r"UNIT_CLASS_NOT_FOUND|CODE_TAKEN"):
+        await create(rpc.CreateRecordsRequest(records=records))
+    records[500].usage_resource.usage_resource.unit_class = "wrong"
+    with pytest.raises(UsageError) as refused:
+        await create(rpc.CreateRecordsRequest(records=records))
+    assert refused.value.facts["field"] == "records[500].usage_resource.usage_resource.unit_class"
+
+
+@pytest.mark.capability("M26")
+async def test_each_policy_says_which_level_supplied_it(sandbox):
+    world = await sandbox("2024-01-01")
+    policy = world.client.policies
+    for name, overage in (("free", "FREE"), ("charge", "CHARGE")):
+        await policy.CreateOveragePolicy(
+            policy_rpc.CreateOveragePolicyRequest(
+                overage_policy_id=name, overage_policy=policies.OveragePolicy(overage=overage)
+            )
+        )
+    await policy.CreateAggregationPolicy(
+        policy_rpc.CreateAggregationPolicyRequest(
+            aggregation_policy_id="peak",
+            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAILY"),
+        )
+    )
+    await unit_class(world)
+    await unit(world)
+    await world.client.catalog.CreateUsageResource(
+        rpc.CreateUsageResourceRequest(
+            usage_resource_id="data",
+            usage_resource=catalog.UsageResource(
+                category="USAGE",
+                unit_class="unitClasses/data",
+                policies=catalog.ResourcePolicies(
+                    aggregation_policy="aggregationPolicies/peak",
+                    overage_policy="overagePolicies/free",
+                ),
+            ),
+        )
+    )
+    await world.client.catalog.CreateProduct(
+        rpc.CreateProductRequest(
+            product_id="plan", product=catalog.Product(usage_model_type="ANCHOR")
+        )
+    )
+    await world.client.catalog.CreateProductUsageResource(
+        rpc.CreateProductUsageResourceRequest(
+            parent="products/plan",
+            product_usage_resource=catalog.ProductUsageResource(
+                usage_resource="usageResources/data",
+                policies=catalog.ResourcePolicies(overage_policy="overagePolicies/charge"),
+            ),
+        )
+    )
+
+    [found] = (
+        await world.client.catalog.ResolvePolicies(rpc.ResolvePoliciesRequest(name="products/plan"))
+    ).resources
+
+    assert found.product_usage_resource == "products/plan/usageResources/data"
+    assert found.overage_policy.name == "overagePolicies/charge"
+    assert found.overage_level == rpc.POLICY_LEVEL_PRODUCT_USAGE_RESOURCE
+    assert found.aggregation_policy.method == policies.AggregationPolicy.PEAK
+    assert found.aggregation_level == rpc.POLICY_LEVEL_USAGE_RESOURCE
+    assert found.rating_frequency_policy.name == ""
+    assert found.rating_frequency_policy.period == policies.RatingFrequencyPolicy.MONTHLY
+    assert found.rating_frequency_policy.waiting_time.days == 3
+    assert found.rating_frequency_level == rpc.POLICY_LEVEL_DEFAULT
