@@ -217,9 +217,10 @@ async def test_what_was_sold_is_never_deleted(sandbox):
     with pytest.raises(UsageError, match="IN_USE") as refused:
         await delete.DeleteProduct(rpc.DeleteProductRequest(name=whole[0]))
     assert "products/plan/usageResources/data" in [v.field for v in refused.value.violations]
-    await delete.DeleteProductUsageResource(rpc.DeleteProductUsageResourceRequest(name=whole[1]))
-    with pytest.raises(UsageError, match="IN_USE"):
-        await delete.DeleteProduct(rpc.DeleteProductRequest(name=whole[0]))
+    with pytest.raises(UsageError, match="was quoted or sold"):
+        await delete.DeleteProductUsageResource(
+            rpc.DeleteProductUsageResourceRequest(name=whole[1])
+        )
 
 
 async def test_records_go_in_and_out_of_force_together_and_in_order(sandbox):
