@@ -5,7 +5,7 @@ cells 1…i by the policy exceeds combining cells 1…i−1, so the increments o
 sum to its combined quantity. Quantities are in the resource's default unit and never negative.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from functools import reduce
 from typing import NamedTuple
 
 from server.domain.calendar import Period, PolicyPeriod, last_day, local_date
-from server.domain.exact import EXACT, ZERO, exact
+from server.domain.exact import EXACT, PLACES, ZERO, Rounding, divide, exact
 from server.domain.ids import AssetId, CellId, RecordId, WalletId
 from server.domain.policies import AggregationMethod, AggregationPolicy, Combination
 
@@ -100,6 +100,10 @@ class Increment:
     is_correction: bool
 
 
+# The first day of a window, its place in the rating period, or the start of its hour.
+Window = date | int | datetime
+
+
 class Turn(NamedTuple):
     """The place of an increment among those of its wallet."""
 
@@ -131,11 +135,15 @@ def increments(
 ) -> tuple[Increment, ...]:
     """What each of `cells` adds, in the order in which it is drawn.
 
+    A figure that may become smaller again – an average, a minimum, the latest – is added whole by
+    the last cell of its asset and period.
     Corrections are measured against what their origin period combined to before them, so `settled`
     must hold all cells of those origins that are final already. A correction is dated at the last
     civil day of the period that handles it. Always: the increments of an asset and origin, with
     those of `settled`, sum to `combined` of all its cells.
     """
+    if not policy.method.only_grows:
+        return _added_at_the_end(cells, policy, zone)
     fresh = [(cell, True) for cell in cells]
     known = [(cell, False) for cell in settled]
     running: dict[tuple[AssetId, datetime], _Running] = {}
@@ -154,6 +162,8 @@ def increments(
 @exact
 def combined(cells: Iterable[Cell], policy: AggregationPolicy, *, zone: str) -> Decimal:
     """What the cells of one asset and one origin period amount to under `policy`."""
+    if not policy.method.only_grows:
+        return _whole(cells, policy, zone)
     series = _Running(policy, zone)
     for cell in cells:
         series.add(cell)
@@ -172,11 +182,11 @@ class _Running:
     policy: AggregationPolicy
     zone: str
     total: Decimal = ZERO
-    windows: dict[date | None, Decimal] = field(default_factory=dict)
+    windows: dict[Window, Decimal] = field(default_factory=dict)
 
     def add(self, cell: Cell) -> Decimal:
         """Take one more cell; answer with what it adds to the total."""
-        window = self._window(cell)
+        window = _window(cell, self.policy.period, self.zone)
         before = self.windows.get(window, ZERO)
         after = self._with(before, cell.measure)
         self.windows[window] = after
@@ -188,15 +198,57 @@ class _Running:
         assert self.total >= total, (cell, total)
         return self.total - total
 
-    def _window(self, cell: Cell) -> date | None:
-        if self.policy.period is PolicyPeriod.MONTHLY:
-            return None
-        return local_date(self.zone, cell.start)
-
     def _with(self, value: Decimal, measure: Measure) -> Decimal:
         if self.policy.method is AggregationMethod.SUM:
             return value + measure.sum
+        if self.policy.method is AggregationMethod.COUNT:
+            return value + measure.count
         return max(value, measure.max)
+
+
+def _window(cell: Cell, length: PolicyPeriod, zone: str) -> Window:
+    """The window of a cell within its rating period, from whose first day windows are counted."""
+    if length is PolicyPeriod.HOURLY:
+        return cell.start
+    day = local_date(zone, cell.start)
+    if length is PolicyPeriod.DAILY:
+        return day
+    return length.cadence.index(local_date(zone, cell.origin_start), day)
+
+
+def _added_at_the_end(
+    cells: Iterable[Cell], policy: AggregationPolicy, zone: str
+) -> tuple[Increment, ...]:
+    series: dict[tuple[AssetId, datetime], list[Cell]] = {}
+    ordered = sorted(cells, key=_cell_turn)
+    for cell in ordered:
+        series.setdefault((cell.asset_id, cell.origin_start), []).append(cell)
+    whole = {found[-1].id: _whole(found, policy, zone) for found in series.values()}
+    return tuple(_increment(cell, whole.get(cell.id, ZERO), zone) for cell in ordered)
+
+
+def _whole(cells: Iterable[Cell], policy: AggregationPolicy, zone: str) -> Decimal:
+    """The figures of all windows together."""
+    windows: dict[Window, Measure] = {}
+    for cell in cells:
+        window = _window(cell, policy.period, zone)
+        known = windows.get(window)
+        windows[window] = cell.measure if known is None else known.merge(cell.measure)
+    figures = [_FIGURES[policy.method](measure) for measure in windows.values()]
+    if policy.combine is Combination.SUM:
+        return sum(figures, ZERO)
+    return max(figures, default=ZERO)
+
+
+def _average(measure: Measure) -> Decimal:
+    return divide(measure.sum, Decimal(measure.count), places=PLACES, mode=Rounding.HALF_UP)
+
+
+_FIGURES: dict[AggregationMethod, Callable[[Measure], Decimal]] = {
+    AggregationMethod.AVERAGE: _average,
+    AggregationMethod.MINIMUM: lambda measure: measure.min,
+    AggregationMethod.LATEST: lambda measure: measure.last,
+}
 
 
 def _cell_turn(cell: Cell) -> Turn:

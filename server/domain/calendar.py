@@ -89,15 +89,33 @@ class Cadence:
 
 
 class PolicyPeriod(StrEnum):
-    """How long a window of usage, or of rating, is."""
+    """How long a window of usage is, from short to long; rating knows days and months."""
 
+    HOURLY = "HOURLY"
     DAILY = "DAILY"
+    WEEKLY = "WEEKLY"
     MONTHLY = "MONTHLY"
+    QUARTERLY = "QUARTERLY"
+    YEARLY = "YEARLY"
 
     @property
     def cadence(self) -> Cadence:
-        """The same as a cadence."""
-        return Cadence(CadenceUnit.DAY if self is PolicyPeriod.DAILY else CadenceUnit.MONTH)
+        """The same as a cadence; an hour is none."""
+        return _CADENCES[self]
+
+    @property
+    def length(self) -> int:
+        """Its place among the others: the longer, the higher."""
+        return list(PolicyPeriod).index(self)
+
+
+_CADENCES = {
+    PolicyPeriod.DAILY: Cadence(CadenceUnit.DAY),
+    PolicyPeriod.WEEKLY: Cadence(CadenceUnit.WEEK),
+    PolicyPeriod.MONTHLY: Cadence(CadenceUnit.MONTH),
+    PolicyPeriod.QUARTERLY: Cadence(CadenceUnit.QUARTER),
+    PolicyPeriod.YEARLY: Cadence(CadenceUnit.YEAR),
+}
 
 
 class DelayUnit(StrEnum):

@@ -17,6 +17,15 @@ class AggregationMethod(StrEnum):
 
     SUM = "SUM"
     PEAK = "PEAK"
+    COUNT = "COUNT"
+    AVERAGE = "AVERAGE"
+    MINIMUM = "MINIMUM"
+    LATEST = "LATEST"
+
+    @property
+    def only_grows(self) -> bool:
+        """Whether more records never make the figure smaller."""
+        return self in _GROWING
 
 
 class Combination(StrEnum):
@@ -48,15 +57,12 @@ class LatePolicy(StrEnum):
     REJECT = "REJECT"
 
 
-_USUAL = {
-    AggregationMethod.SUM: Combination.SUM,
-    AggregationMethod.PEAK: Combination.MAX,
-}
+_GROWING = frozenset({AggregationMethod.SUM, AggregationMethod.PEAK, AggregationMethod.COUNT})
 
 
 def usual_combination(method: AggregationMethod) -> Combination:
-    """Sums are added up, peaks keep the highest."""
-    return _USUAL[method]
+    """Peaks keep the highest, everything else is added up."""
+    return Combination.MAX if method is AggregationMethod.PEAK else Combination.SUM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +120,8 @@ def check_period_order(
     monthly = PolicyPeriod.MONTHLY
     if rating is monthly and not billing.months:
         fault = "a billing period of days or weeks cannot hold a monthly rating period"
-    elif accumulation is monthly and rating is not monthly:
-        fault = "a daily rating period cannot hold a monthly accumulation period"
+    elif accumulation.length > rating.length:
+        fault = f"a {rating} rating period cannot hold a {accumulation} accumulation period".lower()
     elif accumulation is monthly and billing.months == 1:
         fault = "billing, rating and accumulation cannot all be monthly; accumulate daily"
     else:
@@ -126,3 +132,14 @@ def check_period_order(
         "accumulation": accumulation,
     }
     raise FailedPrecondition("PERIOD_ORDER", fault, dict(facts))
+
+
+def check_late(method: AggregationMethod, late: LatePolicy) -> None:
+    """Raise `POLICY_CONFLICT` where late usage could take back what was drawn already."""
+    if method.only_grows or late is LatePolicy.REJECT:
+        return
+    fault = (
+        f"late usage could make a figure of the method {method} smaller after it was drawn;"
+        " use a rating frequency policy whose late policy is REJECT"
+    )
+    raise FailedPrecondition("POLICY_CONFLICT", fault, {"method": method, "late_policy": late})

@@ -78,6 +78,7 @@ class Meter:
     anchor: date
     frequency: RatingFrequency
     late_policy: LatePolicy
+    is_hourly: bool
     start: datetime
     end: datetime | None
 
@@ -91,9 +92,10 @@ class Meter:
         return self.day_and_period(instant)[1]
 
     def day_and_period(self, instant: datetime) -> tuple[Period, Period]:
-        """The civil day and the rating period around `instant`."""
+        """The civil day, or the hour where hours are counted, and the rating period."""
         day = calendar.local_date(self.zone, instant)
-        return _day_and_period(self.zone, self.anchor, self.frequency.period, day)
+        found = _day_and_period(self.zone, self.anchor, self.frequency.period, day)
+        return (calendar.hour_of(self.zone, instant), found[1]) if self.is_hourly else found
 
     def freeze_time(self, period: Period) -> datetime:
         """From when on usage of `period` is late."""
@@ -113,7 +115,7 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
-    """A civil day of a meter and the rating period around it; one object for each of a batch."""
+    """A civil day or hour of a meter and the rating period around it; one object for each."""
 
     meter: Meter
     day: Period

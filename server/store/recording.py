@@ -188,6 +188,7 @@ def _meter(row: Any) -> Meter | None:
         anchor=_anchor(row["billing_anchor_day"], row["start_date"]),
         frequency=_frequency(row["rating_period"], row["waiting_days"], row["waiting_hours"]),
         late_policy=_LATE[row["late_policy"]],
+        is_hourly=row["aggregation_period"] == "HOURLY",
         start=row["start_time"],
         end=row["end_time"],
     )

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.catalog import CatalogState, Kept, Product, ProductResource, as_unit
 from server.domain.errors import FailedPrecondition, NotFound, UsageError, Violation
 from server.domain.ids import ProductId, TenantId
-from server.domain.policies import check_period_order
 from server.domain.units import check_scale
 from server.store import graph as store
 from server.store import records, tenants
@@ -24,10 +22,7 @@ from server.store.graph import Graph
 from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRESH, ROLLOVER
 from server.store.pool import Connection
 from server.store.records import Kind
-from server.usecases.resolution import policies_of, resolved_grant, resource_unit
-
-# In this issue every account is billed by the month.
-BILLING = Cadence(CadenceUnit.MONTH)
+from server.usecases.resolution import check_terms, policies_of, resolved_grant, resource_unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +83,7 @@ def _resource_faults(graph: Graph, held: ProductResource) -> Iterator[Violation]
     unit = as_unit(found)
     policies = policies_of(graph, held, unit).wallet
     try:
-        check_period_order(
-            billing=BILLING,
-            rating=policies.rating.period,
-            accumulation=policies.aggregation.period,
-        )
+        check_terms(policies)
     except UsageError as error:
         yield Violation(name, error.reason, error.message)
     for grant in graph.grants:

@@ -12,7 +12,8 @@ from server.domain.catalog import (
 )
 from server.domain.errors import InvalidArgument
 from server.domain.exact import plain
-from server.domain.ids import ResourceId, TenantId
+from server.domain.ids import ResourceId, TenantId, UnitId
+from server.domain.sales import WalletPolicies
 from server.domain.units import UnitClassKind, check_scale, convert
 from server.store import records as store
 from server.store.catalog import (
@@ -27,6 +28,7 @@ from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRES
 from server.store.pool import Connection
 from server.usecases.currencies import is_currency
 from server.usecases.records import create
+from server.usecases.resolution import chain, check_terms, counting_of, rating_of
 from server.usecases.units import unit_of
 
 # A resource's category says what its units must measure.
@@ -92,10 +94,23 @@ async def create_product_resource(
 async def check_product_resource(
     tx: Connection, tenant_id: TenantId, wanted: ProductResource
 ) -> None:
-    """Raise `…_NOT_FOUND` for what it refers to."""
+    """Raise `…_NOT_FOUND` for what it refers to, PERIOD_ORDER, POLICY_CONFLICT."""
     await store.get(tx, tenant_id, PRODUCT, wanted.product_id)
-    await store.get(tx, tenant_id, RESOURCE, wanted.resource_id)
+    resource = (await store.get(tx, tenant_id, RESOURCE, wanted.resource_id)).content
     await _check_policies(tx, tenant_id, wanted)
+    ids = chain(wanted.policies, resource.policies)
+    counting = rating = None
+    if ids.aggregation is not None:
+        counting = (await store.get(tx, tenant_id, AGGREGATION, ids.aggregation)).content
+    if ids.rating_frequency is not None:
+        rating = (await store.get(tx, tenant_id, RATING_FREQUENCY, ids.rating_frequency)).content
+    frequency, late = rating_of(rating)
+    unit_id = resource.unit_id or UnitId("")
+    check_terms(
+        WalletPolicies(
+            unit_id=unit_id, aggregation=counting_of(counting), rating=frequency, late=late
+        )
+    )
 
 
 async def create_product_grant(

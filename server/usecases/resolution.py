@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from server.domain import catalog
+from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.catalog import (
     Aggregation,
     CatalogState,
@@ -37,6 +38,8 @@ from server.domain.policies import (
     RefreshPolicy,
     RolloverPolicy,
     Validity,
+    check_late,
+    check_period_order,
 )
 from server.domain.sales import SoldPolicies, WalletPolicies
 from server.domain.units import Unit, convert
@@ -46,6 +49,8 @@ from server.store.catalog import PRODUCT
 from server.store.graph import Graph
 from server.store.pool import Connection
 
+# In this issue every account is billed by the month.
+BILLING = Cadence(CadenceUnit.MONTH)
 BY_DAY = AggregationPolicy.usual(AggregationMethod.SUM)
 MONTHLY = RatingFrequency()
 
@@ -159,19 +164,36 @@ def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
     return default_unit(graph.classes[resource.unit_class_id].content, units)
 
 
+def check_terms(policies: WalletPolicies) -> None:
+    """Raise PERIOD_ORDER, POLICY_CONFLICT where counting, rating and billing do not go together."""
+    check_period_order(
+        billing=BILLING, rating=policies.rating.period, accumulation=policies.aggregation.period
+    )
+    check_late(policies.aggregation.method, policies.late)
+
+
+def counting_of(said: Aggregation | None) -> AggregationPolicy:
+    """How usage adds up under a policy of the catalogue, or under none."""
+    if said is None:
+        return BY_DAY
+    return AggregationPolicy(method=said.method, period=said.period, combine=said.combine)
+
+
+def rating_of(said: catalog.RatingFrequency | None) -> tuple[RatingFrequency, LatePolicy]:
+    """When usage is rated under a policy of the catalogue, or under none."""
+    if said is None:
+        return MONTHLY, LatePolicy.NEXT_PERIOD
+    return RatingFrequency(period=said.period, delay=said.delay), said.late
+
+
 def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies:
     """What every level said, with the ids of what supplied it."""
-    ids = _chain(held.policies, graph.resources[held.resource_id].content.policies)
-    aggregation, rating, late, overage = BY_DAY, MONTHLY, LatePolicy.NEXT_PERIOD, None
-    if ids.aggregation is not None:
-        said = graph.aggregations[ids.aggregation].content
-        aggregation = AggregationPolicy(
-            method=said.method, period=said.period, combine=said.combine
-        )
-    if ids.rating_frequency is not None:
-        frequency = graph.frequencies[ids.rating_frequency].content
-        rating = RatingFrequency(period=frequency.period, delay=frequency.delay)
-        late = frequency.late
+    ids = chain(held.policies, graph.resources[held.resource_id].content.policies)
+    said = graph.aggregations.get(ids.aggregation) if ids.aggregation else None
+    frequency = graph.frequencies.get(ids.rating_frequency) if ids.rating_frequency else None
+    aggregation = counting_of(said.content if said else None)
+    rating, late = rating_of(frequency.content if frequency else None)
+    overage = None
     if ids.overage is not None:
         overage = graph.overages[ids.overage].content.overage
     return SoldPolicies(
@@ -224,7 +246,9 @@ def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
     )
 
 
-def _chain(upper: PolicyIds, lower: PolicyIds) -> PolicyIds:
+def chain(upper: PolicyIds, lower: PolicyIds) -> PolicyIds:
+    """The policies of the upper level, and of the lower where that says nothing."""
+
     def first(a: PolicyId | None, b: PolicyId | None) -> PolicyId | None:
         return b if a is None else a
 

@@ -137,3 +137,75 @@ def test_a_cell_belongs_to_the_civil_day_it_starts_in():
 
     assert amounts(increments(cells, PEAK_DAYS, zone="Europe/Berlin")) == [10, 10]
     assert after - before == timedelta(hours=1)
+
+
+def policy(method, period=PolicyPeriod.DAILY, combine=Combination.SUM):
+    return AggregationPolicy(method=method, period=period, combine=combine)
+
+
+RECORDS = [(day(1, 1), 10), (day(1, 3), 25), (day(1, 7), 15), (day(2, 1), 4), (day(9, 1), 2)]
+
+
+def days_of(records):
+    """The cells of a month with these records, one for each day."""
+    by_day = {}
+    for at, quantity in records:
+        measure = Measure.of(Decimal(quantity), at, at.isoformat())
+        by_day.setdefault(at.replace(hour=0), []).append(measure)
+    return [
+        replace(cell(start, 0, start, period=JANUARY), measure=merged(measures))
+        for start, measures in by_day.items()
+    ]
+
+
+def test_each_method_makes_its_own_figure_of_the_same_day():
+    first = days_of(RECORDS)[:1]
+    figures = {
+        AggregationMethod.SUM: Decimal(50),
+        AggregationMethod.PEAK: Decimal(25),
+        AggregationMethod.COUNT: Decimal(3),
+        AggregationMethod.AVERAGE: Decimal("16.666666666667"),
+        AggregationMethod.MINIMUM: Decimal(10),
+        AggregationMethod.LATEST: Decimal(15),
+    }
+
+    assert {m: combined(first, policy(m), zone="UTC") for m in AggregationMethod} == figures
+
+
+def test_windows_are_counted_from_the_first_day_of_the_rating_period():
+    cells = days_of(RECORDS)
+    found = {
+        period: combined(cells, policy(AggregationMethod.PEAK, period), zone="UTC")
+        for period in (PolicyPeriod.DAILY, PolicyPeriod.WEEKLY, PolicyPeriod.MONTHLY)
+    }
+    least = policy(AggregationMethod.MINIMUM, PolicyPeriod.WEEKLY)
+    mean = policy(AggregationMethod.AVERAGE, PolicyPeriod.MONTHLY)
+
+    assert found == {
+        PolicyPeriod.DAILY: 25 + 4 + 2,
+        PolicyPeriod.WEEKLY: 25 + 2,
+        PolicyPeriod.MONTHLY: 25,
+    }
+    assert combined(cells, least, zone="UTC") == 4 + 2
+    assert combined(cells, mean, zone="UTC") == Decimal("11.2")
+
+
+def test_hours_are_windows_of_their_own():
+    hours = [
+        replace(cell(at, quantity, at, period=JANUARY), end=at + timedelta(hours=1))
+        for at, quantity in RECORDS
+    ]
+
+    assert combined(hours, policy(AggregationMethod.PEAK, PolicyPeriod.HOURLY), zone="UTC") == 56
+
+
+@given(st.sampled_from([m for m in AggregationMethod if not m.only_grows]), st.randoms())
+def test_what_may_become_smaller_is_added_once_by_the_last_cell(method, chance):
+    cells = days_of(RECORDS)
+    chance.shuffle(cells)
+
+    found = increments(cells, policy(method), zone="UTC")
+
+    assert [increment.quantity for increment in found[:-1]] == [0, 0]
+    assert found[-1].used_at == day(9)
+    assert found[-1].quantity == combined(cells, policy(method), zone="UTC")

@@ -6,8 +6,9 @@ from server.domain.calendar import Cadence, CadenceUnit, PolicyPeriod
 from server.domain.errors import FailedPrecondition
 from server.domain.policies import (
     AggregationMethod,
-    AggregationPolicy,
     Combination,
+    LatePolicy,
+    check_late,
     check_period_order,
     usual_combination,
 )
@@ -47,8 +48,29 @@ def test_periods_out_of_order_are_refused(billing, rating, accumulation):
 
 
 def test_every_method_has_a_usual_combination():
-    assert {method: usual_combination(method) for method in AggregationMethod} == {
-        AggregationMethod.SUM: Combination.SUM,
-        AggregationMethod.PEAK: Combination.MAX,
-    }
-    assert AggregationPolicy.usual(AggregationMethod.PEAK).combine is Combination.MAX
+    found = {method: usual_combination(method) for method in AggregationMethod}
+
+    assert found.pop(AggregationMethod.PEAK) is Combination.MAX
+    assert set(found.values()) == {Combination.SUM}
+
+
+@pytest.mark.parametrize("method", list(AggregationMethod))
+def test_late_usage_may_not_take_back_what_was_drawn(method):
+    check_late(method, LatePolicy.REJECT)
+    if method.only_grows:
+        check_late(method, LatePolicy.NEXT_PERIOD)
+        return
+    with pytest.raises(FailedPrecondition, match="REJECT"):
+        check_late(method, LatePolicy.NEXT_PERIOD)
+
+
+def test_a_window_is_no_longer_than_the_rating_period():
+    for accumulation in (PolicyPeriod.HOURLY, PolicyPeriod.DAILY, PolicyPeriod.WEEKLY):
+        check_period_order(
+            billing=Cadence(CadenceUnit.MONTH), rating=MONTHLY, accumulation=accumulation
+        )
+    for accumulation in (PolicyPeriod.QUARTERLY, PolicyPeriod.YEARLY):
+        with pytest.raises(FailedPrecondition, match="cannot hold"):
+            check_period_order(
+                billing=Cadence(CadenceUnit.YEAR), rating=MONTHLY, accumulation=accumulation
+            )

@@ -56,7 +56,9 @@ EACH, DOZEN, GRAM = unit("each", 1), unit("dozen", 12), unit("gram", 1, of="mass
 UNITS = {DOZEN.id: (DOZEN, True), GRAM.id: (GRAM, True), UnitId("old"): (DOZEN, False)}
 
 
-def meter(zone: str = "Europe/Berlin", end: datetime | None = None) -> Meter:
+def meter(
+    zone: str = "Europe/Berlin", end: datetime | None = None, is_hourly: bool = False
+) -> Meter:
     return Meter(
         account_id=ACME,
         asset_id=ASSET,
@@ -67,6 +69,7 @@ def meter(zone: str = "Europe/Berlin", end: datetime | None = None) -> Meter:
         anchor=date(2024, 1, 15),
         frequency=RatingFrequency(period=PolicyPeriod.MONTHLY, delay=Delay(3)),
         late_policy=LatePolicy.NEXT_PERIOD,
+        is_hourly=is_hourly,
         start=NOW - timedelta(days=800),
         end=end,
     )

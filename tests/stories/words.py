@@ -57,6 +57,7 @@ class Metered:
     tiers: tuple[tuple[str, str | None, str], ...] = ()
     overage: str = "CHARGE"
     method: str = "SUM"
+    window: str = "DAILY"
     combine: str = "COMBINE_UNSPECIFIED"
     rating: str = "MONTHLY"
     waiting_days: int = 3

@@ -278,9 +278,9 @@ class World:
         rpc = self.client.policies
         aggregation = await rpc.CreateAggregationPolicy(
             policy_rpc.CreateAggregationPolicyRequest(
-                aggregation_policy_id=f"{one.method}-{one.combine}".lower(),
+                aggregation_policy_id=f"{one.method}-{one.window}-{one.combine}".lower(),
                 aggregation_policy=policies.AggregationPolicy(
-                    method=one.method, period="DAILY", combine=one.combine
+                    method=one.method, period=one.window, combine=one.combine
                 ),
             )
         )

@@ -6,7 +6,7 @@
 -- the planner would, while a table has no statistics, make a scan of the tenant for every record.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
 SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time, r.end_time,
-       w.unit_of_measure_id, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
+       w.unit_of_measure_id, w.aggregation_period, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        u.unit_class_id, u.factor, u.scale, e.time_zone, e.billing_anchor_day, e.start_date,
        CASE WHEN r.wallet_id IS NULL
             THEN EXISTS (SELECT FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = k.account_id
@@ -18,8 +18,8 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.asset_id = k.asset_id
           AND a.usage_resource_id = k.usage_resource_id LIMIT 1) AS r ON true
   LEFT JOIN LATERAL (
-       SELECT a.entitlement_account_id, a.unit_of_measure_id, a.rating_period, a.waiting_days, a.waiting_hours,
-              a.late_policy FROM wallets AS a
+       SELECT a.entitlement_account_id, a.unit_of_measure_id, a.aggregation_period, a.rating_period,
+              a.waiting_days, a.waiting_hours, a.late_policy FROM wallets AS a
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.wallet_id = r.wallet_id
         LIMIT 1) AS w ON true
   LEFT JOIN LATERAL (

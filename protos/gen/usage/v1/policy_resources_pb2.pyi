@@ -37,6 +37,16 @@ class AggregationPolicy(_message.Message):
         """They are added."""
         PEAK: AggregationPolicy._Method.ValueType  # 2
         """The largest one counts."""
+        COUNT: AggregationPolicy._Method.ValueType  # 3
+        """Each counts as one, whatever its quantity."""
+        AVERAGE: AggregationPolicy._Method.ValueType  # 4
+        """Their mean counts, to 12 places; rated when the rating period ends."""
+        MINIMUM: AggregationPolicy._Method.ValueType  # 5
+        """The smallest one counts; rated when the rating period ends."""
+        LATEST: AggregationPolicy._Method.ValueType  # 6
+        """The last one counts, by usage time; rated when the rating period ends."""
+        UNIQUE_COUNT: AggregationPolicy._Method.ValueType  # 7
+        """So many different ones count. Answers UNIMPLEMENTED for now."""
 
     class Method(_Method, metaclass=_MethodEnumTypeWrapper):
         """How the records of one window become its quantity. New methods may be added."""
@@ -47,6 +57,16 @@ class AggregationPolicy(_message.Message):
     """They are added."""
     PEAK: AggregationPolicy.Method.ValueType  # 2
     """The largest one counts."""
+    COUNT: AggregationPolicy.Method.ValueType  # 3
+    """Each counts as one, whatever its quantity."""
+    AVERAGE: AggregationPolicy.Method.ValueType  # 4
+    """Their mean counts, to 12 places; rated when the rating period ends."""
+    MINIMUM: AggregationPolicy.Method.ValueType  # 5
+    """The smallest one counts; rated when the rating period ends."""
+    LATEST: AggregationPolicy.Method.ValueType  # 6
+    """The last one counts, by usage time; rated when the rating period ends."""
+    UNIQUE_COUNT: AggregationPolicy.Method.ValueType  # 7
+    """So many different ones count. Answers UNIMPLEMENTED for now."""
 
     class _Period:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -59,7 +79,15 @@ class AggregationPolicy(_message.Message):
         DAILY: AggregationPolicy._Period.ValueType  # 1
         """A local day of the target."""
         MONTHLY: AggregationPolicy._Period.ValueType  # 2
-        """A month from the target's anchor day. Must be shorter than the rating period."""
+        """A month from the target's anchor day. Must be shorter than the billing period."""
+        HOURLY: AggregationPolicy._Period.ValueType  # 3
+        """An hour, counted from local midnight."""
+        WEEKLY: AggregationPolicy._Period.ValueType  # 4
+        """Seven days, counted from the first day of the rating period; the last may be shorter."""
+        QUARTERLY: AggregationPolicy._Period.ValueType  # 5
+        """Three months; needs a rating period as long."""
+        YEARLY: AggregationPolicy._Period.ValueType  # 6
+        """Twelve months; needs a rating period as long."""
 
     class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
         """The windows within which records accumulate. New periods may be added."""
@@ -69,7 +97,15 @@ class AggregationPolicy(_message.Message):
     DAILY: AggregationPolicy.Period.ValueType  # 1
     """A local day of the target."""
     MONTHLY: AggregationPolicy.Period.ValueType  # 2
-    """A month from the target's anchor day. Must be shorter than the rating period."""
+    """A month from the target's anchor day. Must be shorter than the billing period."""
+    HOURLY: AggregationPolicy.Period.ValueType  # 3
+    """An hour, counted from local midnight."""
+    WEEKLY: AggregationPolicy.Period.ValueType  # 4
+    """Seven days, counted from the first day of the rating period; the last may be shorter."""
+    QUARTERLY: AggregationPolicy.Period.ValueType  # 5
+    """Three months; needs a rating period as long."""
+    YEARLY: AggregationPolicy.Period.ValueType  # 6
+    """Twelve months; needs a rating period as long."""
 
     class _Combine:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -78,7 +114,7 @@ class AggregationPolicy(_message.Message):
     class _CombineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AggregationPolicy._Combine.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         COMBINE_UNSPECIFIED: AggregationPolicy._Combine.ValueType  # 0
-        """Read as `COMBINE_SUM` for `SUM` and `COMBINE_MAX` for `PEAK`."""
+        """Read as `COMBINE_MAX` for `PEAK` and as `COMBINE_SUM` for everything else."""
         COMBINE_SUM: AggregationPolicy._Combine.ValueType  # 1
         """They are added."""
         COMBINE_MAX: AggregationPolicy._Combine.ValueType  # 2
@@ -88,7 +124,7 @@ class AggregationPolicy(_message.Message):
         """How the windows of one rating period combine. New ways may be added."""
 
     COMBINE_UNSPECIFIED: AggregationPolicy.Combine.ValueType  # 0
-    """Read as `COMBINE_SUM` for `SUM` and `COMBINE_MAX` for `PEAK`."""
+    """Read as `COMBINE_MAX` for `PEAK` and as `COMBINE_SUM` for everything else."""
     COMBINE_SUM: AggregationPolicy.Combine.ValueType  # 1
     """They are added."""
     COMBINE_MAX: AggregationPolicy.Combine.ValueType  # 2
