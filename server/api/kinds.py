@@ -86,6 +86,7 @@ PRODUCT = OnWire(
     creation=catalog_rpc.CreateProductRequest,
     read=mapping.product_from_pb,
     write=mapping.product_to_pb,
+    check=checks.check_product,
 )
 PRODUCT_RESOURCE = OnWire(
     kind=kinds.PRODUCT_RESOURCE,

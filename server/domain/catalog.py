@@ -51,9 +51,13 @@ class Category(StrEnum):
 
 
 class UsageModelType(StrEnum):
-    """How a product takes part in consumption; packs and commitments come later."""
+    """How a product takes part in consumption; only anchors can be sold yet."""
 
     ANCHOR = "ANCHOR"
+    PACK = "PACK"
+    TOKEN_COMMITMENT = "TOKEN_COMMITMENT"
+    QUANTITY_COMMITMENT = "QUANTITY_COMMITMENT"
+    MONETARY_COMMITMENT = "MONETARY_COMMITMENT"
 
 
 @dataclass(frozen=True, slots=True)

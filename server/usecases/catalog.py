@@ -3,18 +3,22 @@
 from server.domain.catalog import (
     Category,
     Kept,
+    PolicyIds,
+    Product,
     ProductGrant,
     ProductResource,
     UnitClass,
     UnitOfMeasure,
+    UsageModelType,
     UsageResource,
     as_unit,
 )
-from server.domain.errors import InvalidArgument
+from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.exact import plain
 from server.domain.ids import ResourceId, TenantId, UnitId
 from server.domain.sales import WalletPolicies
 from server.domain.units import UnitClassKind, check_scale, convert
+from server.store import edits
 from server.store import records as store
 from server.store.catalog import (
     PRODUCT,
@@ -70,11 +74,11 @@ async def create_resource(
 
 
 async def check_resource(tx: Connection, tenant_id: TenantId, wanted: UsageResource) -> None:
-    """Raise `…_NOT_FOUND` for what it refers to, CATEGORY_MISMATCH, UNIT_CLASS_MISMATCH."""
+    """Raise `…_NOT_FOUND` for what it refers to, UNIT_CLASS_MISMATCH."""
     unit_class = (await store.get(tx, tenant_id, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is not KINDS[wanted.category]:
         text = f"a resource of category {wanted.category} cannot be counted in {unit_class.kind}"
-        raise InvalidArgument.at("usage_resource.unit_class", "CATEGORY_MISMATCH", text)
+        raise InvalidArgument.at("usage_resource.unit_class", "UNIT_CLASS_MISMATCH", text)
     if wanted.unit_id is not None:
         unit = (await store.get(tx, tenant_id, UNIT, wanted.unit_id)).content
         if unit.unit_class_id != unit_class.id:
@@ -95,7 +99,8 @@ async def check_product_resource(
     tx: Connection, tenant_id: TenantId, wanted: ProductResource
 ) -> None:
     """Raise `…_NOT_FOUND` for what it refers to, PERIOD_ORDER, POLICY_CONFLICT."""
-    await store.get(tx, tenant_id, PRODUCT, wanted.product_id)
+    product = (await store.get(tx, tenant_id, PRODUCT, wanted.product_id)).content
+    _check_kind(product.usage_model_type, wanted.policies)
     resource = (await store.get(tx, tenant_id, RESOURCE, wanted.resource_id)).content
     await _check_policies(tx, tenant_id, wanted)
     ids = chain(wanted.policies, resource.policies)
@@ -119,6 +124,25 @@ async def create_product_grant(
     """Add a promise to a product. Raises CODE_TAKEN and what `check_product_grant` raises."""
     await check_product_grant(tx, tenant_id, wanted)
     return await create(tx, tenant_id, PRODUCT_GRANT, wanted)
+
+
+def _check_kind(kind: UsageModelType, policies: PolicyIds) -> None:
+    """Packs and commitments add to an anchor, which says how its usage is counted and rated."""
+    if kind is UsageModelType.ANCHOR or policies == PolicyIds():
+        return
+    text = f"a product of the type {kind} has no policies of its own; its anchor's hold"
+    raise InvalidArgument.at("product_usage_resource.policies", "POLICY_NOT_ALLOWED", text)
+
+
+async def check_product(tx: Connection, tenant_id: TenantId, wanted: Product) -> None:
+    """Raise IN_USE where the type of a product changes that was set up under another."""
+    found = await store.find(tx, tenant_id, PRODUCT, wanted.id)
+    if found is None or found.content.usage_model_type is wanted.usage_model_type:
+        return
+    names = [name for name, _ in await edits.referrers(tx, tenant_id, PRODUCT, wanted.id)]
+    if names:
+        text = f"products/{wanted.id} was set up as {found.content.usage_model_type}: {names[0]}"
+        raise FailedPrecondition("IN_USE", text, {"name": f"products/{wanted.id}"})
 
 
 async def check_product_grant(tx: Connection, tenant_id: TenantId, wanted: ProductGrant) -> None:

@@ -23,10 +23,11 @@ from server.domain.catalog import (
     ResolvedProduct,
     ResolvedResource,
     UnitOfMeasure,
+    UsageModelType,
     as_unit,
     default_unit,
 )
-from server.domain.errors import FailedPrecondition, NotFound
+from server.domain.errors import FailedPrecondition, NotFound, Unimplemented
 from server.domain.exact import plain
 from server.domain.ids import PolicyId, ProductId, ResourceId, TenantId
 from server.domain.policies import (
@@ -78,8 +79,15 @@ T_co = TypeVar("T_co", covariant=True)
 async def resolved_product(
     tx: Connection, tenant_id: TenantId, product_id: ProductId
 ) -> ResolvedProduct:
-    """An active product as it can be sold. Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE."""
+    """An active product as it can be sold.
+
+    Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE, NOT_SUPPORTED.
+    """
     product = await records.get(tx, tenant_id, PRODUCT, product_id)
+    kind = product.content.usage_model_type
+    if kind is not UsageModelType.ANCHOR:
+        text = f"products/{product_id} is a {kind}; only anchors can be sold yet"
+        raise Unimplemented("NOT_SUPPORTED", text, {"product": product_id})
     if product.state is not CatalogState.ACTIVE:
         text = f"products/{product_id} is {product.state}; ActivateProduct puts it in force"
         facts = {"product": product_id, "state": product.state}

@@ -61,6 +61,7 @@ class Metered:
     combine: str = "COMBINE_UNSPECIFIED"
     rating: str = "MONTHLY"
     waiting_days: int = 3
+    waiting_hours: int | None = None
     late: str = "NEXT_PERIOD"
     scale: int = 0
     negotiable: bool = True

@@ -75,7 +75,7 @@ class World:
         for one in metered:
             await self._resource(one)
             await self._promise(product, one)
-            await self._rates(product, one)
+            await self.price(product, one)
         if activate:
             await self.activate(product)
 
@@ -284,10 +284,14 @@ class World:
                 ),
             )
         )
-        waiting = policies.RatingFrequencyPolicy.WaitingTime(days=one.waiting_days)
+        length = {"days": one.waiting_days}
+        if one.waiting_hours is not None:
+            length = {"hours": one.waiting_hours}
+        waiting = policies.RatingFrequencyPolicy.WaitingTime(**length)
+        wait = "-".join(f"{count}-{unit}" for unit, count in length.items())
         frequency = await rpc.CreateRatingFrequencyPolicy(
             policy_rpc.CreateRatingFrequencyPolicyRequest(
-                rating_frequency_policy_id=f"{one.rating}-{one.waiting_days}-{one.late}".lower(),
+                rating_frequency_policy_id=f"{one.rating}-{wait}-{one.late}".lower(),
                 rating_frequency_policy=policies.RatingFrequencyPolicy(
                     period=one.rating, waiting_time=waiting, late_policy=one.late
                 ),
@@ -326,7 +330,8 @@ class World:
             rollover = made.name
         return refresh, rollover
 
-    async def _rates(self, product: str, one: Metered) -> None:
+    async def price(self, product: str, one: Metered) -> None:
+        """Put the rates of a resource of a product in the price book."""
         about = {
             "product": f"products/{product}",
             "usage_resource": f"usageResources/{one.resource}",

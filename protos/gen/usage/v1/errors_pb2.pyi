@@ -102,8 +102,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Use the currency of the entry, or of the buyer."""
     TIERS_INVALID: _ErrorReason.ValueType  # 127
     """Write tiers in ascending order, without gap or overlap."""
-    CATEGORY_MISMATCH: _ErrorReason.ValueType  # 128
-    """Count a resource in units of its own kind."""
     TIMESTAMP_FORMAT: _ErrorReason.ValueType  # 129
     """Use seconds of the years 1 to 9999 and nanos below a second."""
     TIMESTAMP_RANGE: _ErrorReason.ValueType  # 130
@@ -124,6 +122,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A value is outside what can be kept; please report this one."""
     SETUP_AMBIGUOUS: _ErrorReason.ValueType  # 138
     """Say each thing once: a record in one place, a policy by its name or by its settings."""
+    POLICY_NOT_ALLOWED: _ErrorReason.ValueType  # 139
+    """Leave it out; the anchor's policies hold."""
     ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 200
     """There is no such account."""
     AGGREGATION_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 201
@@ -344,8 +344,6 @@ CURRENCY_MISMATCH: ErrorReason.ValueType  # 126
 """Use the currency of the entry, or of the buyer."""
 TIERS_INVALID: ErrorReason.ValueType  # 127
 """Write tiers in ascending order, without gap or overlap."""
-CATEGORY_MISMATCH: ErrorReason.ValueType  # 128
-"""Count a resource in units of its own kind."""
 TIMESTAMP_FORMAT: ErrorReason.ValueType  # 129
 """Use seconds of the years 1 to 9999 and nanos below a second."""
 TIMESTAMP_RANGE: ErrorReason.ValueType  # 130
@@ -366,6 +364,8 @@ VALUE_REFUSED: ErrorReason.ValueType  # 137
 """A value is outside what can be kept; please report this one."""
 SETUP_AMBIGUOUS: ErrorReason.ValueType  # 138
 """Say each thing once: a record in one place, a policy by its name or by its settings."""
+POLICY_NOT_ALLOWED: ErrorReason.ValueType  # 139
+"""Leave it out; the anchor's policies hold."""
 ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 200
 """There is no such account."""
 AGGREGATION_POLICY_NOT_FOUND: ErrorReason.ValueType  # 201

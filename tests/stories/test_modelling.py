@@ -1,0 +1,230 @@
+"""Modelling: units, resources, products and their policies, each kept only if it can be meant."""
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.type import date_pb2
+from usage.v1 import catalog_resources_pb2 as catalog
+from usage.v1 import catalog_service_pb2 as rpc
+
+from clients import UsageError
+from tests.stories.words import Metered, figure, line, number
+from tests.stories.world import World
+
+
+async def unit_class(world: World, name: str, **fields) -> catalog.UnitClass:
+    made = catalog.UnitClass(**{"kind": "USAGE"} | fields)
+    request = rpc.CreateUnitClassRequest(unit_class_id=name, unit_class=made)
+    return await world.client.catalog.CreateUnitClass(request)
+
+
+async def unit(world: World, name: str, of: str, **fields) -> catalog.UnitOfMeasure:
+    made = catalog.UnitOfMeasure(unit_class=f"unitClasses/{of}", **fields)
+    request = rpc.CreateUnitOfMeasureRequest(unit_of_measure_id=name, unit_of_measure=made)
+    return await world.client.catalog.CreateUnitOfMeasure(request)
+
+
+async def resource(world: World, name: str, of: str, **fields) -> catalog.UsageResource:
+    made = catalog.UsageResource(
+        **{"category": "USAGE", "unit_class": f"unitClasses/{of}"} | fields
+    )
+    request = rpc.CreateUsageResourceRequest(usage_resource_id=name, usage_resource=made)
+    return await world.client.catalog.CreateUsageResource(request)
+
+
+async def product(world: World, name: str, kind: object = "ANCHOR") -> catalog.Product:
+    request = rpc.CreateProductRequest(
+        product_id=name, product=catalog.Product(usage_model_type=kind)
+    )
+    return await world.client.catalog.CreateProduct(request)
+
+
+async def held(world: World, of: str, name: str, **fields) -> catalog.ProductUsageResource:
+    made = catalog.ProductUsageResource(usage_resource=f"usageResources/{name}", **fields)
+    request = rpc.CreateProductUsageResourceRequest(
+        parent=f"products/{of}", product_usage_resource=made
+    )
+    return await world.client.catalog.CreateProductUsageResource(request)
+
+
+@pytest.mark.capability("M8")
+async def test_a_product_is_of_one_type_which_does_not_change_once_it_is_set_up(sandbox):
+    world = await sandbox("2024-01-01")
+    for kind in catalog.Product.UsageModelType.keys()[1:]:
+        assert (
+            catalog.Product.UsageModelType.Name(
+                (await product(world, f"a-{kind.lower()}", kind)).usage_model_type
+            )
+            == kind
+        )
+    for wrong, reason in ((0, "ENUM_UNSPECIFIED"), (9, "ENUM_UNKNOWN")):
+        with pytest.raises(UsageError, match=reason):
+            await product(world, "wrong", wrong)
+
+    await unit_class(world, "data")
+    await resource(world, "data", "data")
+    change = rpc.UpdateProductRequest(
+        product=catalog.Product(name="products/a-anchor", usage_model_type="PACK"),
+        update_mask=FieldMask(paths=["usage_model_type"]),
+    )
+    changed = await world.client.catalog.UpdateProduct(change)
+    assert changed.usage_model_type == catalog.Product.PACK
+    await held(world, "a-anchor", "data")
+    change.product.usage_model_type = catalog.Product.ANCHOR
+    with pytest.raises(UsageError, match="IN_USE") as refused:
+        await world.client.catalog.UpdateProduct(change)
+    assert "products/a-anchor/usageResources/data" in str(refused.value)
+
+
+async def test_only_an_anchor_says_how_its_usage_counts(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world, "data")
+    await resource(world, "data", "data")
+    for kind in ("PACK", "TOKEN_COMMITMENT", "QUANTITY_COMMITMENT", "MONETARY_COMMITMENT"):
+        name = kind.lower()
+        await product(world, name, kind)
+        with pytest.raises(UsageError, match="POLICY_NOT_ALLOWED"):
+            await held(
+                world,
+                name,
+                "data",
+                policies=catalog.ResourcePolicies(overage_policy="overagePolicies/any"),
+            )
+        assert (await held(world, name, "data")).name == f"products/{name}/usageResources/data"
+
+
+@pytest.mark.capability("M9")
+async def test_a_class_of_units_has_a_code_of_its_own_and_a_unit_to_count_in(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world, "mass", default_unit="unitsOfMeasure/kg")
+    await unit_class(world, "volume")
+    for again in ("mass", "Mass"):
+        with pytest.raises(UsageError, match="CODE_TAKEN") as refused:
+            await unit_class(world, again, kind="TOKEN")
+        assert refused.value.facts["name"] == "unitClasses/mass"
+    with pytest.raises(UsageError, match="ENUM_UNSPECIFIED"):
+        await unit_class(world, "kindless", kind="KIND_UNSPECIFIED")
+    await unit(world, "kg", "mass", scale=3)
+    await unit(world, "ton", "mass", factor=number(1000), scale=3)
+    await unit(world, "litre", "volume", scale=3)
+
+    await world.product("plan", Metered(resource="other", rate="1"), activate=False)
+    for of, name in (("mass", "freight"), ("volume", "water")):
+        await resource(world, name, of)
+        await held(world, "plan", name)
+        await world.price("plan", Metered(resource=name, rate="1"))
+    await world.activate("plan")
+    account = await world.account("ann")
+    await world.sell(account, line("plan", "2024-01-01"))
+
+    units = {w.usage_resource: w.unit_of_measure for w in await world.wallets(account)}
+    assert units["usageResources/freight"] == "unitsOfMeasure/kg"
+    assert units["usageResources/water"] == "unitsOfMeasure/litre"  # the one with factor 1
+
+
+@pytest.mark.capability("M11")
+async def test_a_unit_of_money_is_an_iso_code_to_the_letter(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world, "money", kind="CURRENCY")
+    assert (await unit(world, "USD", "money", scale=2)).name == "unitsOfMeasure/USD"
+    for wrong in ("usd", "Usd", "USDT", "dollar"):
+        with pytest.raises(UsageError, match="CURRENCY_UNKNOWN") as refused:
+            await unit(world, wrong, "money")
+        assert "ISO 4217" in str(refused.value)
+
+
+@pytest.mark.capability("M12")
+async def test_a_resource_is_counted_in_units_of_its_kind(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world, "data")
+    await unit_class(world, "money", kind="CURRENCY")
+    await unit_class(world, "mass")
+    await unit(world, "gb", "data")
+    await unit(world, "kg", "mass")
+
+    made = await resource(world, "traffic", "data", unit_of_measure="unitsOfMeasure/gb")
+    assert (made.category, made.unit_class) == (catalog.UsageResource.USAGE, "unitClasses/data")
+    with pytest.raises(UsageError, match="CODE_TAKEN"):
+        await resource(world, "Traffic", "mass")
+    for wrong in (
+        {"of": "money"},
+        {"of": "data", "category": "CURRENCY"},
+        {"of": "data", "unit_of_measure": "unitsOfMeasure/kg"},
+    ):
+        with pytest.raises(UsageError, match="UNIT_CLASS_MISMATCH"):
+            await resource(world, "wrong", **wrong)
+
+
+@pytest.mark.capability("M14")
+async def test_a_resource_is_sold_within_its_dates_and_stands_in_a_product_once(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="calls", rate="1"), activate=False)
+    ends = rpc.UpdateProductUsageResourceRequest(
+        product_usage_resource=catalog.ProductUsageResource(
+            name="products/plan/usageResources/calls",
+            start_date=date_pb2.Date(year=2024, month=1, day=1),
+            end_date=date_pb2.Date(year=2024, month=3, day=1),
+        ),
+        update_mask=FieldMask(paths=["start_date", "end_date"]),
+    )
+    await world.client.catalog.UpdateProductUsageResource(ends)
+    await world.activate("plan")
+    account = await world.account("ann")
+
+    assert (await world.quote(account, line("plan", "2024-02-29"))).name
+    for day in ("2023-12-31", "2024-03-01"):
+        with pytest.raises(UsageError, match="RESOURCE_INACTIVE"):
+            await world.quote(account, line("plan", day))
+    with pytest.raises(UsageError, match="CODE_TAKEN"):
+        await held(world, "plan", "calls", start_date=date_pb2.Date(year=2024, month=2, day=1))
+
+
+@pytest.mark.capability("M21")
+async def test_48_hours_wait_as_long_as_2_days_and_days_are_rated_by_themselves(sandbox):
+    world = await sandbox("2024-01-03")
+    await world.product(
+        "plan",
+        Metered(resource="by-hours", rate="1", rating="DAILY", waiting_hours=48),
+        Metered(resource="by-days", rate="1", rating="DAILY", waiting_days=2),
+        Metered(resource="by-month", rate="1", rating="MONTHLY", waiting_days=2),
+    )
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-03"))
+    for name in ("by-hours", "by-days", "by-month"):
+        await world.use(asset, name, "2024-01-03", 7)
+
+    async def rated() -> set[str]:
+        done = [one for one in await world.ratable(account) if figure(one.used_quantity)]
+        return {one.usage_resource.rpartition("/")[2] for one in done}
+
+    await world.advance("2024-01-05T23:59:59Z")
+    assert await rated() == set()
+    await world.advance("2024-01-06")
+    assert await rated() == {"by-hours", "by-days"}
+    await world.advance("2024-02-03")
+    assert await rated() == {"by-hours", "by-days", "by-month"}
+
+
+@pytest.mark.capability("M24")
+async def test_three_months_are_a_quarter_and_days_are_days(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.product(
+        "plan",
+        Metered(resource="months", grant="90", refresh="MONTH", refresh_count=3, rate="1"),
+        Metered(resource="quarters", grant="90", refresh="QUARTER", rate="1"),
+        Metered(resource="days", grant="10", refresh="DAY", refresh_count=30, rate="1"),
+        Metered(resource="years", grant="5", refresh="YEAR", rate="1"),
+    )
+    account = await world.account("ann")
+    await world.sell(account, line("plan", "2024-01-01"))
+
+    await world.advance("2024-07-10")
+
+    starts = {}
+    for wallet in await world.wallets(account):
+        grants = await world.grants(wallet)
+        name = wallet.usage_resource.partition("/")[2]
+        starts[name] = [one.start_time.ToDatetime().strftime("%m-%d") for one in grants]
+        assert figure(wallet.balance) == {"days": 10, "years": 5}.get(name, 90)
+    assert starts["months"] == starts["quarters"] == ["01-01", "04-01", "07-01"]
+    assert starts["days"] == ["01-01", "01-31", "03-01", "03-31", "04-30", "05-30", "06-29"]
+    assert starts["years"] == ["01-01"]
