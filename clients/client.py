@@ -24,7 +24,9 @@ from usage.v1 import (
     policy_service_pb2_grpc,
     quote_service_pb2_grpc,
     rate_service_pb2_grpc,
+    setup_service_pb2_grpc,
     summary_service_pb2_grpc,
+    validation_service_pb2_grpc,
     wallet_service_pb2_grpc,
 )
 
@@ -69,7 +71,9 @@ class UsageClient:
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
         self.quotes = quote_service_pb2_grpc.QuoteServiceStub(channel)
         self.rates = rate_service_pb2_grpc.RateServiceStub(channel)
+        self.setup = setup_service_pb2_grpc.SetupServiceStub(channel)
         self.summaries = summary_service_pb2_grpc.SummaryServiceStub(channel)
+        self.validation = validation_service_pb2_grpc.ValidationServiceStub(channel)
         self.wallets = wallet_service_pb2_grpc.WalletServiceStub(channel)
 
     async def __aenter__(self) -> "Self":

@@ -26,7 +26,9 @@ from usage.v1 import (
     policy_service_pb2,
     quote_service_pb2,
     rate_service_pb2,
+    setup_service_pb2,
     summary_service_pb2,
+    validation_service_pb2,
     wallet_service_pb2,
 )
 
@@ -42,7 +44,9 @@ from server.api.orders import OrderService
 from server.api.policies import PolicyService
 from server.api.quotes import QuoteService
 from server.api.rates import RateService
+from server.api.setup import SetupService
 from server.api.summaries import SummaryService
+from server.api.validator import ValidationService
 from server.api.wallets import WalletService
 from server.config import Config
 from server.doorbell import Doorbell
@@ -93,7 +97,9 @@ SERVICES: tuple[tuple[ServiceDescriptor, Maker], ...] = (
     (_service(policy_service_pb2, "PolicyService"), _plain(PolicyService)),
     (_service(quote_service_pb2, "QuoteService"), _plain(QuoteService)),
     (_service(rate_service_pb2, "RateService"), RateService),
+    (_service(setup_service_pb2, "SetupService"), _plain(SetupService)),
     (_service(summary_service_pb2, "SummaryService"), _plain(SummaryService)),
+    (_service(validation_service_pb2, "ValidationService"), _plain(ValidationService)),
     (_service(wallet_service_pb2, "WalletService"), _plain(WalletService)),
 )
 

@@ -12,8 +12,10 @@ from clients.cli.processes import PASSED_ON
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("clients.cli.demo", "Play a month of a real-looking product, and look at it."),
     "status": ("clients.cli.status", "Show the stores, the schema, what waits, and the clocks."),
+    "setup": ("clients.cli.setup", "Set up a product with all it needs, described in a file."),
     "record": ("clients.cli.record", "Record the usage in a file of CSV or JSON lines."),
     "wallet": ("clients.cli.reading", "Wallets: what is left, and every movement."),
+    "validate": ("clients.cli.validate", "Say what is wrong with products, and what to do."),
     "trace": ("clients.cli.reading", "Explain an invoice-ready line down to its days."),
 }
 
@@ -53,8 +55,8 @@ def options(
 ) -> None:
     """Usage management: start it, fill it, look into it.
 
-    Exit codes: 0 done, 1 refused by the service, 2 not understood, 3 service not reachable, 4 some
-    records not taken.
+    Exit codes: 0 done, 1 refused by the service or errors found, 2 not understood, 3 service not
+    reachable, 4 some records not taken.
     """
     context.obj = Options(address, key, json)
 

@@ -34,6 +34,7 @@ _READ_RUN_TIME = {
     "runs.read",
 }
 _WRITE_CATALOG = {"catalog.write", "catalog.activate"}
+_SET_UP = {"catalog.setup"}  # writes and activates the catalogue, and writes rates
 _WRITE_RATES = {"rates.write"}
 _WRITE_RUN_TIME = {"accounts.write", "sales.write", "sales.activate", "usage.record"}
 _ADMINISTER = {"credentials.write", "clock.advance", "runs.write"}
@@ -46,11 +47,14 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
         _READ_CATALOG
         | _READ_RUN_TIME
         | _WRITE_CATALOG
+        | _SET_UP
         | _WRITE_RATES
         | _WRITE_RUN_TIME
         | _ADMINISTER
     ),
-    Role.DESIGNER: frozenset(_READ_CATALOG | _READ_RUN_TIME | _WRITE_CATALOG | _WRITE_RATES),
+    Role.DESIGNER: frozenset(
+        _READ_CATALOG | _READ_RUN_TIME | _WRITE_CATALOG | _SET_UP | _WRITE_RATES
+    ),
     Role.RATE_MANAGER: frozenset(_READ_CATALOG | _WRITE_RATES),
     Role.RUN_TIME_USER: frozenset(_READ_CATALOG | _READ_RUN_TIME | _WRITE_RUN_TIME),
     Role.WALLET_USER: frozenset({"tenant.read", "accounts.read", "wallets.read", "summaries.read"}),

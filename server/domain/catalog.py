@@ -189,11 +189,13 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollover:
-    """How often a remainder rolls over; None without limit."""
+    """How often and how much of a remainder rolls over; None without limit."""
 
     id: PolicyId
     display_name: str
     max_rollovers: int | None
+    max_quantity: Decimal | None = None
+    max_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

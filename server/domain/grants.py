@@ -150,6 +150,18 @@ def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
 
 
 @exact
+def rollover_cap(entitlement: Entitlement) -> Decimal | None:
+    """How much may roll into one window; None without limit."""
+    policy = entitlement.rollover
+    caps = [] if policy is None or policy.max_quantity is None else [policy.max_quantity]
+    if policy is not None and policy.max_percent is not None:
+        part = entitlement.quantity * policy.max_percent
+        places = entitlement.unit_scale
+        caps.append(divide(part, Decimal(100), places=places, mode=Rounding.DOWN))
+    return min(caps, default=None)
+
+
+@exact
 def prorated(quantity: Decimal, *, days: int, whole: int, scale: int) -> Decimal:
     """The part of `quantity` that `days` are of `whole`, truncated at the unit's scale."""
     if days == whole:

@@ -29,5 +29,8 @@ LIMITS = (
     Limit("record.batch_size", 1_000, "records a call", "TOO_MANY_ITEMS"),
     Limit("record.future_minutes", 5, "minutes ahead of the tenant's clock", "TIMESTAMP_IN_FUTURE"),
     Limit("record.window_days", 400, "days behind the tenant's clock", "TIMESTAMP_TOO_OLD"),
+    Limit("setup.grants", 5, "grants a resource of a product", "TOO_MANY_ITEMS"),
+    Limit("setup.records", 200, "records a setup", "TOO_MANY_ITEMS"),
+    Limit("setup.resources", 20, "resources of a product a setup", "TOO_MANY_ITEMS"),
     Limit("text.characters", 200, "characters", "TEXT_TOO_LONG"),
 )

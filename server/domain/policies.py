@@ -4,6 +4,7 @@ What a policy does is told by the module that applies it.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from server.domain.calendar import Cadence, Delay, PolicyPeriod
@@ -98,9 +99,15 @@ class RefreshPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloverPolicy:
-    """A remainder rolls over `max_count` times; `None` is without limit."""
+    """A remainder rolls over `max_count` times; `None` is without limit.
+
+    At most `max_quantity`, and at most `max_percent` of what one issue holds, roll into the same
+    window, all remainders together.
+    """
 
     max_count: int | None
+    max_quantity: Decimal | None = None
+    max_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 from server.domain.aggregation import Increment, turn
 from server.domain.drawdown import Debit, draw_down
 from server.domain.exact import ZERO, exact
-from server.domain.grants import Entitlement, Grant, GrantKind, issues, rolled
+from server.domain.grants import Entitlement, Grant, GrantKind, issues, rolled, rollover_cap
 from server.domain.ids import EntitlementId, GrantId, WalletId
 from server.domain.ledger import CauseKind, EntryKind, Movement
 from server.domain.policies import AggregationPolicy, DrawdownOrder
@@ -115,8 +115,9 @@ class _Walk:
     issues: dict[GrantId, Grant] = field(default_factory=dict)
     opened: list[GrantId] = field(default_factory=list)
     joined: dict[Window, GrantId] = field(default_factory=dict)
+    rolled: dict[Window, Decimal] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
-    boundaries: list[tuple[datetime, int, GrantId]] = field(default_factory=list)
+    boundaries: list[tuple[datetime, int, int, GrantId]] = field(default_factory=list)
 
     def begin(self, grants: tuple[Grant, ...], horizon: datetime) -> None:
         """Take the grants that exist, and look up which issues are due by `horizon`."""
@@ -126,12 +127,12 @@ class _Walk:
             for issue in issues(entitlement, self.terms.zone, through=horizon):
                 if issue.id not in self.grants:
                     self.issues[issue.id] = issue
-                    heappush(self.boundaries, (issue.start, _BEGINS, issue.id))
+                    heappush(self.boundaries, (issue.start, _BEGINS, 0, issue.id))
 
     def reach(self, instant: datetime) -> None:
         """Handle every boundary up to and including `instant`."""
         while self.boundaries and self.boundaries[0][0] <= instant:
-            self.now, side, grant_id = heappop(self.boundaries)
+            self.now, side, _, grant_id = heappop(self.boundaries)
             if side == _ENDS:
                 self._end(self.grants[grant_id])
             else:
@@ -180,18 +181,37 @@ class _Walk:
         if grant.balance == 0:
             return
         entitlement = self.entitlements.get(grant.entitlement_id)
-        successor = rolled(grant, entitlement, self.terms.zone) if entitlement else None
+        successor = self._successor(grant, entitlement) if entitlement else None
+        rolling = successor.quantity if successor else ZERO
         out = Movement(
-            kind=EntryKind.ROLLOVER if successor else EntryKind.EXPIRY,
+            kind=EntryKind.ROLLOVER,
             grant_id=grant.id,
-            amount=-grant.balance,
+            amount=-rolling,
             effective_time=self.now,
             cause_kind=CauseKind.BOUNDARY,
             cause_id=grant.id,
         )
-        self._move(out)
         if entitlement and successor:
-            self._succeed(entitlement, successor, replace(out, amount=-out.amount, leg=1))
+            self._move(out)
+            self._succeed(entitlement, successor, replace(out, amount=rolling, leg=1))
+        rest = grant.balance - rolling
+        if rest:
+            leg = 2 if successor else 0
+            self._move(replace(out, kind=EntryKind.EXPIRY, amount=-rest, leg=leg))
+
+    def _successor(self, grant: Grant, entitlement: Entitlement) -> Grant | None:
+        """What a remainder becomes, as far as there is room in the window it rolls into."""
+        successor = rolled(grant, entitlement, self.terms.zone)
+        cap = rollover_cap(entitlement)
+        if successor is None or cap is None:
+            return successor
+        window = (entitlement.id, successor.start, successor.expire)
+        before = self.rolled.get(window, ZERO)
+        quantity = min(successor.quantity, cap - before)
+        if quantity <= 0:
+            return None
+        self.rolled[window] = before + quantity
+        return replace(successor, quantity=quantity, balance=quantity)
 
     def _succeed(self, entitlement: Entitlement, successor: Grant, movement: Movement) -> None:
         """Open the grant that a remainder rolls into.
@@ -223,7 +243,8 @@ class _Walk:
         assert grant.id not in self.grants, grant
         self.grants[grant.id] = grant
         if grant.expire is not None:
-            heappush(self.boundaries, (grant.expire, _ENDS, grant.id))
+            # Under a cap, what has rolled over less often goes first: it has more lives left.
+            heappush(self.boundaries, (grant.expire, _ENDS, grant.rollovers, grant.id))
 
     def _move(self, movement: Movement) -> None:
         grant = self.grants[movement.grant_id]

@@ -255,6 +255,8 @@ async def _add_entitlements(
         [cadence and cadence.count for cadence in validities],
         [each.rollover is not None for each in new],
         [each.rollover.max_count if each.rollover else None for each in new],
+        [each.rollover.max_quantity if each.rollover else None for each in new],
+        [each.rollover.max_percent if each.rollover else None for each in new],
         [one.rollover_policy_id for _, one in sold],
         [each.next_index for each in new],
     )
@@ -308,7 +310,11 @@ def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResour
 def _sold(row: Record) -> SoldEntitlement:
     refresh = _cadence(row["refresh_unit"], row["refresh_count"])
     validity = _cadence(row["validity_unit"], row["validity_count"])
-    rollover = RolloverPolicy(max_count=row["max_rollovers"]) if row["can_roll_over"] else None
+    rollover = RolloverPolicy(
+        max_count=row["max_rollovers"],
+        max_quantity=row["rollover_max_quantity"],
+        max_percent=row["rollover_max_percent"],
+    )
     entitlement = Entitlement(
         id=EntitlementId(row["entitlement_id"]),
         wallet_id=WalletId(row["wallet_id"]),
@@ -321,7 +327,7 @@ def _sold(row: Record) -> SoldEntitlement:
         anchor=row["anchor_date"],
         refresh=RefreshPolicy(cadence=refresh) if refresh else None,
         validity=Validity(cadence=validity) if validity else None,
-        rollover=rollover,
+        rollover=rollover if row["can_roll_over"] else None,
         next_index=row["next_index"],
     )
     return SoldEntitlement(

@@ -175,7 +175,7 @@ def _grant_to_doc(grant: LineGrant) -> Document:
         "quantity": plain(grant.quantity),
         "refresh": _cadence_to_doc(grant.refresh.cadence if grant.refresh else None),
         "validity": _cadence_to_doc(grant.validity.cadence if grant.validity else None),
-        "rollover": None if rollover is None else {"max_count": rollover.max_count},
+        "rollover": None if rollover is None else _rollover_to_doc(rollover),
         "refresh_policy": grant.refresh_policy_id,
         "rollover_policy": grant.rollover_policy_id,
     }
@@ -190,9 +190,27 @@ def _grant_from_doc(doc: Document) -> LineGrant:
         quantity=parse_decimal(doc["quantity"]),
         refresh=None if refresh is None else RefreshPolicy(cadence=refresh),
         validity=None if validity is None else Validity(cadence=validity),
-        rollover=None if rollover is None else RolloverPolicy(max_count=rollover["max_count"]),
+        rollover=None if rollover is None else _rollover_from_doc(rollover),
         refresh_policy_id=_optional_policy(doc["refresh_policy"]),
         rollover_policy_id=_optional_policy(doc["rollover_policy"]),
+    )
+
+
+def _rollover_to_doc(rollover: RolloverPolicy) -> Document:
+    quantity, percent = rollover.max_quantity, rollover.max_percent
+    return {
+        "max_count": rollover.max_count,
+        "max_quantity": None if quantity is None else plain(quantity),
+        "max_percent": None if percent is None else plain(percent),
+    }
+
+
+def _rollover_from_doc(doc: Document) -> RolloverPolicy:
+    quantity, percent = doc["max_quantity"], doc["max_percent"]
+    return RolloverPolicy(
+        max_count=doc["max_count"],
+        max_quantity=None if quantity is None else parse_decimal(quantity),
+        max_percent=None if percent is None else parse_decimal(percent),
     )
 
 

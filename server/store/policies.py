@@ -54,6 +54,8 @@ def _rollover(row: Record) -> Rollover:
         id=PolicyId(row["policy_id"]),
         display_name=row["display_name"],
         max_rollovers=row["max_rollovers"],
+        max_quantity=row["max_quantity"],
+        max_percent=row["max_percent"],
     )
 
 
@@ -124,7 +126,13 @@ ROLLOVER: Kind[Rollover] = Kind(
     find=SQL["find_rollover"],
     list_=SQL["list_rollover"],
     key=lambda one: (one.id,),
-    to_row=lambda one: (one.id, one.display_name, one.max_rollovers),
+    to_row=lambda one: (
+        one.id,
+        one.display_name,
+        one.max_rollovers,
+        one.max_quantity,
+        one.max_percent,
+    ),
     from_row=_rollover,
     fields={},
 )

@@ -218,6 +218,8 @@ CREATE TABLE public.entitlements (
     validity_count integer,
     can_roll_over boolean NOT NULL,
     max_rollovers integer,
+    rollover_max_quantity public.quantity,
+    rollover_max_percent public.quantity,
     rollover_policy_id public.code,
     next_index integer,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -646,16 +648,20 @@ CREATE TABLE public.rollover_policies (
     policy_id public.code NOT NULL,
     display_name text DEFAULT ''::text NOT NULL,
     max_rollovers integer,
+    max_quantity public.quantity,
+    max_percent public.quantity,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT rollover_policies_max_percent_check CHECK ((((max_percent)::numeric > (0)::numeric) AND ((max_percent)::numeric <= (100)::numeric))),
+    CONSTRAINT rollover_policies_max_quantity_check CHECK (((max_quantity)::numeric > (0)::numeric)),
     CONSTRAINT rollover_policies_max_rollovers_check CHECK ((max_rollovers > 0)),
     CONSTRAINT rollover_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
 
 ALTER TABLE ONLY public.rollover_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rollover_policies IS 'catalogue: how often a remainder rolls over; null without limit';
+COMMENT ON TABLE public.rollover_policies IS 'catalogue: how often and how much of a remainder rolls over; null without limit';
 
 CREATE TABLE public.runs (
     tenant_id uuid NOT NULL,

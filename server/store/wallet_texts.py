@@ -95,7 +95,13 @@ def _entitlement(wallet_id: WalletId, item: Sequence[Any]) -> Entitlement:
         anchor=date.fromisoformat(item[7]),
         refresh=RefreshPolicy(cadence=refresh) if refresh else None,
         validity=Validity(cadence=validity) if validity else None,
-        rollover=RolloverPolicy(max_count=item[13]) if item[12] else None,
+        rollover=RolloverPolicy(
+            max_count=item[13],
+            max_quantity=_optional_number(item[15]),
+            max_percent=_optional_number(item[16]),
+        )
+        if item[12]
+        else None,
         next_index=item[14],
     )
 
@@ -178,6 +184,10 @@ def _items(text: str | None) -> Sequence[Sequence[Any]]:
 
 def _cadence(unit: str | None, count: int | None) -> Cadence | None:
     return None if unit is None or count is None else Cadence(CadenceUnit(unit), count)
+
+
+def _optional_number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
 
 
 def _uuid(value: Any) -> UUID:

@@ -1,7 +1,7 @@
 """Quotes: what would be sold, with the rates, grants and policies of the catalogue frozen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.catalog import ResolvedGrant, ResolvedProduct, ResolvedResource
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, ResourceId, TenantId
-from server.domain.policies import check_period_order
+from server.domain.policies import RolloverPolicy, check_period_order
 from server.domain.rate_index import CatalogueTerms
 from server.domain.sales import (
     Binding,
@@ -198,13 +198,20 @@ def _resource(
     )
 
 
+def _rollover(rollover: RolloverPolicy | None, count: Decimal, path: str) -> RolloverPolicy | None:
+    """A cap on what rolls over is for each unit sold, as the promise is."""
+    if rollover is None or rollover.max_quantity is None:
+        return rollover
+    return replace(rollover, max_quantity=granted(rollover.max_quantity, count, path=path))
+
+
 def _grant(asked: AskedLine, grant: ResolvedGrant, path: str) -> LineGrant:
     return LineGrant(
         product_grant_id=grant.id,
         quantity=granted(grant.quantity, asked.quantity, path=path),
         refresh=grant.refresh,
         validity=grant.validity,
-        rollover=grant.rollover,
+        rollover=_rollover(grant.rollover, asked.quantity, path),
         refresh_policy_id=grant.refresh_policy_id,
         rollover_policy_id=grant.rollover_policy_id,
     )

@@ -227,7 +227,13 @@ def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGra
         quantity=quantity,
         refresh=RefreshPolicy(cadence=refresh.interval) if refresh else None,
         validity=Validity(cadence=grant.validity) if grant.validity else None,
-        rollover=RolloverPolicy(max_count=rollover.max_rollovers) if rollover else None,
+        rollover=RolloverPolicy(
+            max_count=rollover.max_rollovers,
+            max_quantity=rollover.max_quantity,
+            max_percent=rollover.max_percent,
+        )
+        if rollover
+        else None,
         refresh_policy_id=grant.refresh_id,
         rollover_policy_id=grant.rollover_id,
     )

@@ -5,6 +5,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.type import date_pb2
 from usage.v1 import catalog_resources_pb2 as catalog
 from usage.v1 import catalog_service_pb2 as rpc
+from usage.v1 import policy_resources_pb2 as policies
+from usage.v1 import policy_service_pb2 as policy_rpc
+from usage.v1 import wallet_service_pb2 as wallet_rpc
 
 from clients import UsageError
 from tests.stories.words import Metered, figure, line, number
@@ -228,3 +231,59 @@ async def test_three_months_are_a_quarter_and_days_are_days(sandbox):
     assert starts["months"] == starts["quarters"] == ["01-01", "04-01", "07-01"]
     assert starts["days"] == ["01-01", "01-31", "03-01", "03-31", "04-30", "05-30", "06-29"]
     assert starts["years"] == ["01-01"]
+
+
+async def test_what_rolls_over_is_capped_by_quantity_and_by_percentage(sandbox):
+    world = await sandbox("2024-01-01")
+    monthly = {"grant": "100", "refresh": "MONTH", "rate": "1"}
+    await world.product(
+        "plan",
+        Metered(resource="by-quantity", max_rollovers=0, cap="15", **monthly),
+        Metered(resource="by-percent", max_rollovers=2, cap_percent="12.5", **monthly),
+        Metered(resource="by-both", max_rollovers=0, cap="30", cap_percent="20", **monthly),
+    )
+    account = await world.account("ann")
+    await world.sell(account, line("plan", "2024-01-01", quantity=2))
+
+    seen = {}
+    for day in ("2024-02-01", "2024-02-10", "2024-03-10"):
+        await world.advance(day)
+        for wallet in await world.wallets(account):
+            name = wallet.usage_resource.partition("/")[2]
+            seen[name, day] = (figure(wallet.balance), figure(wallet.posted_balance))
+    kinds = {}
+    for wallet in await world.wallets(account):
+        entries = [e for e in await world.entries(wallet) if figure(e.amount) < 0]
+        kinds[wallet.usage_resource.partition("/")[2]] = [
+            (wallet_rpc.WalletEntry.Kind.Name(e.kind), figure(e.amount)) for e in entries
+        ]
+
+    # Two units of the product: 200 a month, of which 30, an eighth, and a fifth roll over.
+    for day in ("2024-02-10", "2024-03-10"):
+        assert seen["by-quantity", day] == (230, 230)
+        assert seen["by-percent", day] == (225, 225)
+        assert seen["by-both", day] == (240, 240)
+    assert seen["by-quantity", "2024-02-01"][0] == 230  # before the ledger says so
+    january = {"by-quantity": 30, "by-percent": 25, "by-both": 40}
+    for name, rolled in january.items():
+        assert kinds[name][:2] == [("ROLLOVER", -rolled), ("EXPIRY", rolled - 200)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"max_quantity": number(0)}, "QUANTITY_ZERO"),
+        ({"max_quantity": number(-1)}, "QUANTITY_NEGATIVE"),
+        ({"max_percent": number(0)}, "RANGE"),
+        ({"max_percent": number("100.1")}, "RANGE"),
+        ({"max_rollovers": 1001}, "RANGE"),
+    ],
+)
+async def test_a_cap_that_caps_nothing_is_refused(sandbox, fields, reason):
+    world = await sandbox("2024-01-01")
+    policy = policies.RolloverPolicy(**fields)
+    request = policy_rpc.CreateRolloverPolicyRequest(
+        rollover_policy_id="some", rollover_policy=policy
+    )
+    with pytest.raises(UsageError, match=reason):
+        await world.client.policies.CreateRolloverPolicy(request)

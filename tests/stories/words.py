@@ -52,6 +52,8 @@ class Metered:
     refresh: str | None = None
     refresh_count: int = 1
     max_rollovers: int | None = None
+    cap: str | None = None
+    cap_percent: str | None = None
     rate: str | None = None
     per: str = "1"
     tiers: tuple[tuple[str, str | None, str], ...] = ()

@@ -284,11 +284,11 @@ class World:
                 ),
             )
         )
-        length = {"days": one.waiting_days}
-        if one.waiting_hours is not None:
-            length = {"hours": one.waiting_hours}
-        waiting = policies.RatingFrequencyPolicy.WaitingTime(**length)
-        wait = "-".join(f"{count}-{unit}" for unit, count in length.items())
+        waiting, wait = policies.RatingFrequencyPolicy.WaitingTime(), f"{one.waiting_days}"
+        if one.waiting_hours is None:
+            waiting.days = one.waiting_days
+        else:
+            waiting.hours, wait = one.waiting_hours, f"{one.waiting_hours}-hours"
         frequency = await rpc.CreateRatingFrequencyPolicy(
             policy_rpc.CreateRatingFrequencyPolicyRequest(
                 rating_frequency_policy_id=f"{one.rating}-{wait}-{one.late}".lower(),
@@ -323,8 +323,12 @@ class World:
         if one.max_rollovers is not None:
             made = await rpc.CreateRolloverPolicy(
                 policy_rpc.CreateRolloverPolicyRequest(
-                    rollover_policy_id=f"up-to-{one.max_rollovers}",
-                    rollover_policy=policies.RolloverPolicy(max_rollovers=one.max_rollovers),
+                    rollover_policy_id=f"up-to-{one.max_rollovers}-{one.cap}-{one.cap_percent}",
+                    rollover_policy=policies.RolloverPolicy(
+                        max_rollovers=one.max_rollovers,
+                        max_quantity=number(one.cap) if one.cap else None,
+                        max_percent=number(one.cap_percent) if one.cap_percent else None,
+                    ),
                 )
             )
             rollover = made.name

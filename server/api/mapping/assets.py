@@ -9,6 +9,7 @@ from server.api.values import (
     date_pb,
     decimal_pb,
     optional_date_pb,
+    optional_decimal_pb,
     optional_time_pb,
 )
 from server.domain.ids import AccountId, UnitId
@@ -53,4 +54,6 @@ def _entitlement_to_pb(sold: SoldEntitlement, unit_id: UnitId) -> pb.Entitlement
         validity=cadence_pb(validity.cadence if validity else None),
         can_roll_over=rollover is not None,
         max_rollovers=(rollover.max_count or 0) if rollover else 0,
+        rollover_max_quantity=optional_decimal_pb(rollover.max_quantity if rollover else None),
+        rollover_max_percent=optional_decimal_pb(rollover.max_percent if rollover else None),
     )

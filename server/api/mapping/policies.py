@@ -1,12 +1,14 @@
 """Policies on the wire."""
 
+from decimal import Decimal
+
 from usage.v1 import policy_resources_pb2 as pb
 from usage.v1 import policy_service_pb2 as rpc
 
 from server.api import names
 from server.api.forms import Form
 from server.api.mapping.catalog import cadence_from_pb, state_pb
-from server.api.values import cadence_pb, enum_pb, etag, time_pb
+from server.api.values import cadence_pb, enum_pb, etag, optional_decimal_pb, time_pb
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
 from server.domain.catalog import Aggregation, Kept, Overage, RatingFrequency, Refresh, Rollover
 from server.domain.ids import PolicyId
@@ -20,6 +22,7 @@ from server.domain.policies import (
 )
 
 MONTH = Cadence(CadenceUnit.MONTH)
+HUNDRED = Decimal(100)
 
 
 def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregation:
@@ -86,10 +89,18 @@ def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
     """What is to become of a remainder."""
     form = Form(request)
     own = form.sub("rollover_policy")
+    quantity, percent = own.optional_decimal("max_quantity"), own.optional_decimal("max_percent")
+    if quantity is not None and quantity <= 0:
+        reason = "QUANTITY_ZERO" if quantity == 0 else "QUANTITY_NEGATIVE"
+        own.fault("max_quantity", reason, "must be greater than zero")
+    if percent is not None and not 0 < percent <= HUNDRED:
+        own.fault("max_percent", "RANGE", "must be above 0 and at most 100")
     wanted = Rollover(
         id=PolicyId(form.code("rollover_policy_id")),
         display_name=own.text("display_name"),
         max_rollovers=request.rollover_policy.max_rollovers or None,
+        max_quantity=quantity,
+        max_percent=percent,
     )
     form.done()
     return wanted
@@ -163,6 +174,8 @@ def rollover_to_pb(kept: Kept[Rollover]) -> pb.RolloverPolicy:
         name=names.ROLLOVER_POLICY.of(own.id),
         display_name=own.display_name,
         max_rollovers=own.max_rollovers or 0,
+        max_quantity=optional_decimal_pb(own.max_quantity),
+        max_percent=optional_decimal_pb(own.max_percent),
         state=state_pb(kept),
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),

@@ -207,12 +207,14 @@ CREATE TABLE rollover_policies (
     policy_id     code NOT NULL,
     display_name  text NOT NULL DEFAULT '',
     max_rollovers integer CHECK (max_rollovers > 0),
+    max_quantity  quantity CHECK (max_quantity > 0),
+    max_percent   quantity CHECK (max_percent > 0 AND max_percent <= 100),
     state         text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision      bigint NOT NULL DEFAULT 1,
     create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
-COMMENT ON TABLE rollover_policies IS 'catalogue: how often a remainder rolls over; null without limit';
+COMMENT ON TABLE rollover_policies IS 'catalogue: how often and how much of a remainder rolls over; null without limit';
 CREATE UNIQUE INDEX rollover_policy_id_taken ON rollover_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE usage_resources (
@@ -629,6 +631,8 @@ CREATE TABLE entitlements (
     validity_count    integer,
     can_roll_over     boolean NOT NULL,
     max_rollovers     integer,
+    rollover_max_quantity quantity,
+    rollover_max_percent  quantity,
     rollover_policy_id code,
     next_index        integer,
     create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),

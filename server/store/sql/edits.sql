@@ -205,9 +205,10 @@ UPDATE refresh_policies SET state = $3, revision = revision + 1
 -- name: save_rollover
 -- Other content under the same id.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 max_rollovers integer,
---   $5 revision bigint
-UPDATE rollover_policies SET display_name = $3, max_rollovers = $4, revision = revision + 1
- WHERE tenant_id = $1 AND policy_id = $2 AND revision = $5;
+--   $5 max_quantity numeric, $6 max_percent numeric, $7 revision bigint
+UPDATE rollover_policies SET display_name = $3, max_rollovers = $4, max_quantity = $5, max_percent = $6,
+       revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $7;
 
 -- name: drop_rollover
 -- Nobody will miss it: what refers to it would stop this.

@@ -67,7 +67,7 @@ SELECT policy_id, display_name, interval_unit, interval_count, state, revision, 
 -- name: rollovers
 -- Some policies of rollover.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, max_rollovers, state, revision, create_time
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, create_time
   FROM rollover_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: activate_unit_classes

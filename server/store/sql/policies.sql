@@ -96,22 +96,23 @@ SELECT policy_id, display_name, interval_unit, interval_count, state, revision, 
 
 -- name: add_rollover
 -- What becomes of a remainder, as a draft; the first of an id wins.
---   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 max_rollovers integer
-INSERT INTO rollover_policies (tenant_id, policy_id, display_name, max_rollovers)
-VALUES ($1, $2, $3, $4)
+--   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 max_rollovers integer, $5 max_quantity
+--   numeric, $6 max_percent numeric
+INSERT INTO rollover_policies (tenant_id, policy_id, display_name, max_rollovers, max_quantity, max_percent)
+VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT DO NOTHING;
 
 -- name: find_rollover
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, max_rollovers, state, revision, create_time
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, create_time
   FROM rollover_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_rollover
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, max_rollovers, state, revision, create_time
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, create_time
   FROM rollover_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;

@@ -135,6 +135,8 @@ class Entitlement(_message.Message):
     VALIDITY_FIELD_NUMBER: _builtins.int
     CAN_ROLL_OVER_FIELD_NUMBER: _builtins.int
     MAX_ROLLOVERS_FIELD_NUMBER: _builtins.int
+    ROLLOVER_MAX_QUANTITY_FIELD_NUMBER: _builtins.int
+    ROLLOVER_MAX_PERCENT_FIELD_NUMBER: _builtins.int
     unit_of_measure: _builtins.str
     """The resource's unit: `unitsOfMeasure/{unit}`."""
     product_usage_grant: _builtins.str
@@ -163,6 +165,14 @@ class Entitlement(_message.Message):
     def validity(self) -> _types_pb2.Cadence:
         """How long one issue lives; absent: as long as the asset."""
 
+    @_builtins.property
+    def rollover_max_quantity(self) -> _decimal_pb2.Decimal:
+        """How much may roll into one window, in `unit_of_measure`; absent without limit."""
+
+    @_builtins.property
+    def rollover_max_percent(self) -> _decimal_pb2.Decimal:
+        """The same in percent of `quantity`; absent without limit."""
+
     def __init__(
         self,
         *,
@@ -175,10 +185,12 @@ class Entitlement(_message.Message):
         validity: _types_pb2.Cadence | None = ...,
         can_roll_over: _builtins.bool = ...,
         max_rollovers: _builtins.int = ...,
+        rollover_max_quantity: _decimal_pb2.Decimal | None = ...,
+        rollover_max_percent: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "refresh", b"refresh", "start_date", b"start_date", "validity", b"validity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "refresh", b"refresh", "rollover_max_percent", b"rollover_max_percent", "rollover_max_quantity", b"rollover_max_quantity", "start_date", b"start_date", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["can_roll_over", b"can_roll_over", "end_date", b"end_date", "max_rollovers", b"max_rollovers", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh", b"refresh", "start_date", b"start_date", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["can_roll_over", b"can_roll_over", "end_date", b"end_date", "max_rollovers", b"max_rollovers", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh", b"refresh", "rollover_max_percent", b"rollover_max_percent", "rollover_max_quantity", b"rollover_max_quantity", "start_date", b"start_date", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

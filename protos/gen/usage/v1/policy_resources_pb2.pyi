@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import decimal_pb2 as _decimal_pb2
 from usage.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -432,6 +433,8 @@ class RolloverPolicy(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     MAX_ROLLOVERS_FIELD_NUMBER: _builtins.int
+    MAX_QUANTITY_FIELD_NUMBER: _builtins.int
+    MAX_PERCENT_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -446,6 +449,18 @@ class RolloverPolicy(_message.Message):
     etag: _builtins.str
     """Changes whenever the policy does."""
     @_builtins.property
+    def max_quantity(self) -> _decimal_pb2.Decimal:
+        """How much may roll into one window for each unit of the product sold, greater than zero, in the
+        unit of the wallet; without limit if absent. What is beyond it expires.
+        """
+
+    @_builtins.property
+    def max_percent(self) -> _decimal_pb2.Decimal:
+        """The same as a part of what one issue holds, in percent: above 0, at most 100; truncated at the
+        unit's scale. The smaller of the two holds.
+        """
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
 
@@ -455,13 +470,15 @@ class RolloverPolicy(_message.Message):
         name: _builtins.str = ...,
         display_name: _builtins.str = ...,
         max_rollovers: _builtins.int = ...,
+        max_quantity: _decimal_pb2.Decimal | None = ...,
+        max_percent: _decimal_pb2.Decimal | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "max_percent", b"max_percent", "max_quantity", b"max_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "max_rollovers", b"max_rollovers", "name", b"name", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

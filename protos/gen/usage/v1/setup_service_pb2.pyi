@@ -304,7 +304,8 @@ class SetUpProductResponse(_message.Message):
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___SetupStep]:
         """What is made and used, in the order of dependence, and then what came into force. With
-        `validate_only` and a `CONFLICT`, nothing comes into force.
+        `validate_only` and a `CONFLICT` they may end where it is in the way, and nothing comes into
+        force.
         """
 
     @_builtins.property

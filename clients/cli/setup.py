@@ -1,0 +1,131 @@
+"""`usage setup FILE`: a product with all it needs, described in a file and put in force."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+from usage.v1 import setup_service_pb2 as pb
+
+from clients import UsageClient, UsageError
+from clients.cli.session import MISUSED, REFUSED, Session, fail, session
+from clients.descriptions import Description, DescriptionError, Fault, read
+
+DOES = {
+    pb.SetupStep.CREATED: ("create", "green"),
+    pb.SetupStep.ACTIVATED: ("activate", "green"),
+    pb.SetupStep.REUSED: ("use", "dim"),
+    pb.SetupStep.UNCHANGED: ("keep", "dim"),
+    pb.SetupStep.CONFLICT: ("CONFLICT", "red"),
+}
+DID = {
+    pb.SetupStep.CREATED: "created",
+    pb.SetupStep.ACTIVATED: "activated",
+    pb.SetupStep.REUSED: "used as it was",
+    pb.SetupStep.UNCHANGED: "unchanged",
+}
+
+
+def setup(
+    context: typer.Context,
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="TOML or JSON, as in examples/*.toml"),
+    ],
+    plan: Annotated[
+        bool, typer.Option("--plan", help="show what would be done, and change nothing")
+    ] = False,
+) -> None:
+    """Set up the product in a file with all it needs, and put it in force.
+
+    All of it happens, or nothing; running it again changes nothing. Exits with 1 when something is
+    there and differs, with --plan too, and with 2 when the file cannot be read.
+    """
+    now = session(context)
+    try:
+        description = read(file)
+        request = description.into(pb.SetUpProductRequest())
+    except DescriptionError as error:
+        _end_unread(now, file, error.faults)
+    request.validate_only = request.validate_only or plan
+
+    async def work(client: UsageClient) -> int:
+        try:
+            answer = await client.setup.SetUpProduct(request)
+        except UsageError as error:
+            if now.as_json or not error.is_answer:
+                raise
+            return _say_refused(now, file, description, error)
+        return _say_done(now, answer, is_plan=request.validate_only)
+
+    now.run(work)
+
+
+def _say_done(now: Session, answer: pb.SetUpProductResponse, *, is_plan: bool) -> int:
+    """Print the steps; the exit code."""
+    conflicts = [step for step in answer.steps if step.action == pb.SetupStep.CONFLICT]
+    if now.as_json:
+        now.print_json(answer)
+    else:
+        now.console.print(plan_table(answer, is_plan=is_plan))
+        now.console.print(_summary(answer, is_plan=is_plan), soft_wrap=True)
+    return REFUSED if conflicts else 0
+
+
+def plan_table(answer: pb.SetUpProductResponse, *, is_plan: bool) -> Table:
+    """The steps, in their order."""
+    table = Table(box=SIMPLE_HEAD, title="The plan" if is_plan else None, title_justify="left")
+    table.add_column("step")
+    table.add_column("record", overflow="fold")
+    table.add_column("differs in")
+    for step in answer.steps:
+        word, style = DOES[step.action]
+        said = word if is_plan else DID.get(step.action, word)
+        table.add_row(Text(said, style), step.name, ", ".join(step.fields))
+    return table
+
+
+def _summary(answer: pb.SetUpProductResponse, *, is_plan: bool) -> str:
+    counts = dict.fromkeys(DOES, 0)
+    for step in answer.steps:
+        counts[step.action] += 1
+    if counts[pb.SetupStep.CONFLICT]:
+        number = counts[pb.SetupStep.CONFLICT]
+        return f"Nothing can be set up: {number} records are there and differ."
+    made, activated = counts[pb.SetupStep.CREATED], counts[pb.SetupStep.ACTIVATED]
+    if not made and not activated:
+        return "Everything is there and in force; nothing changes."
+    verb = "would be " if is_plan else ""
+    said = f"{made} records {verb}created, {activated} {verb}activated."
+    return f"{said} Run it without --plan to do it." if is_plan else said
+
+
+def _say_refused(now: Session, file: Path, description: Description, error: UsageError) -> int:
+    """Say what was refused, each part with its line in the file."""
+    found = [
+        Fault(_line(description, one.field), one.field, f"{one.description} ({one.reason})")
+        for one in error.violations
+    ]
+    place = error.facts.get("field", "")
+    found = found or [Fault(description.line_of(place), place, f"{error.message} ({error.reason})")]
+    total = int(error.facts.get("violations_total", len(found)))
+    more = [f"  and {total - len(found)} more"] if total > len(found) else []
+    lines = [f"refused: {error.message}", *(f"  {file}: {one}" for one in found), *more]
+    fail(REFUSED, "\n".join(lines))
+
+
+def _line(description: Description, field: str) -> int:
+    """The line of a field of the request, or of the record with that name."""
+    return description.line_of(field) or description.line_of_text(field)
+
+
+def _end_unread(now: Session, file: Path, faults: list[Fault]) -> NoReturn:
+    if now.as_json:
+        found = [{"line": one.line, "field": one.path, "description": one.text} for one in faults]
+        print(json.dumps({"error": {"file": str(file), "faults": found}}), file=sys.stderr)
+        raise typer.Exit(MISUSED)
+    fail(MISUSED, "\n".join(f"{file}: {one}" for one in faults))

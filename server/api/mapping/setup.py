@@ -1,0 +1,315 @@
+"""Descriptions of products on the wire: each record is read as by the method that makes one."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from usage.v1 import catalog_service_pb2 as catalog_rpc
+from usage.v1 import policy_service_pb2 as policy_rpc
+from usage.v1 import rate_service_pb2 as rate_rpc
+from usage.v1 import setup_service_pb2 as pb
+
+from server.api import names
+from server.api.mapping import catalog, policies, rates
+from server.api.names import BadName, Name
+from server.api.validation import validate
+from server.api.values import enum_pb, time_pb
+from server.domain.errors import InvalidArgument, UsageError, Violation
+from server.domain.setup import MOST_GRANTS, NAMELESS, placed
+from server.usecases.setup import GrantPart, Part, ResourcePart, SetUp, SetUpProduct
+
+T = TypeVar("T")
+ANY_ID = "nameless"  # stands in for the id of a policy that has none while its settings are read
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """How a record of one kind is read: as the request to make one, under its id."""
+
+    field: str
+    pattern: Name
+    request: type[Any]
+    read: Callable[[Any], Any]
+
+
+UNIT_CLASS = _Making(
+    "unit_class", names.UNIT_CLASS, catalog_rpc.CreateUnitClassRequest, catalog.unit_class_from_pb
+)
+UNIT = _Making(
+    "unit_of_measure", names.UNIT, catalog_rpc.CreateUnitOfMeasureRequest, catalog.unit_from_pb
+)
+RESOURCE = _Making(
+    "usage_resource",
+    names.RESOURCE,
+    catalog_rpc.CreateUsageResourceRequest,
+    catalog.resource_from_pb,
+)
+PRODUCT = _Making(
+    "product", names.PRODUCT, catalog_rpc.CreateProductRequest, catalog.product_from_pb
+)
+AGGREGATION = _Making(
+    "aggregation_policy",
+    names.AGGREGATION_POLICY,
+    policy_rpc.CreateAggregationPolicyRequest,
+    policies.aggregation_from_pb,
+)
+RATING_FREQUENCY = _Making(
+    "rating_frequency_policy",
+    names.RATING_FREQUENCY_POLICY,
+    policy_rpc.CreateRatingFrequencyPolicyRequest,
+    policies.rating_frequency_from_pb,
+)
+OVERAGE = _Making(
+    "overage_policy",
+    names.OVERAGE_POLICY,
+    policy_rpc.CreateOveragePolicyRequest,
+    policies.overage_from_pb,
+)
+REFRESH = _Making(
+    "refresh_policy",
+    names.REFRESH_POLICY,
+    policy_rpc.CreateRefreshPolicyRequest,
+    policies.refresh_from_pb,
+)
+ROLLOVER = _Making(
+    "rollover_policy",
+    names.ROLLOVER_POLICY,
+    policy_rpc.CreateRolloverPolicyRequest,
+    policies.rollover_from_pb,
+)
+GRANT = _Making(
+    "product_usage_grant",
+    names.PRODUCT_GRANT,
+    catalog_rpc.CreateProductUsageGrantRequest,
+    catalog.product_grant_from_pb,
+)
+CARD = _Making(
+    "rate_card", names.RATE_CARD, rate_rpc.CreateRateCardRequest, rates.create_card_from_pb
+)
+BOOK = _Making(
+    "price_book", names.PRICE_BOOK, rate_rpc.CreatePriceBookRequest, rates.create_book_from_pb
+)
+ENTRY = _Making(
+    "rate_card_entry",
+    names.RATE_ENTRY,
+    rate_rpc.CreateRateCardEntryRequest,
+    rates.create_entry_from_pb,
+)
+
+
+def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
+    """What is to be set up. Raises InvalidArgument for all that is wrong with it."""
+    reading = _Reading()
+    wanted: dict[str, Any] = {
+        "unit_classes": reading.all("unit_classes", UNIT_CLASS, request.unit_classes),
+        "units": reading.all("units_of_measure", UNIT, request.units_of_measure),
+        "aggregations": reading.all(
+            "aggregation_policies", AGGREGATION, request.aggregation_policies
+        ),
+        "frequencies": reading.all(
+            "rating_frequency_policies", RATING_FREQUENCY, request.rating_frequency_policies
+        ),
+        "overages": reading.all("overage_policies", OVERAGE, request.overage_policies),
+        "refreshes": reading.all("refresh_policies", REFRESH, request.refresh_policies),
+        "rollovers": reading.all("rollover_policies", ROLLOVER, request.rollover_policies),
+        "resources": reading.all("usage_resources", RESOURCE, request.usage_resources),
+        "product": reading.one("product", PRODUCT, request.product),
+        "cards": reading.all("rate_cards", CARD, request.rate_cards),
+        "book": None,
+    }
+    if request.HasField("price_book"):
+        wanted["book"] = reading.one("price_book", BOOK, request.price_book)
+    held = [
+        _resource(reading, f"product_usage_resources[{index}]", one, request.product.name)
+        for index, one in enumerate(request.product_usage_resources)
+    ]
+    reading.done()
+    return SetUpProduct(held=_whole(held), is_plan=request.validate_only, **wanted)
+
+
+def setup_to_pb(done: SetUp) -> pb.SetUpProductResponse:
+    """What was done."""
+    steps = [
+        pb.SetupStep(
+            name=step.name,
+            action=enum_pb(pb.SetupStep.Action, step.action),
+            fields=step.fields,
+        )
+        for step in done.steps
+    ]
+    return pb.SetUpProductResponse(steps=steps, setup_time=time_pb(done.at))
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The faults found so far, and the names that are described."""
+
+    faults: list[Violation] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def done(self) -> None:
+        """Refuse the description if anything was wrong."""
+        if self.faults:
+            raise InvalidArgument.of(tuple(self.faults))
+
+    def fault(self, path: str, reason: str, description: str) -> None:
+        """Note that something is wrong."""
+        self.faults.append(Violation(path, reason, description))
+
+    def all(self, path: str, making: _Making, messages: Iterable[Any]) -> tuple[Part[Any], ...]:
+        """Each record of a list."""
+        found = [
+            self.one(f"{path}[{index}]", making, message) for index, message in enumerate(messages)
+        ]
+        return _whole(found)
+
+    def one(self, path: str, making: _Making, message: Any) -> Part[Any] | None:
+        """A record with a name of its own; None after a fault."""
+        ids = self._ids(path, message.name, making.pattern)
+        if ids is None:
+            return None
+        *parents, own_id = ids
+        request = making.request(**{making.field: message, f"{making.field}_id": own_id})
+        if parents:
+            parent = Name(making.pattern.words[:-1], making.pattern.parts[:-1])
+            request.parent = parent.of(*parents)
+        return self.read(path, making, request)
+
+    def nameless(
+        self, path: str, making: _Making, message: Any, *, is_there: bool
+    ) -> Part[Any] | None:
+        """A policy by its settings; None when it is not there."""
+        if not is_there:
+            return None
+        if message.name:
+            self.fault(f"{path}.name", "SETUP_AMBIGUOUS", "the settings tell which; leave it out")
+        request = making.request(**{making.field: message, f"{making.field}_id": ANY_ID})
+        found = self.read(path, making, request)
+        return None if found is None else Part(path, replace(found.content, id=NAMELESS))
+
+    def read(self, path: str, making: _Making, request: Any) -> Part[Any] | None:
+        """A record out of the request that would make it, by the same rules."""
+        try:
+            validate(request)
+            return Part(path, making.read(request))
+        except InvalidArgument as error:
+            self.faults.extend(placed(error, path).violations)
+            return None
+        except UsageError as error:
+            raise placed(error, path) from None
+
+    def _ids(self, path: str, name: str, pattern: Name) -> tuple[Any, ...] | None:
+        if not name:
+            self.fault(f"{path}.name", "FIELD_REQUIRED", "is required")
+            return None
+        try:
+            ids = pattern.parse(name)
+        except BadName as error:
+            self.fault(f"{path}.name", error.reason, str(error))
+            return None
+        if name.lower() in self.seen:
+            self.fault(f"{path}.name", "SETUP_AMBIGUOUS", f"{name} is described twice")
+        self.seen.add(name.lower())
+        return ids
+
+
+HELD = _Making(
+    "product_usage_resource",
+    names.PRODUCT_RESOURCE,
+    catalog_rpc.CreateProductUsageResourceRequest,
+    catalog.product_resource_from_pb,
+)
+
+
+def _resource(
+    reading: _Reading, path: str, message: pb.ProductResourceSetup, product: str
+) -> ResourcePart | None:
+    """A resource of the product with what it includes and costs."""
+    own, own_path = message.product_usage_resource, f"{path}.product_usage_resource"
+    request = HELD.request(parent=product, product_usage_resource=own)
+    found = reading.read(own_path, HELD, request)
+    if found is None:
+        return None
+    name = names.PRODUCT_RESOURCE.of(found.content.product_id, found.content.resource_id)
+    _same(reading, f"{own_path}.name", own.name, name)
+    if name.lower() in reading.seen:
+        reading.fault(own_path, "SETUP_AMBIGUOUS", f"{name} is described twice")
+    reading.seen.add(name.lower())
+    if len(message.grants) > MOST_GRANTS:
+        text = f"at most {MOST_GRANTS} grants a resource, got {len(message.grants)}"
+        reading.fault(f"{path}.grants", "TOO_MANY_ITEMS", text)
+    return ResourcePart(
+        path=own_path,
+        content=found.content,
+        aggregation=_policy(reading, path, "aggregation", AGGREGATION, message),
+        rating_frequency=_policy(reading, path, "rating_frequency", RATING_FREQUENCY, message),
+        overage=_policy(reading, path, "overage", OVERAGE, message),
+        grants=_whole(
+            _grant(reading, f"{path}.grants[{index}]", grant, name)
+            for index, grant in enumerate(message.grants)
+        ),
+        entries=_whole(
+            _entry(reading, f"{path}.rate_card_entries[{index}]", entry, name)
+            for index, entry in enumerate(message.rate_card_entries)
+        ),
+    )
+
+
+def _policy(
+    reading: _Reading, path: str, word: str, making: _Making, message: pb.ProductResourceSetup
+) -> Part[Any] | None:
+    is_there = message.HasField(word)  # type: ignore[arg-type]
+    if is_there and getattr(message.product_usage_resource.policies, making.field):
+        text = "is named by product_usage_resource.policies too"
+        reading.fault(f"{path}.{word}", "SETUP_AMBIGUOUS", text)
+    return reading.nameless(f"{path}.{word}", making, getattr(message, word), is_there=is_there)
+
+
+def _grant(
+    reading: _Reading, path: str, message: pb.ProductGrantSetup, resource: str
+) -> GrantPart | None:
+    """A promise; the resource it is of is the one that has it."""
+    own, own_path = type(message.product_usage_grant)(), f"{path}.product_usage_grant"
+    own.CopyFrom(message.product_usage_grant)
+    _same(reading, f"{own_path}.product_usage_resource", own.product_usage_resource, resource)
+    own.product_usage_resource = resource
+    product = resource.partition("/usageResources/")[0]
+    if own.name and not own.name.startswith(f"{product}/grants/"):
+        reading.fault(f"{own_path}.name", "NAME_FORMAT", f"must be a grant of {product}")
+    for word in ("refresh", "rollover"):
+        if message.HasField(word) and getattr(own, f"{word}_policy"):
+            text = f"is named by product_usage_grant.{word}_policy too"
+            reading.fault(f"{path}.{word}", "SETUP_AMBIGUOUS", text)
+    found = reading.one(own_path, GRANT, own)
+    refresh = reading.nameless(
+        f"{path}.refresh", REFRESH, message.refresh, is_there=message.HasField("refresh")
+    )
+    rollover = reading.nameless(
+        f"{path}.rollover", ROLLOVER, message.rollover, is_there=message.HasField("rollover")
+    )
+    if found is None:
+        return None
+    return GrantPart(path=own_path, content=found.content, refresh=refresh, rollover=rollover)
+
+
+def _entry(
+    reading: _Reading, path: str, message: rate_rpc.RateCardEntry, resource: str
+) -> Part[Any] | None:
+    """An entry of a rate card; what it prices is the resource that has it."""
+    product, _, resource_id = resource.partition("/usageResources/")
+    own = rate_rpc.RateCardEntry()
+    own.CopyFrom(message)
+    _same(reading, f"{path}.product", own.product, product)
+    _same(reading, f"{path}.usage_resource", own.usage_resource, f"usageResources/{resource_id}")
+    own.product, own.usage_resource = product, f"usageResources/{resource_id}"
+    return reading.one(path, ENTRY, own)
+
+
+def _same(reading: _Reading, path: str, said: str, meant: str) -> None:
+    """What is said again has to be the same."""
+    if said and said != meant:
+        reading.fault(path, "NAME_FORMAT", f"must be {meant}, or absent")
+
+
+def _whole(parts: Iterable[T | None]) -> tuple[T, ...]:
+    return tuple(part for part in parts if part is not None)

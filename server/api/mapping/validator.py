@@ -1,0 +1,63 @@
+"""Validation: from requests, and to messages."""
+
+from datetime import date
+
+from usage.v1 import validation_service_pb2 as pb
+
+from server.api import names
+from server.api.forms import Form
+from server.api.values import date_pb, enum_pb
+from server.domain.ids import ProductId
+from server.domain.validator import Result, Rule, Verdict
+from server.usecases.validator import ValidateProducts
+
+
+def validate_products_from_pb(request: pb.ValidateProductsRequest) -> ValidateProducts:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    product_ids = [ProductId(ids[0]) for ids in form.names("products", names.PRODUCT)]
+    asked = ValidateProducts(
+        product_ids=tuple(dict.fromkeys(product_ids)),
+        start=form.optional_date("start_date"),
+        end=form.optional_date("end_date"),
+        with_drafts=request.include_drafts,
+    )
+    form.done()
+    return asked
+
+
+def verdicts_to_pb(verdicts: tuple[Verdict, ...], start: date) -> pb.ValidateProductsResponse:
+    """What was found, for all products."""
+    return pb.ValidateProductsResponse(
+        is_valid=all(verdict.is_valid for verdict in verdicts),
+        products=[
+            pb.ProductValidation(
+                product=names.PRODUCT.of(verdict.product_id),
+                is_valid=verdict.is_valid,
+                results=map(_result_to_pb, verdict.results),
+            )
+            for verdict in verdicts
+        ],
+        start_date=date_pb(start),
+    )
+
+
+def rule_to_pb(rule: Rule) -> pb.ValidationRule:
+    """A rule as callers see it."""
+    return pb.ValidationRule(
+        id=rule.id,
+        severity=enum_pb(pb.ValidationRule.Severity, rule.severity),
+        title=rule.sentence,
+        remedy=rule.remedy,
+    )
+
+
+def _result_to_pb(result: Result) -> pb.ValidationResult:
+    return pb.ValidationResult(
+        rule=rule_to_pb(result.rule),
+        findings=[
+            pb.ValidationFinding(message=one.message, records=one.records)
+            for one in result.findings
+        ],
+        finding_count=result.count,
+    )

@@ -1,0 +1,39 @@
+"""ValidationService: parse, do, render."""
+
+import asyncio
+from typing import Any
+
+from usage.v1 import validation_service_pb2 as pb
+from usage.v1 import validation_service_pb2_grpc as rpc
+
+from server.api.mapping import validator as mapping
+from server.api.work import caller, look
+from server.domain.validator import RULES, Setup, Verdict, validate
+from server.env import Env
+from server.usecases.validator import load_setups
+
+
+class ValidationService(rpc.ValidationServiceServicer):
+    """Says what is wrong with the setup of products."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def ListValidationRules(
+        self, request: pb.ListValidationRulesRequest, context: Any
+    ) -> pb.ListValidationRulesResponse:
+        return pb.ListValidationRulesResponse(validation_rules=map(mapping.rule_to_pb, RULES))
+
+    async def ValidateProducts(
+        self, request: pb.ValidateProductsRequest, context: Any
+    ) -> pb.ValidateProductsResponse:
+        asked = mapping.validate_products_from_pb(request)
+        tenant_id = caller().tenant_id
+        setups = await look(self._env, lambda tx: load_setups(tx, tenant_id, asked), snapshot=True)
+        # Ten products of a thousand entries take a moment, in which others are answered.
+        verdicts = await asyncio.to_thread(_all, setups)
+        return mapping.verdicts_to_pb(verdicts, setups[0].scope.days.start)
+
+
+def _all(setups: tuple[Setup, ...]) -> tuple[Verdict, ...]:
+    return tuple(map(validate, setups))

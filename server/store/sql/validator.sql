@@ -1,0 +1,55 @@
+-- Products with all they stand on, for the validator: several at once, in a constant number of queries.
+-- What resources and grants refer to is read by the queries of graph.sql.
+
+-- name: products
+-- Some products.
+--   $1 tenant_id uuid, $2 product_ids text[]
+SELECT product_id, display_name, usage_model_type, state, revision, create_time
+  FROM products WHERE tenant_id = $1 AND product_id = ANY ($2::text[]) ORDER BY product_id;
+
+-- name: product_resources
+-- The resources of some products.
+--   $1 tenant_id uuid, $2 product_ids text[]
+SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
+       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+  FROM product_usage_resources
+ WHERE tenant_id = $1 AND product_id = ANY ($2::text[])
+ ORDER BY product_id, usage_resource_id;
+
+-- name: product_grants
+-- The promises of some products.
+--   $1 tenant_id uuid, $2 product_ids text[]
+SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_measure_id, validity_unit,
+       validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
+  FROM product_usage_grants
+ WHERE tenant_id = $1 AND product_id = ANY ($2::text[])
+ ORDER BY product_id, grant_id;
+
+-- name: entries
+-- What some products cost; what was withdrawn prices nothing.
+--   $1 tenant_id uuid, $2 product_ids text[]
+SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
+       tier_bounds, tier_mode, is_negotiable, start_date, end_date, state
+  FROM rate_card_entries
+ WHERE tenant_id = $1 AND product_id = ANY ($2::text[]) AND state <> 'INACTIVE'
+ ORDER BY product_id, rate_card_id, entry_id;
+
+-- name: tiers
+-- The tiers of those entries.
+--   $1 tenant_id uuid, $2 product_ids text[]
+SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
+  FROM rate_card_entries AS e
+  JOIN rate_tiers AS t
+    ON (t.tenant_id, t.rate_card_id, t.entry_id) = (e.tenant_id, e.rate_card_id, e.entry_id)
+ WHERE e.tenant_id = $1 AND e.product_id = ANY ($2::text[]) AND e.state <> 'INACTIVE'
+ ORDER BY t.rate_card_id, t.entry_id, t.position;
+
+-- name: books
+-- The price books that have some of the cards, with all their cards.
+--   $1 tenant_id uuid, $2 rate_card_ids text[]
+SELECT b.price_book_id, b.type, b.rate_card_id
+  FROM price_book_rate_cards AS b
+ WHERE b.tenant_id = $1
+   AND b.price_book_id IN (SELECT o.price_book_id FROM price_book_rate_cards AS o
+                            WHERE o.tenant_id = $1 AND o.rate_card_id = ANY ($2::text[]))
+ ORDER BY b.price_book_id, b.type COLLATE "C";

@@ -1,0 +1,96 @@
+"""`usage validate` as a program: whom it asks about, what it prints, and how it ends."""
+
+import json
+from pathlib import Path
+
+import grpc
+from google.protobuf.message import Message
+from usage.v1 import catalog_resources_pb2 as catalog
+from usage.v1 import catalog_service_pb2 as catalog_rpc
+from usage.v1 import validation_service_pb2 as validation
+
+from tests.clients.small_server import Script, answering, refusal
+from tests.clients.test_cli import usage
+
+RECORD = "products/bad/usageResources/calls-of-a-name-that-takes-all-of-the-sixty-four-characters"
+MISSING = validation.ValidationResult(
+    rule=validation.ValidationRule(
+        id="RATE_MISSING", severity="ERROR", title="There is a rate.", remedy="Create an entry."
+    ),
+    findings=[
+        validation.ValidationFinding(
+            message="calls has no rate", records=[RECORD, "products/bad/grants/included"]
+        )
+    ],
+    finding_count=3,
+)
+
+
+def answer(request: Message) -> Message:
+    """Every product is fine, but for `bad`."""
+    assert isinstance(request, validation.ValidateProductsRequest)
+    found = [
+        validation.ProductValidation(
+            product=name,
+            is_valid=name != "products/bad",
+            results=[MISSING] if name == "products/bad" else [],
+        )
+        for name in request.products
+    ]
+    return validation.ValidateProductsResponse(products=found)
+
+
+async def test_errors_are_1_with_what_is_wrong_where_and_what_to_do(tmp_path: Path):
+    script = Script({"ValidateProducts": [answer]})
+    async with answering(script) as address:
+        where = ("--address", address, "--key", "k")
+        told = await usage("validate", "bad", "products/good", *where, home=tmp_path)
+        plain = await usage("validate", "bad", "--drafts", *where, "--json", home=tmp_path)
+        good = await usage("validate", "good", *where, "--json", home=tmp_path)
+
+    assert (told.code, plain.code, good.code) == (1, 1, 0)
+    shown = ("RATE_MISSING", "calls has no rate", "Create an entry.", "and 2 more", RECORD)
+    assert [text for text in shown if text not in told.out] == []
+    assert "2 products looked at, 1 with errors" in told.out
+    found = json.loads(plain.out)
+    assert found["is_valid"] is False
+    assert found["products"][0]["is_valid"] is False
+    assert found["products"][0]["results"][0]["rule"]["id"] == "RATE_MISSING"
+    assert json.loads(good.out) == {
+        "is_valid": True,
+        "products": [{"is_valid": True, "product": "products/good"}],
+    }
+    assert plain.err == ""
+    assert script.asked[:2] == [
+        validation.ValidateProductsRequest(products=["products/bad", "products/good"]),
+        validation.ValidateProductsRequest(products=["products/bad"], include_drafts=True),
+    ]
+
+
+async def test_without_names_all_products_are_asked_about_ten_at_once(tmp_path: Path):
+    names = [f"products/p{number}" for number in range(23)]
+    listed = [
+        catalog_rpc.ListProductsResponse(
+            products=[catalog.Product(name=name) for name in names[:20]], next_page_token="more"
+        ),
+        catalog_rpc.ListProductsResponse(products=[catalog.Product(name=n) for n in names[20:]]),
+    ]
+    script = Script({"ListProducts": list(listed), "ValidateProducts": [answer]})
+    async with answering(script) as address:
+        told = await usage("validate", "--address", address, "--key", "k", home=tmp_path)
+
+    asked = [one for one in script.asked if isinstance(one, validation.ValidateProductsRequest)]
+    assert told.code == 0
+    assert [len(one.products) for one in asked] == [10, 10, 3]
+    assert [name for one in asked for name in one.products] == names
+    assert "23 products looked at, none with errors" in told.out
+    assert "validating" in told.err
+
+
+async def test_a_product_that_is_not_there_is_a_refusal(tmp_path: Path):
+    refused = refusal(grpc.StatusCode.NOT_FOUND, "PRODUCT_NOT_FOUND")
+    async with answering(Script({"ValidateProducts": [refused]})) as address:
+        where = ("--address", address, "--key", "k")
+        told = await usage("validate", "nothing", *where, home=tmp_path)
+
+    assert (told.code, "PRODUCT_NOT_FOUND" in told.err) == (1, True)
