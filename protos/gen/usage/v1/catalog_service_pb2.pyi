@@ -5,15 +5,51 @@ The catalogue: units of measure, usage resources, products and what they include
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from usage.v1 import catalog_requests_pb2 as _catalog_requests_pb2
 from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
+from usage.v1 import policy_requests_pb2 as _policy_requests_pb2
 from usage.v1 import policy_resources_pb2 as _policy_resources_pb2
-from usage.v1 import policy_service_pb2 as _policy_service_pb2
 from usage.v1 import types_pb2 as _types_pb2
+from usage.v1.catalog_requests_pb2 import CreateProductRequest as CreateProductRequest
+from usage.v1.catalog_requests_pb2 import CreateProductUsageGrantRequest as CreateProductUsageGrantRequest
+from usage.v1.catalog_requests_pb2 import CreateProductUsageResourceRequest as CreateProductUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import CreateUnitClassRequest as CreateUnitClassRequest
+from usage.v1.catalog_requests_pb2 import CreateUnitOfMeasureRequest as CreateUnitOfMeasureRequest
+from usage.v1.catalog_requests_pb2 import CreateUsageResourceRequest as CreateUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import DeleteProductRequest as DeleteProductRequest
+from usage.v1.catalog_requests_pb2 import DeleteProductUsageGrantRequest as DeleteProductUsageGrantRequest
+from usage.v1.catalog_requests_pb2 import DeleteProductUsageResourceRequest as DeleteProductUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import DeleteUnitClassRequest as DeleteUnitClassRequest
+from usage.v1.catalog_requests_pb2 import DeleteUnitOfMeasureRequest as DeleteUnitOfMeasureRequest
+from usage.v1.catalog_requests_pb2 import DeleteUsageResourceRequest as DeleteUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import GetProductRequest as GetProductRequest
+from usage.v1.catalog_requests_pb2 import GetProductUsageGrantRequest as GetProductUsageGrantRequest
+from usage.v1.catalog_requests_pb2 import GetProductUsageResourceRequest as GetProductUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import GetUnitClassRequest as GetUnitClassRequest
+from usage.v1.catalog_requests_pb2 import GetUnitOfMeasureRequest as GetUnitOfMeasureRequest
+from usage.v1.catalog_requests_pb2 import GetUsageResourceRequest as GetUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import ListProductUsageGrantsRequest as ListProductUsageGrantsRequest
+from usage.v1.catalog_requests_pb2 import ListProductUsageGrantsResponse as ListProductUsageGrantsResponse
+from usage.v1.catalog_requests_pb2 import ListProductUsageResourcesRequest as ListProductUsageResourcesRequest
+from usage.v1.catalog_requests_pb2 import ListProductUsageResourcesResponse as ListProductUsageResourcesResponse
+from usage.v1.catalog_requests_pb2 import ListProductsRequest as ListProductsRequest
+from usage.v1.catalog_requests_pb2 import ListProductsResponse as ListProductsResponse
+from usage.v1.catalog_requests_pb2 import ListUnitClassesRequest as ListUnitClassesRequest
+from usage.v1.catalog_requests_pb2 import ListUnitClassesResponse as ListUnitClassesResponse
+from usage.v1.catalog_requests_pb2 import ListUnitsOfMeasureRequest as ListUnitsOfMeasureRequest
+from usage.v1.catalog_requests_pb2 import ListUnitsOfMeasureResponse as ListUnitsOfMeasureResponse
+from usage.v1.catalog_requests_pb2 import ListUsageResourcesRequest as ListUsageResourcesRequest
+from usage.v1.catalog_requests_pb2 import ListUsageResourcesResponse as ListUsageResourcesResponse
+from usage.v1.catalog_requests_pb2 import UpdateProductRequest as UpdateProductRequest
+from usage.v1.catalog_requests_pb2 import UpdateProductUsageGrantRequest as UpdateProductUsageGrantRequest
+from usage.v1.catalog_requests_pb2 import UpdateProductUsageResourceRequest as UpdateProductUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import UpdateUnitClassRequest as UpdateUnitClassRequest
+from usage.v1.catalog_requests_pb2 import UpdateUnitOfMeasureRequest as UpdateUnitOfMeasureRequest
+from usage.v1.catalog_requests_pb2 import UpdateUsageResourceRequest as UpdateUsageResourceRequest
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -52,1038 +88,6 @@ POLICY_LEVEL_USAGE_RESOURCE: PolicyLevel.ValueType  # 2
 POLICY_LEVEL_PRODUCT_USAGE_RESOURCE: PolicyLevel.ValueType  # 3
 """The resource of the product."""
 Global___PolicyLevel: _TypeAlias = PolicyLevel  # noqa: Y015
-
-@_typing.final
-class GetUnitClassRequest(_message.Message):
-    """Asks for one class of units."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The class: `unitClasses/{class}`."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetUnitClassRequest: _TypeAlias = GetUnitClassRequest  # noqa: Y015
-
-@_typing.final
-class ListUnitClassesRequest(_message.Message):
-    """Asks for classes of units."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
-    page_token: _builtins.str
-    """The `next_page_token` of the page before."""
-    state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
-    def __init__(
-        self,
-        *,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
-        state: _types_pb2.CatalogState.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListUnitClassesRequest: _TypeAlias = ListUnitClassesRequest  # noqa: Y015
-
-@_typing.final
-class ListUnitClassesResponse(_message.Message):
-    """A page of classes of units."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    UNIT_CLASSES_FIELD_NUMBER: _builtins.int
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
-    @_builtins.property
-    def unit_classes(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.UnitClass]:
-        """The classes, by id."""
-
-    def __init__(
-        self,
-        *,
-        unit_classes: _abc.Iterable[_catalog_resources_pb2.UnitClass] | None = ...,
-        next_page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "unit_classes", b"unit_classes"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListUnitClassesResponse: _TypeAlias = ListUnitClassesResponse  # noqa: Y015
-
-@_typing.final
-class CreateUnitClassRequest(_message.Message):
-    """Asks for a class of units to be created."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    UNIT_CLASS_ID_FIELD_NUMBER: _builtins.int
-    UNIT_CLASS_FIELD_NUMBER: _builtins.int
-    unit_class_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
-    @_builtins.property
-    def unit_class(self) -> _catalog_resources_pb2.UnitClass:
-        """The class."""
-
-    def __init__(
-        self,
-        *,
-        unit_class_id: _builtins.str = ...,
-        unit_class: _catalog_resources_pb2.UnitClass | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_class", b"unit_class"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["unit_class", b"unit_class", "unit_class_id", b"unit_class_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CreateUnitClassRequest: _TypeAlias = CreateUnitClassRequest  # noqa: Y015
-
-@_typing.final
-class UpdateUnitClassRequest(_message.Message):
-    """Asks for a class of units to be changed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    UNIT_CLASS_FIELD_NUMBER: _builtins.int
-    UPDATE_MASK_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
-    @_builtins.property
-    def unit_class(self) -> _catalog_resources_pb2.UnitClass:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
-        """
-
-    @_builtins.property
-    def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
-
-    def __init__(
-        self,
-        *,
-        unit_class: _catalog_resources_pb2.UnitClass | None = ...,
-        update_mask: _field_mask_pb2.FieldMask | None = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_class", b"unit_class", "update_mask", b"update_mask"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "unit_class", b"unit_class", "update_mask", b"update_mask"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___UpdateUnitClassRequest: _TypeAlias = UpdateUnitClassRequest  # noqa: Y015
-
-@_typing.final
-class DeleteUnitClassRequest(_message.Message):
-    """Asks for a class of units to be deleted."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    ETAG_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Its name: `unitClasses/{unit_class}`."""
-    etag: _builtins.str
-    """If set and stale, nothing happens."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        etag: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteUnitClassRequest: _TypeAlias = DeleteUnitClassRequest  # noqa: Y015
-
-@_typing.final
-class GetUnitOfMeasureRequest(_message.Message):
-    """Asks for one unit of measure."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The unit: `unitsOfMeasure/{unit}`."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetUnitOfMeasureRequest: _TypeAlias = GetUnitOfMeasureRequest  # noqa: Y015
-
-@_typing.final
-class ListUnitsOfMeasureRequest(_message.Message):
-    """Asks for units of measure."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
-    page_token: _builtins.str
-    """The `next_page_token` of the page before."""
-    state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
-    def __init__(
-        self,
-        *,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
-        state: _types_pb2.CatalogState.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListUnitsOfMeasureRequest: _TypeAlias = ListUnitsOfMeasureRequest  # noqa: Y015
-
-@_typing.final
-class ListUnitsOfMeasureResponse(_message.Message):
-    """A page of units of measure."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    UNITS_OF_MEASURE_FIELD_NUMBER: _builtins.int
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
-    @_builtins.property
-    def units_of_measure(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.UnitOfMeasure]:
-        """The units, by id."""
-
-    def __init__(
-        self,
-        *,
-        units_of_measure: _abc.Iterable[_catalog_resources_pb2.UnitOfMeasure] | None = ...,
-        next_page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "units_of_measure", b"units_of_measure"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListUnitsOfMeasureResponse: _TypeAlias = ListUnitsOfMeasureResponse  # noqa: Y015
-
-@_typing.final
-class CreateUnitOfMeasureRequest(_message.Message):
-    """Asks for a unit of measure to be created."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    UNIT_OF_MEASURE_ID_FIELD_NUMBER: _builtins.int
-    UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
-    unit_of_measure_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`; the ISO code for a currency."""
-    @_builtins.property
-    def unit_of_measure(self) -> _catalog_resources_pb2.UnitOfMeasure:
-        """The unit."""
-
-    def __init__(
-        self,
-        *,
-        unit_of_measure_id: _builtins.str = ...,
-        unit_of_measure: _catalog_resources_pb2.UnitOfMeasure | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_of_measure", b"unit_of_measure"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["unit_of_measure", b"unit_of_measure", "unit_of_measure_id", b"unit_of_measure_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CreateUnitOfMeasureRequest: _TypeAlias = CreateUnitOfMeasureRequest  # noqa: Y015
-
-@_typing.final
-class UpdateUnitOfMeasureRequest(_message.Message):
-    """Asks for a unit of measure to be changed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
-    UPDATE_MASK_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
-    @_builtins.property
-    def unit_of_measure(self) -> _catalog_resources_pb2.UnitOfMeasure:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
-        """
-
-    @_builtins.property
-    def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
-
-    def __init__(
-        self,
-        *,
-        unit_of_measure: _catalog_resources_pb2.UnitOfMeasure | None = ...,
-        update_mask: _field_mask_pb2.FieldMask | None = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_of_measure", b"unit_of_measure", "update_mask", b"update_mask"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "unit_of_measure", b"unit_of_measure", "update_mask", b"update_mask"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___UpdateUnitOfMeasureRequest: _TypeAlias = UpdateUnitOfMeasureRequest  # noqa: Y015
-
-@_typing.final
-class DeleteUnitOfMeasureRequest(_message.Message):
-    """Asks for a unit of measure to be deleted."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    ETAG_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Its name: `unitsOfMeasure/{unit_of_measure}`."""
-    etag: _builtins.str
-    """If set and stale, nothing happens."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        etag: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteUnitOfMeasureRequest: _TypeAlias = DeleteUnitOfMeasureRequest  # noqa: Y015
-
-@_typing.final
-class GetUsageResourceRequest(_message.Message):
-    """Asks for one usage resource."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The resource: `usageResources/{resource}`."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetUsageResourceRequest: _TypeAlias = GetUsageResourceRequest  # noqa: Y015
-
-@_typing.final
-class ListUsageResourcesRequest(_message.Message):
-    """Asks for usage resources."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
-    page_token: _builtins.str
-    """The `next_page_token` of the page before."""
-    state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
-    def __init__(
-        self,
-        *,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
-        state: _types_pb2.CatalogState.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListUsageResourcesRequest: _TypeAlias = ListUsageResourcesRequest  # noqa: Y015
-
-@_typing.final
-class ListUsageResourcesResponse(_message.Message):
-    """A page of usage resources."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    USAGE_RESOURCES_FIELD_NUMBER: _builtins.int
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
-    @_builtins.property
-    def usage_resources(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.UsageResource]:
-        """The resources, by id."""
-
-    def __init__(
-        self,
-        *,
-        usage_resources: _abc.Iterable[_catalog_resources_pb2.UsageResource] | None = ...,
-        next_page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "usage_resources", b"usage_resources"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListUsageResourcesResponse: _TypeAlias = ListUsageResourcesResponse  # noqa: Y015
-
-@_typing.final
-class CreateUsageResourceRequest(_message.Message):
-    """Asks for a usage resource to be created."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    USAGE_RESOURCE_ID_FIELD_NUMBER: _builtins.int
-    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
-    usage_resource_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
-    @_builtins.property
-    def usage_resource(self) -> _catalog_resources_pb2.UsageResource:
-        """The resource."""
-
-    def __init__(
-        self,
-        *,
-        usage_resource_id: _builtins.str = ...,
-        usage_resource: _catalog_resources_pb2.UsageResource | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage_resource", b"usage_resource"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["usage_resource", b"usage_resource", "usage_resource_id", b"usage_resource_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CreateUsageResourceRequest: _TypeAlias = CreateUsageResourceRequest  # noqa: Y015
-
-@_typing.final
-class UpdateUsageResourceRequest(_message.Message):
-    """Asks for a usage resource to be changed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
-    UPDATE_MASK_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
-    @_builtins.property
-    def usage_resource(self) -> _catalog_resources_pb2.UsageResource:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
-        """
-
-    @_builtins.property
-    def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
-
-    def __init__(
-        self,
-        *,
-        usage_resource: _catalog_resources_pb2.UsageResource | None = ...,
-        update_mask: _field_mask_pb2.FieldMask | None = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask", "usage_resource", b"usage_resource"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "update_mask", b"update_mask", "usage_resource", b"usage_resource"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___UpdateUsageResourceRequest: _TypeAlias = UpdateUsageResourceRequest  # noqa: Y015
-
-@_typing.final
-class DeleteUsageResourceRequest(_message.Message):
-    """Asks for a usage resource to be deleted."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    ETAG_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Its name: `usageResources/{usage_resource}`."""
-    etag: _builtins.str
-    """If set and stale, nothing happens."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        etag: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteUsageResourceRequest: _TypeAlias = DeleteUsageResourceRequest  # noqa: Y015
-
-@_typing.final
-class GetProductRequest(_message.Message):
-    """Asks for one product."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The product: `products/{product}`."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetProductRequest: _TypeAlias = GetProductRequest  # noqa: Y015
-
-@_typing.final
-class ListProductsRequest(_message.Message):
-    """Asks for products."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
-    page_token: _builtins.str
-    """The `next_page_token` of the page before."""
-    state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
-    def __init__(
-        self,
-        *,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
-        state: _types_pb2.CatalogState.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListProductsRequest: _TypeAlias = ListProductsRequest  # noqa: Y015
-
-@_typing.final
-class ListProductsResponse(_message.Message):
-    """A page of products."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PRODUCTS_FIELD_NUMBER: _builtins.int
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
-    @_builtins.property
-    def products(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.Product]:
-        """The products, by id."""
-
-    def __init__(
-        self,
-        *,
-        products: _abc.Iterable[_catalog_resources_pb2.Product] | None = ...,
-        next_page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "products", b"products"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListProductsResponse: _TypeAlias = ListProductsResponse  # noqa: Y015
-
-@_typing.final
-class CreateProductRequest(_message.Message):
-    """Asks for a product to be created."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PRODUCT_ID_FIELD_NUMBER: _builtins.int
-    PRODUCT_FIELD_NUMBER: _builtins.int
-    product_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
-    @_builtins.property
-    def product(self) -> _catalog_resources_pb2.Product:
-        """The product."""
-
-    def __init__(
-        self,
-        *,
-        product_id: _builtins.str = ...,
-        product: _catalog_resources_pb2.Product | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "product_id", b"product_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CreateProductRequest: _TypeAlias = CreateProductRequest  # noqa: Y015
-
-@_typing.final
-class UpdateProductRequest(_message.Message):
-    """Asks for a product to be changed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PRODUCT_FIELD_NUMBER: _builtins.int
-    UPDATE_MASK_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
-    @_builtins.property
-    def product(self) -> _catalog_resources_pb2.Product:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
-        """
-
-    @_builtins.property
-    def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
-
-    def __init__(
-        self,
-        *,
-        product: _catalog_resources_pb2.Product | None = ...,
-        update_mask: _field_mask_pb2.FieldMask | None = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "update_mask", b"update_mask"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___UpdateProductRequest: _TypeAlias = UpdateProductRequest  # noqa: Y015
-
-@_typing.final
-class DeleteProductRequest(_message.Message):
-    """Asks for a product to be deleted."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    ETAG_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Its name: `products/{product}`."""
-    etag: _builtins.str
-    """If set and stale, nothing happens."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        etag: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteProductRequest: _TypeAlias = DeleteProductRequest  # noqa: Y015
-
-@_typing.final
-class GetProductUsageResourceRequest(_message.Message):
-    """Asks for one resource of a product."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The product's resource: `products/{product}/usageResources/{resource}`."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetProductUsageResourceRequest: _TypeAlias = GetProductUsageResourceRequest  # noqa: Y015
-
-@_typing.final
-class ListProductUsageResourcesRequest(_message.Message):
-    """Asks for the resources of a product."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARENT_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    parent: _builtins.str
-    """The product: `products/{product}`."""
-    page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
-    page_token: _builtins.str
-    """The `next_page_token` of the page before."""
-    state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
-    def __init__(
-        self,
-        *,
-        parent: _builtins.str = ...,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
-        state: _types_pb2.CatalogState.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListProductUsageResourcesRequest: _TypeAlias = ListProductUsageResourcesRequest  # noqa: Y015
-
-@_typing.final
-class ListProductUsageResourcesResponse(_message.Message):
-    """A page of the resources of a product."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PRODUCT_USAGE_RESOURCES_FIELD_NUMBER: _builtins.int
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
-    @_builtins.property
-    def product_usage_resources(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.ProductUsageResource]:
-        """The product's resources, by id."""
-
-    def __init__(
-        self,
-        *,
-        product_usage_resources: _abc.Iterable[_catalog_resources_pb2.ProductUsageResource] | None = ...,
-        next_page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "product_usage_resources", b"product_usage_resources"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListProductUsageResourcesResponse: _TypeAlias = ListProductUsageResourcesResponse  # noqa: Y015
-
-@_typing.final
-class CreateProductUsageResourceRequest(_message.Message):
-    """Asks for a resource to be added to a product. Its id is the id of the usage resource."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARENT_FIELD_NUMBER: _builtins.int
-    PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
-    parent: _builtins.str
-    """The product: `products/{product}`."""
-    @_builtins.property
-    def product_usage_resource(self) -> _catalog_resources_pb2.ProductUsageResource:
-        """The product's resource."""
-
-    def __init__(
-        self,
-        *,
-        parent: _builtins.str = ...,
-        product_usage_resource: _catalog_resources_pb2.ProductUsageResource | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["product_usage_resource", b"product_usage_resource"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "product_usage_resource", b"product_usage_resource"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CreateProductUsageResourceRequest: _TypeAlias = CreateProductUsageResourceRequest  # noqa: Y015
-
-@_typing.final
-class UpdateProductUsageResourceRequest(_message.Message):
-    """Asks for a resource of a product to be changed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
-    UPDATE_MASK_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
-    @_builtins.property
-    def product_usage_resource(self) -> _catalog_resources_pb2.ProductUsageResource:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
-        """
-
-    @_builtins.property
-    def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
-
-    def __init__(
-        self,
-        *,
-        product_usage_resource: _catalog_resources_pb2.ProductUsageResource | None = ...,
-        update_mask: _field_mask_pb2.FieldMask | None = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["product_usage_resource", b"product_usage_resource", "update_mask", b"update_mask"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_usage_resource", b"product_usage_resource", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___UpdateProductUsageResourceRequest: _TypeAlias = UpdateProductUsageResourceRequest  # noqa: Y015
-
-@_typing.final
-class DeleteProductUsageResourceRequest(_message.Message):
-    """Asks for a resource of a product to be deleted."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    ETAG_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Its name: `products/{product}/usageResources/{usage_resource}`."""
-    etag: _builtins.str
-    """If set and stale, nothing happens."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        etag: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteProductUsageResourceRequest: _TypeAlias = DeleteProductUsageResourceRequest  # noqa: Y015
-
-@_typing.final
-class GetProductUsageGrantRequest(_message.Message):
-    """Asks for one grant that a product promises."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The grant: `products/{product}/grants/{grant}`."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetProductUsageGrantRequest: _TypeAlias = GetProductUsageGrantRequest  # noqa: Y015
-
-@_typing.final
-class ListProductUsageGrantsRequest(_message.Message):
-    """Asks for the grants a product promises."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARENT_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    parent: _builtins.str
-    """The product: `products/{product}`."""
-    page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
-    page_token: _builtins.str
-    """The `next_page_token` of the page before."""
-    state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
-    def __init__(
-        self,
-        *,
-        parent: _builtins.str = ...,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
-        state: _types_pb2.CatalogState.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListProductUsageGrantsRequest: _TypeAlias = ListProductUsageGrantsRequest  # noqa: Y015
-
-@_typing.final
-class ListProductUsageGrantsResponse(_message.Message):
-    """A page of grants that a product promises."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PRODUCT_USAGE_GRANTS_FIELD_NUMBER: _builtins.int
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
-    @_builtins.property
-    def product_usage_grants(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.ProductUsageGrant]:
-        """The grants, by id."""
-
-    def __init__(
-        self,
-        *,
-        product_usage_grants: _abc.Iterable[_catalog_resources_pb2.ProductUsageGrant] | None = ...,
-        next_page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "product_usage_grants", b"product_usage_grants"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListProductUsageGrantsResponse: _TypeAlias = ListProductUsageGrantsResponse  # noqa: Y015
-
-@_typing.final
-class CreateProductUsageGrantRequest(_message.Message):
-    """Asks for a grant to be added to a product."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARENT_FIELD_NUMBER: _builtins.int
-    PRODUCT_USAGE_GRANT_ID_FIELD_NUMBER: _builtins.int
-    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
-    parent: _builtins.str
-    """The product: `products/{product}`."""
-    product_usage_grant_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
-    @_builtins.property
-    def product_usage_grant(self) -> _catalog_resources_pb2.ProductUsageGrant:
-        """The grant."""
-
-    def __init__(
-        self,
-        *,
-        parent: _builtins.str = ...,
-        product_usage_grant_id: _builtins.str = ...,
-        product_usage_grant: _catalog_resources_pb2.ProductUsageGrant | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["product_usage_grant", b"product_usage_grant"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "product_usage_grant", b"product_usage_grant", "product_usage_grant_id", b"product_usage_grant_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CreateProductUsageGrantRequest: _TypeAlias = CreateProductUsageGrantRequest  # noqa: Y015
-
-@_typing.final
-class UpdateProductUsageGrantRequest(_message.Message):
-    """Asks for a grant of a product to be changed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
-    UPDATE_MASK_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
-    @_builtins.property
-    def product_usage_grant(self) -> _catalog_resources_pb2.ProductUsageGrant:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
-        """
-
-    @_builtins.property
-    def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
-
-    def __init__(
-        self,
-        *,
-        product_usage_grant: _catalog_resources_pb2.ProductUsageGrant | None = ...,
-        update_mask: _field_mask_pb2.FieldMask | None = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["product_usage_grant", b"product_usage_grant", "update_mask", b"update_mask"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_usage_grant", b"product_usage_grant", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___UpdateProductUsageGrantRequest: _TypeAlias = UpdateProductUsageGrantRequest  # noqa: Y015
-
-@_typing.final
-class DeleteProductUsageGrantRequest(_message.Message):
-    """Asks for a grant of a product to be deleted."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    ETAG_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Its name: `products/{product}/grants/{grant}`."""
-    etag: _builtins.str
-    """If set and stale, nothing happens."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        etag: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteProductUsageGrantRequest: _TypeAlias = DeleteProductUsageGrantRequest  # noqa: Y015
 
 @_typing.final
 class ActivateProductRequest(_message.Message):
@@ -1229,63 +233,63 @@ class CatalogRecord(_message.Message):
     REFRESH_POLICY_FIELD_NUMBER: _builtins.int
     ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def unit_class(self) -> Global___CreateUnitClassRequest:
+    def unit_class(self) -> _catalog_requests_pb2.CreateUnitClassRequest:
         """Class of units."""
 
     @_builtins.property
-    def unit_of_measure(self) -> Global___CreateUnitOfMeasureRequest:
+    def unit_of_measure(self) -> _catalog_requests_pb2.CreateUnitOfMeasureRequest:
         """Unit of measure."""
 
     @_builtins.property
-    def usage_resource(self) -> Global___CreateUsageResourceRequest:
+    def usage_resource(self) -> _catalog_requests_pb2.CreateUsageResourceRequest:
         """Usage resource."""
 
     @_builtins.property
-    def product(self) -> Global___CreateProductRequest:
+    def product(self) -> _catalog_requests_pb2.CreateProductRequest:
         """Product."""
 
     @_builtins.property
-    def product_usage_resource(self) -> Global___CreateProductUsageResourceRequest:
+    def product_usage_resource(self) -> _catalog_requests_pb2.CreateProductUsageResourceRequest:
         """Resource of a product."""
 
     @_builtins.property
-    def product_usage_grant(self) -> Global___CreateProductUsageGrantRequest:
+    def product_usage_grant(self) -> _catalog_requests_pb2.CreateProductUsageGrantRequest:
         """Grant of a product."""
 
     @_builtins.property
-    def aggregation_policy(self) -> _policy_service_pb2.CreateAggregationPolicyRequest:
+    def aggregation_policy(self) -> _policy_requests_pb2.CreateAggregationPolicyRequest:
         """Aggregation policy."""
 
     @_builtins.property
-    def rating_frequency_policy(self) -> _policy_service_pb2.CreateRatingFrequencyPolicyRequest:
+    def rating_frequency_policy(self) -> _policy_requests_pb2.CreateRatingFrequencyPolicyRequest:
         """Rating frequency policy."""
 
     @_builtins.property
-    def overage_policy(self) -> _policy_service_pb2.CreateOveragePolicyRequest:
+    def overage_policy(self) -> _policy_requests_pb2.CreateOveragePolicyRequest:
         """Overage policy."""
 
     @_builtins.property
-    def refresh_policy(self) -> _policy_service_pb2.CreateRefreshPolicyRequest:
+    def refresh_policy(self) -> _policy_requests_pb2.CreateRefreshPolicyRequest:
         """Refresh policy."""
 
     @_builtins.property
-    def rollover_policy(self) -> _policy_service_pb2.CreateRolloverPolicyRequest:
+    def rollover_policy(self) -> _policy_requests_pb2.CreateRolloverPolicyRequest:
         """Rollover policy."""
 
     def __init__(
         self,
         *,
-        unit_class: Global___CreateUnitClassRequest | None = ...,
-        unit_of_measure: Global___CreateUnitOfMeasureRequest | None = ...,
-        usage_resource: Global___CreateUsageResourceRequest | None = ...,
-        product: Global___CreateProductRequest | None = ...,
-        product_usage_resource: Global___CreateProductUsageResourceRequest | None = ...,
-        product_usage_grant: Global___CreateProductUsageGrantRequest | None = ...,
-        aggregation_policy: _policy_service_pb2.CreateAggregationPolicyRequest | None = ...,
-        rating_frequency_policy: _policy_service_pb2.CreateRatingFrequencyPolicyRequest | None = ...,
-        overage_policy: _policy_service_pb2.CreateOveragePolicyRequest | None = ...,
-        refresh_policy: _policy_service_pb2.CreateRefreshPolicyRequest | None = ...,
-        rollover_policy: _policy_service_pb2.CreateRolloverPolicyRequest | None = ...,
+        unit_class: _catalog_requests_pb2.CreateUnitClassRequest | None = ...,
+        unit_of_measure: _catalog_requests_pb2.CreateUnitOfMeasureRequest | None = ...,
+        usage_resource: _catalog_requests_pb2.CreateUsageResourceRequest | None = ...,
+        product: _catalog_requests_pb2.CreateProductRequest | None = ...,
+        product_usage_resource: _catalog_requests_pb2.CreateProductUsageResourceRequest | None = ...,
+        product_usage_grant: _catalog_requests_pb2.CreateProductUsageGrantRequest | None = ...,
+        aggregation_policy: _policy_requests_pb2.CreateAggregationPolicyRequest | None = ...,
+        rating_frequency_policy: _policy_requests_pb2.CreateRatingFrequencyPolicyRequest | None = ...,
+        overage_policy: _policy_requests_pb2.CreateOveragePolicyRequest | None = ...,
+        refresh_policy: _policy_requests_pb2.CreateRefreshPolicyRequest | None = ...,
+        rollover_policy: _policy_requests_pb2.CreateRolloverPolicyRequest | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "creation", b"creation", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from usage.v1 import catalog_requests_pb2 as usage_dot_v1_dot_catalog__requests__pb2
 from usage.v1 import catalog_resources_pb2 as usage_dot_v1_dot_catalog__resources__pb2
 from usage.v1 import catalog_service_pb2 as usage_dot_v1_dot_catalog__service__pb2
 
@@ -42,152 +43,152 @@ class CatalogServiceStub:
         """
         self.GetUnitClass = channel.unary_unary(
                 '/usage.v1.CatalogService/GetUnitClass',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.GetUnitClassRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.GetUnitClassRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UnitClass.FromString,
                 _registered_method=True)
         self.ListUnitClasses = channel.unary_unary(
                 '/usage.v1.CatalogService/ListUnitClasses',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ListUnitClassesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListUnitClassesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListUnitClassesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListUnitClassesResponse.FromString,
                 _registered_method=True)
         self.CreateUnitClass = channel.unary_unary(
                 '/usage.v1.CatalogService/CreateUnitClass',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateUnitClassRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.CreateUnitClassRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UnitClass.FromString,
                 _registered_method=True)
         self.UpdateUnitClass = channel.unary_unary(
                 '/usage.v1.CatalogService/UpdateUnitClass',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUnitClassRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateUnitClassRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UnitClass.FromString,
                 _registered_method=True)
         self.DeleteUnitClass = channel.unary_unary(
                 '/usage.v1.CatalogService/DeleteUnitClass',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUnitClassRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteUnitClassRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetUnitOfMeasure = channel.unary_unary(
                 '/usage.v1.CatalogService/GetUnitOfMeasure',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.GetUnitOfMeasureRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.GetUnitOfMeasureRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.FromString,
                 _registered_method=True)
         self.ListUnitsOfMeasure = channel.unary_unary(
                 '/usage.v1.CatalogService/ListUnitsOfMeasure',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ListUnitsOfMeasureRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListUnitsOfMeasureResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListUnitsOfMeasureRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListUnitsOfMeasureResponse.FromString,
                 _registered_method=True)
         self.CreateUnitOfMeasure = channel.unary_unary(
                 '/usage.v1.CatalogService/CreateUnitOfMeasure',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateUnitOfMeasureRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.CreateUnitOfMeasureRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.FromString,
                 _registered_method=True)
         self.UpdateUnitOfMeasure = channel.unary_unary(
                 '/usage.v1.CatalogService/UpdateUnitOfMeasure',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUnitOfMeasureRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateUnitOfMeasureRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.FromString,
                 _registered_method=True)
         self.DeleteUnitOfMeasure = channel.unary_unary(
                 '/usage.v1.CatalogService/DeleteUnitOfMeasure',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUnitOfMeasureRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteUnitOfMeasureRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetUsageResource = channel.unary_unary(
                 '/usage.v1.CatalogService/GetUsageResource',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.GetUsageResourceRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.GetUsageResourceRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UsageResource.FromString,
                 _registered_method=True)
         self.ListUsageResources = channel.unary_unary(
                 '/usage.v1.CatalogService/ListUsageResources',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ListUsageResourcesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListUsageResourcesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListUsageResourcesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListUsageResourcesResponse.FromString,
                 _registered_method=True)
         self.CreateUsageResource = channel.unary_unary(
                 '/usage.v1.CatalogService/CreateUsageResource',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateUsageResourceRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.CreateUsageResourceRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UsageResource.FromString,
                 _registered_method=True)
         self.UpdateUsageResource = channel.unary_unary(
                 '/usage.v1.CatalogService/UpdateUsageResource',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUsageResourceRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateUsageResourceRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.UsageResource.FromString,
                 _registered_method=True)
         self.DeleteUsageResource = channel.unary_unary(
                 '/usage.v1.CatalogService/DeleteUsageResource',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUsageResourceRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteUsageResourceRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetProduct = channel.unary_unary(
                 '/usage.v1.CatalogService/GetProduct',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.GetProductRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.GetProductRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.Product.FromString,
                 _registered_method=True)
         self.ListProducts = channel.unary_unary(
                 '/usage.v1.CatalogService/ListProducts',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ListProductsRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListProductsResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductsResponse.FromString,
                 _registered_method=True)
         self.CreateProduct = channel.unary_unary(
                 '/usage.v1.CatalogService/CreateProduct',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.CreateProductRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.Product.FromString,
                 _registered_method=True)
         self.UpdateProduct = channel.unary_unary(
                 '/usage.v1.CatalogService/UpdateProduct',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateProductRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.Product.FromString,
                 _registered_method=True)
         self.DeleteProduct = channel.unary_unary(
                 '/usage.v1.CatalogService/DeleteProduct',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteProductRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetProductUsageResource = channel.unary_unary(
                 '/usage.v1.CatalogService/GetProductUsageResource',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.GetProductUsageResourceRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.GetProductUsageResourceRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.FromString,
                 _registered_method=True)
         self.ListProductUsageResources = channel.unary_unary(
                 '/usage.v1.CatalogService/ListProductUsageResources',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ListProductUsageResourcesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListProductUsageResourcesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageResourcesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageResourcesResponse.FromString,
                 _registered_method=True)
         self.CreateProductUsageResource = channel.unary_unary(
                 '/usage.v1.CatalogService/CreateProductUsageResource',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductUsageResourceRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.CreateProductUsageResourceRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.FromString,
                 _registered_method=True)
         self.UpdateProductUsageResource = channel.unary_unary(
                 '/usage.v1.CatalogService/UpdateProductUsageResource',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageResourceRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateProductUsageResourceRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.FromString,
                 _registered_method=True)
         self.DeleteProductUsageResource = channel.unary_unary(
                 '/usage.v1.CatalogService/DeleteProductUsageResource',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageResourceRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteProductUsageResourceRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetProductUsageGrant = channel.unary_unary(
                 '/usage.v1.CatalogService/GetProductUsageGrant',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.GetProductUsageGrantRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.GetProductUsageGrantRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
                 _registered_method=True)
         self.ListProductUsageGrants = channel.unary_unary(
                 '/usage.v1.CatalogService/ListProductUsageGrants',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ListProductUsageGrantsRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListProductUsageGrantsResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageGrantsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageGrantsResponse.FromString,
                 _registered_method=True)
         self.CreateProductUsageGrant = channel.unary_unary(
                 '/usage.v1.CatalogService/CreateProductUsageGrant',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductUsageGrantRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.CreateProductUsageGrantRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
                 _registered_method=True)
         self.UpdateProductUsageGrant = channel.unary_unary(
                 '/usage.v1.CatalogService/UpdateProductUsageGrant',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageGrantRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateProductUsageGrantRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
                 _registered_method=True)
         self.DeleteProductUsageGrant = channel.unary_unary(
                 '/usage.v1.CatalogService/DeleteProductUsageGrant',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageGrantRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteProductUsageGrantRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.ActivateProduct = channel.unary_unary(
@@ -491,152 +492,152 @@ def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GetUnitClass': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUnitClass,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.GetUnitClassRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.GetUnitClassRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UnitClass.SerializeToString,
             ),
             'ListUnitClasses': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUnitClasses,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListUnitClassesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ListUnitClassesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListUnitClassesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListUnitClassesResponse.SerializeToString,
             ),
             'CreateUnitClass': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUnitClass,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateUnitClassRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.CreateUnitClassRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UnitClass.SerializeToString,
             ),
             'UpdateUnitClass': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateUnitClass,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUnitClassRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateUnitClassRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UnitClass.SerializeToString,
             ),
             'DeleteUnitClass': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUnitClass,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUnitClassRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteUnitClassRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetUnitOfMeasure': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUnitOfMeasure,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.GetUnitOfMeasureRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.GetUnitOfMeasureRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.SerializeToString,
             ),
             'ListUnitsOfMeasure': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUnitsOfMeasure,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListUnitsOfMeasureRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ListUnitsOfMeasureResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListUnitsOfMeasureRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListUnitsOfMeasureResponse.SerializeToString,
             ),
             'CreateUnitOfMeasure': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUnitOfMeasure,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateUnitOfMeasureRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.CreateUnitOfMeasureRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.SerializeToString,
             ),
             'UpdateUnitOfMeasure': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateUnitOfMeasure,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUnitOfMeasureRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateUnitOfMeasureRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.SerializeToString,
             ),
             'DeleteUnitOfMeasure': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUnitOfMeasure,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUnitOfMeasureRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteUnitOfMeasureRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsageResource,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.GetUsageResourceRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.GetUsageResourceRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UsageResource.SerializeToString,
             ),
             'ListUsageResources': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsageResources,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListUsageResourcesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ListUsageResourcesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListUsageResourcesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListUsageResourcesResponse.SerializeToString,
             ),
             'CreateUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUsageResource,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateUsageResourceRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.CreateUsageResourceRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UsageResource.SerializeToString,
             ),
             'UpdateUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateUsageResource,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateUsageResourceRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateUsageResourceRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.UsageResource.SerializeToString,
             ),
             'DeleteUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUsageResource,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteUsageResourceRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteUsageResourceRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProduct,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.GetProductRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.GetProductRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.Product.SerializeToString,
             ),
             'ListProducts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProducts,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListProductsRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ListProductsResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductsResponse.SerializeToString,
             ),
             'CreateProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateProduct,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.CreateProductRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.Product.SerializeToString,
             ),
             'UpdateProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateProduct,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateProductRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.Product.SerializeToString,
             ),
             'DeleteProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteProduct,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteProductRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetProductUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProductUsageResource,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.GetProductUsageResourceRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.GetProductUsageResourceRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.SerializeToString,
             ),
             'ListProductUsageResources': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProductUsageResources,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListProductUsageResourcesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ListProductUsageResourcesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageResourcesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageResourcesResponse.SerializeToString,
             ),
             'CreateProductUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateProductUsageResource,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductUsageResourceRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.CreateProductUsageResourceRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.SerializeToString,
             ),
             'UpdateProductUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateProductUsageResource,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageResourceRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateProductUsageResourceRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.SerializeToString,
             ),
             'DeleteProductUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteProductUsageResource,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageResourceRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteProductUsageResourceRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetProductUsageGrant': grpc.unary_unary_rpc_method_handler(
                     servicer.GetProductUsageGrant,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.GetProductUsageGrantRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.GetProductUsageGrantRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.SerializeToString,
             ),
             'ListProductUsageGrants': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProductUsageGrants,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ListProductUsageGrantsRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ListProductUsageGrantsResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageGrantsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageGrantsResponse.SerializeToString,
             ),
             'CreateProductUsageGrant': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateProductUsageGrant,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateProductUsageGrantRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.CreateProductUsageGrantRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.SerializeToString,
             ),
             'UpdateProductUsageGrant': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateProductUsageGrant,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageGrantRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.UpdateProductUsageGrantRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.SerializeToString,
             ),
             'DeleteProductUsageGrant': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteProductUsageGrant,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageGrantRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_catalog__requests__pb2.DeleteProductUsageGrantRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'ActivateProduct': grpc.unary_unary_rpc_method_handler(
@@ -689,7 +690,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/GetUnitClass',
-            usage_dot_v1_dot_catalog__service__pb2.GetUnitClassRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.GetUnitClassRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.UnitClass.FromString,
             options,
             channel_credentials,
@@ -716,8 +717,8 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/ListUnitClasses',
-            usage_dot_v1_dot_catalog__service__pb2.ListUnitClassesRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.ListUnitClassesResponse.FromString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListUnitClassesRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListUnitClassesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -743,7 +744,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/CreateUnitClass',
-            usage_dot_v1_dot_catalog__service__pb2.CreateUnitClassRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.CreateUnitClassRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.UnitClass.FromString,
             options,
             channel_credentials,
@@ -770,7 +771,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/UpdateUnitClass',
-            usage_dot_v1_dot_catalog__service__pb2.UpdateUnitClassRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.UpdateUnitClassRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.UnitClass.FromString,
             options,
             channel_credentials,
@@ -797,7 +798,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/DeleteUnitClass',
-            usage_dot_v1_dot_catalog__service__pb2.DeleteUnitClassRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.DeleteUnitClassRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -824,7 +825,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/GetUnitOfMeasure',
-            usage_dot_v1_dot_catalog__service__pb2.GetUnitOfMeasureRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.GetUnitOfMeasureRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.FromString,
             options,
             channel_credentials,
@@ -851,8 +852,8 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/ListUnitsOfMeasure',
-            usage_dot_v1_dot_catalog__service__pb2.ListUnitsOfMeasureRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.ListUnitsOfMeasureResponse.FromString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListUnitsOfMeasureRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListUnitsOfMeasureResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -878,7 +879,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/CreateUnitOfMeasure',
-            usage_dot_v1_dot_catalog__service__pb2.CreateUnitOfMeasureRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.CreateUnitOfMeasureRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.FromString,
             options,
             channel_credentials,
@@ -905,7 +906,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/UpdateUnitOfMeasure',
-            usage_dot_v1_dot_catalog__service__pb2.UpdateUnitOfMeasureRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.UpdateUnitOfMeasureRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.UnitOfMeasure.FromString,
             options,
             channel_credentials,
@@ -932,7 +933,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/DeleteUnitOfMeasure',
-            usage_dot_v1_dot_catalog__service__pb2.DeleteUnitOfMeasureRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.DeleteUnitOfMeasureRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -959,7 +960,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/GetUsageResource',
-            usage_dot_v1_dot_catalog__service__pb2.GetUsageResourceRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.GetUsageResourceRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.UsageResource.FromString,
             options,
             channel_credentials,
@@ -986,8 +987,8 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/ListUsageResources',
-            usage_dot_v1_dot_catalog__service__pb2.ListUsageResourcesRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.ListUsageResourcesResponse.FromString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListUsageResourcesRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListUsageResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1013,7 +1014,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/CreateUsageResource',
-            usage_dot_v1_dot_catalog__service__pb2.CreateUsageResourceRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.CreateUsageResourceRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.UsageResource.FromString,
             options,
             channel_credentials,
@@ -1040,7 +1041,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/UpdateUsageResource',
-            usage_dot_v1_dot_catalog__service__pb2.UpdateUsageResourceRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.UpdateUsageResourceRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.UsageResource.FromString,
             options,
             channel_credentials,
@@ -1067,7 +1068,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/DeleteUsageResource',
-            usage_dot_v1_dot_catalog__service__pb2.DeleteUsageResourceRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.DeleteUsageResourceRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -1094,7 +1095,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/GetProduct',
-            usage_dot_v1_dot_catalog__service__pb2.GetProductRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.GetProductRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.Product.FromString,
             options,
             channel_credentials,
@@ -1121,8 +1122,8 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/ListProducts',
-            usage_dot_v1_dot_catalog__service__pb2.ListProductsRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.ListProductsResponse.FromString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListProductsRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListProductsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1148,7 +1149,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/CreateProduct',
-            usage_dot_v1_dot_catalog__service__pb2.CreateProductRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.CreateProductRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.Product.FromString,
             options,
             channel_credentials,
@@ -1175,7 +1176,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/UpdateProduct',
-            usage_dot_v1_dot_catalog__service__pb2.UpdateProductRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.UpdateProductRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.Product.FromString,
             options,
             channel_credentials,
@@ -1202,7 +1203,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/DeleteProduct',
-            usage_dot_v1_dot_catalog__service__pb2.DeleteProductRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.DeleteProductRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -1229,7 +1230,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/GetProductUsageResource',
-            usage_dot_v1_dot_catalog__service__pb2.GetProductUsageResourceRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.GetProductUsageResourceRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.FromString,
             options,
             channel_credentials,
@@ -1256,8 +1257,8 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/ListProductUsageResources',
-            usage_dot_v1_dot_catalog__service__pb2.ListProductUsageResourcesRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.ListProductUsageResourcesResponse.FromString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageResourcesRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1283,7 +1284,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/CreateProductUsageResource',
-            usage_dot_v1_dot_catalog__service__pb2.CreateProductUsageResourceRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.CreateProductUsageResourceRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.FromString,
             options,
             channel_credentials,
@@ -1310,7 +1311,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/UpdateProductUsageResource',
-            usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageResourceRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.UpdateProductUsageResourceRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.FromString,
             options,
             channel_credentials,
@@ -1337,7 +1338,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/DeleteProductUsageResource',
-            usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageResourceRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.DeleteProductUsageResourceRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -1364,7 +1365,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/GetProductUsageGrant',
-            usage_dot_v1_dot_catalog__service__pb2.GetProductUsageGrantRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.GetProductUsageGrantRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
             options,
             channel_credentials,
@@ -1391,8 +1392,8 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/ListProductUsageGrants',
-            usage_dot_v1_dot_catalog__service__pb2.ListProductUsageGrantsRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.ListProductUsageGrantsResponse.FromString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageGrantsRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.ListProductUsageGrantsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1418,7 +1419,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/CreateProductUsageGrant',
-            usage_dot_v1_dot_catalog__service__pb2.CreateProductUsageGrantRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.CreateProductUsageGrantRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
             options,
             channel_credentials,
@@ -1445,7 +1446,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/UpdateProductUsageGrant',
-            usage_dot_v1_dot_catalog__service__pb2.UpdateProductUsageGrantRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.UpdateProductUsageGrantRequest.SerializeToString,
             usage_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
             options,
             channel_credentials,
@@ -1472,7 +1473,7 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/DeleteProductUsageGrant',
-            usage_dot_v1_dot_catalog__service__pb2.DeleteProductUsageGrantRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__requests__pb2.DeleteProductUsageGrantRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

@@ -6,8 +6,45 @@ The catalogue: units of measure, usage resources, products and what they include
 from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from usage.v1 import catalog_requests_pb2 as _catalog_requests_pb2
 from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from usage.v1 import catalog_service_pb2 as _catalog_service_pb2
+from usage.v1.catalog_requests_pb2 import CreateProductRequest as CreateProductRequest
+from usage.v1.catalog_requests_pb2 import CreateProductUsageGrantRequest as CreateProductUsageGrantRequest
+from usage.v1.catalog_requests_pb2 import CreateProductUsageResourceRequest as CreateProductUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import CreateUnitClassRequest as CreateUnitClassRequest
+from usage.v1.catalog_requests_pb2 import CreateUnitOfMeasureRequest as CreateUnitOfMeasureRequest
+from usage.v1.catalog_requests_pb2 import CreateUsageResourceRequest as CreateUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import DeleteProductRequest as DeleteProductRequest
+from usage.v1.catalog_requests_pb2 import DeleteProductUsageGrantRequest as DeleteProductUsageGrantRequest
+from usage.v1.catalog_requests_pb2 import DeleteProductUsageResourceRequest as DeleteProductUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import DeleteUnitClassRequest as DeleteUnitClassRequest
+from usage.v1.catalog_requests_pb2 import DeleteUnitOfMeasureRequest as DeleteUnitOfMeasureRequest
+from usage.v1.catalog_requests_pb2 import DeleteUsageResourceRequest as DeleteUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import GetProductRequest as GetProductRequest
+from usage.v1.catalog_requests_pb2 import GetProductUsageGrantRequest as GetProductUsageGrantRequest
+from usage.v1.catalog_requests_pb2 import GetProductUsageResourceRequest as GetProductUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import GetUnitClassRequest as GetUnitClassRequest
+from usage.v1.catalog_requests_pb2 import GetUnitOfMeasureRequest as GetUnitOfMeasureRequest
+from usage.v1.catalog_requests_pb2 import GetUsageResourceRequest as GetUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import ListProductUsageGrantsRequest as ListProductUsageGrantsRequest
+from usage.v1.catalog_requests_pb2 import ListProductUsageGrantsResponse as ListProductUsageGrantsResponse
+from usage.v1.catalog_requests_pb2 import ListProductUsageResourcesRequest as ListProductUsageResourcesRequest
+from usage.v1.catalog_requests_pb2 import ListProductUsageResourcesResponse as ListProductUsageResourcesResponse
+from usage.v1.catalog_requests_pb2 import ListProductsRequest as ListProductsRequest
+from usage.v1.catalog_requests_pb2 import ListProductsResponse as ListProductsResponse
+from usage.v1.catalog_requests_pb2 import ListUnitClassesRequest as ListUnitClassesRequest
+from usage.v1.catalog_requests_pb2 import ListUnitClassesResponse as ListUnitClassesResponse
+from usage.v1.catalog_requests_pb2 import ListUnitsOfMeasureRequest as ListUnitsOfMeasureRequest
+from usage.v1.catalog_requests_pb2 import ListUnitsOfMeasureResponse as ListUnitsOfMeasureResponse
+from usage.v1.catalog_requests_pb2 import ListUsageResourcesRequest as ListUsageResourcesRequest
+from usage.v1.catalog_requests_pb2 import ListUsageResourcesResponse as ListUsageResourcesResponse
+from usage.v1.catalog_requests_pb2 import UpdateProductRequest as UpdateProductRequest
+from usage.v1.catalog_requests_pb2 import UpdateProductUsageGrantRequest as UpdateProductUsageGrantRequest
+from usage.v1.catalog_requests_pb2 import UpdateProductUsageResourceRequest as UpdateProductUsageResourceRequest
+from usage.v1.catalog_requests_pb2 import UpdateUnitClassRequest as UpdateUnitClassRequest
+from usage.v1.catalog_requests_pb2 import UpdateUnitOfMeasureRequest as UpdateUnitOfMeasureRequest
+from usage.v1.catalog_requests_pb2 import UpdateUsageResourceRequest as UpdateUsageResourceRequest
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -39,93 +76,93 @@ class CatalogServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CatalogServiceAsyncStub: ...
-    GetUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUnitClassRequest, _catalog_resources_pb2.UnitClass]
+    GetUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetUnitClassRequest, _catalog_resources_pb2.UnitClass]
     """Gets one class of units."""
-    ListUnitClasses: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUnitClassesRequest, _catalog_service_pb2.ListUnitClassesResponse]
+    ListUnitClasses: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListUnitClassesRequest, _catalog_requests_pb2.ListUnitClassesResponse]
     """Lists classes of units by id."""
-    CreateUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitClassRequest, _catalog_resources_pb2.UnitClass]
+    CreateUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateUnitClassRequest, _catalog_resources_pb2.UnitClass]
     """Creates a class of units, as a draft."""
-    UpdateUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitClassRequest, _catalog_resources_pb2.UnitClass]
+    UpdateUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateUnitClassRequest, _catalog_resources_pb2.UnitClass]
     """Updates a class of units: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitClassRequest, _empty_pb2.Empty]
+    DeleteUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteUnitClassRequest, _empty_pb2.Empty]
     """Deletes a class of units that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
+    GetUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
     """Gets one unit of measure."""
-    ListUnitsOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUnitsOfMeasureRequest, _catalog_service_pb2.ListUnitsOfMeasureResponse]
+    ListUnitsOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListUnitsOfMeasureRequest, _catalog_requests_pb2.ListUnitsOfMeasureResponse]
     """Lists units of measure by id."""
-    CreateUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
+    CreateUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
     """Creates a unit of measure, as a draft."""
-    UpdateUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
+    UpdateUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
     """Updates a unit of measure: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitOfMeasureRequest, _empty_pb2.Empty]
+    DeleteUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteUnitOfMeasureRequest, _empty_pb2.Empty]
     """Deletes a unit of measure that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUsageResourceRequest, _catalog_resources_pb2.UsageResource]
+    GetUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetUsageResourceRequest, _catalog_resources_pb2.UsageResource]
     """Gets one usage resource."""
-    ListUsageResources: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUsageResourcesRequest, _catalog_service_pb2.ListUsageResourcesResponse]
+    ListUsageResources: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListUsageResourcesRequest, _catalog_requests_pb2.ListUsageResourcesResponse]
     """Lists usage resources by id."""
-    CreateUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUsageResourceRequest, _catalog_resources_pb2.UsageResource]
+    CreateUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateUsageResourceRequest, _catalog_resources_pb2.UsageResource]
     """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
-    UpdateUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUsageResourceRequest, _catalog_resources_pb2.UsageResource]
+    UpdateUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateUsageResourceRequest, _catalog_resources_pb2.UsageResource]
     """Updates a usage resource: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUsageResourceRequest, _empty_pb2.Empty]
+    DeleteUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteUsageResourceRequest, _empty_pb2.Empty]
     """Deletes a usage resource that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductRequest, _catalog_resources_pb2.Product]
+    GetProduct: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetProductRequest, _catalog_resources_pb2.Product]
     """Gets one product."""
-    ListProducts: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductsRequest, _catalog_service_pb2.ListProductsResponse]
+    ListProducts: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListProductsRequest, _catalog_requests_pb2.ListProductsResponse]
     """Lists products by id."""
-    CreateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductRequest, _catalog_resources_pb2.Product]
+    CreateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateProductRequest, _catalog_resources_pb2.Product]
     """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
-    UpdateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]
+    UpdateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]
     """Updates a product: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _empty_pb2.Empty]
+    DeleteProduct: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteProductRequest, _empty_pb2.Empty]
     """Deletes a product that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
+    GetProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
     """Gets one resource of a product."""
-    ListProductUsageResources: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductUsageResourcesRequest, _catalog_service_pb2.ListProductUsageResourcesResponse]
+    ListProductUsageResources: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListProductUsageResourcesRequest, _catalog_requests_pb2.ListProductUsageResourcesResponse]
     """Lists the resources of a product by id."""
-    CreateProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
+    CreateProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
     """Adds a resource to a product, as a draft."""
-    UpdateProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
+    UpdateProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
     """Updates a resource of a product: a draft in all its fields, any other in its display name. Of an active one only the end may move, to a later day.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]
+    DeleteProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]
     """Deletes a resource of a product that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
+    GetProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
     """Gets one grant that a product promises."""
-    ListProductUsageGrants: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductUsageGrantsRequest, _catalog_service_pb2.ListProductUsageGrantsResponse]
+    ListProductUsageGrants: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListProductUsageGrantsRequest, _catalog_requests_pb2.ListProductUsageGrantsResponse]
     """Lists the grants a product promises, by id."""
-    CreateProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
+    CreateProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
     """Adds a grant to a resource of a product, as a draft."""
-    UpdateProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
+    UpdateProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
     """Updates a grant of a product: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]
+    DeleteProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]
     """Deletes a grant of a product that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
@@ -162,93 +199,93 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUnitClassRequest, _catalog_resources_pb2.UnitClass]  # type: ignore[assignment]
+    GetUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetUnitClassRequest, _catalog_resources_pb2.UnitClass]  # type: ignore[assignment]
     """Gets one class of units."""
-    ListUnitClasses: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUnitClassesRequest, _catalog_service_pb2.ListUnitClassesResponse]  # type: ignore[assignment]
+    ListUnitClasses: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListUnitClassesRequest, _catalog_requests_pb2.ListUnitClassesResponse]  # type: ignore[assignment]
     """Lists classes of units by id."""
-    CreateUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitClassRequest, _catalog_resources_pb2.UnitClass]  # type: ignore[assignment]
+    CreateUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateUnitClassRequest, _catalog_resources_pb2.UnitClass]  # type: ignore[assignment]
     """Creates a class of units, as a draft."""
-    UpdateUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitClassRequest, _catalog_resources_pb2.UnitClass]  # type: ignore[assignment]
+    UpdateUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateUnitClassRequest, _catalog_resources_pb2.UnitClass]  # type: ignore[assignment]
     """Updates a class of units: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitClassRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteUnitClassRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a class of units that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
+    GetUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
     """Gets one unit of measure."""
-    ListUnitsOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUnitsOfMeasureRequest, _catalog_service_pb2.ListUnitsOfMeasureResponse]  # type: ignore[assignment]
+    ListUnitsOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListUnitsOfMeasureRequest, _catalog_requests_pb2.ListUnitsOfMeasureResponse]  # type: ignore[assignment]
     """Lists units of measure by id."""
-    CreateUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
+    CreateUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
     """Creates a unit of measure, as a draft."""
-    UpdateUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
+    UpdateUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
     """Updates a unit of measure: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitOfMeasureRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteUnitOfMeasureRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a unit of measure that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
+    GetUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
     """Gets one usage resource."""
-    ListUsageResources: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUsageResourcesRequest, _catalog_service_pb2.ListUsageResourcesResponse]  # type: ignore[assignment]
+    ListUsageResources: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListUsageResourcesRequest, _catalog_requests_pb2.ListUsageResourcesResponse]  # type: ignore[assignment]
     """Lists usage resources by id."""
-    CreateUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
+    CreateUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
     """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
-    UpdateUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
+    UpdateUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
     """Updates a usage resource: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUsageResourceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteUsageResourceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a usage resource that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
+    GetProduct: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Gets one product."""
-    ListProducts: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductsRequest, _catalog_service_pb2.ListProductsResponse]  # type: ignore[assignment]
+    ListProducts: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListProductsRequest, _catalog_requests_pb2.ListProductsResponse]  # type: ignore[assignment]
     """Lists products by id."""
-    CreateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
+    CreateProduct: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
-    UpdateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
+    UpdateProduct: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Updates a product: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteProduct: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteProductRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a product that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
+    GetProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
     """Gets one resource of a product."""
-    ListProductUsageResources: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductUsageResourcesRequest, _catalog_service_pb2.ListProductUsageResourcesResponse]  # type: ignore[assignment]
+    ListProductUsageResources: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListProductUsageResourcesRequest, _catalog_requests_pb2.ListProductUsageResourcesResponse]  # type: ignore[assignment]
     """Lists the resources of a product by id."""
-    CreateProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
+    CreateProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
     """Adds a resource to a product, as a draft."""
-    UpdateProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
+    UpdateProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
     """Updates a resource of a product: a draft in all its fields, any other in its display name. Of an active one only the end may move, to a later day.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a resource of a product that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
+    GetProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.GetProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
     """Gets one grant that a product promises."""
-    ListProductUsageGrants: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListProductUsageGrantsRequest, _catalog_service_pb2.ListProductUsageGrantsResponse]  # type: ignore[assignment]
+    ListProductUsageGrants: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListProductUsageGrantsRequest, _catalog_requests_pb2.ListProductUsageGrantsResponse]  # type: ignore[assignment]
     """Lists the grants a product promises, by id."""
-    CreateProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
+    CreateProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
     """Adds a grant to a resource of a product, as a draft."""
-    UpdateProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
+    UpdateProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
     """Updates a grant of a product: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a grant of a product that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
@@ -286,7 +323,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetUnitClass(
         self,
-        request: _catalog_service_pb2.GetUnitClassRequest,
+        request: _catalog_requests_pb2.GetUnitClassRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitClass, _abc.Awaitable[_catalog_resources_pb2.UnitClass]]:
         """Gets one class of units."""
@@ -294,15 +331,15 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListUnitClasses(
         self,
-        request: _catalog_service_pb2.ListUnitClassesRequest,
+        request: _catalog_requests_pb2.ListUnitClassesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ListUnitClassesResponse, _abc.Awaitable[_catalog_service_pb2.ListUnitClassesResponse]]:
+    ) -> _typing.Union[_catalog_requests_pb2.ListUnitClassesResponse, _abc.Awaitable[_catalog_requests_pb2.ListUnitClassesResponse]]:
         """Lists classes of units by id."""
 
     @_abc_1.abstractmethod
     def CreateUnitClass(
         self,
-        request: _catalog_service_pb2.CreateUnitClassRequest,
+        request: _catalog_requests_pb2.CreateUnitClassRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitClass, _abc.Awaitable[_catalog_resources_pb2.UnitClass]]:
         """Creates a class of units, as a draft."""
@@ -310,7 +347,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateUnitClass(
         self,
-        request: _catalog_service_pb2.UpdateUnitClassRequest,
+        request: _catalog_requests_pb2.UpdateUnitClassRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitClass, _abc.Awaitable[_catalog_resources_pb2.UnitClass]]:
         """Updates a class of units: a draft in all its fields, any other in its display name.
@@ -321,7 +358,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteUnitClass(
         self,
-        request: _catalog_service_pb2.DeleteUnitClassRequest,
+        request: _catalog_requests_pb2.DeleteUnitClassRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a class of units that is not active and that nothing refers to.
@@ -331,7 +368,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetUnitOfMeasure(
         self,
-        request: _catalog_service_pb2.GetUnitOfMeasureRequest,
+        request: _catalog_requests_pb2.GetUnitOfMeasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitOfMeasure, _abc.Awaitable[_catalog_resources_pb2.UnitOfMeasure]]:
         """Gets one unit of measure."""
@@ -339,15 +376,15 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListUnitsOfMeasure(
         self,
-        request: _catalog_service_pb2.ListUnitsOfMeasureRequest,
+        request: _catalog_requests_pb2.ListUnitsOfMeasureRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ListUnitsOfMeasureResponse, _abc.Awaitable[_catalog_service_pb2.ListUnitsOfMeasureResponse]]:
+    ) -> _typing.Union[_catalog_requests_pb2.ListUnitsOfMeasureResponse, _abc.Awaitable[_catalog_requests_pb2.ListUnitsOfMeasureResponse]]:
         """Lists units of measure by id."""
 
     @_abc_1.abstractmethod
     def CreateUnitOfMeasure(
         self,
-        request: _catalog_service_pb2.CreateUnitOfMeasureRequest,
+        request: _catalog_requests_pb2.CreateUnitOfMeasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitOfMeasure, _abc.Awaitable[_catalog_resources_pb2.UnitOfMeasure]]:
         """Creates a unit of measure, as a draft."""
@@ -355,7 +392,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateUnitOfMeasure(
         self,
-        request: _catalog_service_pb2.UpdateUnitOfMeasureRequest,
+        request: _catalog_requests_pb2.UpdateUnitOfMeasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitOfMeasure, _abc.Awaitable[_catalog_resources_pb2.UnitOfMeasure]]:
         """Updates a unit of measure: a draft in all its fields, any other in its display name.
@@ -366,7 +403,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteUnitOfMeasure(
         self,
-        request: _catalog_service_pb2.DeleteUnitOfMeasureRequest,
+        request: _catalog_requests_pb2.DeleteUnitOfMeasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a unit of measure that is not active and that nothing refers to.
@@ -376,7 +413,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetUsageResource(
         self,
-        request: _catalog_service_pb2.GetUsageResourceRequest,
+        request: _catalog_requests_pb2.GetUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UsageResource, _abc.Awaitable[_catalog_resources_pb2.UsageResource]]:
         """Gets one usage resource."""
@@ -384,15 +421,15 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListUsageResources(
         self,
-        request: _catalog_service_pb2.ListUsageResourcesRequest,
+        request: _catalog_requests_pb2.ListUsageResourcesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ListUsageResourcesResponse, _abc.Awaitable[_catalog_service_pb2.ListUsageResourcesResponse]]:
+    ) -> _typing.Union[_catalog_requests_pb2.ListUsageResourcesResponse, _abc.Awaitable[_catalog_requests_pb2.ListUsageResourcesResponse]]:
         """Lists usage resources by id."""
 
     @_abc_1.abstractmethod
     def CreateUsageResource(
         self,
-        request: _catalog_service_pb2.CreateUsageResourceRequest,
+        request: _catalog_requests_pb2.CreateUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UsageResource, _abc.Awaitable[_catalog_resources_pb2.UsageResource]]:
         """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
@@ -400,7 +437,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateUsageResource(
         self,
-        request: _catalog_service_pb2.UpdateUsageResourceRequest,
+        request: _catalog_requests_pb2.UpdateUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UsageResource, _abc.Awaitable[_catalog_resources_pb2.UsageResource]]:
         """Updates a usage resource: a draft in all its fields, any other in its display name.
@@ -411,7 +448,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteUsageResource(
         self,
-        request: _catalog_service_pb2.DeleteUsageResourceRequest,
+        request: _catalog_requests_pb2.DeleteUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a usage resource that is not active and that nothing refers to.
@@ -421,7 +458,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetProduct(
         self,
-        request: _catalog_service_pb2.GetProductRequest,
+        request: _catalog_requests_pb2.GetProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.Product, _abc.Awaitable[_catalog_resources_pb2.Product]]:
         """Gets one product."""
@@ -429,15 +466,15 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListProducts(
         self,
-        request: _catalog_service_pb2.ListProductsRequest,
+        request: _catalog_requests_pb2.ListProductsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ListProductsResponse, _abc.Awaitable[_catalog_service_pb2.ListProductsResponse]]:
+    ) -> _typing.Union[_catalog_requests_pb2.ListProductsResponse, _abc.Awaitable[_catalog_requests_pb2.ListProductsResponse]]:
         """Lists products by id."""
 
     @_abc_1.abstractmethod
     def CreateProduct(
         self,
-        request: _catalog_service_pb2.CreateProductRequest,
+        request: _catalog_requests_pb2.CreateProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.Product, _abc.Awaitable[_catalog_resources_pb2.Product]]:
         """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
@@ -445,7 +482,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateProduct(
         self,
-        request: _catalog_service_pb2.UpdateProductRequest,
+        request: _catalog_requests_pb2.UpdateProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.Product, _abc.Awaitable[_catalog_resources_pb2.Product]]:
         """Updates a product: a draft in all its fields, any other in its display name.
@@ -456,7 +493,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteProduct(
         self,
-        request: _catalog_service_pb2.DeleteProductRequest,
+        request: _catalog_requests_pb2.DeleteProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a product that is not active and that nothing refers to.
@@ -466,7 +503,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetProductUsageResource(
         self,
-        request: _catalog_service_pb2.GetProductUsageResourceRequest,
+        request: _catalog_requests_pb2.GetProductUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageResource, _abc.Awaitable[_catalog_resources_pb2.ProductUsageResource]]:
         """Gets one resource of a product."""
@@ -474,15 +511,15 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListProductUsageResources(
         self,
-        request: _catalog_service_pb2.ListProductUsageResourcesRequest,
+        request: _catalog_requests_pb2.ListProductUsageResourcesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ListProductUsageResourcesResponse, _abc.Awaitable[_catalog_service_pb2.ListProductUsageResourcesResponse]]:
+    ) -> _typing.Union[_catalog_requests_pb2.ListProductUsageResourcesResponse, _abc.Awaitable[_catalog_requests_pb2.ListProductUsageResourcesResponse]]:
         """Lists the resources of a product by id."""
 
     @_abc_1.abstractmethod
     def CreateProductUsageResource(
         self,
-        request: _catalog_service_pb2.CreateProductUsageResourceRequest,
+        request: _catalog_requests_pb2.CreateProductUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageResource, _abc.Awaitable[_catalog_resources_pb2.ProductUsageResource]]:
         """Adds a resource to a product, as a draft."""
@@ -490,7 +527,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateProductUsageResource(
         self,
-        request: _catalog_service_pb2.UpdateProductUsageResourceRequest,
+        request: _catalog_requests_pb2.UpdateProductUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageResource, _abc.Awaitable[_catalog_resources_pb2.ProductUsageResource]]:
         """Updates a resource of a product: a draft in all its fields, any other in its display name. Of an active one only the end may move, to a later day.
@@ -501,7 +538,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteProductUsageResource(
         self,
-        request: _catalog_service_pb2.DeleteProductUsageResourceRequest,
+        request: _catalog_requests_pb2.DeleteProductUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a resource of a product that is not active and that nothing refers to.
@@ -511,7 +548,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetProductUsageGrant(
         self,
-        request: _catalog_service_pb2.GetProductUsageGrantRequest,
+        request: _catalog_requests_pb2.GetProductUsageGrantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageGrant, _abc.Awaitable[_catalog_resources_pb2.ProductUsageGrant]]:
         """Gets one grant that a product promises."""
@@ -519,15 +556,15 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListProductUsageGrants(
         self,
-        request: _catalog_service_pb2.ListProductUsageGrantsRequest,
+        request: _catalog_requests_pb2.ListProductUsageGrantsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ListProductUsageGrantsResponse, _abc.Awaitable[_catalog_service_pb2.ListProductUsageGrantsResponse]]:
+    ) -> _typing.Union[_catalog_requests_pb2.ListProductUsageGrantsResponse, _abc.Awaitable[_catalog_requests_pb2.ListProductUsageGrantsResponse]]:
         """Lists the grants a product promises, by id."""
 
     @_abc_1.abstractmethod
     def CreateProductUsageGrant(
         self,
-        request: _catalog_service_pb2.CreateProductUsageGrantRequest,
+        request: _catalog_requests_pb2.CreateProductUsageGrantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageGrant, _abc.Awaitable[_catalog_resources_pb2.ProductUsageGrant]]:
         """Adds a grant to a resource of a product, as a draft."""
@@ -535,7 +572,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateProductUsageGrant(
         self,
-        request: _catalog_service_pb2.UpdateProductUsageGrantRequest,
+        request: _catalog_requests_pb2.UpdateProductUsageGrantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageGrant, _abc.Awaitable[_catalog_resources_pb2.ProductUsageGrant]]:
         """Updates a grant of a product: a draft in all its fields, any other in its display name.
@@ -546,7 +583,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteProductUsageGrant(
         self,
-        request: _catalog_service_pb2.DeleteProductUsageGrantRequest,
+        request: _catalog_requests_pb2.DeleteProductUsageGrantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a grant of a product that is not active and that nothing refers to.

@@ -22,132 +22,20 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
-from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
-from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from usage.v1 import annotations_pb2 as usage_dot_v1_dot_annotations__pb2
+from usage.v1 import policy_requests_pb2 as usage_dot_v1_dot_policy__requests__pb2
 from usage.v1 import policy_resources_pb2 as usage_dot_v1_dot_policy__resources__pb2
-from usage.v1 import types_pb2 as usage_dot_v1_dot_types__pb2
 
+from usage.v1.policy_requests_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dusage/v1/policy_service.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1ausage/v1/annotations.proto\x1a\x1fusage/v1/policy_resources.proto\x1a\x14usage/v1/types.proto\"7\n\x1bGetAggregationPolicyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x88\x01\n\x1eListAggregationPoliciesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\"u\n\x1fListAggregationPoliciesResponse\x12\x39\n\x14\x61ggregation_policies\x18\x01 \x03(\x0b\x32\x1b.usage.v1.AggregationPolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x90\x01\n\x1e\x43reateAggregationPolicyRequest\x12)\n\x15\x61ggregation_policy_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x43\n\x12\x61ggregation_policy\x18\x02 \x01(\x0b\x32\x1b.usage.v1.AggregationPolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xbc\x01\n\x1eUpdateAggregationPolicyRequest\x12\x43\n\x12\x61ggregation_policy\x18\x01 \x01(\x0b\x32\x1b.usage.v1.AggregationPolicyB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"N\n\x1e\x44\x65leteAggregationPolicyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\";\n\x1fGetRatingFrequencyPolicyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x8c\x01\n\"ListRatingFrequencyPoliciesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\"\x82\x01\n#ListRatingFrequencyPoliciesResponse\x12\x42\n\x19rating_frequency_policies\x18\x01 \x03(\x0b\x32\x1f.usage.v1.RatingFrequencyPolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa2\x01\n\"CreateRatingFrequencyPolicyRequest\x12.\n\x1arating_frequency_policy_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12L\n\x17rating_frequency_policy\x18\x02 \x01(\x0b\x32\x1f.usage.v1.RatingFrequencyPolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xc9\x01\n\"UpdateRatingFrequencyPolicyRequest\x12L\n\x17rating_frequency_policy\x18\x01 \x01(\x0b\x32\x1f.usage.v1.RatingFrequencyPolicyB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"R\n\"DeleteRatingFrequencyPolicyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"3\n\x17GetOveragePolicyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x84\x01\n\x1aListOveragePoliciesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\"i\n\x1bListOveragePoliciesResponse\x12\x31\n\x10overage_policies\x18\x01 \x03(\x0b\x32\x17.usage.v1.OveragePolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x01\n\x1a\x43reateOveragePolicyRequest\x12%\n\x11overage_policy_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12;\n\x0eoverage_policy\x18\x02 \x01(\x0b\x32\x17.usage.v1.OveragePolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xb0\x01\n\x1aUpdateOveragePolicyRequest\x12;\n\x0eoverage_policy\x18\x01 \x01(\x0b\x32\x17.usage.v1.OveragePolicyB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x1a\x44\x65leteOveragePolicyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"3\n\x17GetRefreshPolicyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x84\x01\n\x1aListRefreshPoliciesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\"i\n\x1bListRefreshPoliciesResponse\x12\x31\n\x10refresh_policies\x18\x01 \x03(\x0b\x32\x17.usage.v1.RefreshPolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x01\n\x1a\x43reateRefreshPolicyRequest\x12%\n\x11refresh_policy_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12;\n\x0erefresh_policy\x18\x02 \x01(\x0b\x32\x17.usage.v1.RefreshPolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xb0\x01\n\x1aUpdateRefreshPolicyRequest\x12;\n\x0erefresh_policy\x18\x01 \x01(\x0b\x32\x17.usage.v1.RefreshPolicyB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"J\n\x1a\x44\x65leteRefreshPolicyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"4\n\x18GetRolloverPolicyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x85\x01\n\x1bListRolloverPoliciesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\"l\n\x1cListRolloverPoliciesResponse\x12\x33\n\x11rollover_policies\x18\x01 \x03(\x0b\x32\x18.usage.v1.RolloverPolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x1b\x43reateRolloverPolicyRequest\x12&\n\x12rollover_policy_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12=\n\x0frollover_policy\x18\x02 \x01(\x0b\x32\x18.usage.v1.RolloverPolicyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xb3\x01\n\x1bUpdateRolloverPolicyRequest\x12=\n\x0frollover_policy\x18\x01 \x01(\x0b\x32\x18.usage.v1.RolloverPolicyB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"K\n\x1b\x44\x65leteRolloverPolicyRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x32\xdf\x16\n\rPolicyService\x12l\n\x14GetAggregationPolicy\x12%.usage.v1.GetAggregationPolicyRequest\x1a\x1b.usage.v1.AggregationPolicy\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12\x80\x01\n\x17ListAggregationPolicies\x12(.usage.v1.ListAggregationPoliciesRequest\x1a).usage.v1.ListAggregationPoliciesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12w\n\x17\x43reateAggregationPolicy\x12(.usage.v1.CreateAggregationPolicyRequest\x1a\x1b.usage.v1.AggregationPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12w\n\x17UpdateAggregationPolicy\x12(.usage.v1.UpdateAggregationPolicyRequest\x1a\x1b.usage.v1.AggregationPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12r\n\x17\x44\x65leteAggregationPolicy\x12(.usage.v1.DeleteAggregationPolicyRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12x\n\x18GetRatingFrequencyPolicy\x12).usage.v1.GetRatingFrequencyPolicyRequest\x1a\x1f.usage.v1.RatingFrequencyPolicy\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12\x8c\x01\n\x1bListRatingFrequencyPolicies\x12,.usage.v1.ListRatingFrequencyPoliciesRequest\x1a-.usage.v1.ListRatingFrequencyPoliciesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12\x83\x01\n\x1b\x43reateRatingFrequencyPolicy\x12,.usage.v1.CreateRatingFrequencyPolicyRequest\x1a\x1f.usage.v1.RatingFrequencyPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12\x83\x01\n\x1bUpdateRatingFrequencyPolicy\x12,.usage.v1.UpdateRatingFrequencyPolicyRequest\x1a\x1f.usage.v1.RatingFrequencyPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12z\n\x1b\x44\x65leteRatingFrequencyPolicy\x12,.usage.v1.DeleteRatingFrequencyPolicyRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12`\n\x10GetOveragePolicy\x12!.usage.v1.GetOveragePolicyRequest\x1a\x17.usage.v1.OveragePolicy\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12t\n\x13ListOveragePolicies\x12$.usage.v1.ListOveragePoliciesRequest\x1a%.usage.v1.ListOveragePoliciesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12k\n\x13\x43reateOveragePolicy\x12$.usage.v1.CreateOveragePolicyRequest\x1a\x17.usage.v1.OveragePolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12k\n\x13UpdateOveragePolicy\x12$.usage.v1.UpdateOveragePolicyRequest\x1a\x17.usage.v1.OveragePolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12j\n\x13\x44\x65leteOveragePolicy\x12$.usage.v1.DeleteOveragePolicyRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12`\n\x10GetRefreshPolicy\x12!.usage.v1.GetRefreshPolicyRequest\x1a\x17.usage.v1.RefreshPolicy\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12t\n\x13ListRefreshPolicies\x12$.usage.v1.ListRefreshPoliciesRequest\x1a%.usage.v1.ListRefreshPoliciesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12k\n\x13\x43reateRefreshPolicy\x12$.usage.v1.CreateRefreshPolicyRequest\x1a\x17.usage.v1.RefreshPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12k\n\x13UpdateRefreshPolicy\x12$.usage.v1.UpdateRefreshPolicyRequest\x1a\x17.usage.v1.RefreshPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12j\n\x13\x44\x65leteRefreshPolicy\x12$.usage.v1.DeleteRefreshPolicyRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12\x63\n\x11GetRolloverPolicy\x12\".usage.v1.GetRolloverPolicyRequest\x1a\x18.usage.v1.RolloverPolicy\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12w\n\x14ListRolloverPolicies\x12%.usage.v1.ListRolloverPoliciesRequest\x1a&.usage.v1.ListRolloverPoliciesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12n\n\x14\x43reateRolloverPolicy\x12%.usage.v1.CreateRolloverPolicyRequest\x1a\x18.usage.v1.RolloverPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12n\n\x14UpdateRolloverPolicy\x12%.usage.v1.UpdateRolloverPolicyRequest\x1a\x18.usage.v1.RolloverPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12l\n\x14\x44\x65leteRolloverPolicy\x12%.usage.v1.DeleteRolloverPolicyRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dusage/v1/policy_service.proto\x12\x08usage.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1ausage/v1/annotations.proto\x1a\x1eusage/v1/policy_requests.proto\x1a\x1fusage/v1/policy_resources.proto2\xdf\x16\n\rPolicyService\x12l\n\x14GetAggregationPolicy\x12%.usage.v1.GetAggregationPolicyRequest\x1a\x1b.usage.v1.AggregationPolicy\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12\x80\x01\n\x17ListAggregationPolicies\x12(.usage.v1.ListAggregationPoliciesRequest\x1a).usage.v1.ListAggregationPoliciesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12w\n\x17\x43reateAggregationPolicy\x12(.usage.v1.CreateAggregationPolicyRequest\x1a\x1b.usage.v1.AggregationPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12w\n\x17UpdateAggregationPolicy\x12(.usage.v1.UpdateAggregationPolicyRequest\x1a\x1b.usage.v1.AggregationPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12r\n\x17\x44\x65leteAggregationPolicy\x12(.usage.v1.DeleteAggregationPolicyRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12x\n\x18GetRatingFrequencyPolicy\x12).usage.v1.GetRatingFrequencyPolicyRequest\x1a\x1f.usage.v1.RatingFrequencyPolicy\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12\x8c\x01\n\x1bListRatingFrequencyPolicies\x12,.usage.v1.ListRatingFrequencyPoliciesRequest\x1a-.usage.v1.ListRatingFrequencyPoliciesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12\x83\x01\n\x1b\x43reateRatingFrequencyPolicy\x12,.usage.v1.CreateRatingFrequencyPolicyRequest\x1a\x1f.usage.v1.RatingFrequencyPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12\x83\x01\n\x1bUpdateRatingFrequencyPolicy\x12,.usage.v1.UpdateRatingFrequencyPolicyRequest\x1a\x1f.usage.v1.RatingFrequencyPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12z\n\x1b\x44\x65leteRatingFrequencyPolicy\x12,.usage.v1.DeleteRatingFrequencyPolicyRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12`\n\x10GetOveragePolicy\x12!.usage.v1.GetOveragePolicyRequest\x1a\x17.usage.v1.OveragePolicy\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12t\n\x13ListOveragePolicies\x12$.usage.v1.ListOveragePoliciesRequest\x1a%.usage.v1.ListOveragePoliciesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12k\n\x13\x43reateOveragePolicy\x12$.usage.v1.CreateOveragePolicyRequest\x1a\x17.usage.v1.OveragePolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12k\n\x13UpdateOveragePolicy\x12$.usage.v1.UpdateOveragePolicyRequest\x1a\x17.usage.v1.OveragePolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12j\n\x13\x44\x65leteOveragePolicy\x12$.usage.v1.DeleteOveragePolicyRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12`\n\x10GetRefreshPolicy\x12!.usage.v1.GetRefreshPolicyRequest\x1a\x17.usage.v1.RefreshPolicy\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12t\n\x13ListRefreshPolicies\x12$.usage.v1.ListRefreshPoliciesRequest\x1a%.usage.v1.ListRefreshPoliciesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12k\n\x13\x43reateRefreshPolicy\x12$.usage.v1.CreateRefreshPolicyRequest\x1a\x17.usage.v1.RefreshPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12k\n\x13UpdateRefreshPolicy\x12$.usage.v1.UpdateRefreshPolicyRequest\x1a\x17.usage.v1.RefreshPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12j\n\x13\x44\x65leteRefreshPolicy\x12$.usage.v1.DeleteRefreshPolicyRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12\x63\n\x11GetRolloverPolicy\x12\".usage.v1.GetRolloverPolicyRequest\x1a\x18.usage.v1.RolloverPolicy\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12w\n\x14ListRolloverPolicies\x12%.usage.v1.ListRolloverPoliciesRequest\x1a&.usage.v1.ListRolloverPoliciesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12n\n\x14\x43reateRolloverPolicy\x12%.usage.v1.CreateRolloverPolicyRequest\x1a\x18.usage.v1.RolloverPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12n\n\x14UpdateRolloverPolicy\x12%.usage.v1.UpdateRolloverPolicyRequest\x1a\x18.usage.v1.RolloverPolicy\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01\x12l\n\x14\x44\x65leteRolloverPolicy\x12%.usage.v1.DeleteRolloverPolicyRequest\x1a\x16.google.protobuf.Empty\"\x15\x8a\xe4\x19\rcatalog.write\x90\xe4\x19\x01P\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'usage.v1.policy_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETAGGREGATIONPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETAGGREGATIONPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_LISTAGGREGATIONPOLICIESREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTAGGREGATIONPOLICIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
-  _globals['_LISTAGGREGATIONPOLICIESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTAGGREGATIONPOLICIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_LISTAGGREGATIONPOLICIESREQUEST'].fields_by_name['state']._loaded_options = None
-  _globals['_LISTAGGREGATIONPOLICIESREQUEST'].fields_by_name['state']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
-  _globals['_CREATEAGGREGATIONPOLICYREQUEST'].fields_by_name['aggregation_policy_id']._loaded_options = None
-  _globals['_CREATEAGGREGATIONPOLICYREQUEST'].fields_by_name['aggregation_policy_id']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_CREATEAGGREGATIONPOLICYREQUEST'].fields_by_name['aggregation_policy']._loaded_options = None
-  _globals['_CREATEAGGREGATIONPOLICYREQUEST'].fields_by_name['aggregation_policy']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_UPDATEAGGREGATIONPOLICYREQUEST'].fields_by_name['aggregation_policy']._loaded_options = None
-  _globals['_UPDATEAGGREGATIONPOLICYREQUEST'].fields_by_name['aggregation_policy']._serialized_options = b'\342A\001\002\272H\003\330\001\003'
-  _globals['_UPDATEAGGREGATIONPOLICYREQUEST'].fields_by_name['update_mask']._loaded_options = None
-  _globals['_UPDATEAGGREGATIONPOLICYREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_UPDATEAGGREGATIONPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_UPDATEAGGREGATIONPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
-  _globals['_DELETEAGGREGATIONPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DELETEAGGREGATIONPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_DELETEAGGREGATIONPOLICYREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_DELETEAGGREGATIONPOLICYREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
-  _globals['_GETRATINGFREQUENCYPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETRATINGFREQUENCYPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_LISTRATINGFREQUENCYPOLICIESREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTRATINGFREQUENCYPOLICIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
-  _globals['_LISTRATINGFREQUENCYPOLICIESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTRATINGFREQUENCYPOLICIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_LISTRATINGFREQUENCYPOLICIESREQUEST'].fields_by_name['state']._loaded_options = None
-  _globals['_LISTRATINGFREQUENCYPOLICIESREQUEST'].fields_by_name['state']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
-  _globals['_CREATERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['rating_frequency_policy_id']._loaded_options = None
-  _globals['_CREATERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['rating_frequency_policy_id']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_CREATERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['rating_frequency_policy']._loaded_options = None
-  _globals['_CREATERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['rating_frequency_policy']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_UPDATERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['rating_frequency_policy']._loaded_options = None
-  _globals['_UPDATERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['rating_frequency_policy']._serialized_options = b'\342A\001\002\272H\003\330\001\003'
-  _globals['_UPDATERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['update_mask']._loaded_options = None
-  _globals['_UPDATERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_UPDATERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_UPDATERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
-  _globals['_DELETERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DELETERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_DELETERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_DELETERATINGFREQUENCYPOLICYREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
-  _globals['_GETOVERAGEPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETOVERAGEPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_LISTOVERAGEPOLICIESREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTOVERAGEPOLICIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
-  _globals['_LISTOVERAGEPOLICIESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTOVERAGEPOLICIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_LISTOVERAGEPOLICIESREQUEST'].fields_by_name['state']._loaded_options = None
-  _globals['_LISTOVERAGEPOLICIESREQUEST'].fields_by_name['state']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
-  _globals['_CREATEOVERAGEPOLICYREQUEST'].fields_by_name['overage_policy_id']._loaded_options = None
-  _globals['_CREATEOVERAGEPOLICYREQUEST'].fields_by_name['overage_policy_id']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_CREATEOVERAGEPOLICYREQUEST'].fields_by_name['overage_policy']._loaded_options = None
-  _globals['_CREATEOVERAGEPOLICYREQUEST'].fields_by_name['overage_policy']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_UPDATEOVERAGEPOLICYREQUEST'].fields_by_name['overage_policy']._loaded_options = None
-  _globals['_UPDATEOVERAGEPOLICYREQUEST'].fields_by_name['overage_policy']._serialized_options = b'\342A\001\002\272H\003\330\001\003'
-  _globals['_UPDATEOVERAGEPOLICYREQUEST'].fields_by_name['update_mask']._loaded_options = None
-  _globals['_UPDATEOVERAGEPOLICYREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_UPDATEOVERAGEPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_UPDATEOVERAGEPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
-  _globals['_DELETEOVERAGEPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DELETEOVERAGEPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_DELETEOVERAGEPOLICYREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_DELETEOVERAGEPOLICYREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
-  _globals['_GETREFRESHPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETREFRESHPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_LISTREFRESHPOLICIESREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTREFRESHPOLICIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
-  _globals['_LISTREFRESHPOLICIESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTREFRESHPOLICIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_LISTREFRESHPOLICIESREQUEST'].fields_by_name['state']._loaded_options = None
-  _globals['_LISTREFRESHPOLICIESREQUEST'].fields_by_name['state']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
-  _globals['_CREATEREFRESHPOLICYREQUEST'].fields_by_name['refresh_policy_id']._loaded_options = None
-  _globals['_CREATEREFRESHPOLICYREQUEST'].fields_by_name['refresh_policy_id']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_CREATEREFRESHPOLICYREQUEST'].fields_by_name['refresh_policy']._loaded_options = None
-  _globals['_CREATEREFRESHPOLICYREQUEST'].fields_by_name['refresh_policy']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_UPDATEREFRESHPOLICYREQUEST'].fields_by_name['refresh_policy']._loaded_options = None
-  _globals['_UPDATEREFRESHPOLICYREQUEST'].fields_by_name['refresh_policy']._serialized_options = b'\342A\001\002\272H\003\330\001\003'
-  _globals['_UPDATEREFRESHPOLICYREQUEST'].fields_by_name['update_mask']._loaded_options = None
-  _globals['_UPDATEREFRESHPOLICYREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_UPDATEREFRESHPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_UPDATEREFRESHPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
-  _globals['_DELETEREFRESHPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DELETEREFRESHPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_DELETEREFRESHPOLICYREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_DELETEREFRESHPOLICYREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
-  _globals['_GETROLLOVERPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETROLLOVERPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_LISTROLLOVERPOLICIESREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTROLLOVERPOLICIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
-  _globals['_LISTROLLOVERPOLICIESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTROLLOVERPOLICIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_LISTROLLOVERPOLICIESREQUEST'].fields_by_name['state']._loaded_options = None
-  _globals['_LISTROLLOVERPOLICIESREQUEST'].fields_by_name['state']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
-  _globals['_CREATEROLLOVERPOLICYREQUEST'].fields_by_name['rollover_policy_id']._loaded_options = None
-  _globals['_CREATEROLLOVERPOLICYREQUEST'].fields_by_name['rollover_policy_id']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_CREATEROLLOVERPOLICYREQUEST'].fields_by_name['rollover_policy']._loaded_options = None
-  _globals['_CREATEROLLOVERPOLICYREQUEST'].fields_by_name['rollover_policy']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_UPDATEROLLOVERPOLICYREQUEST'].fields_by_name['rollover_policy']._loaded_options = None
-  _globals['_UPDATEROLLOVERPOLICYREQUEST'].fields_by_name['rollover_policy']._serialized_options = b'\342A\001\002\272H\003\330\001\003'
-  _globals['_UPDATEROLLOVERPOLICYREQUEST'].fields_by_name['update_mask']._loaded_options = None
-  _globals['_UPDATEROLLOVERPOLICYREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_UPDATEROLLOVERPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
-  _globals['_UPDATEROLLOVERPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
-  _globals['_DELETEROLLOVERPOLICYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_DELETEROLLOVERPOLICYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_DELETEROLLOVERPOLICYREQUEST'].fields_by_name['etag']._loaded_options = None
-  _globals['_DELETEROLLOVERPOLICYREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_POLICYSERVICE'].methods_by_name['GetAggregationPolicy']._loaded_options = None
   _globals['_POLICYSERVICE'].methods_by_name['GetAggregationPolicy']._serialized_options = b'\212\344\031\014catalog.read'
   _globals['_POLICYSERVICE'].methods_by_name['ListAggregationPolicies']._loaded_options = None
@@ -198,66 +86,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICYSERVICE'].methods_by_name['UpdateRolloverPolicy']._serialized_options = b'\212\344\031\rcatalog.write\220\344\031\001'
   _globals['_POLICYSERVICE'].methods_by_name['DeleteRolloverPolicy']._loaded_options = None
   _globals['_POLICYSERVICE'].methods_by_name['DeleteRolloverPolicy']._serialized_options = b'\212\344\031\rcatalog.write\220\344\031\001'
-  _globals['_GETAGGREGATIONPOLICYREQUEST']._serialized_start=251
-  _globals['_GETAGGREGATIONPOLICYREQUEST']._serialized_end=306
-  _globals['_LISTAGGREGATIONPOLICIESREQUEST']._serialized_start=309
-  _globals['_LISTAGGREGATIONPOLICIESREQUEST']._serialized_end=445
-  _globals['_LISTAGGREGATIONPOLICIESRESPONSE']._serialized_start=447
-  _globals['_LISTAGGREGATIONPOLICIESRESPONSE']._serialized_end=564
-  _globals['_CREATEAGGREGATIONPOLICYREQUEST']._serialized_start=567
-  _globals['_CREATEAGGREGATIONPOLICYREQUEST']._serialized_end=711
-  _globals['_UPDATEAGGREGATIONPOLICYREQUEST']._serialized_start=714
-  _globals['_UPDATEAGGREGATIONPOLICYREQUEST']._serialized_end=902
-  _globals['_DELETEAGGREGATIONPOLICYREQUEST']._serialized_start=904
-  _globals['_DELETEAGGREGATIONPOLICYREQUEST']._serialized_end=982
-  _globals['_GETRATINGFREQUENCYPOLICYREQUEST']._serialized_start=984
-  _globals['_GETRATINGFREQUENCYPOLICYREQUEST']._serialized_end=1043
-  _globals['_LISTRATINGFREQUENCYPOLICIESREQUEST']._serialized_start=1046
-  _globals['_LISTRATINGFREQUENCYPOLICIESREQUEST']._serialized_end=1186
-  _globals['_LISTRATINGFREQUENCYPOLICIESRESPONSE']._serialized_start=1189
-  _globals['_LISTRATINGFREQUENCYPOLICIESRESPONSE']._serialized_end=1319
-  _globals['_CREATERATINGFREQUENCYPOLICYREQUEST']._serialized_start=1322
-  _globals['_CREATERATINGFREQUENCYPOLICYREQUEST']._serialized_end=1484
-  _globals['_UPDATERATINGFREQUENCYPOLICYREQUEST']._serialized_start=1487
-  _globals['_UPDATERATINGFREQUENCYPOLICYREQUEST']._serialized_end=1688
-  _globals['_DELETERATINGFREQUENCYPOLICYREQUEST']._serialized_start=1690
-  _globals['_DELETERATINGFREQUENCYPOLICYREQUEST']._serialized_end=1772
-  _globals['_GETOVERAGEPOLICYREQUEST']._serialized_start=1774
-  _globals['_GETOVERAGEPOLICYREQUEST']._serialized_end=1825
-  _globals['_LISTOVERAGEPOLICIESREQUEST']._serialized_start=1828
-  _globals['_LISTOVERAGEPOLICIESREQUEST']._serialized_end=1960
-  _globals['_LISTOVERAGEPOLICIESRESPONSE']._serialized_start=1962
-  _globals['_LISTOVERAGEPOLICIESRESPONSE']._serialized_end=2067
-  _globals['_CREATEOVERAGEPOLICYREQUEST']._serialized_start=2070
-  _globals['_CREATEOVERAGEPOLICYREQUEST']._serialized_end=2198
-  _globals['_UPDATEOVERAGEPOLICYREQUEST']._serialized_start=2201
-  _globals['_UPDATEOVERAGEPOLICYREQUEST']._serialized_end=2377
-  _globals['_DELETEOVERAGEPOLICYREQUEST']._serialized_start=2379
-  _globals['_DELETEOVERAGEPOLICYREQUEST']._serialized_end=2453
-  _globals['_GETREFRESHPOLICYREQUEST']._serialized_start=2455
-  _globals['_GETREFRESHPOLICYREQUEST']._serialized_end=2506
-  _globals['_LISTREFRESHPOLICIESREQUEST']._serialized_start=2509
-  _globals['_LISTREFRESHPOLICIESREQUEST']._serialized_end=2641
-  _globals['_LISTREFRESHPOLICIESRESPONSE']._serialized_start=2643
-  _globals['_LISTREFRESHPOLICIESRESPONSE']._serialized_end=2748
-  _globals['_CREATEREFRESHPOLICYREQUEST']._serialized_start=2751
-  _globals['_CREATEREFRESHPOLICYREQUEST']._serialized_end=2879
-  _globals['_UPDATEREFRESHPOLICYREQUEST']._serialized_start=2882
-  _globals['_UPDATEREFRESHPOLICYREQUEST']._serialized_end=3058
-  _globals['_DELETEREFRESHPOLICYREQUEST']._serialized_start=3060
-  _globals['_DELETEREFRESHPOLICYREQUEST']._serialized_end=3134
-  _globals['_GETROLLOVERPOLICYREQUEST']._serialized_start=3136
-  _globals['_GETROLLOVERPOLICYREQUEST']._serialized_end=3188
-  _globals['_LISTROLLOVERPOLICIESREQUEST']._serialized_start=3191
-  _globals['_LISTROLLOVERPOLICIESREQUEST']._serialized_end=3324
-  _globals['_LISTROLLOVERPOLICIESRESPONSE']._serialized_start=3326
-  _globals['_LISTROLLOVERPOLICIESRESPONSE']._serialized_end=3434
-  _globals['_CREATEROLLOVERPOLICYREQUEST']._serialized_start=3437
-  _globals['_CREATEROLLOVERPOLICYREQUEST']._serialized_end=3569
-  _globals['_UPDATEROLLOVERPOLICYREQUEST']._serialized_start=3572
-  _globals['_UPDATEROLLOVERPOLICYREQUEST']._serialized_end=3751
-  _globals['_DELETEROLLOVERPOLICYREQUEST']._serialized_start=3753
-  _globals['_DELETEROLLOVERPOLICYREQUEST']._serialized_end=3828
-  _globals['_POLICYSERVICE']._serialized_start=3831
-  _globals['_POLICYSERVICE']._serialized_end=6742
+  _globals['_POLICYSERVICE']._serialized_start=166
+  _globals['_POLICYSERVICE']._serialized_end=3077
 # @@protoc_insertion_point(module_scope)

@@ -4,8 +4,8 @@ import grpc
 import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from usage.v1 import policy_requests_pb2 as usage_dot_v1_dot_policy__requests__pb2
 from usage.v1 import policy_resources_pb2 as usage_dot_v1_dot_policy__resources__pb2
-from usage.v1 import policy_service_pb2 as usage_dot_v1_dot_policy__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -42,127 +42,127 @@ class PolicyServiceStub:
         """
         self.GetAggregationPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/GetAggregationPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.GetAggregationPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.GetAggregationPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.FromString,
                 _registered_method=True)
         self.ListAggregationPolicies = channel.unary_unary(
                 '/usage.v1.PolicyService/ListAggregationPolicies',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.ListAggregationPoliciesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_policy__service__pb2.ListAggregationPoliciesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.ListAggregationPoliciesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListAggregationPoliciesResponse.FromString,
                 _registered_method=True)
         self.CreateAggregationPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/CreateAggregationPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.CreateAggregationPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.CreateAggregationPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.FromString,
                 _registered_method=True)
         self.UpdateAggregationPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/UpdateAggregationPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.UpdateAggregationPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.UpdateAggregationPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.FromString,
                 _registered_method=True)
         self.DeleteAggregationPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/DeleteAggregationPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.DeleteAggregationPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.DeleteAggregationPolicyRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetRatingFrequencyPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/GetRatingFrequencyPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.GetRatingFrequencyPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.GetRatingFrequencyPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.FromString,
                 _registered_method=True)
         self.ListRatingFrequencyPolicies = channel.unary_unary(
                 '/usage.v1.PolicyService/ListRatingFrequencyPolicies',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.ListRatingFrequencyPoliciesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_policy__service__pb2.ListRatingFrequencyPoliciesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.ListRatingFrequencyPoliciesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListRatingFrequencyPoliciesResponse.FromString,
                 _registered_method=True)
         self.CreateRatingFrequencyPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/CreateRatingFrequencyPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.CreateRatingFrequencyPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.CreateRatingFrequencyPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.FromString,
                 _registered_method=True)
         self.UpdateRatingFrequencyPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/UpdateRatingFrequencyPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.UpdateRatingFrequencyPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.UpdateRatingFrequencyPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.FromString,
                 _registered_method=True)
         self.DeleteRatingFrequencyPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/DeleteRatingFrequencyPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.DeleteRatingFrequencyPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.DeleteRatingFrequencyPolicyRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetOveragePolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/GetOveragePolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.GetOveragePolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.GetOveragePolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.FromString,
                 _registered_method=True)
         self.ListOveragePolicies = channel.unary_unary(
                 '/usage.v1.PolicyService/ListOveragePolicies',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.ListOveragePoliciesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_policy__service__pb2.ListOveragePoliciesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.ListOveragePoliciesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListOveragePoliciesResponse.FromString,
                 _registered_method=True)
         self.CreateOveragePolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/CreateOveragePolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.CreateOveragePolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.CreateOveragePolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.FromString,
                 _registered_method=True)
         self.UpdateOveragePolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/UpdateOveragePolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.UpdateOveragePolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.UpdateOveragePolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.FromString,
                 _registered_method=True)
         self.DeleteOveragePolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/DeleteOveragePolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.DeleteOveragePolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.DeleteOveragePolicyRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetRefreshPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/GetRefreshPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.GetRefreshPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.GetRefreshPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.FromString,
                 _registered_method=True)
         self.ListRefreshPolicies = channel.unary_unary(
                 '/usage.v1.PolicyService/ListRefreshPolicies',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.ListRefreshPoliciesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_policy__service__pb2.ListRefreshPoliciesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.ListRefreshPoliciesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListRefreshPoliciesResponse.FromString,
                 _registered_method=True)
         self.CreateRefreshPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/CreateRefreshPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.CreateRefreshPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.CreateRefreshPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.FromString,
                 _registered_method=True)
         self.UpdateRefreshPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/UpdateRefreshPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.UpdateRefreshPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.UpdateRefreshPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.FromString,
                 _registered_method=True)
         self.DeleteRefreshPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/DeleteRefreshPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.DeleteRefreshPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.DeleteRefreshPolicyRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetRolloverPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/GetRolloverPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.GetRolloverPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.GetRolloverPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.FromString,
                 _registered_method=True)
         self.ListRolloverPolicies = channel.unary_unary(
                 '/usage.v1.PolicyService/ListRolloverPolicies',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.ListRolloverPoliciesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_policy__service__pb2.ListRolloverPoliciesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.ListRolloverPoliciesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListRolloverPoliciesResponse.FromString,
                 _registered_method=True)
         self.CreateRolloverPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/CreateRolloverPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.CreateRolloverPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.CreateRolloverPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.FromString,
                 _registered_method=True)
         self.UpdateRolloverPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/UpdateRolloverPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.UpdateRolloverPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.UpdateRolloverPolicyRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.FromString,
                 _registered_method=True)
         self.DeleteRolloverPolicy = channel.unary_unary(
                 '/usage.v1.PolicyService/DeleteRolloverPolicy',
-                request_serializer=usage_dot_v1_dot_policy__service__pb2.DeleteRolloverPolicyRequest.SerializeToString,
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.DeleteRolloverPolicyRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
 
@@ -369,127 +369,127 @@ def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GetAggregationPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAggregationPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.GetAggregationPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.GetAggregationPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.SerializeToString,
             ),
             'ListAggregationPolicies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAggregationPolicies,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.ListAggregationPoliciesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_policy__service__pb2.ListAggregationPoliciesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListAggregationPoliciesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__requests__pb2.ListAggregationPoliciesResponse.SerializeToString,
             ),
             'CreateAggregationPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateAggregationPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.CreateAggregationPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.CreateAggregationPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.SerializeToString,
             ),
             'UpdateAggregationPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateAggregationPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.UpdateAggregationPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.UpdateAggregationPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.SerializeToString,
             ),
             'DeleteAggregationPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteAggregationPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.DeleteAggregationPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.DeleteAggregationPolicyRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetRatingFrequencyPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRatingFrequencyPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.GetRatingFrequencyPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.GetRatingFrequencyPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.SerializeToString,
             ),
             'ListRatingFrequencyPolicies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRatingFrequencyPolicies,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.ListRatingFrequencyPoliciesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_policy__service__pb2.ListRatingFrequencyPoliciesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListRatingFrequencyPoliciesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__requests__pb2.ListRatingFrequencyPoliciesResponse.SerializeToString,
             ),
             'CreateRatingFrequencyPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRatingFrequencyPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.CreateRatingFrequencyPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.CreateRatingFrequencyPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.SerializeToString,
             ),
             'UpdateRatingFrequencyPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateRatingFrequencyPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.UpdateRatingFrequencyPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.UpdateRatingFrequencyPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.SerializeToString,
             ),
             'DeleteRatingFrequencyPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRatingFrequencyPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.DeleteRatingFrequencyPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.DeleteRatingFrequencyPolicyRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetOveragePolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOveragePolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.GetOveragePolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.GetOveragePolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.SerializeToString,
             ),
             'ListOveragePolicies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOveragePolicies,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.ListOveragePoliciesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_policy__service__pb2.ListOveragePoliciesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListOveragePoliciesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__requests__pb2.ListOveragePoliciesResponse.SerializeToString,
             ),
             'CreateOveragePolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateOveragePolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.CreateOveragePolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.CreateOveragePolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.SerializeToString,
             ),
             'UpdateOveragePolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateOveragePolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.UpdateOveragePolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.UpdateOveragePolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.SerializeToString,
             ),
             'DeleteOveragePolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteOveragePolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.DeleteOveragePolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.DeleteOveragePolicyRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetRefreshPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRefreshPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.GetRefreshPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.GetRefreshPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.SerializeToString,
             ),
             'ListRefreshPolicies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRefreshPolicies,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.ListRefreshPoliciesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_policy__service__pb2.ListRefreshPoliciesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListRefreshPoliciesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__requests__pb2.ListRefreshPoliciesResponse.SerializeToString,
             ),
             'CreateRefreshPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRefreshPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.CreateRefreshPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.CreateRefreshPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.SerializeToString,
             ),
             'UpdateRefreshPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateRefreshPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.UpdateRefreshPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.UpdateRefreshPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.SerializeToString,
             ),
             'DeleteRefreshPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRefreshPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.DeleteRefreshPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.DeleteRefreshPolicyRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetRolloverPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRolloverPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.GetRolloverPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.GetRolloverPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.SerializeToString,
             ),
             'ListRolloverPolicies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRolloverPolicies,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.ListRolloverPoliciesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_policy__service__pb2.ListRolloverPoliciesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListRolloverPoliciesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__requests__pb2.ListRolloverPoliciesResponse.SerializeToString,
             ),
             'CreateRolloverPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRolloverPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.CreateRolloverPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.CreateRolloverPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.SerializeToString,
             ),
             'UpdateRolloverPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateRolloverPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.UpdateRolloverPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.UpdateRolloverPolicyRequest.FromString,
                     response_serializer=usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.SerializeToString,
             ),
             'DeleteRolloverPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRolloverPolicy,
-                    request_deserializer=usage_dot_v1_dot_policy__service__pb2.DeleteRolloverPolicyRequest.FromString,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.DeleteRolloverPolicyRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
@@ -522,7 +522,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/GetAggregationPolicy',
-            usage_dot_v1_dot_policy__service__pb2.GetAggregationPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.GetAggregationPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.FromString,
             options,
             channel_credentials,
@@ -549,8 +549,8 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/ListAggregationPolicies',
-            usage_dot_v1_dot_policy__service__pb2.ListAggregationPoliciesRequest.SerializeToString,
-            usage_dot_v1_dot_policy__service__pb2.ListAggregationPoliciesResponse.FromString,
+            usage_dot_v1_dot_policy__requests__pb2.ListAggregationPoliciesRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.ListAggregationPoliciesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -576,7 +576,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/CreateAggregationPolicy',
-            usage_dot_v1_dot_policy__service__pb2.CreateAggregationPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.CreateAggregationPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.FromString,
             options,
             channel_credentials,
@@ -603,7 +603,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/UpdateAggregationPolicy',
-            usage_dot_v1_dot_policy__service__pb2.UpdateAggregationPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.UpdateAggregationPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.AggregationPolicy.FromString,
             options,
             channel_credentials,
@@ -630,7 +630,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/DeleteAggregationPolicy',
-            usage_dot_v1_dot_policy__service__pb2.DeleteAggregationPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.DeleteAggregationPolicyRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -657,7 +657,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/GetRatingFrequencyPolicy',
-            usage_dot_v1_dot_policy__service__pb2.GetRatingFrequencyPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.GetRatingFrequencyPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.FromString,
             options,
             channel_credentials,
@@ -684,8 +684,8 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/ListRatingFrequencyPolicies',
-            usage_dot_v1_dot_policy__service__pb2.ListRatingFrequencyPoliciesRequest.SerializeToString,
-            usage_dot_v1_dot_policy__service__pb2.ListRatingFrequencyPoliciesResponse.FromString,
+            usage_dot_v1_dot_policy__requests__pb2.ListRatingFrequencyPoliciesRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.ListRatingFrequencyPoliciesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -711,7 +711,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/CreateRatingFrequencyPolicy',
-            usage_dot_v1_dot_policy__service__pb2.CreateRatingFrequencyPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.CreateRatingFrequencyPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.FromString,
             options,
             channel_credentials,
@@ -738,7 +738,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/UpdateRatingFrequencyPolicy',
-            usage_dot_v1_dot_policy__service__pb2.UpdateRatingFrequencyPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.UpdateRatingFrequencyPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RatingFrequencyPolicy.FromString,
             options,
             channel_credentials,
@@ -765,7 +765,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/DeleteRatingFrequencyPolicy',
-            usage_dot_v1_dot_policy__service__pb2.DeleteRatingFrequencyPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.DeleteRatingFrequencyPolicyRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -792,7 +792,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/GetOveragePolicy',
-            usage_dot_v1_dot_policy__service__pb2.GetOveragePolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.GetOveragePolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.FromString,
             options,
             channel_credentials,
@@ -819,8 +819,8 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/ListOveragePolicies',
-            usage_dot_v1_dot_policy__service__pb2.ListOveragePoliciesRequest.SerializeToString,
-            usage_dot_v1_dot_policy__service__pb2.ListOveragePoliciesResponse.FromString,
+            usage_dot_v1_dot_policy__requests__pb2.ListOveragePoliciesRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.ListOveragePoliciesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -846,7 +846,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/CreateOveragePolicy',
-            usage_dot_v1_dot_policy__service__pb2.CreateOveragePolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.CreateOveragePolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.FromString,
             options,
             channel_credentials,
@@ -873,7 +873,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/UpdateOveragePolicy',
-            usage_dot_v1_dot_policy__service__pb2.UpdateOveragePolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.UpdateOveragePolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.OveragePolicy.FromString,
             options,
             channel_credentials,
@@ -900,7 +900,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/DeleteOveragePolicy',
-            usage_dot_v1_dot_policy__service__pb2.DeleteOveragePolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.DeleteOveragePolicyRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -927,7 +927,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/GetRefreshPolicy',
-            usage_dot_v1_dot_policy__service__pb2.GetRefreshPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.GetRefreshPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.FromString,
             options,
             channel_credentials,
@@ -954,8 +954,8 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/ListRefreshPolicies',
-            usage_dot_v1_dot_policy__service__pb2.ListRefreshPoliciesRequest.SerializeToString,
-            usage_dot_v1_dot_policy__service__pb2.ListRefreshPoliciesResponse.FromString,
+            usage_dot_v1_dot_policy__requests__pb2.ListRefreshPoliciesRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.ListRefreshPoliciesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -981,7 +981,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/CreateRefreshPolicy',
-            usage_dot_v1_dot_policy__service__pb2.CreateRefreshPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.CreateRefreshPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.FromString,
             options,
             channel_credentials,
@@ -1008,7 +1008,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/UpdateRefreshPolicy',
-            usage_dot_v1_dot_policy__service__pb2.UpdateRefreshPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.UpdateRefreshPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RefreshPolicy.FromString,
             options,
             channel_credentials,
@@ -1035,7 +1035,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/DeleteRefreshPolicy',
-            usage_dot_v1_dot_policy__service__pb2.DeleteRefreshPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.DeleteRefreshPolicyRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -1062,7 +1062,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/GetRolloverPolicy',
-            usage_dot_v1_dot_policy__service__pb2.GetRolloverPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.GetRolloverPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.FromString,
             options,
             channel_credentials,
@@ -1089,8 +1089,8 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/ListRolloverPolicies',
-            usage_dot_v1_dot_policy__service__pb2.ListRolloverPoliciesRequest.SerializeToString,
-            usage_dot_v1_dot_policy__service__pb2.ListRolloverPoliciesResponse.FromString,
+            usage_dot_v1_dot_policy__requests__pb2.ListRolloverPoliciesRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.ListRolloverPoliciesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1116,7 +1116,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/CreateRolloverPolicy',
-            usage_dot_v1_dot_policy__service__pb2.CreateRolloverPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.CreateRolloverPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.FromString,
             options,
             channel_credentials,
@@ -1143,7 +1143,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/UpdateRolloverPolicy',
-            usage_dot_v1_dot_policy__service__pb2.UpdateRolloverPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.UpdateRolloverPolicyRequest.SerializeToString,
             usage_dot_v1_dot_policy__resources__pb2.RolloverPolicy.FromString,
             options,
             channel_credentials,
@@ -1170,7 +1170,7 @@ class PolicyService:
             request,
             target,
             '/usage.v1.PolicyService/DeleteRolloverPolicy',
-            usage_dot_v1_dot_policy__service__pb2.DeleteRolloverPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.DeleteRolloverPolicyRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

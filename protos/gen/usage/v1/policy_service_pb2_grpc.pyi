@@ -6,8 +6,38 @@ Policies: how usage adds up, when it is rated, what overage does, when grants re
 from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from usage.v1 import policy_requests_pb2 as _policy_requests_pb2
 from usage.v1 import policy_resources_pb2 as _policy_resources_pb2
-from usage.v1 import policy_service_pb2 as _policy_service_pb2
+from usage.v1.policy_requests_pb2 import CreateAggregationPolicyRequest as CreateAggregationPolicyRequest
+from usage.v1.policy_requests_pb2 import CreateOveragePolicyRequest as CreateOveragePolicyRequest
+from usage.v1.policy_requests_pb2 import CreateRatingFrequencyPolicyRequest as CreateRatingFrequencyPolicyRequest
+from usage.v1.policy_requests_pb2 import CreateRefreshPolicyRequest as CreateRefreshPolicyRequest
+from usage.v1.policy_requests_pb2 import CreateRolloverPolicyRequest as CreateRolloverPolicyRequest
+from usage.v1.policy_requests_pb2 import DeleteAggregationPolicyRequest as DeleteAggregationPolicyRequest
+from usage.v1.policy_requests_pb2 import DeleteOveragePolicyRequest as DeleteOveragePolicyRequest
+from usage.v1.policy_requests_pb2 import DeleteRatingFrequencyPolicyRequest as DeleteRatingFrequencyPolicyRequest
+from usage.v1.policy_requests_pb2 import DeleteRefreshPolicyRequest as DeleteRefreshPolicyRequest
+from usage.v1.policy_requests_pb2 import DeleteRolloverPolicyRequest as DeleteRolloverPolicyRequest
+from usage.v1.policy_requests_pb2 import GetAggregationPolicyRequest as GetAggregationPolicyRequest
+from usage.v1.policy_requests_pb2 import GetOveragePolicyRequest as GetOveragePolicyRequest
+from usage.v1.policy_requests_pb2 import GetRatingFrequencyPolicyRequest as GetRatingFrequencyPolicyRequest
+from usage.v1.policy_requests_pb2 import GetRefreshPolicyRequest as GetRefreshPolicyRequest
+from usage.v1.policy_requests_pb2 import GetRolloverPolicyRequest as GetRolloverPolicyRequest
+from usage.v1.policy_requests_pb2 import ListAggregationPoliciesRequest as ListAggregationPoliciesRequest
+from usage.v1.policy_requests_pb2 import ListAggregationPoliciesResponse as ListAggregationPoliciesResponse
+from usage.v1.policy_requests_pb2 import ListOveragePoliciesRequest as ListOveragePoliciesRequest
+from usage.v1.policy_requests_pb2 import ListOveragePoliciesResponse as ListOveragePoliciesResponse
+from usage.v1.policy_requests_pb2 import ListRatingFrequencyPoliciesRequest as ListRatingFrequencyPoliciesRequest
+from usage.v1.policy_requests_pb2 import ListRatingFrequencyPoliciesResponse as ListRatingFrequencyPoliciesResponse
+from usage.v1.policy_requests_pb2 import ListRefreshPoliciesRequest as ListRefreshPoliciesRequest
+from usage.v1.policy_requests_pb2 import ListRefreshPoliciesResponse as ListRefreshPoliciesResponse
+from usage.v1.policy_requests_pb2 import ListRolloverPoliciesRequest as ListRolloverPoliciesRequest
+from usage.v1.policy_requests_pb2 import ListRolloverPoliciesResponse as ListRolloverPoliciesResponse
+from usage.v1.policy_requests_pb2 import UpdateAggregationPolicyRequest as UpdateAggregationPolicyRequest
+from usage.v1.policy_requests_pb2 import UpdateOveragePolicyRequest as UpdateOveragePolicyRequest
+from usage.v1.policy_requests_pb2 import UpdateRatingFrequencyPolicyRequest as UpdateRatingFrequencyPolicyRequest
+from usage.v1.policy_requests_pb2 import UpdateRefreshPolicyRequest as UpdateRefreshPolicyRequest
+from usage.v1.policy_requests_pb2 import UpdateRolloverPolicyRequest as UpdateRolloverPolicyRequest
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -39,78 +69,78 @@ class PolicyServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PolicyServiceAsyncStub: ...
-    GetAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]
+    GetAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.GetAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]
     """Gets one aggregation policy."""
-    ListAggregationPolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListAggregationPoliciesRequest, _policy_service_pb2.ListAggregationPoliciesResponse]
+    ListAggregationPolicies: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.ListAggregationPoliciesRequest, _policy_requests_pb2.ListAggregationPoliciesResponse]
     """Lists aggregation policies by id."""
-    CreateAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]
+    CreateAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]
     """Creates an aggregation policy, as a draft."""
-    UpdateAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]
+    UpdateAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]
     """Updates an aggregation policy: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteAggregationPolicyRequest, _empty_pb2.Empty]
+    DeleteAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteAggregationPolicyRequest, _empty_pb2.Empty]
     """Deletes an aggregation policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]
+    GetRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.GetRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]
     """Gets one rating frequency policy."""
-    ListRatingFrequencyPolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListRatingFrequencyPoliciesRequest, _policy_service_pb2.ListRatingFrequencyPoliciesResponse]
+    ListRatingFrequencyPolicies: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.ListRatingFrequencyPoliciesRequest, _policy_requests_pb2.ListRatingFrequencyPoliciesResponse]
     """Lists rating frequency policies by id."""
-    CreateRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]
+    CreateRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]
     """Creates a rating frequency policy, as a draft."""
-    UpdateRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]
+    UpdateRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]
     """Updates a rating frequency policy: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRatingFrequencyPolicyRequest, _empty_pb2.Empty]
+    DeleteRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteRatingFrequencyPolicyRequest, _empty_pb2.Empty]
     """Deletes a rating frequency policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]
+    GetOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.GetOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]
     """Gets one overage policy."""
-    ListOveragePolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListOveragePoliciesRequest, _policy_service_pb2.ListOveragePoliciesResponse]
+    ListOveragePolicies: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.ListOveragePoliciesRequest, _policy_requests_pb2.ListOveragePoliciesResponse]
     """Lists overage policies by id."""
-    CreateOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]
+    CreateOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]
     """Creates an overage policy, as a draft."""
-    UpdateOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]
+    UpdateOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]
     """Updates an overage policy: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteOveragePolicyRequest, _empty_pb2.Empty]
+    DeleteOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteOveragePolicyRequest, _empty_pb2.Empty]
     """Deletes an overage policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]
+    GetRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.GetRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]
     """Gets one refresh policy."""
-    ListRefreshPolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListRefreshPoliciesRequest, _policy_service_pb2.ListRefreshPoliciesResponse]
+    ListRefreshPolicies: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.ListRefreshPoliciesRequest, _policy_requests_pb2.ListRefreshPoliciesResponse]
     """Lists refresh policies by id."""
-    CreateRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]
+    CreateRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]
     """Creates a refresh policy, as a draft."""
-    UpdateRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]
+    UpdateRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]
     """Updates a refresh policy: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRefreshPolicyRequest, _empty_pb2.Empty]
+    DeleteRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteRefreshPolicyRequest, _empty_pb2.Empty]
     """Deletes a refresh policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]
+    GetRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.GetRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]
     """Gets one rollover policy."""
-    ListRolloverPolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListRolloverPoliciesRequest, _policy_service_pb2.ListRolloverPoliciesResponse]
+    ListRolloverPolicies: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.ListRolloverPoliciesRequest, _policy_requests_pb2.ListRolloverPoliciesResponse]
     """Lists rollover policies by id."""
-    CreateRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]
+    CreateRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]
     """Creates a rollover policy, as a draft."""
-    UpdateRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]
+    UpdateRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]
     """Updates a rollover policy: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRolloverPolicyRequest, _empty_pb2.Empty]
+    DeleteRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteRolloverPolicyRequest, _empty_pb2.Empty]
     """Deletes a rollover policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
@@ -124,78 +154,78 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]  # type: ignore[assignment]
+    GetAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.GetAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]  # type: ignore[assignment]
     """Gets one aggregation policy."""
-    ListAggregationPolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListAggregationPoliciesRequest, _policy_service_pb2.ListAggregationPoliciesResponse]  # type: ignore[assignment]
+    ListAggregationPolicies: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.ListAggregationPoliciesRequest, _policy_requests_pb2.ListAggregationPoliciesResponse]  # type: ignore[assignment]
     """Lists aggregation policies by id."""
-    CreateAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]  # type: ignore[assignment]
+    CreateAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]  # type: ignore[assignment]
     """Creates an aggregation policy, as a draft."""
-    UpdateAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]  # type: ignore[assignment]
+    UpdateAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateAggregationPolicyRequest, _policy_resources_pb2.AggregationPolicy]  # type: ignore[assignment]
     """Updates an aggregation policy: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteAggregationPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteAggregationPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes an aggregation policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]  # type: ignore[assignment]
+    GetRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.GetRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]  # type: ignore[assignment]
     """Gets one rating frequency policy."""
-    ListRatingFrequencyPolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListRatingFrequencyPoliciesRequest, _policy_service_pb2.ListRatingFrequencyPoliciesResponse]  # type: ignore[assignment]
+    ListRatingFrequencyPolicies: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.ListRatingFrequencyPoliciesRequest, _policy_requests_pb2.ListRatingFrequencyPoliciesResponse]  # type: ignore[assignment]
     """Lists rating frequency policies by id."""
-    CreateRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]  # type: ignore[assignment]
+    CreateRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]  # type: ignore[assignment]
     """Creates a rating frequency policy, as a draft."""
-    UpdateRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]  # type: ignore[assignment]
+    UpdateRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]  # type: ignore[assignment]
     """Updates a rating frequency policy: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRatingFrequencyPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteRatingFrequencyPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a rating frequency policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]  # type: ignore[assignment]
+    GetOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.GetOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]  # type: ignore[assignment]
     """Gets one overage policy."""
-    ListOveragePolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListOveragePoliciesRequest, _policy_service_pb2.ListOveragePoliciesResponse]  # type: ignore[assignment]
+    ListOveragePolicies: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.ListOveragePoliciesRequest, _policy_requests_pb2.ListOveragePoliciesResponse]  # type: ignore[assignment]
     """Lists overage policies by id."""
-    CreateOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]  # type: ignore[assignment]
+    CreateOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]  # type: ignore[assignment]
     """Creates an overage policy, as a draft."""
-    UpdateOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]  # type: ignore[assignment]
+    UpdateOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]  # type: ignore[assignment]
     """Updates an overage policy: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteOveragePolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteOveragePolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes an overage policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]  # type: ignore[assignment]
+    GetRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.GetRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]  # type: ignore[assignment]
     """Gets one refresh policy."""
-    ListRefreshPolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListRefreshPoliciesRequest, _policy_service_pb2.ListRefreshPoliciesResponse]  # type: ignore[assignment]
+    ListRefreshPolicies: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.ListRefreshPoliciesRequest, _policy_requests_pb2.ListRefreshPoliciesResponse]  # type: ignore[assignment]
     """Lists refresh policies by id."""
-    CreateRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]  # type: ignore[assignment]
+    CreateRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]  # type: ignore[assignment]
     """Creates a refresh policy, as a draft."""
-    UpdateRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]  # type: ignore[assignment]
+    UpdateRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]  # type: ignore[assignment]
     """Updates a refresh policy: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRefreshPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteRefreshPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a refresh policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    GetRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]  # type: ignore[assignment]
+    GetRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.GetRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]  # type: ignore[assignment]
     """Gets one rollover policy."""
-    ListRolloverPolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListRolloverPoliciesRequest, _policy_service_pb2.ListRolloverPoliciesResponse]  # type: ignore[assignment]
+    ListRolloverPolicies: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.ListRolloverPoliciesRequest, _policy_requests_pb2.ListRolloverPoliciesResponse]  # type: ignore[assignment]
     """Lists rollover policies by id."""
-    CreateRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CreateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]  # type: ignore[assignment]
+    CreateRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]  # type: ignore[assignment]
     """Creates a rollover policy, as a draft."""
-    UpdateRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.UpdateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]  # type: ignore[assignment]
+    UpdateRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]  # type: ignore[assignment]
     """Updates a rollover policy: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
     ABORTED (`ETAG_MISMATCH`).
     """
-    DeleteRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRolloverPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    DeleteRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteRolloverPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a rollover policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
@@ -210,7 +240,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetAggregationPolicy(
         self,
-        request: _policy_service_pb2.GetAggregationPolicyRequest,
+        request: _policy_requests_pb2.GetAggregationPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.AggregationPolicy, _abc.Awaitable[_policy_resources_pb2.AggregationPolicy]]:
         """Gets one aggregation policy."""
@@ -218,15 +248,15 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListAggregationPolicies(
         self,
-        request: _policy_service_pb2.ListAggregationPoliciesRequest,
+        request: _policy_requests_pb2.ListAggregationPoliciesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_policy_service_pb2.ListAggregationPoliciesResponse, _abc.Awaitable[_policy_service_pb2.ListAggregationPoliciesResponse]]:
+    ) -> _typing.Union[_policy_requests_pb2.ListAggregationPoliciesResponse, _abc.Awaitable[_policy_requests_pb2.ListAggregationPoliciesResponse]]:
         """Lists aggregation policies by id."""
 
     @_abc_1.abstractmethod
     def CreateAggregationPolicy(
         self,
-        request: _policy_service_pb2.CreateAggregationPolicyRequest,
+        request: _policy_requests_pb2.CreateAggregationPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.AggregationPolicy, _abc.Awaitable[_policy_resources_pb2.AggregationPolicy]]:
         """Creates an aggregation policy, as a draft."""
@@ -234,7 +264,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateAggregationPolicy(
         self,
-        request: _policy_service_pb2.UpdateAggregationPolicyRequest,
+        request: _policy_requests_pb2.UpdateAggregationPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.AggregationPolicy, _abc.Awaitable[_policy_resources_pb2.AggregationPolicy]]:
         """Updates an aggregation policy: a draft in all its fields, any other in its display name.
@@ -245,7 +275,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteAggregationPolicy(
         self,
-        request: _policy_service_pb2.DeleteAggregationPolicyRequest,
+        request: _policy_requests_pb2.DeleteAggregationPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes an aggregation policy that is not active and that nothing refers to.
@@ -255,7 +285,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetRatingFrequencyPolicy(
         self,
-        request: _policy_service_pb2.GetRatingFrequencyPolicyRequest,
+        request: _policy_requests_pb2.GetRatingFrequencyPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RatingFrequencyPolicy, _abc.Awaitable[_policy_resources_pb2.RatingFrequencyPolicy]]:
         """Gets one rating frequency policy."""
@@ -263,15 +293,15 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListRatingFrequencyPolicies(
         self,
-        request: _policy_service_pb2.ListRatingFrequencyPoliciesRequest,
+        request: _policy_requests_pb2.ListRatingFrequencyPoliciesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_policy_service_pb2.ListRatingFrequencyPoliciesResponse, _abc.Awaitable[_policy_service_pb2.ListRatingFrequencyPoliciesResponse]]:
+    ) -> _typing.Union[_policy_requests_pb2.ListRatingFrequencyPoliciesResponse, _abc.Awaitable[_policy_requests_pb2.ListRatingFrequencyPoliciesResponse]]:
         """Lists rating frequency policies by id."""
 
     @_abc_1.abstractmethod
     def CreateRatingFrequencyPolicy(
         self,
-        request: _policy_service_pb2.CreateRatingFrequencyPolicyRequest,
+        request: _policy_requests_pb2.CreateRatingFrequencyPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RatingFrequencyPolicy, _abc.Awaitable[_policy_resources_pb2.RatingFrequencyPolicy]]:
         """Creates a rating frequency policy, as a draft."""
@@ -279,7 +309,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateRatingFrequencyPolicy(
         self,
-        request: _policy_service_pb2.UpdateRatingFrequencyPolicyRequest,
+        request: _policy_requests_pb2.UpdateRatingFrequencyPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RatingFrequencyPolicy, _abc.Awaitable[_policy_resources_pb2.RatingFrequencyPolicy]]:
         """Updates a rating frequency policy: a draft in all its fields, any other in its display name.
@@ -290,7 +320,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteRatingFrequencyPolicy(
         self,
-        request: _policy_service_pb2.DeleteRatingFrequencyPolicyRequest,
+        request: _policy_requests_pb2.DeleteRatingFrequencyPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a rating frequency policy that is not active and that nothing refers to.
@@ -300,7 +330,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetOveragePolicy(
         self,
-        request: _policy_service_pb2.GetOveragePolicyRequest,
+        request: _policy_requests_pb2.GetOveragePolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.OveragePolicy, _abc.Awaitable[_policy_resources_pb2.OveragePolicy]]:
         """Gets one overage policy."""
@@ -308,15 +338,15 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListOveragePolicies(
         self,
-        request: _policy_service_pb2.ListOveragePoliciesRequest,
+        request: _policy_requests_pb2.ListOveragePoliciesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_policy_service_pb2.ListOveragePoliciesResponse, _abc.Awaitable[_policy_service_pb2.ListOveragePoliciesResponse]]:
+    ) -> _typing.Union[_policy_requests_pb2.ListOveragePoliciesResponse, _abc.Awaitable[_policy_requests_pb2.ListOveragePoliciesResponse]]:
         """Lists overage policies by id."""
 
     @_abc_1.abstractmethod
     def CreateOveragePolicy(
         self,
-        request: _policy_service_pb2.CreateOveragePolicyRequest,
+        request: _policy_requests_pb2.CreateOveragePolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.OveragePolicy, _abc.Awaitable[_policy_resources_pb2.OveragePolicy]]:
         """Creates an overage policy, as a draft."""
@@ -324,7 +354,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateOveragePolicy(
         self,
-        request: _policy_service_pb2.UpdateOveragePolicyRequest,
+        request: _policy_requests_pb2.UpdateOveragePolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.OveragePolicy, _abc.Awaitable[_policy_resources_pb2.OveragePolicy]]:
         """Updates an overage policy: a draft in all its fields, any other in its display name.
@@ -335,7 +365,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteOveragePolicy(
         self,
-        request: _policy_service_pb2.DeleteOveragePolicyRequest,
+        request: _policy_requests_pb2.DeleteOveragePolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes an overage policy that is not active and that nothing refers to.
@@ -345,7 +375,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetRefreshPolicy(
         self,
-        request: _policy_service_pb2.GetRefreshPolicyRequest,
+        request: _policy_requests_pb2.GetRefreshPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RefreshPolicy, _abc.Awaitable[_policy_resources_pb2.RefreshPolicy]]:
         """Gets one refresh policy."""
@@ -353,15 +383,15 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListRefreshPolicies(
         self,
-        request: _policy_service_pb2.ListRefreshPoliciesRequest,
+        request: _policy_requests_pb2.ListRefreshPoliciesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_policy_service_pb2.ListRefreshPoliciesResponse, _abc.Awaitable[_policy_service_pb2.ListRefreshPoliciesResponse]]:
+    ) -> _typing.Union[_policy_requests_pb2.ListRefreshPoliciesResponse, _abc.Awaitable[_policy_requests_pb2.ListRefreshPoliciesResponse]]:
         """Lists refresh policies by id."""
 
     @_abc_1.abstractmethod
     def CreateRefreshPolicy(
         self,
-        request: _policy_service_pb2.CreateRefreshPolicyRequest,
+        request: _policy_requests_pb2.CreateRefreshPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RefreshPolicy, _abc.Awaitable[_policy_resources_pb2.RefreshPolicy]]:
         """Creates a refresh policy, as a draft."""
@@ -369,7 +399,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateRefreshPolicy(
         self,
-        request: _policy_service_pb2.UpdateRefreshPolicyRequest,
+        request: _policy_requests_pb2.UpdateRefreshPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RefreshPolicy, _abc.Awaitable[_policy_resources_pb2.RefreshPolicy]]:
         """Updates a refresh policy: a draft in all its fields, any other in its display name.
@@ -380,7 +410,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteRefreshPolicy(
         self,
-        request: _policy_service_pb2.DeleteRefreshPolicyRequest,
+        request: _policy_requests_pb2.DeleteRefreshPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a refresh policy that is not active and that nothing refers to.
@@ -390,7 +420,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetRolloverPolicy(
         self,
-        request: _policy_service_pb2.GetRolloverPolicyRequest,
+        request: _policy_requests_pb2.GetRolloverPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RolloverPolicy, _abc.Awaitable[_policy_resources_pb2.RolloverPolicy]]:
         """Gets one rollover policy."""
@@ -398,15 +428,15 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListRolloverPolicies(
         self,
-        request: _policy_service_pb2.ListRolloverPoliciesRequest,
+        request: _policy_requests_pb2.ListRolloverPoliciesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_policy_service_pb2.ListRolloverPoliciesResponse, _abc.Awaitable[_policy_service_pb2.ListRolloverPoliciesResponse]]:
+    ) -> _typing.Union[_policy_requests_pb2.ListRolloverPoliciesResponse, _abc.Awaitable[_policy_requests_pb2.ListRolloverPoliciesResponse]]:
         """Lists rollover policies by id."""
 
     @_abc_1.abstractmethod
     def CreateRolloverPolicy(
         self,
-        request: _policy_service_pb2.CreateRolloverPolicyRequest,
+        request: _policy_requests_pb2.CreateRolloverPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RolloverPolicy, _abc.Awaitable[_policy_resources_pb2.RolloverPolicy]]:
         """Creates a rollover policy, as a draft."""
@@ -414,7 +444,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UpdateRolloverPolicy(
         self,
-        request: _policy_service_pb2.UpdateRolloverPolicyRequest,
+        request: _policy_requests_pb2.UpdateRolloverPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_resources_pb2.RolloverPolicy, _abc.Awaitable[_policy_resources_pb2.RolloverPolicy]]:
         """Updates a rollover policy: a draft in all its fields, any other in its display name.
@@ -425,7 +455,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DeleteRolloverPolicy(
         self,
-        request: _policy_service_pb2.DeleteRolloverPolicyRequest,
+        request: _policy_requests_pb2.DeleteRolloverPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a rollover policy that is not active and that nothing refers to.
