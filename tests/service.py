@@ -50,15 +50,17 @@ async def serving(database: str) -> AsyncIterator[Service]:
                 await working
 
 
-async def add_tenant(service: Service, clock: datetime | None, *roles: str) -> tuple[str, str]:
-    """A new tenant and the key of a credential of it."""
+async def add_tenant(
+    service: Service, clock: datetime | None, *roles: str, is_empty: bool = True
+) -> tuple[str, str]:
+    """A new tenant and the key of a credential of it; its catalogue is empty unless told."""
     tenant_id = f"t-{uuid4().hex[:12]}"
     tenant = access.Tenant()
     if clock is not None:
         tenant.clock_start_time.CopyFrom(stamp(clock))
     async with UsageClient(service.address, service.operator_key) as operator:
         made = await operator.access.CreateTenant(
-            access.CreateTenantRequest(tenant_id=tenant_id, tenant=tenant)
+            access.CreateTenantRequest(tenant_id=tenant_id, tenant=tenant, empty_catalog=is_empty)
         )
         credential = access.Credential(tenant=made.name, roles=roles or ("ADMIN",))
         answer = await operator.access.CreateCredential(

@@ -20,8 +20,10 @@ from server.api.records import (
     list_records,
     update_record,
 )
+from server.api.values import decimal_pb
 from server.api.work import caller, change, look
 from server.env import Env
+from server.usecases import units
 from server.usecases.activation import activate_product
 from server.usecases.resolution import explained_policies
 
@@ -212,6 +214,16 @@ class CatalogService(rpc.CatalogServiceServicer):
         self, request: messages.CreateRecordsRequest, context: Any
     ) -> messages.CreateRecordsResponse:
         return await create_records(self._env, request)
+
+    async def ConvertQuantity(
+        self, request: messages.ConvertQuantityRequest, context: Any
+    ) -> messages.ConvertQuantityResponse:
+        asked = mapping.convert_quantity_from_pb(request)
+        tenant_id = caller().tenant_id
+        found, is_exact = await look(
+            self._env, lambda tx: units.convert_quantity(tx, tenant_id, asked)
+        )
+        return messages.ConvertQuantityResponse(quantity=decimal_pb(found), is_exact=is_exact)
 
     async def ResolvePolicies(
         self, request: messages.ResolvePoliciesRequest, context: Any

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from server.domain.calendar import Cadence, Delay, PolicyPeriod
+from server.domain.errors import InvalidArgument
+from server.domain.exact import Rounding
 from server.domain.ids import (
     PolicyId,
     ProductGrantId,
@@ -82,13 +84,15 @@ class UnitClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitOfMeasure:
-    """One unit: how many default units it is, and how finely it is counted."""
+    """One unit: how many default units it is, how finely it is counted, its place for people."""
 
     id: UnitId
     display_name: str
     unit_class_id: UnitClassId
     factor: Decimal
     scale: int
+    rounding: Rounding = Rounding.HALF_UP
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +249,19 @@ def default_unit(unit_class: UnitClass, units: list[UnitOfMeasure]) -> UnitOfMea
     return next(iter(named or plain), None)
 
 
+def check_money(unit_class: UnitClass, source: Unit, target: Unit) -> None:
+    """Raise `UNIT_CLASS_MISMATCH` for two currencies: rates are said in each, never converted."""
+    if unit_class.kind is UnitClassKind.CURRENCY and source.id != target.id:
+        text = f"{source.id} is not converted to {target.id}: money has no fixed factor"
+        raise InvalidArgument.at("unit_of_measure", "UNIT_CLASS_MISMATCH", text)
+
+
 def as_unit(unit: UnitOfMeasure) -> Unit:
     """A unit as conversion sees it."""
-    return Unit(id=unit.id, class_id=unit.unit_class_id, factor=unit.factor, scale=unit.scale)
+    return Unit(
+        id=unit.id,
+        class_id=unit.unit_class_id,
+        factor=unit.factor,
+        scale=unit.scale,
+        rounding=unit.rounding,
+    )

@@ -68,6 +68,21 @@ def convert(quantity: Decimal, source: Unit, target: Unit) -> Decimal:
     return result
 
 
+@exact
+def rounded(quantity: Decimal, source: Unit, target: Unit) -> Decimal:
+    """`quantity`, given in `source`, in `target`, rounded as that is counted.
+
+    Raises `UNIT_CLASS_MISMATCH` between classes, `DECIMAL_RANGE` beyond 26 digits.
+    """
+    if source.class_id != target.class_id:
+        raise _refusal("UNIT_CLASS_MISMATCH", "is in a unit of another class", source, target)
+    whole = quantity * source.factor
+    result = divide(whole, target.factor, places=target.scale, mode=target.rounding)
+    if abs(result) >= LIMIT:
+        raise _refusal("DECIMAL_RANGE", "is too large after conversion", source, target)
+    return result
+
+
 def check_scale(quantity: Decimal, unit: Unit, *, path: str = "quantity") -> None:
     """Raise `UNIT_SCALE` if `quantity` is finer than its unit is counted."""
     if decimal_places(quantity) > unit.scale:

@@ -14,6 +14,7 @@ from server.domain.catalog import (
     UsageModelType,
     UsageResource,
 )
+from server.domain.exact import Rounding
 from server.domain.ids import (
     PolicyId,
     ProductGrantId,
@@ -61,6 +62,8 @@ def _unit(row: Record) -> UnitOfMeasure:
         unit_class_id=UnitClassId(row["unit_class_id"]),
         factor=row["factor"],
         scale=row["scale"],
+        rounding=Rounding(row["rounding"]),
+        sequence=row["sequence"],
     )
 
 
@@ -128,7 +131,15 @@ UNIT: Kind[UnitOfMeasure] = Kind(
     find=SQL["find_unit"],
     list_=SQL["list_unit"],
     key=lambda one: (one.id,),
-    to_row=lambda one: (one.id, one.display_name, one.unit_class_id, one.factor, one.scale),
+    to_row=lambda one: (
+        one.id,
+        one.display_name,
+        one.unit_class_id,
+        one.factor,
+        one.scale,
+        one.rounding,
+        one.sequence,
+    ),
     from_row=_unit,
     fields={"unit_class_id": "unit_class"},
 )

@@ -731,11 +731,15 @@ CREATE TABLE public.units_of_measure (
     display_name text DEFAULT ''::text NOT NULL,
     factor public.quantity DEFAULT 1 NOT NULL,
     scale smallint DEFAULT 0 NOT NULL,
+    rounding text DEFAULT 'HALF_UP'::text NOT NULL,
+    sequence integer DEFAULT 0 NOT NULL,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT unit_factor_is_positive CHECK (((factor)::numeric > (0)::numeric)),
+    CONSTRAINT units_of_measure_rounding_check CHECK ((rounding = ANY (ARRAY['HALF_UP'::text, 'HALF_EVEN'::text, 'UP'::text, 'DOWN'::text]))),
     CONSTRAINT units_of_measure_scale_check CHECK (((scale >= 0) AND (scale <= 12))),
+    CONSTRAINT units_of_measure_sequence_check CHECK ((sequence >= 0)),
     CONSTRAINT units_of_measure_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
 

@@ -25,6 +25,7 @@ from server.domain.catalog import (
     UnitOfMeasure,
     UsageModelType,
     as_unit,
+    check_money,
     default_unit,
 )
 from server.domain.errors import FailedPrecondition, NotFound, Unimplemented
@@ -219,6 +220,8 @@ def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGra
     if grant.unit_id is not None and given is None:
         text = f"{plain(grant.quantity)} {grant.unit_id} cannot be counted in {unit.id}"
         raise FailedPrecondition("UNIT_CLASS_MISMATCH", text)
+    if given is not None:
+        check_money(graph.classes[given.unit_class_id].content, as_unit(given), unit)
     refresh = grant.refresh_id and graph.refreshes[grant.refresh_id].content
     rollover = grant.rollover_id and graph.rollovers[grant.rollover_id].content
     quantity = convert(grant.quantity, as_unit(given), unit) if given else grant.quantity

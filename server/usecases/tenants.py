@@ -9,13 +9,16 @@ import asyncpg
 from server.domain.access import Role
 from server.domain.errors import AlreadyExists, InvalidArgument, NotFound
 from server.domain.ids import TenantId, derive
+from server.domain.seeds import CLASSES, UNITS
 from server.store import credentials as credential_store
+from server.store import seeds as seed_store
 from server.store import tenants as store
 from server.store.pool import Connection
 from server.store.tenants import Tenant
 from server.store.transaction import transact
 from server.usecases import credentials
 from server.usecases.credentials import CreateCredential
+from server.usecases.currencies import units_of_currency
 
 # Where the ids of tenants come from: creating one twice is creating it once.
 SPACE = UUID("6f2b1d0e-7a63-5c0c-9d54-1f0e8a7c2b10")
@@ -25,11 +28,15 @@ EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTenant:
-    """A tenant to be; with a `clock` it is a sandbox that starts there."""
+    """A tenant to be; with a `clock` it is a sandbox that starts there.
+
+    Unless it is to be `empty`, its catalogue begins with common units and the ISO currencies.
+    """
 
     name: str
     display_name: str = ""
     clock: datetime | None = None
+    empty: bool = False
 
     @property
     def tenant_id(self) -> TenantId:
@@ -65,13 +72,15 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateTenant) -> 
         raise InvalidArgument.at(
             "tenant.clock_start_time", "TIMESTAMP_RANGE", "must be in 1990 or later"
         )
-    await store.add(
+    is_new = await store.add(
         tx,
         tenant_id,
         name=command.name,
         display_name=command.display_name,
         clock=command.clock,
     )
+    if is_new and not command.empty:
+        await seed_store.add(tx, tenant_id, CLASSES, (*UNITS, *units_of_currency()))
     tenant = await get(tx, tenant_id, command.name)
     pairs = {
         "tenant_id": (tenant.id, command.name),

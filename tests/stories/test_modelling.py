@@ -1,5 +1,7 @@
 """Modelling: units, resources, products and their policies, each kept only if it can be meant."""
 
+from decimal import Decimal
+
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.type import date_pb2
@@ -9,8 +11,9 @@ from usage.v1 import policy_resources_pb2 as policies
 from usage.v1 import policy_service_pb2 as policy_rpc
 from usage.v1 import wallet_service_pb2 as wallet_rpc
 
-from clients import UsageError
-from tests.stories.words import Metered, figure, line, number
+from clients import UsageClient, UsageError
+from tests.service import add_tenant
+from tests.stories.words import Metered, figure, line, moment, number
 from tests.stories.world import World
 
 
@@ -287,3 +290,63 @@ async def test_a_cap_that_caps_nothing_is_refused(sandbox, fields, reason):
     )
     with pytest.raises(UsageError, match=reason):
         await world.client.policies.CreateRolloverPolicy(request)
+
+
+async def convert(world: World, quantity: object, unit_: str, target: str, **more):
+    return await world.client.catalog.ConvertQuantity(
+        rpc.ConvertQuantityRequest(
+            quantity=number(quantity),
+            unit_of_measure=f"unitsOfMeasure/{unit_}",
+            target_unit_of_measure=f"unitsOfMeasure/{target}",
+            **more,
+        )
+    )
+
+
+@pytest.mark.capability("M10")
+async def test_units_convert_by_factor_and_round_as_they_are_told(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world, "mass")
+    await unit_class(world, "money", kind="CURRENCY")
+    await unit(world, "lb", "mass", scale=1, sequence=2)
+    kilo = await unit(world, "kg", "mass", factor=number("2.2"), scale=3, sequence=1)
+    await unit(world, "stone", "mass", factor=number(14), scale=1, rounding="DOWN")
+    for code, scale in (("JPY", 0), ("USD", 2)):
+        await unit(world, code, "money", scale=scale)
+
+    assert (kilo.sequence, kilo.rounding) == (1, catalog.UnitOfMeasure.HALF_UP)
+    pounds = await convert(world, 3, "kg", "lb")
+    assert (figure(pounds.quantity), pounds.is_exact) == (Decimal("6.6"), True)
+    assert figure((await convert(world, "6.6", "lb", "kg")).quantity) == 3
+    for quantity, source, target in ((1, "lb", "kg"), ("100.5", "JPY", "JPY")):
+        with pytest.raises(UsageError, match="UNIT_SCALE"):
+            await convert(world, quantity, source, target)
+    kilos = await convert(world, 1, "lb", "kg", round=True)
+    assert (figure(kilos.quantity), kilos.is_exact) == (Decimal("0.455"), False)
+    stones = await convert(world, 27, "lb", "stone", round=True)
+    assert figure(stones.quantity) == Decimal("1.9")
+    yen = await convert(world, "100.5", "JPY", "JPY", round=True)
+    assert (figure(yen.quantity), yen.is_exact) == (101, False)
+    for target in ("lb", "USD"):
+        with pytest.raises(UsageError, match="UNIT_CLASS_MISMATCH"):
+            await convert(world, 1, "JPY", target, round=True)
+    with pytest.raises(UsageError, match="UNIT_OF_MEASURE_NOT_FOUND"):
+        await convert(world, 1, "kg", "ton")
+
+
+async def test_a_tenant_begins_with_units_and_currencies_that_can_be_used_at_once(service):
+    _, key = await add_tenant(service, moment("2024-01-01"), is_empty=False)
+    async with UsageClient(service.address, key) as client:
+        world = World(client)
+        request = rpc.ListUnitsOfMeasureRequest(page_size=1000, state="CATALOG_STATE_ACTIVE")
+        units = (await client.catalog.ListUnitsOfMeasure(request)).units_of_measure
+        scales = {one.name.partition("/")[2]: one.scale for one in units}
+        gigabytes = await convert(world, "1.5", "GB", "MB")
+        await resource(world, "traffic", "data-volume", unit_of_measure="unitsOfMeasure/GB")
+        await product(world, "plan")
+        await held(world, "plan", "traffic")
+        await world.activate("plan")
+
+    assert len(units) > 180
+    assert (scales["USD"], scales["JPY"], scales["KWD"], scales["GB"]) == (2, 0, 3, 9)
+    assert figure(gigabytes.quantity) == 1500

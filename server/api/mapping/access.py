@@ -24,6 +24,7 @@ def create_tenant_from_pb(request: pb.CreateTenantRequest) -> CreateTenant:
         name=form.code("tenant_id"),
         display_name=tenant.text("display_name"),
         clock=tenant.optional_time("clock_start_time"),
+        empty=request.empty_catalog,
     )
     form.done()
     return command

@@ -30,9 +30,11 @@ from server.domain.catalog import (
     UsageModelType,
     UsageResource,
 )
+from server.domain.exact import Rounding
 from server.domain.ids import PolicyId, ProductGrantId, ProductId, ResourceId, UnitClassId, UnitId
 from server.domain.units import UnitClassKind
 from server.usecases.activation import Activated
+from server.usecases.units import ConvertQuantity
 
 ONE = Decimal(1)
 
@@ -66,9 +68,26 @@ def unit_from_pb(request: rpc.CreateUnitOfMeasureRequest) -> UnitOfMeasure:
         unit_class_id=UnitClassId(unit_class_id),
         factor=factor,
         scale=request.unit_of_measure.scale,
+        rounding=own.choice("rounding", Rounding, default=Rounding.HALF_UP),
+        sequence=request.unit_of_measure.sequence,
     )
     form.done()
     return wanted
+
+
+def convert_quantity_from_pb(request: rpc.ConvertQuantityRequest) -> ConvertQuantity:
+    """What is to be converted."""
+    form = Form(request)
+    (unit,) = form.name("unit_of_measure", names.UNIT)
+    (target,) = form.name("target_unit_of_measure", names.UNIT)
+    asked = ConvertQuantity(
+        quantity=form.decimal("quantity"),
+        unit_id=UnitId(unit),
+        target_id=UnitId(target),
+        may_round=request.round,
+    )
+    form.done()
+    return asked
 
 
 def resource_from_pb(request: rpc.CreateUsageResourceRequest) -> UsageResource:
@@ -181,6 +200,8 @@ def unit_to_pb(kept: Kept[UnitOfMeasure]) -> pb.UnitOfMeasure:
         unit_class=names.UNIT_CLASS.of(own.unit_class_id),
         factor=decimal_pb(own.factor),
         scale=own.scale,
+        rounding=enum_pb(pb.UnitOfMeasure.Rounding, own.rounding),
+        sequence=own.sequence,
         state=state_pb(kept),
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),

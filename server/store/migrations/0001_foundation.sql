@@ -133,6 +133,8 @@ CREATE TABLE units_of_measure (
     display_name       text NOT NULL DEFAULT '',
     factor             quantity NOT NULL DEFAULT 1 CONSTRAINT unit_factor_is_positive CHECK (factor > 0),
     scale              smallint NOT NULL DEFAULT 0 CHECK (scale BETWEEN 0 AND 12),
+    rounding           text NOT NULL DEFAULT 'HALF_UP' CHECK (rounding IN ('HALF_UP', 'HALF_EVEN', 'UP', 'DOWN')),
+    sequence           integer NOT NULL DEFAULT 0 CHECK (sequence >= 0),
     state              text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision           bigint NOT NULL DEFAULT 1,
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),

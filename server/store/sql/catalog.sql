@@ -25,22 +25,25 @@ SELECT unit_class_id, display_name, kind, default_unit_id, state, revision, crea
 -- name: add_unit
 -- A unit of measure, as a draft; the first of an id wins.
 --   $1 tenant_id uuid, $2 unit_of_measure_id text, $3 display_name text, $4 unit_class_id text, $5 factor
---   numeric, $6 scale smallint
-INSERT INTO units_of_measure (tenant_id, unit_of_measure_id, display_name, unit_class_id, factor, scale)
-VALUES ($1, $2, $3, $4, $5, $6)
+--   numeric, $6 scale smallint, $7 rounding text, $8 sequence integer
+INSERT INTO units_of_measure (tenant_id, unit_of_measure_id, display_name, unit_class_id, factor, scale,
+                              rounding, sequence)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT DO NOTHING;
 
 -- name: find_unit
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 unit_of_measure_id text
-SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, state, revision, create_time
+SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding, sequence, state,
+       revision, create_time
   FROM units_of_measure
  WHERE tenant_id = $1 AND lower(unit_of_measure_id) = lower($2::text);
 
 -- name: list_unit
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, state, revision, create_time
+SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding, sequence, state,
+       revision, create_time
   FROM units_of_measure
  WHERE tenant_id = $1 AND unit_of_measure_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY unit_of_measure_id LIMIT $3;

@@ -23,10 +23,10 @@ UPDATE unit_classes SET state = $3, revision = revision + 1
 -- name: save_unit
 -- Other content under the same id.
 --   $1 tenant_id uuid, $2 unit_of_measure_id text, $3 display_name text, $4 unit_class_id text,
---   $5 factor numeric, $6 scale smallint, $7 revision bigint
-UPDATE units_of_measure SET display_name = $3, unit_class_id = $4, factor = $5, scale = $6,
-       revision = revision + 1
- WHERE tenant_id = $1 AND unit_of_measure_id = $2 AND revision = $7;
+--   $5 factor numeric, $6 scale smallint, $7 rounding text, $8 sequence integer, $9 revision bigint
+UPDATE units_of_measure SET display_name = $3, unit_class_id = $4, factor = $5, scale = $6, rounding = $7,
+       sequence = $8, revision = revision + 1
+ WHERE tenant_id = $1 AND unit_of_measure_id = $2 AND revision = $9;
 
 -- name: drop_unit
 -- Nobody will miss it: what refers to it would stop this.

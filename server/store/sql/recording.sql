@@ -31,12 +31,14 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
  ORDER BY k.account_id COLLATE "C", k.asset_id, k.usage_resource_id COLLATE "C";
 
 -- name: find_units
--- The units that records name beside those of their wallets.
+-- The units that records name beside those of their wallets. Money is not converted, so no currency is one.
 --   $1 tenant_id uuid, $2 unit_of_measure_ids text[]
-SELECT unit_of_measure_id, unit_class_id, factor, scale, state
-  FROM units_of_measure
- WHERE tenant_id = $1 AND unit_of_measure_id = ANY ($2::text[])
- ORDER BY unit_of_measure_id;
+SELECT u.unit_of_measure_id, u.unit_class_id, u.factor, u.scale, u.state
+  FROM units_of_measure AS u
+  JOIN unit_classes AS c
+    ON c.tenant_id = $1 AND c.unit_class_id = u.unit_class_id AND c.kind <> 'CURRENCY'
+ WHERE u.tenant_id = $1 AND u.unit_of_measure_id = ANY ($2::text[])
+ ORDER BY u.unit_of_measure_id;
 
 -- name: lock_periods
 -- The gate: a period that is open stays so until we commit, because freezing it waits for us.

@@ -434,8 +434,13 @@ class CreateTenantRequest(_message.Message):
 
     TENANT_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    EMPTY_CATALOG_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    empty_catalog: _builtins.bool
+    """Leave the catalogue empty. Otherwise it begins with common units of measure and the currencies of
+    ISO 4217, all active.
+    """
     @_builtins.property
     def tenant(self) -> Global___Tenant:
         """The tenant."""
@@ -445,10 +450,11 @@ class CreateTenantRequest(_message.Message):
         *,
         tenant_id: _builtins.str = ...,
         tenant: Global___Tenant | None = ...,
+        empty_catalog: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["empty_catalog", b"empty_catalog", "tenant", b"tenant", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

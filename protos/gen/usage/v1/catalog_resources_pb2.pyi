@@ -104,11 +104,44 @@ class UnitOfMeasure(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Rounding:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _RoundingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[UnitOfMeasure._Rounding.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ROUNDING_UNSPECIFIED: UnitOfMeasure._Rounding.ValueType  # 0
+        """Read as `HALF_UP`."""
+        HALF_UP: UnitOfMeasure._Rounding.ValueType  # 1
+        """To the nearest; from the middle away from zero."""
+        HALF_EVEN: UnitOfMeasure._Rounding.ValueType  # 2
+        """To the nearest; from the middle to the even one."""
+        UP: UnitOfMeasure._Rounding.ValueType  # 3
+        """Away from zero."""
+        DOWN: UnitOfMeasure._Rounding.ValueType  # 4
+        """Towards zero."""
+
+    class Rounding(_Rounding, metaclass=_RoundingEnumTypeWrapper):
+        """What happens to decimals beyond `scale`, where somebody asks for a rounded conversion."""
+
+    ROUNDING_UNSPECIFIED: UnitOfMeasure.Rounding.ValueType  # 0
+    """Read as `HALF_UP`."""
+    HALF_UP: UnitOfMeasure.Rounding.ValueType  # 1
+    """To the nearest; from the middle away from zero."""
+    HALF_EVEN: UnitOfMeasure.Rounding.ValueType  # 2
+    """To the nearest; from the middle to the even one."""
+    UP: UnitOfMeasure.Rounding.ValueType  # 3
+    """Away from zero."""
+    DOWN: UnitOfMeasure.Rounding.ValueType  # 4
+    """Towards zero."""
+
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     UNIT_CLASS_FIELD_NUMBER: _builtins.int
     FACTOR_FIELD_NUMBER: _builtins.int
     SCALE_FIELD_NUMBER: _builtins.int
+    ROUNDING_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -120,6 +153,10 @@ class UnitOfMeasure(_message.Message):
     """The class it belongs to: `unitClasses/{unit_class}`."""
     scale: _builtins.int
     """Decimal places a quantity in this unit may have: 0 to 12."""
+    rounding: Global___UnitOfMeasure.Rounding.ValueType
+    """What a rounded conversion into it does with the decimals beyond `scale`."""
+    sequence: _builtins.int
+    """Its place among the units of its class, for people to choose from: from 0."""
     state: _types_pb2.CatalogState.ValueType
     """Where it stands."""
     etag: _builtins.str
@@ -140,13 +177,15 @@ class UnitOfMeasure(_message.Message):
         unit_class: _builtins.str = ...,
         factor: _decimal_pb2.Decimal | None = ...,
         scale: _builtins.int = ...,
+        rounding: Global___UnitOfMeasure.Rounding.ValueType = ...,
+        sequence: _builtins.int = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "factor", b"factor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "factor", b"factor", "name", b"name", "scale", b"scale", "state", b"state", "unit_class", b"unit_class"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "factor", b"factor", "name", b"name", "rounding", b"rounding", "scale", b"scale", "sequence", b"sequence", "state", b"state", "unit_class", b"unit_class"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import decimal_pb2 as _decimal_pb2
 from usage.v1 import catalog_requests_pb2 as _catalog_requests_pb2
 from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from usage.v1 import policy_requests_pb2 as _policy_requests_pb2
@@ -356,6 +357,70 @@ class CreateRecordsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateRecordsResponse: _TypeAlias = CreateRecordsResponse  # noqa: Y015
+
+@_typing.final
+class ConvertQuantityRequest(_message.Message):
+    """Asks what a quantity is in another unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
+    TARGET_UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    unit_of_measure: _builtins.str
+    """Its unit: `unitsOfMeasure/{unit_of_measure}`."""
+    target_unit_of_measure: _builtins.str
+    """The unit of the answer: `unitsOfMeasure/{unit_of_measure}`."""
+    round: _builtins.bool
+    """Round to the target's scale by its own rounding instead of refusing what is finer."""
+    @_builtins.property
+    def quantity(self) -> _decimal_pb2.Decimal:
+        """The quantity, in `unit_of_measure`."""
+
+    def __init__(
+        self,
+        *,
+        quantity: _decimal_pb2.Decimal | None = ...,
+        unit_of_measure: _builtins.str = ...,
+        target_unit_of_measure: _builtins.str = ...,
+        round: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "round", b"round", "target_unit_of_measure", b"target_unit_of_measure", "unit_of_measure", b"unit_of_measure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConvertQuantityRequest: _TypeAlias = ConvertQuantityRequest  # noqa: Y015
+
+@_typing.final
+class ConvertQuantityResponse(_message.Message):
+    """A quantity in another unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    IS_EXACT_FIELD_NUMBER: _builtins.int
+    is_exact: _builtins.bool
+    """Whether nothing was rounded."""
+    @_builtins.property
+    def quantity(self) -> _decimal_pb2.Decimal:
+        """The quantity, in the target unit."""
+
+    def __init__(
+        self,
+        *,
+        quantity: _decimal_pb2.Decimal | None = ...,
+        is_exact: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_exact", b"is_exact", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConvertQuantityResponse: _TypeAlias = ConvertQuantityResponse  # noqa: Y015
 
 @_typing.final
 class ResolvePoliciesRequest(_message.Message):

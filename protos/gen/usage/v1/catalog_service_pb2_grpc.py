@@ -206,6 +206,11 @@ class CatalogServiceStub:
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.FromString,
                 _registered_method=True)
+        self.ConvertQuantity = channel.unary_unary(
+                '/usage.v1.CatalogService/ConvertQuantity',
+                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityResponse.FromString,
+                _registered_method=True)
         self.ResolvePolicies = channel.unary_unary(
                 '/usage.v1.CatalogService/ResolvePolicies',
                 request_serializer=usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesRequest.SerializeToString,
@@ -479,6 +484,14 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ConvertQuantity(self, request, context):
+        """Converts a quantity between two units of one class, active or not. The result is exact, or the
+        call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResolvePolicies(self, request, context):
         """Says which policies hold for each resource of a product, and which level supplied each: the
         product's resource, the usage resource, or the service's own defaults.
@@ -654,6 +667,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.CreateRecords,
                     request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.FromString,
                     response_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.SerializeToString,
+            ),
+            'ConvertQuantity': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConvertQuantity,
+                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityResponse.SerializeToString,
             ),
             'ResolvePolicies': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolvePolicies,
@@ -1556,6 +1574,33 @@ class CatalogService:
             '/usage.v1.CatalogService/CreateRecords',
             usage_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.SerializeToString,
             usage_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConvertQuantity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/ConvertQuantity',
+            usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -185,6 +185,10 @@ class CatalogServiceStub:
     """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
     would. One that is there with the same content is reused.
     """
+    ConvertQuantity: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]
+    """Converts a quantity between two units of one class, active or not. The result is exact, or the
+    call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
+    """
     ResolvePolicies: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolvePoliciesRequest, _catalog_service_pb2.ResolvePoliciesResponse]
     """Says which policies hold for each resource of a product, and which level supplied each: the
     product's resource, the usage resource, or the service's own defaults.
@@ -307,6 +311,10 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     CreateRecords: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateRecordsRequest, _catalog_service_pb2.CreateRecordsResponse]  # type: ignore[assignment]
     """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
     would. One that is there with the same content is reused.
+    """
+    ConvertQuantity: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]  # type: ignore[assignment]
+    """Converts a quantity between two units of one class, active or not. The result is exact, or the
+    call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
     """
     ResolvePolicies: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolvePoliciesRequest, _catalog_service_pb2.ResolvePoliciesResponse]  # type: ignore[assignment]
     """Says which policies hold for each resource of a product, and which level supplied each: the
@@ -625,6 +633,16 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_catalog_service_pb2.CreateRecordsResponse, _abc.Awaitable[_catalog_service_pb2.CreateRecordsResponse]]:
         """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
         would. One that is there with the same content is reused.
+        """
+
+    @_abc_1.abstractmethod
+    def ConvertQuantity(
+        self,
+        request: _catalog_service_pb2.ConvertQuantityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.ConvertQuantityResponse, _abc.Awaitable[_catalog_service_pb2.ConvertQuantityResponse]]:
+        """Converts a quantity between two units of one class, active or not. The result is exact, or the
+        call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
         """
 
     @_abc_1.abstractmethod
