@@ -25,6 +25,7 @@ from server.domain.ids import (
 from server.domain.policies import (
     AggregationMethod,
     Combination,
+    DrawdownOrder,
     LatePolicy,
     OveragePolicy,
     RefreshPolicy,
@@ -97,11 +98,12 @@ class UnitOfMeasure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyIds:
-    """The policies that a level of the catalogue names."""
+    """The policies that a level of the catalogue names, and the order in which grants pay."""
 
     aggregation: PolicyId | None = None
     rating_frequency: PolicyId | None = None
     overage: PolicyId | None = None
+    order: DrawdownOrder | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from server.domain.ids import (
     UnitClassId,
     UnitId,
 )
+from server.domain.policies import DrawdownOrder
 from server.domain.units import UnitClassKind
 from server.store.records import Kind
 from server.store.sql import load
@@ -43,6 +44,7 @@ def _policies(row: Record) -> PolicyIds:
         aggregation=_optional_policy(row["aggregation_policy_id"]),
         rating_frequency=_optional_policy(row["rating_frequency_policy_id"]),
         overage=_optional_policy(row["overage_policy_id"]),
+        order=None if row["drawdown_order"] is None else DrawdownOrder(row["drawdown_order"]),
     )
 
 
@@ -160,6 +162,7 @@ RESOURCE: Kind[UsageResource] = Kind(
         one.policies.aggregation,
         one.policies.rating_frequency,
         one.policies.overage,
+        one.policies.order,
     ),
     from_row=_resource,
     fields={"unit_class_id": "unit_class", "unit_id": "unit_of_measure"},
@@ -192,6 +195,7 @@ PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
         one.policies.aggregation,
         one.policies.rating_frequency,
         one.policies.overage,
+        one.policies.order,
     ),
     from_row=_product_resource,
     fields={"resource_id": "usage_resource"},

@@ -416,10 +416,12 @@ CREATE TABLE public.product_usage_resources (
     aggregation_policy_id public.code,
     rating_frequency_policy_id public.code,
     overage_policy_id public.code,
+    drawdown_order text,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
+    CONSTRAINT product_usage_resources_drawdown_order_check CHECK ((drawdown_order = ANY (ARRAY['EXPIRING_FIRST'::text, 'GRANTED_FIRST'::text, 'GRANTED_LAST'::text]))),
     CONSTRAINT product_usage_resources_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
 
@@ -777,10 +779,12 @@ CREATE TABLE public.usage_resources (
     aggregation_policy_id public.code,
     rating_frequency_policy_id public.code,
     overage_policy_id public.code,
+    drawdown_order text,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT usage_resources_category_check CHECK ((category = ANY (ARRAY['USAGE'::text, 'TOKEN'::text, 'CURRENCY'::text]))),
+    CONSTRAINT usage_resources_drawdown_order_check CHECK ((drawdown_order = ANY (ARRAY['EXPIRING_FIRST'::text, 'GRANTED_FIRST'::text, 'GRANTED_LAST'::text]))),
     CONSTRAINT usage_resources_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
 

@@ -34,6 +34,7 @@ from server.domain.ids import PolicyId, ProductId, ResourceId, TenantId
 from server.domain.policies import (
     AggregationMethod,
     AggregationPolicy,
+    DrawdownOrder,
     LatePolicy,
     OveragePolicy,
     RatingFrequency,
@@ -124,6 +125,7 @@ class ExplainedPolicies:
     aggregation: Supplied[Aggregation]
     rating_frequency: Supplied[catalog.RatingFrequency]
     overage: Supplied[Overage]
+    order: tuple[DrawdownOrder, PolicyLevel]
 
 
 async def explained_policies(
@@ -145,6 +147,7 @@ async def explained_policies(
                 aggregation=counting or _default(DEFAULT_AGGREGATION, held),
                 rating_frequency=rating or _default(DEFAULT_RATING, held),
                 overage=overage or _default(DEFAULT_OVERAGE, held),
+                order=_order(own.order, lower.order),
             )
         )
     return found
@@ -157,6 +160,16 @@ def _supplied(
     if upper is not None:
         return Supplied(known[upper], PolicyLevel.PRODUCT_USAGE_RESOURCE)
     return None if lower is None else Supplied(known[lower], PolicyLevel.USAGE_RESOURCE)
+
+
+def _order(
+    upper: DrawdownOrder | None, lower: DrawdownOrder | None
+) -> tuple[DrawdownOrder, PolicyLevel]:
+    if upper is not None:
+        return upper, PolicyLevel.PRODUCT_USAGE_RESOURCE
+    if lower is not None:
+        return lower, PolicyLevel.USAGE_RESOURCE
+    return DrawdownOrder.EXPIRING_FIRST, PolicyLevel.DEFAULT
 
 
 def _default(content: T, held: Kept[ProductResource]) -> Supplied[T]:
@@ -206,7 +219,13 @@ def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies
     if ids.overage is not None:
         overage = graph.overages[ids.overage].content.overage
     return SoldPolicies(
-        wallet=WalletPolicies(unit_id=unit.id, aggregation=aggregation, rating=rating, late=late),
+        wallet=WalletPolicies(
+            unit_id=unit.id,
+            aggregation=aggregation,
+            rating=rating,
+            late=late,
+            order=ids.order or DrawdownOrder.EXPIRING_FIRST,
+        ),
         overage=overage or OveragePolicy.CHARGE,
         aggregation_policy_id=ids.aggregation,
         rating_frequency_policy_id=ids.rating_frequency,
@@ -273,4 +292,5 @@ def chain(upper: PolicyIds, lower: PolicyIds) -> PolicyIds:
         aggregation=first(upper.aggregation, lower.aggregation),
         rating_frequency=first(upper.rating_frequency, lower.rating_frequency),
         overage=first(upper.overage, lower.overage),
+        order=upper.order or lower.order,
     )

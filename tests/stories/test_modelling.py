@@ -350,3 +350,45 @@ async def test_a_tenant_begins_with_units_and_currencies_that_can_be_used_at_onc
     assert len(units) > 180
     assert (scales["USD"], scales["JPY"], scales["KWD"], scales["GB"]) == (2, 0, 3, 9)
     assert figure(gigabytes.quantity) == 1500
+
+
+# domain.md §3.6: A is 4,000 from 1 to 31 January, B is 2,000 from 10 to 20 January; 2,500 are used.
+ORDERS = {
+    "DRAWDOWN_ORDER_UNSPECIFIED": {4000: 3500, 2000: 0},
+    "EXPIRING_FIRST": {4000: 3500, 2000: 0},
+    "GRANTED_FIRST": {4000: 1500, 2000: 2000},
+    "GRANTED_LAST": {4000: 3500, 2000: 0},
+}
+
+
+@pytest.mark.capability("M19")
+@pytest.mark.parametrize("order", list(ORDERS))
+async def test_grants_pay_in_the_order_that_was_sold(sandbox, order):
+    world = await sandbox("2024-01-15")
+    for name, grant in (("long", "4000"), ("short", "2000")):
+        await world.product(name, Metered(resource="texts", grant=grant, rate="1", order=order))
+    other = "GRANTED_FIRST" if order == "GRANTED_LAST" else "GRANTED_LAST"
+    await world.product("other", Metered(resource="texts", grant="1", rate="1", order=other))
+    account = await world.account("ann")
+    [asset] = await world.sell(
+        account, line("long", "2024-01-01", end="2024-01-31", binding="ACCOUNT")
+    )
+    await world.sell(account, line("short", "2024-01-10", end="2024-01-20", binding="ACCOUNT"))
+
+    await world.use(asset, "texts", "2024-01-15", 2500)
+
+    wallet = await world.wallet(account, "texts")
+    left = {figure(g.quantity): figure(g.balance) for g in await world.grants(wallet)}
+    assert left == ORDERS[order]
+    with pytest.raises(UsageError, match="POLICY_CONFLICT"):
+        await world.sell(account, line("other", "2024-01-10", binding="ACCOUNT"))
+    with pytest.raises(UsageError, match="ACTIVE_IMMUTABLE"):
+        await world.client.catalog.UpdateProductUsageResource(
+            rpc.UpdateProductUsageResourceRequest(
+                product_usage_resource=catalog.ProductUsageResource(
+                    name="products/long/usageResources/texts",
+                    policies=catalog.ResourcePolicies(drawdown_order=other),
+                ),
+                update_mask=FieldMask(paths=["policies"]),
+            )
+        )

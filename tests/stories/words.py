@@ -58,6 +58,7 @@ class Metered:
     per: str = "1"
     tiers: tuple[tuple[str, str | None, str], ...] = ()
     overage: str = "CHARGE"
+    order: str = "DRAWDOWN_ORDER_UNSPECIFIED"
     method: str = "SUM"
     window: str = "DAILY"
     combine: str = "COMBINE_UNSPECIFIED"

@@ -307,6 +307,7 @@ class World:
             aggregation_policy=aggregation.name,
             rating_frequency_policy=frequency.name,
             overage_policy=overage.name,
+            drawdown_order=one.order,
         )
 
     async def _renewal(self, one: Metered) -> tuple[str, str]:

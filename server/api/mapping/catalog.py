@@ -32,6 +32,7 @@ from server.domain.catalog import (
 )
 from server.domain.exact import Rounding
 from server.domain.ids import PolicyId, ProductGrantId, ProductId, ResourceId, UnitClassId, UnitId
+from server.domain.policies import DrawdownOrder
 from server.domain.units import UnitClassKind
 from server.usecases.activation import Activated
 from server.usecases.units import ConvertQuantity
@@ -299,6 +300,7 @@ def _policies(form: Form) -> PolicyIds:
         aggregation=_policy(own, "aggregation_policy", names.AGGREGATION_POLICY),
         rating_frequency=_policy(own, "rating_frequency_policy", names.RATING_FREQUENCY_POLICY),
         overage=_policy(own, "overage_policy", names.OVERAGE_POLICY),
+        order=own.optional_choice("drawdown_order", DrawdownOrder),
     )
 
 
@@ -306,8 +308,11 @@ def _policies_pb(ids: PolicyIds) -> pb.ResourcePolicies | None:
     if ids == PolicyIds():
         return None
     counting, rating = names.AGGREGATION_POLICY, names.RATING_FREQUENCY_POLICY
-    return pb.ResourcePolicies(
+    made = pb.ResourcePolicies(
         aggregation_policy=counting.of(ids.aggregation) if ids.aggregation else "",
         rating_frequency_policy=rating.of(ids.rating_frequency) if ids.rating_frequency else "",
         overage_policy=names.OVERAGE_POLICY.of(ids.overage) if ids.overage else "",
     )
+    if ids.order is not None:
+        made.drawdown_order = enum_pb(pb.DrawdownOrder, ids.order)
+    return made

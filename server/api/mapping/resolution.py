@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from google.protobuf.message import Message
+from usage.v1 import catalog_resources_pb2 as catalog_pb
 from usage.v1 import catalog_service_pb2 as pb
 
 from server.api import names
@@ -31,6 +32,8 @@ def _resource(product_id: ProductId, one: ExplainedPolicies) -> pb.ResolvedPolic
         rating_frequency_level=_level(one.rating_frequency.level),
         overage_policy=mapping.overage_to_pb(one.overage.policy),
         overage_level=_level(one.overage.level),
+        drawdown_order=enum_pb(catalog_pb.DrawdownOrder, one.order[0]),
+        drawdown_order_level=_level(one.order[1]),
     )
     _forget(made.aggregation_policy, one.aggregation.level)
     _forget(made.rating_frequency_policy, one.rating_frequency.level)

@@ -52,18 +52,18 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding,
 -- A usage resource, as a draft; the first of an id wins.
 --   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text, $5
 --   unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text, $8
---   rating_frequency_policy_id text, $9 overage_policy_id text
+--   rating_frequency_policy_id text, $9 overage_policy_id text, $10 drawdown_order text
 INSERT INTO usage_resources (tenant_id, usage_resource_id, display_name, category, unit_class_id,
                              unit_of_measure_id, aggregation_policy_id, rating_frequency_policy_id,
-                             overage_policy_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                             overage_policy_id, drawdown_order)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT DO NOTHING;
 
 -- name: find_resource
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 usage_resource_id text
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
   FROM usage_resources
  WHERE tenant_id = $1 AND lower(usage_resource_id) = lower($2::text);
 
@@ -71,7 +71,7 @@ SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
   FROM usage_resources
  WHERE tenant_id = $1 AND usage_resource_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY usage_resource_id LIMIT $3;
@@ -101,17 +101,19 @@ SELECT product_id, display_name, usage_model_type, state, revision, create_time
 -- name: add_product_resource
 -- A resource of a product, as a draft; the first of an id wins.
 --   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 start_date date, $5 end_date
---   date, $6 aggregation_policy_id text, $7 rating_frequency_policy_id text, $8 overage_policy_id text
+--   date, $6 aggregation_policy_id text, $7 rating_frequency_policy_id text, $8 overage_policy_id text,
+--   $9 drawdown_order text
 INSERT INTO product_usage_resources (tenant_id, product_id, usage_resource_id, start_date, end_date,
-                                     aggregation_policy_id, rating_frequency_policy_id, overage_policy_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                                     aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
+                                     drawdown_order)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT DO NOTHING;
 
 -- name: find_product_resource
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text
 SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
   FROM product_usage_resources
  WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3;
 
@@ -119,7 +121,7 @@ SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_i
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint, $5 state text or null
 SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
   FROM product_usage_resources
  WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id > $3 AND ($5::text IS NULL OR state = $5)
  ORDER BY usage_resource_id LIMIT $4;

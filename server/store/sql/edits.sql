@@ -44,11 +44,12 @@ UPDATE units_of_measure SET state = $3, revision = revision + 1
 -- Other content under the same id.
 --   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text,
 --   $5 unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text,
---   $8 rating_frequency_policy_id text, $9 overage_policy_id text, $10 revision bigint
+--   $8 rating_frequency_policy_id text, $9 overage_policy_id text, $10 drawdown_order text,
+--   $11 revision bigint
 UPDATE usage_resources SET display_name = $3, category = $4, unit_class_id = $5, unit_of_measure_id = $6,
-       aggregation_policy_id = $7, rating_frequency_policy_id = $8, overage_policy_id = $9,
+       aggregation_policy_id = $7, rating_frequency_policy_id = $8, overage_policy_id = $9, drawdown_order = $10,
        revision = revision + 1
- WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $10;
+ WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $11;
 
 -- name: drop_resource
 -- Nobody will miss it: what refers to it would stop this.
@@ -85,10 +86,11 @@ UPDATE products SET state = $3, revision = revision + 1
 -- Other content under the same id.
 --   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 start_date date, $5 end_date date,
 --   $6 aggregation_policy_id text, $7 rating_frequency_policy_id text, $8 overage_policy_id text,
---   $9 revision bigint
+--   $9 drawdown_order text, $10 revision bigint
 UPDATE product_usage_resources SET start_date = $4, end_date = $5, aggregation_policy_id = $6,
-       rating_frequency_policy_id = $7, overage_policy_id = $8, revision = revision + 1
- WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3 AND revision = $9;
+       rating_frequency_policy_id = $7, overage_policy_id = $8, drawdown_order = $9,
+       revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3 AND revision = $10;
 
 -- name: drop_product_resource
 -- Nobody will miss it: what refers to it would stop this.

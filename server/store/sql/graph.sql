@@ -11,7 +11,7 @@ SELECT product_id, display_name, usage_model_type, state, revision, create_time
 -- The resources of a product.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
   FROM product_usage_resources WHERE tenant_id = $1 AND product_id = $2 ORDER BY usage_resource_id;
 
 -- name: product_grants
@@ -25,7 +25,7 @@ SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_
 -- Some usage resources.
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
   FROM usage_resources WHERE tenant_id = $1 AND usage_resource_id = ANY ($2::text[]) ORDER BY usage_resource_id;
 
 -- name: unit_classes

@@ -11,7 +11,7 @@ SELECT product_id, display_name, usage_model_type, state, revision, create_time
 -- The resources of some products.
 --   $1 tenant_id uuid, $2 product_ids text[]
 SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, state, revision, create_time
+       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
   FROM product_usage_resources
  WHERE tenant_id = $1 AND product_id = ANY ($2::text[])
  ORDER BY product_id, usage_resource_id;

@@ -21,6 +21,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _DrawdownOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DrawdownOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DrawdownOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DRAWDOWN_ORDER_UNSPECIFIED: _DrawdownOrder.ValueType  # 0
+    """Left to the level below."""
+    EXPIRING_FIRST: _DrawdownOrder.ValueType  # 1
+    """The one that expires first."""
+    GRANTED_FIRST: _DrawdownOrder.ValueType  # 2
+    """The one that started first."""
+    GRANTED_LAST: _DrawdownOrder.ValueType  # 3
+    """The one that started last."""
+
+class DrawdownOrder(_DrawdownOrder, metaclass=_DrawdownOrderEnumTypeWrapper):
+    """Which of several open grants pays first. New orders may be added."""
+
+DRAWDOWN_ORDER_UNSPECIFIED: DrawdownOrder.ValueType  # 0
+"""Left to the level below."""
+EXPIRING_FIRST: DrawdownOrder.ValueType  # 1
+"""The one that expires first."""
+GRANTED_FIRST: DrawdownOrder.ValueType  # 2
+"""The one that started first."""
+GRANTED_LAST: DrawdownOrder.ValueType  # 3
+"""The one that started last."""
+Global___DrawdownOrder: _TypeAlias = DrawdownOrder  # noqa: Y015
+
 @_typing.final
 class UnitClass(_message.Message):
     """Units that can be converted into each other."""
@@ -202,22 +230,26 @@ class ResourcePolicies(_message.Message):
     AGGREGATION_POLICY_FIELD_NUMBER: _builtins.int
     RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
     OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
+    DRAWDOWN_ORDER_FIELD_NUMBER: _builtins.int
     aggregation_policy: _builtins.str
     """How usage adds up: `aggregationPolicies/{policy}`; sum by day if no level says."""
     rating_frequency_policy: _builtins.str
     """When it is rated: `ratingFrequencyPolicies/{policy}`; monthly after 3 days if no level says."""
     overage_policy: _builtins.str
     """What overage does: `overagePolicies/{policy}`; charged if no level says."""
+    drawdown_order: Global___DrawdownOrder.ValueType
+    """Which of several open grants pays first; what expires first if no level says."""
     def __init__(
         self,
         *,
         aggregation_policy: _builtins.str = ...,
         rating_frequency_policy: _builtins.str = ...,
         overage_policy: _builtins.str = ...,
+        drawdown_order: Global___DrawdownOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "drawdown_order", b"drawdown_order", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

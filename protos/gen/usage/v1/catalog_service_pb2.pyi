@@ -481,6 +481,8 @@ class ResolvedPolicies(_message.Message):
     RATING_FREQUENCY_LEVEL_FIELD_NUMBER: _builtins.int
     OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
     OVERAGE_LEVEL_FIELD_NUMBER: _builtins.int
+    DRAWDOWN_ORDER_FIELD_NUMBER: _builtins.int
+    DRAWDOWN_ORDER_LEVEL_FIELD_NUMBER: _builtins.int
     product_usage_resource: _builtins.str
     """The resource of the product: `products/{product}/usageResources/{usage_resource}`."""
     aggregation_level: Global___PolicyLevel.ValueType
@@ -488,6 +490,10 @@ class ResolvedPolicies(_message.Message):
     rating_frequency_level: Global___PolicyLevel.ValueType
     """The level that supplied it."""
     overage_level: Global___PolicyLevel.ValueType
+    """The level that supplied it."""
+    drawdown_order: _catalog_resources_pb2.DrawdownOrder.ValueType
+    """Which of several open grants pays first."""
+    drawdown_order_level: Global___PolicyLevel.ValueType
     """The level that supplied it."""
     @_builtins.property
     def aggregation_policy(self) -> _policy_resources_pb2.AggregationPolicy:
@@ -511,10 +517,12 @@ class ResolvedPolicies(_message.Message):
         rating_frequency_level: Global___PolicyLevel.ValueType = ...,
         overage_policy: _policy_resources_pb2.OveragePolicy | None = ...,
         overage_level: Global___PolicyLevel.ValueType = ...,
+        drawdown_order: _catalog_resources_pb2.DrawdownOrder.ValueType = ...,
+        drawdown_order_level: Global___PolicyLevel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_level", b"aggregation_level", "aggregation_policy", b"aggregation_policy", "overage_level", b"overage_level", "overage_policy", b"overage_policy", "product_usage_resource", b"product_usage_resource", "rating_frequency_level", b"rating_frequency_level", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_level", b"aggregation_level", "aggregation_policy", b"aggregation_policy", "drawdown_order", b"drawdown_order", "drawdown_order_level", b"drawdown_order_level", "overage_level", b"overage_level", "overage_policy", b"overage_policy", "product_usage_resource", b"product_usage_resource", "rating_frequency_level", b"rating_frequency_level", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
