@@ -62,6 +62,18 @@ class UsageModelType(StrEnum):
     QUANTITY_COMMITMENT = "QUANTITY_COMMITMENT"
     MONETARY_COMMITMENT = "MONETARY_COMMITMENT"
 
+    @property
+    def is_commitment(self) -> bool:
+        """Whether it is a promise of the buyer's."""
+        return self not in (UsageModelType.ANCHOR, UsageModelType.PACK)
+
+
+class GrantType(StrEnum):
+    """What a promise is: quantity that is included, or quantity that is committed to."""
+
+    GRANT = "GRANT"
+    COMMIT = "COMMIT"
+
 
 @dataclass(frozen=True, slots=True)
 class Kept(Generic[T_co]):
@@ -151,6 +163,7 @@ class ProductGrant:
     validity: Cadence | None
     refresh_id: PolicyId | None
     rollover_id: PolicyId | None
+    type: GrantType = GrantType.GRANT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

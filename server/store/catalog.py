@@ -5,6 +5,7 @@ from asyncpg import Record
 from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.catalog import (
     Category,
+    GrantType,
     PolicyIds,
     Product,
     ProductGrant,
@@ -105,6 +106,7 @@ def _product_grant(row: Record) -> ProductGrant:
         id=ProductGrantId(row["grant_id"]),
         display_name=row["display_name"],
         resource_id=ResourceId(row["usage_resource_id"]),
+        type=GrantType(row["type"]),
         quantity=row["quantity"],
         unit_id=_optional_unit(row["unit_of_measure_id"]),
         validity=None if unit is None else Cadence(CadenceUnit(unit), count),
@@ -219,6 +221,7 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         one.validity and one.validity.count,
         one.refresh_id,
         one.rollover_id,
+        one.type,
     ),
     from_row=_product_grant,
     fields={

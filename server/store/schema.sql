@@ -388,6 +388,7 @@ CREATE TABLE public.product_usage_grants (
     grant_id public.code NOT NULL,
     usage_resource_id public.code NOT NULL,
     display_name text DEFAULT ''::text NOT NULL,
+    type text DEFAULT 'GRANT'::text NOT NULL,
     quantity public.quantity NOT NULL,
     unit_of_measure_id public.code,
     validity_unit text,
@@ -398,6 +399,7 @@ CREATE TABLE public.product_usage_grants (
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT product_usage_grants_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
+    CONSTRAINT product_usage_grants_type_check CHECK ((type = ANY (ARRAY['GRANT'::text, 'COMMIT'::text]))),
     CONSTRAINT product_usage_grants_validity_count_check CHECK ((validity_count > 0)),
     CONSTRAINT promised_quantity_is_positive CHECK (((quantity)::numeric > (0)::numeric)),
     CONSTRAINT validity_is_whole CHECK ((num_nonnulls(validity_unit, validity_count) <> 1))

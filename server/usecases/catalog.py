@@ -2,6 +2,7 @@
 
 from server.domain.catalog import (
     Category,
+    GrantType,
     Kept,
     PolicyIds,
     Product,
@@ -146,7 +147,11 @@ async def check_product(tx: Connection, tenant_id: TenantId, wanted: Product) ->
 
 
 async def check_product_grant(tx: Connection, tenant_id: TenantId, wanted: ProductGrant) -> None:
-    """Raise `…_NOT_FOUND` for what it refers to, UNIT_CLASS_MISMATCH, UNIT_SCALE."""
+    """Raise `…_NOT_FOUND` for what it refers to, GRANT_TYPE, UNIT_CLASS_MISMATCH, UNIT_SCALE."""
+    product = (await store.get(tx, tenant_id, PRODUCT, wanted.product_id)).content
+    if wanted.type is GrantType.COMMIT and not product.usage_model_type.is_commitment:
+        text = f"a {product.usage_model_type} includes quantity; only commitments commit to it"
+        raise InvalidArgument.at("product_usage_grant.type", "GRANT_TYPE", text)
     await store.get(tx, tenant_id, PRODUCT_RESOURCE, wanted.product_id, wanted.resource_id)
     if wanted.refresh_id is not None:
         await store.get(tx, tenant_id, REFRESH, wanted.refresh_id)

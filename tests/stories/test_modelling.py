@@ -392,3 +392,37 @@ async def test_grants_pay_in_the_order_that_was_sold(sandbox, order):
                 update_mask=FieldMask(paths=["policies"]),
             )
         )
+
+
+@pytest.mark.capability("M18")
+async def test_only_commitments_commit(sandbox):
+    world = await sandbox("2024-01-01")
+    await unit_class(world, "data")
+    await unit_class(world, "mass")
+    await unit(world, "gb", "data")
+    await unit(world, "kg", "mass")
+    await resource(world, "data", "data")
+
+    async def promise(of: str, **fields) -> catalog.ProductUsageGrant:
+        made = catalog.ProductUsageGrant(
+            product_usage_resource=f"products/{of}/usageResources/data",
+            quantity=number(5),
+            **fields,
+        )
+        return await world.client.catalog.CreateProductUsageGrant(
+            rpc.CreateProductUsageGrantRequest(
+                parent=f"products/{of}", product_usage_grant_id="some", product_usage_grant=made
+            )
+        )
+
+    for kind in ("ANCHOR", "PACK", "QUANTITY_COMMITMENT"):
+        await product(world, kind.lower(), kind)
+        await held(world, kind.lower(), "data")
+    for kind in ("anchor", "pack"):
+        with pytest.raises(UsageError, match="GRANT_TYPE"):
+            await promise(kind, type="COMMIT")
+    assert (await promise("anchor")).type == catalog.ProductUsageGrant.GRANT
+    made = await promise("quantity_commitment", type="COMMIT")
+    assert made.type == catalog.ProductUsageGrant.COMMIT
+    with pytest.raises(UsageError, match="UNIT_CLASS_MISMATCH"):
+        await promise("pack", unit_of_measure="unitsOfMeasure/kg")

@@ -20,6 +20,7 @@ from server.api.values import (
 from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.catalog import (
     Category,
+    GrantType,
     Kept,
     PolicyIds,
     Product,
@@ -165,6 +166,7 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
         validity=cadence_from_pb(own, "validity"),
         refresh_id=_policy(own, "refresh_policy", names.REFRESH_POLICY),
         rollover_id=_policy(own, "rollover_policy", names.ROLLOVER_POLICY),
+        type=own.choice("type", GrantType, default=GrantType.GRANT),
     )
     form.done()
     return wanted
@@ -261,6 +263,7 @@ def product_grant_to_pb(kept: Kept[ProductGrant]) -> pb.ProductUsageGrant:
         name=names.PRODUCT_GRANT.of(own.product_id, own.id),
         display_name=own.display_name,
         product_usage_resource=names.PRODUCT_RESOURCE.of(own.product_id, own.resource_id),
+        type=enum_pb(pb.ProductUsageGrant.Type, own.type),
         quantity=decimal_pb(own.quantity),
         unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",
         validity=cadence_pb(own.validity),

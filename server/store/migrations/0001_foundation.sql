@@ -292,6 +292,7 @@ CREATE TABLE product_usage_grants (
     grant_id            code NOT NULL,
     usage_resource_id   code NOT NULL,
     display_name        text NOT NULL DEFAULT '',
+    type                text NOT NULL DEFAULT 'GRANT' CHECK (type IN ('GRANT', 'COMMIT')),
     quantity            quantity NOT NULL CONSTRAINT promised_quantity_is_positive CHECK (quantity > 0),
     unit_of_measure_id  code,
     validity_unit       text,

@@ -130,17 +130,17 @@ SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_i
 -- A promise of a product, as a draft; the first of an id wins.
 --   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 display_name text, $5 usage_resource_id
 --   text, $6 quantity numeric, $7 unit_of_measure_id text, $8 validity_unit text, $9 validity_count
---   integer, $10 refresh_policy_id text, $11 rollover_policy_id text
+--   integer, $10 refresh_policy_id text, $11 rollover_policy_id text, $12 type text
 INSERT INTO product_usage_grants (tenant_id, product_id, grant_id, display_name, usage_resource_id,
                                   quantity, unit_of_measure_id, validity_unit, validity_count,
-                                  refresh_policy_id, rollover_policy_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                  refresh_policy_id, rollover_policy_id, type)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
     ON CONFLICT DO NOTHING;
 
 -- name: find_product_grant
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 product_id text, $3 grant_id text
-SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_measure_id, validity_unit,
+SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = $2 AND lower(grant_id) = lower($3::text);
@@ -148,7 +148,7 @@ SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_
 -- name: list_product_grant
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint, $5 state text or null
-SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_measure_id, validity_unit,
+SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = $2 AND grant_id > $3 AND ($5::text IS NULL OR state = $5)

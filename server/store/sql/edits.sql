@@ -108,11 +108,12 @@ UPDATE product_usage_resources SET state = $4, revision = revision + 1
 -- Other content under the same id.
 --   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 display_name text,
 --   $5 usage_resource_id text, $6 quantity numeric, $7 unit_of_measure_id text, $8 validity_unit text,
---   $9 validity_count integer, $10 refresh_policy_id text, $11 rollover_policy_id text, $12 revision bigint
+--   $9 validity_count integer, $10 refresh_policy_id text, $11 rollover_policy_id text, $12 type text,
+--   $13 revision bigint
 UPDATE product_usage_grants SET display_name = $4, usage_resource_id = $5, quantity = $6,
        unit_of_measure_id = $7, validity_unit = $8, validity_count = $9, refresh_policy_id = $10,
-       rollover_policy_id = $11, revision = revision + 1
- WHERE tenant_id = $1 AND product_id = $2 AND grant_id = $3 AND revision = $12;
+       rollover_policy_id = $11, type = $12, revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND grant_id = $3 AND revision = $13;
 
 -- name: drop_product_grant
 -- Nobody will miss it: what refers to it would stop this.

@@ -19,7 +19,7 @@ SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_i
 -- name: product_grants
 -- The promises of some products.
 --   $1 tenant_id uuid, $2 product_ids text[]
-SELECT product_id, grant_id, display_name, usage_resource_id, quantity, unit_of_measure_id, validity_unit,
+SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = ANY ($2::text[])

@@ -485,9 +485,33 @@ class ProductUsageGrant(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Type:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ProductUsageGrant._Type.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TYPE_UNSPECIFIED: ProductUsageGrant._Type.ValueType  # 0
+        """Read as `GRANT`."""
+        GRANT: ProductUsageGrant._Type.ValueType  # 1
+        """Quantity that is included."""
+        COMMIT: ProductUsageGrant._Type.ValueType  # 2
+        """Quantity that the buyer commits to; of commitments only."""
+
+    class Type(_Type, metaclass=_TypeEnumTypeWrapper):
+        """What a grant is. New types may be added."""
+
+    TYPE_UNSPECIFIED: ProductUsageGrant.Type.ValueType  # 0
+    """Read as `GRANT`."""
+    GRANT: ProductUsageGrant.Type.ValueType  # 1
+    """Quantity that is included."""
+    COMMIT: ProductUsageGrant.Type.ValueType  # 2
+    """Quantity that the buyer commits to; of commitments only."""
+
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
     VALIDITY_FIELD_NUMBER: _builtins.int
@@ -502,6 +526,8 @@ class ProductUsageGrant(_message.Message):
     """What people call it: at most 200 characters."""
     product_usage_resource: _builtins.str
     """The product's resource: `products/{product}/usageResources/{usage_resource}`."""
+    type: Global___ProductUsageGrant.Type.ValueType
+    """What it is."""
     unit_of_measure: _builtins.str
     """The unit of `quantity`: `unitsOfMeasure/{unit}`; the resource's if absent."""
     refresh_policy: _builtins.str
@@ -530,6 +556,7 @@ class ProductUsageGrant(_message.Message):
         name: _builtins.str = ...,
         display_name: _builtins.str = ...,
         product_usage_resource: _builtins.str = ...,
+        type: Global___ProductUsageGrant.Type.ValueType = ...,
         quantity: _decimal_pb2.Decimal | None = ...,
         unit_of_measure: _builtins.str = ...,
         validity: _types_pb2.Cadence | None = ...,
@@ -541,7 +568,7 @@ class ProductUsageGrant(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "quantity", b"quantity", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "product_usage_resource", b"product_usage_resource", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "state", b"state", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "product_usage_resource", b"product_usage_resource", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "state", b"state", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

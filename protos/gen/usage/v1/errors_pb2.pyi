@@ -124,6 +124,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Say each thing once: a record in one place, a policy by its name or by its settings."""
     POLICY_NOT_ALLOWED: _ErrorReason.ValueType  # 139
     """Leave it out; the anchor's policies hold."""
+    GRANT_TYPE: _ErrorReason.ValueType  # 140
+    """Use a commitment, or the type `GRANT`."""
     ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 200
     """There is no such account."""
     AGGREGATION_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 201
@@ -366,6 +368,8 @@ SETUP_AMBIGUOUS: ErrorReason.ValueType  # 138
 """Say each thing once: a record in one place, a policy by its name or by its settings."""
 POLICY_NOT_ALLOWED: ErrorReason.ValueType  # 139
 """Leave it out; the anchor's policies hold."""
+GRANT_TYPE: ErrorReason.ValueType  # 140
+"""Use a commitment, or the type `GRANT`."""
 ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 200
 """There is no such account."""
 AGGREGATION_POLICY_NOT_FOUND: ErrorReason.ValueType  # 201
