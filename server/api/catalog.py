@@ -201,7 +201,9 @@ class CatalogService(rpc.CatalogServiceServicer):
             self._env,
             request,
             messages.ActivateProductResponse,
-            lambda tx: activate_product(tx, tenant_id, product_id),
+            lambda tx: activate_product(
+                tx, tenant_id, product_id, must_be_valid=request.must_be_valid
+            ),
             mapping.activated_to_pb,
         )
 

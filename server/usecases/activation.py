@@ -8,6 +8,7 @@ from server.domain.catalog import CatalogState, Kept, Product, ProductResource, 
 from server.domain.errors import FailedPrecondition, NotFound, UsageError, Violation
 from server.domain.ids import ProductId, TenantId
 from server.domain.units import check_scale
+from server.domain.validator import Severity, Verdict, validate
 from server.store import graph as store
 from server.store import records, tenants
 from server.store.catalog import (
@@ -23,20 +24,25 @@ from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRES
 from server.store.pool import Connection
 from server.store.records import Kind
 from server.usecases.resolution import check_terms, policies_of, resolved_grant, resource_unit
+from server.usecases.validator import ValidateProducts, load_setups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activated:
-    """The product as it stands, and what became active with it, in order."""
+    """The product as it stands, what became active with it, in order, and what is wrong with it."""
 
     product: Kept[Product]
     names: tuple[str, ...]
     at: datetime
+    verdict: Verdict
 
 
-async def activate_product(tx: Connection, tenant_id: TenantId, product_id: ProductId) -> Activated:
+async def activate_product(
+    tx: Connection, tenant_id: TenantId, product_id: ProductId, *, must_be_valid: bool = False
+) -> Activated:
     """Put a product in force; what is active stays so, and a second call changes nothing.
 
+    What the validator finds is told, and refused if the product `must_be_valid`.
     Raises PRODUCT_NOT_FOUND, and VALIDATION_FAILED with a violation for each record in the way.
     """
     product = await store.lock_product(tx, tenant_id, product_id)
@@ -54,11 +60,28 @@ async def activate_product(tx: Connection, tenant_id: TenantId, product_id: Prod
     if names:
         revision = await tenants.bump_catalogue(tx, tenant_id)
         await store.activate(tx, tenant_id, graph, units, revision)
+    verdict = await _verdict(tx, tenant_id, product_id)
+    if must_be_valid and not verdict.is_valid:
+        raise _refusal(product_id, list(_errors(verdict)))
     return Activated(
         product=await records.get(tx, tenant_id, PRODUCT, product_id),
         names=tuple(names),
         at=await tenants.now(tx, tenant_id),
+        verdict=verdict,
     )
+
+
+async def _verdict(tx: Connection, tenant_id: TenantId, product_id: ProductId) -> Verdict:
+    asked = ValidateProducts(product_ids=(product_id,), start=None, end=None, with_drafts=False)
+    [setup] = await load_setups(tx, tenant_id, asked)
+    return validate(setup)
+
+
+def _errors(verdict: Verdict) -> Iterator[Violation]:
+    for result in verdict.results:
+        if result.rule.severity is Severity.ERROR:
+            for finding in result.findings:
+                yield Violation(finding.records[0], result.rule.id, finding.message)
 
 
 def _faults(graph: Graph) -> Iterator[Violation]:

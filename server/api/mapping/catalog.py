@@ -8,6 +8,7 @@ from usage.v1 import types_pb2
 
 from server.api import names
 from server.api.forms import Form
+from server.api.mapping.validator import verdict_to_pb
 from server.api.names import Name
 from server.api.values import (
     cadence_pb,
@@ -281,6 +282,7 @@ def activated_to_pb(activated: Activated) -> rpc.ActivateProductResponse:
         product=product_to_pb(activated.product),
         activated=activated.names,
         activate_time=time_pb(activated.at),
+        validation=verdict_to_pb(activated.verdict),
     )
 
 

@@ -30,15 +30,17 @@ def verdicts_to_pb(verdicts: tuple[Verdict, ...], start: date) -> pb.ValidatePro
     """What was found, for all products."""
     return pb.ValidateProductsResponse(
         is_valid=all(verdict.is_valid for verdict in verdicts),
-        products=[
-            pb.ProductValidation(
-                product=names.PRODUCT.of(verdict.product_id),
-                is_valid=verdict.is_valid,
-                results=map(_result_to_pb, verdict.results),
-            )
-            for verdict in verdicts
-        ],
+        products=map(verdict_to_pb, verdicts),
         start_date=date_pb(start),
+    )
+
+
+def verdict_to_pb(verdict: Verdict) -> pb.ProductValidation:
+    """What was found of one product."""
+    return pb.ProductValidation(
+        product=names.PRODUCT.of(verdict.product_id),
+        is_valid=verdict.is_valid,
+        results=map(_result_to_pb, verdict.results),
     )
 
 

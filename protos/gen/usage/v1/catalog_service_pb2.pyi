@@ -15,6 +15,7 @@ from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from usage.v1 import policy_requests_pb2 as _policy_requests_pb2
 from usage.v1 import policy_resources_pb2 as _policy_resources_pb2
 from usage.v1 import types_pb2 as _types_pb2
+from usage.v1 import validation_service_pb2 as _validation_service_pb2
 from usage.v1.catalog_requests_pb2 import CreateProductRequest as CreateProductRequest
 from usage.v1.catalog_requests_pb2 import CreateProductUsageGrantRequest as CreateProductUsageGrantRequest
 from usage.v1.catalog_requests_pb2 import CreateProductUsageResourceRequest as CreateProductUsageResourceRequest
@@ -99,22 +100,28 @@ class ActivateProductRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MUST_BE_VALID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The product: `products/{product}`."""
     validate_only: _builtins.bool
     """True to see what would happen without doing it; fails as it would otherwise."""
     request_id: _builtins.str
     """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    must_be_valid: _builtins.bool
+    """Refuse (`VALIDATION_FAILED`) what the validator finds an error in, such as a resource without a
+    rate; without it the answer says so and the product is active.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        must_be_valid: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["must_be_valid", b"must_be_valid", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -129,6 +136,7 @@ class ActivateProductResponse(_message.Message):
     PRODUCT_FIELD_NUMBER: _builtins.int
     ACTIVATED_FIELD_NUMBER: _builtins.int
     ACTIVATE_TIME_FIELD_NUMBER: _builtins.int
+    VALIDATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def product(self) -> _catalog_resources_pb2.Product:
         """The product as it stands now (as it would stand, with `validate_only`)."""
@@ -141,16 +149,21 @@ class ActivateProductResponse(_message.Message):
     def activate_time(self) -> _timestamp_pb2.Timestamp:
         """When, by the tenant's clock."""
 
+    @_builtins.property
+    def validation(self) -> _validation_service_pb2.ProductValidation:
+        """What the validator says of the product as it stands now."""
+
     def __init__(
         self,
         *,
         product: _catalog_resources_pb2.Product | None = ...,
         activated: _abc.Iterable[_builtins.str] | None = ...,
         activate_time: _timestamp_pb2.Timestamp | None = ...,
+        validation: _validation_service_pb2.ProductValidation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "product", b"product"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "product", b"product", "validation", b"validation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "activated", b"activated", "product", b"product"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "activated", b"activated", "product", b"product", "validation", b"validation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
