@@ -34,6 +34,8 @@ class Config(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     pool_size: int = Field(default=8, ge=1, le=200)
+    # How many lines a quote, and so an order, may have.
+    quote_lines: int = Field(default=200, ge=1, le=1000)
     # Of how many accounts records are kept in one transaction. None is of all in a request; on a
     # database that distributes accounts, 1.
     record_accounts_per_transaction: int | None = Field(default=None, ge=1)

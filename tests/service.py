@@ -28,7 +28,7 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(database: str) -> AsyncIterator[Service]:
+async def serving(database: str, **settings: object) -> AsyncIterator[Service]:
     """A server and a worker in this process, on a migrated database."""
     config = read_config(
         database_url=database,
@@ -37,6 +37,7 @@ async def serving(database: str) -> AsyncIterator[Service]:
         allow_unsafe_store=True,
         stop_seconds=1,
         sweep_seconds=0.02,
+        **settings,
     )
     async with open_env(config) as env, running(env) as server:
         operator_key = await found(env.pool)

@@ -21,7 +21,7 @@ from server.api.work import caller, change, look
 from server.domain.access import is_operator, refuse_escalation
 from server.domain.errors import NotFound
 from server.domain.ids import TenantId
-from server.domain.limits import LIMITS
+from server.domain.limits import limits
 from server.env import Env
 from server.store import jobs as job_store
 from server.store import runs as run_store
@@ -164,7 +164,8 @@ class AccessService(rpc.AccessServiceServicer):
     async def ListLimits(
         self, request: pb.ListLimitsRequest, context: Any
     ) -> pb.ListLimitsResponse:
-        return pb.ListLimitsResponse(limits=[limit_to_pb(limit) for limit in LIMITS])
+        found = limits(quote_lines=self._env.config.quote_lines)
+        return pb.ListLimitsResponse(limits=[limit_to_pb(limit) for limit in found])
 
     async def _named(self, name: str | None) -> Tenant:
         """The tenant of that name, which only an operator may name; the caller's own without."""

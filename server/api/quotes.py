@@ -10,6 +10,7 @@ from server.api import names, pages
 from server.api.forms import Form
 from server.api.mapping.quotes import create_quote_from_pb, quote_to_pb
 from server.api.work import caller, change, look
+from server.domain.limits import check_lines
 from server.env import Env
 from server.usecases import quotes
 
@@ -49,6 +50,7 @@ class QuoteService(rpc.QuoteServiceServicer):
         return pb.ListQuotesResponse(quotes=map(quote_to_pb, found), next_page_token=token)
 
     async def CreateQuote(self, request: pb.CreateQuoteRequest, context: Context) -> pb.Quote:
+        check_lines(len(request.quote.lines), most=self._env.config.quote_lines)
         command = create_quote_from_pb(request)
         tenant_id = caller().tenant_id
         return await change(

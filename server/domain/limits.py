@@ -1,6 +1,8 @@
 """Every limit of the service, in one table: what, how much, in what, and the reason given."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from server.domain.errors import InvalidArgument
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,9 @@ LIMITS = (
     Limit("labels.value", 1_024, "characters", "LABELS_INVALID"),
     Limit("message.bytes", 1_048_576, "bytes", "MESSAGE_TOO_LARGE"),
     Limit("message.record_bytes", 4_194_304, "bytes", "RESOURCE_EXHAUSTED"),
-    Limit("order.lines", 200, "lines an order", "TOO_MANY_ITEMS"),
     Limit("order.wallets", 2_000, "wallets an order", "LIMIT_ORDER_WALLETS"),
     Limit("page.size", 1_000, "items a page", "PAGE_SIZE"),
+    Limit("quote.lines", 200, "lines a quote or an order", "TOO_MANY_ITEMS"),
     Limit("rate.tiers", 100, "tiers an entry", "TOO_MANY_ITEMS"),
     Limit("record.batch_size", 1_000, "records a call", "TOO_MANY_ITEMS"),
     Limit("record.future_minutes", 5, "minutes ahead of the tenant's clock", "TIMESTAMP_IN_FUTURE"),
@@ -34,3 +36,20 @@ LIMITS = (
     Limit("setup.resources", 20, "resources of a product a setup", "TOO_MANY_ITEMS"),
     Limit("text.characters", 200, "characters", "TEXT_TOO_LONG"),
 )
+
+
+def limits(*, quote_lines: int) -> tuple[Limit, ...]:
+    """The table as it is configured."""
+    return tuple(
+        replace(limit, value=quote_lines) if limit.id == "quote.lines" else limit
+        for limit in LIMITS
+    )
+
+
+def check_lines(count: int, *, most: int) -> None:
+    """Raise `TOO_MANY_ITEMS` for a quote of more lines than are allowed."""
+    if count > most:
+        text = f"has {count} lines; a quote has at most {most}"
+        raise InvalidArgument.at(
+            "quote.lines", "TOO_MANY_ITEMS", text, limit=str(most), got=str(count)
+        )

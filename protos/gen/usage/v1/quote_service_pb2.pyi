@@ -71,7 +71,9 @@ class Quote(_message.Message):
     """Changes whenever the quote does."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___SaleLine]:
-        """What would be sold: 1 to 200 lines."""
+        """What would be sold: 1 to 200 lines, unless the service is configured otherwise; see `quote.lines` of
+        ListLimits.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
