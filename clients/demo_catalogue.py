@@ -1,4 +1,4 @@
-"""What the demo sells, by `demo.toml`: an AI platform by tokens, images and storage."""
+"""What the demo sells, by `demo.yaml`: an AI platform by tokens, images and storage."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from usage.v1 import setup_service_pb2 as pb
 from clients import descriptions
 from clients.client import UsageClient
 
-FILE = Path(__file__).with_name("demo.toml")
+FILE = Path(__file__).with_name("demo.yaml")
 
 PRODUCT = "nimbus-ai"
 PRICE_BOOK = "priceBooks/europe"

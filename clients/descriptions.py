@@ -1,14 +1,12 @@
-"""Descriptions in files: TOML or JSON with the fields of a message, and where each of them stands.
+"""Descriptions in files: YAML with the fields of a message, and where each of them stands.
 
 A file is written as people write: numbers and dates as themselves, values of enums by name. Nothing
 passes through a float. Every fault has the path of its field, as in `grants[0].quantity`, and the
 line it stands in.
 """
 
-import json
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -24,9 +23,9 @@ from clients.values import date_pb, decimal_pb
 M = TypeVar("M", bound=Message)
 
 DECIMAL, DATE = "google.type.Decimal", "google.type.Date"
-HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?")
-KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
-TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,39})")
+FRACTION = re.compile(r"[-+]?(0|[1-9][0-9]{0,39})?\.[0-9]{1,40}")
+BOOLEANS = {"true": True, "false": False}
 LAST_PART = re.compile(r"(\.[^.\[\]]+|\[\d+\]|^[^.\[\]]+)$")
 INTEGERS = frozenset(
     {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT32}
@@ -71,9 +70,10 @@ class Description:
         return 0
 
     def line_of_text(self, text: str) -> int:
-        """The first line that has a text in quotes, as it has a name; 0 when none has."""
+        """The first line that has a text as a word of its own; 0 when none has."""
         lines = enumerate(self.text.splitlines(), start=1)
-        return next((number for number, line in lines if f'"{text}"' in line), 0)
+        whole = re.compile(rf"(?<![\w/.-]){re.escape(text)}(?![\w/.-])")
+        return next((number for number, line in lines if whole.search(line)), 0)
 
     def into(self, message: M) -> M:
         """Fill a message. Raises DescriptionError for everything that does not fit."""
@@ -85,37 +85,82 @@ class Description:
 
 
 def read(file: Path) -> Description:
-    """Read a file, as JSON if it is called so, else as TOML. Raises DescriptionError, OSError."""
+    """Read a file. Raises DescriptionError, OSError."""
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DescriptionError([Fault(0, "", f"is not text in UTF-8: {error.reason}")]) from None
-    if file.suffix.lower() in {".yaml", ".yml"}:
-        raise DescriptionError([Fault(0, "", "YAML is not read; write TOML or JSON")])
-    return read_json(text) if file.suffix.lower() == ".json" else read_toml(text)
+    return read_yaml(text)
 
 
-def read_toml(text: str) -> Description:
-    """Read TOML. Raises DescriptionError."""
+def read_yaml(text: str) -> Description:
+    """Read YAML, which JSON is too. Raises DescriptionError."""
     try:
-        content = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r" \(at line (\d+), column \d+\)$", str(error))
-        line = int(found[1]) if found else text.count("\n") + 1
-        said = str(error)[: found.start()] if found else str(error)
-        raise DescriptionError([Fault(line, "", said)]) from None
-    return Description(content, dict(_lines_of_toml(text)), text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        said = f"{error.problem or error.context}"
+        raise DescriptionError([Fault(mark.line + 1 if mark else 0, "", said)]) from None
+    except yaml.YAMLError as error:  # a character that no text may have
+        raise DescriptionError([Fault(0, "", str(error).splitlines()[0])]) from None
+    if not isinstance(node, yaml.MappingNode):
+        raise DescriptionError([Fault(1, "", "must have fields, such as `product:`")])
+    reading = _Reading()
+    content = reading.value(node, "")
+    if reading.faults:
+        raise DescriptionError(reading.faults)
+    return Description(content, reading.lines, text)
 
 
-def read_json(text: str) -> Description:
-    """Read JSON. Raises DescriptionError."""
-    try:
-        content = json.loads(text, parse_float=Decimal)
-    except json.JSONDecodeError as error:
-        raise DescriptionError([Fault(error.lineno, "", error.msg)]) from None
-    if not isinstance(content, dict):
-        raise DescriptionError([Fault(1, "", "must be an object")])
-    return Description(content, dict(_lines_of_json(text)), text)
+@dataclass(slots=True)
+class _Reading:
+    """Makes values of the nodes of a file, and remembers the line of each."""
+
+    lines: dict[str, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
+
+    def value(self, node: yaml.Node, path: str) -> Any:
+        """The value of a node; None after a fault."""
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        if id(node) in self.seen:
+            self.faults.append(
+                Fault(line, path, "is a reference (*); write out what it stands for")
+            )
+            return None
+        self.seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._fields(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(one, f"{path}[{n}]") for n, one in enumerate(node.value)]
+        return _scalar(node)
+
+    def _fields(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
+            place = f"{path}.{name}" if path else name
+            self.lines[place] = line
+            if name in found:
+                self.faults.append(Fault(line, place, "is there twice"))
+            found[name] = self.value(value, place)
+        return found
+
+
+def _scalar(node: yaml.Node) -> Any:
+    """Plain text as what it looks like; YAML's own guesses (`no`, `012`, `1:30`) are not made."""
+    text = str(node.value)
+    if not isinstance(node, yaml.ScalarNode) or node.style is not None:  # in quotes, or a block
+        return text
+    if text in BOOLEANS:
+        return BOOLEANS[text]
+    if WHOLE.fullmatch(text):
+        return int(text)
+    if FRACTION.fullmatch(text):
+        return Decimal(text)
+    return None if text in ("", "~", "null") else text
 
 
 @dataclass(slots=True)
@@ -129,9 +174,9 @@ class _Filling:
         self.faults.append(Fault(self.description.line_of(path), path, text))
 
     def message(self, into: Message, content: Any, path: str) -> None:
-        """Fill a message out of a table."""
+        """Fill a message out of its fields."""
         if not isinstance(content, Mapping):
-            self.fault(path, f"must be a table, not {content!r}")
+            self.fault(path, f"must have fields, not {content!r}")
             return
         into.SetInParent()
         known: Mapping[str, Any] = into.DESCRIPTOR.fields_by_name
@@ -182,7 +227,7 @@ class _Filling:
         elif kind.cpp_type == FieldDescriptor.CPPTYPE_STRING:
             if isinstance(value, str):
                 return value
-            self.fault(path, f"must be text in quotes, not {value!r}")
+            self.fault(path, f"must be text, not {value!r}")
         elif kind.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
             if isinstance(value, bool):
                 return value
@@ -215,58 +260,3 @@ class _Filling:
         except (TypeError, ValueError):
             self.fault(path, f"must be a date such as 2026-01-31, not {value!r}")
             return date_pb(date.min)
-
-
-def _lines_of_toml(text: str) -> Iterator[tuple[str, int]]:
-    """The line of every header, and of every key that begins a line."""
-    prefix, counts = "", dict[str, int]()
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = HEADER.match(line)
-        key = KEY.match(line)
-        if header:
-            *parents, last = header[2].split(".")
-            prefix = ""
-            for word in parents:
-                prefix = _joined(prefix, word)
-                prefix += f"[{counts[prefix]}]" if prefix in counts else ""
-            prefix = _joined(prefix, last)
-            if header[1] == "[[":
-                yield prefix, number
-                counts[prefix] = counts.get(prefix, -1) + 1
-                prefix += f"[{counts[prefix]}]"
-            yield prefix, number
-        elif key:
-            yield _joined(prefix, key[1]), number
-
-
-def _lines_of_json(text: str) -> Iterator[tuple[str, int]]:
-    """The line of every key and of every item of a list."""
-    stack: list[tuple[str, int | str]] = []  # the path of each open thing; its index, or its key
-    line, position, path = 1, 0, ""
-    for token in TOKEN.finditer(text):
-        line += text.count("\n", position, token.start())
-        position = token.start()
-        mark = token[0]
-        if mark in "{[":
-            stack.append((path, 0 if mark == "[" else ""))
-            path = f"{path}[0]" if mark == "[" else path
-        elif mark in "}]":
-            stack.pop()
-        elif mark == "," and stack:
-            parent, place = stack[-1]
-            if isinstance(place, int):
-                stack[-1] = (parent, place + 1)
-                path = f"{parent}[{place + 1}]"
-            else:
-                stack[-1] = (parent, "")
-        elif stack and stack[-1][1] == "" and mark.startswith('"'):
-            parent, _ = stack[-1]
-            word = str(json.loads(mark))
-            stack[-1] = (parent, word)
-            path = _joined(parent, word)
-        if mark not in "}],:":
-            yield path, line
-
-
-def _joined(prefix: str, word: str) -> str:
-    return f"{prefix}.{word}" if prefix else word

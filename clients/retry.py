@@ -12,7 +12,10 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
-from usage.v1 import annotations_pb2
+from usage.v1 import (
+    annotations_pb2,
+    policy_service_pb2,  # noqa: F401 - its messages are elsewhere, so that no stub imports it
+)
 
 from clients.errors import UsageError
 

@@ -34,7 +34,7 @@ def setup(
     context: typer.Context,
     file: Annotated[
         Path,
-        typer.Argument(exists=True, dir_okay=False, help="TOML or JSON, as in examples/*.toml"),
+        typer.Argument(exists=True, dir_okay=False, help="YAML or JSON, as in examples/*.yaml"),
     ],
     plan: Annotated[
         bool, typer.Option("--plan", help="show what would be done, and change nothing")

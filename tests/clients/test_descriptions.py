@@ -6,34 +6,31 @@ from pathlib import Path
 import pytest
 from usage.v1 import setup_service_pb2 as pb
 
-from clients.descriptions import Description, DescriptionError, read, read_json, read_toml
+from clients.descriptions import Description, DescriptionError, read, read_yaml
 
-TOML = """\
+YAML = """\
 # a comment
-[product]
-name = "products/p"
-usage_model_type = "ANCHOR"
+product:
+  name: products/p
+  usage_model_type: ANCHOR
 
-[[unit_classes]]
-name = "unitClasses/a"
+unit_classes:
+  - name: unitClasses/a
 
-[[unit_classes]]
-name = "unitClasses/b"
-kind = "USAGE"
+  - name: "unitClasses/b"
+    kind: USAGE
 
-[[product_usage_resources]]
-product_usage_resource.usage_resource = "usageResources/r"
-product_usage_resource.start_date = 2026-01-31
-
-[[product_usage_resources.grants]]
-product_usage_grant.quantity = 0.1
-
-[[product_usage_resources]]
-overage = {}
-
-[[product_usage_resources.grants]]
-product_usage_grant.quantity = "12.50"
-refresh.interval = { unit = "MONTH", count = 1 }
+product_usage_resources:
+  - product_usage_resource:
+      usage_resource: usageResources/r
+      start_date: 2026-01-31
+    grants:
+      - product_usage_grant: {quantity: 0.1}
+  - overage: {}
+    grants:
+      - product_usage_grant:
+          quantity: "12.50"
+        refresh: {interval: {unit: MONTH, count: 1}}
 """
 
 JSON = """\
@@ -69,7 +66,7 @@ def filled(description: Description) -> pb.SetUpProductRequest:
 
 
 def test_a_description_is_taken_as_it_is_written() -> None:
-    made = filled(read_toml(TOML))
+    made = filled(read_yaml(YAML))
     first, second = made.product_usage_resources
 
     assert made.product.name == "products/p"
@@ -82,7 +79,7 @@ def test_a_description_is_taken_as_it_is_written() -> None:
 
 
 def test_json_says_the_same() -> None:
-    made = filled(read_json(JSON))
+    made = filled(read_yaml(JSON))
 
     assert made.unit_classes[1].name == "unitClasses/b: [x]"
     assert list(made.price_book.rate_cards) == ["rateCards/a", "rateCards/b"]
@@ -95,16 +92,16 @@ def test_json_says_the_same() -> None:
     [
         ("product.usage_model_type", 4),
         ("unit_classes[0].name", 7),
-        ("unit_classes[1].name", 10),
+        ("unit_classes[1].name", 9),
         ("unit_classes[1].scale", 9),
-        ("product_usage_resources[0].grants[0].product_usage_grant.quantity", 18),
-        ("product_usage_resources[1].grants[0].refresh.interval.count", 25),
-        ("product_usage_resources[1].rate_card_entries[3].name", 20),
+        ("product_usage_resources[0].grants[0].product_usage_grant.quantity", 17),
+        ("product_usage_resources[1].grants[0].refresh.interval.count", 22),
+        ("product_usage_resources[1].rate_card_entries[3].name", 18),
         ("rate_cards[0].name", 0),
     ],
 )
-def test_fields_of_toml_have_lines(path: str, line: int) -> None:
-    assert read_toml(TOML).line_of(path) == line
+def test_fields_have_lines(path: str, line: int) -> None:
+    assert read_yaml(YAML).line_of(path) == line
 
 
 @pytest.mark.parametrize(
@@ -119,46 +116,49 @@ def test_fields_of_toml_have_lines(path: str, line: int) -> None:
     ],
 )
 def test_fields_of_json_have_lines(path: str, line: int) -> None:
-    assert read_json(JSON).line_of(path) == line
+    assert read_yaml(JSON).line_of(path) == line
 
 
 def test_names_have_lines_too() -> None:
-    assert read_toml(TOML).line_of_text("unitClasses/b") == 10
-    assert read_toml(TOML).line_of_text("unitClasses") == 0
+    assert read_yaml(YAML).line_of_text("unitClasses/b") == 9
+    assert read_yaml(YAML).line_of_text("unitClasses") == 0
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("produkt = {}", "line 1: produkt: there is no such field; product?"),
-        ("[product]\nname = 5", "line 2: product.name: must be text in quotes, not 5"),
+        ("produkt: {}", "line 1: produkt: there is no such field; product?"),
+        ("product:\n  name: 5", "line 2: product.name: must be text, not 5"),
         (
-            "[product]\nusage_model_type = 'Anchor'",
+            "product:\n  usage_model_type: Anchor",
             "line 2: product.usage_model_type: must be one of ANCHOR, PACK, TOKEN_COMMITMENT, "
             "QUANTITY_COMMITMENT, MONETARY_COMMITMENT, not 'Anchor'",
         ),
-        ("product = 'products/p'", "line 1: product: must be a table, not 'products/p'"),
-        ("unit_classes = {}", "line 1: unit_classes: must be a list, not {}"),
-        ("[[units_of_measure]]\nscale = 1.5", "must be a whole number, not Decimal('1.5')"),
-        ("[[units_of_measure]]\nscale = true", "must be a whole number, not True"),
-        ("[[units_of_measure]]\nscale = 9999999999", "must be a whole number, not 9999999999"),
-        ("[[units_of_measure]]\nfactor = nan", "must be a number, not Decimal('NaN')"),
-        ("[[units_of_measure]]\nfactor = []", "must be a number, not []"),
-        ("[[rate_cards]]\n\nstart_date = '31.1.26'", "line 3: rate_cards[0].start_date: must be"),
-        ("[[rate_cards]]\nstart_date = 2026-01-31T00:00:00", "must be a date such as 2026-01-31"),
-        ("validate_only = 1", "line 1: validate_only: must be true or false, not 1"),
+        ("product: products/p", "line 1: product: must have fields, not 'products/p'"),
+        ("product:", "line 1: product: must have fields, not None"),
+        ("unit_classes: {}", "line 1: unit_classes: must be a list, not {}"),
+        ("units_of_measure:\n- scale: 1.5", "must be a whole number, not Decimal('1.5')"),
+        ("units_of_measure:\n- scale: true", "must be a whole number, not True"),
+        ("units_of_measure:\n- scale: 012", "must be a whole number, not '012'"),
+        ("units_of_measure:\n- scale: 9999999999", "must be a whole number, not 9999999999"),
+        ("units_of_measure:\n- factor: []", "must be a number, not []"),
+        ("units_of_measure:\n- factor: {}", "must be a number, not {}"),
+        ("rate_cards:\n\n- start_date: 31.1.26", "line 3: rate_cards[0].start_date: must be"),
+        ("rate_cards:\n- start_date: 2026-01-31T00:00", "must be a date such as 2026-01-31"),
+        ("validate_only: 1", "line 1: validate_only: must be true or false, not 1"),
+        ("validate_only: yes", "line 1: validate_only: must be true or false, not 'yes'"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_line(text: str, said: str) -> None:
     with pytest.raises(DescriptionError) as caught:
-        filled(read_toml(text))
+        filled(read_yaml(text))
 
     assert said in str(caught.value.faults[0])
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(DescriptionError) as caught:
-        filled(read_toml("a = 1\n[product]\nname = 1\n[[unit_classes]]\nkind = 'X'\n"))
+        filled(read_yaml("a: 1\nproduct:\n  name: 1\nunit_classes:\n- kind: X\n"))
 
     assert [(one.line, one.path) for one in caught.value.faults] == [
         (1, "a"),
@@ -168,21 +168,32 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("text", "said"),
     [
-        ("a.toml", "[product]\nname = products/p\n", "line 2: Invalid value"),
-        ("a.toml", "[product", "line 1: "),
-        ("a.json", '{\n "product": \n}', "line 3: Expecting value"),
-        ("a.json", "[]", "line 1: must be an object"),
-        ("a.yaml", "product: {}", "YAML is not read"),
-        ("a.toml", "\udcff", "is not text in UTF-8"),
+        ("product:\n  name: products/p\n kind: x\n", "line 3: "),
+        ("product: {", "line 1: "),
+        ("product:\n\tname: x", "line 2: found character"),
+        ('{\n "product": \n]', "line 3: "),
+        ("[]", "line 1: must have fields"),
+        ("", "line 1: must have fields"),
+        ("a: 1\n---\nb: 2", "line 2: "),
+        ("product:\n  name: a\n  name: b", "line 3: product.name: is there twice"),
+        ("a: &x [1]\nb: *x", "line 1: b: is a reference (*)"),
+        ("product: \x07", "unacceptable character"),
+        ("\udcff", "is not text in UTF-8"),
     ],
 )
-def test_a_file_nobody_can_read(tmp_path: Path, name: str, text: str, said: str) -> None:
-    file = tmp_path / name
+def test_a_file_nobody_can_read(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "a.yaml"
     file.write_bytes(text.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(DescriptionError) as caught:
         read(file)
 
     assert str(caught.value).startswith(said)
+
+
+def test_a_name_such_as_no_or_a_time_stays_text() -> None:
+    made = filled(read_yaml("product:\n  display_name: no\nprice_book:\n  display_name: 1:30\n"))
+
+    assert (made.product.display_name, made.price_book.display_name) == ("no", "1:30")

@@ -20,13 +20,13 @@ from tests.stories.words import moment
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Step = pb.SetupStep
 FILE = """\
-[product]
-name = "products/p"
-usage_model_type = "ANCHOR"
+product:
+  name: products/p
+  usage_model_type: ANCHOR
+unit_classes:
 
-[[unit_classes]]
-name = "unitClasses/c"
-kind = "USAGE"
+  - name: unitClasses/c
+    kind: USAGE
 """
 
 
@@ -36,7 +36,7 @@ def steps(*found: tuple[str, str, list[str]]) -> pb.SetUpProductResponse:
 
 
 async def set_up(tmp_path: Path, answer: Answer, *more: str) -> tuple[Ended, Script]:
-    file = tmp_path / "plan.toml"
+    file = tmp_path / "plan.yaml"
     file.write_text(FILE)
     script = Script({"SetUpProduct": [answer]})
     async with answering(script) as address:
@@ -128,17 +128,17 @@ async def test_a_refusal_is_1_and_names_lines_by_field_or_by_record(tmp_path: Pa
     said = [" ".join(one.err.split()) for one in (by_record, by_field, by_fact)]
     assert "line 6: unitClasses/c: differs in kind (SETUP_CONFLICT)" in said[0]
     assert "line 3: product.usage_model_type: is no value (ENUM_UNKNOWN)" in said[1]
-    assert "line 5: unit_classes[0]: because UNIT_CLASS_NOT_FOUND" in said[2]
+    assert "line 6: unit_classes[0]: because UNIT_CLASS_NOT_FOUND" in said[2]
     assert json.loads(plain.err)["error"]["violations"][0]["field"] == "product.usage_model_type"
 
 
 async def test_a_file_that_says_nothing_known_is_2_before_anything_is_sent(tmp_path: Path) -> None:
-    file = tmp_path / "plan.toml"
-    file.write_text("[product]\nnamed = 'products/p'\n")
+    file = tmp_path / "plan.yaml"
+    file.write_text("product:\n  named: products/p\n")
 
     told = await usage("setup", str(file), home=tmp_path)
     plain = await usage("setup", str(file), "--json", home=tmp_path)
-    missing = await usage("setup", str(tmp_path / "none.toml"), home=tmp_path)
+    missing = await usage("setup", str(tmp_path / "none.yaml"), home=tmp_path)
 
     assert (told.code, plain.code, missing.code) == (2, 2, 2)
     said = " ".join(told.err.split())
@@ -163,7 +163,7 @@ async def test_the_examples_are_set_up_by_the_service(
 ) -> None:
     _, key = await add_tenant(service, moment("2026-01-01"))
     where = ("--address", service.address, "--key", key)
-    command = ("setup", str(EXAMPLES / f"{name}.toml"), *where)
+    command = ("setup", str(EXAMPLES / f"{name}.yaml"), *where)
 
     plan = await usage(*command, "--plan", home=tmp_path)
     done = await usage(*command, home=tmp_path)

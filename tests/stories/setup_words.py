@@ -28,7 +28,7 @@ def request(content: dict[str, Any], **more: Any) -> pb.SetUpProductRequest:
 
 
 def example(name: str) -> pb.SetUpProductRequest:
-    return read(EXAMPLES / f"{name}.toml").into(pb.SetUpProductRequest())
+    return read(EXAMPLES / f"{name}.yaml").into(pb.SetUpProductRequest())
 
 
 def described(product: str = "plan", *resources: str) -> dict[str, Any]:
