@@ -324,7 +324,11 @@ class World:
         if one.max_rollovers is not None:
             made = await rpc.CreateRolloverPolicy(
                 policy_rpc.CreateRolloverPolicyRequest(
-                    rollover_policy_id=f"up-to-{one.max_rollovers}-{one.cap}-{one.cap_percent}",
+                    rollover_policy_id="-".join(
+                        str(part)
+                        for part in ("up-to", one.max_rollovers, one.cap, one.cap_percent)
+                        if part is not None
+                    ),
                     rollover_policy=policies.RolloverPolicy(
                         max_rollovers=one.max_rollovers,
                         max_quantity=number(one.cap) if one.cap else None,
