@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import msgspec
 import structlog
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis
+from redis.asyncio import ConnectionPool
 
 from server import metrics
 
@@ -22,12 +23,26 @@ CONNECT_SECONDS = 1.0
 LONGEST_REST_SECONDS = 30.0
 
 
-def redis_settings(url: str) -> RedisSettings:
-    """How both sides connect: one try, quickly, since nobody depends on it."""
-    settings = RedisSettings.from_dsn(url)
-    settings.conn_retries = 0
-    settings.conn_timeout = 1
-    return settings
+async def connect(url: str) -> ArqRedis:
+    """Connect as both sides do: one try, quickly, since nobody depends on it.
+
+    Not by ARQ's `create_pool`, which leaves its connection open when Redis answers with an error.
+    """
+    pool: ConnectionPool = ConnectionPool.from_url(url, socket_connect_timeout=CONNECT_SECONDS)
+    redis = ArqRedis(pool, job_serializer=dump, job_deserializer=load, default_queue_name=QUEUE)
+    try:
+        await redis.ping()
+    except BaseException:
+        await leave(redis)
+        raise
+    return redis
+
+
+async def leave(redis: ArqRedis | None) -> None:
+    """Close what is open, also when nobody answers any more."""
+    if redis is not None:
+        with suppress(Exception):
+            await redis.aclose(close_connection_pool=True)
 
 
 class Doorbell:
@@ -69,7 +84,7 @@ class Doorbell:
                 try:
                     if redis is None:
                         async with asyncio.timeout(CONNECT_SECONDS):
-                            redis = await _connect(url)
+                            redis = await connect(url)
                     async with asyncio.timeout(RING_SECONDS):
                         await redis.enqueue_job(FUNCTION, _queue_name=QUEUE)
                     rest = 0.0
@@ -77,23 +92,11 @@ class Doorbell:
                     metrics.RINGS_DROPPED.inc()
                     rest = min(LONGEST_REST_SECONDS, rest * 2 or 0.5)
                     log.warning("ring_dropped", error=type(error).__name__, rest_seconds=rest)
-                    await _leave(redis)
+                    await leave(redis)
                     redis = None
                     await asyncio.sleep(rest)
         finally:
-            await _leave(redis)
-
-
-async def _connect(url: str) -> ArqRedis:
-    return await create_pool(
-        redis_settings(url), job_serializer=dump, job_deserializer=load, default_queue_name=QUEUE
-    )
-
-
-async def _leave(redis: ArqRedis | None) -> None:
-    if redis is not None:
-        with suppress(Exception):
-            await redis.aclose(close_connection_pool=True)
+            await leave(redis)
 
 
 def dump(value: dict[str, object]) -> bytes:

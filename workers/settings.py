@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
+from arq.connections import ArqRedis
 from arq.worker import Worker, func
 
-from server.doorbell import FUNCTION, QUEUE, dump, load, redis_settings
+from server.doorbell import FUNCTION, QUEUE, connect, dump, leave, load
 
 if TYPE_CHECKING:
     from arq.typing import WorkerCoroutine
@@ -29,27 +30,10 @@ async def answer(bell: asyncio.Event, redis_url: str) -> None:
         bell.set()
 
     while True:
-        worker = Worker(
-            [
-                func(
-                    cast("WorkerCoroutine", sweep),
-                    name=FUNCTION,
-                    timeout=5,
-                    keep_result=0,
-                    max_tries=1,
-                )
-            ],
-            queue_name=QUEUE,
-            redis_settings=redis_settings(redis_url),
-            job_serializer=dump,
-            job_deserializer=load,
-            handle_signals=False,
-            poll_delay=0.05,
-            log_results=False,
-        )
-        started = time.monotonic()
+        started, redis = time.monotonic(), None
         try:
-            await worker.async_run()
+            redis = await connect(redis_url)
+            await _listen(redis, cast("WorkerCoroutine", sweep))
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -57,14 +41,25 @@ async def answer(bell: asyncio.Event, redis_url: str) -> None:
             rest = FIRST_REST_SECONDS if lasted else min(LONGEST_REST_SECONDS, rest * 2)
             log.warning("bell_silent", error=type(error).__name__, rest_seconds=rest)
         finally:
-            await _close(worker)
+            # ARQ says goodbye to Redis first, and keeps its connections when nobody answers.
+            await leave(redis)
         await asyncio.sleep(rest)
 
 
-async def _close(worker: Worker) -> None:
-    """End a worker and its connections, also when Redis is gone, which is why we may be here."""
-    with suppress(Exception):
-        await worker.close()
-    # ARQ says goodbye to Redis first, and keeps its connections when nobody answers.
-    with suppress(Exception):
-        await worker.pool.aclose(close_connection_pool=True)
+async def _listen(redis: ArqRedis, sweep: "WorkerCoroutine") -> None:
+    """Let ARQ call `sweep` for every ring, until Redis is cut."""
+    worker = Worker(
+        [func(sweep, name=FUNCTION, timeout=5, keep_result=0, max_tries=1)],
+        queue_name=QUEUE,
+        redis_pool=redis,
+        job_serializer=dump,
+        job_deserializer=load,
+        handle_signals=False,
+        poll_delay=0.05,
+        log_results=False,
+    )
+    try:
+        await worker.async_run()
+    finally:
+        with suppress(Exception):
+            await worker.close()
