@@ -1,6 +1,6 @@
 """The kinds of catalogue record on the wire: one row for each says all that their methods share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -26,27 +26,34 @@ M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnWire(Generic[T, M]):
-    """A kind of record: its messages, how they are read and written, and what it must be."""
+class Creation(Generic[T]):
+    """How a record of one kind is read: as the request to make one, under its id."""
 
-    kind: Kind[T]
     name: Name
     field: str
-    message: type[M]
     creation: type[Message]
     read: Callable[[Any], T]
-    write: Callable[[Kept[T]], M]
-    check: Check[T] = checks.check_nothing
 
-    def creation_of(self, key: tuple[str, ...], message: Message) -> Message:
+    def creation_of(self, key: Sequence[str], message: Message) -> Message:
         """The request that would create a record of that key and content."""
         made = self.creation()
         getattr(made, self.field).CopyFrom(message)
         if len(key) > 1:
-            made.parent = names.PRODUCT.of(key[0])  # type: ignore[attr-defined]
+            parent = Name(self.name.words[:-1], self.name.parts[:-1])
+            made.parent = parent.of(*key[:-1])  # type: ignore[attr-defined]
         if f"{self.field}_id" in made.DESCRIPTOR.fields_by_name:
             setattr(made, f"{self.field}_id", key[-1])
         return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnWire(Creation[T], Generic[T, M]):
+    """A kind of record: its messages, how they are read and written, and what it must be."""
+
+    kind: Kind[T]
+    message: type[M]
+    write: Callable[[Kept[T]], M]
+    check: Check[T] = checks.check_nothing
 
 
 UNIT_CLASS = OnWire(

@@ -1,16 +1,29 @@
 """Descriptions of products on the wire: each record is read as by the method that makes one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import policy_service_pb2 as policy_rpc
 from usage.v1 import rate_service_pb2 as rate_rpc
 from usage.v1 import setup_service_pb2 as pb
 
 from server.api import names
-from server.api.mapping import catalog, policies, rates
+from server.api.kinds import (
+    AGGREGATION,
+    OVERAGE,
+    PRODUCT,
+    PRODUCT_GRANT,
+    PRODUCT_RESOURCE,
+    RATING_FREQUENCY,
+    REFRESH,
+    RESOURCE,
+    ROLLOVER,
+    UNIT,
+    UNIT_CLASS,
+    Creation,
+)
+from server.api.mapping import rates
 from server.api.names import BadName, Name
 from server.api.validation import validate
 from server.api.values import enum_pb, time_pb
@@ -22,78 +35,23 @@ T = TypeVar("T")
 ANY_ID = "nameless"  # stands in for the id of a policy that has none while its settings are read
 
 
-@dataclass(frozen=True, slots=True)
-class _Making:
-    """How a record of one kind is read: as the request to make one, under its id."""
-
-    field: str
-    pattern: Name
-    request: type[Any]
-    read: Callable[[Any], Any]
-
-
-UNIT_CLASS = _Making(
-    "unit_class", names.UNIT_CLASS, catalog_rpc.CreateUnitClassRequest, catalog.unit_class_from_pb
+CARD = Creation(
+    field="rate_card",
+    name=names.RATE_CARD,
+    creation=rate_rpc.CreateRateCardRequest,
+    read=rates.create_card_from_pb,
 )
-UNIT = _Making(
-    "unit_of_measure", names.UNIT, catalog_rpc.CreateUnitOfMeasureRequest, catalog.unit_from_pb
+BOOK = Creation(
+    field="price_book",
+    name=names.PRICE_BOOK,
+    creation=rate_rpc.CreatePriceBookRequest,
+    read=rates.create_book_from_pb,
 )
-RESOURCE = _Making(
-    "usage_resource",
-    names.RESOURCE,
-    catalog_rpc.CreateUsageResourceRequest,
-    catalog.resource_from_pb,
-)
-PRODUCT = _Making(
-    "product", names.PRODUCT, catalog_rpc.CreateProductRequest, catalog.product_from_pb
-)
-AGGREGATION = _Making(
-    "aggregation_policy",
-    names.AGGREGATION_POLICY,
-    policy_rpc.CreateAggregationPolicyRequest,
-    policies.aggregation_from_pb,
-)
-RATING_FREQUENCY = _Making(
-    "rating_frequency_policy",
-    names.RATING_FREQUENCY_POLICY,
-    policy_rpc.CreateRatingFrequencyPolicyRequest,
-    policies.rating_frequency_from_pb,
-)
-OVERAGE = _Making(
-    "overage_policy",
-    names.OVERAGE_POLICY,
-    policy_rpc.CreateOveragePolicyRequest,
-    policies.overage_from_pb,
-)
-REFRESH = _Making(
-    "refresh_policy",
-    names.REFRESH_POLICY,
-    policy_rpc.CreateRefreshPolicyRequest,
-    policies.refresh_from_pb,
-)
-ROLLOVER = _Making(
-    "rollover_policy",
-    names.ROLLOVER_POLICY,
-    policy_rpc.CreateRolloverPolicyRequest,
-    policies.rollover_from_pb,
-)
-GRANT = _Making(
-    "product_usage_grant",
-    names.PRODUCT_GRANT,
-    catalog_rpc.CreateProductUsageGrantRequest,
-    catalog.product_grant_from_pb,
-)
-CARD = _Making(
-    "rate_card", names.RATE_CARD, rate_rpc.CreateRateCardRequest, rates.create_card_from_pb
-)
-BOOK = _Making(
-    "price_book", names.PRICE_BOOK, rate_rpc.CreatePriceBookRequest, rates.create_book_from_pb
-)
-ENTRY = _Making(
-    "rate_card_entry",
-    names.RATE_ENTRY,
-    rate_rpc.CreateRateCardEntryRequest,
-    rates.create_entry_from_pb,
+ENTRY = Creation(
+    field="rate_card_entry",
+    name=names.RATE_ENTRY,
+    creation=rate_rpc.CreateRateCardEntryRequest,
+    read=rates.create_entry_from_pb,
 )
 
 
@@ -156,38 +114,34 @@ class _Reading:
         """Note that something is wrong."""
         self.faults.append(Violation(path, reason, description))
 
-    def all(self, path: str, making: _Making, messages: Iterable[Any]) -> tuple[Part[Any], ...]:
+    def all(
+        self, path: str, making: Creation[Any], messages: Iterable[Any]
+    ) -> tuple[Part[Any], ...]:
         """Each record of a list."""
         found = [
             self.one(f"{path}[{index}]", making, message) for index, message in enumerate(messages)
         ]
         return _whole(found)
 
-    def one(self, path: str, making: _Making, message: Any) -> Part[Any] | None:
+    def one(self, path: str, making: Creation[Any], message: Any) -> Part[Any] | None:
         """A record with a name of its own; None after a fault."""
-        ids = self._ids(path, message.name, making.pattern)
+        ids = self._ids(path, message.name, making.name)
         if ids is None:
             return None
-        *parents, own_id = ids
-        request = making.request(**{making.field: message, f"{making.field}_id": own_id})
-        if parents:
-            parent = Name(making.pattern.words[:-1], making.pattern.parts[:-1])
-            request.parent = parent.of(*parents)
-        return self.read(path, making, request)
+        return self.read(path, making, making.creation_of(ids, message))
 
     def nameless(
-        self, path: str, making: _Making, message: Any, *, is_there: bool
+        self, path: str, making: Creation[Any], message: Any, *, is_there: bool
     ) -> Part[Any] | None:
         """A policy by its settings; None when it is not there."""
         if not is_there:
             return None
         if message.name:
             self.fault(f"{path}.name", "SETUP_AMBIGUOUS", "the settings tell which; leave it out")
-        request = making.request(**{making.field: message, f"{making.field}_id": ANY_ID})
-        found = self.read(path, making, request)
+        found = self.read(path, making, making.creation_of((ANY_ID,), message))
         return None if found is None else Part(path, replace(found.content, id=NAMELESS))
 
-    def read(self, path: str, making: _Making, request: Any) -> Part[Any] | None:
+    def read(self, path: str, making: Creation[Any], request: Any) -> Part[Any] | None:
         """A record out of the request that would make it, by the same rules."""
         try:
             validate(request)
@@ -213,21 +167,15 @@ class _Reading:
         return ids
 
 
-HELD = _Making(
-    "product_usage_resource",
-    names.PRODUCT_RESOURCE,
-    catalog_rpc.CreateProductUsageResourceRequest,
-    catalog.product_resource_from_pb,
-)
-
-
 def _resource(
     reading: _Reading, path: str, message: pb.ProductResourceSetup, product: str
 ) -> ResourcePart | None:
     """A resource of the product with what it includes and costs."""
     own, own_path = message.product_usage_resource, f"{path}.product_usage_resource"
-    request = HELD.request(parent=product, product_usage_resource=own)
-    found = reading.read(own_path, HELD, request)
+    creation = catalog_rpc.CreateProductUsageResourceRequest(
+        parent=product, product_usage_resource=own
+    )
+    found = reading.read(own_path, PRODUCT_RESOURCE, creation)
     if found is None:
         return None
     name = names.PRODUCT_RESOURCE.of(found.content.product_id, found.content.resource_id)
@@ -256,7 +204,7 @@ def _resource(
 
 
 def _policy(
-    reading: _Reading, path: str, word: str, making: _Making, message: pb.ProductResourceSetup
+    reading: _Reading, path: str, word: str, making: Creation[Any], message: pb.ProductResourceSetup
 ) -> Part[Any] | None:
     is_there = message.HasField(word)  # type: ignore[arg-type]
     if is_there and getattr(message.product_usage_resource.policies, making.field):
@@ -280,7 +228,7 @@ def _grant(
         if message.HasField(word) and getattr(own, f"{word}_policy"):
             text = f"is named by product_usage_grant.{word}_policy too"
             reading.fault(f"{path}.{word}", "SETUP_AMBIGUOUS", text)
-    found = reading.one(own_path, GRANT, own)
+    found = reading.one(own_path, PRODUCT_GRANT, own)
     refresh = reading.nameless(
         f"{path}.refresh", REFRESH, message.refresh, is_there=message.HasField("refresh")
     )
