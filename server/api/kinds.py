@@ -11,10 +11,11 @@ from usage.v1 import policy_resources_pb2 as policy_pb
 from usage.v1 import policy_service_pb2 as policy_rpc
 
 from server.api import names
+from server.api.forms import Form
 from server.api.mapping import catalog as mapping
 from server.api.mapping import policies as policy_mapping
 from server.api.names import Name
-from server.domain.catalog import Kept
+from server.domain.catalog import Category, Kept, UsageModelType
 from server.store import catalog as kinds
 from server.store import policies as policy_kinds
 from server.store.records import Kind
@@ -54,6 +55,13 @@ class OnWire(Creation[T], Generic[T, M]):
     message: type[M]
     write: Callable[[Kept[T]], M]
     check: Check[T] = checks.check_nothing
+    # What a list can be asked for beside a state, in the order of the query.
+    filters: tuple[Callable[[Form], str | None], ...] = ()
+
+
+def _of_class(form: Form) -> str | None:
+    found = form.optional_name("unit_class", names.UNIT_CLASS)
+    return str(found[0]) if found else None
 
 
 UNIT_CLASS = OnWire(
@@ -74,6 +82,7 @@ UNIT = OnWire(
     read=mapping.unit_from_pb,
     write=mapping.unit_to_pb,
     check=checks.check_unit,
+    filters=(_of_class,),
 )
 RESOURCE = OnWire(
     kind=kinds.RESOURCE,
@@ -84,6 +93,7 @@ RESOURCE = OnWire(
     read=mapping.resource_from_pb,
     write=mapping.resource_to_pb,
     check=checks.check_resource,
+    filters=(_of_class, lambda form: form.optional_choice("category", Category)),
 )
 PRODUCT = OnWire(
     kind=kinds.PRODUCT,
@@ -94,6 +104,7 @@ PRODUCT = OnWire(
     read=mapping.product_from_pb,
     write=mapping.product_to_pb,
     check=checks.check_product,
+    filters=(lambda form: form.optional_choice("usage_model_type", UsageModelType),),
 )
 PRODUCT_RESOURCE = OnWire(
     kind=kinds.PRODUCT_RESOURCE,

@@ -48,13 +48,14 @@ async def list_records(
     form = Form(request)
     key = form.name("parent", parent) if parent else ()
     state = form.optional_choice("state", CatalogState, prefix="CATALOG_STATE_")
+    filters = (state, *(ask(form) for ask in one.filters))
     form.done()
     tenant_id = caller().tenant_id
     page = pages.read(request, tenant_id)
     rows = await look(
         env,
         lambda tx: store.list_records(
-            tx, tenant_id, one.kind, *key, after=page.after, limit=page.limit, state=state
+            tx, tenant_id, one.kind, *key, after=page.after, limit=page.limit, filters=filters
         ),
     )
     kept, token = pages.cut(page, rows, lambda record: (one.kind.key(record.content)[-1],))

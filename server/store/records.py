@@ -4,7 +4,7 @@ A `Kind` says with which queries a value is kept and found, and how it becomes a
 who create the same id at once wait for each other; the second then finds what the first made.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -68,10 +68,14 @@ async def list_records(
     *parent: str,
     after: tuple[str, ...] | None,
     limit: int,
-    state: CatalogState | None = None,
+    filters: Sequence[str | None] = (None,),
 ) -> list[Kept[T]]:
-    """Records by id, after the last one seen, of a parent if the kind has one."""
-    rows = await tx.fetch(kind.list_, tenant_id, *parent, after[0] if after else "", limit, state)
+    """Records by id, after the last one seen, of a parent if the kind has one.
+
+    `filters` are a state and what else the kind's query can be asked for; None asks for all.
+    """
+    last = after[0] if after else ""
+    rows = await tx.fetch(kind.list_, tenant_id, *parent, last, limit, *filters)
     return [kept(kind, row) for row in rows]
 
 

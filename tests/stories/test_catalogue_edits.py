@@ -12,6 +12,7 @@ from usage.v1 import policy_service_pb2 as policy_rpc
 from usage.v1 import types_pb2 as types
 
 from clients import UsageError
+from clients.pages import pages
 from tests.stories.words import Metered, line, number
 from tests.stories.world import World
 
@@ -362,3 +363,38 @@ async def test_each_policy_says_which_level_supplied_it(sandbox):
     assert found.rating_frequency_policy.period == policies.RatingFrequencyPolicy.MONTHLY
     assert found.rating_frequency_policy.waiting_time.days == 3
     assert found.rating_frequency_level == rpc.POLICY_LEVEL_DEFAULT
+
+
+async def test_lists_are_filtered_by_what_they_hold_page_by_page(sandbox):
+    world = await sandbox("2024-01-01")
+    api = world.client.catalog
+    for of in ("data", "mass"):
+        await unit_class(world, of)
+        for n in range(3):
+            await unit(world, f"{of}-{n}", of)
+    await move(world, ACTIVE, "unitClasses/mass", "unitsOfMeasure/mass-1")
+    for number_, kind in enumerate(("ANCHOR", "PACK", "ANCHOR")):
+        made = catalog.Product(usage_model_type=kind)
+        await api.CreateProduct(rpc.CreateProductRequest(product_id=f"p{number_}", product=made))
+
+    async def units(**asked) -> list[str]:
+        request = rpc.ListUnitsOfMeasureRequest(page_size=2, **asked)
+        found = [one async for one in pages(api.ListUnitsOfMeasure, request)]
+        return [one.name.partition("/")[2] for one in found]
+
+    assert await units(unit_class="unitClasses/mass") == ["mass-0", "mass-1", "mass-2"]
+    assert await units(state=ACTIVE) == ["mass-1"]
+    assert await units(unit_class="unitClasses/data", state=ACTIVE) == []
+    anchors = await api.ListProducts(rpc.ListProductsRequest(usage_model_type="ANCHOR"))
+    assert [one.name for one in anchors.products] == ["products/p0", "products/p2"]
+    first = await api.ListUnitsOfMeasure(rpc.ListUnitsOfMeasureRequest(page_size=2))
+    with pytest.raises(UsageError, match="PAGE_TOKEN"):
+        await api.ListUnitsOfMeasure(
+            rpc.ListUnitsOfMeasureRequest(
+                page_token=first.next_page_token, unit_class="unitClasses/mass"
+            )
+        )
+    with pytest.raises(UsageError, match="NAME_FORMAT"):
+        await units(unit_class="mass")
+    with pytest.raises(UsageError, match="ENUM_UNKNOWN"):
+        await api.ListUsageResources(rpc.ListUsageResourcesRequest(category=9))

@@ -41,11 +41,12 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding,
 
 -- name: list_unit
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 unit_class_id text or null
 SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding, sequence, state,
        revision, create_time
   FROM units_of_measure
  WHERE tenant_id = $1 AND unit_of_measure_id > $2 AND ($4::text IS NULL OR state = $4)
+   AND ($5::text IS NULL OR unit_class_id = $5)
  ORDER BY unit_of_measure_id LIMIT $3;
 
 -- name: add_resource
@@ -69,11 +70,13 @@ SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure
 
 -- name: list_resource
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 unit_class_id text or null,
+--   $6 category text or null
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
        rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
   FROM usage_resources
  WHERE tenant_id = $1 AND usage_resource_id > $2 AND ($4::text IS NULL OR state = $4)
+   AND ($5::text IS NULL OR unit_class_id = $5) AND ($6::text IS NULL OR category = $6)
  ORDER BY usage_resource_id LIMIT $3;
 
 -- name: add_product
@@ -92,10 +95,11 @@ SELECT product_id, display_name, usage_model_type, state, revision, create_time
 
 -- name: list_product
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 usage_model_type text or null
 SELECT product_id, display_name, usage_model_type, state, revision, create_time
   FROM products
  WHERE tenant_id = $1 AND product_id > $2 AND ($4::text IS NULL OR state = $4)
+   AND ($5::text IS NULL OR usage_model_type = $5)
  ORDER BY product_id LIMIT $3;
 
 -- name: add_product_resource

@@ -222,22 +222,26 @@ class ListUnitsOfMeasureRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    UNIT_CLASS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
+    unit_class: _builtins.str
+    """Only those of this class: `unitClasses/{unit_class}`; of any if empty."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
+        unit_class: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state", "unit_class", b"unit_class"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -392,22 +396,30 @@ class ListUsageResourcesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    UNIT_CLASS_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
+    unit_class: _builtins.str
+    """Only those counted in units of this class: `unitClasses/{unit_class}`; of any if empty."""
+    category: _catalog_resources_pb2.UsageResource.Category.ValueType
+    """Only those of this category; of any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
+        unit_class: _builtins.str = ...,
+        category: _catalog_resources_pb2.UsageResource.Category.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "page_size", b"page_size", "page_token", b"page_token", "state", b"state", "unit_class", b"unit_class"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -562,22 +574,26 @@ class ListProductsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    USAGE_MODEL_TYPE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
+    usage_model_type: _catalog_resources_pb2.Product.UsageModelType.ValueType
+    """Only those of this type; of any if unspecified."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
+        usage_model_type: _catalog_resources_pb2.Product.UsageModelType.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state", "usage_model_type", b"usage_model_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
