@@ -92,14 +92,16 @@ class AccessService(rpc.AccessServiceServicer):
     ) -> pb.Credential:
         form = Form(request)
         (credential_id,) = form.name("name", names.CREDENTIAL)
+        named = form.optional_name("tenant", names.TENANT)
         form.done()
-        own = await self._named(None)
+        tenant = await self._named(named[0] if named else None)
         return await change(
             self._env,
             request,
             pb.Credential,
-            lambda tx: credentials.revoke(tx, own.tenant_id, credential_id),
-            lambda revoked: credential_to_pb(revoked, names.TENANT.of(own.id)),
+            lambda tx: credentials.revoke(tx, tenant.tenant_id, credential_id),
+            lambda revoked: credential_to_pb(revoked, names.TENANT.of(tenant.id)),
+            tenant_id=tenant.tenant_id,
         )
 
     async def AdvanceClock(self, request: pb.AdvanceClockRequest, context: Any) -> pb.Run:

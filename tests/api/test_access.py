@@ -179,3 +179,27 @@ async def test_clocks_move_forward_in_sandboxes_only(service: Service):
         assert await reason(client.access.AdvanceClock(back)) == "CLOCK_BACKWARD"
         listed = await client.access.ListRuns(access.ListRunsRequest())
         assert [one.name for one in listed.runs] == [run.name]
+
+
+async def test_an_operator_stops_the_keys_of_any_tenant_and_nobody_else_does(service: Service):
+    tenant, key = await add_tenant(service, None)
+    _, other_key = await add_tenant(service, None)
+    async with (
+        UsageClient(service.address, service.operator_key) as operator,
+        UsageClient(service.address, key) as client,
+        UsageClient(service.address, other_key) as other,
+    ):
+        made = await client.access.CreateCredential(
+            access.CreateCredentialRequest(credential=access.Credential(roles=["DESIGNER"]))
+        )
+        revoke = access.RevokeCredentialRequest(name=made.credential.name)
+        assert await reason(operator.access.RevokeCredential(revoke)) == "CREDENTIAL_NOT_FOUND"
+        revoke.tenant = f"tenants/{tenant}"
+        assert await reason(other.access.RevokeCredential(revoke)) == "TENANT_NOT_FOUND"
+        stopped = await operator.access.RevokeCredential(revoke)
+        async with UsageClient(service.address, made.key) as gone:
+            listing = gone.accounts.ListAccounts(accounts.ListAccountsRequest())
+            assert await reason(listing) == "CREDENTIAL_INVALID"
+
+    assert stopped.HasField("revoke_time")
+    assert stopped.tenant == f"tenants/{tenant}"

@@ -28,6 +28,7 @@ UPDATE credentials SET revoke_time = coalesce(revoke_time, clock_timestamp())
 RETURNING credential_id, display_name, roles, expire_time, create_time, revoke_time;
 
 -- name: count_credentials
--- Whether a tenant has any.
+-- Whether a tenant has any that still opens something: with none left, migrating makes a new one.
 --   $1 tenant_id uuid
-SELECT count(*) FROM credentials WHERE tenant_id = $1;
+SELECT count(*) FROM credentials
+ WHERE tenant_id = $1 AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > clock_timestamp());
