@@ -42,8 +42,9 @@ def setup(
 ) -> None:
     """Set up the product in a file with all it needs, and put it in force.
 
-    All of it happens, or nothing; running it again changes nothing. Exits with 1 when something is
-    there and differs, with --plan too, and with 2 when the file cannot be read.
+    All of it happens, or nothing; running it again changes nothing.
+
+    Exits with 1 when something is there and differs, and with 2 when the file cannot be read.
     """
     now = session(context)
     try:
@@ -95,13 +96,18 @@ def _summary(answer: pb.SetUpProductResponse, *, is_plan: bool) -> str:
         counts[step.action] += 1
     if counts[pb.SetupStep.CONFLICT]:
         number = counts[pb.SetupStep.CONFLICT]
-        return f"Nothing can be set up: {number} records are there and differ."
+        differ = "is there and differs" if number == 1 else "are there and differ"
+        return f"Nothing can be set up: {_records(number)} {differ}."
     made, activated = counts[pb.SetupStep.CREATED], counts[pb.SetupStep.ACTIVATED]
     if not made and not activated:
         return "Everything is there and in force; nothing changes."
     verb = "would be " if is_plan else ""
-    said = f"{made} records {verb}created, {activated} {verb}activated."
+    said = f"{_records(made)} {verb}created, {activated} {verb}activated."
     return f"{said} Run it without --plan to do it." if is_plan else said
+
+
+def _records(number: int) -> str:
+    return "1 record" if number == 1 else f"{number} records"
 
 
 def _say_refused(now: Session, file: Path, description: Description, error: UsageError) -> int:
@@ -128,4 +134,4 @@ def _end_unread(now: Session, file: Path, faults: list[Fault]) -> NoReturn:
         found = [{"line": one.line, "field": one.path, "description": one.text} for one in faults]
         print(json.dumps({"error": {"file": str(file), "faults": found}}), file=sys.stderr)
         raise typer.Exit(MISUSED)
-    fail(MISUSED, "\n".join(f"{file}: {one}" for one in faults))
+    fail(MISUSED, "\n".join([f"{file} cannot be read:", *(f"  {one}" for one in faults)]))

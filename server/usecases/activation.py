@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.catalog import CatalogState, Kept, Product, ProductResource, as_unit
-from server.domain.errors import FailedPrecondition, NotFound, UsageError, Violation
+from server.domain.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    UsageError,
+    Violation,
+)
 from server.domain.ids import ProductId, TenantId
 from server.domain.units import check_scale
 from server.domain.validator import Severity, Verdict, validate
@@ -26,6 +32,8 @@ from server.store.records import Kind
 from server.usecases.resolution import check_terms, policies_of, resolved_grant, resource_unit
 from server.usecases.validator import ValidateProducts, load_setups
 
+MOST_RECORDS = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activated:
@@ -43,7 +51,8 @@ async def activate_product(
     """Put a product in force; what is active stays so, and a second call changes nothing.
 
     What the validator finds is told, and refused if the product `must_be_valid`.
-    Raises PRODUCT_NOT_FOUND, and VALIDATION_FAILED with a violation for each record in the way.
+    Raises PRODUCT_NOT_FOUND, VALIDATION_FAILED with a violation for each record in the way, and
+    TOO_MANY_ITEMS when more than 200 records would become active.
     """
     product = await store.lock_product(tx, tenant_id, product_id)
     if product is None:
@@ -56,7 +65,9 @@ async def activate_product(
 
     entries = await store.draft_entries(tx, tenant_id, product_id)
     units = _units(graph)
-    names = [*_drafts(graph, units), *(f"rateCards/{c}/entries/{e}" for c, e in entries)]
+    drafts = [*_drafts(graph, units)]
+    _check_size(len(drafts))  # without rate card entries: a card has a thousand of them
+    names = [*drafts, *(f"rateCards/{c}/entries/{e}" for c, e in entries)]
     if names:
         revision = await tenants.bump_catalogue(tx, tenant_id)
         await store.activate(tx, tenant_id, graph, units, revision)
@@ -69,6 +80,16 @@ async def activate_product(
         at=await tenants.now(tx, tenant_id),
         verdict=verdict,
     )
+
+
+def _check_size(records: int) -> None:
+    if records > MOST_RECORDS:
+        raise InvalidArgument(
+            "TOO_MANY_ITEMS",
+            f"at most {MOST_RECORDS} records become active at once, got {records}; "
+            "put some in force before by ChangeStates",
+            {"limit": str(MOST_RECORDS), "got": str(records)},
+        )
 
 
 async def _verdict(tx: Connection, tenant_id: TenantId, product_id: ProductId) -> Verdict:

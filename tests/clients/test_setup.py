@@ -64,7 +64,7 @@ async def test_a_plan_is_a_table_and_asks_for_nothing_to_be_done(tmp_path: Path)
         ["create", "products/p"],
         ["activate", "products/p"],
     ]
-    assert "1 records would be created, 1 would be activated" in told.out
+    assert "1 record would be created, 1 would be activated" in told.out
     assert [one["action"] for one in json.loads(plain.out)["steps"]] == [
         "REUSED",
         "CREATED",
@@ -140,7 +140,12 @@ async def test_a_file_that_says_nothing_known_is_2_before_anything_is_sent(tmp_p
     plain = await usage("setup", str(file), "--json", home=tmp_path)
     missing = await usage("setup", str(tmp_path / "none.yaml"), home=tmp_path)
 
-    assert (told.code, plain.code, missing.code) == (2, 2, 2)
+    toml = tmp_path / "plan.toml"
+    toml.write_text("a = 1")
+    other = await usage("setup", str(toml), home=tmp_path)
+
+    assert (told.code, plain.code, missing.code, other.code) == (2, 2, 2, 2)
+    assert "is TOML; descriptions are YAML" in " ".join(other.err.split())
     said = " ".join(told.err.split())
     assert "line 2: product.named: there is no such field; name?" in said
     assert json.loads(plain.err)["error"]["faults"][0]["line"] == 2

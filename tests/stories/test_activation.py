@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import grpc
 import pytest
 from usage.v1 import catalog_resources_pb2 as catalog
 from usage.v1 import catalog_service_pb2 as rpc
@@ -126,6 +127,26 @@ async def test_one_bad_row_of_150_and_nothing_is_active(sandbox):
     active = rpc.ListUsageResourcesRequest(state=ACTIVE)
     found = await world.client.catalog.ListUsageResources(active)
     assert (len(found.usage_resources), await state(world) == ACTIVE) == (0, False)
+
+
+@pytest.mark.capability("M140")
+async def test_at_most_200_records_become_active_at_once(sandbox):
+    world = await sandbox("2024-01-01")
+    await create(world, plan(99))  # with their class, their unit and the product: 201
+
+    for how in ({}, {"validate_only": True}):
+        with pytest.raises(UsageError) as refused:
+            await activate(world, **how)
+        assert refused.value.code == grpc.StatusCode.INVALID_ARGUMENT
+        assert refused.value.reason == "TOO_MANY_ITEMS"
+        assert (refused.value.facts["limit"], refused.value.facts["got"]) == ("200", "201")
+    assert await state(world) != ACTIVE
+
+    first = rpc.ChangeStatesRequest(names=["unitClasses/things"], state=ACTIVE)
+    await world.client.catalog.ChangeStates(first)
+    done = await activate(world)
+    assert len(done.activated) == 200
+    assert await state(world) == ACTIVE
 
 
 async def test_any_order_of_setting_up_gives_the_same_catalogue(sandbox):

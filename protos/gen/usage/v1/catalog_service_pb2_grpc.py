@@ -458,7 +458,8 @@ class CatalogServiceServicer:
         grants, and its rate card entries, in the order they depend on each other. All of it happens, or
         nothing. What is active already stays so; a second call changes nothing.
 
-        Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way).
+        Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way) and
+        INVALID_ARGUMENT (`TOO_MANY_ITEMS`, when more than 200 records would become active).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

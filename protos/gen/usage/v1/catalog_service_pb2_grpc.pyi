@@ -171,7 +171,8 @@ class CatalogServiceStub:
     grants, and its rate card entries, in the order they depend on each other. All of it happens, or
     nothing. What is active already stays so; a second call changes nothing.
 
-    Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way).
+    Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way) and
+    INVALID_ARGUMENT (`TOO_MANY_ITEMS`, when more than 200 records would become active).
     """
     ChangeStates: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ChangeStatesRequest, _catalog_service_pb2.ChangeStatesResponse]
     """Moves records from one state to another, all or none: classes and units, policies and usage
@@ -298,7 +299,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     grants, and its rate card entries, in the order they depend on each other. All of it happens, or
     nothing. What is active already stays so; a second call changes nothing.
 
-    Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way).
+    Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way) and
+    INVALID_ARGUMENT (`TOO_MANY_ITEMS`, when more than 200 records would become active).
     """
     ChangeStates: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ChangeStatesRequest, _catalog_service_pb2.ChangeStatesResponse]  # type: ignore[assignment]
     """Moves records from one state to another, all or none: classes and units, policies and usage
@@ -608,7 +610,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         grants, and its rate card entries, in the order they depend on each other. All of it happens, or
         nothing. What is active already stays so; a second call changes nothing.
 
-        Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way).
+        Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way) and
+        INVALID_ARGUMENT (`TOO_MANY_ITEMS`, when more than 200 records would become active).
         """
 
     @_abc_1.abstractmethod
