@@ -19,12 +19,14 @@ from server.domain.ids import (
     ProductGrantId,
     ProductId,
     ResourceId,
+    SellingModelId,
     UnitClassId,
     UnitId,
 )
 from server.domain.policies import (
     AggregationMethod,
     Combination,
+    CommitmentRate,
     DrawdownOrder,
     LatePolicy,
     OveragePolicy,
@@ -32,7 +34,7 @@ from server.domain.policies import (
     RolloverPolicy,
     Validity,
 )
-from server.domain.sales import SoldPolicies
+from server.domain.sales import Binding, SoldPolicies
 from server.domain.units import Unit, UnitClassKind
 
 T_co = TypeVar("T_co", covariant=True)
@@ -47,9 +49,10 @@ class CatalogState(StrEnum):
 
 
 class Category(StrEnum):
-    """What kind of thing a resource is; tokens come later."""
+    """What kind of thing a resource is."""
 
     USAGE = "USAGE"
+    TOKEN = "TOKEN"
     CURRENCY = "CURRENCY"
 
 
@@ -66,6 +69,14 @@ class UsageModelType(StrEnum):
     def is_commitment(self) -> bool:
         """Whether it is a promise of the buyer's."""
         return self not in (UsageModelType.ANCHOR, UsageModelType.PACK)
+
+
+class SellingModelType(StrEnum):
+    """For how long something is sold."""
+
+    ONE_TIME = "ONE_TIME"
+    EVERGREEN = "EVERGREEN"
+    TERM = "TERM"
 
 
 class GrantType(StrEnum):
@@ -115,12 +126,16 @@ class PolicyIds:
     aggregation: PolicyId | None = None
     rating_frequency: PolicyId | None = None
     overage: PolicyId | None = None
+    commitment: PolicyId | None = None
     order: DrawdownOrder | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageResource:
-    """Something metered."""
+    """Something metered; its overage may cost so many of a token instead of money.
+
+    What is billed of it is billed as `definition_product_id`, if there is one.
+    """
 
     id: ResourceId
     display_name: str
@@ -128,31 +143,39 @@ class UsageResource:
     unit_class_id: UnitClassId
     unit_id: UnitId | None
     policies: PolicyIds
+    token_resource_id: ResourceId | None = None
+    definition_product_id: ProductId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """Something sold."""
+    """Something sold; its grants go where `binding` says, or else where the sale does."""
 
     id: ProductId
     display_name: str
     usage_model_type: UsageModelType
+    binding: Binding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductResource:
-    """A resource that a product meters, from a day until another."""
+    """A resource that a product meters, from a day until another; optional ones can be left out."""
 
     product_id: ProductId
     resource_id: ResourceId
     start_date: date | None
     end_date: date | None
     policies: PolicyIds
+    token_resource_id: ResourceId | None = None
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductGrant:
-    """What a product promises of a resource for each unit sold, in `unit_id` or the resource's."""
+    """What a product promises of a resource for each unit sold, in `unit_id` or the resource's.
+
+    To those who buy under its selling model, or under any, from a day until another.
+    """
 
     product_id: ProductId
     id: ProductGrantId
@@ -164,6 +187,9 @@ class ProductGrant:
     refresh_id: PolicyId | None
     rollover_id: PolicyId | None
     type: GrantType = GrantType.GRANT
+    selling_model_id: SellingModelId | None = None
+    start_date: date | None = None
+    end_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +221,25 @@ class Overage:
     id: PolicyId
     display_name: str
     overage: OveragePolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """What usage costs once a commitment is used up."""
+
+    id: PolicyId
+    display_name: str
+    rate: CommitmentRate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SellingModel:
+    """For how long something is sold; only terms have a length."""
+
+    id: SellingModelId
+    display_name: str
+    type: SellingModelType
+    term: Cadence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,13 @@ class DrawdownOrder(StrEnum):
     GRANTED_LAST = "GRANTED_LAST"
 
 
+class CommitmentRate(StrEnum):
+    """What usage costs once a commitment is used up."""
+
+    LOWEST = "LOWEST"
+    BOUNDED = "BOUNDED"
+
+
 class LatePolicy(StrEnum):
     """What happens to usage that arrives after its rating period was frozen."""
 

@@ -54,6 +54,9 @@ class Binding(StrEnum):
 
     SELF = "SELF"
     ACCOUNT = "ACCOUNT"
+    CONTRACT = "CONTRACT"
+    ASSET = "ASSET"
+    CUSTOM = "CUSTOM"
 
 
 class QuoteState(StrEnum):

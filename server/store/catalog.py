@@ -21,10 +21,12 @@ from server.domain.ids import (
     ProductGrantId,
     ProductId,
     ResourceId,
+    SellingModelId,
     UnitClassId,
     UnitId,
 )
 from server.domain.policies import DrawdownOrder
+from server.domain.sales import Binding
 from server.domain.units import UnitClassKind
 from server.store.records import Kind
 from server.store.sql import load
@@ -40,11 +42,24 @@ def _optional_unit(value: str | None) -> UnitId | None:
     return None if value is None else UnitId(value)
 
 
+def _optional_resource(value: str | None) -> ResourceId | None:
+    return None if value is None else ResourceId(value)
+
+
+def _optional_product(value: str | None) -> ProductId | None:
+    return None if value is None else ProductId(value)
+
+
+def _optional_model(value: str | None) -> SellingModelId | None:
+    return None if value is None else SellingModelId(value)
+
+
 def _policies(row: Record) -> PolicyIds:
     return PolicyIds(
         aggregation=_optional_policy(row["aggregation_policy_id"]),
         rating_frequency=_optional_policy(row["rating_frequency_policy_id"]),
         overage=_optional_policy(row["overage_policy_id"]),
+        commitment=_optional_policy(row["commitment_policy_id"]),
         order=None if row["drawdown_order"] is None else DrawdownOrder(row["drawdown_order"]),
     )
 
@@ -77,6 +92,8 @@ def _resource(row: Record) -> UsageResource:
         category=Category(row["category"]),
         unit_class_id=UnitClassId(row["unit_class_id"]),
         unit_id=_optional_unit(row["unit_of_measure_id"]),
+        token_resource_id=_optional_resource(row["token_resource_id"]),
+        definition_product_id=_optional_product(row["definition_product_id"]),
         policies=_policies(row),
     )
 
@@ -86,6 +103,7 @@ def _product(row: Record) -> Product:
         id=ProductId(row["product_id"]),
         display_name=row["display_name"],
         usage_model_type=UsageModelType(row["usage_model_type"]),
+        binding=None if row["grant_binding"] is None else Binding(row["grant_binding"]),
     )
 
 
@@ -93,6 +111,8 @@ def _product_resource(row: Record) -> ProductResource:
     return ProductResource(
         product_id=ProductId(row["product_id"]),
         resource_id=ResourceId(row["usage_resource_id"]),
+        token_resource_id=_optional_resource(row["token_resource_id"]),
+        is_optional=row["is_optional"],
         start_date=row["start_date"],
         end_date=row["end_date"],
         policies=_policies(row),
@@ -112,6 +132,9 @@ def _product_grant(row: Record) -> ProductGrant:
         validity=None if unit is None else Cadence(CadenceUnit(unit), count),
         refresh_id=_optional_policy(row["refresh_policy_id"]),
         rollover_id=_optional_policy(row["rollover_policy_id"]),
+        selling_model_id=_optional_model(row["selling_model_id"]),
+        start_date=row["start_date"],
+        end_date=row["end_date"],
     )
 
 
@@ -164,10 +187,18 @@ RESOURCE: Kind[UsageResource] = Kind(
         one.policies.aggregation,
         one.policies.rating_frequency,
         one.policies.overage,
+        one.policies.commitment,
         one.policies.order,
+        one.token_resource_id,
+        one.definition_product_id,
     ),
     from_row=_resource,
-    fields={"unit_class_id": "unit_class", "unit_id": "unit_of_measure"},
+    fields={
+        "unit_class_id": "unit_class",
+        "unit_id": "unit_of_measure",
+        "token_resource_id": "token_resource",
+        "definition_product_id": "usage_definition_product",
+    },
 )
 PRODUCT: Kind[Product] = Kind(
     name="Product",
@@ -177,9 +208,9 @@ PRODUCT: Kind[Product] = Kind(
     find=SQL["find_product"],
     list_=SQL["list_product"],
     key=lambda one: (one.id,),
-    to_row=lambda one: (one.id, one.display_name, one.usage_model_type),
+    to_row=lambda one: (one.id, one.display_name, one.usage_model_type, one.binding),
     from_row=_product,
-    fields={},
+    fields={"binding": "grant_binding"},
 )
 PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
     name="ProductUsageResource",
@@ -197,10 +228,13 @@ PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
         one.policies.aggregation,
         one.policies.rating_frequency,
         one.policies.overage,
+        one.policies.commitment,
         one.policies.order,
+        one.token_resource_id,
+        one.is_optional,
     ),
     from_row=_product_resource,
-    fields={"resource_id": "usage_resource"},
+    fields={"resource_id": "usage_resource", "token_resource_id": "token_resource"},
 )
 PRODUCT_GRANT: Kind[ProductGrant] = Kind(
     name="ProductUsageGrant",
@@ -222,6 +256,9 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         one.refresh_id,
         one.rollover_id,
         one.type,
+        one.selling_model_id,
+        one.start_date,
+        one.end_date,
     ),
     from_row=_product_grant,
     fields={
@@ -229,5 +266,6 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         "unit_id": "unit_of_measure",
         "refresh_id": "refresh_policy",
         "rollover_id": "rollover_policy",
+        "selling_model_id": "selling_model",
     },
 )

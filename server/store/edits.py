@@ -91,6 +91,12 @@ async def referrers(
     return [(row["name"], row["state"]) for row in rows]
 
 
+async def tokens_of(tx: Connection, tenant_id: TenantId, product_id: str) -> list[tuple[str, str]]:
+    """The resources of a product that are rated in a token, each with its token."""
+    rows = await tx.fetch(SQL["tokens_of"], tenant_id, product_id)
+    return [(row["usage_resource_id"], row["token_resource_id"]) for row in rows]
+
+
 def _check(done: str) -> None:
     if done.endswith(" 0"):
         raise Aborted("CONCURRENT_CHANGE", "somebody else changed it at this moment; try again")

@@ -129,6 +129,8 @@ CREATE TABLE public.asset_resources (
     asset_id uuid NOT NULL,
     usage_resource_id public.code NOT NULL,
     wallet_id uuid NOT NULL,
+    token_wallet_id uuid,
+    definition_product_id public.code,
     overage text NOT NULL,
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone,
@@ -138,6 +140,8 @@ CREATE TABLE public.asset_resources (
 ALTER TABLE ONLY public.asset_resources FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
+
+COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
 
 CREATE TABLE public.assets (
     tenant_id uuid NOT NULL,
@@ -158,6 +162,22 @@ CREATE TABLE public.assets (
 ALTER TABLE ONLY public.assets FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.assets IS 'run-time: what an account has bought';
+
+CREATE TABLE public.commitment_policies (
+    tenant_id uuid NOT NULL,
+    policy_id public.code NOT NULL,
+    display_name text DEFAULT ''::text NOT NULL,
+    rate text NOT NULL,
+    state text DEFAULT 'DRAFT'::text NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT commitment_policies_rate_check CHECK ((rate = ANY (ARRAY['LOWEST'::text, 'BOUNDED'::text]))),
+    CONSTRAINT commitment_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
+);
+
+ALTER TABLE ONLY public.commitment_policies FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.commitment_policies IS 'catalogue: what usage costs once a commitment is used up';
 
 CREATE TABLE public.credentials (
     tenant_id uuid NOT NULL,
@@ -287,6 +307,7 @@ CREATE TABLE public.liable_summaries (
     wallet_id uuid NOT NULL,
     asset_id uuid NOT NULL,
     product_id public.code NOT NULL,
+    definition_product_id public.code,
     usage_resource_id public.code NOT NULL,
     unit_of_measure_id public.code NOT NULL,
     start_time timestamp with time zone NOT NULL,
@@ -395,9 +416,13 @@ CREATE TABLE public.product_usage_grants (
     validity_count integer,
     refresh_policy_id public.code,
     rollover_policy_id public.code,
+    selling_model_id public.code,
+    start_date date,
+    end_date date,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT product_usage_grants_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT product_usage_grants_type_check CHECK ((type = ANY (ARRAY['GRANT'::text, 'COMMIT'::text]))),
     CONSTRAINT product_usage_grants_validity_count_check CHECK ((validity_count > 0)),
@@ -413,11 +438,14 @@ CREATE TABLE public.product_usage_resources (
     tenant_id uuid NOT NULL,
     product_id public.code NOT NULL,
     usage_resource_id public.code NOT NULL,
+    token_resource_id public.code,
+    is_optional boolean DEFAULT false NOT NULL,
     start_date date,
     end_date date,
     aggregation_policy_id public.code,
     rating_frequency_policy_id public.code,
     overage_policy_id public.code,
+    commitment_policy_id public.code,
     drawdown_order text,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
@@ -436,9 +464,11 @@ CREATE TABLE public.products (
     product_id public.code NOT NULL,
     display_name text DEFAULT ''::text NOT NULL,
     usage_model_type text NOT NULL,
+    grant_binding text,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT products_grant_binding_check CHECK ((grant_binding = ANY (ARRAY['SELF'::text, 'ACCOUNT'::text, 'CONTRACT'::text, 'ASSET'::text, 'CUSTOM'::text]))),
     CONSTRAINT products_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT products_usage_model_type_check CHECK ((usage_model_type = ANY (ARRAY['ANCHOR'::text, 'PACK'::text, 'TOKEN_COMMITMENT'::text, 'QUANTITY_COMMITMENT'::text, 'MONETARY_COMMITMENT'::text])))
 );
@@ -695,6 +725,27 @@ CREATE TABLE public.schema_migrations (
 
 COMMENT ON TABLE public.schema_migrations IS 'control: the migrations applied, and what they said';
 
+CREATE TABLE public.selling_models (
+    tenant_id uuid NOT NULL,
+    selling_model_id public.code NOT NULL,
+    display_name text DEFAULT ''::text NOT NULL,
+    type text NOT NULL,
+    term_unit text,
+    term_count integer,
+    state text DEFAULT 'DRAFT'::text NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT only_terms_have_one CHECK (((type = 'TERM'::text) = (term_unit IS NOT NULL))),
+    CONSTRAINT selling_models_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
+    CONSTRAINT selling_models_term_count_check CHECK ((term_count > 0)),
+    CONSTRAINT selling_models_type_check CHECK ((type = ANY (ARRAY['ONE_TIME'::text, 'EVERGREEN'::text, 'TERM'::text]))),
+    CONSTRAINT term_is_whole CHECK ((num_nonnulls(term_unit, term_count) <> 1))
+);
+
+ALTER TABLE ONLY public.selling_models FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.selling_models IS 'catalogue: for how long something is sold';
+
 CREATE TABLE public.tenants (
     tenant_id uuid NOT NULL,
     id public.code NOT NULL,
@@ -778,13 +829,17 @@ CREATE TABLE public.usage_resources (
     category text NOT NULL,
     unit_class_id public.code NOT NULL,
     unit_of_measure_id public.code,
+    token_resource_id public.code,
+    definition_product_id public.code,
     aggregation_policy_id public.code,
     rating_frequency_policy_id public.code,
     overage_policy_id public.code,
+    commitment_policy_id public.code,
     drawdown_order text,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT only_usage_is_rated_in_tokens CHECK (((token_resource_id IS NULL) OR (category = 'USAGE'::text))),
     CONSTRAINT usage_resources_category_check CHECK ((category = ANY (ARRAY['USAGE'::text, 'TOKEN'::text, 'CURRENCY'::text]))),
     CONSTRAINT usage_resources_drawdown_order_check CHECK ((drawdown_order = ANY (ARRAY['EXPIRING_FIRST'::text, 'GRANTED_FIRST'::text, 'GRANTED_LAST'::text]))),
     CONSTRAINT usage_resources_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
@@ -817,6 +872,7 @@ CREATE TABLE public.usage_summaries (
     drawn_quantity public.quantity,
     overage_quantity public.quantity,
     ratable_summary_id uuid,
+    source_summary_id uuid,
     CONSTRAINT usage_summary_is_drawn_whole CHECK (((quantity)::numeric = ((drawn_quantity)::numeric + (overage_quantity)::numeric)))
 )
 WITH (fillfactor='70');
@@ -824,6 +880,8 @@ WITH (fillfactor='70');
 ALTER TABLE ONLY public.usage_summaries FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
+
+COMMENT ON COLUMN public.usage_summaries.source_summary_id IS 'the cell whose overage these tokens are; one with a source has no records of its own';
 
 CREATE TABLE public.wallet_entries (
     tenant_id uuid NOT NULL,
@@ -923,6 +981,9 @@ ALTER TABLE ONLY public.asset_resources
 
 ALTER TABLE ONLY public.assets
     ADD CONSTRAINT assets_pkey PRIMARY KEY (tenant_id, account_id, asset_id);
+
+ALTER TABLE ONLY public.commitment_policies
+    ADD CONSTRAINT commitment_policies_pkey PRIMARY KEY (tenant_id, policy_id);
 
 ALTER TABLE ONLY public.credentials
     ADD CONSTRAINT credential_key_taken UNIQUE (key_hash);
@@ -1044,6 +1105,9 @@ ALTER TABLE ONLY public.runs
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.selling_models
+    ADD CONSTRAINT selling_models_pkey PRIMARY KEY (tenant_id, selling_model_id);
+
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
 
@@ -1072,7 +1136,11 @@ CREATE UNIQUE INDEX aggregation_policy_id_taken ON public.aggregation_policies U
 
 CREATE INDEX asset_rates_by_asset ON public.asset_rates USING btree (tenant_id, account_id, asset_id, usage_resource_id, start_time);
 
+CREATE INDEX asset_resources_by_token_wallet ON public.asset_resources USING btree (tenant_id, account_id, token_wallet_id) WHERE (token_wallet_id IS NOT NULL);
+
 CREATE INDEX asset_resources_by_wallet ON public.asset_resources USING btree (tenant_id, account_id, wallet_id);
+
+CREATE UNIQUE INDEX commitment_policy_id_taken ON public.commitment_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE INDEX entitlements_by_wallet ON public.entitlements USING btree (tenant_id, account_id, wallet_id, number);
 
@@ -1110,6 +1178,8 @@ CREATE UNIQUE INDEX refresh_policy_id_taken ON public.refresh_policies USING btr
 
 CREATE UNIQUE INDEX rollover_policy_id_taken ON public.rollover_policies USING btree (tenant_id, lower((policy_id)::text));
 
+CREATE UNIQUE INDEX selling_model_id_taken ON public.selling_models USING btree (tenant_id, lower((selling_model_id)::text));
+
 CREATE UNIQUE INDEX tenant_id_taken ON public.tenants USING btree (lower((id)::text));
 
 CREATE UNIQUE INDEX unit_class_id_taken ON public.unit_classes USING btree (tenant_id, lower((unit_class_id)::text));
@@ -1123,6 +1193,8 @@ CREATE UNIQUE INDEX usage_resource_id_taken ON public.usage_resources USING btre
 CREATE INDEX usage_summaries_by_origin ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, origin_start_time, period_start_time);
 
 CREATE INDEX usage_summaries_by_period ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id);
+
+CREATE UNIQUE INDEX usage_summaries_by_source ON public.usage_summaries USING btree (tenant_id, account_id, source_summary_id) WHERE (source_summary_id IS NOT NULL);
 
 CREATE TRIGGER ledger_is_not_emptied BEFORE TRUNCATE ON public.wallet_entries FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
@@ -1164,8 +1236,20 @@ ALTER TABLE ONLY public.entitlements
 ALTER TABLE ONLY public.usage_summaries
     ADD CONSTRAINT asset_resource_exists FOREIGN KEY (tenant_id, account_id, asset_id, usage_resource_id) REFERENCES public.asset_resources(tenant_id, account_id, asset_id, usage_resource_id);
 
+ALTER TABLE ONLY public.commitment_policies
+    ADD CONSTRAINT commitment_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.product_usage_resources
+    ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
+
+ALTER TABLE ONLY public.usage_resources
+    ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
+
 ALTER TABLE ONLY public.credentials
     ADD CONSTRAINT credentials_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.usage_resources
+    ADD CONSTRAINT definition_product_exists FOREIGN KEY (tenant_id, definition_product_id) REFERENCES public.products(tenant_id, product_id);
 
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT entitlement_account_exists FOREIGN KEY (tenant_id, account_id, entitlement_account_id) REFERENCES public.entitlement_accounts(tenant_id, account_id, entitlement_account_id);
@@ -1278,6 +1362,24 @@ ALTER TABLE ONLY public.product_usage_grants
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
+ALTER TABLE ONLY public.product_usage_grants
+    ADD CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES public.selling_models(tenant_id, selling_model_id);
+
+ALTER TABLE ONLY public.selling_models
+    ADD CONSTRAINT selling_models_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.usage_summaries
+    ADD CONSTRAINT source_summary_exists FOREIGN KEY (tenant_id, account_id, source_summary_id) REFERENCES public.usage_summaries(tenant_id, account_id, usage_summary_id);
+
+ALTER TABLE ONLY public.product_usage_resources
+    ADD CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
+
+ALTER TABLE ONLY public.usage_resources
+    ADD CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
+
+ALTER TABLE ONLY public.asset_resources
+    ADD CONSTRAINT token_wallet_exists FOREIGN KEY (tenant_id, account_id, token_wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
+
 ALTER TABLE ONLY public.units_of_measure
     ADD CONSTRAINT unit_class_exists FOREIGN KEY (tenant_id, unit_class_id) REFERENCES public.unit_classes(tenant_id, unit_class_id);
 
@@ -1338,6 +1440,8 @@ ALTER TABLE public.asset_resources ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.assets ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.commitment_policies ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.credentials ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.entitlement_accounts ENABLE ROW LEVEL SECURITY;
@@ -1367,6 +1471,8 @@ CREATE POLICY own_tenant ON public.asset_rates USING ((tenant_id = (NULLIF(curre
 CREATE POLICY own_tenant ON public.asset_resources USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.assets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.commitment_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.credentials USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -1420,6 +1526,8 @@ CREATE POLICY own_tenant ON public.rollover_policies USING ((tenant_id = (NULLIF
 
 CREATE POLICY own_tenant ON public.runs USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.selling_models USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.tenants USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.unit_classes USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -1470,6 +1578,8 @@ ALTER TABLE public.rollover_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.runs ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.selling_models ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.unit_classes ENABLE ROW LEVEL SECURITY;
@@ -1512,6 +1622,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_rates TO usage_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_resources TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.assets TO usage_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.commitment_policies TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credentials TO usage_app;
 
@@ -1566,6 +1678,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rollover_policies TO usage_app
 GRANT SELECT,INSERT,UPDATE ON TABLE public.runs TO usage_app;
 
 GRANT SELECT ON TABLE public.schema_migrations TO usage_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.selling_models TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO usage_app;
 

@@ -37,7 +37,11 @@ from server.usecases.resolution import chain, check_terms, counting_of, rating_o
 from server.usecases.units import unit_of
 
 # A resource's category says what its units must measure.
-KINDS = {Category.USAGE: UnitClassKind.USAGE, Category.CURRENCY: UnitClassKind.CURRENCY}
+KINDS = {
+    Category.USAGE: UnitClassKind.USAGE,
+    Category.TOKEN: UnitClassKind.TOKEN,
+    Category.CURRENCY: UnitClassKind.CURRENCY,
+}
 
 
 async def create_unit_class(
@@ -61,6 +65,9 @@ async def check_unit(tx: Connection, tenant_id: TenantId, wanted: UnitOfMeasure)
     if unit_class.kind is UnitClassKind.CURRENCY and not is_currency(wanted.id):
         text = "a unit of a currency class is an ISO 4217 code in capitals, as in USD"
         raise InvalidArgument.at("unit_of_measure_id", "CURRENCY_UNKNOWN", text)
+    if unit_class.kind is UnitClassKind.TOKEN and is_currency(wanted.id):
+        text = "is an ISO 4217 code; name a unit of tokens so that nobody takes it for money"
+        raise InvalidArgument.at("unit_of_measure_id", "CURRENCY_UNKNOWN", text)
     if unit_class.default_unit_id == wanted.id and wanted.factor != 1:
         text = f"is the default unit of its class, so its factor is 1, not {plain(wanted.factor)}"
         raise InvalidArgument.at("unit_of_measure.factor", "FACTOR_RANGE", text)
@@ -75,7 +82,7 @@ async def create_resource(
 
 
 async def check_resource(tx: Connection, tenant_id: TenantId, wanted: UsageResource) -> None:
-    """Raise `…_NOT_FOUND` for what it refers to, UNIT_CLASS_MISMATCH."""
+    """Raise `…_NOT_FOUND` for what it refers to, UNIT_CLASS_MISMATCH, TOKEN_RESOURCE."""
     unit_class = (await store.get(tx, tenant_id, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is not KINDS[wanted.category]:
         text = f"a resource of category {wanted.category} cannot be counted in {unit_class.kind}"
@@ -85,6 +92,10 @@ async def check_resource(tx: Connection, tenant_id: TenantId, wanted: UsageResou
         if unit.unit_class_id != unit_class.id:
             text = f"{unit.id} is a unit of {unit.unit_class_id}"
             raise InvalidArgument.at("usage_resource.unit_of_measure", "UNIT_CLASS_MISMATCH", text)
+    if wanted.token_resource_id is not None:
+        await _check_token(tx, tenant_id, wanted, path="usage_resource")
+    if wanted.definition_product_id is not None:
+        await store.get(tx, tenant_id, PRODUCT, wanted.definition_product_id)
     await _check_policies(tx, tenant_id, wanted)
 
 
@@ -99,10 +110,18 @@ async def create_product_resource(
 async def check_product_resource(
     tx: Connection, tenant_id: TenantId, wanted: ProductResource
 ) -> None:
-    """Raise `…_NOT_FOUND` for what it refers to, PERIOD_ORDER, POLICY_CONFLICT."""
+    """Raise `…_NOT_FOUND` for what it refers to, POLICY_NOT_ALLOWED, TOKEN_RESOURCE, PERIOD_ORDER,
+    POLICY_CONFLICT.
+    """
     product = (await store.get(tx, tenant_id, PRODUCT, wanted.product_id)).content
-    _check_kind(product.usage_model_type, wanted.policies)
+    _check_kind(product.usage_model_type, wanted)
     resource = (await store.get(tx, tenant_id, RESOURCE, wanted.resource_id)).content
+    if wanted.token_resource_id is not None:
+        if resource.category is not Category.USAGE:
+            raise _no_token(
+                f"{resource.id} is a {resource.category}; only usage is rated in tokens"
+            )
+        await _check_token(tx, tenant_id, wanted, path="product_usage_resource")
     await _check_policies(tx, tenant_id, wanted)
     ids = chain(wanted.policies, resource.policies)
     counting = rating = None
@@ -127,16 +146,55 @@ async def create_product_grant(
     return await create(tx, tenant_id, PRODUCT_GRANT, wanted)
 
 
-def _check_kind(kind: UsageModelType, policies: PolicyIds) -> None:
+def _check_kind(kind: UsageModelType, wanted: ProductResource) -> None:
     """Packs and commitments add to an anchor, which says how its usage is counted and rated."""
-    if kind is UsageModelType.ANCHOR or policies == PolicyIds():
+    path, policies = "product_usage_resource", wanted.policies
+    if wanted.is_optional and not kind.is_commitment:
+        text = f"a {kind} is sold with all its resources; only a commitment may leave some out"
+        raise InvalidArgument.at(f"{path}.is_optional", "POLICY_NOT_ALLOWED", text)
+    own = PolicyIds(commitment=policies.commitment)
+    if kind is not UsageModelType.ANCHOR and policies != own:
+        text = f"a product of the type {kind} has no policies of its own; its anchor's hold"
+        raise InvalidArgument.at(f"{path}.policies", "POLICY_NOT_ALLOWED", text)
+    if policies.commitment is not None and not kind.is_commitment:
+        text = f"a product of the type {kind} is no commitment, so none is ever used up"
+        field = f"{path}.policies.commitment_policy"
+        raise InvalidArgument.at(field, "POLICY_NOT_ALLOWED", text)
+
+
+async def _check_token(
+    tx: Connection, tenant_id: TenantId, wanted: UsageResource | ProductResource, *, path: str
+) -> None:
+    """Overage is rated in a token, the same for all resources of a product."""
+    assert wanted.token_resource_id is not None, wanted
+    token = (await store.get(tx, tenant_id, RESOURCE, wanted.token_resource_id)).content
+    if token.category is not Category.TOKEN:
+        text = f"usageResources/{token.id} is a {token.category}, not a token"
+        raise _no_token(text, path=path)
+    if isinstance(wanted, UsageResource):
+        if wanted.category is not Category.USAGE:
+            text = f"a resource of category {wanted.category} is not rated in tokens"
+            raise _no_token(text, path=path)
         return
-    text = f"a product of the type {kind} has no policies of its own; its anchor's hold"
-    raise InvalidArgument.at("product_usage_resource.policies", "POLICY_NOT_ALLOWED", text)
+    for other, other_token in await edits.tokens_of(tx, tenant_id, wanted.product_id):
+        if other != wanted.resource_id and other_token != token.id:
+            text = (
+                f"products/{wanted.product_id}/usageResources/{other} is rated in {other_token};"
+                " a product has one token"
+            )
+            facts = {"token_resource": f"usageResources/{other_token}"}
+            raise FailedPrecondition("TOKEN_RESOURCE", text, facts)
+
+
+def _no_token(text: str, path: str = "product_usage_resource") -> InvalidArgument:
+    return InvalidArgument.at(f"{path}.token_resource", "TOKEN_RESOURCE", text)
 
 
 async def check_product(tx: Connection, tenant_id: TenantId, wanted: Product) -> None:
-    """Raise IN_USE where the type of a product changes that was set up under another."""
+    """Raise BINDING_TARGET, and IN_USE where the type changes that it was set up under."""
+    if wanted.usage_model_type.is_commitment and wanted.binding is not None:
+        text = "a commitment is linked to an anchor, whose wallets it adds to"
+        raise InvalidArgument.at("product.grant_binding", "BINDING_TARGET", text)
     found = await store.find(tx, tenant_id, PRODUCT, wanted.id)
     if found is None or found.content.usage_model_type is wanted.usage_model_type:
         return

@@ -1,5 +1,6 @@
 """Units, resources, products and what products include, on the wire."""
 
+from datetime import date
 from decimal import Decimal
 
 from usage.v1 import catalog_resources_pb2 as pb
@@ -33,8 +34,17 @@ from server.domain.catalog import (
     UsageResource,
 )
 from server.domain.exact import Rounding
-from server.domain.ids import PolicyId, ProductGrantId, ProductId, ResourceId, UnitClassId, UnitId
+from server.domain.ids import (
+    PolicyId,
+    ProductGrantId,
+    ProductId,
+    ResourceId,
+    SellingModelId,
+    UnitClassId,
+    UnitId,
+)
 from server.domain.policies import DrawdownOrder
+from server.domain.sales import Binding
 from server.domain.units import UnitClassKind
 from server.usecases.activation import Activated
 from server.usecases.units import ConvertQuantity
@@ -99,12 +109,15 @@ def resource_from_pb(request: rpc.CreateUsageResourceRequest) -> UsageResource:
     own = form.sub("usage_resource")
     (unit_class_id,) = own.name("unit_class", names.UNIT_CLASS)
     unit = own.optional_name("unit_of_measure", names.UNIT)
+    definition = own.optional_name("usage_definition_product", names.PRODUCT)
     wanted = UsageResource(
         id=ResourceId(form.code("usage_resource_id")),
         display_name=own.text("display_name"),
         category=own.choice("category", Category),
         unit_class_id=UnitClassId(unit_class_id),
         unit_id=UnitId(unit[0]) if unit else None,
+        token_resource_id=_token_resource(own),
+        definition_product_id=ProductId(definition[0]) if definition else None,
         policies=_policies(own),
     )
     form.done()
@@ -119,6 +132,7 @@ def product_from_pb(request: rpc.CreateProductRequest) -> Product:
         id=ProductId(form.code("product_id")),
         display_name=own.text("display_name"),
         usage_model_type=own.choice("usage_model_type", UsageModelType),
+        binding=own.optional_choice("grant_binding", Binding),
     )
     form.done()
     return wanted
@@ -130,12 +144,12 @@ def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> 
     own = form.sub("product_usage_resource")
     (product_id,) = form.name("parent", names.PRODUCT)
     (resource_id,) = own.name("usage_resource", names.RESOURCE)
-    start, end = own.optional_date("start_date"), own.optional_date("end_date")
-    if start is not None and end is not None and end <= start:
-        own.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+    start, end = _days(own)
     wanted = ProductResource(
         product_id=ProductId(product_id),
         resource_id=ResourceId(resource_id),
+        token_resource_id=_token_resource(own),
+        is_optional=request.product_usage_resource.is_optional,
         start_date=start,
         end_date=end,
         policies=_policies(own),
@@ -157,6 +171,8 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
         reason = "QUANTITY_ZERO" if quantity == 0 else "QUANTITY_NEGATIVE"
         own.fault("quantity", reason, "must be greater than zero")
     unit = own.optional_name("unit_of_measure", names.UNIT)
+    model = own.optional_name("selling_model", names.SELLING_MODEL)
+    start, end = _days(own)
     wanted = ProductGrant(
         product_id=ProductId(product_id),
         id=ProductGrantId(form.code("product_usage_grant_id")),
@@ -168,6 +184,9 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
         refresh_id=_policy(own, "refresh_policy", names.REFRESH_POLICY),
         rollover_id=_policy(own, "rollover_policy", names.ROLLOVER_POLICY),
         type=own.choice("type", GrantType, default=GrantType.GRANT),
+        selling_model_id=SellingModelId(model[0]) if model else None,
+        start_date=start,
+        end_date=end,
     )
     form.done()
     return wanted
@@ -221,6 +240,10 @@ def resource_to_pb(kept: Kept[UsageResource]) -> pb.UsageResource:
         category=enum_pb(pb.UsageResource.Category, own.category),
         unit_class=names.UNIT_CLASS.of(own.unit_class_id),
         unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",
+        token_resource=_token_name(own.token_resource_id),
+        usage_definition_product=names.PRODUCT.of(own.definition_product_id)
+        if own.definition_product_id
+        else "",
         policies=_policies_pb(own.policies),
         state=state_pb(kept),
         create_time=time_pb(kept.create_time),
@@ -235,6 +258,7 @@ def product_to_pb(kept: Kept[Product]) -> pb.Product:
         name=names.PRODUCT.of(own.id),
         display_name=own.display_name,
         usage_model_type=enum_pb(pb.Product.UsageModelType, own.usage_model_type),
+        grant_binding=enum_pb(pb.GrantBinding, own.binding or "GRANT_BINDING_UNSPECIFIED"),
         state=state_pb(kept),
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),
@@ -247,6 +271,8 @@ def product_resource_to_pb(kept: Kept[ProductResource]) -> pb.ProductUsageResour
     return pb.ProductUsageResource(
         name=names.PRODUCT_RESOURCE.of(own.product_id, own.resource_id),
         usage_resource=names.RESOURCE.of(own.resource_id),
+        token_resource=_token_name(own.token_resource_id),
+        is_optional=own.is_optional,
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
         policies=_policies_pb(own.policies),
@@ -270,6 +296,9 @@ def product_grant_to_pb(kept: Kept[ProductGrant]) -> pb.ProductUsageGrant:
         validity=cadence_pb(own.validity),
         refresh_policy=refresh.of(own.refresh_id) if own.refresh_id else "",
         rollover_policy=rollover.of(own.rollover_id) if own.rollover_id else "",
+        selling_model=names.SELLING_MODEL.of(own.selling_model_id) if own.selling_model_id else "",
+        start_date=optional_date_pb(own.start_date),
+        end_date=optional_date_pb(own.end_date),
         state=state_pb(kept),
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),
@@ -294,6 +323,23 @@ def state_pb(kept: Kept[object]) -> "types_pb2.CatalogState.ValueType":
     return number
 
 
+def _days(form: Form) -> tuple[date | None, date | None]:
+    """A span of days, either end open."""
+    start, end = form.optional_date("start_date"), form.optional_date("end_date")
+    if start is not None and end is not None and end <= start:
+        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+    return start, end
+
+
+def _token_resource(form: Form) -> ResourceId | None:
+    found = form.optional_name("token_resource", names.RESOURCE)
+    return ResourceId(found[0]) if found else None
+
+
+def _token_name(resource_id: ResourceId | None) -> str:
+    return names.RESOURCE.of(resource_id) if resource_id else ""
+
+
 def _policy(form: Form, field: str, pattern: Name) -> PolicyId | None:
     found = form.optional_name(field, pattern)
     return PolicyId(found[0]) if found else None
@@ -305,6 +351,7 @@ def _policies(form: Form) -> PolicyIds:
         aggregation=_policy(own, "aggregation_policy", names.AGGREGATION_POLICY),
         rating_frequency=_policy(own, "rating_frequency_policy", names.RATING_FREQUENCY_POLICY),
         overage=_policy(own, "overage_policy", names.OVERAGE_POLICY),
+        commitment=_policy(own, "commitment_policy", names.COMMITMENT_POLICY),
         order=own.optional_choice("drawdown_order", DrawdownOrder),
     )
 
@@ -317,6 +364,7 @@ def _policies_pb(ids: PolicyIds) -> pb.ResourcePolicies | None:
         aggregation_policy=counting.of(ids.aggregation) if ids.aggregation else "",
         rating_frequency_policy=rating.of(ids.rating_frequency) if ids.rating_frequency else "",
         overage_policy=names.OVERAGE_POLICY.of(ids.overage) if ids.overage else "",
+        commitment_policy=names.COMMITMENT_POLICY.of(ids.commitment) if ids.commitment else "",
     )
     if ids.order is not None:
         made.drawdown_order = enum_pb(pb.DrawdownOrder, ids.order)

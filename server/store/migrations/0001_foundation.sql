@@ -219,6 +219,36 @@ CREATE TABLE rollover_policies (
 COMMENT ON TABLE rollover_policies IS 'catalogue: how often and how much of a remainder rolls over; null without limit';
 CREATE UNIQUE INDEX rollover_policy_id_taken ON rollover_policies (tenant_id, lower(policy_id));
 
+CREATE TABLE commitment_policies (
+    tenant_id    uuid NOT NULL REFERENCES tenants,
+    policy_id    code NOT NULL,
+    display_name text NOT NULL DEFAULT '',
+    rate         text NOT NULL CHECK (rate IN ('LOWEST', 'BOUNDED')),
+    state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision     bigint NOT NULL DEFAULT 1,
+    create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, policy_id)
+);
+COMMENT ON TABLE commitment_policies IS 'catalogue: what usage costs once a commitment is used up';
+CREATE UNIQUE INDEX commitment_policy_id_taken ON commitment_policies (tenant_id, lower(policy_id));
+
+CREATE TABLE selling_models (
+    tenant_id        uuid NOT NULL REFERENCES tenants,
+    selling_model_id code NOT NULL,
+    display_name     text NOT NULL DEFAULT '',
+    type             text NOT NULL CHECK (type IN ('ONE_TIME', 'EVERGREEN', 'TERM')),
+    term_unit        text,
+    term_count       integer CHECK (term_count > 0),
+    state            text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision         bigint NOT NULL DEFAULT 1,
+    create_time      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, selling_model_id),
+    CONSTRAINT term_is_whole CHECK (num_nonnulls(term_unit, term_count) <> 1),
+    CONSTRAINT only_terms_have_one CHECK ((type = 'TERM') = (term_unit IS NOT NULL))
+);
+COMMENT ON TABLE selling_models IS 'catalogue: for how long something is sold';
+CREATE UNIQUE INDEX selling_model_id_taken ON selling_models (tenant_id, lower(selling_model_id));
+
 CREATE TABLE usage_resources (
     tenant_id                  uuid NOT NULL,
     usage_resource_id          code NOT NULL,
@@ -226,9 +256,12 @@ CREATE TABLE usage_resources (
     category                   text NOT NULL CHECK (category IN ('USAGE', 'TOKEN', 'CURRENCY')),
     unit_class_id              code NOT NULL,
     unit_of_measure_id         code,
+    token_resource_id          code,
+    definition_product_id      code,
     aggregation_policy_id      code,
     rating_frequency_policy_id code,
     overage_policy_id          code,
+    commitment_policy_id       code,
     drawdown_order             text CHECK (drawdown_order IN ('EXPIRING_FIRST', 'GRANTED_FIRST', 'GRANTED_LAST')),
     state                      text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision                   bigint NOT NULL DEFAULT 1,
@@ -240,7 +273,10 @@ CREATE TABLE usage_resources (
         REFERENCES aggregation_policies,
     CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id)
         REFERENCES rating_frequency_policies,
-    CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies
+    CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies,
+    CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies,
+    CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES usage_resources,
+    CONSTRAINT only_usage_is_rated_in_tokens CHECK (token_resource_id IS NULL OR category = 'USAGE')
 );
 COMMENT ON TABLE usage_resources IS 'catalogue: things that are metered';
 CREATE UNIQUE INDEX usage_resource_id_taken ON usage_resources (tenant_id, lower(usage_resource_id));
@@ -253,6 +289,7 @@ CREATE TABLE products (
     display_name     text NOT NULL DEFAULT '',
     usage_model_type text NOT NULL CHECK (usage_model_type IN
         ('ANCHOR', 'PACK', 'TOKEN_COMMITMENT', 'QUANTITY_COMMITMENT', 'MONETARY_COMMITMENT')),
+    grant_binding    text CHECK (grant_binding IN ('SELF', 'ACCOUNT', 'CONTRACT', 'ASSET', 'CUSTOM')),
     state            text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision         bigint NOT NULL DEFAULT 1,
     create_time      timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -261,15 +298,21 @@ CREATE TABLE products (
 COMMENT ON TABLE products IS 'catalogue: things that are sold';
 CREATE UNIQUE INDEX product_id_taken ON products (tenant_id, lower(product_id));
 
+ALTER TABLE usage_resources ADD CONSTRAINT definition_product_exists
+    FOREIGN KEY (tenant_id, definition_product_id) REFERENCES products;
+
 CREATE TABLE product_usage_resources (
     tenant_id                  uuid NOT NULL,
     product_id                 code NOT NULL,
     usage_resource_id          code NOT NULL,
+    token_resource_id          code,
+    is_optional                boolean NOT NULL DEFAULT false,
     start_date                 date,
     end_date                   date,
     aggregation_policy_id      code,
     rating_frequency_policy_id code,
     overage_policy_id          code,
+    commitment_policy_id       code,
     drawdown_order             text CHECK (drawdown_order IN ('EXPIRING_FIRST', 'GRANTED_FIRST', 'GRANTED_LAST')),
     state                      text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision                   bigint NOT NULL DEFAULT 1,
@@ -282,7 +325,9 @@ CREATE TABLE product_usage_resources (
         REFERENCES aggregation_policies,
     CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id)
         REFERENCES rating_frequency_policies,
-    CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies
+    CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies,
+    CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies,
+    CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES usage_resources
 );
 COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources a product meters';
 
@@ -299,6 +344,9 @@ CREATE TABLE product_usage_grants (
     validity_count      integer CHECK (validity_count > 0),
     refresh_policy_id   code,
     rollover_policy_id  code,
+    selling_model_id    code,
+    start_date          date,
+    end_date            date,
     state               text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision            bigint NOT NULL DEFAULT 1,
     create_time         timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -308,7 +356,9 @@ CREATE TABLE product_usage_grants (
         REFERENCES product_usage_resources,
     CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES units_of_measure,
     CONSTRAINT refresh_policy_exists FOREIGN KEY (tenant_id, refresh_policy_id) REFERENCES refresh_policies,
-    CONSTRAINT rollover_policy_exists FOREIGN KEY (tenant_id, rollover_policy_id) REFERENCES rollover_policies
+    CONSTRAINT rollover_policy_exists FOREIGN KEY (tenant_id, rollover_policy_id) REFERENCES rollover_policies,
+    CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES selling_models,
+    CONSTRAINT dates_are_ordered CHECK (start_date < end_date)
 );
 COMMENT ON TABLE product_usage_grants IS 'catalogue: what a product promises for each unit sold';
 CREATE UNIQUE INDEX product_usage_grant_id_taken ON product_usage_grants (tenant_id, product_id, lower(grant_id));
@@ -581,16 +631,22 @@ CREATE TABLE asset_resources (
     asset_id          uuid NOT NULL,
     usage_resource_id code NOT NULL,
     wallet_id         uuid NOT NULL,
+    token_wallet_id   uuid,
+    definition_product_id code,
     overage           text NOT NULL,
     start_time        timestamptz NOT NULL,
     end_time          timestamptz,
     policies          jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, asset_id, usage_resource_id),
     CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES assets,
-    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
+    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets,
+    CONSTRAINT token_wallet_exists FOREIGN KEY (tenant_id, account_id, token_wallet_id) REFERENCES wallets
 );
+COMMENT ON COLUMN asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
 COMMENT ON TABLE asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 CREATE INDEX asset_resources_by_wallet ON asset_resources (tenant_id, account_id, wallet_id);
+CREATE INDEX asset_resources_by_token_wallet ON asset_resources (tenant_id, account_id, token_wallet_id)
+    WHERE token_wallet_id IS NOT NULL;
 
 CREATE TABLE asset_rates (
     tenant_id         uuid NOT NULL,
@@ -761,7 +817,10 @@ CREATE TABLE usage_summaries (
     drawn_quantity      quantity,
     overage_quantity    quantity,
     ratable_summary_id  uuid,
+    source_summary_id   uuid,
     PRIMARY KEY (tenant_id, account_id, usage_summary_id),
+    CONSTRAINT source_summary_exists FOREIGN KEY (tenant_id, account_id, source_summary_id)
+        REFERENCES usage_summaries,
     CONSTRAINT usage_summary_is_drawn_whole CHECK (quantity = drawn_quantity + overage_quantity),
     CONSTRAINT asset_resource_exists FOREIGN KEY (tenant_id, account_id, asset_id, usage_resource_id)
         REFERENCES asset_resources,
@@ -769,6 +828,10 @@ CREATE TABLE usage_summaries (
         REFERENCES rating_periods
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
+COMMENT ON COLUMN usage_summaries.source_summary_id IS
+    'the cell whose overage these tokens are; one with a source has no records of its own';
+CREATE UNIQUE INDEX usage_summaries_by_source ON usage_summaries (tenant_id, account_id, source_summary_id)
+    WHERE source_summary_id IS NOT NULL;
 CREATE INDEX usage_summaries_by_period ON usage_summaries
     (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id);
 CREATE INDEX usage_summaries_by_origin ON usage_summaries
@@ -837,6 +900,7 @@ CREATE TABLE liable_summaries (
     wallet_id              uuid NOT NULL,
     asset_id               uuid NOT NULL,
     product_id             code NOT NULL,
+    definition_product_id  code,
     usage_resource_id      code NOT NULL,
     unit_of_measure_id     code NOT NULL,
     start_time             timestamptz NOT NULL,
@@ -889,12 +953,12 @@ END $$;
 -- What may change after it was written. Everything else is only ever added to.
 GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
-    overage_policies, refresh_policies, rollover_policies, rate_cards, price_books, rate_card_entries,
-    accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
+    overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
+    price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
 GRANT DELETE ON request_log, jobs, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
-    overage_policies, refresh_policies, rollover_policies TO usage_app;
+    overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
 
 -- The owner runs the functions below and sees the rows of all tenants in these tables, in no others.
 CREATE POLICY across_tenants ON tenants FOR SELECT TO usage_owner USING (true);

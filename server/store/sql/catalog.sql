@@ -53,18 +53,21 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding,
 -- A usage resource, as a draft; the first of an id wins.
 --   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text, $5
 --   unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text, $8
---   rating_frequency_policy_id text, $9 overage_policy_id text, $10 drawdown_order text
+--   rating_frequency_policy_id text, $9 overage_policy_id text, $10 commitment_policy_id text,
+--   $11 drawdown_order text, $12 token_resource_id text, $13 definition_product_id text
 INSERT INTO usage_resources (tenant_id, usage_resource_id, display_name, category, unit_class_id,
                              unit_of_measure_id, aggregation_policy_id, rating_frequency_policy_id,
-                             overage_policy_id, drawdown_order)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                             overage_policy_id, commitment_policy_id, drawdown_order, token_resource_id,
+                             definition_product_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
     ON CONFLICT DO NOTHING;
 
 -- name: find_resource
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 usage_resource_id text
-SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
+SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
+       definition_product_id, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
+       commitment_policy_id, drawdown_order, state, revision, create_time
   FROM usage_resources
  WHERE tenant_id = $1 AND lower(usage_resource_id) = lower($2::text);
 
@@ -72,8 +75,9 @@ SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 unit_class_id text or null,
 --   $6 category text or null
-SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
+SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
+       definition_product_id, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
+       commitment_policy_id, drawdown_order, state, revision, create_time
   FROM usage_resources
  WHERE tenant_id = $1 AND usage_resource_id > $2 AND ($4::text IS NULL OR state = $4)
    AND ($5::text IS NULL OR unit_class_id = $5) AND ($6::text IS NULL OR category = $6)
@@ -81,22 +85,22 @@ SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure
 
 -- name: add_product
 -- A product, as a draft; the first of an id wins.
---   $1 tenant_id uuid, $2 product_id text, $3 display_name text, $4 usage_model_type text
-INSERT INTO products (tenant_id, product_id, display_name, usage_model_type)
-VALUES ($1, $2, $3, $4)
+--   $1 tenant_id uuid, $2 product_id text, $3 display_name text, $4 usage_model_type text, $5 grant_binding text
+INSERT INTO products (tenant_id, product_id, display_name, usage_model_type, grant_binding)
+VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT DO NOTHING;
 
 -- name: find_product
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, display_name, usage_model_type, state, revision, create_time
+SELECT product_id, display_name, usage_model_type, grant_binding, state, revision, create_time
   FROM products
  WHERE tenant_id = $1 AND lower(product_id) = lower($2::text);
 
 -- name: list_product
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 usage_model_type text or null
-SELECT product_id, display_name, usage_model_type, state, revision, create_time
+SELECT product_id, display_name, usage_model_type, grant_binding, state, revision, create_time
   FROM products
  WHERE tenant_id = $1 AND product_id > $2 AND ($4::text IS NULL OR state = $4)
    AND ($5::text IS NULL OR usage_model_type = $5)
@@ -106,26 +110,28 @@ SELECT product_id, display_name, usage_model_type, state, revision, create_time
 -- A resource of a product, as a draft; the first of an id wins.
 --   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 start_date date, $5 end_date
 --   date, $6 aggregation_policy_id text, $7 rating_frequency_policy_id text, $8 overage_policy_id text,
---   $9 drawdown_order text
+--   $9 commitment_policy_id text, $10 drawdown_order text, $11 token_resource_id text, $12 is_optional boolean
 INSERT INTO product_usage_resources (tenant_id, product_id, usage_resource_id, start_date, end_date,
                                      aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
-                                     drawdown_order)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                                     commitment_policy_id, drawdown_order, token_resource_id, is_optional)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
     ON CONFLICT DO NOTHING;
 
 -- name: find_product_resource
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text
-SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
+SELECT product_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
+       aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
+       drawdown_order, state, revision, create_time
   FROM product_usage_resources
  WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3;
 
 -- name: list_product_resource
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint, $5 state text or null
-SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
+SELECT product_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
+       aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
+       drawdown_order, state, revision, create_time
   FROM product_usage_resources
  WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id > $3 AND ($5::text IS NULL OR state = $5)
  ORDER BY usage_resource_id LIMIT $4;
@@ -134,18 +140,20 @@ SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_i
 -- A promise of a product, as a draft; the first of an id wins.
 --   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 display_name text, $5 usage_resource_id
 --   text, $6 quantity numeric, $7 unit_of_measure_id text, $8 validity_unit text, $9 validity_count
---   integer, $10 refresh_policy_id text, $11 rollover_policy_id text, $12 type text
+--   integer, $10 refresh_policy_id text, $11 rollover_policy_id text, $12 type text,
+--   $13 selling_model_id text, $14 start_date date, $15 end_date date
 INSERT INTO product_usage_grants (tenant_id, product_id, grant_id, display_name, usage_resource_id,
                                   quantity, unit_of_measure_id, validity_unit, validity_count,
-                                  refresh_policy_id, rollover_policy_id, type)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                                  refresh_policy_id, rollover_policy_id, type, selling_model_id,
+                                  start_date, end_date)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
     ON CONFLICT DO NOTHING;
 
 -- name: find_product_grant
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 product_id text, $3 grant_id text
 SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
-       validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
+       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = $2 AND lower(grant_id) = lower($3::text);
 
@@ -153,7 +161,7 @@ SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, un
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint, $5 state text or null
 SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
-       validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
+       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = $2 AND grant_id > $3 AND ($5::text IS NULL OR state = $5)
  ORDER BY grant_id LIMIT $4;

@@ -4,28 +4,30 @@
 -- name: lock_product
 -- Activations of one product go one after the other.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, display_name, usage_model_type, state, revision, create_time
+SELECT product_id, display_name, usage_model_type, grant_binding, state, revision, create_time
   FROM products WHERE tenant_id = $1 AND product_id = $2 FOR UPDATE;
 
 -- name: product_resources
 -- The resources of a product.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, usage_resource_id, start_date, end_date, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
+SELECT product_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
+       aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
+       drawdown_order, state, revision, create_time
   FROM product_usage_resources WHERE tenant_id = $1 AND product_id = $2 ORDER BY usage_resource_id;
 
 -- name: product_grants
 -- The promises of a product.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
-       validity_count, refresh_policy_id, rollover_policy_id, state, revision, create_time
+       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
   FROM product_usage_grants WHERE tenant_id = $1 AND product_id = $2 ORDER BY grant_id;
 
 -- name: resources
 -- Some usage resources.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, aggregation_policy_id,
-       rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time
+SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
+       definition_product_id, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
+       commitment_policy_id, drawdown_order, state, revision, create_time
   FROM usage_resources WHERE tenant_id = $1 AND usage_resource_id = ANY ($2::text[]) ORDER BY usage_resource_id;
 
 -- name: unit_classes

@@ -49,6 +49,42 @@ GRANTED_LAST: DrawdownOrder.ValueType  # 3
 """The one that started last."""
 Global___DrawdownOrder: _TypeAlias = DrawdownOrder  # noqa: Y015
 
+class _GrantBinding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GrantBindingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GrantBinding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GRANT_BINDING_UNSPECIFIED: _GrantBinding.ValueType  # 0
+    """Left to the sale."""
+    SELF: _GrantBinding.ValueType  # 1
+    """To wallets of the asset's own."""
+    ACCOUNT: _GrantBinding.ValueType  # 2
+    """To wallets that the account's assets share."""
+    CONTRACT: _GrantBinding.ValueType  # 3
+    """To wallets that the assets of a contract share."""
+    ASSET: _GrantBinding.ValueType  # 4
+    """To the wallets of another asset."""
+    CUSTOM: _GrantBinding.ValueType  # 5
+    """To wallets that what is bound to a custom target shares: a team, a tenant, a device."""
+
+class GrantBinding(_GrantBinding, metaclass=_GrantBindingEnumTypeWrapper):
+    """Where the grants of something sold go. New targets may be added."""
+
+GRANT_BINDING_UNSPECIFIED: GrantBinding.ValueType  # 0
+"""Left to the sale."""
+SELF: GrantBinding.ValueType  # 1
+"""To wallets of the asset's own."""
+ACCOUNT: GrantBinding.ValueType  # 2
+"""To wallets that the account's assets share."""
+CONTRACT: GrantBinding.ValueType  # 3
+"""To wallets that the assets of a contract share."""
+ASSET: GrantBinding.ValueType  # 4
+"""To the wallets of another asset."""
+CUSTOM: GrantBinding.ValueType  # 5
+"""To wallets that what is bound to a custom target shares: a team, a tenant, a device."""
+Global___GrantBinding: _TypeAlias = GrantBinding  # noqa: Y015
+
 @_typing.final
 class UnitClass(_message.Message):
     """Units that can be converted into each other."""
@@ -231,6 +267,7 @@ class ResourcePolicies(_message.Message):
     RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
     OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
     DRAWDOWN_ORDER_FIELD_NUMBER: _builtins.int
+    COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
     aggregation_policy: _builtins.str
     """How usage adds up: `aggregationPolicies/{policy}`; sum by day if no level says."""
     rating_frequency_policy: _builtins.str
@@ -239,6 +276,10 @@ class ResourcePolicies(_message.Message):
     """What overage does: `overagePolicies/{policy}`; charged if no level says."""
     drawdown_order: Global___DrawdownOrder.ValueType
     """Which of several open grants pays first; what expires first if no level says."""
+    commitment_policy: _builtins.str
+    """What usage costs once a commitment is used up: `commitmentPolicies/{policy}`; the lowest
+    committed rate goes on if no level says. Of commitments only, on products.
+    """
     def __init__(
         self,
         *,
@@ -246,10 +287,11 @@ class ResourcePolicies(_message.Message):
         rating_frequency_policy: _builtins.str = ...,
         overage_policy: _builtins.str = ...,
         drawdown_order: Global___DrawdownOrder.ValueType = ...,
+        commitment_policy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "drawdown_order", b"drawdown_order", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "commitment_policy", b"commitment_policy", "drawdown_order", b"drawdown_order", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,6 +335,8 @@ class UsageResource(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     UNIT_CLASS_FIELD_NUMBER: _builtins.int
     UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
+    TOKEN_RESOURCE_FIELD_NUMBER: _builtins.int
+    USAGE_DEFINITION_PRODUCT_FIELD_NUMBER: _builtins.int
     POLICIES_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
@@ -309,6 +353,12 @@ class UsageResource(_message.Message):
     """The unit its quantities, grants and tiers are in: `unitsOfMeasure/{unit}`; the default unit of
     its class if absent.
     """
+    token_resource: _builtins.str
+    """The token its overage is rated in, instead of money: `usageResources/{usage_resource}` of
+    category `TOKEN`. For products that do not say otherwise; of category `USAGE` only.
+    """
+    usage_definition_product: _builtins.str
+    """The product as which its overage is billed: `products/{product}`; the one that was sold if absent."""
     state: _types_pb2.CatalogState.ValueType
     """Where it stands."""
     etag: _builtins.str
@@ -329,6 +379,8 @@ class UsageResource(_message.Message):
         category: Global___UsageResource.Category.ValueType = ...,
         unit_class: _builtins.str = ...,
         unit_of_measure: _builtins.str = ...,
+        token_resource: _builtins.str = ...,
+        usage_definition_product: _builtins.str = ...,
         policies: Global___ResourcePolicies | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
@@ -336,7 +388,7 @@ class UsageResource(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "policies", b"policies"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "policies", b"policies", "state", b"state", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "policies", b"policies", "state", b"state", "token_resource", b"token_resource", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -386,6 +438,7 @@ class Product(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     USAGE_MODEL_TYPE_FIELD_NUMBER: _builtins.int
+    GRANT_BINDING_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -395,6 +448,10 @@ class Product(_message.Message):
     """What people call it: at most 200 characters."""
     usage_model_type: Global___Product.UsageModelType.ValueType
     """How it takes part in consumption."""
+    grant_binding: Global___GrantBinding.ValueType
+    """Where its grants go when a sale does not say; to the asset itself if unspecified. Not of
+    commitments, which are linked to an anchor.
+    """
     state: _types_pb2.CatalogState.ValueType
     """Where it stands."""
     etag: _builtins.str
@@ -409,13 +466,14 @@ class Product(_message.Message):
         name: _builtins.str = ...,
         display_name: _builtins.str = ...,
         usage_model_type: Global___Product.UsageModelType.ValueType = ...,
+        grant_binding: Global___GrantBinding.ValueType = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "state", b"state", "usage_model_type", b"usage_model_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "grant_binding", b"grant_binding", "name", b"name", "state", b"state", "usage_model_type", b"usage_model_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -429,6 +487,8 @@ class ProductUsageResource(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    TOKEN_RESOURCE_FIELD_NUMBER: _builtins.int
+    IS_OPTIONAL_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
     POLICIES_FIELD_NUMBER: _builtins.int
@@ -439,6 +499,12 @@ class ProductUsageResource(_message.Message):
     """The resource name: `products/{product}/usageResources/{usage_resource}`."""
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
+    token_resource: _builtins.str
+    """The token its overage is rated in: `usageResources/{usage_resource}`, which the product must
+    meter too; that of the usage resource if absent. One token a product at most.
+    """
+    is_optional: _builtins.bool
+    """True when a sale may leave it out; of commitments only."""
     state: _types_pb2.CatalogState.ValueType
     """Where it stands."""
     etag: _builtins.str
@@ -464,6 +530,8 @@ class ProductUsageResource(_message.Message):
         *,
         name: _builtins.str = ...,
         usage_resource: _builtins.str = ...,
+        token_resource: _builtins.str = ...,
+        is_optional: _builtins.bool = ...,
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
         policies: Global___ResourcePolicies | None = ...,
@@ -473,7 +541,7 @@ class ProductUsageResource(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "policies", b"policies", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "etag", b"etag", "name", b"name", "policies", b"policies", "start_date", b"start_date", "state", b"state", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "etag", b"etag", "is_optional", b"is_optional", "name", b"name", "policies", b"policies", "start_date", b"start_date", "state", b"state", "token_resource", b"token_resource", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -517,6 +585,9 @@ class ProductUsageGrant(_message.Message):
     VALIDITY_FIELD_NUMBER: _builtins.int
     REFRESH_POLICY_FIELD_NUMBER: _builtins.int
     ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
+    SELLING_MODEL_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -534,6 +605,8 @@ class ProductUsageGrant(_message.Message):
     """When it is issued again: `refreshPolicies/{policy}`; never if absent."""
     rollover_policy: _builtins.str
     """What becomes of a remainder: `rolloverPolicies/{policy}`; it expires if absent."""
+    selling_model: _builtins.str
+    """Who gets it: those who buy under `sellingModels/{selling_model}`; everybody if absent."""
     state: _types_pb2.CatalogState.ValueType
     """Where it stands."""
     etag: _builtins.str
@@ -545,6 +618,14 @@ class ProductUsageGrant(_message.Message):
     @_builtins.property
     def validity(self) -> _types_pb2.Cadence:
         """How long one issue lives; as long as the asset if absent."""
+
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The first day of a sale that gets it, in the buyer's zone; from ever if absent."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """The day from which sales do not get it any more, exclusive; for ever if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -562,13 +643,16 @@ class ProductUsageGrant(_message.Message):
         validity: _types_pb2.Cadence | None = ...,
         refresh_policy: _builtins.str = ...,
         rollover_policy: _builtins.str = ...,
+        selling_model: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "quantity", b"quantity", "validity", b"validity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "product_usage_resource", b"product_usage_resource", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "state", b"state", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "name", b"name", "product_usage_resource", b"product_usage_resource", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

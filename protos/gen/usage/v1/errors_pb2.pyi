@@ -126,6 +126,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Leave it out; the anchor's policies hold."""
     GRANT_TYPE: _ErrorReason.ValueType  # 140
     """Use a commitment, or the type `GRANT`."""
+    TOKEN_RESOURCE: _ErrorReason.ValueType  # 145
+    """Name a resource of category `TOKEN`; a product has one."""
+    BINDING_TARGET: _ErrorReason.ValueType  # 146
+    """Packs need a target, commitments an anchor; the sentence says which."""
     ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 200
     """There is no such account."""
     AGGREGATION_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 201
@@ -370,6 +374,10 @@ POLICY_NOT_ALLOWED: ErrorReason.ValueType  # 139
 """Leave it out; the anchor's policies hold."""
 GRANT_TYPE: ErrorReason.ValueType  # 140
 """Use a commitment, or the type `GRANT`."""
+TOKEN_RESOURCE: ErrorReason.ValueType  # 145
+"""Name a resource of category `TOKEN`; a product has one."""
+BINDING_TARGET: ErrorReason.ValueType  # 146
+"""Packs need a target, commitments an anchor; the sentence says which."""
 ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 200
 """There is no such account."""
 AGGREGATION_POLICY_NOT_FOUND: ErrorReason.ValueType  # 201
