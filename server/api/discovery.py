@@ -42,6 +42,7 @@ _book = lru_cache(maxsize=16_384)(names.PRICE_BOOK.parse)
 _product = lru_cache(maxsize=16_384)(names.PRODUCT.parse)
 _resource = lru_cache(maxsize=16_384)(names.RESOURCE.parse)
 _asset = lru_cache(maxsize=16_384)(names.ASSET.parse)
+_token = lru_cache(maxsize=16_384)(names.UNIT.parse)
 NOTHING_SOLD = Present(today=date.min, sold={})
 
 
@@ -141,7 +142,7 @@ def _asked(question: pb.RateQuestion) -> Asked:
         None if asset is None else (*asset, resource_id),
         book and book[0],
         product and product[0],
-        _currency(question.currency_code, is_needed=is_needed),
+        _unit(question, is_needed=is_needed),
         _day(question) if question.HasField("date") else None,
         _quantity(question.quantity.value) if question.HasField("quantity") else None,
     )
@@ -158,6 +159,17 @@ def _name(
         return parse(text)
     except BadName as error:
         raise InvalidArgument.at(path, error.reason, str(error)) from None
+
+
+def _unit(question: pb.RateQuestion, *, is_needed: bool) -> str | None:
+    """What the answer is to be in: a currency, or a token's unit."""
+    if not question.token_unit:
+        return _currency(question.currency_code, is_needed=is_needed)
+    if question.currency_code:
+        fault = "a price is in a currency or in a token"
+        raise InvalidArgument.at("token_unit", "CURRENCY_MISMATCH", fault)
+    (unit,) = _name("token_unit", question.token_unit, _token)
+    return str(unit)
 
 
 def _currency(text: str, *, is_needed: bool) -> str | None:

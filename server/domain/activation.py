@@ -184,7 +184,9 @@ class _Plan:
         """Make the asset of one line, and all that comes with it."""
         asset_id = AssetId(self.new_id())
         sale = _Sale(line, asset_id, self._target(line, asset_id))
-        held = tuple(self._hold(sale, resource) for resource in line.resources)
+        # Wallets of tokens first: those of what is rated in them refer to them.
+        ordered = sorted(line.resources, key=lambda one: one.token_resource_id is not None)
+        held = tuple(self._hold(sale, resource) for resource in ordered)
         self.assets.append(
             Asset(
                 id=asset_id,
@@ -245,6 +247,8 @@ class _Plan:
             is_fixed=resource.is_fixed,
             start_time=local_midnight(zone, line.start_date),
             end_time=None if line.end_date is None else local_midnight(zone, line.end_date),
+            token_wallet_id=self._token_wallet(sale, resource),
+            definition_product_id=resource.definition_product_id,
             entitlements=tuple(
                 SoldEntitlement(
                     entitlement=self._entitle(sale, wallet, grant, resource.unit_scale),
@@ -256,6 +260,11 @@ class _Plan:
                 for grant in resource.grants
             ),
         )
+
+    def _token_wallet(self, sale: "_Sale", resource: LineResource) -> WalletId | None:
+        if resource.token_resource_id is None:
+            return None
+        return self.wallets[sale.target.id, resource.token_resource_id].id
 
     def _wallet(self, sale: "_Sale", resource: LineResource) -> Wallet:
         """The target's wallet of a resource, made if it does not exist."""

@@ -4,7 +4,7 @@ A balance is a function of what is posted and of the usage that is not final yet
 nothing is stored. What the function adds to the posted entries is marked provisional.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -17,6 +17,7 @@ from server.domain.grants import Entitlement, Grant, next_start
 from server.domain.ids import AssetId, UnitId, WalletId
 from server.domain.settlement import Result, Settlement, WalletTerms, settle
 from server.domain.summaries import Origin, RatableLine, Rates, ratable_lines
+from server.domain.tokens import Purse, token_cells
 
 HUNDRED = Decimal(100)
 
@@ -26,7 +27,8 @@ class WalletState:
     """One wallet as stored: `grants` with posted balances, `cells` that are not final.
 
     `settled` holds the final cells of origins that some of `cells` correct, and `rated_before` the
-    overage rated for those origins. `period` is the rating period around now.
+    overage rated for those origins. `period` is the rating period around now. A wallet of tokens
+    has a `purse`, and as `sources` the wallets of what is rated in them.
     """
 
     terms: WalletTerms
@@ -37,6 +39,8 @@ class WalletState:
     settled: tuple[Cell, ...] = ()
     rates: Rates = field(default_factory=dict)
     rated_before: Mapping[Origin, Decimal] = field(default_factory=dict)
+    purse: Purse | None = None
+    sources: tuple["WalletState", ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +124,8 @@ def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
 def project(wallet: WalletState, *, now: datetime) -> Settlement:
     """What the ledger will say, once all usage known at `now` is final and nothing more comes."""
     terms = wallet.terms
-    found = increments(wallet.cells, terms.aggregation, zone=terms.zone, settled=wallet.settled)
+    cells = (*wallet.cells, *_tokens(wallet, now))
+    found = increments(cells, terms.aggregation, zone=terms.zone, settled=wallet.settled)
     return settle(terms, wallet.grants, wallet.entitlements, found, through=now)
 
 
@@ -132,8 +137,28 @@ def percent(part: Decimal, whole: Decimal) -> Decimal | None:
     return divide(part * HUNDRED, whole, places=2, mode=Rounding.DOWN)
 
 
+def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
+    """What usage that is not final comes to in the tokens of this wallet."""
+    for source in wallet.sources:
+        assert wallet.purse is not None, wallet
+        results = project(source, now=now).results
+        lines = _lines(source, results)
+        yield from (cell for _, cell in token_cells(wallet.purse, source.cells, results, lines))
+
+
+def _lines(wallet: WalletState, results: tuple[Result, ...]) -> tuple[RatableLine, ...]:
+    rated_before = wallet.rated_before
+    return ratable_lines(wallet.terms.id, results, wallet.rates, rated_before=rated_before)
+
+
 def _next_change(wallet: WalletState, settlement: Settlement, now: datetime) -> datetime:
     """When time alone changes the balance: a grant starts or ends, or the rating period is over."""
+    own = _own_change(wallet, settlement, now)
+    changes = (_next_change(one, project(one, now=now), now) for one in wallet.sources)
+    return min(own, *changes) if wallet.sources else own
+
+
+def _own_change(wallet: WalletState, settlement: Settlement, now: datetime) -> datetime:
     zone = wallet.terms.zone
     ends = [wallet.period.end]
     ends += [edge for grant in settlement.grants for edge in (grant.start, grant.expire) if edge]
@@ -160,7 +185,7 @@ def _grant_balances(
 
 
 def _charges(wallet: WalletState, results: tuple[Result, ...]) -> tuple[Charge, ...]:
-    lines = ratable_lines(wallet.terms.id, results, wallet.rates, rated_before=wallet.rated_before)
+    lines = _lines(wallet, results)
     by_asset: dict[tuple[int, AssetId, UnitId | None], list[RatableLine]] = {}
     for line in lines:
         if line.key.period_start == wallet.period.start:

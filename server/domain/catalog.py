@@ -285,6 +285,8 @@ class ResolvedResource:
     grants: tuple[ResolvedGrant, ...]
     start_date: date | None
     end_date: date | None
+    token_resource_id: ResourceId | None = None
+    definition_product_id: ProductId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +295,12 @@ class ResolvedProduct:
 
     product_id: ProductId
     resources: tuple[ResolvedResource, ...]
+
+    def rate_unit(self, resource: ResolvedResource, currency_code: str) -> str:
+        """What a resource is rated in: its token's unit, or else money."""
+        units = {one.resource_id: one.unit.id for one in self.resources}
+        token = resource.token_resource_id
+        return currency_code if token is None else units[token]
 
 
 def differences(a: object, b: object) -> list[str]:

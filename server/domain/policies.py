@@ -148,6 +148,21 @@ def check_period_order(
     raise FailedPrecondition("PERIOD_ORDER", fault, dict(facts))
 
 
+def check_token(
+    frequency: RatingFrequency, token: RatingFrequency, method: AggregationMethod
+) -> None:
+    """Raise `POLICY_CONFLICT` where tokens would have to be rated before what comes to them."""
+    fault = None
+    if method is not AggregationMethod.SUM:
+        fault = f"tokens are added up; a token cannot be counted by {method}"
+    elif frequency.period.length > token.period.length:
+        fault = f"what is rated {frequency.period} cannot be rated in a token rated {token.period}"
+    elif (frequency.delay.unit, frequency.delay.count) != (token.delay.unit, token.delay.count):
+        fault = "a token waits for usage as long as what is rated in it; give both the same policy"
+    if fault is not None:
+        raise FailedPrecondition("POLICY_CONFLICT", fault)
+
+
 def check_late(method: AggregationMethod, late: LatePolicy) -> None:
     """Raise `POLICY_CONFLICT` where late usage could take back what was drawn already."""
     if method.only_grows or late is LatePolicy.REJECT:

@@ -8,7 +8,6 @@ not converted, and what is not found is refused with what comes nearest.
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -101,18 +100,6 @@ class CatalogueRates:
         if base is not None and tier is not None:
             _check_per(base, tier, question)
         found = self._pairs[pair] = _terms(base, tier, question.currency_code)
-        return found
-
-    def all_of(
-        self, price_book_id: PriceBookId, product_id: ProductId, currency_code: str, day: date
-    ) -> dict[ResourceId, CatalogueTerms]:
-        """The terms of each resource of a product that has any; for an index of one product."""
-        resources = {resource for _, product, resource in self._currencies if product == product_id}
-        found = {}
-        for resource_id in sorted(resources):
-            with suppress(RateNotFound):
-                question = Question(price_book_id, product_id, resource_id, currency_code, day)
-                found[resource_id] = self.find(question)
         return found
 
     def _entry(self, card: RateCard | None, question: Question) -> RateCardEntry | None:

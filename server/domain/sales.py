@@ -125,13 +125,18 @@ class LineGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineResource:
-    """What a line carries for one resource; without `terms` it has no rate and needs none."""
+    """What a line carries for one resource; without `terms` it has no rate and needs none.
+
+    With a token, `terms` are in its unit, and the line has the token as a resource too.
+    """
 
     resource_id: ResourceId
     unit_scale: int
     policies: SoldPolicies
     terms: RateTerms | None
     is_fixed: bool = False
+    token_resource_id: ResourceId | None = None
+    definition_product_id: ProductId | None = None
     grants: tuple[LineGrant, ...] = ()
 
 
@@ -200,6 +205,8 @@ class AssetResource:
     is_fixed: bool
     start_time: datetime
     end_time: datetime | None
+    token_wallet_id: WalletId | None = None
+    definition_product_id: ProductId | None = None
     entitlements: tuple[SoldEntitlement, ...] = ()
 
 
@@ -271,9 +278,7 @@ def check_negotiated(
         if wish.resource_id not in resources:
             fault = "is not a resource of the product"
             raise _refusal(at, "usage_resource", "RESOURCE_NOT_IN_PRODUCT", fault, wish)
-        if wish.rate is not None and wish.rate.unit != currency_code:
-            fault = f"must be {currency_code}, the account's currency"
-            raise _refusal(at, "rate.currency_code", "CURRENCY_MISMATCH", fault, wish)
+        _check_unit(wish, resources[wish.resource_id], currency_code, at)
         _check_negotiable(wish, resources[wish.resource_id], at)
 
 
@@ -293,7 +298,8 @@ def check_rates(resources: tuple[LineResource, ...], *, day: date, currency_code
         terms = resource.terms
         has_rate = terms is not None and (terms.effective_rate or terms.effective_tiers)
         if not has_rate and resource.policies.overage is OveragePolicy.CHARGE:
-            raise rate_not_found(resource.resource_id, day=day, currency_code=currency_code)
+            unit = resource.token_resource_id or currency_code
+            raise rate_not_found(resource.resource_id, day=day, currency_code=unit)
 
 
 def rate_not_found(resource_id: ResourceId, *, day: date, currency_code: str) -> FailedPrecondition:
@@ -303,6 +309,17 @@ def rate_not_found(resource_id: ResourceId, *, day: date, currency_code: str) ->
         f"{resource_id} has no rate in {currency_code} on {day}",
         {"usage_resource": resource_id, "currency_code": currency_code, "date": str(day)},
     )
+
+
+def _check_unit(wish: Negotiated, resource: LineResource, currency_code: str, at: str) -> None:
+    unit = currency_code if resource.terms is None else resource.terms.unit
+    if wish.rate is None or wish.rate.unit == unit:
+        return
+    if resource.token_resource_id is None:
+        fault = f"must be {unit}, the account's currency"
+        raise _refusal(at, "rate.currency_code", "CURRENCY_MISMATCH", fault, wish)
+    fault = f"must be unitsOfMeasure/{unit}, that of {resource.token_resource_id}"
+    raise _refusal(at, "rate.token_unit", "CURRENCY_MISMATCH", fault, wish)
 
 
 def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None:

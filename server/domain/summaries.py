@@ -46,7 +46,10 @@ class RatableKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatableLine:
-    """Usage that one set of terms prices. Without an amount, `failure` says why."""
+    """Usage that one set of terms prices; `before` is what of its origin is rated already.
+
+    Without an amount, `failure` says why.
+    """
 
     id: RatableSummaryId
     wallet_id: WalletId
@@ -58,6 +61,7 @@ class RatableLine:
     drawn: Decimal
     overage: Decimal
     tier_quantity: Decimal
+    before: Decimal = ZERO
     net_unit_rate: Decimal | None
     amount: Decimal | None
     steps: tuple[Step, ...]
@@ -203,6 +207,7 @@ def _rated_line(
         drawn=group.drawn,
         overage=group.overage,
         tier_quantity=whole,
+        before=before,
         net_unit_rate=rated.net_unit_rate if rated else None,
         amount=rated.amount if rated else None,
         steps=rated.steps if rated else (),

@@ -16,4 +16,7 @@ class JobKind(StrEnum):
         return _RANKS[self]
 
 
-_RANKS = {JobKind.CLOSE_PERIOD: 0, JobKind.REFRESH_GRANTS: 1, JobKind.ADVANCE_CLOCK: 99}
+_RANKS = {JobKind.CLOSE_PERIOD: 0, JobKind.REFRESH_GRANTS: 2, JobKind.ADVANCE_CLOCK: 99}
+
+CLOSE_TOKENS_RANK = 1
+"""Tokens are closed after what is rated in them."""

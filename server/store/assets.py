@@ -196,6 +196,8 @@ async def _add_resources(
         [resource.start_time for resource in resources],
         [resource.end_time for resource in resources],
         [policies_to_doc(each.policies, is_fixed=each.is_fixed) for each in resources],
+        [resource.token_wallet_id for resource in resources],
+        [resource.definition_product_id for resource in resources],
     )
 
 
@@ -295,6 +297,7 @@ def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
 
 def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResource:
     policies, is_fixed = policies_from_doc(row["policies"])
+    token, definition = row["token_wallet_id"], row["definition_product_id"]
     return AssetResource(
         resource_id=ResourceId(row["usage_resource_id"]),
         wallet_id=WalletId(row["wallet_id"]),
@@ -303,6 +306,8 @@ def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResour
         is_fixed=is_fixed,
         start_time=row["start_time"],
         end_time=row["end_time"],
+        token_wallet_id=None if token is None else WalletId(token),
+        definition_product_id=None if definition is None else ProductId(definition),
         entitlements=entitlements,
     )
 

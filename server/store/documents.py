@@ -9,7 +9,14 @@ from typing import Any
 
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
 from server.domain.exact import parse_decimal, plain
-from server.domain.ids import PolicyId, ProductGrantId, RateEntryId, ResourceId, UnitId
+from server.domain.ids import (
+    PolicyId,
+    ProductGrantId,
+    ProductId,
+    RateEntryId,
+    ResourceId,
+    UnitId,
+)
 from server.domain.policies import (
     AggregationMethod,
     AggregationPolicy,
@@ -152,18 +159,23 @@ def _resource_to_doc(resource: LineResource) -> Document:
         "unit_scale": resource.unit_scale,
         "policies": policies_to_doc(resource.policies, is_fixed=resource.is_fixed),
         "terms": None if resource.terms is None else terms_to_doc(resource.terms),
+        "token_resource": resource.token_resource_id,
+        "definition_product": resource.definition_product_id,
         "grants": [_grant_to_doc(grant) for grant in resource.grants],
     }
 
 
 def _resource_from_doc(doc: Document) -> LineResource:
     policies, is_fixed = policies_from_doc(doc["policies"])
+    token, definition = doc["token_resource"], doc["definition_product"]
     return LineResource(
         resource_id=ResourceId(doc["resource"]),
         unit_scale=doc["unit_scale"],
         policies=policies,
         terms=None if doc["terms"] is None else terms_from_doc(doc["terms"]),
         is_fixed=is_fixed,
+        token_resource_id=None if token is None else ResourceId(token),
+        definition_product_id=None if definition is None else ProductId(definition),
         grants=tuple(_grant_from_doc(grant) for grant in doc["grants"]),
     )
 

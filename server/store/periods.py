@@ -6,7 +6,7 @@ from datetime import datetime
 
 from server.domain.calendar import Period
 from server.domain.ids import AccountId, JobId, TenantId, WalletId, derive
-from server.domain.work import JobKind
+from server.domain.work import CLOSE_TOKENS_RANK, JobKind
 from server.store import jobs
 from server.store.jobs import Job
 from server.store.pool import Connection
@@ -63,6 +63,16 @@ async def first_unsettled(
     return start
 
 
+async def first_unsettled_source(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, at: datetime
+) -> datetime | None:
+    """The start of the oldest period before `at`, of what is rated in these tokens, not final."""
+    start: datetime | None = await tx.fetchval(
+        SQL["first_unsettled_source"], tenant_id, account_id, wallet_id, at
+    )
+    return start
+
+
 async def finish(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, start: datetime
 ) -> None:
@@ -71,12 +81,17 @@ async def finish(
 
 
 def _close(
-    account_id: AccountId, wallet_id: WalletId, start_time: datetime, freeze_time: datetime
+    account_id: AccountId,
+    wallet_id: WalletId,
+    start_time: datetime,
+    freeze_time: datetime,
+    *,
+    is_token: bool,
 ) -> Job:
     return Job(
         id=JobId(derive(wallet_id, "close", start_time.isoformat())),
         kind=JobKind.CLOSE_PERIOD,
-        rank=JobKind.CLOSE_PERIOD.rank,
+        rank=CLOSE_TOKENS_RANK if is_token else JobKind.CLOSE_PERIOD.rank,
         account_id=account_id,
         payload={"wallet_id": str(wallet_id), "start_time": start_time.isoformat()},
         fire_time=freeze_time,

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
+from server.domain.aggregation import Cell
 from server.domain.calendar import Period
 from server.domain.ids import (
     AssetId,
@@ -37,6 +38,7 @@ class NewLiable:
 
     id: LiableSummaryId
     product_id: ProductId
+    definition_product_id: ProductId | None
     currency_code: str
     is_whole: bool
     line: LiableLine
@@ -63,6 +65,31 @@ async def save_drawn(
         [result.drawn for result in results],
         [result.overage for result in results],
         [line_of[cell_id] for cell_id in ids],
+    )
+
+
+async def add_tokens(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    cells: Sequence[tuple[CellId, Cell]],
+) -> None:
+    """Keep cells of a wallet of tokens, each with the cell it comes from."""
+    own = [cell for _, cell in cells]
+    await tx.execute(
+        SQL["add_token_cells"],
+        tenant_id,
+        wallet.account_id,
+        wallet.id,
+        wallet.resource_id,
+        [cell.id for cell in own],
+        [source for source, _ in cells],
+        [cell.asset_id for cell in own],
+        [cell.start for cell in own],
+        [cell.end for cell in own],
+        [cell.origin_start for cell in own],
+        [cell.period.start for cell in own],
+        [cell.measure.sum for cell in own],
     )
 
 
@@ -142,6 +169,7 @@ async def add_liable(
         [line.exact_amount for line in lines],
         [line.amount for line in lines],
         [one.currency_code for one in new],
+        [one.definition_product_id for one in new],
     )
     links = [(ratable_id, one.id) for one in new for ratable_id in one.line.ratable_ids]
     await tx.execute(

@@ -48,6 +48,7 @@ class UsageSummary:
     drawn_quantity: Decimal | None
     overage_quantity: Decimal | None
     ratable_summary_id: RatableSummaryId | None
+    source_summary_id: CellId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class LiableSummary:
     wallet_id: WalletId
     asset_id: AssetId
     product_id: ProductId
+    definition_product_id: ProductId | None
     usage_resource_id: ResourceId
     unit_of_measure_id: UnitId
     start_time: datetime

@@ -9,7 +9,7 @@ from asyncpg import Record
 
 from server.domain.aggregation import Cell
 from server.domain.exact import plain
-from server.domain.ids import AccountId, RatableSummaryId, TenantId, WalletId
+from server.domain.ids import AccountId, CellId, RatableSummaryId, TenantId, WalletId
 from server.domain.ledger import Head
 from server.domain.verification import Finding
 from server.store.ledger import head_of
@@ -82,6 +82,14 @@ async def ratable_amounts(
     """The overage and the amount of each of a wallet's ratable lines."""
     rows = await tx.fetch(SQL["ratable_amounts"], tenant_id, account_id, wallet_id)
     return {row["ratable_summary_id"]: (row["overage_quantity"], row["amount"]) for row in rows}
+
+
+async def token_quantities(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> dict[CellId, Decimal]:
+    """The cells of tokens that come from a wallet's cells, and how many each has."""
+    rows = await tx.fetch(SQL["token_quantities"], tenant_id, account_id, wallet_id)
+    return {CellId(row["usage_summary_id"]): row["sum_quantity"] for row in rows}
 
 
 async def count_records(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> int:

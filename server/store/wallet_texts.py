@@ -38,13 +38,18 @@ TEXTS = 2_048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoldAsset:
-    """An asset that draws on a wallet: until when, and the ids its rates are kept under."""
+    """An asset that draws on a wallet: until when, and the ids its rates are kept under.
+
+    What it is billed as, if not as the product, and the wallet of the tokens it is rated in.
+    """
 
     id: AssetId
     number: int
     product_id: ProductId
     end_time: datetime | None
     rate_ids: Mapping[datetime, UUID]
+    token_wallet_id: WalletId | None = None
+    definition_product_id: ProductId | None = None
 
 
 @lru_cache(maxsize=TEXTS)
@@ -166,6 +171,8 @@ def _assets(items: Iterable[Sequence[Any]]) -> tuple[SoldAsset, ...]:
             product_id=ProductId(item[8]),
             end_time=_optional_time(item[6]),
             rate_ids=ids,
+            token_wallet_id=None if item[9] is None else WalletId(UUID(item[9])),
+            definition_product_id=None if item[10] is None else ProductId(item[10]),
         )
     return tuple(found.values())
 

@@ -1,6 +1,6 @@
 """Wallets: their terms, grants, entitlements, unsettled usage and rates, read at one moment."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -36,6 +36,7 @@ from server.domain.policies import (
     RatingFrequency,
 )
 from server.domain.settlement import WalletTerms
+from server.domain.tokens import Purse
 from server.store.ledger import head_of
 from server.store.pool import Connection
 from server.store.sql import load
@@ -54,7 +55,10 @@ SQL = load("wallets.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWallet:
-    """A wallet with all it is computed from, as it was at `now`, tenant time."""
+    """A wallet with all it is computed from, as it was at `now`, tenant time.
+
+    Its rating periods until `closed` are final.
+    """
 
     account_id: AccountId
     resource_id: ResourceId
@@ -70,6 +74,7 @@ class StoredWallet:
     assets: tuple[SoldAsset, ...]
     state: WalletState
     now: datetime
+    closed: datetime | None
 
     @property
     def id(self) -> WalletId:
@@ -80,6 +85,18 @@ class StoredWallet:
     def zone(self) -> str:
         """Where its days and periods begin."""
         return self.state.terms.zone
+
+    @property
+    def purse(self) -> Purse:
+        """What takes the tokens that usage comes to, if this is a wallet of tokens."""
+        return Purse(
+            id=self.id,
+            unit=self.unit_id,
+            zone=self.zone,
+            anchor=self.anchor,
+            length=self.frequency.period,
+            closed=self.closed,
+        )
 
 
 async def lock(
@@ -99,14 +116,22 @@ async def check(
 
 
 async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    *,
+    with_sources: bool = False,
 ) -> StoredWallet:
-    """One wallet with all it is computed from. Raises WALLET_NOT_FOUND."""
-    args = (tenant_id, account_id, wallet_id, None, None, 1)
-    row = await tx.fetchrow(SQL["wallet_states"], *args)
-    if row is None:
+    """One wallet with all it is computed from. Raises WALLET_NOT_FOUND.
+
+    Of tokens `with_sources`, which are what comes to them and is not final yet.
+    """
+    args = (tenant_id, account_id, wallet_id, None, None, 1, with_sources)
+    found = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args))
+    if not found:
         raise _not_found(account_id, wallet_id)
-    return _stored(account_id, row)
+    return found[0]
 
 
 async def list_wallets(
@@ -117,13 +142,13 @@ async def list_wallets(
     after: tuple[str, ...] | None,
     limit: int,
 ) -> list[StoredWallet]:
-    """An account's wallets by resource. Raises ACCOUNT_NOT_FOUND."""
+    """An account's wallets by resource, of tokens with their sources. Raises ACCOUNT_NOT_FOUND."""
     resource, wallet_id = (after[0], UUID(after[1])) if after else (None, None)
-    args = (tenant_id, account_id, None, resource, wallet_id, limit)
+    args = (tenant_id, account_id, None, resource, wallet_id, limit, True)
     rows = await tx.fetch(SQL["wallet_states"], *args)
     if not rows and not await tx.fetchval(SQL["account_exists"], tenant_id, account_id):
         raise NotFound.of("Account", f"accounts/{account_id}")
-    return [_stored(account_id, row) for row in rows]
+    return _assembled(account_id, rows)
 
 
 async def list_entries(
@@ -181,6 +206,23 @@ def _not_found(account_id: AccountId, wallet_id: WalletId) -> NotFound:
     return NotFound.of("Wallet", f"accounts/{account_id}/wallets/{wallet_id}")
 
 
+def _assembled(account_id: AccountId, rows: Sequence[Record]) -> list[StoredWallet]:
+    """The wallets that were asked for; the other rows are their sources."""
+    sources: dict[UUID, list[WalletState]] = {}
+    for row in rows:
+        if row["token_wallet_id"] is not None:
+            state = _stored(account_id, row).state
+            sources.setdefault(row["token_wallet_id"], []).append(state)
+    asked = [_stored(account_id, row) for row in rows if row["token_wallet_id"] is None]
+    return [_with_sources(wallet, tuple(sources.get(wallet.id, ()))) for wallet in asked]
+
+
+def _with_sources(wallet: StoredWallet, sources: tuple[WalletState, ...]) -> StoredWallet:
+    if not sources:
+        return wallet
+    return replace(wallet, state=replace(wallet.state, purse=wallet.purse, sources=sources))
+
+
 def _stored(account_id: AccountId, row: Record) -> StoredWallet:
     wallet_id = WalletId(row["wallet_id"])
     anchor = anchor_date(row["billing_anchor_day"], row["start_date"])
@@ -202,6 +244,7 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         assets=unpacked_assets(row["assets"])[0],
         state=_state(wallet_id, row, frequency.period, anchor),
         now=row["now"],
+        closed=row["closed"],
     )
 
 

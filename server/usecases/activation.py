@@ -29,7 +29,13 @@ from server.store.graph import Graph
 from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRESH, ROLLOVER
 from server.store.pool import Connection
 from server.store.records import Kind
-from server.usecases.resolution import check_terms, policies_of, resolved_grant, resource_unit
+from server.usecases.resolution import (
+    check_terms,
+    check_tokens,
+    policies_of,
+    resolved_grant,
+    resource_unit,
+)
 from server.usecases.validator import ValidateProducts, load_setups
 
 MOST_RECORDS = 200
@@ -114,6 +120,10 @@ def _faults(graph: Graph) -> Iterator[Violation]:
         yield Violation(product_name, "RESOURCE_INACTIVE", "was withdrawn; create another")
     for held in graph.product_resources:
         yield from _resource_faults(graph, held.content)
+    try:
+        check_tokens(graph, [one.content for one in graph.product_resources])
+    except UsageError as error:
+        yield Violation(product_name, error.reason, error.message)
 
 
 def _resource_faults(graph: Graph, held: ProductResource) -> Iterator[Violation]:

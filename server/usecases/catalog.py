@@ -167,6 +167,8 @@ async def _check_token(
 ) -> None:
     """Overage is rated in a token, the same for all resources of a product."""
     assert wanted.token_resource_id is not None, wanted
+    if isinstance(wanted, UsageResource) and wanted.token_resource_id == wanted.id:
+        raise _no_token("is the resource itself", path=path)
     token = (await store.get(tx, tenant_id, RESOURCE, wanted.token_resource_id)).content
     if token.category is not Category.TOKEN:
         text = f"usageResources/{token.id} is a {token.category}, not a token"

@@ -5,12 +5,13 @@ a compiled copy; see `server.rate_snapshots`.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
 from server.domain.discovery import AssetRates, Held
 from server.domain.ids import PriceBookId, ProductId, ResourceId, TenantId
-from server.domain.rate_index import CatalogueTerms
+from server.domain.rate_index import CatalogueTerms, Question, RateNotFound
 from server.store.pool import Connection
 from server.store.rate_snapshots import asset_rates, compiled, rows_of_product
 from server.store.tenants import now
@@ -30,15 +31,21 @@ async def catalogue_terms(
     *,
     price_book_id: PriceBookId,
     product_id: ProductId,
-    currency: str,
+    units: Mapping[ResourceId, str],
     day: date,
 ) -> dict[ResourceId, CatalogueTerms]:
-    """What the catalogue says on `day` of each resource of a product; one without a rate is absent.
+    """What the catalogue says on `day` of resources of a product, each in a currency or a token.
 
-    Reads the database, so that it sees what the transaction sees.
+    One without a rate is absent. Reads the database, so that it sees what the transaction sees.
     """
     rows = await rows_of_product(tx, tenant_id, price_book_id, product_id)
-    return compiled(rows).all_of(price_book_id, product_id, currency, day)
+    rates = compiled(rows)
+    found = {}
+    for resource_id, unit in units.items():
+        with suppress(RateNotFound):
+            question = Question(price_book_id, product_id, resource_id, unit, day)
+            found[resource_id] = rates.find(question)
+    return found
 
 
 async def present(tx: Connection, tenant_id: TenantId, held: Iterable[Held]) -> Present:

@@ -58,7 +58,7 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
     """Make a draft; each line keeps the catalogue as it is on the day the line starts.
 
     Raises ACCOUNT_NOT_FOUND, PRICE_BOOK_NOT_FOUND, PRODUCT_NOT_FOUND, RESOURCE_INACTIVE,
-    DECIMAL_RANGE, RATE_NOT_FOUND, NOT_NEGOTIABLE, RESOURCE_TWICE,
+    TOKEN_RESOURCE, POLICY_CONFLICT, DECIMAL_RANGE, RATE_NOT_FOUND, NOT_NEGOTIABLE, RESOURCE_TWICE,
     RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, TIERS_INVALID, PERIOD_ORDER.
     """
     buyer = await quotes.get_buyer(tx, tenant_id, command.account_id)
@@ -78,7 +78,7 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
             tenant_id,
             price_book_id=command.price_book_id,
             product_id=product_id,
-            currency=buyer.currency_code,
+            units=_rate_units(products[product_id], buyer.currency_code),
             day=day,
         )
         for product_id, day in dict.fromkeys((x.product_id, x.start_date) for x in command.lines)
@@ -138,6 +138,11 @@ async def list_quotes(
     return await quotes.list_quotes(tx, tenant_id, account_id, after=after, limit=limit)
 
 
+def _rate_units(product: ResolvedProduct, currency_code: str) -> dict[ResourceId, str]:
+    """What each resource of a product is rated in."""
+    return {one.resource_id: product.rate_unit(one, currency_code) for one in product.resources}
+
+
 def _line(
     asked: AskedLine,
     product: ResolvedProduct,
@@ -194,6 +199,8 @@ def _resource(
         policies=resource.policies,
         terms=None if found is None else found.terms,
         is_fixed=found is not None and found.is_fixed,
+        token_resource_id=resource.token_resource_id,
+        definition_product_id=resource.definition_product_id,
         grants=tuple(_grant(asked, grant, path) for grant in resource.grants),
     )
 

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
-from server.domain.errors import AlreadyExists, NotFound, Subject
+from server.domain.errors import AlreadyExists, InvalidArgument, NotFound, Subject
 from server.domain.ids import PriceBookId, RateCardId, RateEntryId, TenantId
 from server.domain.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType, checked
-from server.store import rates
+from server.domain.units import UnitClassKind
+from server.store import rates, records
+from server.store.catalog import UNIT, UNIT_CLASS
 from server.store.pool import Connection
 from server.store.tenants import bump_catalogue
+from server.usecases.currencies import is_currency
 
 T = TypeVar("T", PriceBook, RateCard, RateCardEntry)
 
@@ -94,7 +97,8 @@ async def create_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry
     """Add a draft to a card.
 
     Raises RATE_CARD_NOT_FOUND, PRODUCT_USAGE_RESOURCE_NOT_FOUND, FIELD_REQUIRED,
-    RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, CODE_TAKEN.
+    RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, UNIT_OF_MEASURE_NOT_FOUND,
+    TOKEN_RESOURCE, CODE_TAKEN.
     """
     card = await get_card(tx, tenant_id, entry.card_id)
     product_id, resource_id = entry.product_id, entry.resource_id
@@ -103,6 +107,8 @@ async def create_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry
         name = f"products/{product_id}/usageResources/{resource_id}"
         raise NotFound.of("ProductUsageResource", name)
     wanted = checked(entry, card.type, scale=scale)
+    if not is_currency(entry.currency_code):
+        await _check_token(tx, tenant_id, entry.currency_code)
     await rates.add_entry(tx, tenant_id, wanted)
     found = await rates.find_entry(tx, tenant_id, card.id, entry.id)
     return _same(wanted, found, "RateCardEntry", f"rateCards/{card.id}/entries/{entry.id}")
@@ -129,6 +135,15 @@ async def list_entries(
     """The entries of a card by id. Raises RATE_CARD_NOT_FOUND."""
     await get_card(tx, tenant_id, card_id)
     return await rates.list_entries(tx, tenant_id, card_id, after=after, limit=limit)
+
+
+async def _check_token(tx: Connection, tenant_id: TenantId, unit_id: str) -> None:
+    """What is no money has to be a token."""
+    unit = (await records.get(tx, tenant_id, UNIT, unit_id)).content
+    unit_class = (await records.get(tx, tenant_id, UNIT_CLASS, unit.unit_class_id)).content
+    if unit_class.kind is not UnitClassKind.TOKEN:
+        text = f"unitsOfMeasure/{unit_id} is a unit of {unit_class.kind}, not of a token"
+        raise InvalidArgument.at("rate_card_entry.token_unit", "TOKEN_RESOURCE", text)
 
 
 def _by_type(

@@ -4,7 +4,7 @@ Each policy is that of the product's resource, else the usage resource's, else t
 sum by day, rated monthly after three days, late usage in the next period, overage charged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -43,6 +43,7 @@ from server.domain.policies import (
     Validity,
     check_late,
     check_period_order,
+    check_token,
 )
 from server.domain.sales import SoldPolicies, WalletPolicies
 from server.domain.units import Unit, convert
@@ -96,9 +97,36 @@ async def resolved_product(
         raise FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
     graph = await store.load_graph(tx, tenant_id, product)
     active = [one for one in graph.product_resources if one.state is CatalogState.ACTIVE]
-    return ResolvedProduct(
-        product_id=product_id, resources=tuple(_resource(graph, one) for one in active)
-    )
+    resources = tuple(_resource(graph, one) for one in active)
+    check_tokens(graph, [one.content for one in active])
+    return ResolvedProduct(product_id=product_id, resources=resources)
+
+
+def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
+    """Raise TOKEN_RESOURCE, POLICY_CONFLICT where tokens are not had, or not rated in time."""
+    own = {one.resource_id: one for one in held}
+    tokens = sorted({token for one in held if (token := token_of(graph, one))})
+    for one in held:
+        token_id = token_of(graph, one)
+        if token_id is None:
+            continue
+        name = f"products/{one.product_id}"
+        if len(tokens) > 1:
+            text = f"{name} has the tokens {', '.join(tokens)}; a product has one"
+            raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
+        if token_id not in own:
+            text = f"{name}/usageResources/{one.resource_id} is rated in {token_id}; add that too"
+            raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
+        counting, rating = _terms_of(graph, own[token_id])
+        check_token(_terms_of(graph, one)[1], rating, counting.method)
+
+
+def _terms_of(graph: Graph, held: ProductResource) -> tuple[AggregationPolicy, RatingFrequency]:
+    """How a resource of a product is counted, and when it is rated."""
+    ids = chain(held.policies, graph.resources[held.resource_id].content.policies)
+    counting = graph.aggregations[ids.aggregation].content if ids.aggregation else None
+    rating = graph.frequencies[ids.rating_frequency].content if ids.rating_frequency else None
+    return counting_of(counting), rating_of(rating)[0]
 
 
 class PolicyLevel(StrEnum):
@@ -279,7 +307,14 @@ def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
         ),
         start_date=content.start_date,
         end_date=content.end_date,
+        token_resource_id=token_of(graph, content),
+        definition_product_id=graph.resources[content.resource_id].content.definition_product_id,
     )
+
+
+def token_of(graph: Graph, held: ProductResource) -> ResourceId | None:
+    """The token that a product's resource is rated in."""
+    return held.token_resource_id or graph.resources[held.resource_id].content.token_resource_id
 
 
 def chain(upper: PolicyIds, lower: PolicyIds) -> PolicyIds:
@@ -292,5 +327,6 @@ def chain(upper: PolicyIds, lower: PolicyIds) -> PolicyIds:
         aggregation=first(upper.aggregation, lower.aggregation),
         rating_frequency=first(upper.rating_frequency, lower.rating_frequency),
         overage=first(upper.overage, lower.overage),
+        commitment=first(upper.commitment, lower.commitment),
         order=upper.order or lower.order,
     )

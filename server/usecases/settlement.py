@@ -32,8 +32,9 @@ from server.domain.ids import (
     WalletId,
     derive,
 )
-from server.domain.settlement import Settlement, opening, settle
+from server.domain.settlement import Result, Settlement, opening, settle
 from server.domain.summaries import LiableLine, RatableLine, liable_lines, ratable_lines
+from server.domain.tokens import token_cells
 from server.domain.work import JobKind
 from server.store import jobs, ledger, periods, summaries, wallets
 from server.store.jobs import Job
@@ -72,7 +73,7 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
     if found is None or found[1] == FINAL:
         return
     period, _ = found
-    await _refuse_out_of_turn(tx, tenant_id, command)
+    await _refuse_out_of_turn(tx, tenant_id, command, period)
     await wallets.lock(tx, tenant_id, account_id, wallet_id)
     wallet = await wallets.get(tx, tenant_id, account_id, wallet_id)
 
@@ -86,6 +87,7 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
     if lines:
         await summaries.add_ratable(tx, tenant_id, wallet, period, lines)
         await summaries.save_drawn(tx, tenant_id, wallet, settlement.results, lines)
+        await _pass_on(tx, tenant_id, wallet, settlement.results, lines)
     await _bill(tx, tenant_id, wallet, period)
     await periods.finish(tx, tenant_id, account_id, wallet_id, period.start)
     if _lives_on(wallet, settlement, period.end):
@@ -131,10 +133,16 @@ def refresh_job(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job
     )
 
 
-async def _refuse_out_of_turn(tx: Connection, tenant_id: TenantId, command: ClosePeriod) -> None:
-    """Periods of a wallet become final in the order of time: grants go from one to the next."""
-    account_id, wallet_id, start = command.account_id, command.wallet_id, command.start
-    earlier = await periods.first_unsettled(tx, tenant_id, account_id, wallet_id, start)
+async def _refuse_out_of_turn(
+    tx: Connection, tenant_id: TenantId, command: ClosePeriod, period: Period
+) -> None:
+    """Periods of a wallet become final in the order of time: grants go from one to the next.
+
+    Those of tokens after those of what is rated in them.
+    """
+    args = (tx, tenant_id, command.account_id, command.wallet_id)
+    earlier = await periods.first_unsettled(*args, period.start)
+    earlier = earlier or await periods.first_unsettled_source(*args, period.end)
     if earlier is not None:
         message = f"the period from {earlier.isoformat()} has to be closed first"
         raise Aborted("PREVIOUS_PERIOD_OPEN", message, {"start_time": earlier.isoformat()})
@@ -162,15 +170,42 @@ async def _post(
     await wallets.save_next_indices(tx, tenant_id, wallet.account_id, indices)
 
 
+async def _pass_on(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    results: Sequence[Result],
+    lines: Sequence[RatableLine],
+) -> None:
+    """What was rated in tokens becomes usage of the wallets that hold them."""
+    wallet_ids = {one.token_wallet_id for one in wallet.assets if one.token_wallet_id}
+    for wallet_id in sorted(wallet_ids):
+        tokens = await wallets.get(tx, tenant_id, wallet.account_id, wallet_id)
+        own = {one.id for one in wallet.assets if one.token_wallet_id == wallet_id}
+        due = [line for line in lines if line.key.asset_id in own]
+        cells = token_cells(tokens.purse, wallet.state.cells, results, due)
+        if cells:
+            taking = {cell.period for _, cell in cells}
+            await periods.open_missing(tx, tenant_id, [_period(tokens, one) for one in taking])
+            await summaries.add_tokens(tx, tenant_id, tokens, cells)
+
+
 async def _bill(tx: Connection, tenant_id: TenantId, wallet: StoredWallet, period: Period) -> None:
     """At the end of a billing month, make its invoice-ready lines."""
     billing = period_containing(wallet.zone, wallet.anchor, MONTHLY, period.start)
     if period.end < billing.end:
         return
     lines = await summaries.ratable_of(tx, tenant_id, wallet, billing)
-    if lines:
-        new = _liable(wallet, billing, lines)
+    owed = [line for line in lines if not _is_in_tokens(wallet, line)]
+    if owed:
+        new = _liable(wallet, billing, owed)
         await summaries.add_liable(tx, tenant_id, wallet, billing, new)
+
+
+def _is_in_tokens(wallet: StoredWallet, line: RatableLine) -> bool:
+    """Whether what a line came to is owed elsewhere; one that failed is shown where it did."""
+    is_money = line.terms is None or line.terms.unit == wallet.currency_code
+    return line.failure is None and not is_money
 
 
 def _liable(wallet: StoredWallet, billing: Period, lines: Sequence[RatableLine]) -> list[NewLiable]:
@@ -178,17 +213,19 @@ def _liable(wallet: StoredWallet, billing: Period, lines: Sequence[RatableLine])
 
     Where something could not be rated the line is kept with what could, marked as failed.
     """
-    products = {asset.id: asset.product_id for asset in wallet.assets}
+    assets = {asset.id: asset for asset in wallet.assets}
     found = []
     ordered = sorted(lines, key=_group)
     for _, members in groupby(ordered, key=_group):
         group = list(members)
-        currency = next((m.terms.unit for m in group if m.terms), wallet.currency_code)
+        currency = wallet.currency_code
         [line] = liable_lines(map(_summable, group), places=minor_places(currency))
+        asset = assets[line.asset_id]
         found.append(
             NewLiable(
                 id=_liable_id(wallet.id, billing, line),
-                product_id=products[line.asset_id],
+                product_id=asset.product_id,
+                definition_product_id=asset.definition_product_id,
                 currency_code=currency,
                 is_whole=all(member.failure is None for member in group),
                 line=line,
@@ -223,8 +260,10 @@ def _lives_on(wallet: StoredWallet, settlement: Settlement, end: datetime) -> bo
 async def _open_next(
     tx: Connection, tenant_id: TenantId, wallet: StoredWallet, period: Period
 ) -> None:
-    rating = wallet.frequency
-    following = period_after(wallet.zone, wallet.anchor, rating.period.cadence, period)
-    freeze = freeze_time(wallet.zone, following.end, rating.delay)
-    new = NewPeriod(wallet.account_id, wallet.id, following, freeze)
-    await periods.open_missing(tx, tenant_id, [new])
+    following = period_after(wallet.zone, wallet.anchor, wallet.frequency.period.cadence, period)
+    await periods.open_missing(tx, tenant_id, [_period(wallet, following)])
+
+
+def _period(wallet: StoredWallet, period: Period) -> NewPeriod:
+    freeze = freeze_time(wallet.zone, period.end, wallet.frequency.delay)
+    return NewPeriod(wallet.account_id, wallet.id, period, freeze)

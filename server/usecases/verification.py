@@ -1,18 +1,20 @@
 """Verification: all that is derived, derived again and compared; each difference is named."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
 
-from server.domain.aggregation import increments
+from server.domain.aggregation import Cell, increments
 from server.domain.exact import plain, round_to
 from server.domain.ids import AccountId, GrantId, TenantId, WalletId
 from server.domain.ledger import Entry, GrantHead, Head, check_chain
 from server.domain.settlement import Result
-from server.domain.summaries import ratable_lines
+from server.domain.summaries import RatableLine, ratable_lines
+from server.domain.tokens import token_cells
 from server.domain.verification import Finding, Verified
 from server.store import verification as store
 from server.store import wallets
 from server.store.pool import Connection
+from server.store.wallets import StoredWallet
 from server.usecases.currencies import minor_places
 
 PAGE = 1_000
@@ -96,7 +98,9 @@ async def _settled(
         found += _different("quantity", name, increment.quantity, one.quantity)
         results.append(Result(increment=increment, drawn=one.drawn, overage=one.overage, debits=()))
     amounts = await store.ratable_amounts(tx, tenant_id, account_id, wallet_id)
-    for line in ratable_lines(wallet_id, results, wallet.state.rates):
+    lines = ratable_lines(wallet_id, results, wallet.state.rates)
+    found += await _tokens(tx, tenant_id, wallet, cells, results, lines)
+    for line in lines:
         name = f"accounts/{account_id}/ratableSummaries/{line.id}"
         overage, amount = amounts.pop(line.id, (None, None))
         found += _different("overage", name, line.overage, overage)
@@ -104,6 +108,31 @@ async def _settled(
     for line_id, (overage, _) in amounts.items():
         name = f"accounts/{account_id}/ratableSummaries/{line_id}"
         found += _different("overage", name, None, overage)
+    return found
+
+
+async def _tokens(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    cells: list[Cell],
+    results: list[Result],
+    lines: Sequence[RatableLine],
+) -> list[Finding]:
+    """What the overage of a wallet comes to in tokens, beside the cells of those."""
+    account_id = wallet.account_id
+    kept = await store.token_quantities(tx, tenant_id, account_id, wallet.id)
+    found: list[Finding] = []
+    for token_id in sorted({one.token_wallet_id for one in wallet.assets if one.token_wallet_id}):
+        tokens = await wallets.get(tx, tenant_id, account_id, token_id)
+        own = {one.id for one in wallet.assets if one.token_wallet_id == token_id}
+        due = [line for line in lines if line.key.asset_id in own]
+        for _, cell in token_cells(tokens.purse, cells, results, due):
+            name = f"accounts/{account_id}/usageSummaries/{cell.id}"
+            found += _different("tokens", name, cell.measure.sum, kept.pop(cell.id, None))
+    for cell_id, quantity in kept.items():
+        name = f"accounts/{account_id}/usageSummaries/{cell_id}"
+        found += _different("tokens", name, None, quantity)
     return found
 
 

@@ -24,7 +24,7 @@ async def get(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
 ) -> WalletNow:
     """One wallet now. Raises WALLET_NOT_FOUND."""
-    return _now(await store.get(tx, tenant_id, account_id, wallet_id))
+    return _now(await store.get(tx, tenant_id, account_id, wallet_id, with_sources=True))
 
 
 async def list_wallets(

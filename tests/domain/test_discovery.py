@@ -145,17 +145,6 @@ def test_terms_are_fixed_when_any_part_of_them_is():
     assert index(entry("usd", "1"), fixed).find(question()).is_fixed
 
 
-def test_all_of_a_product_are_those_that_have_a_rate_in_the_currency():
-    rates = index(
-        entry("sms", "1"),
-        entry("data", "2", resource="data"),
-        entry("calls", "3", resource="calls", currency="EUR"),
-    )
-
-    assert list(rates.all_of("book", "plan", "USD", JANUARY)) == ["data", "sms"]
-    assert rates.all_of("other", "plan", "USD", JANUARY) == {}
-
-
 @given(
     cuts=st.lists(
         st.dates(date(2020, 1, 1), date(2030, 1, 1)), min_size=1, max_size=8, unique=True

@@ -2,25 +2,48 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import asyncpg
 import pytest
+from usage.v1 import account_service_pb2 as accounts
 
 from clients import UsageClient
+from clients.pages import pages
+from server.domain.ids import AccountId, TenantId
+from server.store.pool import open_pool
+from server.store.transaction import read
+from server.usecases.tenants import tenant_id_of
+from server.usecases.verification import verify_account
 from tests.service import Service, add_tenant
 from tests.stories.words import moment
 from tests.stories.world import World
 
 
 @pytest.fixture
-async def sandbox(service: Service) -> AsyncIterator[Callable[..., Awaitable[World]]]:
-    """Makes worlds whose clock starts when the story says."""
-    clients: list[UsageClient] = []
+async def sandbox(
+    service: Service, story_database: str
+) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+    """Makes worlds whose clock starts when the story says, and verifies all that became of them."""
+    worlds: list[tuple[str, UsageClient]] = []
 
     async def make(start: str, *, currency: str = "USD") -> World:
-        _, key = await add_tenant(service, moment(start))
+        name, key = await add_tenant(service, moment(start))
         client = await UsageClient(service.address, key).__aenter__()
-        clients.append(client)
+        worlds.append((name, client))
         return World(client, currency)
 
     yield make
-    for client in clients:
+    pool = await open_pool(story_database, size=1)
+    for name, client in worlds:
+        listed = pages(client.accounts.ListAccounts, accounts.ListAccountsRequest())
+        ids = [AccountId(one.name.partition("/")[2]) async for one in listed]
         await client.__aexit__(None, None, None)
+        for account_id in ids:
+            await _verify(pool, tenant_id_of(name), account_id)
+    await pool.close()
+
+
+async def _verify(pool: asyncpg.Pool, tenant_id: TenantId, account_id: AccountId) -> None:
+    verified = await read(
+        pool, tenant_id, lambda tx: verify_account(tx, tenant_id, account_id), snapshot=True
+    )
+    assert verified.findings == ()

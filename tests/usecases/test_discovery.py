@@ -85,13 +85,16 @@ def reason(answer: pb.RateAnswer) -> str:
     return found.reason
 
 
+UNITS = {"sms": "USD", "data": "USD"}
+
+
 async def test_a_sale_sees_the_rates_of_its_own_transaction(world):
     steps = (tier("0", "100", "0.5"), tier("100", None, "0.4"))
     await world.rate("1", per="1000")
     await world.do(create_entry, entry(tiers=steps))
 
     async def look(tx):
-        how = {"price_book_id": "book", "product_id": "plan", "currency": "USD", "day": TODAY}
+        how = {"price_book_id": "book", "product_id": "plan", "units": UNITS, "day": TODAY}
         before = await catalogue_terms(tx, world.tenant_id, **how)
         await tx.execute("UPDATE rate_card_entries SET state = 'ACTIVE'")
         return before, await catalogue_terms(tx, world.tenant_id, **how)

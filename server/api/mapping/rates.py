@@ -14,6 +14,8 @@ from server.api.mapping.terms import (
     rate_to_pb,
     tiers_from_form,
     tiers_to_pb,
+    unit_from_form,
+    unit_pb,
 )
 from server.api.values import decimal_pb, enum_pb, etag, optional_date_pb, time_pb
 from server.domain.ids import PriceBookId, RateCardId, RateEntryId
@@ -59,7 +61,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
     entry = form.sub("rate_card_entry")
     (product_id,) = entry.name("product", names.PRODUCT)
     (resource_id,) = entry.name("usage_resource", names.RESOURCE)
-    currency_code = entry.currency("currency_code")
+    unit = unit_from_form(entry)
     rate = rate_from_form(entry.sub("rate")) if entry.has("rate") else None
     bounds, tiers = tiers_from_form(entry.sub("tiers"))
     per = per_from_form(entry, "tier_per")
@@ -70,7 +72,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
         card_id=card_id,
         product_id=product_id,
         resource_id=resource_id,
-        currency_code=currency_code,
+        currency_code=unit,
         rate=rate,
         per=per,
         tiers=tiers,
@@ -110,7 +112,6 @@ def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
         name=names.RATE_ENTRY.of(entry.card_id, entry.id),
         product=names.PRODUCT.of(entry.product_id),
         usage_resource=names.RESOURCE.of(entry.resource_id),
-        currency_code=entry.currency_code,
         rate=None if entry.rate is None else rate_to_pb(entry.rate),
         tiers=tiers_to_pb(entry.tiers, entry.bounds) if entry.tiers else None,
         tier_per=decimal_pb(entry.per) if entry.tiers else None,
@@ -118,6 +119,7 @@ def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
         start_date=optional_date_pb(entry.start),
         end_date=optional_date_pb(entry.end),
         state=enum_pb(types_pb2.CatalogState, entry.state, prefix="CATALOG_STATE_"),
+        **unit_pb(entry.currency_code),  # type: ignore[arg-type]
         **_kept_to_pb(entry.kept),
     )
 

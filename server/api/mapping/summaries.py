@@ -4,6 +4,7 @@ from usage.v1 import summary_service_pb2 as pb
 from usage.v1 import types_pb2
 
 from server.api import names
+from server.api.mapping.terms import unit_pb
 from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
 from server.store.summary_reads import LiableSummary, RatableSummary, UsageSummary
 from server.usecases.summaries import Trace
@@ -14,6 +15,7 @@ CELL_STATES = {"OPEN": "OPEN", "FROZEN": "FROZEN", "FINAL": "DRAWN"}
 
 def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
     """A cell."""
+    source_id = cell.source_summary_id
     return pb.UsageSummary(
         name=names.USAGE_SUMMARY.of(account_id, cell.usage_summary_id),
         asset=names.ASSET.of(account_id, cell.asset_id),
@@ -30,6 +32,7 @@ def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
         quantity=optional_decimal_pb(cell.quantity),
         drawn_quantity=optional_decimal_pb(cell.drawn_quantity),
         overage_quantity=optional_decimal_pb(cell.overage_quantity),
+        source_usage_summary=names.USAGE_SUMMARY.of(account_id, source_id) if source_id else "",
     )
 
 
@@ -51,7 +54,7 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
         tier_quantity=decimal_pb(line.tier_quantity),
         net_unit_rate=optional_decimal_pb(line.net_unit_rate),
         amount=optional_decimal_pb(line.amount),
-        currency_code=line.currency_code,
+        **unit_pb(line.currency_code),
         waterfall=[types_pb2.WaterfallStep(**step) for step in line.waterfall],
         error_reason=line.error_reason,
         liable_summary=names.LIABLE_SUMMARY.of(account_id, liable_id) if liable_id else "",
@@ -60,10 +63,12 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
 
 def liable_to_pb(account_id: str, line: LiableSummary) -> pb.LiableSummary:
     """An invoice-ready line."""
+    definition = line.definition_product_id
     return pb.LiableSummary(
         name=names.LIABLE_SUMMARY.of(account_id, line.liable_summary_id),
         asset=names.ASSET.of(account_id, line.asset_id),
         product=names.PRODUCT.of(line.product_id),
+        usage_definition_product=names.PRODUCT.of(definition) if definition else "",
         usage_resource=names.RESOURCE.of(line.usage_resource_id),
         wallet=names.WALLET.of(account_id, line.wallet_id),
         start_time=time_pb(line.start_time),

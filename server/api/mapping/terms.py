@@ -23,6 +23,7 @@ from server.domain.rates import (
     TierBounds,
 )
 from server.domain.rating import Step
+from server.usecases.currencies import is_currency
 
 
 def rate_from_form(form: Form) -> Rate:
@@ -33,9 +34,24 @@ def rate_from_form(form: Form) -> Rate:
     value = form.decimal("value")
     if value < ZERO:
         form.fault("value", "RATE_NEGATIVE", "must not be negative")
-    return Rate(
-        value=value, per=per_from_form(form, "per"), unit=UnitId(form.currency("currency_code"))
-    )
+    return Rate(value=value, per=per_from_form(form, "per"), unit=unit_from_form(form))
+
+
+def unit_from_form(form: Form) -> UnitId:
+    """What a price is in: a currency, or the unit of a token. Notes CURRENCY_*, FIELD_REQUIRED."""
+    token = form.optional_name("token_unit", names.UNIT)
+    if token is None:
+        return UnitId(form.currency("currency_code"))
+    if form.message.currency_code:
+        form.fault("token_unit", "CURRENCY_MISMATCH", "a price is in a currency or in a token")
+    elif is_currency(token[0]):
+        form.fault("token_unit", "CURRENCY_MISMATCH", "is a currency; say it as currency_code")
+    return UnitId(token[0])
+
+
+def unit_pb(unit: str) -> dict[str, str]:
+    """The field that says what a price is in."""
+    return {"currency_code": unit} if is_currency(unit) else {"token_unit": names.UNIT.of(unit)}
 
 
 def per_from_form(form: Form, name: str) -> Decimal:
@@ -73,7 +89,7 @@ def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
 
 def rate_to_pb(rate: Rate) -> pb.Rate:
     """A price for so many units."""
-    return pb.Rate(value=decimal_pb(rate.value), per=decimal_pb(rate.per), currency_code=rate.unit)
+    return pb.Rate(value=decimal_pb(rate.value), per=decimal_pb(rate.per), **unit_pb(rate.unit))
 
 
 def tiers_to_pb(tiers: tuple[Tier, ...], bounds: TierBounds) -> pb.RateTiers:

@@ -10,6 +10,7 @@ from server.domain.balances import Charge, GrantBalance, WalletBalance
 from server.domain.exact import EXACT, ZERO
 from server.domain.ledger import CauseKind, Entry
 from server.store.wallets import StoredWallet
+from server.usecases.currencies import is_currency
 from server.usecases.wallets import WalletNow
 
 
@@ -84,12 +85,16 @@ def _cause(account_id: str, entry: Entry) -> str:
 
 
 def _estimate(made: pb.Wallet, wallet: StoredWallet, balance: WalletBalance) -> None:
-    """What the period's overage costs so far, when all of it can be rated in one currency."""
+    """What the period's overage costs so far, when all of it can be rated in one unit."""
     charges: tuple[Charge, ...] = balance.charges
-    made.currency_code = next((c.unit for c in charges if c.unit), wallet.currency_code)
+    unit = next((c.unit for c in charges if c.unit), wallet.currency_code)
+    if is_currency(unit):
+        made.currency_code = unit
+    else:
+        made.token_unit = names.UNIT.of(unit)
     total = ZERO
     for charge in charges:
-        if charge.amount is None:
+        if charge.amount is None or charge.unit not in (None, unit):
             return
         total = EXACT.add(total, charge.amount)
     made.estimated_amount.CopyFrom(decimal_pb(total))

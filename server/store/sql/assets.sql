@@ -87,14 +87,15 @@ SELECT $1, $2, w.wallet_id, w.entitlement_account_id, w.usage_resource_id, w.uni
 -- Where the usage of the new assets goes.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[],
 --   $5 wallet_ids uuid[], $6 overages text[], $7 start_times timestamptz[], $8 end_times timestamptz[],
---   $9 policies jsonb[]
+--   $9 policies jsonb[], $10 token_wallet_ids uuid[], $11 definition_product_ids text[]
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
-                             start_time, end_time, policies)
+                             start_time, end_time, policies, token_wallet_id, definition_product_id)
 SELECT $1, $2, r.asset_id, r.usage_resource_id, r.wallet_id, r.overage, r.start_time, r.end_time,
-       r.policies
+       r.policies, r.token_wallet_id, r.definition_product_id
   FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-              $9::jsonb[])
-       AS r (asset_id, usage_resource_id, wallet_id, overage, start_time, end_time, policies)
+              $9::jsonb[], $10::uuid[], $11::text[])
+       AS r (asset_id, usage_resource_id, wallet_id, overage, start_time, end_time, policies,
+             token_wallet_id, definition_product_id)
  ORDER BY r.asset_id, r.usage_resource_id COLLATE "C";
 
 -- name: add_asset_rates
@@ -160,7 +161,8 @@ SELECT asset_id, account_id, number, order_id, position, product_id, quantity, s
 -- name: held_resources
 -- What some assets hold for each resource, with the last terms of each.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
-SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.start_time, h.end_time, h.policies, r.terms
+SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.definition_product_id,
+       h.start_time, h.end_time, h.policies, r.terms
   FROM asset_resources AS h
   LEFT JOIN LATERAL (
        SELECT r.terms FROM asset_rates AS r

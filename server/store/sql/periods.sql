@@ -1,16 +1,24 @@
 -- Rating periods: the gate between recording and settlement.
 
 -- name: open_periods
--- Opens those that are missing and says which they were.
+-- Opens those that are missing and says which they were; those of tokens are closed after the others.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[],
 --   $5 end_times timestamptz[], $6 freeze_times timestamptz[]
+WITH opened AS (
 INSERT INTO rating_periods (tenant_id, account_id, wallet_id, start_time, end_time, freeze_time)
 SELECT $1, p.account_id, p.wallet_id, p.start_time, p.end_time, p.freeze_time
   FROM unnest($2::text[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
        AS p (account_id, wallet_id, start_time, end_time, freeze_time)
  ORDER BY p.account_id COLLATE "C", p.wallet_id, p.start_time
     ON CONFLICT (tenant_id, account_id, wallet_id, start_time) DO NOTHING
-RETURNING account_id, wallet_id, start_time, freeze_time;
+RETURNING account_id, wallet_id, start_time, freeze_time)
+SELECT o.account_id, o.wallet_id, o.start_time, o.freeze_time, EXISTS (
+       SELECT FROM wallets AS w
+         JOIN usage_resources AS u ON u.tenant_id = $1 AND u.usage_resource_id = w.usage_resource_id
+        WHERE w.tenant_id = $1 AND w.account_id = o.account_id AND w.wallet_id = o.wallet_id
+          AND u.category = 'TOKEN') AS is_token
+  FROM opened AS o
+ ORDER BY o.account_id, o.wallet_id, o.start_time;
 
 -- name: lock_period
 -- Waits for everyone who records into it; who comes after sees it closed.
@@ -27,6 +35,16 @@ SELECT start_time
   FROM rating_periods
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time < $4 AND state <> 'FINAL'
  ORDER BY start_time LIMIT 1;
+
+-- name: first_unsettled_source
+-- What is rated in tokens comes before the tokens.
+--   $1 tenant_id uuid, $2 account_id text, $3 token_wallet_id uuid, $4 before timestamptz
+SELECT min(p.start_time)
+  FROM asset_resources AS h
+  JOIN rating_periods AS p
+    ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = h.wallet_id AND p.start_time < $4
+   AND p.state <> 'FINAL'
+ WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.token_wallet_id = $3;
 
 -- name: finish_period
 -- Drawn down, rated and written: nothing of it changes any more.

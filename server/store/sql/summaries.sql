@@ -11,6 +11,23 @@ UPDATE usage_summaries AS s
        AS d (usage_summary_id, quantity, drawn, overage, ratable_summary_id)
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.usage_summary_id = d.usage_summary_id;
 
+-- name: add_token_cells
+-- What the cells of other wallets came to in tokens.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 usage_resource_id text,
+--   $5 usage_summary_ids uuid[], $6 source_summary_ids uuid[], $7 asset_ids uuid[], $8 start_times timestamptz[],
+--   $9 end_times timestamptz[], $10 origin_start_times timestamptz[], $11 period_start_times timestamptz[],
+--   $12 tokens numeric[]
+INSERT INTO usage_summaries (tenant_id, account_id, usage_summary_id, source_summary_id, wallet_id, asset_id,
+                             usage_resource_id, start_time, end_time, origin_start_time, period_start_time,
+                             record_count, sum_quantity, max_quantity, min_quantity, last_quantity, last_time,
+                             last_record_id)
+SELECT $1, $2, c.id, c.source_id, $3, c.asset_id, $4, c.start_time, c.end_time, c.origin_start_time,
+       c.period_start_time, 1, c.tokens, c.tokens, c.tokens, c.tokens, c.start_time, ''
+  FROM unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
+              $11::timestamptz[], $12::numeric[])
+       AS c (id, source_id, asset_id, start_time, end_time, origin_start_time, period_start_time, tokens)
+ ORDER BY c.id;
+
 -- name: add_ratable
 -- The lines of one closed period.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 usage_resource_id text,
@@ -53,18 +70,18 @@ SELECT r.ratable_summary_id, r.asset_id, a.number, a.product_id, r.start_time, r
 --   $8 liable_summary_ids uuid[], $9 asset_ids uuid[], $10 product_ids text[],
 --   $11 segment_start_times timestamptz[], $12 are_corrections boolean[], $13 states text[],
 --   $14 used numeric[], $15 overages numeric[], $16 exact_amounts numeric[], $17 amounts numeric[],
---   $18 currency_codes text[]
+--   $18 currency_codes text[], $19 definition_product_ids text[]
 INSERT INTO liable_summaries (tenant_id, account_id, liable_summary_id, entitlement_account_id, wallet_id,
-                              asset_id, product_id, usage_resource_id, unit_of_measure_id, start_time,
+                              asset_id, product_id, definition_product_id, usage_resource_id, unit_of_measure_id, start_time,
                               end_time, segment_start_time, is_correction, state, used_quantity,
                               overage_quantity, exact_amount, amount, currency_code)
-SELECT $1, $2, l.liable_summary_id, w.entitlement_account_id, $3, l.asset_id, l.product_id, $4, $5, $6, $7,
-       l.segment_start_time, l.is_correction, l.state, l.used, l.overage, l.exact_amount, l.amount,
+SELECT $1, $2, l.liable_summary_id, w.entitlement_account_id, $3, l.asset_id, l.product_id,
+       l.definition_product_id, $4, $5, $6, $7, l.segment_start_time, l.is_correction, l.state, l.used, l.overage, l.exact_amount, l.amount,
        l.currency_code
   FROM unnest($8::uuid[], $9::uuid[], $10::text[], $11::timestamptz[], $12::boolean[], $13::text[],
-              $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[], $18::text[])
+              $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[], $18::text[], $19::text[])
        AS l (liable_summary_id, asset_id, product_id, segment_start_time, is_correction, state, used,
-             overage, exact_amount, amount, currency_code)
+             overage, exact_amount, amount, currency_code, definition_product_id)
   JOIN wallets AS w ON w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = $3
  ORDER BY l.liable_summary_id;
 

@@ -6,7 +6,8 @@
 --   $5 after_id uuid, $6 limit bigint
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, p.state AS period_state, s.record_count, s.sum_quantity,
-       s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id
+       s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
+       s.source_summary_id
   FROM usage_summaries AS s
   JOIN rating_periods AS p
     ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = s.wallet_id
@@ -20,7 +21,8 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 ratable_summary_ids uuid[]
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, 'FINAL' AS period_state, s.record_count, s.sum_quantity,
-       s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id
+       s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
+       s.source_summary_id
   FROM usage_summaries AS s
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
    AND s.ratable_summary_id = ANY ($4::uuid[])
@@ -69,8 +71,8 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 -- name: find_liable
 -- One invoice-ready line.
 --   $1 tenant_id uuid, $2 account_id text, $3 liable_summary_id uuid
-SELECT liable_summary_id, wallet_id, asset_id, product_id, usage_resource_id, unit_of_measure_id,
-       start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
+SELECT liable_summary_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
+       unit_of_measure_id, start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
        create_time
   FROM liable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND liable_summary_id = $3;
@@ -79,8 +81,8 @@ SELECT liable_summary_id, wallet_id, asset_id, product_id, usage_resource_id, un
 -- Invoice-ready lines of an account, oldest first.
 --   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz or null, $4 after_id uuid,
 --   $5 limit bigint
-SELECT liable_summary_id, wallet_id, asset_id, product_id, usage_resource_id, unit_of_measure_id,
-       start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
+SELECT liable_summary_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
+       unit_of_measure_id, start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
        create_time
   FROM liable_summaries
  WHERE tenant_id = $1 AND account_id = $2

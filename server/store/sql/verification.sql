@@ -14,7 +14,7 @@ SELECT s.usage_summary_id, s.record_count, coalesce(r.n, 0) AS n, s.sum_quantity
          FROM usage_records WHERE tenant_id = $1 AND account_id = $2
         GROUP BY usage_summary_id) AS r
     ON r.usage_summary_id = s.usage_summary_id
- WHERE s.tenant_id = $1 AND s.account_id = $2
+ WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.source_summary_id IS NULL
    AND (s.record_count, s.sum_quantity, s.max_quantity, s.min_quantity, s.last_quantity)
        IS DISTINCT FROM (coalesce(r.n, 0), r.total, r.largest, r.smallest, r.latest)
  ORDER BY s.usage_summary_id;
@@ -128,6 +128,16 @@ SELECT ratable_summary_id, overage_quantity, amount
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
  ORDER BY ratable_summary_id;
+
+-- name: token_quantities
+-- The tokens that a wallet's cells came to.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT t.usage_summary_id, t.sum_quantity
+  FROM usage_summaries AS s
+  JOIN usage_summaries AS t
+    ON t.tenant_id = $1 AND t.account_id = $2 AND t.source_summary_id = s.usage_summary_id
+ WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
+ ORDER BY t.usage_summary_id;
 
 -- name: count_records
 -- How many records were looked at.

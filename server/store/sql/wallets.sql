@@ -4,12 +4,28 @@
 -- Numbers travel as text, because JSON's have no exact form, and so do the arrays themselves: one that was read
 -- before is not read again. Usage counts while its period is not final; the cells and rated overage that late
 -- usage corrects come with it.
+-- Where `with_sources`, what is rated in the tokens of these wallets comes too.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null for all, $4 after_resource text,
---   $5 after_wallet_id uuid, $6 limit bigint
-SELECT w.wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
+--   $5 after_wallet_id uuid, $6 limit bigint, $7 with_sources boolean
+WITH asked AS (
+    SELECT w.wallet_id FROM wallets AS w
+     WHERE w.tenant_id = $1 AND w.account_id = $2 AND ($3::uuid IS NULL OR w.wallet_id = $3)
+       AND ($4::text IS NULL OR (w.usage_resource_id, w.wallet_id) > ($4, $5::uuid))
+     ORDER BY w.usage_resource_id, w.wallet_id LIMIT $6),
+wanted AS (
+    SELECT wallet_id, NULL::uuid AS token_wallet_id FROM asked
+    UNION
+    SELECT h.wallet_id, h.token_wallet_id
+      FROM asked JOIN asset_resources AS h
+        ON h.tenant_id = $1 AND h.account_id = $2 AND h.token_wallet_id = asked.wallet_id
+     WHERE $7::boolean)
+SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
        w.aggregation_combine, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        w.drawdown_order, w.head_seq, w.balance, w.head_hash, e.target_kind, e.target_id, e.time_zone,
        e.currency_code, e.billing_anchor_day, e.start_date, tenant_now($1) AS now,
+       (SELECT max(p.end_time) FROM rating_periods AS p
+         WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id
+           AND p.state = 'FINAL') AS closed,
        (SELECT json_agg(json_build_array(
                    g.grant_id, g.entitlement_id, g.kind, g.issue_index, g.rollover_count, g.quantity::text,
                    g.start_time, g.expire_time, g.head_seq, g.balance::text) ORDER BY g.start_time, g.grant_id)::text
@@ -56,7 +72,8 @@ SELECT w.wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_met
                  GROUP BY r.asset_id, r.origin_start_time) AS t) AS rated,
        (SELECT json_agg(json_build_array(
                    h.asset_id, h.overage, coalesce(r.start_time, h.start_time), r.end_time, r.terms,
-                   r.asset_rate_id, h.end_time, a.number, a.product_id)
+                   r.asset_rate_id, h.end_time, a.number, a.product_id, h.token_wallet_id,
+                   h.definition_product_id)
                    ORDER BY a.number, r.start_time)::text
           FROM asset_resources AS h
           JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = h.asset_id
@@ -64,13 +81,11 @@ SELECT w.wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_met
             ON r.tenant_id = $1 AND r.account_id = $2 AND r.asset_id = h.asset_id
            AND r.usage_resource_id = h.usage_resource_id
          WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = w.wallet_id) AS assets
-  FROM wallets AS w
+  FROM wanted
+  JOIN wallets AS w ON w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = wanted.wallet_id
   JOIN entitlement_accounts AS e
     ON e.tenant_id = $1 AND e.account_id = $2 AND e.entitlement_account_id = w.entitlement_account_id
- WHERE w.tenant_id = $1 AND w.account_id = $2 AND ($3::uuid IS NULL OR w.wallet_id = $3)
-   AND ($4::text IS NULL OR (w.usage_resource_id, w.wallet_id) > ($4, $5::uuid))
- ORDER BY w.usage_resource_id, w.wallet_id
- LIMIT $6;
+ ORDER BY w.usage_resource_id, w.wallet_id, wanted.token_wallet_id NULLS FIRST;
 
 -- name: lock_wallet
 -- Everyone who writes to a wallet waits here, and then reads.

@@ -178,6 +178,7 @@ class RateCardEntry(_message.Message):
     PRODUCT_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
     TIER_PER_FIELD_NUMBER: _builtins.int
@@ -194,16 +195,20 @@ class RateCardEntry(_message.Message):
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`; it must belong to the product."""
     currency_code: _builtins.str
-    """The currency: an ISO 4217 code in capitals."""
+    """The currency: an ISO 4217 code in capitals. Needed unless `token_unit` is given."""
+    token_unit: _builtins.str
+    """The token it costs instead of money: `unitsOfMeasure/{unit}`, the unit of the token resource."""
     negotiability: Global___RateCardEntry.Negotiability.ValueType
     """Whether a quote may depart from it."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands. Two active entries of one card, product, resource and currency never overlap."""
+    """Where it stands. Two active entries of one card, product, resource and currency or token never
+    overlap.
+    """
     etag: _builtins.str
     """Changes whenever it does."""
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
-        """The base rate; required on a `BASE` card, refused on others. Its currency is the entry's."""
+        """The base rate; required on a `BASE` card, refused on others. It is in the entry's currency or token."""
 
     @_builtins.property
     def tiers(self) -> _types_pb2.RateTiers:
@@ -234,6 +239,7 @@ class RateCardEntry(_message.Message):
         product: _builtins.str = ...,
         usage_resource: _builtins.str = ...,
         currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
         rate: _types_pb2.Rate | None = ...,
         tiers: _types_pb2.RateTiers | None = ...,
         tier_per: _decimal_pb2.Decimal | None = ...,
@@ -246,7 +252,7 @@ class RateCardEntry(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -262,6 +268,7 @@ class RateQuestion(_message.Message):
     PRODUCT_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
@@ -272,7 +279,9 @@ class RateQuestion(_message.Message):
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     currency_code: _builtins.str
-    """The currency: an ISO 4217 code. Needed unless `asset` is given."""
+    """The currency: an ISO 4217 code. Needed unless `asset` or `token_unit` is given."""
+    token_unit: _builtins.str
+    """The token instead of a currency: `unitsOfMeasure/{unit}`."""
     asset: _builtins.str
     """An asset, whose own rates come first: `accounts/{account}/assets/{asset}`."""
     @_builtins.property
@@ -290,13 +299,14 @@ class RateQuestion(_message.Message):
         product: _builtins.str = ...,
         usage_resource: _builtins.str = ...,
         currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
         date: _date_pb2.Date | None = ...,
         asset: _builtins.str = ...,
         quantity: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -71,6 +71,7 @@ class UsageSummary(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     DRAWN_QUANTITY_FIELD_NUMBER: _builtins.int
     OVERAGE_QUANTITY_FIELD_NUMBER: _builtins.int
+    SOURCE_USAGE_SUMMARY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/usageSummaries/{usage_summary}`."""
     asset: _builtins.str
@@ -85,6 +86,8 @@ class UsageSummary(_message.Message):
     """Where it stands."""
     record_count: _builtins.int
     """How many records it holds."""
+    source_usage_summary: _builtins.str
+    """Of tokens: the summary whose overage came to them, and which has the records."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When its day begins."""
@@ -135,10 +138,11 @@ class UsageSummary(_message.Message):
         quantity: _decimal_pb2.Decimal | None = ...,
         drawn_quantity: _decimal_pb2.Decimal | None = ...,
         overage_quantity: _decimal_pb2.Decimal | None = ...,
+        source_usage_summary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "start_time", b"start_time", "sum_quantity", b"sum_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "is_late", b"is_late", "name", b"name", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "record_count", b"record_count", "start_time", b"start_time", "state", b"state", "sum_quantity", b"sum_quantity", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "is_late", b"is_late", "name", b"name", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "record_count", b"record_count", "source_usage_summary", b"source_usage_summary", "start_time", b"start_time", "state", b"state", "sum_quantity", b"sum_quantity", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -188,6 +192,7 @@ class RatableSummary(_message.Message):
     NET_UNIT_RATE_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     WATERFALL_FIELD_NUMBER: _builtins.int
     ERROR_REASON_FIELD_NUMBER: _builtins.int
     LIABLE_SUMMARY_FIELD_NUMBER: _builtins.int
@@ -202,7 +207,11 @@ class RatableSummary(_message.Message):
     state: Global___RatableSummary.State.ValueType
     """Where it stands."""
     currency_code: _builtins.str
-    """The currency of `amount`."""
+    """The currency of `amount`; empty if it is in tokens."""
+    token_unit: _builtins.str
+    """The token that `amount` is in, which becomes usage of that token: `unitsOfMeasure/{unit}`; empty
+    if it is money.
+    """
     error_reason: _builtins.str
     """Why it could not be rated."""
     liable_summary: _builtins.str
@@ -267,13 +276,14 @@ class RatableSummary(_message.Message):
         net_unit_rate: _decimal_pb2.Decimal | None = ...,
         amount: _decimal_pb2.Decimal | None = ...,
         currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
         error_reason: _builtins.str = ...,
         liable_summary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "currency_code", b"currency_code", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error_reason", b"error_reason", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "currency_code", b"currency_code", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error_reason", b"error_reason", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,6 +321,7 @@ class LiableSummary(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
+    USAGE_DEFINITION_PRODUCT_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     WALLET_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
@@ -327,7 +338,9 @@ class LiableSummary(_message.Message):
     asset: _builtins.str
     """The asset: `accounts/{account}/assets/{asset}`."""
     product: _builtins.str
-    """The product: `products/{product}`."""
+    """The product that was sold: `products/{product}`."""
+    usage_definition_product: _builtins.str
+    """The product as which it is billed, if its resource names one: `products/{product}`."""
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     wallet: _builtins.str
@@ -370,6 +383,7 @@ class LiableSummary(_message.Message):
         name: _builtins.str = ...,
         asset: _builtins.str = ...,
         product: _builtins.str = ...,
+        usage_definition_product: _builtins.str = ...,
         usage_resource: _builtins.str = ...,
         wallet: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
@@ -384,7 +398,7 @@ class LiableSummary(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "name", b"name", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "name", b"name", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

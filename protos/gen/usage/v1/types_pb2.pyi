@@ -114,11 +114,14 @@ class Rate(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     PER_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
-    """The currency: an ISO 4217 code in capitals, as in `USD`."""
+    """The currency: an ISO 4217 code in capitals, as in `USD`. Needed unless `token_unit` is given."""
+    token_unit: _builtins.str
+    """The token, instead of a currency: `unitsOfMeasure/{unit}`."""
     @_builtins.property
     def value(self) -> _decimal_pb2.Decimal:
-        """The price of `per` units, in `currency_code`. At most 26 digits before the point, 12 after."""
+        """The price of `per` units, in `currency_code` or `token_unit`. At most 26 digits before the point, 12 after."""
 
     @_builtins.property
     def per(self) -> _decimal_pb2.Decimal:
@@ -130,10 +133,11 @@ class Rate(_message.Message):
         value: _decimal_pb2.Decimal | None = ...,
         per: _decimal_pb2.Decimal | None = ...,
         currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["per", b"per", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "per", b"per", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "per", b"per", "token_unit", b"token_unit", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,6 +39,7 @@ class Wallet(_message.Message):
     OVERAGE_QUANTITY_FIELD_NUMBER: _builtins.int
     ESTIMATED_AMOUNT_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     PERIOD_START_TIME_FIELD_NUMBER: _builtins.int
     PERIOD_END_TIME_FIELD_NUMBER: _builtins.int
@@ -52,7 +53,9 @@ class Wallet(_message.Message):
     target: _builtins.str
     """The target: an asset (`accounts/{account}/assets/{asset}`) or the account."""
     currency_code: _builtins.str
-    """The currency of `estimated_amount`."""
+    """The currency of `estimated_amount`; empty if it is in tokens."""
+    token_unit: _builtins.str
+    """The token that `estimated_amount` is in: `unitsOfMeasure/{unit}`; empty if it is money."""
     @_builtins.property
     def balance(self) -> _decimal_pb2.Decimal:
         """What is left at `as_of_time`, all usage recorded by now counted."""
@@ -107,6 +110,7 @@ class Wallet(_message.Message):
         overage_quantity: _decimal_pb2.Decimal | None = ...,
         estimated_amount: _decimal_pb2.Decimal | None = ...,
         currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
         period_start_time: _timestamp_pb2.Timestamp | None = ...,
         period_end_time: _timestamp_pb2.Timestamp | None = ...,
@@ -114,7 +118,7 @@ class Wallet(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "currency_code", b"currency_code", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "name", b"name", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "target", b"target", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "currency_code", b"currency_code", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "name", b"name", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "target", b"target", "token_unit", b"token_unit", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

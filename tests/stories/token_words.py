@@ -1,0 +1,99 @@
+"""A product whose resources are rated in credits, described as a person would in a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import indent
+
+from usage.v1 import setup_service_pb2 as rpc
+
+from clients.descriptions import read_yaml
+from tests.stories.world import World
+
+COMMON = """
+unit_classes:
+  - {name: unitClasses/credits, kind: TOKEN, default_unit: unitsOfMeasure/credit}
+  - {name: unitClasses/things, kind: USAGE, default_unit: unitsOfMeasure/thing}
+units_of_measure:
+  - {name: unitsOfMeasure/credit, unit_class: unitClasses/credits, scale: 2}
+  - {name: unitsOfMeasure/thing, unit_class: unitClasses/things, scale: 3}
+rate_cards:
+  - {name: rateCards/base, type: BASE}
+  - {name: rateCards/tiers, type: TIER}
+price_book: {name: priceBooks/book, rate_cards: [rateCards/base, rateCards/tiers]}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credits:
+    """What a credit costs and how many are included, each for a month if `refresh`."""
+
+    price: str
+    grant: str | None = None
+    refresh: bool = False
+    rating: str = "{period: MONTHLY}"
+    definition: str | None = None
+
+
+def described(
+    product: str, costs: Mapping[str, str], credits: Credits, *, grants: Mapping[str, str] = {}
+) -> str:
+    """A product with resources that cost so many credits a unit; `grants` are included of them."""
+    resources = [
+        "- {name: usageResources/credits, category: TOKEN, unit_class: unitClasses/credits,"
+        f" usage_definition_product: {_name('products', credits.definition)}}}"
+    ]
+    resources += [
+        f"- {{name: usageResources/{one}, category: USAGE, unit_class: unitClasses/things,"
+        " token_resource: usageResources/credits}"
+        for one in costs
+    ]
+    held = [_held(product, "credits", credits, "currency_code: USD", credits.price, credits.grant)]
+    held += [
+        _held(product, one, credits, "token_unit: unitsOfMeasure/credit", cost, grants.get(one))
+        for one, cost in costs.items()
+    ]
+    return "\n".join(
+        [
+            f"product: {{name: products/{product}, usage_model_type: ANCHOR}}",
+            COMMON,
+            "usage_resources:",
+            *resources,
+            "product_usage_resources:",
+            *held,
+        ]
+    )
+
+
+def _name(kind: str, id_: str | None) -> str:
+    return f"{kind}/{id_}" if id_ else '""'
+
+
+def _held(
+    product: str, resource: str, credits: Credits, unit: str, value: str, grant: str | None
+) -> str:
+    lines = [
+        f"- product_usage_resource: {{usage_resource: usageResources/{resource}}}",
+        f"  rating_frequency: {credits.rating}",
+        "  rate_card_entries:",
+        f"  - {{name: rateCards/base/entries/{product}-{resource}, {unit},",
+        f"     rate: {{value: {value}, {unit}}}}}",
+    ]
+    if grant is not None:
+        lines += ["  grants:", f"  - product_usage_grant: {_grant(product, resource, grant)}"]
+    if grant is not None and credits.refresh:
+        lines += ["    refresh: {interval: {unit: MONTH, count: 1}}"]
+    return "\n".join(lines)
+
+
+def _grant(product: str, resource: str, quantity: str) -> str:
+    return f"{{name: products/{product}/grants/{resource}, quantity: {quantity}}}"
+
+
+async def set_up(world: World, text: str) -> rpc.SetUpProductResponse:
+    """Put a described product in force."""
+    return await world.client.setup.SetUpProduct(read_yaml(text).into(rpc.SetUpProductRequest()))
+
+
+def block(lines: Sequence[str], by: int = 2) -> str:
+    """Lines of a description, indented."""
+    return indent("\n".join(lines), " " * by)
