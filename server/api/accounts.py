@@ -9,12 +9,15 @@ from server.api import names, pages
 from server.api.forms import Form
 from server.api.mapping.accounts import (
     account_to_pb,
+    binding_target_to_pb,
     create_account_from_pb,
+    create_binding_target_from_pb,
     update_account_from_pb,
 )
 from server.api.work import caller, change, look
 from server.env import Env
 from server.store import accounts as store
+from server.store import binding_targets
 from server.usecases import accounts
 
 
@@ -65,4 +68,49 @@ class AccountService(rpc.AccountServiceServicer):
             pb.Account,
             lambda tx: accounts.update(tx, tenant_id, command),
             account_to_pb,
+        )
+
+    async def GetBindingTarget(
+        self, request: pb.GetBindingTargetRequest, context: Any
+    ) -> pb.BindingTarget:
+        form = Form(request)
+        account_id, target_id = form.name("name", names.BINDING_TARGET)
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: binding_targets.get(tx, tenant_id, account_id, target_id)
+        )
+        return binding_target_to_pb(account_id, found)
+
+    async def ListBindingTargets(
+        self, request: pb.ListBindingTargetsRequest, context: Any
+    ) -> pb.ListBindingTargetsResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: accounts.list_binding_targets(
+                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            ),
+        )
+        kept, token = pages.cut(page, rows, lambda target: (target.id,))
+        return pb.ListBindingTargetsResponse(
+            binding_targets=[binding_target_to_pb(account_id, target) for target in kept],
+            next_page_token=token,
+        )
+
+    async def CreateBindingTarget(
+        self, request: pb.CreateBindingTargetRequest, context: Any
+    ) -> pb.BindingTarget:
+        account_id, wanted = create_binding_target_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.BindingTarget,
+            lambda tx: accounts.create_binding_target(tx, tenant_id, account_id, wanted),
+            lambda target: binding_target_to_pb(account_id, target),
         )

@@ -21,6 +21,9 @@ EXPECTED: dict[str, UsageError] = {
         "RATE_CARD_TYPE_TAKEN", "the price book has a card of this type"
     ),
     "one_order_a_quote": FailedPrecondition("QUOTE_STATE", "an order was made of this quote"),
+    "one_commitment_a_span": FailedPrecondition(
+        "COMMITMENT_DUPLICATE", "the anchor has a commitment for exactly these days already"
+    ),
     "one_run_at_a_time": Aborted("RUN_IN_PROGRESS", "a run of this kind is under way"),
 }
 VALUES = (asyncpg.DataError, asyncpg.NotNullViolationError, asyncpg.CheckViolationError)

@@ -171,6 +171,15 @@ ROLLOVER = OnWire(
     read=policy_mapping.rollover_from_pb,
     write=policy_mapping.rollover_to_pb,
 )
+COMMITMENT = OnWire(
+    kind=policy_kinds.COMMITMENT,
+    name=names.COMMITMENT_POLICY,
+    field="commitment_policy",
+    message=policy_pb.CommitmentPolicy,
+    creation=policy_rpc.CreateCommitmentPolicyRequest,
+    read=policy_mapping.commitment_from_pb,
+    write=policy_mapping.commitment_to_pb,
+)
 
 ALL: tuple[OnWire[Any, Any], ...] = (
     UNIT_CLASS,
@@ -184,5 +193,6 @@ ALL: tuple[OnWire[Any, Any], ...] = (
     OVERAGE,
     REFRESH,
     ROLLOVER,
+    COMMITMENT,
 )
 BY_FIELD = {one.field: one for one in ALL}

@@ -157,3 +157,31 @@ class PolicyService(rpc.PolicyServiceServicer):
         self, request: messages.DeleteRolloverPolicyRequest, context: Any
     ) -> Empty:
         return await delete_record(self._env, request, kinds.ROLLOVER)
+
+    async def GetCommitmentPolicy(
+        self, request: messages.GetCommitmentPolicyRequest, context: Any
+    ) -> pb.CommitmentPolicy:
+        return await get_record(self._env, request, kinds.COMMITMENT)
+
+    async def ListCommitmentPolicies(
+        self, request: messages.ListCommitmentPoliciesRequest, context: Any
+    ) -> messages.ListCommitmentPoliciesResponse:
+        found, token = await list_records(self._env, request, kinds.COMMITMENT)
+        return messages.ListCommitmentPoliciesResponse(
+            commitment_policies=found, next_page_token=token
+        )
+
+    async def CreateCommitmentPolicy(
+        self, request: messages.CreateCommitmentPolicyRequest, context: Any
+    ) -> pb.CommitmentPolicy:
+        return await create_record(self._env, request, kinds.COMMITMENT)
+
+    async def UpdateCommitmentPolicy(
+        self, request: messages.UpdateCommitmentPolicyRequest, context: Any
+    ) -> pb.CommitmentPolicy:
+        return await update_record(self._env, request, kinds.COMMITMENT)
+
+    async def DeleteCommitmentPolicy(
+        self, request: messages.DeleteCommitmentPolicyRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, kinds.COMMITMENT)

@@ -6,10 +6,9 @@ sold. All issues that are due are opened, however far back the line starts, and 
 from its start through today are named. Nothing is saved here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
 
 from server.domain.calendar import (
@@ -34,15 +33,16 @@ from server.domain.ids import (
 from server.domain.sales import (
     Asset,
     AssetResource,
-    Binding,
     Buyer,
     LineGrant,
     LineResource,
     Order,
+    Role,
     SaleLine,
     SoldEntitlement,
     WalletPolicies,
 )
+from server.domain.targets import EntitlementAccount, TargetKey, Wallet, target_key
 
 MOST_WALLETS = 2_000
 MOST_DAYS_BACK = 400
@@ -52,50 +52,11 @@ MOST_PERIODS = 20_000
 INSTANT = timedelta(microseconds=1)
 
 
-class TargetKind(StrEnum):
-    """What wallets are bound to."""
-
-    ASSET = "ASSET"
-    ACCOUNT = "ACCOUNT"
-    CONTRACT = "CONTRACT"
-    CUSTOM = "CUSTOM"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntitlementAccount:
-    """One target: an asset by its id or the account by no id; its calendar, its service window."""
-
-    id: EntitlementAccountId
-    target_kind: TargetKind
-    target_id: str
-    zone: str
-    currency_code: str
-    billing_anchor_day: int
-    start_date: date
-    end_date: date | None
-
-    def widened(self, start: date, end: date | None) -> "EntitlementAccount":
-        """The same with a window that holds these days too."""
-        is_open = self.end_date is None or end is None
-        last = None if is_open else max(day for day in (self.end_date, end) if day)
-        return replace(self, start_date=min(self.start_date, start), end_date=last)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wallet:
-    """Everything one target holds of one resource, and how it counts."""
-
-    id: WalletId
-    entitlement_account_id: EntitlementAccountId
-    resource_id: ResourceId
-    policies: WalletPolicies
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """What the account has already: the shared target with its wallets, and the last numbers."""
+    """What the account has already: targets by what they were asked for as, wallets, numbers."""
 
-    target: EntitlementAccount | None = None
+    targets: Mapping[TargetKey, EntitlementAccount] = field(default_factory=dict)
     wallets: tuple[Wallet, ...] = ()
     asset_number: int = 0
     entitlement_number: int = 0
@@ -139,8 +100,7 @@ def activate(
         new_id=new_id,
         entitlement_number=before.entitlement_number,
     )
-    if before.target is not None:
-        plan.targets[before.target.target_id] = before.target
+    plan.targets.update(before.targets)
     for wallet in before.wallets:
         plan.wallets[wallet.entitlement_account_id, wallet.resource_id] = wallet
     for position, line in enumerate(order.lines):
@@ -173,7 +133,7 @@ class _Plan:
     new_id: Callable[[], UUID]
     entitlement_number: int
     assets: list[Asset] = field(default_factory=list)
-    targets: dict[str, EntitlementAccount] = field(default_factory=dict)
+    targets: dict[TargetKey, EntitlementAccount] = field(default_factory=dict)
     wallets: dict[tuple[EntitlementAccountId, ResourceId], Wallet] = field(default_factory=dict)
     touched: dict[WalletId, Wallet] = field(default_factory=dict)
     grants: list[Grant] = field(default_factory=list)
@@ -205,11 +165,10 @@ class _Plan:
     def result(self) -> Activation:
         """All of it, in a total order."""
         used = {wallet.entitlement_account_id for wallet in self.touched.values()}
+        targets = {target.id: target for target in self.targets.values() if target.id in used}
         return Activation(
             assets=tuple(self.assets),
-            targets=tuple(
-                sorted((t for t in self.targets.values() if t.id in used), key=lambda t: t.id)
-            ),
+            targets=tuple(targets[key] for key in sorted(targets)),
             wallets=tuple(sorted(self.touched.values(), key=lambda w: w.id)),
             grants=tuple(sorted(self.grants, key=lambda g: (g.start, g.id))),
             periods=tuple(self.periods[key] for key in sorted(self.periods)),
@@ -218,21 +177,24 @@ class _Plan:
 
     def _target(self, line: SaleLine, asset_id: AssetId) -> EntitlementAccount:
         """The target of a line, made if it does not exist, with the line's days in its window."""
-        is_shared = line.binding is Binding.ACCOUNT
-        target_id = "" if is_shared else str(asset_id)
-        known = self.targets.get(target_id)
+        key = target_key(line.binding, line.target_id, asset_id)
+        known = self.targets.get(key)
         target = known or EntitlementAccount(
             id=EntitlementAccountId(self.new_id()),
-            target_kind=TargetKind.ACCOUNT if is_shared else TargetKind.ASSET,
-            target_id=target_id,
+            target_kind=key[0],
+            target_id=key[1],
             zone=self.buyer.zone,
             currency_code=self.buyer.currency_code,
             billing_anchor_day=self.buyer.billing_anchor_day,
             start_date=line.start_date,
             end_date=line.end_date,
         )
-        self.targets[target_id] = target.widened(line.start_date, line.end_date)
-        return self.targets[target_id]
+        wide = target.widened(line.start_date, line.end_date)
+        for same, one in self.targets.items():
+            if one.id == wide.id:
+                self.targets[same] = wide
+        self.targets[key] = wide
+        return wide
 
     def _hold(self, sale: "_Sale", resource: LineResource) -> AssetResource:
         """What the asset holds of one resource: its wallet's periods, its grants' first issues."""
@@ -249,6 +211,8 @@ class _Plan:
             end_time=None if line.end_date is None else local_midnight(zone, line.end_date),
             token_wallet_id=self._token_wallet(sale, resource),
             definition_product_id=resource.definition_product_id,
+            role=line.role,
+            commitment=resource.commitment,
             entitlements=tuple(
                 SoldEntitlement(
                     entitlement=self._entitle(sale, wallet, grant, resource.unit_scale),
@@ -262,7 +226,7 @@ class _Plan:
         )
 
     def _token_wallet(self, sale: "_Sale", resource: LineResource) -> WalletId | None:
-        if resource.token_resource_id is None:
+        if resource.token_resource_id is None or sale.line.role is not Role.ANCHOR:
             return None
         return self.wallets[sale.target.id, resource.token_resource_id].id
 
@@ -271,6 +235,8 @@ class _Plan:
         key = (sale.target.id, resource.resource_id)
         policies = resource.policies.wallet
         wallet = self.wallets.get(key)
+        if wallet is None and sale.line.role is not Role.ANCHOR:
+            raise _no_wallet(sale.line, resource)
         if wallet is None:
             wallet = Wallet(
                 id=WalletId(self.new_id()),
@@ -375,6 +341,14 @@ def _next_index(entitlement: Entitlement, zone: str, now: datetime) -> int | Non
     if entitlement.refresh is None:
         return 1
     return entitlement.refresh.cadence.index(entitlement.anchor, today) + 1
+
+
+def _no_wallet(line: SaleLine, resource: LineResource) -> FailedPrecondition:
+    return FailedPrecondition(
+        "BINDING_TARGET",
+        f"{line.product_id} adds to {resource.resource_id}, of which its target has no wallet",
+        {"product": line.product_id, "usage_resource": resource.resource_id},
+    )
 
 
 def _policy_conflict(wallet: Wallet, policies: WalletPolicies) -> FailedPrecondition:

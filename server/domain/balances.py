@@ -15,7 +15,13 @@ from server.domain.drawdown import FOREVER
 from server.domain.exact import ZERO, Rounding, divide, exact
 from server.domain.grants import Entitlement, Grant, next_start
 from server.domain.ids import AssetId, UnitId, WalletId
-from server.domain.settlement import Result, Settlement, WalletTerms, settle
+from server.domain.settlement import (
+    Commitments,
+    Result,
+    Settlement,
+    WalletTerms,
+    settle,
+)
 from server.domain.summaries import Origin, RatableLine, Rates, ratable_lines
 from server.domain.tokens import Purse, token_cells
 
@@ -39,6 +45,7 @@ class WalletState:
     settled: tuple[Cell, ...] = ()
     rates: Rates = field(default_factory=dict)
     rated_before: Mapping[Origin, Decimal] = field(default_factory=dict)
+    commitments: Commitments = field(default_factory=dict)
     purse: Purse | None = None
     sources: tuple["WalletState", ...] = ()
 
@@ -126,7 +133,14 @@ def project(wallet: WalletState, *, now: datetime) -> Settlement:
     terms = wallet.terms
     cells = (*wallet.cells, *_tokens(wallet, now))
     found = increments(cells, terms.aggregation, zone=terms.zone, settled=wallet.settled)
-    return settle(terms, wallet.grants, wallet.entitlements, found, through=now)
+    return settle(
+        terms,
+        wallet.grants,
+        wallet.entitlements,
+        found,
+        through=now,
+        commitments=wallet.commitments,
+    )
 
 
 @exact

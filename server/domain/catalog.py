@@ -34,7 +34,7 @@ from server.domain.policies import (
     RolloverPolicy,
     Validity,
 )
-from server.domain.sales import Binding, SoldPolicies
+from server.domain.sales import Binding, Role, SoldPolicies
 from server.domain.units import Unit, UnitClassKind
 
 T_co = TypeVar("T_co", covariant=True)
@@ -287,6 +287,8 @@ class ResolvedResource:
     end_date: date | None
     token_resource_id: ResourceId | None = None
     definition_product_id: ProductId | None = None
+    is_optional: bool = False
+    commitment: CommitmentRate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +296,8 @@ class ResolvedProduct:
     """An active product as it can be sold."""
 
     product_id: ProductId
+    role: Role
+    binding: Binding | None
     resources: tuple[ResolvedResource, ...]
 
     def rate_unit(self, resource: ResolvedResource, currency_code: str) -> str:

@@ -4,18 +4,25 @@ Quantities are in the usage resource's default unit. What becomes of overage is 
 business. Source: drawdown order of usage entitlement buckets.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from server.domain.exact import ZERO, exact
+from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
 from server.domain.grants import Grant
-from server.domain.ids import GrantId
+from server.domain.ids import EntitlementId, GrantId
 from server.domain.policies import DrawdownOrder
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = datetime.max.replace(tzinfo=UTC)
+
+ONE = Decimal(1)
+
+Ratios = Mapping[EntitlementId, Decimal]
+"""What a unit takes of the grants of commitments; of all others it takes one."""
+
+NONE_COMMITTED: Ratios = {}
 
 Turn = tuple[datetime | timedelta, datetime | timedelta, int, GrantId]
 
@@ -43,10 +50,11 @@ TURN: dict[DrawdownOrder, Callable[[Grant], Turn]] = {
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """What one grant pays."""
+    """What one grant pays for, and what that takes of it: less of a discounted commitment."""
 
     grant_id: GrantId
     quantity: Decimal
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +67,20 @@ class Drawdown:
     @property
     @exact
     def drawn(self) -> Decimal:
-        """What the grants pay together."""
+        """What the grants pay for together."""
         return sum((debit.quantity for debit in self.debits), ZERO)
 
 
 @exact
 def draw_down(
-    grants: Iterable[Grant], quantity: Decimal, *, order: DrawdownOrder, at: datetime
+    grants: Iterable[Grant],
+    quantity: Decimal,
+    *,
+    order: DrawdownOrder,
+    at: datetime,
+    ratios: Ratios = NONE_COMMITTED,
 ) -> Drawdown:
-    """Spend `quantity` on the grants open at `at`, in the policy's order.
+    """Spend `quantity` on the grants open at `at`, commitments first, in the policy's order.
 
     Always: the debits plus the overage equal `quantity`, and no grant is debited twice or below
     zero.
@@ -76,10 +89,24 @@ def draw_down(
     debits: list[Debit] = []
     owed = quantity
     payers = (grant for grant in grants if grant.balance > 0 and grant.is_open(at))
-    for grant in sorted(payers, key=TURN[order]) if owed else ():
-        spent = min(grant.balance, owed)
-        debits.append(Debit(grant.id, spent))
-        owed -= spent
+    turn = TURN[order]
+    ordered = sorted(payers, key=lambda one: (one.entitlement_id not in ratios, turn(one)))
+    for grant in ordered if owed else ():
+        debit = _debit(grant, owed, ratios.get(grant.entitlement_id, ONE))
+        debits.append(debit)
+        owed -= debit.quantity
         if owed == 0:
             break
     return Drawdown(tuple(debits), owed)
+
+
+def _debit(grant: Grant, owed: Decimal, ratio: Decimal) -> Debit:
+    """What a grant pays for of what is owed, when a unit takes `ratio` of it."""
+    if ratio == ONE:
+        spent = min(grant.balance, owed)
+        return Debit(grant.id, spent, spent)
+    amount = round_to(owed * ratio, PLACES, Rounding.UP)  # what pays for something takes something
+    if amount <= grant.balance:
+        return Debit(grant.id, owed, amount)
+    covered = divide(grant.balance, ratio, places=PLACES, mode=Rounding.DOWN)
+    return Debit(grant.id, min(covered, owed), grant.balance)

@@ -24,6 +24,7 @@ PriceBookId = NewType("PriceBookId", str)
 RateCardId = NewType("RateCardId", str)
 RateEntryId = NewType("RateEntryId", str)
 
+BindingTargetId = NewType("BindingTargetId", str)
 QuoteId = NewType("QuoteId", UUID)
 OrderId = NewType("OrderId", UUID)
 AssetId = NewType("AssetId", UUID)

@@ -43,7 +43,10 @@ class CauseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """A change of one grant's balance. A cause moves each of its legs once."""
+    """A change of one grant's balance. A cause moves each of its legs once.
+
+    `covered` is the usage that it paid for, where that is not what it took.
+    """
 
     kind: EntryKind
     grant_id: GrantId
@@ -53,6 +56,7 @@ class Movement:
     cause_id: UUID
     cause_revision: int = 0
     leg: int = 0
+    covered: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +98,7 @@ class Entry:
     cause_id: UUID
     cause_revision: int
     leg: int
+    covered: Decimal | None = None
     hash: bytes = NO_HASH
 
 
@@ -139,8 +144,12 @@ def post(head: Head, grant_heads: Iterable[GrantHead], movements: Iterable[Movem
 
 
 def canonical_text(entry: Entry) -> str:
-    """The text an entry's hash covers: every field but the hashes, in their order, one a line."""
-    return "".join(f"{name}={_text(getattr(entry, name))}\n" for name in _HASHED)
+    """The text an entry's hash covers: every field but the hashes, in their order, one a line.
+
+    What is absent has none.
+    """
+    values = ((name, getattr(entry, name)) for name in _HASHED)
+    return "".join(f"{name}={_text(value)}\n" for name, value in values if value is not None)
 
 
 def entry_hash(entry: Entry) -> bytes:
@@ -188,6 +197,7 @@ def _chained(head: Head, grant: GrantHead, movement: Movement) -> Entry:
         cause_id=movement.cause_id,
         cause_revision=movement.cause_revision,
         leg=movement.leg,
+        covered=movement.covered,
     )
     return replace(entry, hash=entry_hash(entry))
 

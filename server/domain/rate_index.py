@@ -102,6 +102,13 @@ class CatalogueRates:
         found = self._pairs[pair] = _terms(base, tier, question.currency_code)
         return found
 
+    def find_addition(self, question: Question) -> CatalogueTerms | None:
+        """The terms of what adds to an anchor, which may adjust the anchor's rate and have none."""
+        cards = self._books.get(question.price_book_id, {})
+        base = self._entry(cards.get(RateCardType.BASE), question)
+        tier = self._entry(cards.get(RateCardType.TIER), question)
+        return _terms(base, tier, question.currency_code) if base or tier else None
+
     def _entry(self, card: RateCard | None, question: Question) -> RateCardEntry | None:
         if card is None or not in_force(card.start, card.end, question.day):
             return None

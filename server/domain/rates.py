@@ -75,7 +75,8 @@ class RateTerms:
     """Everything that prices one resource of one asset for a stretch of time, and where it is from.
 
     What was negotiated replaces what the catalogue says: the rate the rate, the tiers the tiers.
-    Without a rate, tiers must override, and count `per` units.
+    Without a rate, tiers must override, and count `per` units. `committed` are the terms of
+    commitments, the lowest of which holds if it is lower.
     """
 
     unit: UnitId
@@ -88,6 +89,7 @@ class RateTerms:
     tier_entry: RateEntryId | None = None
     negotiated_rate: Rate | None = None
     negotiated_tiers: tuple[Tier, ...] | None = None
+    committed: tuple["RateTerms", ...] = ()
 
     def __post_init__(self) -> None:
         assert self.rate is None or self.rate.unit == self.unit, self
@@ -131,6 +133,18 @@ def adjust(rate: Rate | None, adjustment: Adjustment, *, terms: RateTerms) -> Ra
             return replace(rate, value=rate.value * (HUNDRED - adjustment.value) * HUNDREDTH)
         case AdjustmentKind.AMOUNT:
             return None if rate is None else replace(rate, value=rate.value + adjustment.value)
+
+
+def committed_rate(rate: Rate, committed: RateTerms, quantity: Decimal) -> Rate:
+    """What a commitment makes of `rate`: its own, adjusted by the tier that `quantity` is in."""
+    own = committed.effective_rate or rate
+    tier = pick(committed.effective_tiers, committed.bounds, quantity)
+    return own if tier is None else adjust(own, tier.adjustment, terms=committed) or own
+
+
+def is_lower(a: Rate, b: Rate) -> bool:
+    """Whether a unit costs less at `a` than at `b`."""
+    return a.value * b.per < b.value * a.per
 
 
 def pick(tiers: tuple[Tier, ...], bounds: TierBounds, quantity: Decimal) -> Tier | None:

@@ -20,7 +20,16 @@ from server.domain.exact import (
     plain,
 )
 from server.domain.policies import OveragePolicy
-from server.domain.rates import Rate, RateTerms, Tier, TierMode, adjust, pick
+from server.domain.rates import (
+    Rate,
+    RateTerms,
+    Tier,
+    TierMode,
+    adjust,
+    committed_rate,
+    is_lower,
+    pick,
+)
 
 
 class RatingFailed(FailedPrecondition):
@@ -35,6 +44,7 @@ class Element(StrEnum):
     NEGOTIATED_RATE = "NEGOTIATED_RATE"
     VOLUME_TIER = "VOLUME_TIER"
     GRADUATED_TIER = "GRADUATED_TIER"
+    COMMITMENT_RATE = "COMMITMENT_RATE"
     AMOUNT = "AMOUNT"
 
 
@@ -99,12 +109,13 @@ def rate(
     tier_quantity: Decimal,
     overage: OveragePolicy = OveragePolicy.CHARGE,
     before: Decimal = ZERO,
+    used: Decimal | None = None,
 ) -> Rated:
     """Price `quantity` units.
 
     VOLUME tiers are picked by `tier_quantity`, the whole of which these units may be a part.
     GRADUATED tiers price the units after the first `before`. Units outside every tier fall back to
-    the rate itself.
+    the rate itself. The tiers of commitments are picked by all that is `used`, granted or not.
 
     Raises `RatingFailed`: `RATE_NOT_FOUND` without any rate, `NO_TIER_FOR_QUANTITY` outside every
     tier and without a rate to fall back to, `AMOUNT_RANGE` when the result has too many digits.
@@ -117,6 +128,8 @@ def rate(
         raise RatingFailed("RATE_NOT_FOUND", f"no rate for {plain(quantity)} units")
     try:
         parts = _parts(quantity, terms, tier_quantity, before, waterfall)
+        whole = tier_quantity if used is None else used
+        parts = tuple(_committed(part, terms, whole, waterfall) for part in parts)
         amounts = [_amount(part) for part in parts]
         amount = sum(amounts, ZERO)
     except (Inexact, InvalidOperation) as error:
@@ -156,6 +169,21 @@ def _parts(
     if terms.mode is TierMode.VOLUME:
         return (_Part(quantity, _volume(terms, base, whole, waterfall)),)
     return _graduated(quantity, terms, base, before, waterfall)
+
+
+def _committed(part: _Part, terms: RateTerms, used: Decimal, waterfall: _Waterfall) -> _Part:
+    """The units at the lowest rate of the commitments, if that is lower."""
+    best = part.rate
+    for committed in terms.committed:
+        rate_ = committed_rate(part.rate, committed, used)
+        if is_lower(rate_, best):
+            best = rate_
+    if best is part.rate:
+        return part
+    inputs = _text(part.rate) | {"quantity": plain(part.quantity), "used": plain(used)}
+    note = "the lowest committed rate goes on beyond the commitment"
+    waterfall.add(Element.COMMITMENT_RATE, inputs, _text(best), note)
+    return _Part(part.quantity, best)
 
 
 def _base(terms: RateTerms, waterfall: _Waterfall) -> Rate | None:

@@ -28,6 +28,7 @@ from server.domain.ids import (
 )
 from server.domain.policies import (
     AggregationPolicy,
+    CommitmentRate,
     DrawdownOrder,
     LatePolicy,
     OveragePolicy,
@@ -57,6 +58,20 @@ class Binding(StrEnum):
     CONTRACT = "CONTRACT"
     ASSET = "ASSET"
     CUSTOM = "CUSTOM"
+
+
+class Role(StrEnum):
+    """What an asset is to the wallets it is bound to: usage is recorded of anchors only."""
+
+    ANCHOR = "ANCHOR"
+    PACK = "PACK"
+    TOKEN_COMMITMENT = "TOKEN_COMMITMENT"
+    QUANTITY_COMMITMENT = "QUANTITY_COMMITMENT"
+
+    @property
+    def is_commitment(self) -> bool:
+        """Whether it is a promise of the buyer's."""
+        return self not in (Role.ANCHOR, Role.PACK)
 
 
 class QuoteState(StrEnum):
@@ -137,18 +152,24 @@ class LineResource:
     is_fixed: bool = False
     token_resource_id: ResourceId | None = None
     definition_product_id: ProductId | None = None
+    commitment: CommitmentRate | None = None
     grants: tuple[LineGrant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleLine:
-    """One product, so many times, for a span of days. The same on quote and order."""
+    """One product, so many times, for a span of days. The same on quote and order.
+
+    `target_id` is the asset, contract or custom target it is bound to; of a commitment, its anchor.
+    """
 
     product_id: ProductId
     quantity: Decimal
     start_date: date
     end_date: date | None = None
+    role: Role = Role.ANCHOR
     binding: Binding = Binding.SELF
+    target_id: str | None = None
     resources: tuple[LineResource, ...] = ()
 
 
@@ -207,6 +228,8 @@ class AssetResource:
     end_time: datetime | None
     token_wallet_id: WalletId | None = None
     definition_product_id: ProductId | None = None
+    role: Role = Role.ANCHOR
+    commitment: CommitmentRate | None = None
     entitlements: tuple[SoldEntitlement, ...] = ()
 
 

@@ -6,19 +6,25 @@ drawdown of one rating period and, over all periods that are not final, the live
 the periods one after the other is doing them at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from heapq import heappop, heappush
 
 from server.domain.aggregation import Increment, turn
-from server.domain.drawdown import Debit, draw_down
+from server.domain.drawdown import NONE_COMMITTED, ONE, Debit, Ratios, draw_down
 from server.domain.exact import ZERO, exact
 from server.domain.grants import Entitlement, Grant, GrantKind, issues, rolled, rollover_cap
-from server.domain.ids import EntitlementId, GrantId, WalletId
+from server.domain.ids import AssetId, EntitlementId, GrantId, WalletId
 from server.domain.ledger import CauseKind, EntryKind, Movement
 from server.domain.policies import AggregationPolicy, DrawdownOrder
+from server.domain.rates import HUNDRED, HUNDREDTH, AdjustmentKind, RateTerms, pick
+
+Commitments = Mapping[AssetId, RateTerms | None]
+"""The assets that are commitments; with terms where these are a discount on what is drawn."""
+
+NO_COMMITMENTS: Commitments = {}
 
 _DAWN = datetime.min.replace(tzinfo=UTC)
 
@@ -64,8 +70,11 @@ def settle(
     increments: Iterable[Increment],
     *,
     through: datetime,
+    commitments: Commitments = NO_COMMITMENTS,
 ) -> Settlement:
     """Draw `increments` on the grants, and handle all boundaries up to and including `through`.
+
+    What the assets of `commitments` granted pays first.
 
     `grants` are those posted so far, of any time. Always: drawn plus overage is the quantity, the
     movements sum to the change of the balances, and no grant goes below zero.
@@ -74,6 +83,7 @@ def settle(
     turns = sorted(increments, key=turn)
     horizon = max([through, *(increment.at for increment in turns)])
     walk = _Walk(terms, {entitlement.id: entitlement for entitlement in entitlements})
+    walk.commit(commitments, turns)
     walk.begin(before, horizon)
     results = []
     for increment in turns:
@@ -118,6 +128,7 @@ class _Walk:
     rolled: dict[Window, Decimal] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
     boundaries: list[tuple[datetime, int, int, GrantId]] = field(default_factory=list)
+    ratios: dict[datetime, Ratios] = field(default_factory=dict)
 
     def begin(self, grants: tuple[Grant, ...], horizon: datetime) -> None:
         """Take the grants that exist, and look up which issues are due by `horizon`."""
@@ -128,6 +139,19 @@ class _Walk:
                 if issue.id not in self.grants:
                     self.issues[issue.id] = issue
                     heappush(self.boundaries, (issue.start, _BEGINS, 0, issue.id))
+
+    def commit(self, commitments: Commitments, increments: Iterable[Increment]) -> None:
+        """Work out what a unit takes of each commitment, by all that its period used."""
+        committed = [e for e in self.entitlements.values() if e.asset_id in commitments]
+        if not committed:
+            return
+        used: dict[datetime, Decimal] = {}
+        for one in increments:
+            used[one.origin_start] = used.get(one.origin_start, ZERO) + one.quantity
+        self.ratios = {
+            start: {one.id: _ratio(commitments[one.asset_id], whole) for one in committed}
+            for start, whole in used.items()
+        }
 
     def reach(self, instant: datetime) -> None:
         """Handle every boundary up to and including `instant`."""
@@ -146,6 +170,7 @@ class _Walk:
             increment.quantity,
             order=self.terms.order,
             at=increment.at,
+            ratios=self.ratios.get(increment.origin_start, NONE_COMMITTED),
         )
         kind = EntryKind.CORRECTION if increment.is_correction else EntryKind.DRAWDOWN
         for leg, debit in enumerate(drawdown.debits):
@@ -153,7 +178,8 @@ class _Walk:
                 Movement(
                     kind=kind,
                     grant_id=debit.grant_id,
-                    amount=-debit.quantity,
+                    amount=-debit.amount,
+                    covered=None if debit.amount == debit.quantity else debit.quantity,
                     effective_time=increment.at,
                     cause_kind=CauseKind.CELL,
                     cause_id=increment.cell_id,
@@ -252,6 +278,14 @@ class _Walk:
         assert balance >= 0, (grant, movement)
         self.grants[grant.id] = grant.holding(balance)
         self.movements.append(movement)
+
+
+def _ratio(terms: RateTerms | None, used: Decimal) -> Decimal:
+    """What a unit takes of a commitment: less than one by the percentage of its tier."""
+    tier = None if terms is None else pick(terms.effective_tiers, terms.bounds, used)
+    if tier is None or tier.adjustment.kind is not AdjustmentKind.PERCENTAGE:
+        return ONE
+    return (HUNDRED - tier.adjustment.value) * HUNDREDTH
 
 
 def _check(before: tuple[Grant, ...], settlement: Settlement) -> None:

@@ -46,7 +46,8 @@ class RatableKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatableLine:
-    """Usage that one set of terms prices; `before` is what of its origin is rated already.
+    """Usage that one set of terms prices; `before` is what of its origin is rated already, and
+    `origin_used` all that its origin used.
 
     Without an amount, `failure` says why.
     """
@@ -62,6 +63,7 @@ class RatableLine:
     overage: Decimal
     tier_quantity: Decimal
     before: Decimal = ZERO
+    origin_used: Decimal = ZERO
     net_unit_rate: Decimal | None
     amount: Decimal | None
     steps: tuple[Step, ...]
@@ -107,8 +109,10 @@ def ratable_lines(
     for origin, keys in _by_origin(groups):
         before = totals.get(origin, ZERO)
         whole = before + sum((groups[key].overage for key in keys), ZERO)
+        used = before + sum((groups[key].used for key in keys), ZERO)
         for key in keys:
-            lines.append(_rated_line(wallet_id, key, groups[key], whole=whole, before=before))
+            sizes = _Sizes(whole=whole, before=before, used=used)
+            lines.append(_rated_line(wallet_id, key, groups[key], sizes))
             before += groups[key].overage
         totals[origin] = whole
     return tuple(lines)
@@ -147,10 +151,23 @@ class _Group:
     drawn: Decimal = ZERO
     overage: Decimal = ZERO
 
+    @property
+    def used(self) -> Decimal:
+        return self.drawn + self.overage
+
     def add(self, result: Result) -> None:
         self.cell_ids.append(result.increment.cell_id)
         self.drawn += result.drawn
         self.overage += result.overage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sizes:
+    """Of an asset and origin: all overage, what of it comes before a line, and all usage."""
+
+    whole: Decimal
+    before: Decimal
+    used: Decimal
 
 
 def _grouped(results: Iterable[Result], rates: Rates) -> dict[RatableKey, _Group]:
@@ -183,18 +200,11 @@ def _by_origin(groups: Iterable[RatableKey]) -> list[tuple[Origin, list[RatableK
     return [(origin, keys) for (_, origin), keys in found.items()]
 
 
-def _rated_line(
-    wallet_id: WalletId,
-    key: RatableKey,
-    group: _Group,
-    *,
-    whole: Decimal,
-    before: Decimal,
-) -> RatableLine:
+def _rated_line(wallet_id: WalletId, key: RatableKey, group: _Group, sizes: _Sizes) -> RatableLine:
     segment = group.segment
     terms = segment.terms if segment else None
     policy = segment.overage if segment else OveragePolicy.CHARGE
-    outcome = _outcome(group.overage, terms, whole=whole, before=before, policy=policy)
+    outcome = _outcome(group.overage, terms, sizes, policy)
     rated = outcome if isinstance(outcome, Rated) else None
     return RatableLine(
         id=_line_id(wallet_id, key),
@@ -203,11 +213,12 @@ def _rated_line(
         terms=terms,
         overage_policy=policy,
         cell_ids=tuple(group.cell_ids),
-        used=group.drawn + group.overage,
+        used=group.used,
         drawn=group.drawn,
         overage=group.overage,
-        tier_quantity=whole,
-        before=before,
+        tier_quantity=sizes.whole,
+        before=sizes.before,
+        origin_used=sizes.used,
         net_unit_rate=rated.net_unit_rate if rated else None,
         amount=rated.amount if rated else None,
         steps=rated.steps if rated else (),
@@ -216,15 +227,17 @@ def _rated_line(
 
 
 def _outcome(
-    quantity: Decimal,
-    terms: RateTerms | None,
-    *,
-    whole: Decimal,
-    before: Decimal,
-    policy: OveragePolicy,
+    quantity: Decimal, terms: RateTerms | None, sizes: _Sizes, policy: OveragePolicy
 ) -> Rated | RatingFailed:
     try:
-        return rate(quantity, terms, tier_quantity=whole, before=before, overage=policy)
+        return rate(
+            quantity,
+            terms,
+            tier_quantity=sizes.whole,
+            before=sizes.before,
+            used=sizes.used,
+            overage=policy,
+        )
     except RatingFailed as failure:
         return failure
 

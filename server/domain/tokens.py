@@ -81,6 +81,7 @@ def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
         line.terms,
         tier_quantity=line.tier_quantity,
         before=line.before,
+        used=line.origin_used,
         overage=line.overage_policy,
     )
     return round_to(rated.amount, PLACES, Rounding.HALF_EVEN)

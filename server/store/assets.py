@@ -5,20 +5,13 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from server.domain.activation import (
-    Activation,
-    Before,
-    EntitlementAccount,
-    TargetKind,
-    Wallet,
-)
-from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
+from server.domain.activation import Activation, Before
+from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit
 from server.domain.errors import NotFound
 from server.domain.grants import Entitlement
 from server.domain.ids import (
     AccountId,
     AssetId,
-    EntitlementAccountId,
     EntitlementId,
     OrderId,
     PolicyId,
@@ -26,23 +19,19 @@ from server.domain.ids import (
     ProductId,
     ResourceId,
     TenantId,
-    UnitId,
     WalletId,
     derive,
 )
 from server.domain.ledger import Head
 from server.domain.policies import (
-    AggregationMethod,
-    AggregationPolicy,
-    Combination,
-    DrawdownOrder,
-    LatePolicy,
-    RatingFrequency,
+    CommitmentRate,
     RefreshPolicy,
     RolloverPolicy,
     Validity,
 )
-from server.domain.sales import Asset, AssetResource, SoldEntitlement, WalletPolicies
+from server.domain.sales import Asset, AssetResource, Role, SoldEntitlement
+from server.domain.targets import EntitlementAccount, TargetKey, Wallet
+from server.store import targets
 from server.store.documents import (
     policies_from_doc,
     policies_to_doc,
@@ -56,16 +45,17 @@ from server.store.sql import load
 SQL = load("assets.sql")
 
 
-async def before(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Before:
-    """What the account has before an activation; right for as long as its lock is held."""
+async def before(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, keys: Iterable[TargetKey]
+) -> Before:
+    """What the account has of some targets; right for as long as its lock is held."""
     numbers = await tx.fetchrow(SQL["last_numbers"], tenant_id, account_id)
     assert numbers is not None, account_id
-    row = await tx.fetchrow(SQL["shared_target"], tenant_id, account_id)
-    target = None if row is None else _target(row)
-    rows = target and await tx.fetch(SQL["target_wallets"], tenant_id, account_id, target.id)
+    found = await targets.find(tx, tenant_id, account_id, keys)
+    ids = {target.id for target in found.values()}
     return Before(
-        target=target,
-        wallets=tuple(_wallet(row) for row in rows or ()),
+        targets=found,
+        wallets=await targets.wallets(tx, tenant_id, account_id, ids),
         asset_number=numbers["asset"],
         entitlement_number=numbers["entitlement"],
     )
@@ -198,6 +188,8 @@ async def _add_resources(
         [policies_to_doc(each.policies, is_fixed=each.is_fixed) for each in resources],
         [resource.token_wallet_id for resource in resources],
         [resource.definition_product_id for resource in resources],
+        [resource.role for resource in resources],
+        [resource.commitment for resource in resources],
     )
 
 
@@ -298,6 +290,7 @@ def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
 def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResource:
     policies, is_fixed = policies_from_doc(row["policies"])
     token, definition = row["token_wallet_id"], row["definition_product_id"]
+    commitment = row["commitment_rate"]
     return AssetResource(
         resource_id=ResourceId(row["usage_resource_id"]),
         wallet_id=WalletId(row["wallet_id"]),
@@ -308,6 +301,8 @@ def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResour
         end_time=row["end_time"],
         token_wallet_id=None if token is None else WalletId(token),
         definition_product_id=None if definition is None else ProductId(definition),
+        role=Role(row["role"]),
+        commitment=None if commitment is None else CommitmentRate(commitment),
         entitlements=entitlements,
     )
 
@@ -341,41 +336,6 @@ def _sold(row: Record) -> SoldEntitlement:
         product_grant_id=ProductGrantId(row["product_grant_id"]),
         refresh_policy_id=row["refresh_policy_id"] and PolicyId(row["refresh_policy_id"]),
         rollover_policy_id=row["rollover_policy_id"] and PolicyId(row["rollover_policy_id"]),
-    )
-
-
-def _target(row: Record) -> EntitlementAccount:
-    return EntitlementAccount(
-        id=EntitlementAccountId(row["entitlement_account_id"]),
-        target_kind=TargetKind(row["target_kind"]),
-        target_id=row["target_id"],
-        zone=row["time_zone"],
-        currency_code=row["currency_code"],
-        billing_anchor_day=row["billing_anchor_day"],
-        start_date=row["start_date"],
-        end_date=row["end_date"],
-    )
-
-
-def _wallet(row: Record) -> Wallet:
-    counting = AggregationPolicy(
-        method=AggregationMethod(row["aggregation_method"]),
-        period=PolicyPeriod(row["aggregation_period"]),
-        combine=Combination(row["aggregation_combine"]),
-    )
-    days, hours = row["waiting_days"], row["waiting_hours"]
-    delay = Delay(hours, DelayUnit.HOURS) if days is None else Delay(days)
-    return Wallet(
-        id=WalletId(row["wallet_id"]),
-        entitlement_account_id=EntitlementAccountId(row["entitlement_account_id"]),
-        resource_id=ResourceId(row["usage_resource_id"]),
-        policies=WalletPolicies(
-            unit_id=UnitId(row["unit_of_measure_id"]),
-            aggregation=counting,
-            rating=RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay),
-            late=LatePolicy(row["late_policy"]),
-            order=DrawdownOrder(row["drawdown_order"]),
-        ),
     )
 
 

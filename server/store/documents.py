@@ -21,6 +21,7 @@ from server.domain.policies import (
     AggregationMethod,
     AggregationPolicy,
     Combination,
+    CommitmentRate,
     DrawdownOrder,
     LatePolicy,
     OveragePolicy,
@@ -161,6 +162,7 @@ def _resource_to_doc(resource: LineResource) -> Document:
         "terms": None if resource.terms is None else terms_to_doc(resource.terms),
         "token_resource": resource.token_resource_id,
         "definition_product": resource.definition_product_id,
+        "commitment": resource.commitment,
         "grants": [_grant_to_doc(grant) for grant in resource.grants],
     }
 
@@ -176,6 +178,7 @@ def _resource_from_doc(doc: Document) -> LineResource:
         is_fixed=is_fixed,
         token_resource_id=None if token is None else ResourceId(token),
         definition_product_id=None if definition is None else ProductId(definition),
+        commitment=None if doc["commitment"] is None else CommitmentRate(doc["commitment"]),
         grants=tuple(_grant_from_doc(grant) for grant in doc["grants"]),
     )
 

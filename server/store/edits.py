@@ -3,7 +3,6 @@
 Each is done only if the record still is what was looked at, and says whether it was.
 """
 
-from dataclasses import dataclass
 from typing import TypeVar
 
 import asyncpg
@@ -22,51 +21,18 @@ T = TypeVar("T")
 MOST_REFERRERS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Edits:
-    """The queries of one kind."""
-
-    save: str
-    drop: str
-    move: str
-
-
-_EDITS = {
-    "UnitClass": _Edits(SQL["save_unit_class"], SQL["drop_unit_class"], SQL["move_unit_class"]),
-    "UnitOfMeasure": _Edits(SQL["save_unit"], SQL["drop_unit"], SQL["move_unit"]),
-    "UsageResource": _Edits(SQL["save_resource"], SQL["drop_resource"], SQL["move_resource"]),
-    "Product": _Edits(SQL["save_product"], SQL["drop_product"], SQL["move_product"]),
-    "ProductUsageResource": _Edits(
-        SQL["save_product_resource"], SQL["drop_product_resource"], SQL["move_product_resource"]
-    ),
-    "ProductUsageGrant": _Edits(
-        SQL["save_product_grant"], SQL["drop_product_grant"], SQL["move_product_grant"]
-    ),
-    "AggregationPolicy": _Edits(
-        SQL["save_aggregation"], SQL["drop_aggregation"], SQL["move_aggregation"]
-    ),
-    "RatingFrequencyPolicy": _Edits(
-        SQL["save_rating_frequency"], SQL["drop_rating_frequency"], SQL["move_rating_frequency"]
-    ),
-    "OveragePolicy": _Edits(SQL["save_overage"], SQL["drop_overage"], SQL["move_overage"]),
-    "RefreshPolicy": _Edits(SQL["save_refresh"], SQL["drop_refresh"], SQL["move_refresh"]),
-    "RolloverPolicy": _Edits(SQL["save_rollover"], SQL["drop_rollover"], SQL["move_rollover"]),
-}
-
-
 async def save(
     tx: Connection, tenant_id: TenantId, kind: Kind[T], content: T, *, revision: int
 ) -> None:
     """Keep other content under the id. Raises CONCURRENT_CHANGE."""
-    query = _EDITS[kind.name].save
-    _check(await tx.execute(query, tenant_id, *kind.to_row(content), revision))
+    _check(await tx.execute(kind.save, tenant_id, *kind.to_row(content), revision))
 
 
 async def drop(tx: Connection, tenant_id: TenantId, kind: Kind[T], record: Kept[T]) -> None:
     """Forget a record. Raises CONCURRENT_CHANGE, and IN_USE when something was sold under it."""
     key = kind.key(record.content)
     try:
-        done = await tx.execute(_EDITS[kind.name].drop, tenant_id, *key, record.revision)
+        done = await tx.execute(kind.drop, tenant_id, *key, record.revision)
     except asyncpg.ForeignKeyViolationError as error:
         name = kind.resource_name(*key)
         text = f"{name} was quoted or sold, so it stays; it is out of force for new sales"
@@ -79,7 +45,7 @@ async def move(
 ) -> None:
     """Put a record in another state. Raises CONCURRENT_CHANGE."""
     key = kind.key(record.content)
-    _check(await tx.execute(_EDITS[kind.name].move, tenant_id, *key, state, record.revision))
+    _check(await tx.execute(kind.move, tenant_id, *key, state, record.revision))
 
 
 async def referrers(

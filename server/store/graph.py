@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from server.domain.catalog import (
     Aggregation,
+    Commitment,
     Kept,
     Overage,
     Product,
@@ -35,7 +36,14 @@ from server.store.catalog import (
     UNIT,
     UNIT_CLASS,
 )
-from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRESH, ROLLOVER
+from server.store.policies import (
+    AGGREGATION,
+    COMMITMENT,
+    OVERAGE,
+    RATING_FREQUENCY,
+    REFRESH,
+    ROLLOVER,
+)
 from server.store.pool import Connection
 from server.store.records import Kind, kept
 from server.store.sql import load
@@ -59,6 +67,7 @@ class Graph:
     aggregations: dict[PolicyId, Kept[Aggregation]]
     frequencies: dict[PolicyId, Kept[RatingFrequency]]
     overages: dict[PolicyId, Kept[Overage]]
+    commitments: dict[PolicyId, Kept[Commitment]]
     refreshes: dict[PolicyId, Kept[Refresh]]
     rollovers: dict[PolicyId, Kept[Rollover]]
 
@@ -91,6 +100,7 @@ async def load_graph(tx: Connection, tenant_id: TenantId, product: Kept[Product]
     aggregation = _ids(level.aggregation for level in levels)
     frequency = _ids(level.rating_frequency for level in levels)
     overage = _ids(level.overage for level in levels)
+    commitment = _ids(level.commitment for level in levels)
     refresh = _ids(one.content.refresh_id for one in grants)
     rollover = _ids(one.content.rollover_id for one in grants)
     some = tx, tenant_id
@@ -111,6 +121,9 @@ async def load_graph(tx: Connection, tenant_id: TenantId, product: Kept[Product]
             lambda one: one.id,
         ),
         overages=_by_id(await _some(*some, OVERAGE, SQL["overages"], overage), lambda one: one.id),
+        commitments=_by_id(
+            await _some(*some, COMMITMENT, SQL["commitments"], commitment), lambda one: one.id
+        ),
         refreshes=_by_id(
             await _some(*some, REFRESH, SQL["refreshes"], refresh), lambda one: one.id
         ),
@@ -148,6 +161,7 @@ async def activate(
         (SQL["activate_aggregations"], graph.aggregations),
         (SQL["activate_rating_frequencies"], graph.frequencies),
         (SQL["activate_overages"], graph.overages),
+        (SQL["activate_commitments"], graph.commitments),
         (SQL["activate_refreshes"], graph.refreshes),
         (SQL["activate_rollovers"], graph.rollovers),
         (SQL["activate_resources"], graph.resources),

@@ -99,6 +99,7 @@ async def _add_entries(
         [entry.cause_revision for entry in entries],
         [str(entry.leg) for entry in entries],
         [entry.hash for entry in entries],
+        [entry.covered for entry in entries],
     )
 
 

@@ -3,9 +3,22 @@
 from asyncpg import Record
 
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
-from server.domain.catalog import Aggregation, Overage, RatingFrequency, Refresh, Rollover
+from server.domain.catalog import (
+    Aggregation,
+    Commitment,
+    Overage,
+    RatingFrequency,
+    Refresh,
+    Rollover,
+)
 from server.domain.ids import PolicyId
-from server.domain.policies import AggregationMethod, Combination, LatePolicy, OveragePolicy
+from server.domain.policies import (
+    AggregationMethod,
+    Combination,
+    CommitmentRate,
+    LatePolicy,
+    OveragePolicy,
+)
 from server.store.records import Kind
 from server.store.sql import load
 
@@ -41,6 +54,14 @@ def _overage(row: Record) -> Overage:
     )
 
 
+def _commitment(row: Record) -> Commitment:
+    return Commitment(
+        id=PolicyId(row["policy_id"]),
+        display_name=row["display_name"],
+        rate=CommitmentRate(row["rate"]),
+    )
+
+
 def _refresh(row: Record) -> Refresh:
     return Refresh(
         id=PolicyId(row["policy_id"]),
@@ -70,6 +91,9 @@ AGGREGATION: Kind[Aggregation] = Kind(
     add=SQL["add_aggregation"],
     find=SQL["find_aggregation"],
     list_=SQL["list_aggregation"],
+    save=SQL["save_aggregation"],
+    drop=SQL["drop_aggregation"],
+    move=SQL["move_aggregation"],
     key=lambda one: (one.id,),
     to_row=lambda one: (one.id, one.display_name, one.method, one.period, one.combine),
     from_row=_aggregation,
@@ -82,6 +106,9 @@ RATING_FREQUENCY: Kind[RatingFrequency] = Kind(
     add=SQL["add_rating_frequency"],
     find=SQL["find_rating_frequency"],
     list_=SQL["list_rating_frequency"],
+    save=SQL["save_rating_frequency"],
+    drop=SQL["drop_rating_frequency"],
+    move=SQL["move_rating_frequency"],
     key=lambda one: (one.id,),
     to_row=lambda one: (
         one.id,
@@ -101,6 +128,9 @@ OVERAGE: Kind[Overage] = Kind(
     add=SQL["add_overage"],
     find=SQL["find_overage"],
     list_=SQL["list_overage"],
+    save=SQL["save_overage"],
+    drop=SQL["drop_overage"],
+    move=SQL["move_overage"],
     key=lambda one: (one.id,),
     to_row=lambda one: (one.id, one.display_name, one.overage),
     from_row=_overage,
@@ -113,6 +143,9 @@ REFRESH: Kind[Refresh] = Kind(
     add=SQL["add_refresh"],
     find=SQL["find_refresh"],
     list_=SQL["list_refresh"],
+    save=SQL["save_refresh"],
+    drop=SQL["drop_refresh"],
+    move=SQL["move_refresh"],
     key=lambda one: (one.id,),
     to_row=lambda one: (one.id, one.display_name, one.interval.unit, one.interval.count),
     from_row=_refresh,
@@ -125,6 +158,9 @@ ROLLOVER: Kind[Rollover] = Kind(
     add=SQL["add_rollover"],
     find=SQL["find_rollover"],
     list_=SQL["list_rollover"],
+    save=SQL["save_rollover"],
+    drop=SQL["drop_rollover"],
+    move=SQL["move_rollover"],
     key=lambda one: (one.id,),
     to_row=lambda one: (
         one.id,
@@ -134,5 +170,20 @@ ROLLOVER: Kind[Rollover] = Kind(
         one.max_percent,
     ),
     from_row=_rollover,
+    fields={},
+)
+COMMITMENT: Kind[Commitment] = Kind(
+    name="CommitmentPolicy",
+    pattern="commitmentPolicies/{}",
+    table="commitment_policies",
+    add=SQL["add_commitment"],
+    find=SQL["find_commitment"],
+    list_=SQL["list_commitment"],
+    save=SQL["save_commitment"],
+    drop=SQL["drop_commitment"],
+    move=SQL["move_commitment"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (one.id, one.display_name, one.rate),
+    from_row=_commitment,
     fields={},
 )

@@ -8,7 +8,7 @@ from asyncpg import Record
 
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, TenantId
-from server.domain.sales import Binding, Buyer, Quote, QuoteState, SaleLine
+from server.domain.sales import Binding, Buyer, Quote, QuoteState, Role, SaleLine
 from server.store.documents import resources_from_doc, resources_to_doc
 from server.store.pool import Connection
 from server.store.sql import load
@@ -67,6 +67,8 @@ async def add(
         [line.end_date for line in lines],
         [line.binding for line in lines],
         [resources_to_doc(line.resources) for line in lines],
+        [line.role for line in lines],
+        [line.target_id for line in lines],
     )
     return Quote(
         id=quote_id,
@@ -136,7 +138,9 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
             quantity=row["quantity"],
             start_date=row["start_date"],
             end_date=row["end_date"],
+            role=Role(row["role"]),
             binding=Binding(row["binding"]),
+            target_id=row["target_id"],
             resources=resources_from_doc(row["resources"]),
         )
         found.setdefault(row["sale_id"], []).append(line)

@@ -32,6 +32,9 @@ class Kind(Generic[T]):
     add: str
     find: str
     list_: str
+    save: str
+    drop: str
+    move: str
     key: Callable[[T], tuple[str, ...]]
     to_row: Callable[[T], tuple[Any, ...]]
     from_row: Callable[[Record], T]

@@ -131,10 +131,15 @@ CREATE TABLE public.asset_resources (
     wallet_id uuid NOT NULL,
     token_wallet_id uuid,
     definition_product_id public.code,
+    role text DEFAULT 'ANCHOR'::text NOT NULL,
+    commitment_rate text,
     overage text NOT NULL,
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone,
-    policies jsonb NOT NULL
+    policies jsonb NOT NULL,
+    CONSTRAINT asset_resources_commitment_rate_check CHECK ((commitment_rate = ANY (ARRAY['LOWEST'::text, 'BOUNDED'::text]))),
+    CONSTRAINT asset_resources_role_check CHECK ((role = ANY (ARRAY['ANCHOR'::text, 'PACK'::text, 'TOKEN_COMMITMENT'::text, 'QUANTITY_COMMITMENT'::text]))),
+    CONSTRAINT only_commitments_have_a_rate CHECK (((commitment_rate IS NULL) = (role = ANY (ARRAY['ANCHOR'::text, 'PACK'::text]))))
 );
 
 ALTER TABLE ONLY public.asset_resources FORCE ROW LEVEL SECURITY;
@@ -142,6 +147,8 @@ ALTER TABLE ONLY public.asset_resources FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE public.asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 
 COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
+
+COMMENT ON COLUMN public.asset_resources.role IS 'usage is recorded of anchors only; what else is here adds to their wallets';
 
 CREATE TABLE public.assets (
     tenant_id uuid NOT NULL,
@@ -162,6 +169,20 @@ CREATE TABLE public.assets (
 ALTER TABLE ONLY public.assets FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.assets IS 'run-time: what an account has bought';
+
+CREATE TABLE public.binding_targets (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    binding_target_id public.code NOT NULL,
+    display_name text DEFAULT ''::text NOT NULL,
+    kind text NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT binding_targets_kind_check CHECK ((kind = ANY (ARRAY['CONTRACT'::text, 'CUSTOM'::text])))
+);
+
+ALTER TABLE ONLY public.binding_targets FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.binding_targets IS 'run-time: contracts of an account, and what else its grants may be bound to';
 
 CREATE TABLE public.commitment_policies (
     tenant_id uuid NOT NULL,
@@ -337,7 +358,9 @@ CREATE TABLE public.order_lines (
     quantity public.quantity NOT NULL,
     start_date date NOT NULL,
     end_date date,
+    role text DEFAULT 'ANCHOR'::text NOT NULL,
     binding text NOT NULL,
+    target_id public.byte_text,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
@@ -486,7 +509,9 @@ CREATE TABLE public.quote_lines (
     quantity public.quantity NOT NULL,
     start_date date NOT NULL,
     end_date date,
+    role text DEFAULT 'ANCHOR'::text NOT NULL,
     binding text NOT NULL,
+    target_id public.byte_text,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
@@ -911,12 +936,14 @@ END) STORED,
     cause_id public.byte_text NOT NULL,
     cause_revision integer DEFAULT 0 NOT NULL,
     leg public.byte_text NOT NULL,
+    covered public.quantity,
     hash bytea NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT grant_adds_up CHECK ((((grant_after)::numeric = ((grant_before)::numeric + (amount)::numeric)) AND ((grant_after)::numeric >= (0)::numeric))),
     CONSTRAINT grant_opens_empty CHECK (((grant_seq > 1) OR ((grant_before)::numeric = (0)::numeric))),
     CONSTRAINT wallet_adds_up CHECK ((((wallet_after)::numeric = ((wallet_before)::numeric + (amount)::numeric)) AND ((wallet_after)::numeric >= (0)::numeric))),
     CONSTRAINT wallet_entries_amount_check CHECK (((amount)::numeric <> (0)::numeric)),
+    CONSTRAINT wallet_entries_check CHECK (((covered IS NULL) OR (((covered)::numeric > (0)::numeric) AND (cause_kind = 'CELL'::text)))),
     CONSTRAINT wallet_entries_grant_seq_check CHECK ((grant_seq > 0)),
     CONSTRAINT wallet_entries_hash_check CHECK ((length(hash) = 32)),
     CONSTRAINT wallet_entries_kind_check CHECK ((kind = ANY (ARRAY['GRANT'::text, 'REFRESH'::text, 'ROLLOVER'::text, 'EXPIRY'::text, 'AMENDMENT'::text, 'CANCELLATION'::text, 'DRAWDOWN'::text, 'CORRECTION'::text]))),
@@ -927,6 +954,8 @@ END) STORED,
 ALTER TABLE ONLY public.wallet_entries FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.wallet_entries IS 'run-time: the ledger; rows are never changed or removed';
+
+COMMENT ON COLUMN public.wallet_entries.covered IS 'the usage that was paid for, where a discounted commitment gave less for it';
 
 CREATE TABLE public.wallets (
     tenant_id uuid NOT NULL,
@@ -981,6 +1010,9 @@ ALTER TABLE ONLY public.asset_resources
 
 ALTER TABLE ONLY public.assets
     ADD CONSTRAINT assets_pkey PRIMARY KEY (tenant_id, account_id, asset_id);
+
+ALTER TABLE ONLY public.binding_targets
+    ADD CONSTRAINT binding_targets_pkey PRIMARY KEY (tenant_id, account_id, binding_target_id);
 
 ALTER TABLE ONLY public.commitment_policies
     ADD CONSTRAINT commitment_policies_pkey PRIMARY KEY (tenant_id, policy_id);
@@ -1140,6 +1172,8 @@ CREATE INDEX asset_resources_by_token_wallet ON public.asset_resources USING btr
 
 CREATE INDEX asset_resources_by_wallet ON public.asset_resources USING btree (tenant_id, account_id, wallet_id);
 
+CREATE UNIQUE INDEX binding_target_id_taken ON public.binding_targets USING btree (tenant_id, account_id, lower((binding_target_id)::text));
+
 CREATE UNIQUE INDEX commitment_policy_id_taken ON public.commitment_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE INDEX entitlements_by_wallet ON public.entitlements USING btree (tenant_id, account_id, wallet_id, number);
@@ -1151,6 +1185,8 @@ CREATE INDEX jobs_pending_of_account ON public.jobs USING btree (tenant_id, acco
 CREATE INDEX jobs_stuck ON public.jobs USING btree (tenant_id, create_time, job_id) WHERE (state = ANY (ARRAY['REFUSED'::text, 'QUARANTINED'::text]));
 
 CREATE INDEX liable_summaries_by_time ON public.liable_summaries USING btree (tenant_id, account_id, start_time, liable_summary_id);
+
+CREATE UNIQUE INDEX one_commitment_a_span ON public.asset_resources USING btree (tenant_id, account_id, wallet_id, start_time, COALESCE(end_time, 'infinity'::timestamp with time zone)) WHERE (commitment_rate IS NOT NULL);
 
 CREATE UNIQUE INDEX one_run_at_a_time ON public.runs USING btree (tenant_id, kind) WHERE (state = 'RUNNING'::text);
 
@@ -1205,6 +1241,9 @@ ALTER TABLE ONLY public.accounts
 
 ALTER TABLE ONLY public.account_codes
     ADD CONSTRAINT account_codes_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.binding_targets
+    ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.entitlement_accounts
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
@@ -1440,6 +1479,8 @@ ALTER TABLE public.asset_resources ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.assets ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.binding_targets ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.commitment_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.credentials ENABLE ROW LEVEL SECURITY;
@@ -1471,6 +1512,8 @@ CREATE POLICY own_tenant ON public.asset_rates USING ((tenant_id = (NULLIF(curre
 CREATE POLICY own_tenant ON public.asset_resources USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.assets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.binding_targets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.commitment_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -1622,6 +1665,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_rates TO usage_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_resources TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.assets TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.binding_targets TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.commitment_policies TO usage_app;
 

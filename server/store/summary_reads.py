@@ -99,10 +99,11 @@ class LiableSummary:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What one grant paid for one cell."""
+    """What one grant paid for of one cell, and what that took of it."""
 
     grant_id: GrantId
     quantity: Decimal
+    amount: Decimal
 
 
 async def list_usage(
@@ -146,7 +147,7 @@ async def drawn_from(
     rows = await tx.fetch(SQL["drawn_from"], tenant_id, account_id, wallet_id, causes)
     found: dict[CellId, list[Drawn]] = {}
     for row in rows:
-        drawn = Drawn(GrantId(row["grant_id"]), row["quantity"])
+        drawn = Drawn(GrantId(row["grant_id"]), row["covered"], row["quantity"])
         found.setdefault(CellId(UUID(row["cause_id"])), []).append(drawn)
     return found
 

@@ -18,7 +18,14 @@ from server.store.catalog import (
     UNIT_CLASS,
 )
 from server.store.graph import Graph
-from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRESH, ROLLOVER
+from server.store.policies import (
+    AGGREGATION,
+    COMMITMENT,
+    OVERAGE,
+    RATING_FREQUENCY,
+    REFRESH,
+    ROLLOVER,
+)
 from server.store.pool import Connection
 from server.store.rates import entry_from_row, tiers_from_rows
 from server.store.records import Kind, kept
@@ -98,6 +105,7 @@ async def _whole(
     aggregations = _ids(level.aggregation for level in levels)
     frequencies = _ids(level.rating_frequency for level in levels)
     overages = _ids(level.overage for level in levels)
+    commitments = _ids(level.commitment for level in levels)
     refreshes = _ids(one.content.refresh_id for one in grants)
     rollovers = _ids(one.content.rollover_id for one in grants)
     return Graph(
@@ -120,6 +128,10 @@ async def _whole(
         },
         overages={
             one.content.id: one for one in await _kept(*some, OVERAGE, OF["overages"], overages)
+        },
+        commitments={
+            one.content.id: one
+            for one in await _kept(*some, COMMITMENT, OF["commitments"], commitments)
         },
         refreshes={
             one.content.id: one for one in await _kept(*some, REFRESH, OF["refreshes"], refreshes)

@@ -14,6 +14,7 @@ from typing import Any, cast
 import msgspec
 from asyncpg.pgproto.pgproto import UUID  # what rows hold: made, hashed and compared in C
 
+from server.domain.additions import Addition, overlaid
 from server.domain.aggregation import Cell, Measure
 from server.domain.calendar import Cadence, CadenceUnit, Period
 from server.domain.grants import Entitlement, Grant, GrantKind
@@ -27,10 +28,19 @@ from server.domain.ids import (
     WalletId,
 )
 from server.domain.ledger import GrantHead
-from server.domain.policies import OveragePolicy, RefreshPolicy, RolloverPolicy, Validity
+from server.domain.policies import (
+    CommitmentRate,
+    OveragePolicy,
+    RefreshPolicy,
+    RolloverPolicy,
+    Validity,
+)
 from server.domain.rates import RateSegment
+from server.domain.settlement import Commitments
 from server.domain.summaries import Origin, Rates
 from server.store.documents import terms_from_doc
+
+ANCHOR, TOKEN_COMMITMENT = "ANCHOR", "TOKEN_COMMITMENT"
 
 TEXTS = 2_048
 """How many unpacked texts of a kind are remembered; of cells eight times as many."""
@@ -138,13 +148,33 @@ def unpacked_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
 
 
 @lru_cache(maxsize=TEXTS)
-def unpacked_assets(text: str | None) -> tuple[tuple[SoldAsset, ...], Rates]:
-    """The assets that draw on a wallet, and their rates."""
+def unpacked_assets(text: str | None) -> tuple[tuple[SoldAsset, ...], Rates, Commitments]:
+    """The assets of a wallet, the rates of those that draw on it, and the commitments to it."""
     items = _items(text)
-    return _assets(items), _rates(items)
+    additions = [_addition(item) for item in items if item[11] != ANCHOR]
+    rates = _rates(item for item in items if item[11] == ANCHOR)
+    commitments = {
+        AssetId(UUID(item[0])): terms_from_doc(item[4])
+        if item[11] == TOKEN_COMMITMENT and item[4] is not None
+        else None
+        for item in items
+        if item[12] is not None
+    }
+    overlaid_rates = {asset: overlaid(segments, additions) for asset, segments in rates.items()}
+    return _assets(items), overlaid_rates, commitments
 
 
-def _rates(items: Iterable[Sequence[Any]]) -> Rates:
+def _addition(item: Sequence[Any]) -> Addition:
+    return Addition(
+        asset_id=AssetId(UUID(item[0])),
+        start=_time(item[2]),
+        end=_optional_time(item[6]),
+        terms=None if item[4] is None else terms_from_doc(item[4]),
+        commitment=None if item[12] is None else CommitmentRate(item[12]),
+    )
+
+
+def _rates(items: Iterable[Sequence[Any]]) -> dict[AssetId, tuple[RateSegment, ...]]:
     found: dict[AssetId, list[RateSegment]] = {}
     for item in items:
         segment = RateSegment(

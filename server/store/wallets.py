@@ -268,6 +268,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         settled=tuple(cell for cell, is_final in cells if is_final),
         period=rating_period(zone, anchor, length, row["now"]),
         rates=unpacked_assets(row["assets"])[1],
+        commitments=unpacked_assets(row["assets"])[2],
         rated_before=unpacked_overage(row["rated"]),
     )
 
@@ -290,5 +291,6 @@ def _entry(wallet_id: WalletId, row: Record) -> Entry:
         cause_id=UUID(row["cause_id"]),
         cause_revision=row["cause_revision"],
         leg=int(row["leg"]),
+        covered=row["covered"],
         hash=row["hash"],
     )

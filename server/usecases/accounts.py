@@ -6,7 +6,9 @@ from server.domain.catalog import differences
 from server.domain.errors import Aborted, AlreadyExists, Subject
 from server.domain.ids import AccountId, TenantId
 from server.store import accounts as store
+from server.store import binding_targets
 from server.store.accounts import Account, KeptAccount
+from server.store.binding_targets import BindingTarget
 from server.store.pool import Connection
 
 
@@ -54,3 +56,37 @@ async def update(tx: Connection, tenant_id: TenantId, command: UpdateAccount) ->
     if content != found.content:
         await store.save(tx, tenant_id, content)
     return await store.get(tx, tenant_id, command.account_id)
+
+
+async def create_binding_target(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wanted: BindingTarget
+) -> BindingTarget:
+    """Keep a target, or answer with the one that is there and equal.
+
+    Raises ACCOUNT_NOT_FOUND, CODE_TAKEN.
+    """
+    await store.get(tx, tenant_id, account_id)
+    await binding_targets.add(tx, tenant_id, account_id, wanted)
+    found = await binding_targets.find(tx, tenant_id, account_id, wanted.id)
+    assert found is not None, wanted
+    differing = ", ".join(differences(replace(wanted, create_time=found.create_time), found))
+    if differing:
+        name = f"accounts/{account_id}/bindingTargets/{found.id}"
+        text = f"{name} is there and differs in {differing}"
+        facts = {"name": name, "fields": differing}
+        raise AlreadyExists("CODE_TAKEN", text, facts, subject=Subject("BindingTarget", name))
+    return found
+
+
+async def list_binding_targets(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+) -> list[BindingTarget]:
+    """An account's targets by id. Raises ACCOUNT_NOT_FOUND."""
+    await store.get(tx, tenant_id, account_id)
+    args = (tx, tenant_id, account_id)
+    return await binding_targets.list_targets(*args, after=after, limit=limit)

@@ -4,7 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.domain.catalog import CatalogState, Kept, Product, ProductResource, as_unit
+from server.domain.catalog import (
+    CatalogState,
+    Kept,
+    Product,
+    ProductResource,
+    UsageModelType,
+    as_unit,
+)
 from server.domain.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -26,7 +33,14 @@ from server.store.catalog import (
     UNIT_CLASS,
 )
 from server.store.graph import Graph
-from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRESH, ROLLOVER
+from server.store.policies import (
+    AGGREGATION,
+    COMMITMENT,
+    OVERAGE,
+    RATING_FREQUENCY,
+    REFRESH,
+    ROLLOVER,
+)
 from server.store.pool import Connection
 from server.store.records import Kind
 from server.usecases.resolution import (
@@ -120,10 +134,11 @@ def _faults(graph: Graph) -> Iterator[Violation]:
         yield Violation(product_name, "RESOURCE_INACTIVE", "was withdrawn; create another")
     for held in graph.product_resources:
         yield from _resource_faults(graph, held.content)
-    try:
-        check_tokens(graph, [one.content for one in graph.product_resources])
-    except UsageError as error:
-        yield Violation(product_name, error.reason, error.message)
+    if graph.product.content.usage_model_type is UsageModelType.ANCHOR:
+        try:
+            check_tokens(graph, [one.content for one in graph.product_resources])
+        except UsageError as error:
+            yield Violation(product_name, error.reason, error.message)
 
 
 def _resource_faults(graph: Graph, held: ProductResource) -> Iterator[Violation]:
@@ -183,6 +198,7 @@ def _drafts(graph: Graph, units: list[str]) -> Iterator[str]:
         (AGGREGATION, graph.aggregations.values()),
         (RATING_FREQUENCY, graph.frequencies.values()),
         (OVERAGE, graph.overages.values()),
+        (COMMITMENT, graph.commitments.values()),
         (REFRESH, graph.refreshes.values()),
         (ROLLOVER, graph.rollovers.values()),
         (RESOURCE, graph.resources.values()),

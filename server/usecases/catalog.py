@@ -29,7 +29,14 @@ from server.store.catalog import (
     UNIT,
     UNIT_CLASS,
 )
-from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRESH, ROLLOVER
+from server.store.policies import (
+    AGGREGATION,
+    COMMITMENT,
+    OVERAGE,
+    RATING_FREQUENCY,
+    REFRESH,
+    ROLLOVER,
+)
 from server.store.pool import Connection
 from server.usecases.currencies import is_currency
 from server.usecases.records import create
@@ -250,3 +257,5 @@ async def _check_policies(
         await store.get(tx, tenant_id, RATING_FREQUENCY, ids.rating_frequency)
     if ids.overage is not None:
         await store.get(tx, tenant_id, OVERAGE, ids.overage)
+    if ids.commitment is not None:
+        await store.get(tx, tenant_id, COMMITMENT, ids.commitment)

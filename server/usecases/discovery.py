@@ -11,7 +11,7 @@ from datetime import date
 
 from server.domain.discovery import AssetRates, Held
 from server.domain.ids import PriceBookId, ProductId, ResourceId, TenantId
-from server.domain.rate_index import CatalogueTerms, Question, RateNotFound
+from server.domain.rate_index import CatalogueRates, CatalogueTerms, Question, RateNotFound
 from server.store.pool import Connection
 from server.store.rate_snapshots import asset_rates, compiled, rows_of_product
 from server.store.tenants import now
@@ -25,27 +25,43 @@ class Present:
     sold: Mapping[Held, AssetRates | None]
 
 
-async def catalogue_terms(
-    tx: Connection,
-    tenant_id: TenantId,
-    *,
-    price_book_id: PriceBookId,
-    product_id: ProductId,
-    units: Mapping[ResourceId, str],
-    day: date,
-) -> dict[ResourceId, CatalogueTerms]:
-    """What the catalogue says on `day` of resources of a product, each in a currency or a token.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """Resources of a product, each in a currency or a token, on a day.
 
-    One without a rate is absent. Reads the database, so that it sees what the transaction sees.
+    An addition to an anchor may adjust the anchor's rate and have none itself.
     """
-    rows = await rows_of_product(tx, tenant_id, price_book_id, product_id)
-    rates = compiled(rows)
+
+    price_book_id: PriceBookId
+    product_id: ProductId
+    units: Mapping[ResourceId, str]
+    day: date
+    is_addition: bool = False
+
+
+async def catalogue_terms(
+    tx: Connection, tenant_id: TenantId, wanted: Priced
+) -> dict[ResourceId, CatalogueTerms]:
+    """What the catalogue says of each resource; one without a rate is absent.
+
+    Reads the database, so that it sees what the transaction sees.
+    """
+    book, product = wanted.price_book_id, wanted.product_id
+    rates = compiled(await rows_of_product(tx, tenant_id, book, product))
     found = {}
-    for resource_id, unit in units.items():
-        with suppress(RateNotFound):
-            question = Question(price_book_id, product_id, resource_id, unit, day)
-            found[resource_id] = rates.find(question)
+    for resource_id, unit in wanted.units.items():
+        question = Question(book, product, resource_id, unit, wanted.day)
+        is_addition = wanted.is_addition
+        terms = rates.find_addition(question) if is_addition else _found(rates, question)
+        if terms is not None:
+            found[resource_id] = terms
     return found
+
+
+def _found(rates: CatalogueRates, question: Question) -> CatalogueTerms | None:
+    with suppress(RateNotFound):
+        return rates.find(question)
+    return None
 
 
 async def present(tx: Connection, tenant_id: TenantId, held: Iterable[Held]) -> Present:

@@ -18,7 +18,7 @@ from server.domain.ids import TenantId
 from server.store import edits as store
 from server.store import records, tenants
 from server.store.catalog import UNIT, UNIT_CLASS
-from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY
+from server.store.policies import AGGREGATION, COMMITMENT, OVERAGE, RATING_FREQUENCY
 from server.store.pool import Connection
 from server.store.records import Kind
 
@@ -119,6 +119,7 @@ ORDER = (
     "AggregationPolicy",
     "RatingFrequencyPolicy",
     "OveragePolicy",
+    "CommitmentPolicy",
     "RefreshPolicy",
     "RolloverPolicy",
     "UsageResource",
@@ -218,6 +219,7 @@ def _parents(content: object) -> list[tuple[Kind[Any], tuple[str, ...]]]:
         (AGGREGATION, ids.aggregation),
         (RATING_FREQUENCY, ids.rating_frequency),
         (OVERAGE, ids.overage),
+        (COMMITMENT, ids.commitment),
     ]
     return [(kind, (id_,)) for kind, id_ in named if id_ is not None]
 

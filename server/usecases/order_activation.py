@@ -11,6 +11,7 @@ from server.domain.ids import AccountId, OrderId, TenantId, WalletId
 from server.domain.ledger import Head
 from server.domain.sales import Order, OrderState
 from server.domain.settlement import opening
+from server.domain.targets import target_key
 from server.env import new_id
 from server.store import assets, jobs, ledger, orders, periods
 from server.store.ledger import WalletPosting
@@ -19,6 +20,9 @@ from server.store.pool import Connection
 from server.store.tenants import now
 from server.usecases.quotes import check_active
 from server.usecases.settlement import refresh_job
+
+# What is bound to itself has no id before it is there.
+NOT_YET = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,9 @@ async def activate_order(tx: Connection, tenant_id: TenantId, command: ActivateO
     _check_state(order, command.revision)
     sold = [(line.product_id, held.resource_id) for line in order.lines for held in line.resources]
     await check_active(tx, tenant_id, sold)
-    before = await assets.before(tx, tenant_id, account_id)
+    bound = [target_key(line.binding, line.target_id, NOT_YET) for line in order.lines]
+    keys = [key for key in bound if key[1] != NOT_YET]
+    before = await assets.before(tx, tenant_id, account_id, keys)
     instant = await now(tx, tenant_id)
     new = activate(order, buyer, before, now=instant, new_id=new_id)
 

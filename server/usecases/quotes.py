@@ -7,17 +7,19 @@ from decimal import Decimal
 
 from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.catalog import ResolvedGrant, ResolvedProduct, ResolvedResource
-from server.domain.errors import FailedPrecondition
+from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, ResourceId, TenantId
 from server.domain.policies import RolloverPolicy, check_period_order
 from server.domain.rate_index import CatalogueTerms
+from server.domain.rates import HUNDRED, AdjustmentKind, RateTerms
 from server.domain.sales import (
-    Binding,
     LineGrant,
     LineResource,
     Negotiated,
     Quote,
+    Role,
     SaleLine,
+    SoldPolicies,
     check_negotiated,
     check_rates,
     granted,
@@ -26,7 +28,8 @@ from server.domain.sales import (
 from server.env import new_id
 from server.store import orders, quotes
 from server.store.pool import Connection
-from server.usecases.discovery import catalogue_terms
+from server.usecases.bindings import UNBOUND, AskedBinding, Bound, bound
+from server.usecases.discovery import Priced, catalogue_terms
 from server.usecases.resolution import resolved_product
 
 # Billing is monthly from the account's anchor day.
@@ -41,7 +44,8 @@ class AskedLine:
     quantity: Decimal
     start_date: date
     end_date: date | None
-    binding: Binding
+    binding: AskedBinding = UNBOUND
+    omitted: tuple[ResourceId, ...] = ()
     negotiated: tuple[Negotiated, ...] = ()
 
 
@@ -58,6 +62,7 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
     """Make a draft; each line keeps the catalogue as it is on the day the line starts.
 
     Raises ACCOUNT_NOT_FOUND, PRICE_BOOK_NOT_FOUND, PRODUCT_NOT_FOUND, RESOURCE_INACTIVE,
+    BINDING_TARGET, ASSET_NOT_FOUND, BINDING_TARGET_NOT_FOUND, RESOURCE_NOT_OPTIONAL, TIERS_INVALID,
     TOKEN_RESOURCE, POLICY_CONFLICT, DECIMAL_RANGE, RATE_NOT_FOUND, NOT_NEGOTIABLE, RESOURCE_TWICE,
     RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, TIERS_INVALID, PERIOD_ORDER.
     """
@@ -72,27 +77,23 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
         tenant_id,
         [(one.product_id, held.resource_id) for one in products.values() for held in one.resources],
     )
-    rates = {
-        (product_id, day): await catalogue_terms(
-            tx,
-            tenant_id,
-            price_book_id=command.price_book_id,
-            product_id=product_id,
-            units=_rate_units(products[product_id], buyer.currency_code),
-            day=day,
-        )
-        for product_id, day in dict.fromkeys((x.product_id, x.start_date) for x in command.lines)
-    }
-    lines = [
-        _line(
-            asked,
-            products[asked.product_id],
-            rates[asked.product_id, asked.start_date],
-            buyer.currency_code,
-            path=f"quote.lines[{index}]",
-        )
-        for index, asked in enumerate(command.lines)
-    ]
+    rates: dict[tuple[ProductId, date, str | None], dict[ResourceId, CatalogueTerms]] = {}
+    lines = []
+    for index, asked in enumerate(command.lines):
+        path, product = f"quote.lines[{index}]", products[asked.product_id]
+        to = await bound(tx, tenant_id, buyer.id, asked.binding, product, path=path)
+        key = (asked.product_id, asked.start_date, to.target_id)
+        if key not in rates:
+            wanted = Priced(
+                price_book_id=command.price_book_id,
+                product_id=asked.product_id,
+                units=_rate_units(product, to, buyer.currency_code),
+                day=asked.start_date,
+                is_addition=product.role is not Role.ANCHOR,
+            )
+            rates[key] = await catalogue_terms(tx, tenant_id, wanted)
+        selling = _Selling(asked, product, to, rates[key], buyer.currency_code, path)
+        lines.append(selling.line())
 
     return await quotes.add(
         tx,
@@ -138,38 +139,101 @@ async def list_quotes(
     return await quotes.list_quotes(tx, tenant_id, account_id, after=after, limit=limit)
 
 
-def _rate_units(product: ResolvedProduct, currency_code: str) -> dict[ResourceId, str]:
-    """What each resource of a product is rated in."""
-    return {one.resource_id: product.rate_unit(one, currency_code) for one in product.resources}
-
-
-def _line(
-    asked: AskedLine,
-    product: ResolvedProduct,
-    rates: dict[ResourceId, CatalogueTerms],
-    currency_code: str,
-    path: str,
-) -> SaleLine:
-    """The line with what the catalogue says of each resource, and what was negotiated beside it."""
-    for resource in product.resources:
-        _check_sellable(asked, resource)
-    resources = {
-        resource.resource_id: _resource(asked, resource, rates.get(resource.resource_id), path)
-        for resource in product.resources
+def _rate_units(product: ResolvedProduct, to: Bound, currency_code: str) -> dict[ResourceId, str]:
+    """What each resource of a product is rated in: where it adds to wallets, as these are."""
+    if product.role is Role.ANCHOR:
+        return {one.resource_id: product.rate_unit(one, currency_code) for one in product.resources}
+    return {
+        one.resource_id: to.rate_units.get(one.resource_id, currency_code)
+        for one in product.resources
     }
-    check_negotiated(asked.negotiated, resources, currency_code=currency_code, path=path)
-    for wish in asked.negotiated:
-        resources[wish.resource_id] = negotiate(resources[wish.resource_id], wish)
-    found = tuple(resources[key] for key in sorted(resources))
-    check_rates(found, day=asked.start_date, currency_code=currency_code)
-    return SaleLine(
-        product_id=asked.product_id,
-        quantity=asked.quantity,
-        start_date=asked.start_date,
-        end_date=asked.end_date,
-        binding=asked.binding,
-        resources=found,
-    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Selling:
+    """A line as it was asked for, the product, what it is bound to, and what the catalogue says."""
+
+    asked: AskedLine
+    product: ResolvedProduct
+    to: Bound
+    rates: dict[ResourceId, CatalogueTerms]
+    currency_code: str
+    path: str
+
+    def line(self) -> SaleLine:
+        """The line with what the catalogue says of each resource, and what was negotiated."""
+        asked = self.asked
+        sold = [one for one in self.product.resources if self._is_sold(one)]
+        for resource in sold:
+            _check_sellable(asked, resource)
+        resources = {one.resource_id: self._resource(one) for one in sold}
+        currency = self.currency_code
+        check_negotiated(asked.negotiated, resources, currency_code=currency, path=self.path)
+        for wish in asked.negotiated:
+            resources[wish.resource_id] = negotiate(resources[wish.resource_id], wish)
+        found = tuple(resources[key] for key in sorted(resources))
+        if self.product.role is Role.ANCHOR:
+            check_rates(found, day=asked.start_date, currency_code=currency)
+        return SaleLine(
+            product_id=asked.product_id,
+            quantity=asked.quantity,
+            start_date=asked.start_date,
+            end_date=asked.end_date,
+            role=self.product.role,
+            binding=self.to.binding,
+            target_id=self.to.target_id,
+            resources=found,
+        )
+
+    def _is_sold(self, resource: ResolvedResource) -> bool:
+        """Whether a resource is part of the sale. Raises RESOURCE_NOT_OPTIONAL."""
+        if resource.resource_id not in self.asked.omitted:
+            return True
+        if not resource.is_optional:
+            fault = f"{resource.resource_id} is always part of {self.asked.product_id}"
+            path = f"{self.path}.omitted_resources"
+            raise InvalidArgument.at(path, "RESOURCE_NOT_OPTIONAL", fault)
+        return False
+
+    def _resource(self, resource: ResolvedResource) -> LineResource:
+        found = self.rates.get(resource.resource_id)
+        is_anchor = self.product.role is Role.ANCHOR
+        terms = None if found is None else found.terms
+        if self.product.role.is_commitment and terms is not None:
+            _check_discount(terms, self.asked.product_id, resource.resource_id)
+        return LineResource(
+            resource_id=resource.resource_id,
+            unit_scale=resource.unit.scale,
+            policies=resource.policies if is_anchor else self._of_wallet(resource),
+            terms=terms,
+            is_fixed=found is not None and found.is_fixed,
+            token_resource_id=resource.token_resource_id if is_anchor else None,
+            definition_product_id=resource.definition_product_id,
+            commitment=resource.commitment,
+            grants=tuple(_grant(self.asked, grant, self.path) for grant in resource.grants),
+        )
+
+    def _of_wallet(self, resource: ResolvedResource) -> SoldPolicies:
+        """The policies of the wallet that is added to. Raises BINDING_TARGET."""
+        wallet = self.to.wallets.get(resource.resource_id)
+        if wallet is None:
+            fault = (
+                f"has no wallet of {resource.resource_id}, which {self.asked.product_id} adds to"
+            )
+            field = "linked_asset" if self.product.role.is_commitment else "binding_target"
+            raise InvalidArgument.at(f"{self.path}.{field}", "BINDING_TARGET", fault)
+        return SoldPolicies(wallet=wallet.policies, overage=resource.policies.overage)
+
+
+def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: ResourceId) -> None:
+    """Raise TIERS_INVALID for a commitment that would give everything for nothing."""
+    for tier in terms.effective_tiers:
+        adjustment = tier.adjustment
+        if adjustment.kind is AdjustmentKind.PERCENTAGE and adjustment.value >= HUNDRED:
+            text = (
+                f"{product_id} takes {adjustment.value} % off {resource_id}; it must be below 100"
+            )
+            raise FailedPrecondition("TIERS_INVALID", text, {"product": product_id})
 
 
 def _check_sellable(asked: AskedLine, resource: ResolvedResource) -> None:
@@ -187,21 +251,6 @@ def _check_sellable(asked: AskedLine, resource: ResolvedResource) -> None:
     wallet = resource.policies.wallet
     check_period_order(
         billing=MONTHLY, rating=wallet.rating.period, accumulation=wallet.aggregation.period
-    )
-
-
-def _resource(
-    asked: AskedLine, resource: ResolvedResource, found: CatalogueTerms | None, path: str
-) -> LineResource:
-    return LineResource(
-        resource_id=resource.resource_id,
-        unit_scale=resource.unit.scale,
-        policies=resource.policies,
-        terms=None if found is None else found.terms,
-        is_fixed=found is not None and found.is_fixed,
-        token_resource_id=resource.token_resource_id,
-        definition_product_id=resource.definition_product_id,
-        grants=tuple(_grant(asked, grant, path) for grant in resource.grants),
     )
 
 

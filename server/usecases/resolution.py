@@ -14,6 +14,7 @@ from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.catalog import (
     Aggregation,
     CatalogState,
+    Commitment,
     Kept,
     Overage,
     PolicyIds,
@@ -34,6 +35,7 @@ from server.domain.ids import PolicyId, ProductId, ResourceId, TenantId
 from server.domain.policies import (
     AggregationMethod,
     AggregationPolicy,
+    CommitmentRate,
     DrawdownOrder,
     LatePolicy,
     OveragePolicy,
@@ -45,7 +47,7 @@ from server.domain.policies import (
     check_period_order,
     check_token,
 )
-from server.domain.sales import SoldPolicies, WalletPolicies
+from server.domain.sales import Role, SoldPolicies, WalletPolicies
 from server.domain.units import Unit, convert
 from server.store import graph as store
 from server.store import records
@@ -75,6 +77,8 @@ DEFAULT_RATING = catalog.RatingFrequency(
 )
 DEFAULT_OVERAGE = Overage(id=NAMELESS, display_name="", overage=OveragePolicy.CHARGE)
 
+DEFAULT_COMMITMENT = Commitment(id=NAMELESS, display_name="", rate=CommitmentRate.LOWEST)
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -84,12 +88,12 @@ async def resolved_product(
 ) -> ResolvedProduct:
     """An active product as it can be sold.
 
-    Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE, NOT_SUPPORTED.
+    Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE, TOKEN_RESOURCE, POLICY_CONFLICT, NOT_SUPPORTED.
     """
     product = await records.get(tx, tenant_id, PRODUCT, product_id)
     kind = product.content.usage_model_type
-    if kind is not UsageModelType.ANCHOR:
-        text = f"products/{product_id} is a {kind}; only anchors can be sold yet"
+    if kind is UsageModelType.MONETARY_COMMITMENT:
+        text = f"products/{product_id} is a {kind}, which needs invoices to be settled with"
         raise Unimplemented("NOT_SUPPORTED", text, {"product": product_id})
     if product.state is not CatalogState.ACTIVE:
         text = f"products/{product_id} is {product.state}; ActivateProduct puts it in force"
@@ -98,8 +102,14 @@ async def resolved_product(
     graph = await store.load_graph(tx, tenant_id, product)
     active = [one for one in graph.product_resources if one.state is CatalogState.ACTIVE]
     resources = tuple(_resource(graph, one) for one in active)
-    check_tokens(graph, [one.content for one in active])
-    return ResolvedProduct(product_id=product_id, resources=resources)
+    if kind is UsageModelType.ANCHOR:
+        check_tokens(graph, [one.content for one in active])
+    return ResolvedProduct(
+        product_id=product_id,
+        role=Role(kind),
+        binding=product.content.binding,
+        resources=resources,
+    )
 
 
 def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
@@ -153,6 +163,7 @@ class ExplainedPolicies:
     aggregation: Supplied[Aggregation]
     rating_frequency: Supplied[catalog.RatingFrequency]
     overage: Supplied[Overage]
+    commitment: Supplied[Commitment]
     order: tuple[DrawdownOrder, PolicyLevel]
 
 
@@ -169,12 +180,14 @@ async def explained_policies(
         counting = _supplied(own.aggregation, lower.aggregation, graph.aggregations)
         rating = _supplied(own.rating_frequency, lower.rating_frequency, graph.frequencies)
         overage = _supplied(own.overage, lower.overage, graph.overages)
+        commitment = _supplied(own.commitment, lower.commitment, graph.commitments)
         found.append(
             ExplainedPolicies(
                 resource_id=held.content.resource_id,
                 aggregation=counting or _default(DEFAULT_AGGREGATION, held),
                 rating_frequency=rating or _default(DEFAULT_RATING, held),
                 overage=overage or _default(DEFAULT_OVERAGE, held),
+                commitment=commitment or _default(DEFAULT_COMMITMENT, held),
                 order=_order(own.order, lower.order),
             )
         )
@@ -308,8 +321,20 @@ def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
         start_date=content.start_date,
         end_date=content.end_date,
         token_resource_id=token_of(graph, content),
+        is_optional=content.is_optional,
+        commitment=_commitment(graph, content),
         definition_product_id=graph.resources[content.resource_id].content.definition_product_id,
     )
+
+
+def _commitment(graph: Graph, held: ProductResource) -> CommitmentRate | None:
+    """What usage costs once a commitment is used up; nothing of what is none."""
+    if not graph.product.content.usage_model_type.is_commitment:
+        return None
+    ids = chain(held.policies, graph.resources[held.resource_id].content.policies)
+    if ids.commitment is None:
+        return CommitmentRate.LOWEST
+    return graph.commitments[ids.commitment].content.rate
 
 
 def token_of(graph: Graph, held: ProductResource) -> ResourceId | None:

@@ -153,7 +153,14 @@ def _settled(wallet: StoredWallet, period: Period) -> Settlement:
     state, terms = wallet.state, wallet.state.terms
     cells = [cell for cell in state.cells if cell.period.start == period.start]
     found = increments(cells, terms.aggregation, zone=terms.zone, settled=state.settled)
-    return settle(terms, state.grants, state.entitlements, found, through=period.end)
+    return settle(
+        terms,
+        state.grants,
+        state.entitlements,
+        found,
+        through=period.end,
+        commitments=state.commitments,
+    )
 
 
 async def _post(

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from server.domain.catalog import (
     Aggregation,
     CatalogState,
+    Commitment,
     Kept,
     Overage,
     PolicyIds,
@@ -93,6 +94,7 @@ class SetUpProduct:
     aggregations: tuple[Part[Aggregation], ...]
     frequencies: tuple[Part[RatingFrequency], ...]
     overages: tuple[Part[Overage], ...]
+    commitments: tuple[Part[Commitment], ...]
     refreshes: tuple[Part[Refresh], ...]
     rollovers: tuple[Part[Rollover], ...]
     resources: tuple[Part[UsageResource], ...]
@@ -108,6 +110,7 @@ class SetUpProduct:
         named = (
             *(self.unit_classes, self.units, self.resources, self.held, self.cards),
             *(self.aggregations, self.frequencies, self.overages, self.refreshes, self.rollovers),
+            self.commitments,
         )
         own = sum(len(part.grants) + len(part.entries) for part in self.held)
         return sum(map(len, named)) + own + 1 + (self.book is not None)
@@ -154,6 +157,7 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
     await making.policies(policies.AGGREGATION, wanted.aggregations)
     await making.policies(policies.RATING_FREQUENCY, wanted.frequencies)
     await making.policies(policies.OVERAGE, wanted.overages)
+    await making.all(policies.COMMITMENT, wanted.commitments, _create_commitment)
     await making.policies(policies.REFRESH, wanted.refreshes)
     await making.policies(policies.ROLLOVER, wanted.rollovers)
     held = [await _with_policies(making, part) for part in wanted.held]
@@ -176,6 +180,12 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
 
 async def _create_product(tx: Connection, tenant_id: TenantId, wanted: Product) -> Kept[Product]:
     return await create(tx, tenant_id, kinds.PRODUCT, wanted)
+
+
+async def _create_commitment(
+    tx: Connection, tenant_id: TenantId, wanted: Commitment
+) -> Kept[Commitment]:
+    return await create(tx, tenant_id, policies.COMMITMENT, wanted)
 
 
 async def _with_policies(making: "_Making", part: ResourcePart) -> Part[ProductResource]:

@@ -20,7 +20,14 @@ from server.store import tenants
 from server.store import validator as store
 from server.store.catalog import RESOURCE, UNIT, UNIT_CLASS
 from server.store.graph import Graph
-from server.store.policies import AGGREGATION, OVERAGE, RATING_FREQUENCY, REFRESH, ROLLOVER
+from server.store.policies import (
+    AGGREGATION,
+    COMMITMENT,
+    OVERAGE,
+    RATING_FREQUENCY,
+    REFRESH,
+    ROLLOVER,
+)
 from server.store.pool import Connection
 from server.store.records import Kind
 from server.store.validator import Loaded
@@ -109,6 +116,8 @@ def _under_resource(
             yield from _of(RATING_FREQUENCY, [graph.frequencies[level.rating_frequency]])
         if level.overage is not None:
             yield from _of(OVERAGE, [graph.overages[level.overage]])
+        if level.commitment is not None:
+            yield from _of(COMMITMENT, [graph.commitments[level.commitment]])
 
 
 def _promise(graph: Graph, grant: Kept[ProductGrant]) -> Promise:

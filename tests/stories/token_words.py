@@ -35,11 +35,16 @@ class Credits:
 
 
 def described(
-    product: str, costs: Mapping[str, str], credits: Credits, *, grants: Mapping[str, str] = {}
+    product: str,
+    costs: Mapping[str, str],
+    credits: Credits,
+    *,
+    grants: Mapping[str, str] = {},
+    category: str = "TOKEN",
 ) -> str:
     """A product with resources that cost so many credits a unit; `grants` are included of them."""
     resources = [
-        "- {name: usageResources/credits, category: TOKEN, unit_class: unitClasses/credits,"
+        f"- {{name: usageResources/credits, category: {category}, unit_class: unitClasses/credits,"
         f" usage_definition_product: {_name('products', credits.definition)}}}"
     ]
     resources += [
@@ -55,7 +60,7 @@ def described(
     return "\n".join(
         [
             f"product: {{name: products/{product}, usage_model_type: ANCHOR}}",
-            COMMON,
+            COMMON.replace("kind: TOKEN", f"kind: {category}"),
             "usage_resources:",
             *resources,
             "product_usage_resources:",
@@ -66,6 +71,91 @@ def described(
 
 def _name(kind: str, id_: str | None) -> str:
     return f"{kind}/{id_}" if id_ else '""'
+
+
+def pack(
+    product: str,
+    resource: str,
+    *,
+    grant: str | None = None,
+    price: str | None = None,
+    is_new: bool = False,
+) -> str:
+    """An add-on with more of a resource, or another price; perhaps of a new resource."""
+    lines = [
+        f"product: {{name: products/{product}, usage_model_type: PACK}}",
+        "product_usage_resources:",
+        f"- product_usage_resource: {{usage_resource: usageResources/{resource}}}",
+    ]
+    if grant:
+        granted = _grant(product, resource, grant)
+        lines += ["  grants:", f"  - product_usage_grant: {granted}"]
+    if price:
+        lines += [
+            "  rate_card_entries:",
+            f"  - {{name: rateCards/base/entries/{product}, currency_code: USD,",
+            f"     rate: {{value: {price}, currency_code: USD}}}}",
+        ]
+    if is_new:
+        lines += ["usage_resources:", f"- {{name: usageResources/{resource}, category: USAGE,"]
+        lines += ["   unit_class: unitClasses/things}"]
+    return "\n".join(lines)
+
+
+def commitment(
+    product: str,
+    resource: str,
+    quantity: str,
+    *,
+    kind: str = "TOKEN_COMMITMENT",
+    discount: str | None = None,
+    price: str | None = None,
+    tiers: Sequence[tuple[str, str | None, str]] = (),
+    policy: str | None = None,
+    refresh: bool = False,
+    optional: Mapping[str, str] = {},
+) -> str:
+    """A commitment to so much of a resource, at a discount or at a price of its own."""
+    steps = [*tiers, *([("0", None, discount)] if discount else [])]
+    lines = [
+        f"product: {{name: products/{product}, usage_model_type: {kind}}}",
+        "product_usage_resources:",
+        f"- product_usage_resource: {{usage_resource: usageResources/{resource}}}",
+        "  grants:",
+        f"  - product_usage_grant: {_grant(product, resource, quantity, 'COMMIT')}",
+    ]
+    lines += ["    refresh: {interval: {unit: MONTH, count: 1}}"] if refresh else []
+    lines += ["  rate_card_entries:"] if price or steps else []
+    if price:
+        lines += [
+            f"  - {{name: rateCards/base/entries/{product}, currency_code: USD,",
+            f"     rate: {{value: {price}, currency_code: USD}}}}",
+        ]
+    if steps:
+        lines += [f"  - name: rateCards/tiers/entries/{product}", "    currency_code: USD"]
+        lines += ["    tiers:", "      tiers:", *(f"      - {_tier(*step)}" for step in steps)]
+    for other, promised in optional.items():
+        lines += [
+            "- product_usage_resource:",
+            f"    {{usage_resource: usageResources/{other}, is_optional: true}}",
+            "  grants:",
+            f"  - product_usage_grant: {_grant(product, other, promised, 'COMMIT')}",
+        ]
+    text = "\n".join(lines)
+    if policy:
+        named = f"commitmentPolicies/{policy.lower()}"
+        text = text.replace(
+            f"usageResources/{resource}}}",
+            f"usageResources/{resource}, policies: {{commitment_policy: {named}}}}}",
+            1,
+        )
+        text += f"\ncommitment_policies:\n- {{name: {named}, rate: {policy}}}\n"
+    return text
+
+
+def _tier(lower: str, upper: str | None, percent: str) -> str:
+    end = f", upper: {upper}" if upper else ""
+    return f"{{lower: {lower}{end}, adjustment: {{kind: PERCENTAGE, value: {percent}}}}}"
 
 
 def _held(
@@ -85,8 +175,8 @@ def _held(
     return "\n".join(lines)
 
 
-def _grant(product: str, resource: str, quantity: str) -> str:
-    return f"{{name: products/{product}/grants/{resource}, quantity: {quantity}}}"
+def _grant(product: str, resource: str, quantity: str, kind: str = "GRANT") -> str:
+    return f"{{name: products/{product}/grants/{resource}, quantity: {quantity}, type: {kind}}}"
 
 
 async def set_up(world: World, text: str) -> rpc.SetUpProductResponse:

@@ -13,6 +13,7 @@ from server.domain.sales import Binding, Order
 from server.store.pool import open_pool
 from server.store.transaction import finish_commits, read, transact
 from server.usecases import orders, quotes
+from server.usecases.bindings import AskedBinding
 from server.usecases.orders import CreateOrder
 from server.usecases.quotes import AskedLine, CreateQuote
 
@@ -125,7 +126,7 @@ def line(
         quantity=Decimal(quantity),
         start_date=start,
         end_date=end,
-        binding=binding,
+        binding=AskedBinding(binding=binding),
         negotiated=tuple(negotiated),
     )
 

@@ -19,7 +19,7 @@ from server.doorbell import Doorbell
 from server.env import Env, new_id
 from server.rate_snapshots import RateSnapshots
 from server.store.transaction import transact
-from server.usecases.discovery import catalogue_terms
+from server.usecases.discovery import Priced, catalogue_terms
 from server.usecases.rates import create_card, create_entry
 from tests.usecases.rate_world import (
     TODAY,
@@ -94,10 +94,10 @@ async def test_a_sale_sees_the_rates_of_its_own_transaction(world):
     await world.do(create_entry, entry(tiers=steps))
 
     async def look(tx):
-        how = {"price_book_id": "book", "product_id": "plan", "units": UNITS, "day": TODAY}
-        before = await catalogue_terms(tx, world.tenant_id, **how)
+        how = Priced(price_book_id="book", product_id="plan", units=UNITS, day=TODAY)
+        before = await catalogue_terms(tx, world.tenant_id, how)
         await tx.execute("UPDATE rate_card_entries SET state = 'ACTIVE'")
-        return before, await catalogue_terms(tx, world.tenant_id, **how)
+        return before, await catalogue_terms(tx, world.tenant_id, how)
 
     before, after = await transact(world.pool, world.tenant_id, look)
 

@@ -5,9 +5,11 @@ from usage.v1 import account_service_pb2 as pb
 from server.api import names
 from server.api.forms import Form
 from server.api.masks import read_mask
-from server.api.values import etag, time_pb
-from server.domain.ids import AccountId
+from server.api.values import enum_pb, etag, optional_time_pb, time_pb
+from server.domain.ids import AccountId, BindingTargetId
+from server.domain.targets import TargetKind
 from server.store.accounts import Account, KeptAccount
+from server.store.binding_targets import BindingTarget
 from server.usecases.accounts import UpdateAccount
 
 CHANGEABLE = frozenset({"display_name", "labels"})
@@ -57,4 +59,30 @@ def account_to_pb(account: KeptAccount) -> pb.Account:
         labels=content.labels,
         create_time=time_pb(account.create_time),
         etag=etag(account.revision),
+    )
+
+
+def create_binding_target_from_pb(
+    request: pb.CreateBindingTargetRequest,
+) -> tuple[AccountId, BindingTarget]:
+    """What a binding target is to be, and whose."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    own = form.sub("binding_target")
+    wanted = BindingTarget(
+        id=BindingTargetId(form.code("binding_target_id")),
+        display_name=own.text("display_name"),
+        kind=own.choice("kind", TargetKind),
+    )
+    form.done()
+    return AccountId(account_id), wanted
+
+
+def binding_target_to_pb(account_id: AccountId, target: BindingTarget) -> pb.BindingTarget:
+    """A binding target."""
+    return pb.BindingTarget(
+        name=names.BINDING_TARGET.of(account_id, target.id),
+        display_name=target.display_name,
+        kind=enum_pb(pb.BindingTarget.Kind, target.kind),
+        create_time=optional_time_pb(target.create_time),
     )

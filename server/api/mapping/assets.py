@@ -38,6 +38,9 @@ def _resource_to_pb(held: AssetResource, account_id: AccountId) -> pb.AssetResou
         wallet=names.WALLET.of(account_id, held.wallet_id),
         terms=None if terms is None else terms_to_pb(terms, is_fixed=held.is_fixed),
         entitlements=[_entitlement_to_pb(sold, unit_id) for sold in held.entitlements],
+        token_wallet=names.WALLET.of(account_id, held.token_wallet_id)
+        if held.token_wallet_id
+        else "",
     )
 
 

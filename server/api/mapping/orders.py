@@ -36,7 +36,7 @@ def order_to_pb(order: Order) -> pb.Order:
         state=enum_pb(pb.Order.State, order.state),
         quote=names.QUOTE.of(account_id, order.quote_id),
         price_book=names.PRICE_BOOK.of(order.price_book_id),
-        lines=map(line_to_pb, order.lines),
+        lines=[line_to_pb(order.account_id, line) for line in order.lines],
         assets=[names.ASSET.of(account_id, asset_id) for asset_id in order.asset_ids],
         currency_code=order.currency_code,
         create_time=time_pb(order.create_time),

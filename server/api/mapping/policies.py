@@ -10,12 +10,21 @@ from server.api.forms import Form
 from server.api.mapping.catalog import cadence_from_pb, state_pb
 from server.api.values import cadence_pb, enum_pb, etag, optional_decimal_pb, time_pb
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
-from server.domain.catalog import Aggregation, Kept, Overage, RatingFrequency, Refresh, Rollover
+from server.domain.catalog import (
+    Aggregation,
+    Commitment,
+    Kept,
+    Overage,
+    RatingFrequency,
+    Refresh,
+    Rollover,
+)
 from server.domain.ids import PolicyId
 from server.domain.policies import (
     DEFAULT_DELAY,
     AggregationMethod,
     Combination,
+    CommitmentRate,
     LatePolicy,
     OveragePolicy,
     usual_combination,
@@ -106,6 +115,19 @@ def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
     return wanted
 
 
+def commitment_from_pb(request: rpc.CreateCommitmentPolicyRequest) -> Commitment:
+    """What usage is to cost once a commitment is used up."""
+    form = Form(request)
+    own = form.sub("commitment_policy")
+    wanted = Commitment(
+        id=PolicyId(form.code("commitment_policy_id")),
+        display_name=own.text("display_name"),
+        rate=own.choice("rate", CommitmentRate),
+    )
+    form.done()
+    return wanted
+
+
 def aggregation_to_pb(kept: Kept[Aggregation]) -> pb.AggregationPolicy:
     """How usage adds up."""
     own = kept.content
@@ -176,6 +198,19 @@ def rollover_to_pb(kept: Kept[Rollover]) -> pb.RolloverPolicy:
         max_rollovers=own.max_rollovers or 0,
         max_quantity=optional_decimal_pb(own.max_quantity),
         max_percent=optional_decimal_pb(own.max_percent),
+        state=state_pb(kept),
+        create_time=time_pb(kept.create_time),
+        etag=etag(kept.revision),
+    )
+
+
+def commitment_to_pb(kept: Kept[Commitment]) -> pb.CommitmentPolicy:
+    """What usage costs once a commitment is used up."""
+    own = kept.content
+    return pb.CommitmentPolicy(
+        name=names.COMMITMENT_POLICY.of(own.id),
+        display_name=own.display_name,
+        rate=enum_pb(pb.CommitmentPolicy.Rate, own.rate),
         state=state_pb(kept),
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),

@@ -1,6 +1,7 @@
 """Quotes: from requests, and to messages; sale lines, which quotes and orders share."""
 
 from decimal import Decimal
+from typing import Any
 
 from usage.v1 import quote_service_pb2 as pb
 
@@ -21,8 +22,9 @@ from server.api.values import (
     optional_date_pb,
     time_pb,
 )
+from server.domain.errors import NotFound
 from server.domain.exact import ZERO, decimal_places
-from server.domain.ids import PolicyId
+from server.domain.ids import AccountId, AssetId, BindingTargetId, PolicyId, ResourceId
 from server.domain.sales import (
     Binding,
     LineGrant,
@@ -31,6 +33,7 @@ from server.domain.sales import (
     Quote,
     SaleLine,
 )
+from server.usecases.bindings import AskedBinding
 from server.usecases.quotes import AskedLine, CreateQuote
 
 ONE = Decimal(1)
@@ -42,7 +45,7 @@ def create_quote_from_pb(request: pb.CreateQuoteRequest) -> CreateQuote:
     (account_id,) = form.name("parent", names.ACCOUNT)
     quote = form.sub("quote")
     (price_book_id,) = quote.name("price_book", names.PRICE_BOOK)
-    lines = tuple(_line_from_form(line) for line in quote.subs("lines"))
+    lines = tuple(_line_from_form(line, account_id) for line in quote.subs("lines"))
     form.done()
     return CreateQuote(account_id=account_id, price_book_id=price_book_id, lines=lines)
 
@@ -53,21 +56,21 @@ def quote_to_pb(quote: Quote) -> pb.Quote:
         name=names.QUOTE.of(quote.account_id, quote.id),
         state=enum_pb(pb.Quote.State, quote.state),
         price_book=names.PRICE_BOOK.of(quote.price_book_id),
-        lines=map(line_to_pb, quote.lines),
+        lines=[line_to_pb(quote.account_id, line) for line in quote.lines],
         currency_code=quote.currency_code,
         create_time=time_pb(quote.create_time),
         etag=etag(quote.revision),
     )
 
 
-def line_to_pb(line: SaleLine) -> pb.SaleLine:
+def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
     """A line as callers see it; what was negotiated is told again as it was asked for."""
     return pb.SaleLine(
         product=names.PRODUCT.of(line.product_id),
         quantity=decimal_pb(line.quantity),
         start_date=date_pb(line.start_date),
         end_date=optional_date_pb(line.end_date),
-        binding=enum_pb(pb.SaleLine.Binding, line.binding),
+        **_binding_to_pb(account_id, line),
         negotiated_rates=[
             negotiated
             for resource in line.resources
@@ -77,7 +80,35 @@ def line_to_pb(line: SaleLine) -> pb.SaleLine:
     )
 
 
-def _line_from_form(form: Form) -> AskedLine:
+def _binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
+    """What a line is bound to, or the anchor of a commitment."""
+    if line.role.is_commitment:
+        return {"linked_asset": names.ASSET.of(account_id, line.target_id)}
+    binding = {"binding": enum_pb(pb.SaleLine.Binding, line.binding)}
+    if line.target_id is None:
+        return binding
+    pattern = names.ASSET if line.binding is Binding.ASSET else names.BINDING_TARGET
+    return binding | {"binding_target": pattern.of(account_id, line.target_id)}
+
+
+def _binding_from_form(form: Form, account_id: AccountId) -> AskedBinding:
+    is_asset = "/assets/" in form.message.binding_target
+    pattern = names.ASSET if is_asset else names.BINDING_TARGET
+    target = form.optional_name("binding_target", pattern)
+    linked = form.optional_name("linked_asset", names.ASSET)
+    for found, name in ((target, "Asset" if is_asset else "BindingTarget"), (linked, "Asset")):
+        if found is not None and found[0] != account_id:
+            path = "assets" if name == "Asset" else "bindingTargets"
+            raise NotFound.of(name, f"accounts/{found[0]}/{path}/{found[1]}")
+    return AskedBinding(
+        binding=form.optional_choice("binding", Binding),
+        asset_id=AssetId(target[1]) if target and is_asset else None,
+        target_id=BindingTargetId(target[1]) if target and not is_asset else None,
+        linked_asset_id=AssetId(linked[1]) if linked else None,
+    )
+
+
+def _line_from_form(form: Form, account_id: AccountId) -> AskedLine:
     (product_id,) = form.name("product", names.PRODUCT)
     start_date, end_date = form.date("start_date"), form.optional_date("end_date")
     if end_date is not None and end_date <= start_date:
@@ -87,7 +118,10 @@ def _line_from_form(form: Form) -> AskedLine:
         quantity=_quantity_from_form(form),
         start_date=start_date,
         end_date=end_date,
-        binding=form.choice("binding", Binding, default=Binding.SELF),
+        binding=_binding_from_form(form, account_id),
+        omitted=tuple(
+            ResourceId(ids[0]) for ids in form.names("omitted_resources", names.RESOURCE)
+        ),
         negotiated=tuple(_negotiated_from_form(wish) for wish in form.subs("negotiated_rates")),
     )
 
@@ -130,6 +164,7 @@ def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
 
 def _resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResource:
     policies, terms = resource.policies, resource.terms
+    token, definition = resource.token_resource_id, resource.definition_product_id
     return pb.SaleLineResource(
         usage_resource=names.RESOURCE.of(resource.resource_id),
         terms=None if terms is None else terms_to_pb(terms, is_fixed=resource.is_fixed),
@@ -139,6 +174,8 @@ def _resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResour
             names.RATING_FREQUENCY_POLICY, policies.rating_frequency_policy_id
         ),
         overage_policy=_name(names.OVERAGE_POLICY, policies.overage_policy_id),
+        token_resource=names.RESOURCE.of(token) if token else "",
+        usage_definition_product=names.PRODUCT.of(definition) if definition else "",
     )
 
 

@@ -32,12 +32,15 @@ def _resource(product_id: ProductId, one: ExplainedPolicies) -> pb.ResolvedPolic
         rating_frequency_level=_level(one.rating_frequency.level),
         overage_policy=mapping.overage_to_pb(one.overage.policy),
         overage_level=_level(one.overage.level),
+        commitment_policy=mapping.commitment_to_pb(one.commitment.policy),
+        commitment_level=_level(one.commitment.level),
         drawdown_order=enum_pb(catalog_pb.DrawdownOrder, one.order[0]),
         drawdown_order_level=_level(one.order[1]),
     )
     _forget(made.aggregation_policy, one.aggregation.level)
     _forget(made.rating_frequency_policy, one.rating_frequency.level)
     _forget(made.overage_policy, one.overage.level)
+    _forget(made.commitment_policy, one.commitment.level)
     return made
 
 

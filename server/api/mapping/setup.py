@@ -11,6 +11,7 @@ from usage.v1 import setup_service_pb2 as pb
 from server.api import names
 from server.api.kinds import (
     AGGREGATION,
+    COMMITMENT,
     OVERAGE,
     PRODUCT,
     PRODUCT_GRANT,
@@ -68,6 +69,7 @@ def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
             "rating_frequency_policies", RATING_FREQUENCY, request.rating_frequency_policies
         ),
         "overages": reading.all("overage_policies", OVERAGE, request.overage_policies),
+        "commitments": reading.all("commitment_policies", COMMITMENT, request.commitment_policies),
         "refreshes": reading.all("refresh_policies", REFRESH, request.refresh_policies),
         "rollovers": reading.all("rollover_policies", ROLLOVER, request.rollover_policies),
         "resources": reading.all("usage_resources", RESOURCE, request.usage_resources),

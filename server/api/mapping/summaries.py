@@ -98,6 +98,7 @@ def trace_to_pb(account_id: str, trace: Trace) -> pb.TraceLiableSummaryResponse:
                             pb.DrawnFrom(
                                 grant=names.GRANT.of(account_id, wallet_id, drawn.grant_id),
                                 quantity=decimal_pb(drawn.quantity),
+                                amount=decimal_pb(drawn.amount),
                             )
                             for drawn in one.drawn
                         ],

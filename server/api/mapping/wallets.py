@@ -75,6 +75,8 @@ def entry_to_pb(account_id: str, entry: Entry, create_time: datetime) -> pb.Wall
 def _target(wallet: StoredWallet) -> str:
     if wallet.target_kind == "ASSET":
         return names.ASSET.of(wallet.account_id, wallet.target_id)
+    if wallet.target_id:
+        return names.BINDING_TARGET.of(wallet.account_id, wallet.target_id)
     return names.ACCOUNT.of(wallet.account_id)
 
 

@@ -481,6 +481,19 @@ CREATE TABLE accounts (
 );
 COMMENT ON TABLE accounts IS 'run-time: who buys and uses';
 
+CREATE TABLE binding_targets (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    binding_target_id code NOT NULL,
+    display_name      text NOT NULL DEFAULT '',
+    kind              text NOT NULL CHECK (kind IN ('CONTRACT', 'CUSTOM')),
+    create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, binding_target_id),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
+);
+COMMENT ON TABLE binding_targets IS 'run-time: contracts of an account, and what else its grants may be bound to';
+CREATE UNIQUE INDEX binding_target_id_taken ON binding_targets (tenant_id, account_id, lower(binding_target_id));
+
 -- Lines carry what was agreed as a document: rates, grants and policies, frozen on the day.
 CREATE TABLE quotes (
     tenant_id     uuid NOT NULL,
@@ -506,7 +519,9 @@ CREATE TABLE quote_lines (
     quantity   quantity NOT NULL CHECK (quantity > 0),
     start_date date NOT NULL,
     end_date   date,
+    role       text NOT NULL DEFAULT 'ANCHOR',
     binding    text NOT NULL,
+    target_id  byte_text,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, quote_id, position),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
@@ -541,7 +556,9 @@ CREATE TABLE order_lines (
     quantity   quantity NOT NULL CHECK (quantity > 0),
     start_date date NOT NULL,
     end_date   date,
+    role       text NOT NULL DEFAULT 'ANCHOR',
     binding    text NOT NULL,
+    target_id  byte_text,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
@@ -633,6 +650,9 @@ CREATE TABLE asset_resources (
     wallet_id         uuid NOT NULL,
     token_wallet_id   uuid,
     definition_product_id code,
+    role              text NOT NULL DEFAULT 'ANCHOR'
+        CHECK (role IN ('ANCHOR', 'PACK', 'TOKEN_COMMITMENT', 'QUANTITY_COMMITMENT')),
+    commitment_rate   text CHECK (commitment_rate IN ('LOWEST', 'BOUNDED')),
     overage           text NOT NULL,
     start_time        timestamptz NOT NULL,
     end_time          timestamptz,
@@ -640,10 +660,15 @@ CREATE TABLE asset_resources (
     PRIMARY KEY (tenant_id, account_id, asset_id, usage_resource_id),
     CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES assets,
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets,
-    CONSTRAINT token_wallet_exists FOREIGN KEY (tenant_id, account_id, token_wallet_id) REFERENCES wallets
+    CONSTRAINT token_wallet_exists FOREIGN KEY (tenant_id, account_id, token_wallet_id) REFERENCES wallets,
+    CONSTRAINT only_commitments_have_a_rate CHECK ((commitment_rate IS NULL) = (role IN ('ANCHOR', 'PACK')))
 );
+COMMENT ON COLUMN asset_resources.role IS 'usage is recorded of anchors only; what else is here adds to their wallets';
 COMMENT ON COLUMN asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
 COMMENT ON TABLE asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
+CREATE UNIQUE INDEX one_commitment_a_span ON asset_resources
+    (tenant_id, account_id, wallet_id, start_time, coalesce(end_time, 'infinity'))
+    WHERE commitment_rate IS NOT NULL;
 CREATE INDEX asset_resources_by_wallet ON asset_resources (tenant_id, account_id, wallet_id);
 CREATE INDEX asset_resources_by_token_wallet ON asset_resources (tenant_id, account_id, token_wallet_id)
     WHERE token_wallet_id IS NOT NULL;
@@ -755,6 +780,7 @@ CREATE TABLE wallet_entries (
     cause_id       byte_text NOT NULL,
     cause_revision integer NOT NULL DEFAULT 0,
     leg            byte_text NOT NULL,
+    covered        quantity CHECK (covered IS NULL OR (covered > 0 AND cause_kind = 'CELL')),
     hash           bytea NOT NULL CHECK (length(hash) = 32),
     create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, wallet_id, seq),
@@ -772,6 +798,8 @@ CREATE TABLE wallet_entries (
         REFERENCES wallet_entries (tenant_id, account_id, wallet_id, grant_id, grant_seq, grant_after),
     CONSTRAINT grant_exists FOREIGN KEY (tenant_id, account_id, wallet_id, grant_id) REFERENCES grants
 );
+COMMENT ON COLUMN wallet_entries.covered IS
+    'the usage that was paid for, where a discounted commitment gave less for it';
 COMMENT ON TABLE wallet_entries IS 'run-time: the ledger; rows are never changed or removed';
 
 -- Run-time: usage and what it comes to -------------------------------------------------------------

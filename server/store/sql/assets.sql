@@ -7,24 +7,6 @@ SELECT coalesce((SELECT max(number) FROM assets WHERE tenant_id = $1 AND account
        coalesce((SELECT max(number) FROM entitlements WHERE tenant_id = $1 AND account_id = $2), 0)
            AS entitlement;
 
--- name: shared_target
--- What is bound to the account itself.
---   $1 tenant_id uuid, $2 account_id text
-SELECT entitlement_account_id, target_kind, target_id, time_zone, currency_code, billing_anchor_day,
-       start_date, end_date
-  FROM entitlement_accounts
- WHERE tenant_id = $1 AND account_id = $2 AND target_kind = 'ACCOUNT' AND target_id = '';
-
--- name: target_wallets
--- How the wallets of one target count; that never changes once they are there.
---   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_id uuid
-SELECT wallet_id, entitlement_account_id, usage_resource_id, unit_of_measure_id, aggregation_method,
-       aggregation_period, aggregation_combine, rating_period, waiting_days, waiting_hours, late_policy,
-       drawdown_order
-  FROM wallets
- WHERE tenant_id = $1 AND account_id = $2 AND entitlement_account_id = $3
- ORDER BY wallet_id;
-
 -- name: lock_wallets
 -- The ends of the chains that are written to next, held in key order.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
@@ -87,15 +69,17 @@ SELECT $1, $2, w.wallet_id, w.entitlement_account_id, w.usage_resource_id, w.uni
 -- Where the usage of the new assets goes.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[],
 --   $5 wallet_ids uuid[], $6 overages text[], $7 start_times timestamptz[], $8 end_times timestamptz[],
---   $9 policies jsonb[], $10 token_wallet_ids uuid[], $11 definition_product_ids text[]
+--   $9 policies jsonb[], $10 token_wallet_ids uuid[], $11 definition_product_ids text[], $12 roles text[],
+--   $13 commitment_rates text[]
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
-                             start_time, end_time, policies, token_wallet_id, definition_product_id)
+                             start_time, end_time, policies, token_wallet_id, definition_product_id, role,
+                             commitment_rate)
 SELECT $1, $2, r.asset_id, r.usage_resource_id, r.wallet_id, r.overage, r.start_time, r.end_time,
-       r.policies, r.token_wallet_id, r.definition_product_id
+       r.policies, r.token_wallet_id, r.definition_product_id, r.role, r.commitment_rate
   FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-              $9::jsonb[], $10::uuid[], $11::text[])
+              $9::jsonb[], $10::uuid[], $11::text[], $12::text[], $13::text[])
        AS r (asset_id, usage_resource_id, wallet_id, overage, start_time, end_time, policies,
-             token_wallet_id, definition_product_id)
+             token_wallet_id, definition_product_id, role, commitment_rate)
  ORDER BY r.asset_id, r.usage_resource_id COLLATE "C";
 
 -- name: add_asset_rates
@@ -161,7 +145,7 @@ SELECT asset_id, account_id, number, order_id, position, product_id, quantity, s
 -- name: held_resources
 -- What some assets hold for each resource, with the last terms of each.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
-SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.definition_product_id,
+SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.definition_product_id, h.role, h.commitment_rate,
        h.start_time, h.end_time, h.policies, r.terms
   FROM asset_resources AS h
   LEFT JOIN LATERAL (

@@ -1,4 +1,5 @@
--- The catalogue: kept once, found by id, listed by id.
+-- The catalogue: kept once, found by id, listed by id; changed, moved or dropped
+-- if it still is what was looked at. A query that changes no row was too late.
 
 -- name: add_unit_class
 -- A class of units, as a draft; the first of an id wins.
@@ -165,3 +166,132 @@ SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, un
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = $2 AND grant_id > $3 AND ($5::text IS NULL OR state = $5)
  ORDER BY grant_id LIMIT $4;
+
+-- name: save_unit_class
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 unit_class_id text, $3 display_name text, $4 kind text, $5 default_unit_id text,
+--   $6 revision bigint
+UPDATE unit_classes SET display_name = $3, kind = $4, default_unit_id = $5, revision = revision + 1
+ WHERE tenant_id = $1 AND unit_class_id = $2 AND revision = $6;
+
+-- name: drop_unit_class
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 unit_class_id text, $3 revision bigint
+DELETE FROM unit_classes
+ WHERE tenant_id = $1 AND unit_class_id = $2 AND revision = $3;
+
+-- name: move_unit_class
+-- From one state to another.
+--   $1 tenant_id uuid, $2 unit_class_id text, $3 state text, $4 revision bigint
+UPDATE unit_classes SET state = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND unit_class_id = $2 AND revision = $4;
+
+-- name: save_unit
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 unit_of_measure_id text, $3 display_name text, $4 unit_class_id text,
+--   $5 factor numeric, $6 scale smallint, $7 rounding text, $8 sequence integer, $9 revision bigint
+UPDATE units_of_measure SET display_name = $3, unit_class_id = $4, factor = $5, scale = $6, rounding = $7,
+       sequence = $8, revision = revision + 1
+ WHERE tenant_id = $1 AND unit_of_measure_id = $2 AND revision = $9;
+
+-- name: drop_unit
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 unit_of_measure_id text, $3 revision bigint
+DELETE FROM units_of_measure
+ WHERE tenant_id = $1 AND unit_of_measure_id = $2 AND revision = $3;
+
+-- name: move_unit
+-- From one state to another.
+--   $1 tenant_id uuid, $2 unit_of_measure_id text, $3 state text, $4 revision bigint
+UPDATE units_of_measure SET state = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND unit_of_measure_id = $2 AND revision = $4;
+
+-- name: save_resource
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text,
+--   $5 unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text,
+--   $8 rating_frequency_policy_id text, $9 overage_policy_id text, $10 commitment_policy_id text,
+--   $11 drawdown_order text, $12 token_resource_id text, $13 definition_product_id text, $14 revision bigint
+UPDATE usage_resources SET display_name = $3, category = $4, unit_class_id = $5, unit_of_measure_id = $6,
+       aggregation_policy_id = $7, rating_frequency_policy_id = $8, overage_policy_id = $9,
+       commitment_policy_id = $10, drawdown_order = $11, token_resource_id = $12, definition_product_id = $13,
+       revision = revision + 1
+ WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $14;
+
+-- name: drop_resource
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 usage_resource_id text, $3 revision bigint
+DELETE FROM usage_resources
+ WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $3;
+
+-- name: move_resource
+-- From one state to another.
+--   $1 tenant_id uuid, $2 usage_resource_id text, $3 state text, $4 revision bigint
+UPDATE usage_resources SET state = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $4;
+
+-- name: save_product
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 product_id text, $3 display_name text, $4 usage_model_type text,
+--   $5 grant_binding text, $6 revision bigint
+UPDATE products SET display_name = $3, usage_model_type = $4, grant_binding = $5, revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND revision = $6;
+
+-- name: drop_product
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 product_id text, $3 revision bigint
+DELETE FROM products
+ WHERE tenant_id = $1 AND product_id = $2 AND revision = $3;
+
+-- name: move_product
+-- From one state to another.
+--   $1 tenant_id uuid, $2 product_id text, $3 state text, $4 revision bigint
+UPDATE products SET state = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND revision = $4;
+
+-- name: save_product_resource
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 start_date date, $5 end_date date,
+--   $6 aggregation_policy_id text, $7 rating_frequency_policy_id text, $8 overage_policy_id text,
+--   $9 commitment_policy_id text, $10 drawdown_order text, $11 token_resource_id text, $12 is_optional boolean,
+--   $13 revision bigint
+UPDATE product_usage_resources SET start_date = $4, end_date = $5, aggregation_policy_id = $6,
+       rating_frequency_policy_id = $7, overage_policy_id = $8, commitment_policy_id = $9, drawdown_order = $10,
+       token_resource_id = $11, is_optional = $12, revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3 AND revision = $13;
+
+-- name: drop_product_resource
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 revision bigint
+DELETE FROM product_usage_resources
+ WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3 AND revision = $4;
+
+-- name: move_product_resource
+-- From one state to another.
+--   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 state text, $5 revision bigint
+UPDATE product_usage_resources SET state = $4, revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3 AND revision = $5;
+
+-- name: save_product_grant
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 display_name text,
+--   $5 usage_resource_id text, $6 quantity numeric, $7 unit_of_measure_id text, $8 validity_unit text,
+--   $9 validity_count integer, $10 refresh_policy_id text, $11 rollover_policy_id text, $12 type text,
+--   $13 selling_model_id text, $14 start_date date, $15 end_date date, $16 revision bigint
+UPDATE product_usage_grants SET display_name = $4, usage_resource_id = $5, quantity = $6,
+       unit_of_measure_id = $7, validity_unit = $8, validity_count = $9, refresh_policy_id = $10,
+       rollover_policy_id = $11, type = $12, selling_model_id = $13, start_date = $14, end_date = $15,
+       revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND grant_id = $3 AND revision = $16;
+
+-- name: drop_product_grant
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 revision bigint
+DELETE FROM product_usage_grants
+ WHERE tenant_id = $1 AND product_id = $2 AND grant_id = $3 AND revision = $4;
+
+-- name: move_product_grant
+-- From one state to another.
+--   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 state text, $5 revision bigint
+UPDATE product_usage_grants SET state = $4, revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND grant_id = $3 AND revision = $5;

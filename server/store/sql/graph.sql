@@ -61,6 +61,12 @@ SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy
 SELECT policy_id, display_name, overage, state, revision, create_time
   FROM overage_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
+-- name: commitments
+-- Some policies of commitments.
+--   $1 tenant_id uuid, $2 ids text[]
+SELECT policy_id, display_name, rate, state, revision, create_time
+  FROM commitment_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
+
 -- name: refreshes
 -- Some policies of refresh.
 --   $1 tenant_id uuid, $2 ids text[]
@@ -101,6 +107,12 @@ UPDATE rating_frequency_policies SET state = 'ACTIVE', revision = revision + 1
 -- Policies of overage, if still drafts.
 --   $1 tenant_id uuid, $2 ids text[]
 UPDATE overage_policies SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
+
+-- name: activate_commitments
+-- Policies of commitments, if still drafts.
+--   $1 tenant_id uuid, $2 ids text[]
+UPDATE commitment_policies SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
 
 -- name: activate_refreshes

@@ -22,18 +22,18 @@ SELECT $1, $2, g.wallet_id, g.grant_id, g.entitlement_id, g.kind, g.issue_index,
 --   $6 grant_seqs bigint[], $7 kinds text[], $8 amounts numeric[], $9 wallet_befores numeric[],
 --   $10 wallet_afters numeric[], $11 grant_befores numeric[], $12 grant_afters numeric[],
 --   $13 effective_times timestamptz[], $14 cause_kinds text[], $15 cause_ids text[],
---   $16 cause_revisions integer[], $17 legs text[], $18 hashes bytea[]
+--   $16 cause_revisions integer[], $17 legs text[], $18 hashes bytea[], $19 covered numeric[]
 INSERT INTO wallet_entries (tenant_id, account_id, wallet_id, seq, grant_id, grant_seq, kind, amount,
                             wallet_before, wallet_after, grant_before, grant_after, effective_time,
-                            cause_kind, cause_id, cause_revision, leg, hash)
+                            cause_kind, cause_id, cause_revision, leg, hash, covered)
 SELECT $1, $2, e.wallet_id, e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.wallet_before,
        e.wallet_after, e.grant_before, e.grant_after, e.effective_time, e.cause_kind, e.cause_id,
-       e.cause_revision, e.leg, e.hash
+       e.cause_revision, e.leg, e.hash, e.covered
   FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::bigint[], $7::text[], $8::numeric[], $9::numeric[],
               $10::numeric[], $11::numeric[], $12::numeric[], $13::timestamptz[], $14::text[], $15::text[],
-              $16::integer[], $17::text[], $18::bytea[])
+              $16::integer[], $17::text[], $18::bytea[], $19::numeric[])
        AS e (wallet_id, seq, grant_id, grant_seq, kind, amount, wallet_before, wallet_after, grant_before,
-             grant_after, effective_time, cause_kind, cause_id, cause_revision, leg, hash)
+             grant_after, effective_time, cause_kind, cause_id, cause_revision, leg, hash, covered)
  ORDER BY e.wallet_id, e.seq;
 
 -- name: save_grant_heads

@@ -1,4 +1,5 @@
--- Policies: kept once, found by id, listed by id.
+-- Policies: kept once, found by id, listed by id; changed, moved or dropped
+-- if it still is what was looked at. A query that changes no row was too late.
 
 -- name: add_aggregation
 -- How usage adds up, as a draft; the first of an id wins.
@@ -116,3 +117,141 @@ SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state,
   FROM rollover_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
+
+-- name: save_aggregation
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 method text, $5 period text,
+--   $6 combine text, $7 revision bigint
+UPDATE aggregation_policies SET display_name = $3, method = $4, period = $5, combine = $6,
+       revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $7;
+
+-- name: drop_aggregation
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
+DELETE FROM aggregation_policies
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
+
+-- name: move_aggregation
+-- From one state to another.
+--   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
+UPDATE aggregation_policies SET state = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;
+
+-- name: save_rating_frequency
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 period text, $5 waiting_days integer,
+--   $6 waiting_hours integer, $7 late_policy text, $8 revision bigint
+UPDATE rating_frequency_policies SET display_name = $3, period = $4, waiting_days = $5, waiting_hours = $6,
+       late_policy = $7, revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $8;
+
+-- name: drop_rating_frequency
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
+DELETE FROM rating_frequency_policies
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
+
+-- name: move_rating_frequency
+-- From one state to another.
+--   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
+UPDATE rating_frequency_policies SET state = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;
+
+-- name: save_overage
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 overage text, $5 revision bigint
+UPDATE overage_policies SET display_name = $3, overage = $4, revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $5;
+
+-- name: drop_overage
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
+DELETE FROM overage_policies
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
+
+-- name: move_overage
+-- From one state to another.
+--   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
+UPDATE overage_policies SET state = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;
+
+-- name: save_refresh
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 interval_unit text,
+--   $5 interval_count integer, $6 revision bigint
+UPDATE refresh_policies SET display_name = $3, interval_unit = $4, interval_count = $5,
+       revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $6;
+
+-- name: drop_refresh
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
+DELETE FROM refresh_policies
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
+
+-- name: move_refresh
+-- From one state to another.
+--   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
+UPDATE refresh_policies SET state = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;
+
+-- name: save_rollover
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 max_rollovers integer,
+--   $5 max_quantity numeric, $6 max_percent numeric, $7 revision bigint
+UPDATE rollover_policies SET display_name = $3, max_rollovers = $4, max_quantity = $5, max_percent = $6,
+       revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $7;
+
+-- name: drop_rollover
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
+DELETE FROM rollover_policies
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
+
+-- name: move_rollover
+-- From one state to another.
+--   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
+UPDATE rollover_policies SET state = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;
+
+-- name: add_commitment
+-- What overage does, as a draft; the first of an id wins.
+--   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 rate text
+INSERT INTO commitment_policies (tenant_id, policy_id, display_name, rate)
+VALUES ($1, $2, $3, $4)
+    ON CONFLICT DO NOTHING;
+
+-- name: find_commitment
+-- By id, whatever its case.
+--   $1 tenant_id uuid, $2 policy_id text
+SELECT policy_id, display_name, rate, state, revision, create_time
+  FROM commitment_policies
+ WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
+
+-- name: list_commitment
+-- By id, after the last one seen.
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
+SELECT policy_id, display_name, rate, state, revision, create_time
+  FROM commitment_policies
+ WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
+ ORDER BY policy_id LIMIT $3;
+
+-- name: save_commitment
+-- Other content under the same id.
+--   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 rate text, $5 revision bigint
+UPDATE commitment_policies SET display_name = $3, rate = $4, revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $5;
+
+-- name: drop_commitment
+-- Nobody will miss it: what refers to it would stop this.
+--   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
+DELETE FROM commitment_policies
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
+
+-- name: move_commitment
+-- From one state to another.
+--   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
+UPDATE commitment_policies SET state = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;

@@ -31,7 +31,7 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
 -- name: drawn_from
 -- The grants that paid for some cells, in the order in which they were drawn.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 cause_ids text[]
-SELECT cause_id, grant_id, -amount AS quantity
+SELECT cause_id, grant_id, -amount AS quantity, coalesce(covered, -amount) AS covered
   FROM wallet_entries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND cause_kind = 'CELL'
    AND cause_id = ANY ($4::text[])

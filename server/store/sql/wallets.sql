@@ -73,7 +73,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
        (SELECT json_agg(json_build_array(
                    h.asset_id, h.overage, coalesce(r.start_time, h.start_time), r.end_time, r.terms,
                    r.asset_rate_id, h.end_time, a.number, a.product_id, h.token_wallet_id,
-                   h.definition_product_id)
+                   h.definition_product_id, h.role, h.commitment_rate)
                    ORDER BY a.number, r.start_time)::text
           FROM asset_resources AS h
           JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = h.asset_id
@@ -108,7 +108,7 @@ SELECT EXISTS (SELECT FROM accounts WHERE tenant_id = $1 AND account_id = $2);
 -- The lines of a wallet in posting order.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 after_seq bigint, $5 limit bigint
 SELECT seq, grant_id, grant_seq, kind, amount, wallet_before, wallet_after, grant_before, grant_after,
-       effective_time, cause_kind, cause_id, cause_revision, leg, hash, create_time
+       effective_time, cause_kind, cause_id, cause_revision, leg, hash, covered, create_time
   FROM wallet_entries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND seq > $4
  ORDER BY seq LIMIT $5;

@@ -9,6 +9,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -235,3 +236,176 @@ class UpdateAccountRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateAccountRequest: _TypeAlias = UpdateAccountRequest  # noqa: Y015
+
+@_typing.final
+class BindingTarget(_message.Message):
+    """What grants of an account can be bound to, beside its assets and itself: all that is bound to one
+    target shares one wallet for each resource.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[BindingTarget._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: BindingTarget._Kind.ValueType  # 0
+        """Refused."""
+        CONTRACT: BindingTarget._Kind.ValueType  # 1
+        """A contract."""
+        CUSTOM: BindingTarget._Kind.ValueType  # 2
+        """Whatever the caller says: a team, a tenant, a device."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """What it stands for. New kinds may be added."""
+
+    KIND_UNSPECIFIED: BindingTarget.Kind.ValueType  # 0
+    """Refused."""
+    CONTRACT: BindingTarget.Kind.ValueType  # 1
+    """A contract."""
+    CUSTOM: BindingTarget.Kind.ValueType  # 2
+    """Whatever the caller says: a team, a tenant, a device."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `accounts/{account}/bindingTargets/{binding_target}`."""
+    display_name: _builtins.str
+    """What people call it: at most 200 characters."""
+    kind: Global___BindingTarget.Kind.ValueType
+    """What it stands for. Never changes."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was created, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        kind: Global___BindingTarget.Kind.ValueType = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "kind", b"kind", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BindingTarget: _TypeAlias = BindingTarget  # noqa: Y015
+
+@_typing.final
+class GetBindingTargetRequest(_message.Message):
+    """Asks for one binding target."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The target: `accounts/{account}/bindingTargets/{binding_target}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBindingTargetRequest: _TypeAlias = GetBindingTargetRequest  # noqa: Y015
+
+@_typing.final
+class ListBindingTargetsRequest(_message.Message):
+    """Asks for the binding targets of an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    page_size: _builtins.int
+    """How many at most: 50 if zero, 1,000 if more."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBindingTargetsRequest: _TypeAlias = ListBindingTargetsRequest  # noqa: Y015
+
+@_typing.final
+class ListBindingTargetsResponse(_message.Message):
+    """A page of binding targets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BINDING_TARGETS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def binding_targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___BindingTarget]:
+        """The targets, by id."""
+
+    def __init__(
+        self,
+        *,
+        binding_targets: _abc.Iterable[Global___BindingTarget] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding_targets", b"binding_targets", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBindingTargetsResponse: _TypeAlias = ListBindingTargetsResponse  # noqa: Y015
+
+@_typing.final
+class CreateBindingTargetRequest(_message.Message):
+    """Asks for a binding target to be created."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    BINDING_TARGET_ID_FIELD_NUMBER: _builtins.int
+    BINDING_TARGET_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    binding_target_id: _builtins.str
+    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    @_builtins.property
+    def binding_target(self) -> Global___BindingTarget:
+        """The target."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        binding_target_id: _builtins.str = ...,
+        binding_target: Global___BindingTarget | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["binding_target", b"binding_target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding_target", b"binding_target", "binding_target_id", b"binding_target_id", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBindingTargetRequest: _TypeAlias = CreateBindingTargetRequest  # noqa: Y015

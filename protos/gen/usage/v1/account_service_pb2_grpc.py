@@ -55,6 +55,21 @@ class AccountServiceStub:
                 request_serializer=usage_dot_v1_dot_account__service__pb2.UpdateAccountRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_account__service__pb2.Account.FromString,
                 _registered_method=True)
+        self.GetBindingTarget = channel.unary_unary(
+                '/usage.v1.AccountService/GetBindingTarget',
+                request_serializer=usage_dot_v1_dot_account__service__pb2.GetBindingTargetRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_account__service__pb2.BindingTarget.FromString,
+                _registered_method=True)
+        self.ListBindingTargets = channel.unary_unary(
+                '/usage.v1.AccountService/ListBindingTargets',
+                request_serializer=usage_dot_v1_dot_account__service__pb2.ListBindingTargetsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_account__service__pb2.ListBindingTargetsResponse.FromString,
+                _registered_method=True)
+        self.CreateBindingTarget = channel.unary_unary(
+                '/usage.v1.AccountService/CreateBindingTarget',
+                request_serializer=usage_dot_v1_dot_account__service__pb2.CreateBindingTargetRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_account__service__pb2.BindingTarget.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer:
@@ -91,6 +106,28 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBindingTarget(self, request, context):
+        """Gets one binding target. Fails with NOT_FOUND (`BINDING_TARGET_NOT_FOUND`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBindingTargets(self, request, context):
+        """Lists the binding targets of an account by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBindingTarget(self, request, context):
+        """Creates a binding target. May be repeated: the same content is answered with what is there, other
+        content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -113,6 +150,21 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.UpdateAccount,
                     request_deserializer=usage_dot_v1_dot_account__service__pb2.UpdateAccountRequest.FromString,
                     response_serializer=usage_dot_v1_dot_account__service__pb2.Account.SerializeToString,
+            ),
+            'GetBindingTarget': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBindingTarget,
+                    request_deserializer=usage_dot_v1_dot_account__service__pb2.GetBindingTargetRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_account__service__pb2.BindingTarget.SerializeToString,
+            ),
+            'ListBindingTargets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBindingTargets,
+                    request_deserializer=usage_dot_v1_dot_account__service__pb2.ListBindingTargetsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_account__service__pb2.ListBindingTargetsResponse.SerializeToString,
+            ),
+            'CreateBindingTarget': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBindingTarget,
+                    request_deserializer=usage_dot_v1_dot_account__service__pb2.CreateBindingTargetRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_account__service__pb2.BindingTarget.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -224,6 +276,87 @@ class AccountService:
             '/usage.v1.AccountService/UpdateAccount',
             usage_dot_v1_dot_account__service__pb2.UpdateAccountRequest.SerializeToString,
             usage_dot_v1_dot_account__service__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBindingTarget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.AccountService/GetBindingTarget',
+            usage_dot_v1_dot_account__service__pb2.GetBindingTargetRequest.SerializeToString,
+            usage_dot_v1_dot_account__service__pb2.BindingTarget.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBindingTargets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.AccountService/ListBindingTargets',
+            usage_dot_v1_dot_account__service__pb2.ListBindingTargetsRequest.SerializeToString,
+            usage_dot_v1_dot_account__service__pb2.ListBindingTargetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBindingTarget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.AccountService/CreateBindingTarget',
+            usage_dot_v1_dot_account__service__pb2.CreateBindingTargetRequest.SerializeToString,
+            usage_dot_v1_dot_account__service__pb2.BindingTarget.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,14 @@ class AccountServiceStub:
     """Updates an account's display name and labels; its zone, currency and anchor cannot change.
     Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
     """
+    GetBindingTarget: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.GetBindingTargetRequest, _account_service_pb2.BindingTarget]
+    """Gets one binding target. Fails with NOT_FOUND (`BINDING_TARGET_NOT_FOUND`)."""
+    ListBindingTargets: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ListBindingTargetsRequest, _account_service_pb2.ListBindingTargetsResponse]
+    """Lists the binding targets of an account by id."""
+    CreateBindingTarget: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.CreateBindingTargetRequest, _account_service_pb2.BindingTarget]
+    """Creates a binding target. May be repeated: the same content is answered with what is there, other
+    content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
+    """
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -62,6 +70,14 @@ class AccountServiceAsyncStub(AccountServiceStub):
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.Account]  # type: ignore[assignment]
     """Updates an account's display name and labels; its zone, currency and anchor cannot change.
     Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    GetBindingTarget: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetBindingTargetRequest, _account_service_pb2.BindingTarget]  # type: ignore[assignment]
+    """Gets one binding target. Fails with NOT_FOUND (`BINDING_TARGET_NOT_FOUND`)."""
+    ListBindingTargets: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListBindingTargetsRequest, _account_service_pb2.ListBindingTargetsResponse]  # type: ignore[assignment]
+    """Lists the binding targets of an account by id."""
+    CreateBindingTarget: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateBindingTargetRequest, _account_service_pb2.BindingTarget]  # type: ignore[assignment]
+    """Creates a binding target. May be repeated: the same content is answered with what is there, other
+    content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
     """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -101,6 +117,32 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_account_service_pb2.Account, _abc.Awaitable[_account_service_pb2.Account]]:
         """Updates an account's display name and labels; its zone, currency and anchor cannot change.
         Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def GetBindingTarget(
+        self,
+        request: _account_service_pb2.GetBindingTargetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.BindingTarget, _abc.Awaitable[_account_service_pb2.BindingTarget]]:
+        """Gets one binding target. Fails with NOT_FOUND (`BINDING_TARGET_NOT_FOUND`)."""
+
+    @_abc_1.abstractmethod
+    def ListBindingTargets(
+        self,
+        request: _account_service_pb2.ListBindingTargetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.ListBindingTargetsResponse, _abc.Awaitable[_account_service_pb2.ListBindingTargetsResponse]]:
+        """Lists the binding targets of an account by id."""
+
+    @_abc_1.abstractmethod
+    def CreateBindingTarget(
+        self,
+        request: _account_service_pb2.CreateBindingTargetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.BindingTarget, _abc.Awaitable[_account_service_pb2.BindingTarget]]:
+        """Creates a binding target. May be repeated: the same content is answered with what is there, other
+        content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

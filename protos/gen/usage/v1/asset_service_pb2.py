@@ -32,7 +32,7 @@ from usage.v1 import annotations_pb2 as usage_dot_v1_dot_annotations__pb2
 from usage.v1 import types_pb2 as usage_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cusage/v1/asset_service.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x1ausage/v1/annotations.proto\x1a\x14usage/v1/types.proto\"\xeb\x02\n\x05\x41sset\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x15\n\x07product\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05order\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12+\n\nstart_date\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12)\n\x08\x65nd_date\x18\x06 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12\x30\n\tresources\x18\x07 \x03(\x0b\x32\x17.usage.v1.AssetResourceB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:3\xea\x41\x30\n\x0busage/Asset\x12!accounts/{account}/assets/{asset}\"\x88\x01\n\rAssetResource\x12\x16\n\x0eusage_resource\x18\x01 \x01(\t\x12\x0e\n\x06wallet\x18\x02 \x01(\t\x12\"\n\x05terms\x18\x03 \x01(\x0b\x32\x13.usage.v1.RateTerms\x12+\n\x0c\x65ntitlements\x18\x04 \x03(\x0b\x32\x15.usage.v1.Entitlement\"\x97\x03\n\x0b\x45ntitlement\x12&\n\x08quantity\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0funit_of_measure\x18\x02 \x01(\t\x12\x1b\n\x13product_usage_grant\x18\x03 \x01(\t\x12%\n\nstart_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12\"\n\x07refresh\x18\x06 \x01(\x0b\x32\x11.usage.v1.Cadence\x12#\n\x08validity\x18\x07 \x01(\x0b\x32\x11.usage.v1.Cadence\x12\x15\n\rcan_roll_over\x18\x08 \x01(\x08\x12\x15\n\rmax_rollovers\x18\t \x01(\x05\x12\x33\n\x15rollover_max_quantity\x18\n \x01(\x0b\x32\x14.google.type.Decimal\x12\x32\n\x14rollover_max_percent\x18\x0b \x01(\x0b\x32\x14.google.type.Decimal\"+\n\x0fGetAssetRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"b\n\x11ListAssetsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"N\n\x12ListAssetsResponse\x12\x1f\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x0f.usage.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xaf\x01\n\x0c\x41ssetService\x12\x46\n\x08GetAsset\x12\x19.usage.v1.GetAssetRequest\x1a\x0f.usage.v1.Asset\"\x0e\x8a\xe4\x19\nsales.read\x12W\n\nListAssets\x12\x1b.usage.v1.ListAssetsRequest\x1a\x1c.usage.v1.ListAssetsResponse\"\x0e\x8a\xe4\x19\nsales.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cusage/v1/asset_service.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x1ausage/v1/annotations.proto\x1a\x14usage/v1/types.proto\"\xeb\x02\n\x05\x41sset\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x15\n\x07product\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05order\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12+\n\nstart_date\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12)\n\x08\x65nd_date\x18\x06 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12\x30\n\tresources\x18\x07 \x03(\x0b\x32\x17.usage.v1.AssetResourceB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:3\xea\x41\x30\n\x0busage/Asset\x12!accounts/{account}/assets/{asset}\"\x9e\x01\n\rAssetResource\x12\x16\n\x0eusage_resource\x18\x01 \x01(\t\x12\x0e\n\x06wallet\x18\x02 \x01(\t\x12\"\n\x05terms\x18\x03 \x01(\x0b\x32\x13.usage.v1.RateTerms\x12+\n\x0c\x65ntitlements\x18\x04 \x03(\x0b\x32\x15.usage.v1.Entitlement\x12\x14\n\x0ctoken_wallet\x18\x05 \x01(\t\"\x97\x03\n\x0b\x45ntitlement\x12&\n\x08quantity\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0funit_of_measure\x18\x02 \x01(\t\x12\x1b\n\x13product_usage_grant\x18\x03 \x01(\t\x12%\n\nstart_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12\"\n\x07refresh\x18\x06 \x01(\x0b\x32\x11.usage.v1.Cadence\x12#\n\x08validity\x18\x07 \x01(\x0b\x32\x11.usage.v1.Cadence\x12\x15\n\rcan_roll_over\x18\x08 \x01(\x08\x12\x15\n\rmax_rollovers\x18\t \x01(\x05\x12\x33\n\x15rollover_max_quantity\x18\n \x01(\x0b\x32\x14.google.type.Decimal\x12\x32\n\x14rollover_max_percent\x18\x0b \x01(\x0b\x32\x14.google.type.Decimal\"+\n\x0fGetAssetRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"b\n\x11ListAssetsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"N\n\x12ListAssetsResponse\x12\x1f\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x0f.usage.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xaf\x01\n\x0c\x41ssetService\x12\x46\n\x08GetAsset\x12\x19.usage.v1.GetAssetRequest\x1a\x0f.usage.v1.Asset\"\x0e\x8a\xe4\x19\nsales.read\x12W\n\nListAssets\x12\x1b.usage.v1.ListAssetsRequest\x1a\x1c.usage.v1.ListAssetsResponse\"\x0e\x8a\xe4\x19\nsales.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -72,15 +72,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASSET']._serialized_start=266
   _globals['_ASSET']._serialized_end=629
   _globals['_ASSETRESOURCE']._serialized_start=632
-  _globals['_ASSETRESOURCE']._serialized_end=768
-  _globals['_ENTITLEMENT']._serialized_start=771
-  _globals['_ENTITLEMENT']._serialized_end=1178
-  _globals['_GETASSETREQUEST']._serialized_start=1180
-  _globals['_GETASSETREQUEST']._serialized_end=1223
-  _globals['_LISTASSETSREQUEST']._serialized_start=1225
-  _globals['_LISTASSETSREQUEST']._serialized_end=1323
-  _globals['_LISTASSETSRESPONSE']._serialized_start=1325
-  _globals['_LISTASSETSRESPONSE']._serialized_end=1403
-  _globals['_ASSETSERVICE']._serialized_start=1406
-  _globals['_ASSETSERVICE']._serialized_end=1581
+  _globals['_ASSETRESOURCE']._serialized_end=790
+  _globals['_ENTITLEMENT']._serialized_start=793
+  _globals['_ENTITLEMENT']._serialized_end=1200
+  _globals['_GETASSETREQUEST']._serialized_start=1202
+  _globals['_GETASSETREQUEST']._serialized_end=1245
+  _globals['_LISTASSETSREQUEST']._serialized_start=1247
+  _globals['_LISTASSETSREQUEST']._serialized_end=1345
+  _globals['_LISTASSETSRESPONSE']._serialized_start=1347
+  _globals['_LISTASSETSRESPONSE']._serialized_end=1425
+  _globals['_ASSETSERVICE']._serialized_start=1428
+  _globals['_ASSETSERVICE']._serialized_end=1603
 # @@protoc_insertion_point(module_scope)

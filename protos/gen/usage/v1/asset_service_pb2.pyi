@@ -92,10 +92,15 @@ class AssetResource(_message.Message):
     WALLET_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
     ENTITLEMENTS_FIELD_NUMBER: _builtins.int
+    TOKEN_WALLET_FIELD_NUMBER: _builtins.int
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     wallet: _builtins.str
     """The wallet its usage draws on: `accounts/{account}/wallets/{wallet}`."""
+    token_wallet: _builtins.str
+    """The wallet of the tokens it is rated in: `accounts/{account}/wallets/{wallet}`; empty if it is
+    rated in money.
+    """
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
         """What it costs beyond the grants."""
@@ -111,10 +116,11 @@ class AssetResource(_message.Message):
         wallet: _builtins.str = ...,
         terms: _types_pb2.RateTerms | None = ...,
         entitlements: _abc.Iterable[Global___Entitlement] | None = ...,
+        token_wallet: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entitlements", b"entitlements", "terms", b"terms", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entitlements", b"entitlements", "terms", b"terms", "token_wallet", b"token_wallet", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

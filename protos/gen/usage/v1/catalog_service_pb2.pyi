@@ -246,6 +246,7 @@ class CatalogRecord(_message.Message):
     OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
     REFRESH_POLICY_FIELD_NUMBER: _builtins.int
     ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
+    COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def unit_class(self) -> _catalog_requests_pb2.CreateUnitClassRequest:
         """Class of units."""
@@ -290,6 +291,10 @@ class CatalogRecord(_message.Message):
     def rollover_policy(self) -> _policy_requests_pb2.CreateRolloverPolicyRequest:
         """Rollover policy."""
 
+    @_builtins.property
+    def commitment_policy(self) -> _policy_requests_pb2.CreateCommitmentPolicyRequest:
+        """Commitment policy."""
+
     def __init__(
         self,
         *,
@@ -304,12 +309,13 @@ class CatalogRecord(_message.Message):
         overage_policy: _policy_requests_pb2.CreateOveragePolicyRequest | None = ...,
         refresh_policy: _policy_requests_pb2.CreateRefreshPolicyRequest | None = ...,
         rollover_policy: _policy_requests_pb2.CreateRolloverPolicyRequest | None = ...,
+        commitment_policy: _policy_requests_pb2.CreateCommitmentPolicyRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "creation", b"creation", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "commitment_policy", b"commitment_policy", "creation", b"creation", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "creation", b"creation", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "commitment_policy", b"commitment_policy", "creation", b"creation", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_creation: _TypeAlias = _typing.Literal["unit_class", "unit_of_measure", "usage_resource", "product", "product_usage_resource", "product_usage_grant", "aggregation_policy", "rating_frequency_policy", "overage_policy", "refresh_policy", "rollover_policy"]  # noqa: Y015
+    _WhichOneofReturnType_creation: _TypeAlias = _typing.Literal["unit_class", "unit_of_measure", "usage_resource", "product", "product_usage_resource", "product_usage_grant", "aggregation_policy", "rating_frequency_policy", "overage_policy", "refresh_policy", "rollover_policy", "commitment_policy"]  # noqa: Y015
     _WhichOneofArgType_creation: _TypeAlias = _typing.Literal["creation", b"creation"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_creation) -> _WhichOneofReturnType_creation | None: ...
 
@@ -496,6 +502,8 @@ class ResolvedPolicies(_message.Message):
     OVERAGE_LEVEL_FIELD_NUMBER: _builtins.int
     DRAWDOWN_ORDER_FIELD_NUMBER: _builtins.int
     DRAWDOWN_ORDER_LEVEL_FIELD_NUMBER: _builtins.int
+    COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
+    COMMITMENT_LEVEL_FIELD_NUMBER: _builtins.int
     product_usage_resource: _builtins.str
     """The resource of the product: `products/{product}/usageResources/{usage_resource}`."""
     aggregation_level: Global___PolicyLevel.ValueType
@@ -508,6 +516,8 @@ class ResolvedPolicies(_message.Message):
     """Which of several open grants pays first."""
     drawdown_order_level: Global___PolicyLevel.ValueType
     """The level that supplied it."""
+    commitment_level: Global___PolicyLevel.ValueType
+    """Which level says so."""
     @_builtins.property
     def aggregation_policy(self) -> _policy_resources_pb2.AggregationPolicy:
         """How usage adds up, and who says so."""
@@ -519,6 +529,10 @@ class ResolvedPolicies(_message.Message):
     @_builtins.property
     def overage_policy(self) -> _policy_resources_pb2.OveragePolicy:
         """What overage does, and who says so."""
+
+    @_builtins.property
+    def commitment_policy(self) -> _policy_resources_pb2.CommitmentPolicy:
+        """What usage costs once a commitment is used up."""
 
     def __init__(
         self,
@@ -532,10 +546,12 @@ class ResolvedPolicies(_message.Message):
         overage_level: Global___PolicyLevel.ValueType = ...,
         drawdown_order: _catalog_resources_pb2.DrawdownOrder.ValueType = ...,
         drawdown_order_level: Global___PolicyLevel.ValueType = ...,
+        commitment_policy: _policy_resources_pb2.CommitmentPolicy | None = ...,
+        commitment_level: Global___PolicyLevel.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "commitment_policy", b"commitment_policy", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_level", b"aggregation_level", "aggregation_policy", b"aggregation_policy", "drawdown_order", b"drawdown_order", "drawdown_order_level", b"drawdown_order_level", "overage_level", b"overage_level", "overage_policy", b"overage_policy", "product_usage_resource", b"product_usage_resource", "rating_frequency_level", b"rating_frequency_level", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_level", b"aggregation_level", "aggregation_policy", b"aggregation_policy", "commitment_level", b"commitment_level", "commitment_policy", b"commitment_policy", "drawdown_order", b"drawdown_order", "drawdown_order_level", b"drawdown_order_level", "overage_level", b"overage_level", "overage_policy", b"overage_policy", "product_usage_resource", b"product_usage_resource", "rating_frequency_level", b"rating_frequency_level", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -130,8 +130,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Name a resource of category `TOKEN`; a product has one."""
     BINDING_TARGET: _ErrorReason.ValueType  # 146
     """Packs need a target, commitments an anchor; the sentence says which."""
+    RESOURCE_NOT_OPTIONAL: _ErrorReason.ValueType  # 147
+    """Only optional resources of commitments can be left out."""
     ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 200
     """There is no such account."""
+    COMMITMENT_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 240
+    """There is no such commitment policy."""
+    BINDING_TARGET_NOT_FOUND: _ErrorReason.ValueType  # 241
+    """There is no such binding target."""
     AGGREGATION_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 201
     """There is no such aggregation policy."""
     ASSET_NOT_FOUND: _ErrorReason.ValueType  # 202
@@ -244,6 +250,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """What is in force does not change; create another record."""
     IN_USE: _ErrorReason.ValueType  # 431
     """Change or withdraw first what refers to it; the violations name it."""
+    COMMITMENT_DUPLICATE: _ErrorReason.ValueType  # 433
+    """The anchor has a commitment for these days; let this one begin or end on another."""
     STATE_TRANSITION: _ErrorReason.ValueType  # 432
     """Take the way from `DRAFT` to `ACTIVE` to `INACTIVE`."""
     CONCURRENT_CHANGE: _ErrorReason.ValueType  # 500
@@ -378,8 +386,14 @@ TOKEN_RESOURCE: ErrorReason.ValueType  # 145
 """Name a resource of category `TOKEN`; a product has one."""
 BINDING_TARGET: ErrorReason.ValueType  # 146
 """Packs need a target, commitments an anchor; the sentence says which."""
+RESOURCE_NOT_OPTIONAL: ErrorReason.ValueType  # 147
+"""Only optional resources of commitments can be left out."""
 ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 200
 """There is no such account."""
+COMMITMENT_POLICY_NOT_FOUND: ErrorReason.ValueType  # 240
+"""There is no such commitment policy."""
+BINDING_TARGET_NOT_FOUND: ErrorReason.ValueType  # 241
+"""There is no such binding target."""
 AGGREGATION_POLICY_NOT_FOUND: ErrorReason.ValueType  # 201
 """There is no such aggregation policy."""
 ASSET_NOT_FOUND: ErrorReason.ValueType  # 202
@@ -492,6 +506,8 @@ ACTIVE_IMMUTABLE: ErrorReason.ValueType  # 430
 """What is in force does not change; create another record."""
 IN_USE: ErrorReason.ValueType  # 431
 """Change or withdraw first what refers to it; the violations name it."""
+COMMITMENT_DUPLICATE: ErrorReason.ValueType  # 433
+"""The anchor has a commitment for these days; let this one begin or end on another."""
 STATE_TRANSITION: ErrorReason.ValueType  # 432
 """Take the way from `DRAFT` to `ACTIVE` to `INACTIVE`."""
 CONCURRENT_CHANGE: ErrorReason.ValueType  # 500

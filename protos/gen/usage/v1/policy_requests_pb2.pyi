@@ -870,3 +870,173 @@ class DeleteRolloverPolicyRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteRolloverPolicyRequest: _TypeAlias = DeleteRolloverPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetCommitmentPolicyRequest(_message.Message):
+    """Asks for one commitment policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The policy: `commitmentPolicies/{policy}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCommitmentPolicyRequest: _TypeAlias = GetCommitmentPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ListCommitmentPoliciesRequest(_message.Message):
+    """Asks for commitment policies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most: 50 if zero, 1,000 if more."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCommitmentPoliciesRequest: _TypeAlias = ListCommitmentPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListCommitmentPoliciesResponse(_message.Message):
+    """A page of commitment policies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_POLICIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def commitment_policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_resources_pb2.CommitmentPolicy]:
+        """The policies, by id."""
+
+    def __init__(
+        self,
+        *,
+        commitment_policies: _abc.Iterable[_policy_resources_pb2.CommitmentPolicy] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_policies", b"commitment_policies", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCommitmentPoliciesResponse: _TypeAlias = ListCommitmentPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class CreateCommitmentPolicyRequest(_message.Message):
+    """Asks for a commitment policy to be created."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_POLICY_ID_FIELD_NUMBER: _builtins.int
+    COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
+    commitment_policy_id: _builtins.str
+    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    @_builtins.property
+    def commitment_policy(self) -> _policy_resources_pb2.CommitmentPolicy:
+        """The policy."""
+
+    def __init__(
+        self,
+        *,
+        commitment_policy_id: _builtins.str = ...,
+        commitment_policy: _policy_resources_pb2.CommitmentPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commitment_policy", b"commitment_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_policy", b"commitment_policy", "commitment_policy_id", b"commitment_policy_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCommitmentPolicyRequest: _TypeAlias = CreateCommitmentPolicyRequest  # noqa: Y015
+
+@_typing.final
+class UpdateCommitmentPolicyRequest(_message.Message):
+    """Asks for a commitment policy to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def commitment_policy(self) -> _policy_resources_pb2.CommitmentPolicy:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        commitment_policy: _policy_resources_pb2.CommitmentPolicy | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commitment_policy", b"commitment_policy", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitment_policy", b"commitment_policy", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCommitmentPolicyRequest: _TypeAlias = UpdateCommitmentPolicyRequest  # noqa: Y015
+
+@_typing.final
+class DeleteCommitmentPolicyRequest(_message.Message):
+    """Asks for a commitment policy to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `commitmentPolicies/{policy}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteCommitmentPolicyRequest: _TypeAlias = DeleteCommitmentPolicyRequest  # noqa: Y015

@@ -483,3 +483,70 @@ class RolloverPolicy(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RolloverPolicy: _TypeAlias = RolloverPolicy  # noqa: Y015
+
+@_typing.final
+class CommitmentPolicy(_message.Message):
+    """Says what usage costs once a commitment is used up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Rate:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _RateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CommitmentPolicy._Rate.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        RATE_UNSPECIFIED: CommitmentPolicy._Rate.ValueType  # 0
+        """Refused."""
+        LOWEST: CommitmentPolicy._Rate.ValueType  # 1
+        """The lowest of the committed rates, if it is lower than the anchor's."""
+        BOUNDED: CommitmentPolicy._Rate.ValueType  # 2
+        """The rate of the anchor it is linked to."""
+
+    class Rate(_Rate, metaclass=_RateEnumTypeWrapper):
+        """Which rate holds then. New rates may be added."""
+
+    RATE_UNSPECIFIED: CommitmentPolicy.Rate.ValueType  # 0
+    """Refused."""
+    LOWEST: CommitmentPolicy.Rate.ValueType  # 1
+    """The lowest of the committed rates, if it is lower than the anchor's."""
+    BOUNDED: CommitmentPolicy.Rate.ValueType  # 2
+    """The rate of the anchor it is linked to."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `commitmentPolicies/{policy}`."""
+    display_name: _builtins.str
+    """What people call it: at most 200 characters."""
+    rate: Global___CommitmentPolicy.Rate.ValueType
+    """Which rate holds once the commitment is used up."""
+    state: _types_pb2.CatalogState.ValueType
+    """Where it stands."""
+    etag: _builtins.str
+    """Changes whenever the policy does."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was created, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        rate: Global___CommitmentPolicy.Rate.ValueType = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "rate", b"rate", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitmentPolicy: _TypeAlias = CommitmentPolicy  # noqa: Y015

@@ -165,6 +165,31 @@ class PolicyServiceStub:
                 request_serializer=usage_dot_v1_dot_policy__requests__pb2.DeleteRolloverPolicyRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.GetCommitmentPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/GetCommitmentPolicy',
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.GetCommitmentPolicyRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__resources__pb2.CommitmentPolicy.FromString,
+                _registered_method=True)
+        self.ListCommitmentPolicies = channel.unary_unary(
+                '/usage.v1.PolicyService/ListCommitmentPolicies',
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.ListCommitmentPoliciesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListCommitmentPoliciesResponse.FromString,
+                _registered_method=True)
+        self.CreateCommitmentPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/CreateCommitmentPolicy',
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.CreateCommitmentPolicyRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__resources__pb2.CommitmentPolicy.FromString,
+                _registered_method=True)
+        self.UpdateCommitmentPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/UpdateCommitmentPolicy',
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.UpdateCommitmentPolicyRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__resources__pb2.CommitmentPolicy.FromString,
+                _registered_method=True)
+        self.DeleteCommitmentPolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/DeleteCommitmentPolicy',
+                request_serializer=usage_dot_v1_dot_policy__requests__pb2.DeleteCommitmentPolicyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
@@ -364,6 +389,44 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCommitmentPolicy(self, request, context):
+        """Gets one commitment policy.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCommitmentPolicies(self, request, context):
+        """Lists commitment policies by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateCommitmentPolicy(self, request, context):
+        """Creates a commitment policy, as a draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCommitmentPolicy(self, request, context):
+        """Updates a commitment policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCommitmentPolicy(self, request, context):
+        """Deletes a commitment policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -490,6 +553,31 @@ def add_PolicyServiceServicer_to_server(servicer, server):
             'DeleteRolloverPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRolloverPolicy,
                     request_deserializer=usage_dot_v1_dot_policy__requests__pb2.DeleteRolloverPolicyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetCommitmentPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCommitmentPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.GetCommitmentPolicyRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__resources__pb2.CommitmentPolicy.SerializeToString,
+            ),
+            'ListCommitmentPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCommitmentPolicies,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.ListCommitmentPoliciesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__requests__pb2.ListCommitmentPoliciesResponse.SerializeToString,
+            ),
+            'CreateCommitmentPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCommitmentPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.CreateCommitmentPolicyRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__resources__pb2.CommitmentPolicy.SerializeToString,
+            ),
+            'UpdateCommitmentPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCommitmentPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.UpdateCommitmentPolicyRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__resources__pb2.CommitmentPolicy.SerializeToString,
+            ),
+            'DeleteCommitmentPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCommitmentPolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__requests__pb2.DeleteCommitmentPolicyRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
@@ -1171,6 +1259,141 @@ class PolicyService:
             target,
             '/usage.v1.PolicyService/DeleteRolloverPolicy',
             usage_dot_v1_dot_policy__requests__pb2.DeleteRolloverPolicyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCommitmentPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/GetCommitmentPolicy',
+            usage_dot_v1_dot_policy__requests__pb2.GetCommitmentPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__resources__pb2.CommitmentPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCommitmentPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/ListCommitmentPolicies',
+            usage_dot_v1_dot_policy__requests__pb2.ListCommitmentPoliciesRequest.SerializeToString,
+            usage_dot_v1_dot_policy__requests__pb2.ListCommitmentPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCommitmentPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/CreateCommitmentPolicy',
+            usage_dot_v1_dot_policy__requests__pb2.CreateCommitmentPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__resources__pb2.CommitmentPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCommitmentPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/UpdateCommitmentPolicy',
+            usage_dot_v1_dot_policy__requests__pb2.UpdateCommitmentPolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__resources__pb2.CommitmentPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCommitmentPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/DeleteCommitmentPolicy',
+            usage_dot_v1_dot_policy__requests__pb2.DeleteCommitmentPolicyRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

@@ -9,22 +9,27 @@ from grpc import aio as _aio
 from usage.v1 import policy_requests_pb2 as _policy_requests_pb2
 from usage.v1 import policy_resources_pb2 as _policy_resources_pb2
 from usage.v1.policy_requests_pb2 import CreateAggregationPolicyRequest as CreateAggregationPolicyRequest
+from usage.v1.policy_requests_pb2 import CreateCommitmentPolicyRequest as CreateCommitmentPolicyRequest
 from usage.v1.policy_requests_pb2 import CreateOveragePolicyRequest as CreateOveragePolicyRequest
 from usage.v1.policy_requests_pb2 import CreateRatingFrequencyPolicyRequest as CreateRatingFrequencyPolicyRequest
 from usage.v1.policy_requests_pb2 import CreateRefreshPolicyRequest as CreateRefreshPolicyRequest
 from usage.v1.policy_requests_pb2 import CreateRolloverPolicyRequest as CreateRolloverPolicyRequest
 from usage.v1.policy_requests_pb2 import DeleteAggregationPolicyRequest as DeleteAggregationPolicyRequest
+from usage.v1.policy_requests_pb2 import DeleteCommitmentPolicyRequest as DeleteCommitmentPolicyRequest
 from usage.v1.policy_requests_pb2 import DeleteOveragePolicyRequest as DeleteOveragePolicyRequest
 from usage.v1.policy_requests_pb2 import DeleteRatingFrequencyPolicyRequest as DeleteRatingFrequencyPolicyRequest
 from usage.v1.policy_requests_pb2 import DeleteRefreshPolicyRequest as DeleteRefreshPolicyRequest
 from usage.v1.policy_requests_pb2 import DeleteRolloverPolicyRequest as DeleteRolloverPolicyRequest
 from usage.v1.policy_requests_pb2 import GetAggregationPolicyRequest as GetAggregationPolicyRequest
+from usage.v1.policy_requests_pb2 import GetCommitmentPolicyRequest as GetCommitmentPolicyRequest
 from usage.v1.policy_requests_pb2 import GetOveragePolicyRequest as GetOveragePolicyRequest
 from usage.v1.policy_requests_pb2 import GetRatingFrequencyPolicyRequest as GetRatingFrequencyPolicyRequest
 from usage.v1.policy_requests_pb2 import GetRefreshPolicyRequest as GetRefreshPolicyRequest
 from usage.v1.policy_requests_pb2 import GetRolloverPolicyRequest as GetRolloverPolicyRequest
 from usage.v1.policy_requests_pb2 import ListAggregationPoliciesRequest as ListAggregationPoliciesRequest
 from usage.v1.policy_requests_pb2 import ListAggregationPoliciesResponse as ListAggregationPoliciesResponse
+from usage.v1.policy_requests_pb2 import ListCommitmentPoliciesRequest as ListCommitmentPoliciesRequest
+from usage.v1.policy_requests_pb2 import ListCommitmentPoliciesResponse as ListCommitmentPoliciesResponse
 from usage.v1.policy_requests_pb2 import ListOveragePoliciesRequest as ListOveragePoliciesRequest
 from usage.v1.policy_requests_pb2 import ListOveragePoliciesResponse as ListOveragePoliciesResponse
 from usage.v1.policy_requests_pb2 import ListRatingFrequencyPoliciesRequest as ListRatingFrequencyPoliciesRequest
@@ -34,6 +39,7 @@ from usage.v1.policy_requests_pb2 import ListRefreshPoliciesResponse as ListRefr
 from usage.v1.policy_requests_pb2 import ListRolloverPoliciesRequest as ListRolloverPoliciesRequest
 from usage.v1.policy_requests_pb2 import ListRolloverPoliciesResponse as ListRolloverPoliciesResponse
 from usage.v1.policy_requests_pb2 import UpdateAggregationPolicyRequest as UpdateAggregationPolicyRequest
+from usage.v1.policy_requests_pb2 import UpdateCommitmentPolicyRequest as UpdateCommitmentPolicyRequest
 from usage.v1.policy_requests_pb2 import UpdateOveragePolicyRequest as UpdateOveragePolicyRequest
 from usage.v1.policy_requests_pb2 import UpdateRatingFrequencyPolicyRequest as UpdateRatingFrequencyPolicyRequest
 from usage.v1.policy_requests_pb2 import UpdateRefreshPolicyRequest as UpdateRefreshPolicyRequest
@@ -144,6 +150,21 @@ class PolicyServiceStub:
     """Deletes a rollover policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
+    GetCommitmentPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.GetCommitmentPolicyRequest, _policy_resources_pb2.CommitmentPolicy]
+    """Gets one commitment policy."""
+    ListCommitmentPolicies: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.ListCommitmentPoliciesRequest, _policy_requests_pb2.ListCommitmentPoliciesResponse]
+    """Lists commitment policies by id."""
+    CreateCommitmentPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateCommitmentPolicyRequest, _policy_resources_pb2.CommitmentPolicy]
+    """Creates a commitment policy, as a draft."""
+    UpdateCommitmentPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateCommitmentPolicyRequest, _policy_resources_pb2.CommitmentPolicy]
+    """Updates a commitment policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteCommitmentPolicy: _grpc.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteCommitmentPolicyRequest, _empty_pb2.Empty]
+    """Deletes a commitment policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
@@ -227,6 +248,21 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """
     DeleteRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteRolloverPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a rollover policy that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    """
+    GetCommitmentPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.GetCommitmentPolicyRequest, _policy_resources_pb2.CommitmentPolicy]  # type: ignore[assignment]
+    """Gets one commitment policy."""
+    ListCommitmentPolicies: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.ListCommitmentPoliciesRequest, _policy_requests_pb2.ListCommitmentPoliciesResponse]  # type: ignore[assignment]
+    """Lists commitment policies by id."""
+    CreateCommitmentPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.CreateCommitmentPolicyRequest, _policy_resources_pb2.CommitmentPolicy]  # type: ignore[assignment]
+    """Creates a commitment policy, as a draft."""
+    UpdateCommitmentPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.UpdateCommitmentPolicyRequest, _policy_resources_pb2.CommitmentPolicy]  # type: ignore[assignment]
+    """Updates a commitment policy: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteCommitmentPolicy: _aio.UnaryUnaryMultiCallable[_policy_requests_pb2.DeleteCommitmentPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a commitment policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
 
@@ -459,6 +495,51 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a rollover policy that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def GetCommitmentPolicy(
+        self,
+        request: _policy_requests_pb2.GetCommitmentPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_resources_pb2.CommitmentPolicy, _abc.Awaitable[_policy_resources_pb2.CommitmentPolicy]]:
+        """Gets one commitment policy."""
+
+    @_abc_1.abstractmethod
+    def ListCommitmentPolicies(
+        self,
+        request: _policy_requests_pb2.ListCommitmentPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_requests_pb2.ListCommitmentPoliciesResponse, _abc.Awaitable[_policy_requests_pb2.ListCommitmentPoliciesResponse]]:
+        """Lists commitment policies by id."""
+
+    @_abc_1.abstractmethod
+    def CreateCommitmentPolicy(
+        self,
+        request: _policy_requests_pb2.CreateCommitmentPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_resources_pb2.CommitmentPolicy, _abc.Awaitable[_policy_resources_pb2.CommitmentPolicy]]:
+        """Creates a commitment policy, as a draft."""
+
+    @_abc_1.abstractmethod
+    def UpdateCommitmentPolicy(
+        self,
+        request: _policy_requests_pb2.UpdateCommitmentPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_resources_pb2.CommitmentPolicy, _abc.Awaitable[_policy_resources_pb2.CommitmentPolicy]]:
+        """Updates a commitment policy: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteCommitmentPolicy(
+        self,
+        request: _policy_requests_pb2.DeleteCommitmentPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a commitment policy that is not active and that nothing refers to.
         Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
         """
 

@@ -111,33 +111,55 @@ class SaleLine(_message.Message):
     class _BindingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SaleLine._Binding.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         BINDING_UNSPECIFIED: SaleLine._Binding.ValueType  # 0
-        """Read as `SELF`."""
+        """Read as what the product says, and as `SELF` if it says nothing."""
         SELF: SaleLine._Binding.ValueType  # 1
         """To the asset itself."""
         ACCOUNT: SaleLine._Binding.ValueType  # 2
         """To the account: all assets bound so share one wallet for each resource."""
+        CONTRACT: SaleLine._Binding.ValueType  # 3
+        """To a contract of the account, whose assets share wallets: `binding_target`."""
+        ASSET: SaleLine._Binding.ValueType  # 4
+        """To the wallets of another asset: `binding_target`."""
+        CUSTOM: SaleLine._Binding.ValueType  # 5
+        """To a target of the account's own, such as a team or a device: `binding_target`."""
 
     class Binding(_Binding, metaclass=_BindingEnumTypeWrapper):
         """Where the grants of the line go. New targets may be added."""
 
     BINDING_UNSPECIFIED: SaleLine.Binding.ValueType  # 0
-    """Read as `SELF`."""
+    """Read as what the product says, and as `SELF` if it says nothing."""
     SELF: SaleLine.Binding.ValueType  # 1
     """To the asset itself."""
     ACCOUNT: SaleLine.Binding.ValueType  # 2
     """To the account: all assets bound so share one wallet for each resource."""
+    CONTRACT: SaleLine.Binding.ValueType  # 3
+    """To a contract of the account, whose assets share wallets: `binding_target`."""
+    ASSET: SaleLine.Binding.ValueType  # 4
+    """To the wallets of another asset: `binding_target`."""
+    CUSTOM: SaleLine.Binding.ValueType  # 5
+    """To a target of the account's own, such as a team or a device: `binding_target`."""
 
     PRODUCT_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
     BINDING_FIELD_NUMBER: _builtins.int
+    BINDING_TARGET_FIELD_NUMBER: _builtins.int
+    LINKED_ASSET_FIELD_NUMBER: _builtins.int
+    OMITTED_RESOURCES_FIELD_NUMBER: _builtins.int
     NEGOTIATED_RATES_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product: `products/{product}`."""
     binding: Global___SaleLine.Binding.ValueType
     """Where the grants of the line go."""
+    binding_target: _builtins.str
+    """What it is bound to: `accounts/{account}/assets/{asset}` or
+    `accounts/{account}/bindingTargets/{binding_target}`. Packs need one, or the binding `ACCOUNT`: they
+    add to the wallets that are there, which say how usage counts and is rated.
+    """
+    linked_asset: _builtins.str
+    """Of commitments, which have no target: the asset whose usage it pays for, before other grants do."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How many: a whole number greater than zero, 1 if absent. Grants are multiplied by it."""
@@ -149,6 +171,10 @@ class SaleLine(_message.Message):
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
         """The day after the last, exclusive; without an end if absent."""
+
+    @_builtins.property
+    def omitted_resources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional resources of a commitment that are not sold: `usageResources/{usage_resource}`."""
 
     @_builtins.property
     def negotiated_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___NegotiatedRate]:
@@ -166,12 +192,15 @@ class SaleLine(_message.Message):
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
         binding: Global___SaleLine.Binding.ValueType = ...,
+        binding_target: _builtins.str = ...,
+        linked_asset: _builtins.str = ...,
+        omitted_resources: _abc.Iterable[_builtins.str] | None = ...,
         negotiated_rates: _abc.Iterable[Global___NegotiatedRate] | None = ...,
         resources: _abc.Iterable[Global___SaleLineResource] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "end_date", b"end_date", "negotiated_rates", b"negotiated_rates", "product", b"product", "quantity", b"quantity", "resources", b"resources", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "linked_asset", b"linked_asset", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "product", b"product", "quantity", b"quantity", "resources", b"resources", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -225,6 +254,8 @@ class SaleLineResource(_message.Message):
     AGGREGATION_POLICY_FIELD_NUMBER: _builtins.int
     RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
     OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
+    TOKEN_RESOURCE_FIELD_NUMBER: _builtins.int
+    USAGE_DEFINITION_PRODUCT_FIELD_NUMBER: _builtins.int
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     aggregation_policy: _builtins.str
@@ -233,6 +264,10 @@ class SaleLineResource(_message.Message):
     """When it is rated, by name; empty where the service's default applies."""
     overage_policy: _builtins.str
     """What overage does, by name; empty where the service's default applies."""
+    token_resource: _builtins.str
+    """The token it is rated in: `usageResources/{usage_resource}`; empty if it is rated in money."""
+    usage_definition_product: _builtins.str
+    """The product as which it is billed: `products/{product}`; empty if it is the line's."""
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
         """What it costs beyond the grants."""
@@ -250,10 +285,12 @@ class SaleLineResource(_message.Message):
         aggregation_policy: _builtins.str = ...,
         rating_frequency_policy: _builtins.str = ...,
         overage_policy: _builtins.str = ...,
+        token_resource: _builtins.str = ...,
+        usage_definition_product: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "grants", b"grants", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy", "terms", b"terms", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "grants", b"grants", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy", "terms", b"terms", "token_resource", b"token_resource", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -746,21 +746,27 @@ class DrawnFrom(_message.Message):
 
     GRANT_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
     grant: _builtins.str
     """The grant: `accounts/{account}/wallets/{wallet}/grants/{grant}`."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How much it paid for."""
 
+    @_builtins.property
+    def amount(self) -> _decimal_pb2.Decimal:
+        """How much that took of it: less than it paid for where it is a discounted commitment."""
+
     def __init__(
         self,
         *,
         grant: _builtins.str = ...,
         quantity: _decimal_pb2.Decimal | None = ...,
+        amount: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "grant", b"grant", "quantity", b"quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

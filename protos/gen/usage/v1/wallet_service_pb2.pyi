@@ -51,7 +51,9 @@ class Wallet(_message.Message):
     unit_of_measure: _builtins.str
     """The unit of all quantities: `unitsOfMeasure/{unit}`."""
     target: _builtins.str
-    """The target: an asset (`accounts/{account}/assets/{asset}`) or the account."""
+    """The target: an asset (`accounts/{account}/assets/{asset}`), a contract or custom target
+    (`accounts/{account}/bindingTargets/{binding_target}`) or the account.
+    """
     currency_code: _builtins.str
     """The currency of `estimated_amount`; empty if it is in tokens."""
     token_unit: _builtins.str

@@ -1,0 +1,41 @@
+-- Targets and their wallets, before something is bound to them.
+
+-- name: targets
+-- What is there of some targets; those of assets are the ones that the assets are bound to.
+--   $1 tenant_id uuid, $2 account_id text, $3 kinds text[], $4 target_ids text[]
+SELECT k.kind AS asked_kind, k.target_id AS asked_id, e.entitlement_account_id, e.target_kind, e.target_id,
+       e.time_zone, e.currency_code, e.billing_anchor_day, e.start_date, e.end_date
+  FROM unnest($3::text[], $4::text[]) AS k (kind, target_id)
+  JOIN entitlement_accounts AS e
+    ON e.tenant_id = $1 AND e.account_id = $2
+   AND CASE WHEN k.kind = 'ASSET'
+            THEN e.entitlement_account_id IN (
+                 SELECT w.entitlement_account_id FROM asset_resources AS r
+                   JOIN wallets AS w ON w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = r.wallet_id
+                  WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.asset_id = k.target_id::uuid
+                    AND r.role = 'ANCHOR')
+            ELSE e.target_kind = k.kind AND e.target_id = k.target_id END
+ ORDER BY k.kind, k.target_id;
+
+-- name: rate_units
+-- What the resources of one target are rated in: all that draws on a wallet is rated in one unit.
+--   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_id uuid
+SELECT DISTINCT w.usage_resource_id, r.terms ->> 'unit' AS unit
+  FROM wallets AS w
+  JOIN asset_resources AS h
+    ON h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = w.wallet_id AND h.role = 'ANCHOR'
+  JOIN asset_rates AS r
+    ON r.tenant_id = $1 AND r.account_id = $2 AND r.asset_id = h.asset_id
+   AND r.usage_resource_id = h.usage_resource_id
+ WHERE w.tenant_id = $1 AND w.account_id = $2 AND w.entitlement_account_id = $3
+ ORDER BY w.usage_resource_id, unit;
+
+-- name: target_wallets
+-- How the wallets of some targets count; that never changes once they are there.
+--   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[]
+SELECT wallet_id, entitlement_account_id, usage_resource_id, unit_of_measure_id, aggregation_method,
+       aggregation_period, aggregation_combine, rating_period, waiting_days, waiting_hours, late_policy,
+       drawdown_order
+  FROM wallets
+ WHERE tenant_id = $1 AND account_id = $2 AND entitlement_account_id = ANY ($3::uuid[])
+ ORDER BY wallet_id;
