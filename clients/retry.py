@@ -14,7 +14,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from usage.v1 import (
     annotations_pb2,
-    policy_service_pb2,  # noqa: F401 - its messages are elsewhere, so that no stub imports it
+    catalog_service_pb2,  # noqa: F401 - its messages are elsewhere, so that no stub imports it
+    policy_service_pb2,  # noqa: F401 - as above
 )
 
 from clients.errors import UsageError

@@ -6,6 +6,7 @@ from google.protobuf.empty_pb2 import Empty
 from usage.v1 import catalog_resources_pb2 as pb
 from usage.v1 import catalog_service_pb2 as messages
 from usage.v1 import catalog_service_pb2_grpc as rpc
+from usage.v1 import selling_models_pb2 as selling_pb
 
 from server.api import kinds, names
 from server.api.forms import Form
@@ -240,3 +241,29 @@ class CatalogService(rpc.CatalogServiceServicer):
             snapshot=True,
         )
         return resolved_to_pb(product_id, found)
+
+    async def GetSellingModel(
+        self, request: messages.GetSellingModelRequest, context: Any
+    ) -> selling_pb.SellingModel:
+        return await get_record(self._env, request, kinds.SELLING_MODEL)
+
+    async def ListSellingModels(
+        self, request: messages.ListSellingModelsRequest, context: Any
+    ) -> messages.ListSellingModelsResponse:
+        found, token = await list_records(self._env, request, kinds.SELLING_MODEL)
+        return messages.ListSellingModelsResponse(selling_models=found, next_page_token=token)
+
+    async def CreateSellingModel(
+        self, request: messages.CreateSellingModelRequest, context: Any
+    ) -> selling_pb.SellingModel:
+        return await create_record(self._env, request, kinds.SELLING_MODEL)
+
+    async def UpdateSellingModel(
+        self, request: messages.UpdateSellingModelRequest, context: Any
+    ) -> selling_pb.SellingModel:
+        return await update_record(self._env, request, kinds.SELLING_MODEL)
+
+    async def DeleteSellingModel(
+        self, request: messages.DeleteSellingModelRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, kinds.SELLING_MODEL)

@@ -9,15 +9,18 @@ from usage.v1 import catalog_resources_pb2 as catalog_pb
 from usage.v1 import catalog_service_pb2 as catalog_rpc
 from usage.v1 import policy_resources_pb2 as policy_pb
 from usage.v1 import policy_service_pb2 as policy_rpc
+from usage.v1 import selling_models_pb2 as selling_pb
 
 from server.api import names
 from server.api.forms import Form
 from server.api.mapping import catalog as mapping
 from server.api.mapping import policies as policy_mapping
+from server.api.mapping import selling as selling_mapping
 from server.api.names import Name
 from server.domain.catalog import Category, Kept, UsageModelType
 from server.store import catalog as kinds
 from server.store import policies as policy_kinds
+from server.store import selling as selling_kinds
 from server.store.records import Kind
 from server.usecases import catalog as checks
 from server.usecases.edits import Check
@@ -180,6 +183,15 @@ COMMITMENT = OnWire(
     read=policy_mapping.commitment_from_pb,
     write=policy_mapping.commitment_to_pb,
 )
+SELLING_MODEL = OnWire(
+    kind=selling_kinds.SELLING_MODEL,
+    name=names.SELLING_MODEL,
+    field="selling_model",
+    message=selling_pb.SellingModel,
+    creation=selling_pb.CreateSellingModelRequest,
+    read=selling_mapping.selling_model_from_pb,
+    write=selling_mapping.selling_model_to_pb,
+)
 
 ALL: tuple[OnWire[Any, Any], ...] = (
     UNIT_CLASS,
@@ -194,5 +206,6 @@ ALL: tuple[OnWire[Any, Any], ...] = (
     REFRESH,
     ROLLOVER,
     COMMITMENT,
+    SELLING_MODEL,
 )
 BY_FIELD = {one.field: one for one in ALL}

@@ -186,10 +186,10 @@ class _Running:
 
     def add(self, cell: Cell) -> Decimal:
         """Take one more cell; answer with what it adds to the total."""
-        window = _window(cell, self.policy.period, self.zone)
-        before = self.windows.get(window, ZERO)
+        key = window(cell.start, cell.origin_start, self.policy.period, self.zone)
+        before = self.windows.get(key, ZERO)
         after = self._with(before, cell.measure)
-        self.windows[window] = after
+        self.windows[key] = after
         total = self.total
         if self.policy.combine is Combination.SUM:
             self.total = total + after - before
@@ -199,21 +199,25 @@ class _Running:
         return self.total - total
 
     def _with(self, value: Decimal, measure: Measure) -> Decimal:
-        if self.policy.method is AggregationMethod.SUM:
+        if self.policy.method in _ADDED:
             return value + measure.sum
         if self.policy.method is AggregationMethod.COUNT:
             return value + measure.count
         return max(value, measure.max)
 
 
-def _window(cell: Cell, length: PolicyPeriod, zone: str) -> Window:
-    """The window of a cell within its rating period, from whose first day windows are counted."""
+# A record whose value is new in its window counts one, every other none.
+_ADDED = (AggregationMethod.SUM, AggregationMethod.UNIQUE_COUNT)
+
+
+def window(start: datetime, origin_start: datetime, length: PolicyPeriod, zone: str) -> Window:
+    """The window of a day or hour within its rating period, from whose first day they count."""
     if length is PolicyPeriod.HOURLY:
-        return cell.start
-    day = local_date(zone, cell.start)
+        return start
+    day = local_date(zone, start)
     if length is PolicyPeriod.DAILY:
         return day
-    return length.cadence.index(local_date(zone, cell.origin_start), day)
+    return length.cadence.index(local_date(zone, origin_start), day)
 
 
 def _added_at_the_end(
@@ -231,9 +235,9 @@ def _whole(cells: Iterable[Cell], policy: AggregationPolicy, zone: str) -> Decim
     """The figures of all windows together."""
     windows: dict[Window, Measure] = {}
     for cell in cells:
-        window = _window(cell, policy.period, zone)
-        known = windows.get(window)
-        windows[window] = cell.measure if known is None else known.merge(cell.measure)
+        key = window(cell.start, cell.origin_start, policy.period, zone)
+        known = windows.get(key)
+        windows[key] = cell.measure if known is None else known.merge(cell.measure)
     figures = [_FIGURES[policy.method](measure) for measure in windows.values()]
     if policy.combine is Combination.SUM:
         return sum(figures, ZERO)

@@ -194,13 +194,14 @@ class ProductGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregation:
-    """How usage adds up."""
+    """How usage adds up; `unique_label` is what a UNIQUE_COUNT counts the values of."""
 
     id: PolicyId
     display_name: str
     method: AggregationMethod
     period: PolicyPeriod
     combine: Combination
+    unique_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +274,16 @@ class ResolvedGrant:
     rollover: RolloverPolicy | None
     refresh_policy_id: PolicyId | None
     rollover_policy_id: PolicyId | None
+    selling_model_id: SellingModelId | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+
+    def is_for(self, model_id: SellingModelId | None, day: date) -> bool:
+        """Whether a sale under a selling model that starts on `day` includes it."""
+        if self.selling_model_id not in (None, model_id):
+            return False
+        has_begun = self.start_date is None or self.start_date <= day
+        return has_begun and (self.end_date is None or day < self.end_date)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

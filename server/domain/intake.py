@@ -52,6 +52,8 @@ class Intake:
             if not meter.entitles(usage.time):
                 raise _not_entitled(usage, meter)
             quantity = self._count(usage.quantity, text, unit_id, meter.unit)
+            if meter.unique_label is not None:
+                _check_label(usage, meter.unique_label)
         except UsageError as error:
             return Refused(usage, digest, error)
         own_text = text if quantity is usage.quantity else plain(quantity)
@@ -150,6 +152,12 @@ class _Series:
             found = self.by_start[civil.start] = Slot(self.meter, civil, period)
         self.by_date.setdefault(day, []).append(found)
         return found
+
+
+def _check_label(usage: Usage, label: str) -> None:
+    if not (usage.labels or {}).get(label):
+        text = f"must have a value for {label}, whose different values are counted"
+        raise InvalidArgument.at("labels", "FIELD_REQUIRED", text, label=label)
 
 
 def _not_entitled(usage: Usage, meter: Meter) -> FailedPrecondition:

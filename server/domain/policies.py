@@ -22,6 +22,7 @@ class AggregationMethod(StrEnum):
     AVERAGE = "AVERAGE"
     MINIMUM = "MINIMUM"
     LATEST = "LATEST"
+    UNIQUE_COUNT = "UNIQUE_COUNT"
 
     @property
     def only_grows(self) -> bool:
@@ -41,6 +42,7 @@ class OveragePolicy(StrEnum):
 
     CHARGE = "CHARGE"
     FREE = "FREE"
+    BLOCK = "BLOCK"
 
 
 class DrawdownOrder(StrEnum):
@@ -65,7 +67,14 @@ class LatePolicy(StrEnum):
     REJECT = "REJECT"
 
 
-_GROWING = frozenset({AggregationMethod.SUM, AggregationMethod.PEAK, AggregationMethod.COUNT})
+_GROWING = frozenset(
+    {
+        AggregationMethod.SUM,
+        AggregationMethod.PEAK,
+        AggregationMethod.COUNT,
+        AggregationMethod.UNIQUE_COUNT,
+    }
+)
 
 
 def usual_combination(method: AggregationMethod) -> Combination:
@@ -75,11 +84,15 @@ def usual_combination(method: AggregationMethod) -> Combination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AggregationPolicy:
-    """Windows of one `period`, each made one figure by `method`, together by `combine`."""
+    """Windows of one `period`, each made one figure by `method`, together by `combine`.
+
+    UNIQUE_COUNT counts the different values that records have under the `label`.
+    """
 
     method: AggregationMethod
     period: PolicyPeriod
     combine: Combination
+    label: str | None = None
 
     @classmethod
     def usual(

@@ -67,7 +67,11 @@ class Usage(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """Where usage of one resource of one asset goes, when it may happen, how it is rated."""
+    """Where usage of one resource of one asset goes, when it may happen, how it is rated.
+
+    The wallets that are `blocking` refuse what they cannot pay for. With a `unique_label`, the
+    different values of it in each window of `unique_period` are what counts.
+    """
 
     account_id: AccountId
     asset_id: AssetId
@@ -79,6 +83,9 @@ class Meter:
     frequency: RatingFrequency
     late_policy: LatePolicy
     is_hourly: bool
+    blocking: tuple[WalletId, ...] = ()
+    unique_label: str | None = None
+    unique_period: PolicyPeriod = PolicyPeriod.DAILY
     start: datetime
     end: datetime | None
 

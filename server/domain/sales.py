@@ -23,6 +23,7 @@ from server.domain.ids import (
     ProductId,
     QuoteId,
     ResourceId,
+    SellingModelId,
     UnitId,
     WalletId,
 )
@@ -170,6 +171,7 @@ class SaleLine:
     role: Role = Role.ANCHOR
     binding: Binding = Binding.SELF
     target_id: str | None = None
+    selling_model_id: SellingModelId | None = None
     resources: tuple[LineResource, ...] = ()
 
 

@@ -165,6 +165,7 @@ async def _add_wallets(
         [_waiting(each.rating.delay, DelayUnit.HOURS) for each in policies],
         [each.late for each in policies],
         [each.order for each in policies],
+        [each.aggregation.label for each in policies],
     )
 
 

@@ -104,6 +104,7 @@ def policies_to_doc(policies: SoldPolicies, *, is_fixed: bool) -> Document:
             "method": wallet.aggregation.method.value,
             "period": wallet.aggregation.period.value,
             "combine": wallet.aggregation.combine.value,
+            "label": wallet.aggregation.label,
         },
         "rating": {
             "period": wallet.rating.period.value,
@@ -133,6 +134,7 @@ def policies_from_doc(doc: Document) -> tuple[SoldPolicies, bool]:
             method=AggregationMethod(counting["method"]),
             period=PolicyPeriod(counting["period"]),
             combine=Combination(counting["combine"]),
+            label=counting["label"],
         ),
         rating=RatingFrequency(period=PolicyPeriod(rating["period"]), delay=delay),
         late=LatePolicy(doc["late"]),

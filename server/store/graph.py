@@ -15,6 +15,7 @@ from server.domain.catalog import (
     RatingFrequency,
     Refresh,
     Rollover,
+    SellingModel,
     UnitClass,
     UnitOfMeasure,
     UsageResource,
@@ -25,6 +26,7 @@ from server.domain.ids import (
     RateCardId,
     RateEntryId,
     ResourceId,
+    SellingModelId,
     TenantId,
     UnitClassId,
 )
@@ -46,6 +48,7 @@ from server.store.policies import (
 )
 from server.store.pool import Connection
 from server.store.records import Kind, kept
+from server.store.selling import SELLING_MODEL
 from server.store.sql import load
 
 SQL = load("graph.sql")
@@ -70,6 +73,7 @@ class Graph:
     commitments: dict[PolicyId, Kept[Commitment]]
     refreshes: dict[PolicyId, Kept[Refresh]]
     rollovers: dict[PolicyId, Kept[Rollover]]
+    models: dict[SellingModelId, Kept[SellingModel]]
 
 
 async def lock_product(
@@ -103,6 +107,7 @@ async def load_graph(tx: Connection, tenant_id: TenantId, product: Kept[Product]
     commitment = _ids(level.commitment for level in levels)
     refresh = _ids(one.content.refresh_id for one in grants)
     rollover = _ids(one.content.rollover_id for one in grants)
+    models = {one.content.selling_model_id for one in grants} - {None}
     some = tx, tenant_id
     return Graph(
         product=product,
@@ -129,6 +134,10 @@ async def load_graph(tx: Connection, tenant_id: TenantId, product: Kept[Product]
         ),
         rollovers=_by_id(
             await _some(*some, ROLLOVER, SQL["rollovers"], rollover), lambda one: one.id
+        ),
+        models=_by_id(
+            await _some(*some, SELLING_MODEL, SQL["selling_models"], filter(None, models)),
+            lambda one: one.id,
         ),
     )
 
@@ -164,6 +173,7 @@ async def activate(
         (SQL["activate_commitments"], graph.commitments),
         (SQL["activate_refreshes"], graph.refreshes),
         (SQL["activate_rollovers"], graph.rollovers),
+        (SQL["activate_selling_models"], graph.models),
         (SQL["activate_resources"], graph.resources),
     )
     for query, ids in by_ids:

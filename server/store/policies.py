@@ -32,6 +32,7 @@ def _aggregation(row: Record) -> Aggregation:
         method=AggregationMethod(row["method"]),
         period=PolicyPeriod(row["period"]),
         combine=Combination(row["combine"]),
+        unique_label=row["unique_label"],
     )
 
 
@@ -95,7 +96,14 @@ AGGREGATION: Kind[Aggregation] = Kind(
     drop=SQL["drop_aggregation"],
     move=SQL["move_aggregation"],
     key=lambda one: (one.id,),
-    to_row=lambda one: (one.id, one.display_name, one.method, one.period, one.combine),
+    to_row=lambda one: (
+        one.id,
+        one.display_name,
+        one.method,
+        one.period,
+        one.combine,
+        one.unique_label,
+    ),
     from_row=_aggregation,
     fields={},
 )

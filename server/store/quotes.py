@@ -7,7 +7,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from server.domain.errors import NotFound
-from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, TenantId
+from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId, TenantId
 from server.domain.sales import Binding, Buyer, Quote, QuoteState, Role, SaleLine
 from server.store.documents import resources_from_doc, resources_to_doc
 from server.store.pool import Connection
@@ -69,6 +69,7 @@ async def add(
         [resources_to_doc(line.resources) for line in lines],
         [line.role for line in lines],
         [line.target_id for line in lines],
+        [line.selling_model_id for line in lines],
     )
     return Quote(
         id=quote_id,
@@ -141,10 +142,15 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
             role=Role(row["role"]),
             binding=Binding(row["binding"]),
             target_id=row["target_id"],
+            selling_model_id=_optional_model(row["selling_model_id"]),
             resources=resources_from_doc(row["resources"]),
         )
         found.setdefault(row["sale_id"], []).append(line)
     return found
+
+
+def _optional_model(id_: str | None) -> SellingModelId | None:
+    return None if id_ is None else SellingModelId(id_)
 
 
 async def _whole(

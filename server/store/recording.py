@@ -12,7 +12,7 @@ from typing import Any
 
 from server.domain.aggregation import Measure
 from server.domain.calendar import Delay, DelayUnit, PolicyPeriod, anchor_date
-from server.domain.ids import AccountId, RecordId, TenantId, UnitClassId, UnitId
+from server.domain.ids import AccountId, RecordId, TenantId, UnitClassId, UnitId, WalletId
 from server.domain.policies import LatePolicy, RatingFrequency
 from server.domain.recording import (
     Counted,
@@ -125,6 +125,37 @@ async def add_records(
     return {(AccountId(row[0]), RecordId(row[1])) for row in rows}
 
 
+async def add_unique_values(
+    tx: Connection, tenant_id: TenantId, items: Sequence[tuple[Counted, str, str]]
+) -> set[RecordKey]:
+    """Keep the values that are new in their windows, and say which records those are of."""
+    rows = await tx.fetch(
+        SQL["add_unique_values"],
+        tenant_id,
+        [item.usage.account_id for item, _, _ in items],
+        [item.slot.meter.wallet_id for item, _, _ in items],
+        [item.usage.asset_id for item, _, _ in items],
+        [key for _, key, _ in items],
+        [value for _, _, value in items],
+        [item.usage.record_id for item, _, _ in items],
+    )
+    return {(AccountId(row["account_id"]), RecordId(row["record_id"])) for row in rows}
+
+
+async def forget_unique_values(
+    tx: Connection, tenant_id: TenantId, items: Sequence[Counted]
+) -> None:
+    """Let the values that these records count be new again."""
+    await tx.execute(
+        SQL["forget_unique_values"],
+        tenant_id,
+        [item.usage.account_id for item in items],
+        [item.slot.meter.wallet_id for item in items],
+        [item.usage.asset_id for item in items],
+        [item.usage.record_id for item in items],
+    )
+
+
 async def find_records(
     tx: Connection, tenant_id: TenantId, keys: Iterable[RecordKey]
 ) -> dict[RecordKey, Stored]:
@@ -189,9 +220,17 @@ def _meter(row: Any) -> Meter | None:
         frequency=_frequency(row["rating_period"], row["waiting_days"], row["waiting_hours"]),
         late_policy=_LATE[row["late_policy"]],
         is_hourly=row["aggregation_period"] == "HOURLY",
+        blocking=_blocking(row),
+        unique_label=row["aggregation_label"],
+        unique_period=PolicyPeriod(row["aggregation_period"]),
         start=row["start_time"],
         end=row["end_time"],
     )
+
+
+def _blocking(row: Any) -> tuple[WalletId, ...]:
+    own = (row["wallet_id"],) if row["is_blocking"] else ()
+    return own if row["blocking_tokens"] is None else (*own, row["blocking_tokens"])
 
 
 def _unit(row: Any) -> Unit:

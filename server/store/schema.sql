@@ -96,11 +96,13 @@ CREATE TABLE public.aggregation_policies (
     method text NOT NULL,
     period text NOT NULL,
     combine text NOT NULL,
+    unique_label text,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT aggregation_policies_combine_check CHECK ((combine = ANY (ARRAY['SUM'::text, 'MAX'::text]))),
-    CONSTRAINT aggregation_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
+    CONSTRAINT aggregation_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
+    CONSTRAINT only_unique_counts_have_a_label CHECK (((method = 'UNIQUE_COUNT'::text) = (unique_label IS NOT NULL)))
 );
 
 ALTER TABLE ONLY public.aggregation_policies FORCE ROW LEVEL SECURITY;
@@ -361,6 +363,7 @@ CREATE TABLE public.order_lines (
     role text DEFAULT 'ANCHOR'::text NOT NULL,
     binding text NOT NULL,
     target_id public.byte_text,
+    selling_model_id public.code,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
@@ -512,6 +515,7 @@ CREATE TABLE public.quote_lines (
     role text DEFAULT 'ANCHOR'::text NOT NULL,
     binding text NOT NULL,
     target_id public.byte_text,
+    selling_model_id public.code,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
@@ -787,6 +791,20 @@ ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.tenants IS 'control: one customer of the service; a sandbox has a clock of its own';
 
+CREATE TABLE public.unique_values (
+    tenant_id uuid NOT NULL,
+    account_id public.byte_text NOT NULL,
+    wallet_id uuid NOT NULL,
+    asset_id uuid NOT NULL,
+    window_key public.byte_text NOT NULL,
+    value public.byte_text NOT NULL,
+    record_id public.byte_text NOT NULL
+);
+
+ALTER TABLE ONLY public.unique_values FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.unique_values IS 'run-time: the different values of a label in a window, each with the record that counts it';
+
 CREATE TABLE public.unit_classes (
     tenant_id uuid NOT NULL,
     unit_class_id public.code NOT NULL,
@@ -967,6 +985,7 @@ CREATE TABLE public.wallets (
     aggregation_method text NOT NULL,
     aggregation_period text NOT NULL,
     aggregation_combine text NOT NULL,
+    aggregation_label text,
     rating_period text NOT NULL,
     waiting_days integer,
     waiting_hours integer,
@@ -1142,6 +1161,9 @@ ALTER TABLE ONLY public.selling_models
 
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
+
+ALTER TABLE ONLY public.unique_values
+    ADD CONSTRAINT unique_values_pkey PRIMARY KEY (tenant_id, account_id, wallet_id, asset_id, window_key, value);
 
 ALTER TABLE ONLY public.unit_classes
     ADD CONSTRAINT unit_classes_pkey PRIMARY KEY (tenant_id, unit_class_id);
@@ -1573,6 +1595,8 @@ CREATE POLICY own_tenant ON public.selling_models USING ((tenant_id = (NULLIF(cu
 
 CREATE POLICY own_tenant ON public.tenants USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.unique_values USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.unit_classes USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.units_of_measure USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -1624,6 +1648,8 @@ ALTER TABLE public.runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.selling_models ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.unique_values ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.unit_classes ENABLE ROW LEVEL SECURITY;
 
@@ -1727,6 +1753,8 @@ GRANT SELECT ON TABLE public.schema_migrations TO usage_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.selling_models TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO usage_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.unique_values TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unit_classes TO usage_app;
 

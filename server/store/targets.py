@@ -77,6 +77,7 @@ def _wallet(row: Record) -> Wallet:
         method=AggregationMethod(row["aggregation_method"]),
         period=PolicyPeriod(row["aggregation_period"]),
         combine=Combination(row["aggregation_combine"]),
+        label=row["aggregation_label"],
     )
     days, hours = row["waiting_days"], row["waiting_hours"]
     delay = Delay(hours, DelayUnit.HOURS) if days is None else Delay(days)

@@ -29,6 +29,7 @@ from server.store.policies import (
 from server.store.pool import Connection
 from server.store.rates import entry_from_row, tiers_from_rows
 from server.store.records import Kind, kept
+from server.store.selling import SELLING_MODEL
 from server.store.sql import load
 
 SQL = load("validator.sql")
@@ -108,6 +109,7 @@ async def _whole(
     commitments = _ids(level.commitment for level in levels)
     refreshes = _ids(one.content.refresh_id for one in grants)
     rollovers = _ids(one.content.rollover_id for one in grants)
+    models = {one.content.selling_model_id for one in grants}
     return Graph(
         product=product,
         product_resources=tuple(held),
@@ -135,6 +137,10 @@ async def _whole(
         },
         refreshes={
             one.content.id: one for one in await _kept(*some, REFRESH, OF["refreshes"], refreshes)
+        },
+        models={
+            one.content.id: one
+            for one in await _kept(*some, SELLING_MODEL, OF["selling_models"], filter(None, models))
         },
         rollovers={
             one.content.id: one for one in await _kept(*some, ROLLOVER, OF["rollovers"], rollovers)

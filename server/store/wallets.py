@@ -19,6 +19,7 @@ from server.domain.errors import NotFound
 from server.domain.grants import Grant, GrantKind
 from server.domain.ids import (
     AccountId,
+    AssetId,
     EntitlementId,
     GrantId,
     ResourceId,
@@ -132,6 +133,14 @@ async def get(
     if not found:
         raise _not_found(account_id, wallet_id)
     return found[0]
+
+
+async def asset_numbers(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_ids: Iterable[AssetId]
+) -> dict[AssetId, int]:
+    """The places of some assets among those of their account."""
+    rows = await tx.fetch(SQL["asset_numbers"], tenant_id, account_id, sorted(asset_ids))
+    return {AssetId(row["asset_id"]): row["number"] for row in rows}
 
 
 async def list_wallets(
@@ -259,6 +268,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
                 method=AggregationMethod(row["aggregation_method"]),
                 period=PolicyPeriod(row["aggregation_period"]),
                 combine=Combination(row["aggregation_combine"]),
+                label=row["aggregation_label"],
             ),
             order=DrawdownOrder(row["drawdown_order"]),
         ),

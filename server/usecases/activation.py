@@ -43,6 +43,7 @@ from server.store.policies import (
 )
 from server.store.pool import Connection
 from server.store.records import Kind
+from server.store.selling import SELLING_MODEL
 from server.usecases.resolution import (
     check_terms,
     check_tokens,
@@ -201,6 +202,7 @@ def _drafts(graph: Graph, units: list[str]) -> Iterator[str]:
         (COMMITMENT, graph.commitments.values()),
         (REFRESH, graph.refreshes.values()),
         (ROLLOVER, graph.rollovers.values()),
+        (SELLING_MODEL, graph.models.values()),
         (RESOURCE, graph.resources.values()),
         (PRODUCT, [graph.product]),
         (PRODUCT_RESOURCE, graph.product_resources),

@@ -38,6 +38,7 @@ from server.store.policies import (
     ROLLOVER,
 )
 from server.store.pool import Connection
+from server.store.selling import SELLING_MODEL
 from server.usecases.currencies import is_currency
 from server.usecases.records import create
 from server.usecases.resolution import chain, check_terms, counting_of, rating_of
@@ -224,6 +225,8 @@ async def check_product_grant(tx: Connection, tenant_id: TenantId, wanted: Produ
         await store.get(tx, tenant_id, REFRESH, wanted.refresh_id)
     if wanted.rollover_id is not None:
         await store.get(tx, tenant_id, ROLLOVER, wanted.rollover_id)
+    if wanted.selling_model_id is not None:
+        await store.get(tx, tenant_id, SELLING_MODEL, wanted.selling_model_id)
     await _check_quantity(tx, tenant_id, wanted.resource_id, wanted)
 
 

@@ -122,6 +122,7 @@ ORDER = (
     "CommitmentPolicy",
     "RefreshPolicy",
     "RolloverPolicy",
+    "SellingModel",
     "UsageResource",
     "Product",
     "ProductUsageResource",

@@ -6,9 +6,23 @@ from datetime import date
 from decimal import Decimal
 
 from server.domain.calendar import Cadence, CadenceUnit
-from server.domain.catalog import ResolvedGrant, ResolvedProduct, ResolvedResource
+from server.domain.catalog import (
+    CatalogState,
+    ResolvedGrant,
+    ResolvedProduct,
+    ResolvedResource,
+    SellingModelType,
+)
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, ResourceId, TenantId
+from server.domain.ids import (
+    AccountId,
+    PriceBookId,
+    ProductId,
+    QuoteId,
+    ResourceId,
+    SellingModelId,
+    TenantId,
+)
 from server.domain.policies import RolloverPolicy, check_period_order
 from server.domain.rate_index import CatalogueTerms
 from server.domain.rates import HUNDRED, AdjustmentKind, RateTerms
@@ -26,8 +40,9 @@ from server.domain.sales import (
     negotiate,
 )
 from server.env import new_id
-from server.store import orders, quotes
+from server.store import orders, quotes, records
 from server.store.pool import Connection
+from server.store.selling import SELLING_MODEL
 from server.usecases.bindings import UNBOUND, AskedBinding, Bound, bound
 from server.usecases.discovery import Priced, catalogue_terms
 from server.usecases.resolution import resolved_product
@@ -45,6 +60,7 @@ class AskedLine:
     start_date: date
     end_date: date | None
     binding: AskedBinding = UNBOUND
+    selling_model_id: SellingModelId | None = None
     omitted: tuple[ResourceId, ...] = ()
     negotiated: tuple[Negotiated, ...] = ()
 
@@ -79,8 +95,9 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
     )
     rates: dict[tuple[ProductId, date, str | None], dict[ResourceId, CatalogueTerms]] = {}
     lines = []
-    for index, asked in enumerate(command.lines):
-        path, product = f"quote.lines[{index}]", products[asked.product_id]
+    for index, said in enumerate(command.lines):
+        path, product = f"quote.lines[{index}]", products[said.product_id]
+        asked = replace(said, end_date=await _end_date(tx, tenant_id, said, path))
         to = await bound(tx, tenant_id, buyer.id, asked.binding, product, path=path)
         key = (asked.product_id, asked.start_date, to.target_id)
         if key not in rates:
@@ -139,6 +156,28 @@ async def list_quotes(
     return await quotes.list_quotes(tx, tenant_id, account_id, after=after, limit=limit)
 
 
+async def _end_date(
+    tx: Connection, tenant_id: TenantId, asked: AskedLine, path: str
+) -> date | None:
+    """When a line ends by its selling model, or as it says.
+
+    Raises SELLING_MODEL_NOT_FOUND, RESOURCE_INACTIVE, INTERVAL_INVALID.
+    """
+    if asked.selling_model_id is None:
+        return asked.end_date
+    model = await records.get(tx, tenant_id, SELLING_MODEL, asked.selling_model_id)
+    name = f"sellingModels/{model.content.id}"
+    if model.state is not CatalogState.ACTIVE:
+        text = f"{name} is {model.state}; ChangeStates puts it in force"
+        raise FailedPrecondition("RESOURCE_INACTIVE", text, {"selling_model": name})
+    term = model.content.term
+    due = None if term is None else term.nth(asked.start_date, 1)
+    if model.content.type is SellingModelType.ONE_TIME or asked.end_date in (None, due):
+        return asked.end_date or due
+    fault = f"what is sold under {name} ends on {due}" if due else f"{name} has no end; name none"
+    raise InvalidArgument.at(f"{path}.end_date", "INTERVAL_INVALID", fault)
+
+
 def _rate_units(product: ResolvedProduct, to: Bound, currency_code: str) -> dict[ResourceId, str]:
     """What each resource of a product is rated in: where it adds to wallets, as these are."""
     if product.role is Role.ANCHOR:
@@ -182,6 +221,7 @@ class _Selling:
             role=self.product.role,
             binding=self.to.binding,
             target_id=self.to.target_id,
+            selling_model_id=asked.selling_model_id,
             resources=found,
         )
 
@@ -210,7 +250,11 @@ class _Selling:
             token_resource_id=resource.token_resource_id if is_anchor else None,
             definition_product_id=resource.definition_product_id,
             commitment=resource.commitment,
-            grants=tuple(_grant(self.asked, grant, self.path) for grant in resource.grants),
+            grants=tuple(
+                _grant(self.asked, grant, self.path)
+                for grant in resource.grants
+                if grant.is_for(self.asked.selling_model_id, self.asked.start_date)
+            ),
         )
 
     def _of_wallet(self, resource: ResolvedResource) -> SoldPolicies:

@@ -41,6 +41,8 @@ from server.store import tenants
 from server.store.periods import NewPeriod, open_missing
 from server.store.pool import Connection
 from server.store.recording import PeriodState
+from server.usecases.blocking import Placed, refuse_blocked
+from server.usecases.uniques import count_unique, forget_unique
 
 # How often a later period may be frozen under our hands before somebody else should try.
 TRIES = 3
@@ -119,7 +121,40 @@ async def _take_in(
         _settle_repeats(late, refused, known, outcomes)
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
         places |= await _place_late(tx, tenant_id, waiting, intake.now)
-    await _keep(tx, tenant_id, _placed(counted, places, outcomes), outcomes)
+    placed = _placed(counted, places, outcomes)
+    if any(_depends(item) for _, item, _ in placed):
+        placed = await _decide(tx, tenant_id, placed, outcomes)
+    await _keep(tx, tenant_id, placed, outcomes)
+
+
+async def _decide(
+    tx: Connection, tenant_id: TenantId, placed: list[Placed], outcomes: dict[int, Outcome]
+) -> list[Placed]:
+    """Count what is new, and refuse what is not covered; of equal ids the first decides."""
+    known = await _find(tx, tenant_id, [item for _, item, _ in placed])
+    new: dict[RecordKey, Placed] = {}
+    repeats: dict[int, tuple[Counted, int]] = {}
+    for index, item, place in placed:
+        key = item.usage.key
+        if key in known:
+            outcomes[index] = repeated(item, known[key])
+        elif key in new:
+            repeats[index] = (item, new[key][0])
+        else:
+            new[key] = (index, item, place)
+    counting = await count_unique(tx, tenant_id, list(new.values()))
+    left = await refuse_blocked(tx, tenant_id, counting, outcomes)
+    await forget_unique(tx, tenant_id, [one for one in counting if one[0] in outcomes])
+    for index, (item, first) in repeats.items():
+        is_kept = first not in outcomes
+        outcomes[index] = repeated(item, new[item.usage.key][1]) if is_kept else outcomes[first]
+    return left
+
+
+def _depends(item: Counted) -> bool:
+    """Whether what is there already decides what a record counts, or whether it is kept."""
+    meter = item.slot.meter
+    return bool(meter.blocking) or meter.unique_label is not None
 
 
 def _assess(
@@ -186,6 +221,9 @@ async def _keep(
         return
     firsts = [(item, place) for _, item, place in (by_key[key][0] for key in sorted(by_key))]
     new = await store.add_records(tx, tenant_id, firsts)
+    if any(_depends(item) and item.usage.key not in new for item, _ in firsts):
+        message = "a record of this id was kept at this moment; nothing happened, try again"
+        raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
     met = (
         [item for item, _ in firsts if item.usage.key not in new] if len(new) < len(firsts) else []
     )

@@ -239,7 +239,9 @@ def counting_of(said: Aggregation | None) -> AggregationPolicy:
     """How usage adds up under a policy of the catalogue, or under none."""
     if said is None:
         return BY_DAY
-    return AggregationPolicy(method=said.method, period=said.period, combine=said.combine)
+    return AggregationPolicy(
+        method=said.method, period=said.period, combine=said.combine, label=said.unique_label
+    )
 
 
 def rating_of(said: catalog.RatingFrequency | None) -> tuple[RatingFrequency, LatePolicy]:
@@ -299,6 +301,9 @@ def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGra
         else None,
         refresh_policy_id=grant.refresh_id,
         rollover_policy_id=grant.rollover_id,
+        selling_model_id=grant.selling_model_id,
+        start_date=grant.start_date,
+        end_date=grant.end_date,
     )
 
 

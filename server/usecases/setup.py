@@ -20,6 +20,7 @@ from server.domain.catalog import (
     RatingFrequency,
     Refresh,
     Rollover,
+    SellingModel,
     UnitClass,
     UnitOfMeasure,
     UsageResource,
@@ -43,6 +44,7 @@ from server.store import policies, records, setup, tenants
 from server.store import rates as rate_store
 from server.store.pool import Connection
 from server.store.records import Kind
+from server.store.selling import SELLING_MODEL
 from server.usecases import catalog, rates
 from server.usecases.activation import activate_product
 from server.usecases.rates import CreatePriceBook
@@ -95,6 +97,7 @@ class SetUpProduct:
     frequencies: tuple[Part[RatingFrequency], ...]
     overages: tuple[Part[Overage], ...]
     commitments: tuple[Part[Commitment], ...]
+    models: tuple[Part[SellingModel], ...]
     refreshes: tuple[Part[Refresh], ...]
     rollovers: tuple[Part[Rollover], ...]
     resources: tuple[Part[UsageResource], ...]
@@ -110,7 +113,7 @@ class SetUpProduct:
         named = (
             *(self.unit_classes, self.units, self.resources, self.held, self.cards),
             *(self.aggregations, self.frequencies, self.overages, self.refreshes, self.rollovers),
-            self.commitments,
+            *(self.commitments, self.models),
         )
         own = sum(len(part.grants) + len(part.entries) for part in self.held)
         return sum(map(len, named)) + own + 1 + (self.book is not None)
@@ -158,6 +161,7 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
     await making.policies(policies.RATING_FREQUENCY, wanted.frequencies)
     await making.policies(policies.OVERAGE, wanted.overages)
     await making.all(policies.COMMITMENT, wanted.commitments, _create_commitment)
+    await making.all(SELLING_MODEL, wanted.models, _create_model)
     await making.policies(policies.REFRESH, wanted.refreshes)
     await making.policies(policies.ROLLOVER, wanted.rollovers)
     held = [await _with_policies(making, part) for part in wanted.held]
@@ -186,6 +190,12 @@ async def _create_commitment(
     tx: Connection, tenant_id: TenantId, wanted: Commitment
 ) -> Kept[Commitment]:
     return await create(tx, tenant_id, policies.COMMITMENT, wanted)
+
+
+async def _create_model(
+    tx: Connection, tenant_id: TenantId, wanted: SellingModel
+) -> Kept[SellingModel]:
+    return await create(tx, tenant_id, SELLING_MODEL, wanted)
 
 
 async def _with_policies(making: "_Making", part: ResourcePart) -> Part[ProductResource]:

@@ -30,6 +30,7 @@ from server.store.policies import (
 )
 from server.store.pool import Connection
 from server.store.records import Kind
+from server.store.selling import SELLING_MODEL
 from server.store.validator import Loaded
 from server.usecases.currencies import is_currency
 from server.usecases.resolution import BILLING, policies_of, resource_unit
@@ -127,11 +128,17 @@ def _promise(graph: Graph, grant: Kept[ProductGrant]) -> Promise:
     units = [one for one in named if one.content.unit_class_id == class_id]
     refreshes = [graph.refreshes[content.refresh_id]] if content.refresh_id else []
     rollovers = [graph.rollovers[content.rollover_id]] if content.rollover_id else []
+    models = [graph.models[content.selling_model_id]] if content.selling_model_id else []
     return Promise(
         grant=grant,
         unit=units[0].content if units else None,
         refresh=refreshes[0].content.interval if refreshes else None,
-        parents=(*_of(UNIT, units), *_of(REFRESH, refreshes), *_of(ROLLOVER, rollovers)),
+        parents=(
+            *_of(UNIT, units),
+            *_of(REFRESH, refreshes),
+            *_of(ROLLOVER, rollovers),
+            *_of(SELLING_MODEL, models),
+        ),
     )
 
 

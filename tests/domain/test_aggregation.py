@@ -167,6 +167,8 @@ def test_each_method_makes_its_own_figure_of_the_same_day():
         AggregationMethod.AVERAGE: Decimal("16.666666666667"),
         AggregationMethod.MINIMUM: Decimal(10),
         AggregationMethod.LATEST: Decimal(15),
+        # What is new counts one and what is not counts none before it is added up.
+        AggregationMethod.UNIQUE_COUNT: Decimal(50),
     }
 
     assert {m: combined(first, policy(m), zone="UTC") for m in AggregationMethod} == figures

@@ -68,6 +68,7 @@ class Metered:
     late: str = "NEXT_PERIOD"
     scale: int = 0
     negotiable: bool = True
+    unique_label: str = ""
 
 
 def tier(lower: str, upper: str | None, override: str) -> types.RateTier:

@@ -280,7 +280,10 @@ class World:
             policy_rpc.CreateAggregationPolicyRequest(
                 aggregation_policy_id=f"{one.method}-{one.window}-{one.combine}".lower(),
                 aggregation_policy=policies.AggregationPolicy(
-                    method=one.method, period=one.window, combine=one.combine
+                    method=one.method,
+                    period=one.window,
+                    combine=one.combine,
+                    unique_label=one.unique_label,
                 ),
             )
         )

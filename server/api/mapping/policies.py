@@ -39,6 +39,11 @@ def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregat
     form = Form(request)
     own = form.sub("aggregation_policy")
     method = own.choice("method", AggregationMethod)
+    label = own.text("unique_label") or None
+    if method is AggregationMethod.UNIQUE_COUNT and label is None:
+        own.fault("unique_label", "FIELD_REQUIRED", "is required with the method UNIQUE_COUNT")
+    if method is not AggregationMethod.UNIQUE_COUNT and label is not None:
+        own.fault("unique_label", "POLICY_NOT_ALLOWED", f"{method} counts no values")
     wanted = Aggregation(
         id=PolicyId(form.code("aggregation_policy_id")),
         display_name=own.text("display_name"),
@@ -47,6 +52,7 @@ def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregat
         combine=own.choice(
             "combine", Combination, default=usual_combination(method), prefix="COMBINE_"
         ),
+        unique_label=label,
     )
     form.done()
     return wanted
@@ -137,6 +143,7 @@ def aggregation_to_pb(kept: Kept[Aggregation]) -> pb.AggregationPolicy:
         method=enum_pb(pb.AggregationPolicy.Method, own.method),
         period=enum_pb(pb.AggregationPolicy.Period, own.period),
         combine=enum_pb(pb.AggregationPolicy.Combine, own.combine, "COMBINE_"),
+        unique_label=own.unique_label or "",
         state=state_pb(kept),
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),

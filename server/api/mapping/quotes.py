@@ -24,7 +24,14 @@ from server.api.values import (
 )
 from server.domain.errors import NotFound
 from server.domain.exact import ZERO, decimal_places
-from server.domain.ids import AccountId, AssetId, BindingTargetId, PolicyId, ResourceId
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    BindingTargetId,
+    PolicyId,
+    ResourceId,
+    SellingModelId,
+)
 from server.domain.sales import (
     Binding,
     LineGrant,
@@ -65,12 +72,14 @@ def quote_to_pb(quote: Quote) -> pb.Quote:
 
 def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
     """A line as callers see it; what was negotiated is told again as it was asked for."""
+    model = line.selling_model_id
     return pb.SaleLine(
         product=names.PRODUCT.of(line.product_id),
         quantity=decimal_pb(line.quantity),
         start_date=date_pb(line.start_date),
         end_date=optional_date_pb(line.end_date),
         **_binding_to_pb(account_id, line),
+        selling_model=names.SELLING_MODEL.of(model) if model else "",
         negotiated_rates=[
             negotiated
             for resource in line.resources
@@ -110,6 +119,7 @@ def _binding_from_form(form: Form, account_id: AccountId) -> AskedBinding:
 
 def _line_from_form(form: Form, account_id: AccountId) -> AskedLine:
     (product_id,) = form.name("product", names.PRODUCT)
+    model = form.optional_name("selling_model", names.SELLING_MODEL)
     start_date, end_date = form.date("start_date"), form.optional_date("end_date")
     if end_date is not None and end_date <= start_date:
         form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
@@ -119,6 +129,7 @@ def _line_from_form(form: Form, account_id: AccountId) -> AskedLine:
         start_date=start_date,
         end_date=end_date,
         binding=_binding_from_form(form, account_id),
+        selling_model_id=SellingModelId(model[0]) if model else None,
         omitted=tuple(
             ResourceId(ids[0]) for ids in form.names("omitted_resources", names.RESOURCE)
         ),

@@ -151,10 +151,12 @@ CREATE TABLE aggregation_policies (
     method       text NOT NULL,
     period       text NOT NULL,
     combine      text NOT NULL CHECK (combine IN ('SUM', 'MAX')),
+    unique_label text,
     state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision     bigint NOT NULL DEFAULT 1,
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (tenant_id, policy_id)
+    PRIMARY KEY (tenant_id, policy_id),
+    CONSTRAINT only_unique_counts_have_a_label CHECK ((method = 'UNIQUE_COUNT') = (unique_label IS NOT NULL))
 );
 COMMENT ON TABLE aggregation_policies IS 'catalogue: how usage adds up';
 CREATE UNIQUE INDEX aggregation_policy_id_taken ON aggregation_policies (tenant_id, lower(policy_id));
@@ -522,6 +524,7 @@ CREATE TABLE quote_lines (
     role       text NOT NULL DEFAULT 'ANCHOR',
     binding    text NOT NULL,
     target_id  byte_text,
+    selling_model_id code,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, quote_id, position),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
@@ -559,6 +562,7 @@ CREATE TABLE order_lines (
     role       text NOT NULL DEFAULT 'ANCHOR',
     binding    text NOT NULL,
     target_id  byte_text,
+    selling_model_id code,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
@@ -622,6 +626,7 @@ CREATE TABLE wallets (
     aggregation_method     text NOT NULL,
     aggregation_period     text NOT NULL,
     aggregation_combine    text NOT NULL,
+    aggregation_label      text,
     rating_period          text NOT NULL,
     waiting_days           integer,
     waiting_hours          integer,
@@ -886,6 +891,19 @@ CREATE TABLE usage_records (
 COMMENT ON TABLE usage_records IS 'run-time: one act of usage, kept once';
 CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id);
 
+-- Whoever comes first with a value counts it; the key makes everybody else wait and see.
+CREATE TABLE unique_values (
+    tenant_id  uuid NOT NULL,
+    account_id byte_text NOT NULL,
+    wallet_id  uuid NOT NULL,
+    asset_id   uuid NOT NULL,
+    window_key byte_text NOT NULL,
+    value      byte_text NOT NULL,
+    record_id  byte_text NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, wallet_id, asset_id, window_key, value)
+);
+COMMENT ON TABLE unique_values IS 'run-time: the different values of a label in a window, each with the record that counts it';
+
 CREATE TABLE ratable_summaries (
     tenant_id          uuid NOT NULL,
     account_id         code NOT NULL,
@@ -984,7 +1002,7 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
-GRANT DELETE ON request_log, jobs, unit_classes, units_of_measure, usage_resources, products,
+GRANT DELETE ON request_log, jobs, unique_values, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
 

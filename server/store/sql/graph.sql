@@ -46,7 +46,7 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding,
 -- name: aggregations
 -- Some policies of counting.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, method, period, combine, state, revision, create_time
+SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, create_time
   FROM aggregation_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: rating_frequencies
@@ -78,6 +78,12 @@ SELECT policy_id, display_name, interval_unit, interval_count, state, revision, 
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, create_time
   FROM rollover_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
+
+-- name: selling_models
+-- Some selling models.
+--   $1 tenant_id uuid, $2 ids text[]
+SELECT selling_model_id, display_name, type, term_unit, term_count, state, revision, create_time
+  FROM selling_models WHERE tenant_id = $1 AND selling_model_id = ANY ($2::text[]) ORDER BY selling_model_id;
 
 -- name: activate_unit_classes
 -- Classes of units, if still drafts.
@@ -126,6 +132,12 @@ UPDATE refresh_policies SET state = 'ACTIVE', revision = revision + 1
 --   $1 tenant_id uuid, $2 ids text[]
 UPDATE rollover_policies SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
+
+-- name: activate_selling_models
+-- Selling models, if still drafts.
+--   $1 tenant_id uuid, $2 ids text[]
+UPDATE selling_models SET state = 'ACTIVE', revision = revision + 1
+ WHERE tenant_id = $1 AND selling_model_id = ANY ($2::text[]) AND state = 'DRAFT';
 
 -- name: activate_resources
 -- Usage resources, if still drafts.

@@ -4,22 +4,22 @@
 -- name: add_aggregation
 -- How usage adds up, as a draft; the first of an id wins.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 method text, $5 period text, $6
---   combine text
-INSERT INTO aggregation_policies (tenant_id, policy_id, display_name, method, period, combine)
-VALUES ($1, $2, $3, $4, $5, $6)
+--   combine text, $7 unique_label text
+INSERT INTO aggregation_policies (tenant_id, policy_id, display_name, method, period, combine, unique_label)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT DO NOTHING;
 
 -- name: find_aggregation
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, method, period, combine, state, revision, create_time
+SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, create_time
   FROM aggregation_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_aggregation
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, method, period, combine, state, revision, create_time
+SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, create_time
   FROM aggregation_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
@@ -121,10 +121,10 @@ SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state,
 -- name: save_aggregation
 -- Other content under the same id.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 method text, $5 period text,
---   $6 combine text, $7 revision bigint
-UPDATE aggregation_policies SET display_name = $3, method = $4, period = $5, combine = $6,
+--   $6 combine text, $7 unique_label text, $8 revision bigint
+UPDATE aggregation_policies SET display_name = $3, method = $4, period = $5, combine = $6, unique_label = $7,
        revision = revision + 1
- WHERE tenant_id = $1 AND policy_id = $2 AND revision = $7;
+ WHERE tenant_id = $1 AND policy_id = $2 AND revision = $8;
 
 -- name: drop_aggregation
 -- Nobody will miss it: what refers to it would stop this.

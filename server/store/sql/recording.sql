@@ -5,8 +5,12 @@
 -- and only then is it asked whether there is such an asset. Each LIMIT 1 makes a look-up by key of what
 -- the planner would, while a table has no statistics, make a scan of the tenant for every record.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
-SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time, r.end_time,
-       w.unit_of_measure_id, w.aggregation_period, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
+SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time, r.end_time, r.is_blocking,
+       CASE WHEN r.token_wallet_id IS NOT NULL
+            THEN (SELECT t.wallet_id FROM asset_resources AS t
+                   WHERE t.tenant_id = $1 AND t.account_id = k.account_id AND t.asset_id = k.asset_id
+                     AND t.wallet_id = r.token_wallet_id AND t.overage = 'BLOCK') END AS blocking_tokens,
+       w.unit_of_measure_id, w.aggregation_period, w.aggregation_label, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        u.unit_class_id, u.factor, u.scale, e.time_zone, e.billing_anchor_day, e.start_date,
        CASE WHEN r.wallet_id IS NULL
             THEN EXISTS (SELECT FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = k.account_id
@@ -14,11 +18,12 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
             ELSE true END AS is_asset
   FROM unnest($2::text[], $3::uuid[], $4::text[]) AS k (account_id, asset_id, usage_resource_id)
   LEFT JOIN LATERAL (
-       SELECT a.wallet_id, a.start_time, a.end_time FROM asset_resources AS a
+       SELECT a.wallet_id, a.start_time, a.end_time, a.overage = 'BLOCK' AS is_blocking, a.token_wallet_id
+         FROM asset_resources AS a
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.asset_id = k.asset_id
           AND a.usage_resource_id = k.usage_resource_id AND a.role = 'ANCHOR' LIMIT 1) AS r ON true
   LEFT JOIN LATERAL (
-       SELECT a.entitlement_account_id, a.unit_of_measure_id, a.aggregation_period, a.rating_period,
+       SELECT a.entitlement_account_id, a.unit_of_measure_id, a.aggregation_period, a.aggregation_label, a.rating_period,
               a.waiting_days, a.waiting_hours, a.late_policy FROM wallets AS a
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.wallet_id = r.wallet_id
         LIMIT 1) AS w ON true
@@ -112,6 +117,28 @@ SELECT $1, r.account_id, r.record_id, r.usage_summary_id, r.asset_id, r.usage_re
  ORDER BY r.account_id COLLATE "C", r.record_id COLLATE "C"
     ON CONFLICT (tenant_id, account_id, record_id) DO NOTHING
 RETURNING account_id, record_id;
+
+-- name: add_unique_values
+-- The first of a value in its window counts it. Sorted, so that batches wait for each other and never in
+-- a circle; whoever waited sees the value.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 asset_ids uuid[],
+--   $5 window_keys text[], $6 values text[], $7 record_ids text[]
+INSERT INTO unique_values (tenant_id, account_id, wallet_id, asset_id, window_key, value, record_id)
+SELECT $1, v.account_id, v.wallet_id, v.asset_id, v.window_key, v.value, v.record_id
+  FROM unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[])
+       AS v (account_id, wallet_id, asset_id, window_key, value, record_id)
+ ORDER BY v.account_id COLLATE "C", v.wallet_id, v.asset_id, v.window_key COLLATE "C", v.value COLLATE "C",
+          v.record_id COLLATE "C"
+    ON CONFLICT DO NOTHING
+RETURNING account_id, record_id;
+
+-- name: forget_unique_values
+-- What was counted by records that are refused after all.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 asset_ids uuid[], $5 record_ids text[]
+DELETE FROM unique_values AS v
+ USING unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[]) AS k (account_id, wallet_id, asset_id, record_id)
+ WHERE v.tenant_id = $1 AND v.account_id = k.account_id AND v.wallet_id = k.wallet_id
+   AND v.asset_id = k.asset_id AND v.record_id = k.record_id;
 
 -- name: find_records
 -- Those that were there, in a statement after the one that met them, so that it sees them.

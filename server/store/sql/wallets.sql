@@ -20,7 +20,7 @@ wanted AS (
         ON h.tenant_id = $1 AND h.account_id = $2 AND h.token_wallet_id = asked.wallet_id
      WHERE $7::boolean)
 SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
-       w.aggregation_combine, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
+       w.aggregation_combine, w.aggregation_label, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        w.drawdown_order, w.head_seq, w.balance, w.head_hash, e.target_kind, e.target_id, e.time_zone,
        e.currency_code, e.billing_anchor_day, e.start_date, tenant_now($1) AS now,
        (SELECT max(p.end_time) FROM rating_periods AS p
@@ -93,6 +93,12 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
 SELECT wallet_id FROM wallets
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
    FOR NO KEY UPDATE;
+
+-- name: asset_numbers
+-- The places of some assets among those of their account.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
+SELECT asset_id, number FROM assets
+ WHERE tenant_id = $1 AND account_id = $2 AND asset_id = ANY ($3::uuid[]) ORDER BY number;
 
 -- name: wallet_exists
 -- An empty list is an answer only about something.

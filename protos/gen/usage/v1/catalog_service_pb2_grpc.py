@@ -4,9 +4,10 @@ import grpc
 import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from usage.v1 import catalog_actions_pb2 as usage_dot_v1_dot_catalog__actions__pb2
 from usage.v1 import catalog_requests_pb2 as usage_dot_v1_dot_catalog__requests__pb2
 from usage.v1 import catalog_resources_pb2 as usage_dot_v1_dot_catalog__resources__pb2
-from usage.v1 import catalog_service_pb2 as usage_dot_v1_dot_catalog__service__pb2
+from usage.v1 import selling_models_pb2 as usage_dot_v1_dot_selling__models__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -193,28 +194,53 @@ class CatalogServiceStub:
                 _registered_method=True)
         self.ActivateProduct = channel.unary_unary(
                 '/usage.v1.CatalogService/ActivateProduct',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ActivateProductRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ActivateProductResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__actions__pb2.ActivateProductRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__actions__pb2.ActivateProductResponse.FromString,
                 _registered_method=True)
         self.ChangeStates = channel.unary_unary(
                 '/usage.v1.CatalogService/ChangeStates',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ChangeStatesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ChangeStatesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__actions__pb2.ChangeStatesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__actions__pb2.ChangeStatesResponse.FromString,
                 _registered_method=True)
         self.CreateRecords = channel.unary_unary(
                 '/usage.v1.CatalogService/CreateRecords',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__actions__pb2.CreateRecordsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__actions__pb2.CreateRecordsResponse.FromString,
                 _registered_method=True)
         self.ConvertQuantity = channel.unary_unary(
                 '/usage.v1.CatalogService/ConvertQuantity',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__actions__pb2.ConvertQuantityRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__actions__pb2.ConvertQuantityResponse.FromString,
                 _registered_method=True)
         self.ResolvePolicies = channel.unary_unary(
                 '/usage.v1.CatalogService/ResolvePolicies',
-                request_serializer=usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_catalog__actions__pb2.ResolvePoliciesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_catalog__actions__pb2.ResolvePoliciesResponse.FromString,
+                _registered_method=True)
+        self.GetSellingModel = channel.unary_unary(
+                '/usage.v1.CatalogService/GetSellingModel',
+                request_serializer=usage_dot_v1_dot_selling__models__pb2.GetSellingModelRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_selling__models__pb2.SellingModel.FromString,
+                _registered_method=True)
+        self.ListSellingModels = channel.unary_unary(
+                '/usage.v1.CatalogService/ListSellingModels',
+                request_serializer=usage_dot_v1_dot_selling__models__pb2.ListSellingModelsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_selling__models__pb2.ListSellingModelsResponse.FromString,
+                _registered_method=True)
+        self.CreateSellingModel = channel.unary_unary(
+                '/usage.v1.CatalogService/CreateSellingModel',
+                request_serializer=usage_dot_v1_dot_selling__models__pb2.CreateSellingModelRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_selling__models__pb2.SellingModel.FromString,
+                _registered_method=True)
+        self.UpdateSellingModel = channel.unary_unary(
+                '/usage.v1.CatalogService/UpdateSellingModel',
+                request_serializer=usage_dot_v1_dot_selling__models__pb2.UpdateSellingModelRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_selling__models__pb2.SellingModel.FromString,
+                _registered_method=True)
+        self.DeleteSellingModel = channel.unary_unary(
+                '/usage.v1.CatalogService/DeleteSellingModel',
+                request_serializer=usage_dot_v1_dot_selling__models__pb2.DeleteSellingModelRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
 
 
@@ -501,6 +527,44 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSellingModel(self, request, context):
+        """Gets one selling model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSellingModels(self, request, context):
+        """Lists selling models by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateSellingModel(self, request, context):
+        """Creates a selling model, as a draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSellingModel(self, request, context):
+        """Updates a selling model: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSellingModel(self, request, context):
+        """Deletes a selling model that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -656,28 +720,53 @@ def add_CatalogServiceServicer_to_server(servicer, server):
             ),
             'ActivateProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.ActivateProduct,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ActivateProductRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ActivateProductResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__actions__pb2.ActivateProductRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__actions__pb2.ActivateProductResponse.SerializeToString,
             ),
             'ChangeStates': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangeStates,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ChangeStatesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ChangeStatesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__actions__pb2.ChangeStatesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__actions__pb2.ChangeStatesResponse.SerializeToString,
             ),
             'CreateRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRecords,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__actions__pb2.CreateRecordsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__actions__pb2.CreateRecordsResponse.SerializeToString,
             ),
             'ConvertQuantity': grpc.unary_unary_rpc_method_handler(
                     servicer.ConvertQuantity,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__actions__pb2.ConvertQuantityRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__actions__pb2.ConvertQuantityResponse.SerializeToString,
             ),
             'ResolvePolicies': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolvePolicies,
-                    request_deserializer=usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_catalog__actions__pb2.ResolvePoliciesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_catalog__actions__pb2.ResolvePoliciesResponse.SerializeToString,
+            ),
+            'GetSellingModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSellingModel,
+                    request_deserializer=usage_dot_v1_dot_selling__models__pb2.GetSellingModelRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_selling__models__pb2.SellingModel.SerializeToString,
+            ),
+            'ListSellingModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSellingModels,
+                    request_deserializer=usage_dot_v1_dot_selling__models__pb2.ListSellingModelsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_selling__models__pb2.ListSellingModelsResponse.SerializeToString,
+            ),
+            'CreateSellingModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSellingModel,
+                    request_deserializer=usage_dot_v1_dot_selling__models__pb2.CreateSellingModelRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_selling__models__pb2.SellingModel.SerializeToString,
+            ),
+            'UpdateSellingModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSellingModel,
+                    request_deserializer=usage_dot_v1_dot_selling__models__pb2.UpdateSellingModelRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_selling__models__pb2.SellingModel.SerializeToString,
+            ),
+            'DeleteSellingModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSellingModel,
+                    request_deserializer=usage_dot_v1_dot_selling__models__pb2.DeleteSellingModelRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1519,8 +1608,8 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/ActivateProduct',
-            usage_dot_v1_dot_catalog__service__pb2.ActivateProductRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.ActivateProductResponse.FromString,
+            usage_dot_v1_dot_catalog__actions__pb2.ActivateProductRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__actions__pb2.ActivateProductResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1546,8 +1635,8 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/ChangeStates',
-            usage_dot_v1_dot_catalog__service__pb2.ChangeStatesRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.ChangeStatesResponse.FromString,
+            usage_dot_v1_dot_catalog__actions__pb2.ChangeStatesRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__actions__pb2.ChangeStatesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1573,8 +1662,8 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/CreateRecords',
-            usage_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.FromString,
+            usage_dot_v1_dot_catalog__actions__pb2.CreateRecordsRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__actions__pb2.CreateRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1600,8 +1689,8 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/ConvertQuantity',
-            usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.ConvertQuantityResponse.FromString,
+            usage_dot_v1_dot_catalog__actions__pb2.ConvertQuantityRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__actions__pb2.ConvertQuantityResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1627,8 +1716,143 @@ class CatalogService:
             request,
             target,
             '/usage.v1.CatalogService/ResolvePolicies',
-            usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesRequest.SerializeToString,
-            usage_dot_v1_dot_catalog__service__pb2.ResolvePoliciesResponse.FromString,
+            usage_dot_v1_dot_catalog__actions__pb2.ResolvePoliciesRequest.SerializeToString,
+            usage_dot_v1_dot_catalog__actions__pb2.ResolvePoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSellingModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/GetSellingModel',
+            usage_dot_v1_dot_selling__models__pb2.GetSellingModelRequest.SerializeToString,
+            usage_dot_v1_dot_selling__models__pb2.SellingModel.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSellingModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/ListSellingModels',
+            usage_dot_v1_dot_selling__models__pb2.ListSellingModelsRequest.SerializeToString,
+            usage_dot_v1_dot_selling__models__pb2.ListSellingModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSellingModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/CreateSellingModel',
+            usage_dot_v1_dot_selling__models__pb2.CreateSellingModelRequest.SerializeToString,
+            usage_dot_v1_dot_selling__models__pb2.SellingModel.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSellingModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/UpdateSellingModel',
+            usage_dot_v1_dot_selling__models__pb2.UpdateSellingModelRequest.SerializeToString,
+            usage_dot_v1_dot_selling__models__pb2.SellingModel.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSellingModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.CatalogService/DeleteSellingModel',
+            usage_dot_v1_dot_selling__models__pb2.DeleteSellingModelRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,9 +6,27 @@ The catalogue: units of measure, usage resources, products and what they include
 from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from usage.v1 import catalog_actions_pb2 as _catalog_actions_pb2
 from usage.v1 import catalog_requests_pb2 as _catalog_requests_pb2
 from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
-from usage.v1 import catalog_service_pb2 as _catalog_service_pb2
+from usage.v1 import selling_models_pb2 as _selling_models_pb2
+from usage.v1.catalog_actions_pb2 import ActivateProductRequest as ActivateProductRequest
+from usage.v1.catalog_actions_pb2 import ActivateProductResponse as ActivateProductResponse
+from usage.v1.catalog_actions_pb2 import CatalogRecord as CatalogRecord
+from usage.v1.catalog_actions_pb2 import ChangeStatesRequest as ChangeStatesRequest
+from usage.v1.catalog_actions_pb2 import ChangeStatesResponse as ChangeStatesResponse
+from usage.v1.catalog_actions_pb2 import ConvertQuantityRequest as ConvertQuantityRequest
+from usage.v1.catalog_actions_pb2 import ConvertQuantityResponse as ConvertQuantityResponse
+from usage.v1.catalog_actions_pb2 import CreateRecordsRequest as CreateRecordsRequest
+from usage.v1.catalog_actions_pb2 import CreateRecordsResponse as CreateRecordsResponse
+from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_DEFAULT as POLICY_LEVEL_DEFAULT
+from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_PRODUCT_USAGE_RESOURCE as POLICY_LEVEL_PRODUCT_USAGE_RESOURCE
+from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_UNSPECIFIED as POLICY_LEVEL_UNSPECIFIED
+from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_USAGE_RESOURCE as POLICY_LEVEL_USAGE_RESOURCE
+from usage.v1.catalog_actions_pb2 import PolicyLevel as PolicyLevel
+from usage.v1.catalog_actions_pb2 import ResolvePoliciesRequest as ResolvePoliciesRequest
+from usage.v1.catalog_actions_pb2 import ResolvePoliciesResponse as ResolvePoliciesResponse
+from usage.v1.catalog_actions_pb2 import ResolvedPolicies as ResolvedPolicies
 from usage.v1.catalog_requests_pb2 import CreateProductRequest as CreateProductRequest
 from usage.v1.catalog_requests_pb2 import CreateProductUsageGrantRequest as CreateProductUsageGrantRequest
 from usage.v1.catalog_requests_pb2 import CreateProductUsageResourceRequest as CreateProductUsageResourceRequest
@@ -45,6 +63,13 @@ from usage.v1.catalog_requests_pb2 import UpdateProductUsageResourceRequest as U
 from usage.v1.catalog_requests_pb2 import UpdateUnitClassRequest as UpdateUnitClassRequest
 from usage.v1.catalog_requests_pb2 import UpdateUnitOfMeasureRequest as UpdateUnitOfMeasureRequest
 from usage.v1.catalog_requests_pb2 import UpdateUsageResourceRequest as UpdateUsageResourceRequest
+from usage.v1.selling_models_pb2 import CreateSellingModelRequest as CreateSellingModelRequest
+from usage.v1.selling_models_pb2 import DeleteSellingModelRequest as DeleteSellingModelRequest
+from usage.v1.selling_models_pb2 import GetSellingModelRequest as GetSellingModelRequest
+from usage.v1.selling_models_pb2 import ListSellingModelsRequest as ListSellingModelsRequest
+from usage.v1.selling_models_pb2 import ListSellingModelsResponse as ListSellingModelsResponse
+from usage.v1.selling_models_pb2 import SellingModel as SellingModel
+from usage.v1.selling_models_pb2 import UpdateSellingModelRequest as UpdateSellingModelRequest
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -166,7 +191,7 @@ class CatalogServiceStub:
     """Deletes a grant of a product that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    ActivateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ActivateProductRequest, _catalog_service_pb2.ActivateProductResponse]
+    ActivateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_actions_pb2.ActivateProductRequest, _catalog_actions_pb2.ActivateProductResponse]
     """Activates a product with all it needs: classes, units, resources, policies, its resources and
     grants, and its rate card entries, in the order they depend on each other. All of it happens, or
     nothing. What is active already stays so; a second call changes nothing.
@@ -174,7 +199,7 @@ class CatalogServiceStub:
     Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way) and
     INVALID_ARGUMENT (`TOO_MANY_ITEMS`, when more than 200 records would become active).
     """
-    ChangeStates: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ChangeStatesRequest, _catalog_service_pb2.ChangeStatesResponse]
+    ChangeStates: _grpc.UnaryUnaryMultiCallable[_catalog_actions_pb2.ChangeStatesRequest, _catalog_actions_pb2.ChangeStatesResponse]
     """Moves records from one state to another, all or none: classes and units, policies and usage
     resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
     a product needs is activated with it, by ActivateProduct. A record that is there already stays.
@@ -182,17 +207,32 @@ class CatalogServiceStub:
     Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
     something refers to what is not active, (`IN_USE`) when something active refers to it.
     """
-    CreateRecords: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateRecordsRequest, _catalog_service_pb2.CreateRecordsResponse]
+    CreateRecords: _grpc.UnaryUnaryMultiCallable[_catalog_actions_pb2.CreateRecordsRequest, _catalog_actions_pb2.CreateRecordsResponse]
     """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
     would. One that is there with the same content is reused.
     """
-    ConvertQuantity: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]
+    ConvertQuantity: _grpc.UnaryUnaryMultiCallable[_catalog_actions_pb2.ConvertQuantityRequest, _catalog_actions_pb2.ConvertQuantityResponse]
     """Converts a quantity between two units of one class, active or not. The result is exact, or the
     call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
     """
-    ResolvePolicies: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolvePoliciesRequest, _catalog_service_pb2.ResolvePoliciesResponse]
+    ResolvePolicies: _grpc.UnaryUnaryMultiCallable[_catalog_actions_pb2.ResolvePoliciesRequest, _catalog_actions_pb2.ResolvePoliciesResponse]
     """Says which policies hold for each resource of a product, and which level supplied each: the
     product's resource, the usage resource, or the service's own defaults.
+    """
+    GetSellingModel: _grpc.UnaryUnaryMultiCallable[_selling_models_pb2.GetSellingModelRequest, _selling_models_pb2.SellingModel]
+    """Gets one selling model."""
+    ListSellingModels: _grpc.UnaryUnaryMultiCallable[_selling_models_pb2.ListSellingModelsRequest, _selling_models_pb2.ListSellingModelsResponse]
+    """Lists selling models by id."""
+    CreateSellingModel: _grpc.UnaryUnaryMultiCallable[_selling_models_pb2.CreateSellingModelRequest, _selling_models_pb2.SellingModel]
+    """Creates a selling model, as a draft."""
+    UpdateSellingModel: _grpc.UnaryUnaryMultiCallable[_selling_models_pb2.UpdateSellingModelRequest, _selling_models_pb2.SellingModel]
+    """Updates a selling model: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteSellingModel: _grpc.UnaryUnaryMultiCallable[_selling_models_pb2.DeleteSellingModelRequest, _empty_pb2.Empty]
+    """Deletes a selling model that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
 
 @_typing.type_check_only
@@ -294,7 +334,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Deletes a grant of a product that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
-    ActivateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ActivateProductRequest, _catalog_service_pb2.ActivateProductResponse]  # type: ignore[assignment]
+    ActivateProduct: _aio.UnaryUnaryMultiCallable[_catalog_actions_pb2.ActivateProductRequest, _catalog_actions_pb2.ActivateProductResponse]  # type: ignore[assignment]
     """Activates a product with all it needs: classes, units, resources, policies, its resources and
     grants, and its rate card entries, in the order they depend on each other. All of it happens, or
     nothing. What is active already stays so; a second call changes nothing.
@@ -302,7 +342,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way) and
     INVALID_ARGUMENT (`TOO_MANY_ITEMS`, when more than 200 records would become active).
     """
-    ChangeStates: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ChangeStatesRequest, _catalog_service_pb2.ChangeStatesResponse]  # type: ignore[assignment]
+    ChangeStates: _aio.UnaryUnaryMultiCallable[_catalog_actions_pb2.ChangeStatesRequest, _catalog_actions_pb2.ChangeStatesResponse]  # type: ignore[assignment]
     """Moves records from one state to another, all or none: classes and units, policies and usage
     resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
     a product needs is activated with it, by ActivateProduct. A record that is there already stays.
@@ -310,17 +350,32 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
     something refers to what is not active, (`IN_USE`) when something active refers to it.
     """
-    CreateRecords: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateRecordsRequest, _catalog_service_pb2.CreateRecordsResponse]  # type: ignore[assignment]
+    CreateRecords: _aio.UnaryUnaryMultiCallable[_catalog_actions_pb2.CreateRecordsRequest, _catalog_actions_pb2.CreateRecordsResponse]  # type: ignore[assignment]
     """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
     would. One that is there with the same content is reused.
     """
-    ConvertQuantity: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]  # type: ignore[assignment]
+    ConvertQuantity: _aio.UnaryUnaryMultiCallable[_catalog_actions_pb2.ConvertQuantityRequest, _catalog_actions_pb2.ConvertQuantityResponse]  # type: ignore[assignment]
     """Converts a quantity between two units of one class, active or not. The result is exact, or the
     call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
     """
-    ResolvePolicies: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolvePoliciesRequest, _catalog_service_pb2.ResolvePoliciesResponse]  # type: ignore[assignment]
+    ResolvePolicies: _aio.UnaryUnaryMultiCallable[_catalog_actions_pb2.ResolvePoliciesRequest, _catalog_actions_pb2.ResolvePoliciesResponse]  # type: ignore[assignment]
     """Says which policies hold for each resource of a product, and which level supplied each: the
     product's resource, the usage resource, or the service's own defaults.
+    """
+    GetSellingModel: _aio.UnaryUnaryMultiCallable[_selling_models_pb2.GetSellingModelRequest, _selling_models_pb2.SellingModel]  # type: ignore[assignment]
+    """Gets one selling model."""
+    ListSellingModels: _aio.UnaryUnaryMultiCallable[_selling_models_pb2.ListSellingModelsRequest, _selling_models_pb2.ListSellingModelsResponse]  # type: ignore[assignment]
+    """Lists selling models by id."""
+    CreateSellingModel: _aio.UnaryUnaryMultiCallable[_selling_models_pb2.CreateSellingModelRequest, _selling_models_pb2.SellingModel]  # type: ignore[assignment]
+    """Creates a selling model, as a draft."""
+    UpdateSellingModel: _aio.UnaryUnaryMultiCallable[_selling_models_pb2.UpdateSellingModelRequest, _selling_models_pb2.SellingModel]  # type: ignore[assignment]
+    """Updates a selling model: a draft in all its fields, any other in its display name.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteSellingModel: _aio.UnaryUnaryMultiCallable[_selling_models_pb2.DeleteSellingModelRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a selling model that is not active and that nothing refers to.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -603,9 +658,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ActivateProduct(
         self,
-        request: _catalog_service_pb2.ActivateProductRequest,
+        request: _catalog_actions_pb2.ActivateProductRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ActivateProductResponse, _abc.Awaitable[_catalog_service_pb2.ActivateProductResponse]]:
+    ) -> _typing.Union[_catalog_actions_pb2.ActivateProductResponse, _abc.Awaitable[_catalog_actions_pb2.ActivateProductResponse]]:
         """Activates a product with all it needs: classes, units, resources, policies, its resources and
         grants, and its rate card entries, in the order they depend on each other. All of it happens, or
         nothing. What is active already stays so; a second call changes nothing.
@@ -617,9 +672,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ChangeStates(
         self,
-        request: _catalog_service_pb2.ChangeStatesRequest,
+        request: _catalog_actions_pb2.ChangeStatesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ChangeStatesResponse, _abc.Awaitable[_catalog_service_pb2.ChangeStatesResponse]]:
+    ) -> _typing.Union[_catalog_actions_pb2.ChangeStatesResponse, _abc.Awaitable[_catalog_actions_pb2.ChangeStatesResponse]]:
         """Moves records from one state to another, all or none: classes and units, policies and usage
         resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
         a product needs is activated with it, by ActivateProduct. A record that is there already stays.
@@ -631,9 +686,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def CreateRecords(
         self,
-        request: _catalog_service_pb2.CreateRecordsRequest,
+        request: _catalog_actions_pb2.CreateRecordsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.CreateRecordsResponse, _abc.Awaitable[_catalog_service_pb2.CreateRecordsResponse]]:
+    ) -> _typing.Union[_catalog_actions_pb2.CreateRecordsResponse, _abc.Awaitable[_catalog_actions_pb2.CreateRecordsResponse]]:
         """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
         would. One that is there with the same content is reused.
         """
@@ -641,9 +696,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ConvertQuantity(
         self,
-        request: _catalog_service_pb2.ConvertQuantityRequest,
+        request: _catalog_actions_pb2.ConvertQuantityRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ConvertQuantityResponse, _abc.Awaitable[_catalog_service_pb2.ConvertQuantityResponse]]:
+    ) -> _typing.Union[_catalog_actions_pb2.ConvertQuantityResponse, _abc.Awaitable[_catalog_actions_pb2.ConvertQuantityResponse]]:
         """Converts a quantity between two units of one class, active or not. The result is exact, or the
         call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
         """
@@ -651,11 +706,56 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ResolvePolicies(
         self,
-        request: _catalog_service_pb2.ResolvePoliciesRequest,
+        request: _catalog_actions_pb2.ResolvePoliciesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.ResolvePoliciesResponse, _abc.Awaitable[_catalog_service_pb2.ResolvePoliciesResponse]]:
+    ) -> _typing.Union[_catalog_actions_pb2.ResolvePoliciesResponse, _abc.Awaitable[_catalog_actions_pb2.ResolvePoliciesResponse]]:
         """Says which policies hold for each resource of a product, and which level supplied each: the
         product's resource, the usage resource, or the service's own defaults.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSellingModel(
+        self,
+        request: _selling_models_pb2.GetSellingModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_selling_models_pb2.SellingModel, _abc.Awaitable[_selling_models_pb2.SellingModel]]:
+        """Gets one selling model."""
+
+    @_abc_1.abstractmethod
+    def ListSellingModels(
+        self,
+        request: _selling_models_pb2.ListSellingModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_selling_models_pb2.ListSellingModelsResponse, _abc.Awaitable[_selling_models_pb2.ListSellingModelsResponse]]:
+        """Lists selling models by id."""
+
+    @_abc_1.abstractmethod
+    def CreateSellingModel(
+        self,
+        request: _selling_models_pb2.CreateSellingModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_selling_models_pb2.SellingModel, _abc.Awaitable[_selling_models_pb2.SellingModel]]:
+        """Creates a selling model, as a draft."""
+
+    @_abc_1.abstractmethod
+    def UpdateSellingModel(
+        self,
+        request: _selling_models_pb2.UpdateSellingModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_selling_models_pb2.SellingModel, _abc.Awaitable[_selling_models_pb2.SellingModel]]:
+        """Updates a selling model: a draft in all its fields, any other in its display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteSellingModel(
+        self,
+        request: _selling_models_pb2.DeleteSellingModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a selling model that is not active and that nothing refers to.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -136,6 +136,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such account."""
     COMMITMENT_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 240
     """There is no such commitment policy."""
+    SELLING_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 242
+    """There is no such selling model."""
     BINDING_TARGET_NOT_FOUND: _ErrorReason.ValueType  # 241
     """There is no such binding target."""
     AGGREGATION_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 201
@@ -244,6 +246,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Turn on the settings named, or nothing is taken in."""
     UNSAFE_ROLE: _ErrorReason.ValueType  # 423
     """Connect as `usage_app`."""
+    CAP_REACHED: _ErrorReason.ValueType  # 426
+    """Buy more, or use less: it is not sold beyond its grants."""
     SETUP_CONFLICT: _ErrorReason.ValueType  # 424
     """Take over what is there, or choose another id; the violations say what differs."""
     ACTIVE_IMMUTABLE: _ErrorReason.ValueType  # 430
@@ -392,6 +396,8 @@ ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 200
 """There is no such account."""
 COMMITMENT_POLICY_NOT_FOUND: ErrorReason.ValueType  # 240
 """There is no such commitment policy."""
+SELLING_MODEL_NOT_FOUND: ErrorReason.ValueType  # 242
+"""There is no such selling model."""
 BINDING_TARGET_NOT_FOUND: ErrorReason.ValueType  # 241
 """There is no such binding target."""
 AGGREGATION_POLICY_NOT_FOUND: ErrorReason.ValueType  # 201
@@ -500,6 +506,8 @@ UNSAFE_STORE: ErrorReason.ValueType  # 422
 """Turn on the settings named, or nothing is taken in."""
 UNSAFE_ROLE: ErrorReason.ValueType  # 423
 """Connect as `usage_app`."""
+CAP_REACHED: ErrorReason.ValueType  # 426
+"""Buy more, or use less: it is not sold beyond its grants."""
 SETUP_CONFLICT: ErrorReason.ValueType  # 424
 """Take over what is there, or choose another id; the violations say what differs."""
 ACTIVE_IMMUTABLE: ErrorReason.ValueType  # 430

@@ -47,7 +47,7 @@ class AggregationPolicy(_message.Message):
         LATEST: AggregationPolicy._Method.ValueType  # 6
         """The last one counts, by usage time; rated when the rating period ends."""
         UNIQUE_COUNT: AggregationPolicy._Method.ValueType  # 7
-        """So many different ones count. Answers UNIMPLEMENTED for now."""
+        """So many different values of `unique_label` count; a record without the label is refused."""
 
     class Method(_Method, metaclass=_MethodEnumTypeWrapper):
         """How the records of one window become its quantity. New methods may be added."""
@@ -67,7 +67,7 @@ class AggregationPolicy(_message.Message):
     LATEST: AggregationPolicy.Method.ValueType  # 6
     """The last one counts, by usage time; rated when the rating period ends."""
     UNIQUE_COUNT: AggregationPolicy.Method.ValueType  # 7
-    """So many different ones count. Answers UNIMPLEMENTED for now."""
+    """So many different values of `unique_label` count; a record without the label is refused."""
 
     class _Period:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -135,6 +135,7 @@ class AggregationPolicy(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
+    UNIQUE_LABEL_FIELD_NUMBER: _builtins.int
     COMBINE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
@@ -147,6 +148,8 @@ class AggregationPolicy(_message.Message):
     """How the records of one window become its quantity."""
     period: Global___AggregationPolicy.Period.ValueType
     """The windows within which records accumulate."""
+    unique_label: _builtins.str
+    """The label whose values are counted; required with `UNIQUE_COUNT`, refused with other methods."""
     combine: Global___AggregationPolicy.Combine.ValueType
     """How the windows of one rating period combine."""
     state: _types_pb2.CatalogState.ValueType
@@ -164,6 +167,7 @@ class AggregationPolicy(_message.Message):
         display_name: _builtins.str = ...,
         method: Global___AggregationPolicy.Method.ValueType = ...,
         period: Global___AggregationPolicy.Period.ValueType = ...,
+        unique_label: _builtins.str = ...,
         combine: Global___AggregationPolicy.Combine.ValueType = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
@@ -171,7 +175,7 @@ class AggregationPolicy(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["combine", b"combine", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "method", b"method", "name", b"name", "period", b"period", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["combine", b"combine", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "method", b"method", "name", b"name", "period", b"period", "state", b"state", "unique_label", b"unique_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -326,7 +330,7 @@ class OveragePolicy(_message.Message):
         FREE: OveragePolicy._Overage.ValueType  # 2
         """It is counted, and costs nothing."""
         BLOCK: OveragePolicy._Overage.ValueType  # 3
-        """Usage that would cause it is refused. Answers UNIMPLEMENTED for now."""
+        """Usage that would cause it is refused: FAILED_PRECONDITION (`CAP_REACHED`), record by record."""
 
     class Overage(_Overage, metaclass=_OverageEnumTypeWrapper):
         """What usage beyond the grants does. New ways may be added."""
@@ -338,7 +342,7 @@ class OveragePolicy(_message.Message):
     FREE: OveragePolicy.Overage.ValueType  # 2
     """It is counted, and costs nothing."""
     BLOCK: OveragePolicy.Overage.ValueType  # 3
-    """Usage that would cause it is refused. Answers UNIMPLEMENTED for now."""
+    """Usage that would cause it is refused: FAILED_PRECONDITION (`CAP_REACHED`), record by record."""
 
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int

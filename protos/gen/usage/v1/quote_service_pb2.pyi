@@ -147,6 +147,7 @@ class SaleLine(_message.Message):
     BINDING_TARGET_FIELD_NUMBER: _builtins.int
     LINKED_ASSET_FIELD_NUMBER: _builtins.int
     OMITTED_RESOURCES_FIELD_NUMBER: _builtins.int
+    SELLING_MODEL_FIELD_NUMBER: _builtins.int
     NEGOTIATED_RATES_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
     product: _builtins.str
@@ -160,6 +161,10 @@ class SaleLine(_message.Message):
     """
     linked_asset: _builtins.str
     """Of commitments, which have no target: the asset whose usage it pays for, before other grants do."""
+    selling_model: _builtins.str
+    """For how long it is sold: `sellingModels/{selling_model}`, which is active. A term says when the line
+    ends; grants of other selling models are not included.
+    """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How many: a whole number greater than zero, 1 if absent. Grants are multiplied by it."""
@@ -195,12 +200,13 @@ class SaleLine(_message.Message):
         binding_target: _builtins.str = ...,
         linked_asset: _builtins.str = ...,
         omitted_resources: _abc.Iterable[_builtins.str] | None = ...,
+        selling_model: _builtins.str = ...,
         negotiated_rates: _abc.Iterable[Global___NegotiatedRate] | None = ...,
         resources: _abc.Iterable[Global___SaleLineResource] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "linked_asset", b"linked_asset", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "product", b"product", "quantity", b"quantity", "resources", b"resources", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "linked_asset", b"linked_asset", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

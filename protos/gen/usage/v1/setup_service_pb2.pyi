@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from usage.v1 import policy_resources_pb2 as _policy_resources_pb2
 from usage.v1 import rate_service_pb2 as _rate_service_pb2
+from usage.v1 import selling_models_pb2 as _selling_models_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -41,6 +42,7 @@ class SetUpProductRequest(_message.Message):
     REFRESH_POLICIES_FIELD_NUMBER: _builtins.int
     ROLLOVER_POLICIES_FIELD_NUMBER: _builtins.int
     COMMITMENT_POLICIES_FIELD_NUMBER: _builtins.int
+    SELLING_MODELS_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCES_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
     PRODUCT_USAGE_RESOURCES_FIELD_NUMBER: _builtins.int
@@ -85,6 +87,10 @@ class SetUpProductRequest(_message.Message):
         """Policies of what usage costs beyond a commitment, by name."""
 
     @_builtins.property
+    def selling_models(self) -> _containers.RepeatedCompositeFieldContainer[_selling_models_pb2.SellingModel]:
+        """Selling models."""
+
+    @_builtins.property
     def usage_resources(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.UsageResource]:
         """What is metered."""
 
@@ -115,6 +121,7 @@ class SetUpProductRequest(_message.Message):
         refresh_policies: _abc.Iterable[_policy_resources_pb2.RefreshPolicy] | None = ...,
         rollover_policies: _abc.Iterable[_policy_resources_pb2.RolloverPolicy] | None = ...,
         commitment_policies: _abc.Iterable[_policy_resources_pb2.CommitmentPolicy] | None = ...,
+        selling_models: _abc.Iterable[_selling_models_pb2.SellingModel] | None = ...,
         usage_resources: _abc.Iterable[_catalog_resources_pb2.UsageResource] | None = ...,
         product: _catalog_resources_pb2.Product | None = ...,
         product_usage_resources: _abc.Iterable[Global___ProductResourceSetup] | None = ...,
@@ -125,7 +132,7 @@ class SetUpProductRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price_book", b"price_book", "product", b"product"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policies", b"aggregation_policies", "commitment_policies", b"commitment_policies", "overage_policies", b"overage_policies", "price_book", b"price_book", "product", b"product", "product_usage_resources", b"product_usage_resources", "rate_cards", b"rate_cards", "rating_frequency_policies", b"rating_frequency_policies", "refresh_policies", b"refresh_policies", "request_id", b"request_id", "rollover_policies", b"rollover_policies", "unit_classes", b"unit_classes", "units_of_measure", b"units_of_measure", "usage_resources", b"usage_resources", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policies", b"aggregation_policies", "commitment_policies", b"commitment_policies", "overage_policies", b"overage_policies", "price_book", b"price_book", "product", b"product", "product_usage_resources", b"product_usage_resources", "rate_cards", b"rate_cards", "rating_frequency_policies", b"rating_frequency_policies", "refresh_policies", b"refresh_policies", "request_id", b"request_id", "rollover_policies", b"rollover_policies", "selling_models", b"selling_models", "unit_classes", b"unit_classes", "units_of_measure", b"units_of_measure", "usage_resources", b"usage_resources", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

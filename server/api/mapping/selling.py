@@ -1,0 +1,43 @@
+"""Selling models on the wire."""
+
+from usage.v1 import selling_models_pb2 as pb
+
+from server.api import names
+from server.api.forms import Form
+from server.api.mapping.catalog import cadence_from_pb, state_pb
+from server.api.values import cadence_pb, enum_pb, etag, time_pb
+from server.domain.catalog import Kept, SellingModel, SellingModelType
+from server.domain.ids import SellingModelId
+
+
+def selling_model_from_pb(request: pb.CreateSellingModelRequest) -> SellingModel:
+    """What a selling model is to be. Notes FIELD_REQUIRED, POLICY_NOT_ALLOWED."""
+    form = Form(request)
+    own = form.sub("selling_model")
+    kind, term = own.choice("type", SellingModelType), cadence_from_pb(own, "term")
+    if kind is SellingModelType.TERM and term is None:
+        own.fault("term", "FIELD_REQUIRED", "is required with the type TERM")
+    if kind is not SellingModelType.TERM and term is not None:
+        own.fault("term", "POLICY_NOT_ALLOWED", f"what is sold {kind} has no term")
+    wanted = SellingModel(
+        id=SellingModelId(form.code("selling_model_id")),
+        display_name=own.text("display_name"),
+        type=kind,
+        term=term,
+    )
+    form.done()
+    return wanted
+
+
+def selling_model_to_pb(kept: Kept[SellingModel]) -> pb.SellingModel:
+    """A selling model."""
+    own = kept.content
+    return pb.SellingModel(
+        name=names.SELLING_MODEL.of(own.id),
+        display_name=own.display_name,
+        type=enum_pb(pb.SellingModel.Type, own.type),
+        term=cadence_pb(own.term),
+        state=state_pb(kept),
+        create_time=time_pb(kept.create_time),
+        etag=etag(kept.revision),
+    )
