@@ -1,8 +1,9 @@
 """`usage validate`: what is wrong with the setup of products, and what to do about it."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import Annotated, Any
 
 import typer
@@ -11,14 +12,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
-from usage.v1 import catalog_service_pb2 as catalog
+from usage.v1 import access_service_pb2 as access
 from usage.v1 import validation_service_pb2 as validation
 
 from clients import UsageClient
-from clients.cli.session import REFUSED, Session, as_dict, session
+from clients.cli.session import REFUSED, Session, as_dict, fail, session
 from clients.pages import pages
 
 MOST_AT_ONCE = 10
+PAUSE_SECONDS = 0.2
 STYLES = {"ERROR": "red", "WARNING": "yellow"}
 
 
@@ -30,17 +32,24 @@ def validate(
     ] = None,
     drafts: Annotated[bool, typer.Option("--drafts", help="Look at drafts as if active.")] = False,
 ) -> None:
-    """Hold products to the rules of their setup; exit 1 when one has errors."""
+    """Hold products to the rules of their setup; exit 1 when one has errors.
+
+    Without a name all products are looked at, and those with findings are told.
+    """
     now = session(context)
     names = [one if "/" in one else f"products/{one}" for one in products or ()]
 
     async def work(client: UsageClient) -> int:
-        found = [one async for one in _looked_at(client, now, names, drafts)]
+        if names:
+            found = [one async for one in _looked_at(client, now, names, drafts)]
+            count = len(found)
+        else:
+            found, count = await _whole_catalogue(client, now, drafts)
         is_valid = all(one.is_valid for one in found)
         if now.as_json:
             now.print_json({"is_valid": is_valid, "products": [_plain(one) for one in found]})
         else:
-            _print(now.console, found)
+            _print(now.console, found, count)
         return 0 if is_valid else REFUSED
 
     now.run(work)
@@ -51,11 +60,6 @@ async def _looked_at(
 ) -> AsyncIterator[validation.ProductValidation]:
     """What is found of each product, ten asked about at once."""
     with _progress(now) as progress:
-        if not names:
-            task = progress.add_task("listing products", total=None)
-            request = catalog.ListProductsRequest(page_size=1000)
-            names = [one.name async for one in pages(client.catalog.ListProducts, request)]
-            progress.remove_task(task)
         task = progress.add_task("validating", total=len(names))
         left = iter(dict.fromkeys(names))
         while some := list(islice(left, MOST_AT_ONCE)):
@@ -67,7 +71,42 @@ async def _looked_at(
             progress.advance(task, len(some))
 
 
-def _print(console: Console, found: Sequence[validation.ProductValidation]) -> None:
+async def _whole_catalogue(
+    client: UsageClient, now: Session, drafts: bool
+) -> tuple[list[validation.ProductValidation], int]:
+    """What a run finds of all products: those with findings, and how many were looked at."""
+    run = await client.validation.ValidateCatalog(
+        validation.ValidateCatalogRequest(include_drafts=drafts)
+    )
+    with _progress(now) as progress:
+        task = progress.add_task("validating", total=run.done_counts["products"])
+        while run.state == access.Run.RUNNING:
+            progress.update(task, completed=run.done_counts["products_done"])
+            await asyncio.sleep(PAUSE_SECONDS)
+            run = await client.access.GetRun(access.GetRunRequest(name=run.name))
+        progress.update(task, completed=run.done_counts["products_done"])
+    if run.state != access.Run.DONE:
+        fail(REFUSED, f"{run.name} stopped: {run.error}; see {run.failed_job}")
+    request = validation.ListValidationFindingsRequest(parent=run.name, page_size=1000)
+    listed = [one async for one in pages(client.validation.ListValidationFindings, request)]
+    by_product = groupby(listed, key=lambda one: one.product)
+    found = [_product(name, list(own)) for name, own in by_product]
+    return found, run.done_counts["products"]
+
+
+def _product(name: str, found: Sequence[validation.CatalogFinding]) -> validation.ProductValidation:
+    """A product with what was found of it, by rule, errors first."""
+    results: dict[str, validation.ValidationResult] = {}
+    for one in found:
+        result = results.setdefault(one.rule.id, validation.ValidationResult(rule=one.rule))
+        result.findings.append(one.finding)
+        result.finding_count += 1
+    ordered = sorted(results.values(), key=lambda one: (one.rule.severity, one.rule.id))
+    is_valid = all(one.rule.severity != validation.ValidationRule.ERROR for one in ordered)
+    return validation.ProductValidation(product=name, is_valid=is_valid, results=ordered)
+
+
+def _print(console: Console, found: Sequence[validation.ProductValidation], count: int) -> None:
     """A line for each finding; then, by rule, what to do and the names to do it to."""
     table = Table(box=SIMPLE_HEAD)
     for column in ("#", "product", "", "rule", "what is wrong"):
@@ -89,7 +128,7 @@ def _print(console: Console, found: Sequence[validation.ProductValidation]) -> N
     for line in (line for lines in remedies.values() for line in lines):
         console.print(line, soft_wrap=True)
     wrong = sum(not one.is_valid for one in found) or "none"
-    products = "1 product" if len(found) == 1 else f"{len(found)} products"
+    products = "1 product" if count == 1 else f"{count} products"
     console.print(f"{products} looked at, {wrong} with errors")
 
 

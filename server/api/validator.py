@@ -3,13 +3,17 @@
 import asyncio
 from typing import Any
 
+from usage.v1 import access_service_pb2 as access_pb
 from usage.v1 import validation_service_pb2 as pb
 from usage.v1 import validation_service_pb2_grpc as rpc
 
+from server.api import pages
 from server.api.mapping import validator as mapping
-from server.api.work import caller, look
+from server.api.mapping.access import run_to_pb
+from server.api.work import caller, change, look
 from server.domain.validator import RULES, Setup, Verdict, validate
 from server.env import Env
+from server.usecases import catalog_run
 from server.usecases.validator import load_setups
 
 
@@ -33,6 +37,36 @@ class ValidationService(rpc.ValidationServiceServicer):
         # Ten products of a thousand entries take a moment, in which others are answered.
         verdicts = await asyncio.to_thread(_all, setups)
         return mapping.verdicts_to_pb(verdicts, setups[0].scope.days.start)
+
+    async def ValidateCatalog(
+        self, request: pb.ValidateCatalogRequest, context: Any
+    ) -> access_pb.Run:
+        asked = mapping.validate_catalog_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            access_pb.Run,
+            lambda tx: catalog_run.begin(tx, tenant_id, asked),
+            run_to_pb,
+        )
+
+    async def ListValidationFindings(
+        self, request: pb.ListValidationFindingsRequest, context: Any
+    ) -> pb.ListValidationFindingsResponse:
+        run_id, asked = mapping.findings_from_pb(request)
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: catalog_run.list_findings(
+                tx, tenant_id, run_id, asked, after=page.after, limit=page.limit
+            ),
+        )
+        kept, token = pages.cut(page, rows, lambda one: one.key)
+        return pb.ListValidationFindingsResponse(
+            validation_findings=map(mapping.finding_to_pb, kept), next_page_token=token
+        )
 
 
 def _all(setups: tuple[Setup, ...]) -> tuple[Verdict, ...]:

@@ -55,7 +55,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.DESIGNER: frozenset(
         _READ_CATALOG | _READ_RUN_TIME | _WRITE_CATALOG | _SET_UP | _WRITE_RATES
     ),
-    Role.RATE_MANAGER: frozenset(_READ_CATALOG | _WRITE_RATES),
+    Role.RATE_MANAGER: frozenset(_READ_CATALOG | _WRITE_RATES | {"runs.read"}),
     Role.RUN_TIME_USER: frozenset(_READ_CATALOG | _READ_RUN_TIME | _WRITE_RUN_TIME),
     Role.WALLET_USER: frozenset({"tenant.read", "accounts.read", "wallets.read", "summaries.read"}),
     Role.COLLECTOR: frozenset({"usage.record"}),

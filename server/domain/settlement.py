@@ -269,8 +269,16 @@ class _Walk:
         assert grant.id not in self.grants, grant
         self.grants[grant.id] = grant
         if grant.expire is not None:
-            # Under a cap, what has rolled over less often goes first: it has more lives left.
-            heappush(self.boundaries, (grant.expire, _ENDS, grant.rollovers, grant.id))
+            heappush(self.boundaries, (grant.expire, _ENDS, self._lives_used(grant), grant.id))
+
+    def _lives_used(self, grant: Grant) -> int:
+        """Under a cap, what has rolled over less often goes first: it has more lives left.
+
+        Where rollovers are not counted none has fewer, and what others joined stays in its place.
+        """
+        entitlement = self.entitlements.get(grant.entitlement_id)
+        rollover = None if entitlement is None else entitlement.rollover
+        return grant.rollovers if rollover is not None and rollover.max_count is not None else 0
 
     def _move(self, movement: Movement) -> None:
         grant = self.grants[movement.grant_id]

@@ -8,6 +8,7 @@ class JobKind(StrEnum):
 
     CLOSE_PERIOD = "close_period"
     REFRESH_GRANTS = "refresh_grants"
+    VALIDATE_CATALOG = "validate_catalog"
     ADVANCE_CLOCK = "advance_clock"
 
     @property
@@ -16,7 +17,12 @@ class JobKind(StrEnum):
         return _RANKS[self]
 
 
-_RANKS = {JobKind.CLOSE_PERIOD: 0, JobKind.REFRESH_GRANTS: 2, JobKind.ADVANCE_CLOCK: 99}
+_RANKS = {
+    JobKind.CLOSE_PERIOD: 0,
+    JobKind.REFRESH_GRANTS: 2,
+    JobKind.VALIDATE_CATALOG: 50,
+    JobKind.ADVANCE_CLOCK: 99,
+}
 
 CLOSE_TOKENS_RANK = 1
 """Tokens are closed after what is rated in them."""

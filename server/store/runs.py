@@ -72,6 +72,13 @@ async def list_runs(
     return [Run(**row) for row in rows]
 
 
+async def save_counts(
+    tx: Connection, tenant_id: TenantId, run_id: RunId, counts: dict[str, int]
+) -> None:
+    """Note how far a run is."""
+    await tx.execute(SQL["save_counts"], tenant_id, run_id, counts)
+
+
 async def end(
     tx: Connection,
     tenant_id: TenantId,

@@ -926,6 +926,22 @@ COMMENT ON TABLE public.usage_summaries IS 'run-time: a cell: one local day of a
 
 COMMENT ON COLUMN public.usage_summaries.source_summary_id IS 'the cell whose overage these tokens are; one with a source has no records of its own';
 
+CREATE TABLE public.validation_findings (
+    tenant_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    product_id public.code NOT NULL,
+    rule_id public.byte_text NOT NULL,
+    "position" integer NOT NULL,
+    severity text NOT NULL,
+    message text NOT NULL,
+    records text[] NOT NULL,
+    CONSTRAINT validation_findings_severity_check CHECK ((severity = ANY (ARRAY['ERROR'::text, 'WARNING'::text])))
+);
+
+ALTER TABLE ONLY public.validation_findings FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.validation_findings IS 'control: what a validation run found, kept for thirty days';
+
 CREATE TABLE public.wallet_entries (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
@@ -1177,6 +1193,9 @@ ALTER TABLE ONLY public.usage_resources
 ALTER TABLE ONLY public.usage_summaries
     ADD CONSTRAINT usage_summaries_pkey PRIMARY KEY (tenant_id, account_id, usage_summary_id);
 
+ALTER TABLE ONLY public.validation_findings
+    ADD CONSTRAINT validation_findings_pkey PRIMARY KEY (tenant_id, run_id, product_id, rule_id, "position");
+
 ALTER TABLE ONLY public.wallet_entries
     ADD CONSTRAINT wallet_chain UNIQUE (tenant_id, account_id, wallet_id, seq, wallet_after);
 
@@ -1420,6 +1439,9 @@ ALTER TABLE ONLY public.rollover_policies
 ALTER TABLE ONLY public.product_usage_grants
     ADD CONSTRAINT rollover_policy_exists FOREIGN KEY (tenant_id, rollover_policy_id) REFERENCES public.rollover_policies(tenant_id, policy_id);
 
+ALTER TABLE ONLY public.validation_findings
+    ADD CONSTRAINT run_exists FOREIGN KEY (tenant_id, run_id) REFERENCES public.runs(tenant_id, run_id);
+
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
@@ -1607,6 +1629,8 @@ CREATE POLICY own_tenant ON public.usage_resources USING ((tenant_id = (NULLIF(c
 
 CREATE POLICY own_tenant ON public.usage_summaries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.validation_findings USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.wallet_entries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.wallets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -1660,6 +1684,8 @@ ALTER TABLE public.usage_records ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_resources ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_summaries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.validation_findings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.wallet_entries ENABLE ROW LEVEL SECURITY;
 
@@ -1765,6 +1791,8 @@ GRANT SELECT,INSERT ON TABLE public.usage_records TO usage_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_resources TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_summaries TO usage_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.validation_findings TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.wallet_entries TO usage_app;
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from server.domain.catalog import Kept, Product, ProductGrant, ProductResource
-from server.domain.ids import PolicyId, PriceBookId, ProductId, RateCardId, TenantId
+from server.domain.catalog import CatalogState, Kept, Product, ProductGrant, ProductResource
+from server.domain.ids import PolicyId, PriceBookId, ProductId, RateCardId, ResourceId, TenantId
 from server.domain.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType
 from server.store import graph, rates
 from server.store.catalog import (
@@ -40,12 +40,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Products as graphs, their entries that are not withdrawn, the cards and books of those."""
+    """Products as graphs, their entries that are not withdrawn, the cards and books of those.
+
+    Which of their resources active anchors have, and how the products they are billed as stand.
+    """
 
     graphs: Mapping[ProductId, Graph]
     entries: Mapping[ProductId, Sequence[RateCardEntry]]
     cards: Mapping[RateCardId, RateCard]
     books: Sequence[PriceBook]
+    anchored: frozenset[ResourceId]
+    definitions: Mapping[ProductId, CatalogState]
 
 
 async def load_products(
@@ -57,8 +62,14 @@ async def load_products(
     """
     entries = await _entries(tx, tenant_id, product_ids)
     card_ids = sorted({one.card_id for same in entries.values() for one in same})
+    graphs = await _graphs(tx, tenant_id, product_ids)
+    resources = [one.content for graph in graphs.values() for one in graph.resources.values()]
     return Loaded(
-        graphs=await _graphs(tx, tenant_id, product_ids),
+        graphs=graphs,
+        anchored=await _anchored(tx, tenant_id, {one.id for one in resources}),
+        definitions=await _definitions(
+            tx, tenant_id, {one.definition_product_id for one in resources} - {None}
+        ),
         entries=entries,
         cards=await rates.cards(tx, tenant_id, card_ids),
         books=await _books(tx, tenant_id, card_ids),
@@ -157,6 +168,20 @@ async def _entries(
         key = (row["rate_card_id"], row["entry_id"])
         found[ProductId(row["product_id"])].append(entry_from_row(row, tiers.get(key, ())))
     return dict(found)
+
+
+async def _anchored(
+    tx: Connection, tenant_id: TenantId, ids: Iterable[ResourceId]
+) -> frozenset[ResourceId]:
+    rows = await tx.fetch(SQL["anchored"], tenant_id, sorted(ids))
+    return frozenset(ResourceId(row["usage_resource_id"]) for row in rows)
+
+
+async def _definitions(
+    tx: Connection, tenant_id: TenantId, ids: Iterable[ProductId | None]
+) -> dict[ProductId, CatalogState]:
+    rows = await tx.fetch(SQL["definitions"], tenant_id, sorted(id_ for id_ in ids if id_))
+    return {ProductId(row["product_id"]): CatalogState(row["state"]) for row in rows}
 
 
 async def _books(

@@ -10,6 +10,7 @@ from server.domain.catalog import (
     ProductGrant,
     ProductResource,
     UnitOfMeasure,
+    UsageModelType,
     UsageResource,
     as_unit,
 )
@@ -33,7 +34,7 @@ from server.store.records import Kind
 from server.store.selling import SELLING_MODEL
 from server.store.validator import Loaded
 from server.usecases.currencies import is_currency
-from server.usecases.resolution import BILLING, policies_of, resource_unit
+from server.usecases.resolution import BILLING, policies_of, resource_unit, token_of
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ async def load_setups(
 def _setup(loaded: Loaded, product_id: ProductId, scope: Scope) -> Setup:
     graph, entries = loaded.graphs[product_id], tuple(loaded.entries.get(product_id, ()))
     own = {entry.card_id for entry in entries}
-    resources = tuple(_metered(graph, held) for held in graph.product_resources)
+    resources = tuple(_metered(loaded, graph, held) for held in graph.product_resources)
     units = {metered.unit.id for metered in resources if metered.unit is not None}
     return Setup(
         product=graph.product,
@@ -81,11 +82,12 @@ def _setup(loaded: Loaded, product_id: ProductId, scope: Scope) -> Setup:
         books=tuple(book for book in loaded.books if own & set(book.cards.values())),
         billing=BILLING,
         currencies=frozenset(unit_id for unit_id in units if is_currency(unit_id)),
+        anchored=loaded.anchored,
         scope=scope,
     )
 
 
-def _metered(graph: Graph, held: Kept[ProductResource]) -> Metered:
+def _metered(loaded: Loaded, graph: Graph, held: Kept[ProductResource]) -> Metered:
     resource = graph.resources[held.content.resource_id]
     unit = resource_unit(graph, held.content)
     levels = (held.content.policies.aggregation, resource.content.policies.aggregation)
@@ -97,7 +99,17 @@ def _metered(graph: Graph, held: Kept[ProductResource]) -> Metered:
         sold=None if unit is None else policies_of(graph, held.content, as_unit(unit)),
         aggregations=tuple(graph.aggregations[id_].content for id_ in levels if id_ is not None),
         parents=tuple(_under_resource(graph, held.content, resource, unit)),
+        token_id=token_of(graph, held.content),
+        definition=_definition(loaded, resource.content),
+        is_addition=graph.product.content.usage_model_type is not UsageModelType.ANCHOR,
     )
+
+
+def _definition(loaded: Loaded, resource: UsageResource) -> Parent | None:
+    product_id = resource.definition_product_id
+    if product_id is None:
+        return None
+    return Parent(f"products/{product_id}", loaded.definitions[product_id])
 
 
 def _under_resource(

@@ -17,11 +17,13 @@ from rich.table import Table
 from tests.bench.lookups import lookups, wallet_reads
 from tests.bench.recording import recording
 from tests.bench.stack import stack
+from tests.bench.validation import validation
 
 
 async def measure(*, small: bool) -> list[dict[str, Any]]:
     """Every row, on one stack."""
     seconds, batches, accounts = (1.0, 5, 20) if small else (5.0, 100, 900)
+    products = 100 if small else 2_000
     started = time.perf_counter()
     async with stack() as running:
         rows = [
@@ -36,6 +38,7 @@ async def measure(*, small: bool) -> list[dict[str, Any]]:
             ("lookups", lookups(running, seconds)),
             ("wallet reads", wallet_reads(running, seconds)),
             ("recording", recording(running, batches, accounts)),
+            ("validation", validation(running, products)),
         ):
             print(f"bench: {name} …", file=sys.stderr, flush=True)
             rows += await step

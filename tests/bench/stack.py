@@ -33,6 +33,7 @@ class Stack:
     yardsticks: str
     key: str
     server: psutil.Process
+    worker: psutil.Process
 
     def server_seconds(self) -> float:
         """The processor time the server has used."""
@@ -67,13 +68,16 @@ async def stack() -> AsyncIterator[Stack]:
             environment.pop("REDIS_URL", None)
             operator = _migrate(environment)
             children.append(_start(environment, "server", "serve"))
+            worker = _start(environment | {"USAGE_METRICS_PORT": str(free_port())}, "workers")
+            children.append(worker)
             port = str(free_port())
             children.append(_start(environment, "tests.bench.yardsticks", port, dsn))
             address, yardsticks = f"127.0.0.1:{environment['USAGE_PORT']}", f"127.0.0.1:{port}"
             await _ready(address)
             await _ready(yardsticks)
             key = await _tenant(address, operator)
-            yield Stack(dsn, address, yardsticks, key, psutil.Process(children[0].pid))
+            server = psutil.Process(children[0].pid)
+            yield Stack(dsn, address, yardsticks, key, server, psutil.Process(worker.pid))
         finally:
             for child in children:
                 child.terminate()

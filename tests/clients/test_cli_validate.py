@@ -5,8 +5,7 @@ from pathlib import Path
 
 import grpc
 from google.protobuf.message import Message
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as catalog_rpc
+from usage.v1 import access_service_pb2 as access
 from usage.v1 import validation_service_pb2 as validation
 
 from tests.clients.small_server import Script, answering, refusal
@@ -67,24 +66,48 @@ async def test_errors_are_1_with_what_is_wrong_where_and_what_to_do(tmp_path: Pa
     ]
 
 
-async def test_without_names_all_products_are_asked_about_ten_at_once(tmp_path: Path):
-    names = [f"products/p{number}" for number in range(23)]
-    listed = [
-        catalog_rpc.ListProductsResponse(
-            products=[catalog.Product(name=name) for name in names[:20]], next_page_token="more"
-        ),
-        catalog_rpc.ListProductsResponse(products=[catalog.Product(name=n) for n in names[20:]]),
+def run(state: str, done: int) -> access.Run:
+    counts = {"products": 23, "products_done": done, "errors": 3, "warnings": 0}
+    return access.Run(name="runs/r", state=state, done_counts=counts, error="a job died")
+
+
+async def test_without_names_a_run_looks_at_all_products(tmp_path: Path):
+    found = [
+        validation.CatalogFinding(
+            product=f"products/{name}", rule=MISSING.rule, finding=MISSING.findings[0]
+        )
+        for name in ("bad", "bad", "worse")
     ]
-    script = Script({"ListProducts": list(listed), "ValidateProducts": [answer]})
+    script = Script(
+        {
+            "ValidateCatalog": [run("RUNNING", 0)],
+            "GetRun": [run("RUNNING", 20), run("DONE", 23)],
+            "ListValidationFindings": [
+                validation.ListValidationFindingsResponse(
+                    validation_findings=found[:2], next_page_token="more"
+                ),
+                validation.ListValidationFindingsResponse(validation_findings=found[2:]),
+            ],
+        }
+    )
+    async with answering(script) as address:
+        where = ("--address", address, "--key", "k")
+        told = await usage("validate", "--drafts", *where, home=tmp_path)
+
+    assert told.code == 1
+    assert script.asked[0] == validation.ValidateCatalogRequest(
+        include_drafts=True, request_id=script.asked[0].request_id
+    )
+    assert "23 products looked at, 2 with errors" in told.out
+    assert "validating" in told.err
+
+
+async def test_a_run_that_stops_says_why(tmp_path: Path):
+    script = Script({"ValidateCatalog": [run("FAILED", 0)]})
     async with answering(script) as address:
         told = await usage("validate", "--address", address, "--key", "k", home=tmp_path)
 
-    asked = [one for one in script.asked if isinstance(one, validation.ValidateProductsRequest)]
-    assert told.code == 0
-    assert [len(one.products) for one in asked] == [10, 10, 3]
-    assert [name for one in asked for name in one.products] == names
-    assert "23 products looked at, none with errors" in told.out
-    assert "validating" in told.err
+    assert (told.code, "a job died" in told.err) == (1, True)
 
 
 async def test_a_product_that_is_not_there_is_a_refusal(tmp_path: Path):

@@ -25,6 +25,7 @@ from server.domain.validator import (
     validate,
 )
 from server.domain.validator.setups import gaps
+from tests.kind_rows import KIND_ROWS
 from tests.setups import (
     ACTIVE,
     DAILY,
@@ -55,6 +56,7 @@ DAY = Cadence(CadenceUnit.DAY)
 
 # The rule, a setup that breaks it, one that does not.
 TABLE: list[tuple[str, Setup, Setup]] = [
+    *KIND_ROWS,
     ("PRODUCT_NOT_ACTIVE", setup(**product_in(DRAFT)), setup(**product_in(DRAFT), scope=DRAFTS)),
     ("PRODUCT_NOT_ACTIVE", setup(**product_in(INACTIVE), scope=DRAFTS), setup()),
     ("PRODUCT_EMPTY", setup(metered(state=DRAFT)), setup(metered(state=DRAFT), scope=DRAFTS)),

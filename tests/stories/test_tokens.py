@@ -13,6 +13,7 @@ from usage.v1 import types_pb2 as types
 
 from clients import UsageError
 from tests.stories.test_figures import owed
+from tests.stories.test_validation import validate
 from tests.stories.token_words import Credits, described, set_up
 from tests.stories.words import Metered, figure, line, number
 
@@ -22,6 +23,7 @@ async def test_usage_costs_credits_and_credits_cost_money(sandbox):
     """X4: 50 GB at 2 credits, 0.20 a credit."""
     world = await sandbox("2024-01-31")
     await set_up(world, described("plan", {"data": "2"}, Credits(price="0.20")))
+    assert (await validate(world, "plan")).products[0].results == []
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
 

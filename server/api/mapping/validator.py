@@ -7,9 +7,13 @@ from usage.v1 import validation_service_pb2 as pb
 from server.api import names
 from server.api.forms import Form
 from server.api.values import date_pb, enum_pb
-from server.domain.ids import ProductId
-from server.domain.validator import Result, Rule, Verdict
+from server.domain.ids import ProductId, RunId
+from server.domain.validator import RULES, Result, Rule, Severity, Verdict
+from server.store.findings import Asked, Finding
+from server.usecases.catalog_run import ValidateCatalog
 from server.usecases.validator import ValidateProducts
+
+BY_ID = {rule.id: rule for rule in RULES}
 
 
 def validate_products_from_pb(request: pb.ValidateProductsRequest) -> ValidateProducts:
@@ -24,6 +28,41 @@ def validate_products_from_pb(request: pb.ValidateProductsRequest) -> ValidatePr
     )
     form.done()
     return asked
+
+
+def validate_catalog_from_pb(request: pb.ValidateCatalogRequest) -> ValidateCatalog:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    asked = ValidateCatalog(
+        start=form.optional_date("start_date"),
+        end=form.optional_date("end_date"),
+        with_drafts=request.include_drafts,
+    )
+    form.done()
+    return asked
+
+
+def findings_from_pb(request: pb.ListValidationFindingsRequest) -> tuple[RunId, Asked]:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    (run_id,) = form.name("parent", names.RUN)
+    product = form.optional_name("product", names.PRODUCT)
+    asked = Asked(
+        severity=form.optional_choice("severity", Severity),
+        rule_id=request.rule_id or None,
+        product_id=ProductId(product[0]) if product else None,
+    )
+    form.done()
+    return RunId(run_id), asked
+
+
+def finding_to_pb(one: Finding) -> pb.CatalogFinding:
+    """What a run found."""
+    return pb.CatalogFinding(
+        product=names.PRODUCT.of(one.product_id),
+        rule=rule_to_pb(BY_ID[one.rule_id]),
+        finding=pb.ValidationFinding(message=one.message, records=one.records),
+    )
 
 
 def verdicts_to_pb(verdicts: tuple[Verdict, ...], start: date) -> pb.ValidateProductsResponse:

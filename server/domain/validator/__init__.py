@@ -7,14 +7,11 @@ A rule is a pure check of a `Setup`, which `within` has cut to what is in force 
 Days are civil days: whatever starts on the day on which the one before it ends leaves no gap, and a
 gap is at least a whole day, 24 hours.
 
-Of the checks of the checklist (V1-V8, A1-A7, S1-S15) these wait for what does not exist yet:
+`kinds` holds those of tokens, packs and commitments.
 
-- tokens: A6, A7, S7, S8; packs and commitments: S2, S3, S12; bindings of grants: S4, S5, S6;
-- a resource that a product has twice, one after the other: V3, and A1 but for rates, whose overlaps
-  are told; dates of grants: the rest of A1;
-- selling models, in A2; usage definition products, in S15, which is about rates of zero here;
-- a unit for each currency sold, in S11: rates name their currency, and need no unit for it;
-- A5: an activation takes a whole product, however many records that are.
+Of the checks of the checklist (V1-V8, A1-A7, S1-S15) some are refused where they arise, so that no
+rule can find them: A1 and V3 (a product has a resource once), A5, A7, S2 to S6 and S14. A token may
+have as many tiers as anything else (S7), and rates name their currency and need no unit (S11).
 
 V8 is the verdict: a product is valid when no rule of severity ERROR is broken.
 """
@@ -22,6 +19,7 @@ V8 is the verdict: a product is valid when no rule of severity ERROR is broken.
 from dataclasses import dataclass
 
 from server.domain.ids import ProductId
+from server.domain.validator.kinds import KINDS
 from server.domain.validator.pricing import RATES
 from server.domain.validator.rules import Finding, Rule, Severity
 from server.domain.validator.setups import (
@@ -57,7 +55,8 @@ MOST_FINDINGS = 100
 # Errors first, then by id.
 RULES: tuple[Rule, ...] = tuple(
     sorted(
-        (*STRUCTURE, *RATES, *TIERS), key=lambda rule: (rule.severity is Severity.WARNING, rule.id)
+        (*STRUCTURE, *RATES, *TIERS, *KINDS),
+        key=lambda rule: (rule.severity is Severity.WARNING, rule.id),
     )
 )
 

@@ -15,6 +15,7 @@ from server.domain.catalog import (
     ProductResource,
     UnitClass,
     UnitOfMeasure,
+    UsageModelType,
     UsageResource,
 )
 from server.domain.ids import RateCardId, ResourceId
@@ -82,7 +83,8 @@ class Metered:
     """A resource of the product, what it is counted in and how it is sold.
 
     `sold` is absent without a unit. `aggregations` are what the levels of the catalogue say, the
-    product's first.
+    product's first. `definition` is the product that it is billed as. What packs and commitments
+    hold `is_addition`: it adds to the wallets of anchors, and needs no rate.
     """
 
     held: Kept[ProductResource]
@@ -92,6 +94,9 @@ class Metered:
     sold: SoldPolicies | None
     aggregations: tuple[Aggregation, ...] = ()
     parents: tuple[Parent, ...] = ()
+    token_id: ResourceId | None = None
+    definition: Parent | None = None
+    is_addition: bool = False
 
     @property
     def id(self) -> ResourceId:
@@ -111,6 +116,8 @@ class Metered:
     @property
     def is_charged(self) -> bool:
         """Whether overage costs something, so that it needs a rate."""
+        if self.is_addition:
+            return False
         return self.sold is None or self.sold.overage is OveragePolicy.CHARGE
 
 
@@ -136,7 +143,8 @@ class Promise:
 class Setup:
     """One product with its resources, grants and rates, and the price books that have its cards.
 
-    `billing` is how often accounts are billed, `currencies` are the units that ISO 4217 knows.
+    `billing` is how often accounts are billed, `currencies` are the units that ISO 4217 knows,
+    `anchored` the resources that active anchors meter.
     """
 
     product: Kept[Product]
@@ -148,6 +156,12 @@ class Setup:
     billing: Cadence
     currencies: frozenset[str]
     scope: Scope = Scope()
+    anchored: frozenset[ResourceId] = frozenset()
+
+    @property
+    def is_anchor(self) -> bool:
+        """Whether usage is recorded of it."""
+        return self.product.content.usage_model_type is UsageModelType.ANCHOR
 
     @property
     def name(self) -> str:

@@ -92,7 +92,9 @@ def _policies(metered: Metered) -> Iterator[str]:
 
 def _rating_frequency_unsaid(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
-        if metered.sold and metered.sold.rating_frequency_policy_id is None:
+        if metered.is_addition or metered.sold is None:
+            continue
+        if metered.sold.rating_frequency_policy_id is None:
             period = metered.sold.wallet.rating.period
             text = f"nobody said when {metered.id} is rated, so it is {period}, the service's own"
             yield Finding(text, (metered.name, f"usageResources/{metered.id}"))

@@ -107,6 +107,8 @@ def _tier_below_zero(setup: Setup) -> Iterator[Finding]:
 
 
 def _tiers_incomplete(setup: Setup) -> Iterator[Finding]:
+    if not setup.is_anchor:
+        return  # beyond its tiers the anchor's rate holds
     based = {tiers.key for tiers, _ in _pairs(setup)}
     for entry in _clear(setup):
         if not entry.tiers or not entry.stands_alone or entry.key in based:
@@ -121,6 +123,8 @@ def _tiers_incomplete(setup: Setup) -> Iterator[Finding]:
 
 
 def _tier_base_missing(setup: Setup) -> Iterator[Finding]:
+    if not setup.is_anchor:
+        return  # its tiers adjust the rates of the anchor
     sold = {metered.id: setup.sold_days(metered) for metered in setup.resources}
     bases: defaultdict[str, list[Days]] = defaultdict(list)
     for tiers, base in _pairs(setup):

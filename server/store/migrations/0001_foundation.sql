@@ -454,6 +454,20 @@ CREATE TABLE rate_tiers (
 );
 COMMENT ON TABLE rate_tiers IS 'catalogue: the tiers of an entry, in order';
 
+CREATE TABLE validation_findings (
+    tenant_id  uuid NOT NULL,
+    run_id     uuid NOT NULL,
+    product_id code NOT NULL,
+    rule_id    byte_text NOT NULL,
+    position   integer NOT NULL,
+    severity   text NOT NULL CHECK (severity IN ('ERROR', 'WARNING')),
+    message    text NOT NULL,
+    records    text[] NOT NULL,
+    PRIMARY KEY (tenant_id, run_id, product_id, rule_id, position),
+    CONSTRAINT run_exists FOREIGN KEY (tenant_id, run_id) REFERENCES runs
+);
+COMMENT ON TABLE validation_findings IS 'control: what a validation run found, kept for thirty days';
+
 -- Run-time: accounts and sales ---------------------------------------------------------------------
 
 CREATE TABLE account_codes (
@@ -1002,7 +1016,7 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
-GRANT DELETE ON request_log, jobs, unique_values, unit_classes, units_of_measure, usage_resources, products,
+GRANT DELETE ON request_log, jobs, unique_values, validation_findings, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
 

@@ -28,6 +28,11 @@ SELECT run_id, kind, state, start_time, target_time, done_counts, error, failed_
  WHERE tenant_id = $1 AND ($2::timestamptz IS NULL OR (create_time, run_id) < ($2, $3::uuid))
  ORDER BY create_time DESC, run_id DESC LIMIT $4;
 
+-- name: save_counts
+-- How far a run is.
+--   $1 tenant_id uuid, $2 run_id uuid, $3 done_counts jsonb
+UPDATE runs SET done_counts = $3 WHERE tenant_id = $1 AND run_id = $2;
+
 -- name: end_run
 -- Done or failed, with the job in the way.
 --   $1 tenant_id uuid, $2 run_id uuid, $3 state text, $4 error text, $5 failed_job_id uuid

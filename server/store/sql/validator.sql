@@ -45,6 +45,23 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
  WHERE e.tenant_id = $1 AND e.product_id = ANY ($2::text[]) AND e.state <> 'INACTIVE'
  ORDER BY t.rate_card_id, t.entry_id, t.position;
 
+-- name: anchored
+-- Which resources some active anchor meters, so that packs and commitments can add to them.
+--   $1 tenant_id uuid, $2 usage_resource_ids text[]
+SELECT r.usage_resource_id FROM unnest($2::text[]) AS r (usage_resource_id)
+ WHERE EXISTS (SELECT FROM product_usage_resources AS h
+                 JOIN products AS p
+                   ON p.tenant_id = $1 AND p.product_id = h.product_id AND p.usage_model_type = 'ANCHOR'
+                  AND p.state = 'ACTIVE'
+                WHERE h.tenant_id = $1 AND h.usage_resource_id = r.usage_resource_id AND h.state = 'ACTIVE')
+ ORDER BY r.usage_resource_id;
+
+-- name: definitions
+-- How the products stand that usage is billed as.
+--   $1 tenant_id uuid, $2 product_ids text[]
+SELECT product_id, state FROM products
+ WHERE tenant_id = $1 AND product_id = ANY ($2::text[]) ORDER BY product_id;
+
 -- name: books
 -- The price books that have some of the cards, with all their cards.
 --   $1 tenant_id uuid, $2 rate_card_ids text[]

@@ -179,6 +179,8 @@ class Run(_message.Message):
         """Never returned."""
         ADVANCE_CLOCK: Run._Kind.ValueType  # 1
         """A sandbox clock moves forward."""
+        VALIDATE_CATALOG: Run._Kind.ValueType  # 2
+        """All products are held to the rules of their setup."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What is done. New kinds may be added."""
@@ -187,6 +189,8 @@ class Run(_message.Message):
     """Never returned."""
     ADVANCE_CLOCK: Run.Kind.ValueType  # 1
     """A sandbox clock moves forward."""
+    VALIDATE_CATALOG: Run.Kind.ValueType  # 2
+    """All products are held to the rules of their setup."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -270,7 +274,9 @@ class Run(_message.Message):
 
     @_builtins.property
     def done_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """How many jobs were done on the way, by kind."""
+        """How many jobs were done on the way, by kind. Of a validation: `products`, `products_done`, `errors`
+        and `warnings`.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
+from usage.v1 import access_service_pb2 as usage_dot_v1_dot_access__service__pb2
 from usage.v1 import annotations_pb2 as usage_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!usage/v1/validation_service.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x16google/type/date.proto\x1a\x1ausage/v1/annotations.proto\"\xae\x01\n\x0eValidationRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x33\n\x08severity\x18\x02 \x01(\x0e\x32!.usage.v1.ValidationRule.Severity\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0e\n\x06remedy\x18\x04 \x01(\t\"<\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\t\n\x05\x45RROR\x10\x01\x12\x0b\n\x07WARNING\x10\x02\"5\n\x11ValidationFinding\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0f\n\x07records\x18\x02 \x03(\t\"\x80\x01\n\x10ValidationResult\x12&\n\x04rule\x18\x01 \x01(\x0b\x32\x18.usage.v1.ValidationRule\x12-\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x1b.usage.v1.ValidationFinding\x12\x15\n\rfinding_count\x18\x03 \x01(\x05\"c\n\x11ProductValidation\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\x10\n\x08is_valid\x18\x02 \x01(\x08\x12+\n\x07results\x18\x03 \x03(\x0b\x32\x1a.usage.v1.ValidationResult\"\x1c\n\x1aListValidationRulesRequest\"Q\n\x1bListValidationRulesResponse\x12\x32\n\x10validation_rules\x18\x01 \x03(\x0b\x32\x18.usage.v1.ValidationRule\"\xb2\x01\n\x17ValidateProductsRequest\x12!\n\x08products\x18\x01 \x03(\tB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x02\x10\n\xc8\x01\x01\x12+\n\nstart_date\x18\x02 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x1c\n\x0einclude_drafts\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x82\x01\n\x18ValidateProductsResponse\x12\x10\n\x08is_valid\x18\x01 \x01(\x08\x12-\n\x08products\x18\x02 \x03(\x0b\x32\x1b.usage.v1.ProductValidation\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date2\xf6\x01\n\x11ValidationService\x12t\n\x13ListValidationRules\x12$.usage.v1.ListValidationRulesRequest\x1a%.usage.v1.ListValidationRulesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12k\n\x10ValidateProducts\x12!.usage.v1.ValidateProductsRequest\x1a\".usage.v1.ValidateProductsResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!usage/v1/validation_service.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x16google/type/date.proto\x1a\x1dusage/v1/access_service.proto\x1a\x1ausage/v1/annotations.proto\"\xae\x01\n\x0eValidationRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x33\n\x08severity\x18\x02 \x01(\x0e\x32!.usage.v1.ValidationRule.Severity\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0e\n\x06remedy\x18\x04 \x01(\t\"<\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\t\n\x05\x45RROR\x10\x01\x12\x0b\n\x07WARNING\x10\x02\"5\n\x11ValidationFinding\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0f\n\x07records\x18\x02 \x03(\t\"\x80\x01\n\x10ValidationResult\x12&\n\x04rule\x18\x01 \x01(\x0b\x32\x18.usage.v1.ValidationRule\x12-\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x1b.usage.v1.ValidationFinding\x12\x15\n\rfinding_count\x18\x03 \x01(\x05\"c\n\x11ProductValidation\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\x10\n\x08is_valid\x18\x02 \x01(\x08\x12+\n\x07results\x18\x03 \x03(\x0b\x32\x1a.usage.v1.ValidationResult\"\x1c\n\x1aListValidationRulesRequest\"Q\n\x1bListValidationRulesResponse\x12\x32\n\x10validation_rules\x18\x01 \x03(\x0b\x32\x18.usage.v1.ValidationRule\"\xb2\x01\n\x17ValidateProductsRequest\x12!\n\x08products\x18\x01 \x03(\tB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x02\x10\n\xc8\x01\x01\x12+\n\nstart_date\x18\x02 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x1c\n\x0einclude_drafts\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x82\x01\n\x18ValidateProductsResponse\x12\x10\n\x08is_valid\x18\x01 \x01(\x08\x12-\n\x08products\x18\x02 \x03(\x0b\x32\x1b.usage.v1.ProductValidation\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\"\xa8\x01\n\x16ValidateCatalogRequest\x12+\n\nstart_date\x18\x01 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x02 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x1c\n\x0einclude_drafts\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\xdf\x01\n\x1dListValidationFindingsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x41\n\x08severity\x18\x04 \x01(\x0e\x32!.usage.v1.ValidationRule.SeverityB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x15\n\x07rule_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07product\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\"w\n\x0e\x43\x61talogFinding\x12\x0f\n\x07product\x18\x01 \x01(\t\x12&\n\x04rule\x18\x02 \x01(\x0b\x32\x18.usage.v1.ValidationRule\x12,\n\x07\x66inding\x18\x03 \x01(\x0b\x32\x1b.usage.v1.ValidationFinding\"p\n\x1eListValidationFindingsResponse\x12\x35\n\x13validation_findings\x18\x01 \x03(\x0b\x32\x18.usage.v1.CatalogFinding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xcf\x03\n\x11ValidationService\x12t\n\x13ListValidationRules\x12$.usage.v1.ListValidationRulesRequest\x1a%.usage.v1.ListValidationRulesResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12k\n\x10ValidateProducts\x12!.usage.v1.ValidateProductsRequest\x1a\".usage.v1.ValidateProductsResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.read\x12X\n\x0fValidateCatalog\x12 .usage.v1.ValidateCatalogRequest\x1a\r.usage.v1.Run\"\x14\x8a\xe4\x19\x0c\x63\x61talog.read\x90\xe4\x19\x01\x12}\n\x16ListValidationFindings\x12\'.usage.v1.ListValidationFindingsRequest\x1a(.usage.v1.ListValidationFindingsResponse\"\x10\x8a\xe4\x19\x0c\x63\x61talog.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,28 +44,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['end_date']._serialized_options = b'\342A\001\001'
   _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['include_drafts']._loaded_options = None
   _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['include_drafts']._serialized_options = b'\342A\001\001'
+  _globals['_VALIDATECATALOGREQUEST'].fields_by_name['start_date']._loaded_options = None
+  _globals['_VALIDATECATALOGREQUEST'].fields_by_name['start_date']._serialized_options = b'\342A\001\001'
+  _globals['_VALIDATECATALOGREQUEST'].fields_by_name['end_date']._loaded_options = None
+  _globals['_VALIDATECATALOGREQUEST'].fields_by_name['end_date']._serialized_options = b'\342A\001\001'
+  _globals['_VALIDATECATALOGREQUEST'].fields_by_name['include_drafts']._loaded_options = None
+  _globals['_VALIDATECATALOGREQUEST'].fields_by_name['include_drafts']._serialized_options = b'\342A\001\001'
+  _globals['_VALIDATECATALOGREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_VALIDATECATALOGREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['severity']._loaded_options = None
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['severity']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['rule_id']._loaded_options = None
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['rule_id']._serialized_options = b'\342A\001\001'
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['product']._loaded_options = None
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['product']._serialized_options = b'\342A\001\001'
   _globals['_VALIDATIONSERVICE'].methods_by_name['ListValidationRules']._loaded_options = None
   _globals['_VALIDATIONSERVICE'].methods_by_name['ListValidationRules']._serialized_options = b'\212\344\031\014catalog.read'
   _globals['_VALIDATIONSERVICE'].methods_by_name['ValidateProducts']._loaded_options = None
   _globals['_VALIDATIONSERVICE'].methods_by_name['ValidateProducts']._serialized_options = b'\212\344\031\014catalog.read'
-  _globals['_VALIDATIONRULE']._serialized_start=162
-  _globals['_VALIDATIONRULE']._serialized_end=336
-  _globals['_VALIDATIONRULE_SEVERITY']._serialized_start=276
-  _globals['_VALIDATIONRULE_SEVERITY']._serialized_end=336
-  _globals['_VALIDATIONFINDING']._serialized_start=338
-  _globals['_VALIDATIONFINDING']._serialized_end=391
-  _globals['_VALIDATIONRESULT']._serialized_start=394
-  _globals['_VALIDATIONRESULT']._serialized_end=522
-  _globals['_PRODUCTVALIDATION']._serialized_start=524
-  _globals['_PRODUCTVALIDATION']._serialized_end=623
-  _globals['_LISTVALIDATIONRULESREQUEST']._serialized_start=625
-  _globals['_LISTVALIDATIONRULESREQUEST']._serialized_end=653
-  _globals['_LISTVALIDATIONRULESRESPONSE']._serialized_start=655
-  _globals['_LISTVALIDATIONRULESRESPONSE']._serialized_end=736
-  _globals['_VALIDATEPRODUCTSREQUEST']._serialized_start=739
-  _globals['_VALIDATEPRODUCTSREQUEST']._serialized_end=917
-  _globals['_VALIDATEPRODUCTSRESPONSE']._serialized_start=920
-  _globals['_VALIDATEPRODUCTSRESPONSE']._serialized_end=1050
-  _globals['_VALIDATIONSERVICE']._serialized_start=1053
-  _globals['_VALIDATIONSERVICE']._serialized_end=1299
+  _globals['_VALIDATIONSERVICE'].methods_by_name['ValidateCatalog']._loaded_options = None
+  _globals['_VALIDATIONSERVICE'].methods_by_name['ValidateCatalog']._serialized_options = b'\212\344\031\014catalog.read\220\344\031\001'
+  _globals['_VALIDATIONSERVICE'].methods_by_name['ListValidationFindings']._loaded_options = None
+  _globals['_VALIDATIONSERVICE'].methods_by_name['ListValidationFindings']._serialized_options = b'\212\344\031\014catalog.read'
+  _globals['_VALIDATIONRULE']._serialized_start=193
+  _globals['_VALIDATIONRULE']._serialized_end=367
+  _globals['_VALIDATIONRULE_SEVERITY']._serialized_start=307
+  _globals['_VALIDATIONRULE_SEVERITY']._serialized_end=367
+  _globals['_VALIDATIONFINDING']._serialized_start=369
+  _globals['_VALIDATIONFINDING']._serialized_end=422
+  _globals['_VALIDATIONRESULT']._serialized_start=425
+  _globals['_VALIDATIONRESULT']._serialized_end=553
+  _globals['_PRODUCTVALIDATION']._serialized_start=555
+  _globals['_PRODUCTVALIDATION']._serialized_end=654
+  _globals['_LISTVALIDATIONRULESREQUEST']._serialized_start=656
+  _globals['_LISTVALIDATIONRULESREQUEST']._serialized_end=684
+  _globals['_LISTVALIDATIONRULESRESPONSE']._serialized_start=686
+  _globals['_LISTVALIDATIONRULESRESPONSE']._serialized_end=767
+  _globals['_VALIDATEPRODUCTSREQUEST']._serialized_start=770
+  _globals['_VALIDATEPRODUCTSREQUEST']._serialized_end=948
+  _globals['_VALIDATEPRODUCTSRESPONSE']._serialized_start=951
+  _globals['_VALIDATEPRODUCTSRESPONSE']._serialized_end=1081
+  _globals['_VALIDATECATALOGREQUEST']._serialized_start=1084
+  _globals['_VALIDATECATALOGREQUEST']._serialized_end=1252
+  _globals['_LISTVALIDATIONFINDINGSREQUEST']._serialized_start=1255
+  _globals['_LISTVALIDATIONFINDINGSREQUEST']._serialized_end=1478
+  _globals['_CATALOGFINDING']._serialized_start=1480
+  _globals['_CATALOGFINDING']._serialized_end=1599
+  _globals['_LISTVALIDATIONFINDINGSRESPONSE']._serialized_start=1601
+  _globals['_LISTVALIDATIONFINDINGSRESPONSE']._serialized_end=1713
+  _globals['_VALIDATIONSERVICE']._serialized_start=1716
+  _globals['_VALIDATIONSERVICE']._serialized_end=2179
 # @@protoc_insertion_point(module_scope)

@@ -287,3 +287,145 @@ class ValidateProductsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ValidateProductsResponse: _TypeAlias = ValidateProductsResponse  # noqa: Y015
+
+@_typing.final
+class ValidateCatalogRequest(_message.Message):
+    """Asks for all products to be looked at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    INCLUDE_DRAFTS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    include_drafts: _builtins.bool
+    """True to look at drafts as if they were active."""
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The first day that matters; today by the tenant's clock, in UTC, if absent."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """The day from which nothing matters any more, exclusive; without an end if absent."""
+
+    def __init__(
+        self,
+        *,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+        include_drafts: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "include_drafts", b"include_drafts", "request_id", b"request_id", "start_date", b"start_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateCatalogRequest: _TypeAlias = ValidateCatalogRequest  # noqa: Y015
+
+@_typing.final
+class ListValidationFindingsRequest(_message.Message):
+    """Asks for what a run found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The run: `runs/{run}`."""
+    page_size: _builtins.int
+    """How many at most: 50 if zero, 1,000 if more."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
+    severity: Global___ValidationRule.Severity.ValueType
+    """Only those of this severity; of any if unspecified."""
+    rule_id: _builtins.str
+    """Only breaches of this rule, by its id."""
+    product: _builtins.str
+    """Only those of this product: `products/{product}`."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        severity: Global___ValidationRule.Severity.ValueType = ...,
+        rule_id: _builtins.str = ...,
+        product: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "rule_id", b"rule_id", "severity", b"severity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListValidationFindingsRequest: _TypeAlias = ListValidationFindingsRequest  # noqa: Y015
+
+@_typing.final
+class CatalogFinding(_message.Message):
+    """One breach of a rule by one product, as a run found it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    FINDING_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    """The product: `products/{product}`."""
+    @_builtins.property
+    def rule(self) -> Global___ValidationRule:
+        """The rule, with what to do about it."""
+
+    @_builtins.property
+    def finding(self) -> Global___ValidationFinding:
+        """What is wrong, and the records it is about."""
+
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+        rule: Global___ValidationRule | None = ...,
+        finding: Global___ValidationFinding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding", "rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding", "product", b"product", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CatalogFinding: _TypeAlias = CatalogFinding  # noqa: Y015
+
+@_typing.final
+class ListValidationFindingsResponse(_message.Message):
+    """A page of findings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALIDATION_FINDINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
+    @_builtins.property
+    def validation_findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogFinding]:
+        """The findings, by product, rule and place."""
+
+    def __init__(
+        self,
+        *,
+        validation_findings: _abc.Iterable[Global___CatalogFinding] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "validation_findings", b"validation_findings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListValidationFindingsResponse: _TypeAlias = ListValidationFindingsResponse  # noqa: Y015

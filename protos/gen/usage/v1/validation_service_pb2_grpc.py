@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from usage.v1 import access_service_pb2 as usage_dot_v1_dot_access__service__pb2
 from usage.v1 import validation_service_pb2 as usage_dot_v1_dot_validation__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -45,6 +46,16 @@ class ValidationServiceStub:
                 request_serializer=usage_dot_v1_dot_validation__service__pb2.ValidateProductsRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_validation__service__pb2.ValidateProductsResponse.FromString,
                 _registered_method=True)
+        self.ValidateCatalog = channel.unary_unary(
+                '/usage.v1.ValidationService/ValidateCatalog',
+                request_serializer=usage_dot_v1_dot_validation__service__pb2.ValidateCatalogRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_access__service__pb2.Run.FromString,
+                _registered_method=True)
+        self.ListValidationFindings = channel.unary_unary(
+                '/usage.v1.ValidationService/ListValidationFindings',
+                request_serializer=usage_dot_v1_dot_validation__service__pb2.ListValidationFindingsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_validation__service__pb2.ListValidationFindingsResponse.FromString,
+                _registered_method=True)
 
 
 class ValidationServiceServicer:
@@ -72,6 +83,24 @@ class ValidationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ValidateCatalog(self, request, context):
+        """Begins to hold all products to all rules, slice by slice: a run, whose `done_counts` tell how far it
+        is. One at a time. What it found is listed by ListValidationFindings for thirty days.
+
+        Fails with INVALID_ARGUMENT (`INTERVAL_INVALID`) and ABORTED (`RUN_IN_PROGRESS`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListValidationFindings(self, request, context):
+        """Lists what a validation run has found so far, by product and rule. Fails with NOT_FOUND
+        (`RUN_NOT_FOUND`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ValidationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -84,6 +113,16 @@ def add_ValidationServiceServicer_to_server(servicer, server):
                     servicer.ValidateProducts,
                     request_deserializer=usage_dot_v1_dot_validation__service__pb2.ValidateProductsRequest.FromString,
                     response_serializer=usage_dot_v1_dot_validation__service__pb2.ValidateProductsResponse.SerializeToString,
+            ),
+            'ValidateCatalog': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateCatalog,
+                    request_deserializer=usage_dot_v1_dot_validation__service__pb2.ValidateCatalogRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_access__service__pb2.Run.SerializeToString,
+            ),
+            'ListValidationFindings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListValidationFindings,
+                    request_deserializer=usage_dot_v1_dot_validation__service__pb2.ListValidationFindingsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_validation__service__pb2.ListValidationFindingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -141,6 +180,60 @@ class ValidationService:
             '/usage.v1.ValidationService/ValidateProducts',
             usage_dot_v1_dot_validation__service__pb2.ValidateProductsRequest.SerializeToString,
             usage_dot_v1_dot_validation__service__pb2.ValidateProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateCatalog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.ValidationService/ValidateCatalog',
+            usage_dot_v1_dot_validation__service__pb2.ValidateCatalogRequest.SerializeToString,
+            usage_dot_v1_dot_access__service__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListValidationFindings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.ValidationService/ListValidationFindings',
+            usage_dot_v1_dot_validation__service__pb2.ListValidationFindingsRequest.SerializeToString,
+            usage_dot_v1_dot_validation__service__pb2.ListValidationFindingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

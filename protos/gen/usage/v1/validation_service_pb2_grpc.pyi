@@ -5,6 +5,7 @@ Validation: what is wrong with the setup of products, before anybody buys them."
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from usage.v1 import access_service_pb2 as _access_service_pb2
 from usage.v1 import validation_service_pb2 as _validation_service_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -45,6 +46,16 @@ class ValidationServiceStub:
 
     Fails with NOT_FOUND (`PRODUCT_NOT_FOUND`) when there is no such product.
     """
+    ValidateCatalog: _grpc.UnaryUnaryMultiCallable[_validation_service_pb2.ValidateCatalogRequest, _access_service_pb2.Run]
+    """Begins to hold all products to all rules, slice by slice: a run, whose `done_counts` tell how far it
+    is. One at a time. What it found is listed by ListValidationFindings for thirty days.
+
+    Fails with INVALID_ARGUMENT (`INTERVAL_INVALID`) and ABORTED (`RUN_IN_PROGRESS`).
+    """
+    ListValidationFindings: _grpc.UnaryUnaryMultiCallable[_validation_service_pb2.ListValidationFindingsRequest, _validation_service_pb2.ListValidationFindingsResponse]
+    """Lists what a validation run has found so far, by product and rule. Fails with NOT_FOUND
+    (`RUN_NOT_FOUND`).
+    """
 
 @_typing.type_check_only
 class ValidationServiceAsyncStub(ValidationServiceStub):
@@ -62,6 +73,16 @@ class ValidationServiceAsyncStub(ValidationServiceStub):
     the 12 hours that are tolerated; what starts on the day on which the one before it ends leaves no gap.
 
     Fails with NOT_FOUND (`PRODUCT_NOT_FOUND`) when there is no such product.
+    """
+    ValidateCatalog: _aio.UnaryUnaryMultiCallable[_validation_service_pb2.ValidateCatalogRequest, _access_service_pb2.Run]  # type: ignore[assignment]
+    """Begins to hold all products to all rules, slice by slice: a run, whose `done_counts` tell how far it
+    is. One at a time. What it found is listed by ListValidationFindings for thirty days.
+
+    Fails with INVALID_ARGUMENT (`INTERVAL_INVALID`) and ABORTED (`RUN_IN_PROGRESS`).
+    """
+    ListValidationFindings: _aio.UnaryUnaryMultiCallable[_validation_service_pb2.ListValidationFindingsRequest, _validation_service_pb2.ListValidationFindingsResponse]  # type: ignore[assignment]
+    """Lists what a validation run has found so far, by product and rule. Fails with NOT_FOUND
+    (`RUN_NOT_FOUND`).
     """
 
 class ValidationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -89,6 +110,28 @@ class ValidationServiceServicer(metaclass=_abc_1.ABCMeta):
         the 12 hours that are tolerated; what starts on the day on which the one before it ends leaves no gap.
 
         Fails with NOT_FOUND (`PRODUCT_NOT_FOUND`) when there is no such product.
+        """
+
+    @_abc_1.abstractmethod
+    def ValidateCatalog(
+        self,
+        request: _validation_service_pb2.ValidateCatalogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.Run, _abc.Awaitable[_access_service_pb2.Run]]:
+        """Begins to hold all products to all rules, slice by slice: a run, whose `done_counts` tell how far it
+        is. One at a time. What it found is listed by ListValidationFindings for thirty days.
+
+        Fails with INVALID_ARGUMENT (`INTERVAL_INVALID`) and ABORTED (`RUN_IN_PROGRESS`).
+        """
+
+    @_abc_1.abstractmethod
+    def ListValidationFindings(
+        self,
+        request: _validation_service_pb2.ListValidationFindingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_validation_service_pb2.ListValidationFindingsResponse, _abc.Awaitable[_validation_service_pb2.ListValidationFindingsResponse]]:
+        """Lists what a validation run has found so far, by product and rule. Fails with NOT_FOUND
+        (`RUN_NOT_FOUND`).
         """
 
 def add_ValidationServiceServicer_to_server(servicer: ValidationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,86 @@
+"""Rows for the validator's test: tokens, packs, commitments, and what usage is billed as."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from server.domain.catalog import Category, GrantType, Product, UsageModelType
+from server.domain.ids import ProductId, ResourceId
+from server.domain.validator import Metered, Parent, Promise, Setup
+from tests.setups import ACTIVE, DAILY, DRAFT, entry, kept, metered, promise, setup, unit
+
+CREDIT = unit("credit", class_id="credits")
+CREDITS, POINTS = ResourceId("credits"), ResourceId("points")
+
+
+def in_tokens(token: ResourceId = CREDITS, **more: Any) -> Metered:
+    return metered(token_id=token, **more)
+
+
+def token(**more: Any) -> Metered:
+    return metered("credits", counted=CREDIT, **more)
+
+
+RATED = (entry(currency="credit"), entry(resource="credits", id_="credits"))
+
+
+def product(kind: UsageModelType) -> dict[str, Any]:
+    content = Product(id=ProductId("plan"), display_name="", usage_model_type=kind)
+    return {"product": kept(content), "anchored": frozenset({ResourceId("calls"), CREDITS})}
+
+
+PACK, TOKENS = product(UsageModelType.PACK), product(UsageModelType.TOKEN_COMMITMENT)
+QUANTITY = product(UsageModelType.QUANTITY_COMMITMENT)
+ADDED = metered(is_addition=True)
+OF_TOKENS = replace(ADDED, resource=replace(ADDED.resource, category=Category.TOKEN))
+
+
+def of_type(kind: GrantType) -> Promise:
+    made = promise()
+    return replace(made, grant=kept(replace(made.grant.content, type=kind), ACTIVE))
+
+
+def in_days(start: date, end: date) -> Promise:
+    made = promise()
+    content = replace(made.grant.content, start_date=start, end_date=end)
+    return replace(made, grant=kept(content, ACTIVE))
+
+
+def billed(state: Any) -> Setup:
+    return setup(metered(definition=Parent("products/overage", state)))
+
+
+KIND_ROWS: list[tuple[str, Setup, Setup]] = [
+    ("TOKEN_MISSING", setup(in_tokens()), setup(in_tokens(), token(), entries=RATED)),
+    (
+        "TOKEN_TWICE",
+        setup(in_tokens(), metered("bytes", token_id=POINTS), token()),
+        setup(in_tokens(), metered("bytes", token_id=CREDITS), token()),
+    ),
+    (
+        "TOKEN_PERIODS",
+        setup(in_tokens(), token(rating=DAILY), entries=RATED),
+        setup(in_tokens(rating=DAILY), token(), entries=RATED),
+    ),
+    (
+        "TOKEN_RATE",
+        setup(in_tokens(), token(), entries=(entry(), *RATED[1:])),
+        setup(in_tokens(), token(), entries=RATED),
+    ),
+    ("ANCHOR_MISSING", setup(ADDED, **PACK | {"anchored": frozenset()}), setup(ADDED, **PACK)),
+    ("ADDITION_EMPTY", setup(ADDED, entries=(), **PACK), setup(ADDED, **PACK)),
+    (
+        "COMMITMENT_UNCOMMITTED",
+        setup(ADDED, grants=(of_type(GrantType.GRANT),), **QUANTITY),
+        setup(ADDED, grants=(of_type(GrantType.COMMIT),), **QUANTITY),
+    ),
+    ("COMMITMENT_KIND", setup(ADDED, **TOKENS), setup(OF_TOKENS, **TOKENS)),
+    ("DEFINITION_NOT_ACTIVE", billed(DRAFT), billed(ACTIVE)),
+    (
+        "GRANT_UNREACHABLE",
+        setup(metered(start="2024-06-01"), grants=(in_days(date(2024, 1, 1), date(2024, 6, 1)),)),
+        setup(metered(start="2024-06-01"), grants=(in_days(date(2024, 1, 1), date(2024, 6, 2)),)),
+    ),
+    # What adds to an anchor needs no rate of its own, and no base for its tiers.
+    ("RATE_MISSING", setup(entries=()), setup(ADDED, entries=(), **PACK)),
+]
