@@ -43,11 +43,15 @@ class TierMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """`value` in `unit` (a currency or a token) for every `per` units of the resource."""
+    """`value` in `unit` (a currency or a token) for every `per` units of the resource.
+
+    Of a package, for every `per` units that are started.
+    """
 
     value: Decimal
     per: Decimal = ONE
     unit: UnitId
+    is_package: bool = False
 
     def __post_init__(self) -> None:
         assert self.per > 0, self
@@ -125,8 +129,9 @@ def adjust(rate: Rate | None, adjustment: Adjustment, *, terms: RateTerms) -> Ra
     """`rate` after `adjustment`; nothing when there is no rate to adjust."""
     match adjustment.kind:
         case AdjustmentKind.OVERRIDE:
-            per = terms.per if rate is None else rate.per
-            return Rate(value=adjustment.value, per=per, unit=terms.unit)
+            if rate is not None:
+                return replace(rate, value=adjustment.value)
+            return Rate(value=adjustment.value, per=terms.per, unit=terms.unit)
         case AdjustmentKind.PERCENTAGE:
             if rate is None:
                 return None

@@ -70,10 +70,11 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some of the units, and the rate that prices them."""
+    """Some of the units, the rate that prices them, and how many it priced before them."""
 
     quantity: Decimal
     rate: Rate
+    before: Decimal = ZERO
 
 
 @dataclass(slots=True)
@@ -165,9 +166,9 @@ def _parts(
     base = _base(terms, waterfall)
     if not terms.effective_tiers:
         assert base is not None, terms
-        return (_Part(quantity, base),)
+        return (_Part(quantity, base, before),)
     if terms.mode is TierMode.VOLUME:
-        return (_Part(quantity, _volume(terms, base, whole, waterfall)),)
+        return (_Part(quantity, _volume(terms, base, whole, waterfall), before),)
     return _graduated(quantity, terms, base, before, waterfall)
 
 
@@ -183,7 +184,7 @@ def _committed(part: _Part, terms: RateTerms, used: Decimal, waterfall: _Waterfa
     inputs = _text(part.rate) | {"quantity": plain(part.quantity), "used": plain(used)}
     note = "the lowest committed rate goes on beyond the commitment"
     waterfall.add(Element.COMMITMENT_RATE, inputs, _text(best), note)
-    return _Part(part.quantity, best)
+    return _Part(part.quantity, best, part.before)
 
 
 def _base(terms: RateTerms, waterfall: _Waterfall) -> Rate | None:
@@ -219,13 +220,16 @@ def _graduated(
 ) -> tuple[_Part, ...]:
     parts: list[_Part] = []
     provenance = _provenance(terms)
+    position = before
     for tier, units in _slices(terms.effective_tiers, before, before + quantity):
+        within = position - (ZERO if tier is None else tier.lower)
+        position += units
         inputs = {"quantity": plain(units), **provenance}
         if tier is None:
-            part = _Part(units, _fallback(base, before + quantity))
+            part = _Part(units, _fallback(base, before + quantity), within)
             note = "outside every tier: the rate itself applies"
         else:
-            part = _Part(units, _adjusted(base, tier, terms))
+            part = _Part(units, _adjusted(base, tier, terms), within)
             inputs |= _tier_text(tier)
             note = ""
         outputs = _text(part.rate) | {"amount": plain(_amount(part))}
@@ -272,12 +276,21 @@ def _adjusted(base: Rate | None, tier: Tier, terms: RateTerms) -> Rate:
 
 
 def _amount(part: _Part) -> Decimal:
+    if part.rate.is_package:
+        return (_blocks(part, part.before + part.quantity) - _blocks(part, part.before)) * (
+            part.rate.value
+        )
     product = part.quantity * part.rate.value
     return divide(product, part.rate.per, places=AMOUNT_PLACES, mode=Rounding.HALF_EVEN)
 
 
+def _blocks(part: _Part, quantity: Decimal) -> Decimal:
+    """How many blocks are started by so many units."""
+    return divide(quantity, part.rate.per, places=0, mode=Rounding.UP)
+
+
 def _net_unit_rate(parts: tuple[_Part, ...], amount: Decimal, quantity: Decimal) -> Decimal:
-    if len(parts) == 1:
+    if len(parts) == 1 and not parts[0].rate.is_package:
         only = parts[0].rate
         return divide(only.value, only.per, places=PLACES, mode=Rounding.HALF_EVEN)
     return divide(amount, quantity, places=PLACES, mode=Rounding.HALF_EVEN)
@@ -290,7 +303,8 @@ def _provenance(terms: RateTerms) -> dict[str, str]:
 
 
 def _text(rate_: Rate) -> dict[str, str]:
-    return {"rate": plain(rate_.value), "per": plain(rate_.per), "unit": rate_.unit}
+    text = {"rate": plain(rate_.value), "per": plain(rate_.per), "unit": rate_.unit}
+    return text | {"package": "1"} if rate_.is_package else text
 
 
 def _tier_text(tier: Tier) -> dict[str, str]:

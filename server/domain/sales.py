@@ -263,6 +263,7 @@ class Negotiated:
     rate: Rate | None
     tiers: tuple[Tier, ...] | None
     bounds: TierBounds = TierBounds.LOWER_INCLUSIVE
+    mode: TierMode = TierMode.VOLUME
 
     def closed_tiers(self, scale: int) -> tuple[Tier, ...] | None:
         """The tiers, those written with both ends inside without the gaps that come of it."""
@@ -313,7 +314,7 @@ def negotiate(resource: LineResource, wish: Negotiated) -> LineResource:
     terms = replace(resource.terms, negotiated_rate=wish.rate)
     tiers = wish.closed_tiers(resource.unit_scale)
     if tiers is not None:
-        terms = replace(terms, negotiated_tiers=tiers, bounds=wish.bounds, mode=TierMode.VOLUME)
+        terms = replace(terms, negotiated_tiers=tiers, bounds=wish.bounds, mode=wish.mode)
     return replace(resource, terms=terms)
 
 

@@ -244,13 +244,20 @@ def _optional_policy(text: str | None) -> PolicyId | None:
 
 
 def _optional_rate_to_doc(rate: Rate | None) -> Document | None:
-    return None if rate is None else {"value": plain(rate.value), "per": plain(rate.per)}
+    if rate is None:
+        return None
+    return {"value": plain(rate.value), "per": plain(rate.per), "package": rate.is_package}
 
 
 def _optional_rate_from_doc(doc: Document | None, unit: UnitId) -> Rate | None:
     if doc is None:
         return None
-    return Rate(value=parse_decimal(doc["value"]), per=parse_decimal(doc["per"]), unit=unit)
+    return Rate(
+        value=parse_decimal(doc["value"]),
+        per=parse_decimal(doc["per"]),
+        unit=unit,
+        is_package=doc["package"],
+    )
 
 
 def _tiers_to_doc(tiers: tuple[Tier, ...]) -> list[Document]:

@@ -2,10 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
 
 from asyncpg import Record
 
+from server.domain.errors import Aborted
 from server.domain.ids import (
     PriceBookId,
     ProductId,
@@ -61,11 +64,41 @@ async def cards(
     return {card.id: card for card in map(_card, rows)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFilter:
+    """Which cards are listed; None for any."""
+
+    type: RateCardType | None = None
+    day: date | None = None
+
+
+ANY_CARD = CardFilter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which entries of a card are listed; None for any."""
+
+    state: EntryState | None = None
+    product_id: ProductId | None = None
+    resource_id: ResourceId | None = None
+    day: date | None = None
+
+
+ANY_ENTRY = EntryFilter()
+
+
 async def list_cards(
-    tx: Connection, tenant_id: TenantId, *, after: tuple[str, ...] | None, limit: int
+    tx: Connection,
+    tenant_id: TenantId,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+    only: CardFilter = ANY_CARD,
 ) -> list[RateCard]:
     """Cards by id; `after` is the id of the last one seen."""
-    rows = await tx.fetch(SQL["list_cards"], tenant_id, after[0] if after else "", limit)
+    last = after[0] if after else ""
+    rows = await tx.fetch(SQL["list_cards"], tenant_id, last, limit, only.type, only.day)
     return [_card(row) for row in rows]
 
 
@@ -102,24 +135,59 @@ async def resource_scale(
 
 async def add_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> bool:
     """Keep a new draft with its tiers; False when its id is taken, in whatever case."""
-    added = await tx.fetchval(
-        SQL["add_entry"],
-        tenant_id,
+    if await tx.fetchval(SQL["add_entry"], tenant_id, *_columns(entry)) is None:
+        return False
+    await _add_tiers(tx, tenant_id, entry)
+    return True
+
+
+async def save_entry(
+    tx: Connection, tenant_id: TenantId, entry: RateCardEntry, *, revision: int, catalogue: int
+) -> None:
+    """Keep other content under the id. Raises CONCURRENT_CHANGE."""
+    args = (tenant_id, *_columns(entry), revision, catalogue)
+    _check(await tx.execute(SQL["save_entry"], *args))
+    await tx.execute(SQL["drop_tiers"], tenant_id, entry.card_id, entry.id)
+    await _add_tiers(tx, tenant_id, entry)
+
+
+async def move_entry(
+    tx: Connection, tenant_id: TenantId, entry: RateCardEntry, state: EntryState, catalogue: int
+) -> None:
+    """Put an entry in another state. Raises CONCURRENT_CHANGE."""
+    assert entry.kept is not None, entry
+    args = (tenant_id, entry.card_id, entry.id, state, entry.kept.revision, catalogue)
+    _check(await tx.execute(SQL["move_entry"], *args))
+
+
+async def drop_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> None:
+    """Forget an entry with its tiers. Raises CONCURRENT_CHANGE."""
+    assert entry.kept is not None, entry
+    await tx.execute(SQL["drop_tiers"], tenant_id, entry.card_id, entry.id)
+    args = (tenant_id, entry.card_id, entry.id, entry.kept.revision)
+    _check(await tx.execute(SQL["drop_entry"], *args))
+
+
+def _columns(entry: RateCardEntry) -> tuple[Any, ...]:
+    rate = entry.rate
+    return (
         entry.card_id,
         entry.id,
         entry.product_id,
         entry.resource_id,
         entry.currency_code,
-        None if entry.rate is None else entry.rate.value,
-        entry.per if entry.rate is None else entry.rate.per,
+        None if rate is None else rate.value,
+        entry.per if rate is None else rate.per,
         entry.bounds,
         entry.mode,
         entry.is_negotiable,
         entry.start,
         entry.end,
+        rate is not None and rate.is_package,
     )
-    if added is None:
-        return False
+
+
+async def _add_tiers(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> None:
     await tx.execute(
         SQL["add_tiers"],
         tenant_id,
@@ -130,7 +198,11 @@ async def add_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -
         [tier.adjustment.kind for tier in entry.tiers],
         [tier.adjustment.value for tier in entry.tiers],
     )
-    return True
+
+
+def _check(done: str) -> None:
+    if done.endswith(" 0"):
+        raise Aborted("CONCURRENT_CHANGE", "somebody else changed it at this moment; try again")
 
 
 async def find_entry(
@@ -145,13 +217,15 @@ async def list_entries(
     tx: Connection,
     tenant_id: TenantId,
     card_id: RateCardId,
+    only: EntryFilter,
     *,
     after: tuple[str, ...] | None,
     limit: int,
 ) -> list[RateCardEntry]:
     """The entries of a card by id; `after` is the id of the last one seen."""
-    after_id = after[0] if after else ""
-    rows = await tx.fetch(SQL["list_entries"], tenant_id, card_id, after_id, limit)
+    last = after[0] if after else ""
+    wanted = (only.state, only.product_id, only.resource_id, only.day)
+    rows = await tx.fetch(SQL["list_entries"], tenant_id, card_id, last, limit, *wanted)
     return await _entries(tx, tenant_id, rows)
 
 
@@ -178,7 +252,9 @@ def entry_from_row(row: Record, tiers: tuple[Tier, ...]) -> RateCardEntry:
         product_id=ProductId(row["product_id"]),
         resource_id=ResourceId(row["usage_resource_id"]),
         currency_code=unit,
-        rate=None if value is None else Rate(value=value, per=row["rate_per"], unit=unit),
+        rate=None
+        if value is None
+        else Rate(value=value, per=row["rate_per"], unit=unit, is_package=row["is_package"]),
         per=row["rate_per"],
         tiers=tiers,
         bounds=TierBounds(row["tier_bounds"]),

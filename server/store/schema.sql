@@ -583,6 +583,7 @@ CREATE TABLE public.rate_card_entries (
     rate_unit_id public.code NOT NULL,
     rate_value public.quantity,
     rate_per public.quantity DEFAULT 1 NOT NULL,
+    is_package boolean DEFAULT false NOT NULL,
     tier_bounds text DEFAULT 'LOWER_INCLUSIVE'::text NOT NULL,
     tier_mode text DEFAULT 'VOLUME'::text NOT NULL,
     is_negotiable boolean DEFAULT true NOT NULL,
@@ -1756,11 +1757,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.quotes TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.ratable_summaries TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_card_entries TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_card_entries TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_cards TO usage_app;
 
-GRANT SELECT,INSERT ON TABLE public.rate_tiers TO usage_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.rate_tiers TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rating_frequency_policies TO usage_app;
 

@@ -15,6 +15,7 @@ from server.domain.units import UnitClassKind
 from server.store import rates, records
 from server.store.catalog import UNIT, UNIT_CLASS
 from server.store.pool import Connection
+from server.store.rates import ANY_CARD, ANY_ENTRY, CardFilter, EntryFilter
 from server.store.tenants import bump_catalogue
 from server.usecases.currencies import is_currency
 
@@ -87,10 +88,15 @@ async def get_card(tx: Connection, tenant_id: TenantId, card_id: RateCardId) -> 
 
 
 async def list_cards(
-    tx: Connection, tenant_id: TenantId, *, after: tuple[str, ...] | None, limit: int
+    tx: Connection,
+    tenant_id: TenantId,
+    only: CardFilter = ANY_CARD,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
 ) -> list[RateCard]:
     """Rate cards by id."""
-    return await rates.list_cards(tx, tenant_id, after=after, limit=limit)
+    return await rates.list_cards(tx, tenant_id, after=after, limit=limit, only=only)
 
 
 async def create_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> RateCardEntry:
@@ -100,6 +106,14 @@ async def create_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry
     RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, UNIT_OF_MEASURE_NOT_FOUND,
     TOKEN_RESOURCE, CODE_TAKEN.
     """
+    wanted = await checked_entry(tx, tenant_id, entry)
+    await rates.add_entry(tx, tenant_id, wanted)
+    found = await rates.find_entry(tx, tenant_id, entry.card_id, entry.id)
+    return _same(wanted, found, "RateCardEntry", f"rateCards/{entry.card_id}/entries/{entry.id}")
+
+
+async def checked_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> RateCardEntry:
+    """The entry as its card keeps it. Raises what `create_entry` raises but CODE_TAKEN."""
     card = await get_card(tx, tenant_id, entry.card_id)
     product_id, resource_id = entry.product_id, entry.resource_id
     scale = await rates.resource_scale(tx, tenant_id, product_id, resource_id)
@@ -109,9 +123,7 @@ async def create_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry
     wanted = checked(entry, card.type, scale=scale)
     if not is_currency(entry.currency_code):
         await _check_token(tx, tenant_id, entry.currency_code)
-    await rates.add_entry(tx, tenant_id, wanted)
-    found = await rates.find_entry(tx, tenant_id, card.id, entry.id)
-    return _same(wanted, found, "RateCardEntry", f"rateCards/{card.id}/entries/{entry.id}")
+    return wanted
 
 
 async def get_entry(
@@ -128,13 +140,14 @@ async def list_entries(
     tx: Connection,
     tenant_id: TenantId,
     card_id: RateCardId,
+    only: EntryFilter = ANY_ENTRY,
     *,
     after: tuple[str, ...] | None,
     limit: int,
 ) -> list[RateCardEntry]:
     """The entries of a card by id. Raises RATE_CARD_NOT_FOUND."""
     await get_card(tx, tenant_id, card_id)
-    return await rates.list_entries(tx, tenant_id, card_id, after=after, limit=limit)
+    return await rates.list_entries(tx, tenant_id, card_id, only, after=after, limit=limit)
 
 
 async def _check_token(tx: Connection, tenant_id: TenantId, unit_id: str) -> None:

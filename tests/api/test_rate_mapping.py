@@ -45,7 +45,8 @@ def tiers(*texts: str) -> dict[str, object]:
         bounds = {"lower": lower, "upper": upper}
         return made | {key: {"value": bound} for key, bound in bounds.items() if bound != "-"}
 
-    return {"bounds": "UPPER_INCLUSIVE", "tiers": [tier(text) for text in texts]}
+    told = [tier(text) for text in texts]
+    return {"bounds": "UPPER_INCLUSIVE", "mode": "GRADUATED", "tiers": told}
 
 
 def make_entry(**more: object) -> pb.CreateRateCardEntryRequest:

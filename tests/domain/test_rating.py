@@ -69,6 +69,24 @@ def test_overage_costs_its_rate(quantity, price, amount):
     assert cost(quantity, terms(price)).amount == Decimal(amount)
 
 
+@pytest.mark.parametrize(
+    ("quantity", "before", "amount"),
+    [
+        ("100", "0", "5"),
+        ("101", "0", "10"),
+        ("0.5", "0", "5"),
+        ("50", "150", "0"),
+        ("60", "150", "5"),
+    ],
+)
+def test_every_package_that_is_started_costs_its_price(quantity, before, amount):
+    by_hundred = RateTerms(
+        unit=USD, rate=Rate(value=Decimal(5), per=Decimal(100), unit=USD, is_package=True)
+    )
+
+    assert cost(quantity, by_hundred, before=Decimal(before)).amount == Decimal(amount)
+
+
 def test_free_overage_is_counted_at_nothing_and_says_so():
     rated = cost(500, terms("0.75"), overage=OveragePolicy.FREE)
 

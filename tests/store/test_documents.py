@@ -132,7 +132,7 @@ def test_a_document_reads_as_what_it_says():
         "v": 1,
         "unit": "USD",
         "per": "1",
-        "rate": {"value": "0.75", "per": "1"},
+        "rate": {"value": "0.75", "per": "1", "package": False},
         "tiers": [],
         "bounds": "LOWER_INCLUSIVE",
         "mode": "VOLUME",

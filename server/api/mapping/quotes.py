@@ -157,8 +157,8 @@ def _negotiated_from_form(form: Form) -> Negotiated:
     rate = rate_from_form(form.sub("rate")) if form.has("rate") else None
     if not form.has("tiers"):
         return Negotiated(resource_id=resource_id, rate=rate, tiers=None)
-    bounds, tiers = tiers_from_form(form.sub("tiers"))
-    return Negotiated(resource_id=resource_id, rate=rate, tiers=tiers, bounds=bounds)
+    bounds, mode, tiers = tiers_from_form(form.sub("tiers"))
+    return Negotiated(resource_id=resource_id, rate=rate, tiers=tiers, bounds=bounds, mode=mode)
 
 
 def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
@@ -169,7 +169,7 @@ def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
     return pb.NegotiatedRate(
         usage_resource=names.RESOURCE.of(resource.resource_id),
         rate=None if rate is None else rate_to_pb(rate),
-        tiers=None if tiers is None else tiers_to_pb(tiers, terms.bounds),
+        tiers=None if tiers is None else tiers_to_pb(tiers, terms.bounds, terms.mode),
     )
 
 

@@ -63,7 +63,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
     (resource_id,) = entry.name("usage_resource", names.RESOURCE)
     unit = unit_from_form(entry)
     rate = rate_from_form(entry.sub("rate")) if entry.has("rate") else None
-    bounds, tiers = tiers_from_form(entry.sub("tiers"))
+    bounds, mode, tiers = tiers_from_form(entry.sub("tiers"))
     per = per_from_form(entry, "tier_per")
     start, end = _dates_from_form(entry)
     form.done()
@@ -77,6 +77,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
         per=per,
         tiers=tiers,
         bounds=bounds,
+        mode=mode,
         is_negotiable=request.rate_card_entry.negotiability != NON_NEGOTIABLE,
         start=start,
         end=end,
@@ -113,7 +114,7 @@ def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
         product=names.PRODUCT.of(entry.product_id),
         usage_resource=names.RESOURCE.of(entry.resource_id),
         rate=None if entry.rate is None else rate_to_pb(entry.rate),
-        tiers=tiers_to_pb(entry.tiers, entry.bounds) if entry.tiers else None,
+        tiers=tiers_to_pb(entry.tiers, entry.bounds, entry.mode) if entry.tiers else None,
         tier_per=decimal_pb(entry.per) if entry.tiers else None,
         negotiability=enum_pb(pb.RateCardEntry.Negotiability, negotiability),
         start_date=optional_date_pb(entry.start),

@@ -21,6 +21,7 @@ from server.domain.rates import (
     RateTerms,
     Tier,
     TierBounds,
+    TierMode,
 )
 from server.domain.rating import Step
 from server.usecases.currencies import is_currency
@@ -34,7 +35,12 @@ def rate_from_form(form: Form) -> Rate:
     value = form.decimal("value")
     if value < ZERO:
         form.fault("value", "RATE_NEGATIVE", "must not be negative")
-    return Rate(value=value, per=per_from_form(form, "per"), unit=unit_from_form(form))
+    return Rate(
+        value=value,
+        per=per_from_form(form, "per"),
+        unit=unit_from_form(form),
+        is_package=form.message.package,
+    )
 
 
 def unit_from_form(form: Form) -> UnitId:
@@ -63,14 +69,15 @@ def per_from_form(form: Form, name: str) -> Decimal:
     return ONE
 
 
-def tiers_from_form(form: Form) -> tuple[TierBounds, tuple[Tier, ...]]:
+def tiers_from_form(form: Form) -> tuple[TierBounds, TierMode, tuple[Tier, ...]]:
     """Tiers as they were written, each right by itself.
 
     Whether one continues the other is for `server.domain.rates.check_tiers`, which needs the
     unit's scale. Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE.
     """
     bounds = form.choice("bounds", TierBounds, default=TierBounds.LOWER_INCLUSIVE)
-    return bounds, tuple(_tier_from_form(tier) for tier in form.subs("tiers"))
+    mode = form.choice("mode", TierMode, default=TierMode.VOLUME)
+    return bounds, mode, tuple(_tier_from_form(tier) for tier in form.subs("tiers"))
 
 
 def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
@@ -78,7 +85,7 @@ def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
     rate, tiers = terms.effective_rate, terms.effective_tiers
     return pb.RateTerms(
         rate=None if rate is None else rate_to_pb(rate),
-        tiers=tiers_to_pb(tiers, terms.bounds) if tiers else None,
+        tiers=tiers_to_pb(tiers, terms.bounds, terms.mode) if tiers else None,
         base_entry=_entry_name(terms.base_entry),
         tier_entry=_entry_name(terms.tier_entry),
         is_rate_negotiated=terms.negotiated_rate is not None,
@@ -89,13 +96,20 @@ def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
 
 def rate_to_pb(rate: Rate) -> pb.Rate:
     """A price for so many units."""
-    return pb.Rate(value=decimal_pb(rate.value), per=decimal_pb(rate.per), **unit_pb(rate.unit))
+    return pb.Rate(
+        value=decimal_pb(rate.value),
+        per=decimal_pb(rate.per),
+        package=rate.is_package,
+        **unit_pb(rate.unit),
+    )
 
 
-def tiers_to_pb(tiers: tuple[Tier, ...], bounds: TierBounds) -> pb.RateTiers:
-    """Tiers, and which bound belongs to them."""
+def tiers_to_pb(tiers: tuple[Tier, ...], bounds: TierBounds, mode: TierMode) -> pb.RateTiers:
+    """Tiers, which bound belongs to them, and which units they price."""
     return pb.RateTiers(
-        bounds=enum_pb(pb.RateTiers.Bounds, bounds), tiers=[_tier_to_pb(tier) for tier in tiers]
+        bounds=enum_pb(pb.RateTiers.Bounds, bounds),
+        mode=enum_pb(pb.RateTiers.Mode, mode),
+        tiers=[_tier_to_pb(tier) for tier in tiers],
     )
 
 

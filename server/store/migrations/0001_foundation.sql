@@ -415,6 +415,7 @@ CREATE TABLE rate_card_entries (
     rate_unit_id       code NOT NULL,
     rate_value         quantity CONSTRAINT rate_is_not_negative CHECK (rate_value >= 0),
     rate_per           quantity NOT NULL DEFAULT 1 CONSTRAINT rate_per_is_positive CHECK (rate_per > 0),
+    is_package         boolean NOT NULL DEFAULT false,
     tier_bounds        text NOT NULL DEFAULT 'LOWER_INCLUSIVE',
     tier_mode          text NOT NULL DEFAULT 'VOLUME',
     is_negotiable      boolean NOT NULL DEFAULT true,
@@ -1016,7 +1017,7 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
-GRANT DELETE ON request_log, jobs, unique_values, validation_findings, unit_classes, units_of_measure, usage_resources, products,
+GRANT DELETE ON request_log, jobs, unique_values, validation_findings, rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
 

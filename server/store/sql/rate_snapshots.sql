@@ -37,7 +37,7 @@ SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
 -- Every entry in force or to come into it; drafts and what was withdrawn price nothing.
 --   $1 tenant_id uuid
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
-       tier_bounds, tier_mode, is_negotiable, start_date, end_date, state
+       is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date, state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND state = 'ACTIVE'
  ORDER BY rate_card_id, entry_id;
@@ -56,7 +56,7 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
 -- The same entries, of one product.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
-       tier_bounds, tier_mode, is_negotiable, start_date, end_date, state
+       is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date, state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'ACTIVE'
  ORDER BY rate_card_id, entry_id;

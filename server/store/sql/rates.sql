@@ -26,10 +26,11 @@ SELECT rate_card_id, display_name, type, start_date, end_date, revision, create_
 
 -- name: list_cards
 -- All cards by id, after the last one seen.
---   $1 tenant_id uuid, $2 after_id text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after_id text, $3 limit bigint, $4 type text or null, $5 on_date date or null
 SELECT rate_card_id, display_name, type, start_date, end_date, revision, create_time
   FROM rate_cards
- WHERE tenant_id = $1 AND rate_card_id > $2::text
+ WHERE tenant_id = $1 AND rate_card_id > $2::text AND ($4::text IS NULL OR type = $4)
+   AND ($5::date IS NULL OR daterange(start_date, end_date) @> $5::date)
  ORDER BY rate_card_id
  LIMIT $3;
 
@@ -92,11 +93,11 @@ SELECT coalesce(u.scale, 0) AS scale
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 product_id text,
 --   $5 usage_resource_id text, $6 rate_unit_id text, $7 rate_value numeric, $8 rate_per numeric,
 --   $9 tier_bounds text, $10 tier_mode text, $11 is_negotiable boolean, $12 start_date date,
---   $13 end_date date
+--   $13 end_date date, $14 is_package boolean
 INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id, usage_resource_id,
                                rate_unit_id, rate_value, rate_per, tier_bounds, tier_mode,
-                               is_negotiable, start_date, end_date)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                               is_negotiable, start_date, end_date, is_package)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
     ON CONFLICT DO NOTHING
 RETURNING entry_id;
 
@@ -114,17 +115,51 @@ SELECT $1, $2, $3, w.position, w.lower, w.upper, w.kind, w.value
 -- As with cards.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
-       tier_bounds, tier_mode, is_negotiable, start_date, end_date, state, revision, create_time
+       is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date, state, revision, create_time
   FROM rate_card_entries
  WHERE tenant_id = $1 AND rate_card_id = $2 AND lower(entry_id) = lower($3);
 
+-- name: save_entry
+-- Other content under the same id, if it still is what was looked at.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 product_id text,
+--   $5 usage_resource_id text, $6 rate_unit_id text, $7 rate_value numeric, $8 rate_per numeric,
+--   $9 tier_bounds text, $10 tier_mode text, $11 is_negotiable boolean, $12 start_date date,
+--   $13 end_date date, $14 is_package boolean, $15 revision bigint, $16 catalogue_revision bigint
+UPDATE rate_card_entries
+   SET product_id = $4, usage_resource_id = $5, rate_unit_id = $6, rate_value = $7, rate_per = $8,
+       tier_bounds = $9, tier_mode = $10, is_negotiable = $11, start_date = $12, end_date = $13,
+       is_package = $14, revision = revision + 1, catalogue_revision = $16
+ WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $15;
+
+-- name: move_entry
+-- From one state to another.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 state text, $5 revision bigint,
+--   $6 catalogue_revision bigint
+UPDATE rate_card_entries SET state = $4, revision = revision + 1, catalogue_revision = $6
+ WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $5;
+
+-- name: drop_tiers
+-- The tiers of an entry that gets others, or goes.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text
+DELETE FROM rate_tiers WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3;
+
+-- name: drop_entry
+-- What was sold under it keeps its own copy.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 revision bigint
+DELETE FROM rate_card_entries
+ WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $4;
+
 -- name: list_entries
 -- The entries of a card by id, after the last one seen.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 after_id text, $4 limit bigint
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 after_id text, $4 limit bigint, $5 state text or null,
+--   $6 product_id text or null, $7 usage_resource_id text or null, $8 on_date date or null
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
-       tier_bounds, tier_mode, is_negotiable, start_date, end_date, state, revision, create_time
+       is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date, state, revision, create_time
   FROM rate_card_entries
  WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id > $3::text
+   AND ($5::text IS NULL OR state = $5) AND ($6::text IS NULL OR product_id = $6)
+   AND ($7::text IS NULL OR usage_resource_id = $7)
+   AND ($8::date IS NULL OR daterange(start_date, end_date) @> $8::date)
  ORDER BY entry_id
  LIMIT $4;
 

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14usage/v1/types.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/type/decimal.proto\"\xa7\x01\n\x07\x43\x61\x64\x65nce\x12\x34\n\x04unit\x18\x01 \x01(\x0e\x32\x16.usage.v1.Cadence.UnitB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\x05\x63ount\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x02\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"G\n\x04Unit\x12\x14\n\x10UNIT_UNSPECIFIED\x10\x00\x12\x07\n\x03\x44\x41Y\x10\x01\x12\t\n\x05MONTH\x10\x02\x12\x0b\n\x07QUARTER\x10\x03\x12\x08\n\x04YEAR\x10\x04\"\xfe\x01\n\x04Rate\x12/\n\x05value\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\'\n\x03per\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x81\x01\n\rcurrency_code\x18\x03 \x01(\tBj\xe2\x41\x01\x01\xbaHc\xba\x01`\n\x10\x43URRENCY_UNKNOWN\x12-must be an ISO 4217 currency code in capitals\x1a\x1dthis.matches(\'^([A-Z]{3})?$\')\x12\x18\n\ntoken_unit\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\xc6\x01\n\x0eRateAdjustment\x12;\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.usage.v1.RateAdjustment.KindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12/\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"F\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08OVERRIDE\x10\x01\x12\x0e\n\nPERCENTAGE\x10\x02\x12\n\n\x06\x41MOUNT\x10\x03\"\x9a\x01\n\x08RateTier\x12)\n\x05lower\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12)\n\x05upper\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x38\n\nadjustment\x18\x03 \x01(\x0b\x32\x18.usage.v1.RateAdjustmentB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xc4\x01\n\tRateTiers\x12\x38\n\x06\x62ounds\x18\x01 \x01(\x0e\x32\x1a.usage.v1.RateTiers.BoundsB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x31\n\x05tiers\x18\x02 \x03(\x0b\x32\x12.usage.v1.RateTierB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"J\n\x06\x42ounds\x12\x16\n\x12\x42OUNDS_UNSPECIFIED\x10\x00\x12\x13\n\x0fLOWER_INCLUSIVE\x10\x01\x12\x13\n\x0fUPPER_INCLUSIVE\x10\x02\"\xc1\x01\n\tRateTerms\x12\x1c\n\x04rate\x18\x01 \x01(\x0b\x32\x0e.usage.v1.Rate\x12\"\n\x05tiers\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTiers\x12\x12\n\nbase_entry\x18\x03 \x01(\t\x12\x12\n\ntier_entry\x18\x04 \x01(\t\x12\x1a\n\x12is_rate_negotiated\x18\x05 \x01(\x08\x12\x1c\n\x14\x61re_tiers_negotiated\x18\x06 \x01(\x08\x12\x10\n\x08is_fixed\x18\x07 \x01(\x08\"\x8b\x02\n\rWaterfallStep\x12\x10\n\x08sequence\x18\x01 \x01(\x05\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\x12\x33\n\x06inputs\x18\x03 \x03(\x0b\x32#.usage.v1.WaterfallStep.InputsEntry\x12\x35\n\x07outputs\x18\x04 \x03(\x0b\x32$.usage.v1.WaterfallStep.OutputsEntry\x12\x0c\n\x04note\x18\x05 \x01(\t\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*|\n\x0c\x43\x61talogState\x12\x1d\n\x19\x43\x41TALOG_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43\x41TALOG_STATE_DRAFT\x10\x01\x12\x18\n\x14\x43\x41TALOG_STATE_ACTIVE\x10\x02\x12\x1a\n\x16\x43\x41TALOG_STATE_INACTIVE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14usage/v1/types.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/type/decimal.proto\"\xa7\x01\n\x07\x43\x61\x64\x65nce\x12\x34\n\x04unit\x18\x01 \x01(\x0e\x32\x16.usage.v1.Cadence.UnitB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\x05\x63ount\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x02\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"G\n\x04Unit\x12\x14\n\x10UNIT_UNSPECIFIED\x10\x00\x12\x07\n\x03\x44\x41Y\x10\x01\x12\t\n\x05MONTH\x10\x02\x12\x0b\n\x07QUARTER\x10\x03\x12\x08\n\x04YEAR\x10\x04\"\x95\x02\n\x04Rate\x12/\n\x05value\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\'\n\x03per\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x81\x01\n\rcurrency_code\x18\x03 \x01(\tBj\xe2\x41\x01\x01\xbaHc\xba\x01`\n\x10\x43URRENCY_UNKNOWN\x12-must be an ISO 4217 currency code in capitals\x1a\x1dthis.matches(\'^([A-Z]{3})?$\')\x12\x18\n\ntoken_unit\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07package\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xc6\x01\n\x0eRateAdjustment\x12;\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.usage.v1.RateAdjustment.KindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12/\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"F\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08OVERRIDE\x10\x01\x12\x0e\n\nPERCENTAGE\x10\x02\x12\n\n\x06\x41MOUNT\x10\x03\"\x9a\x01\n\x08RateTier\x12)\n\x05lower\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12)\n\x05upper\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x38\n\nadjustment\x18\x03 \x01(\x0b\x32\x18.usage.v1.RateAdjustmentB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xb3\x02\n\tRateTiers\x12\x34\n\x04mode\x18\x03 \x01(\x0e\x32\x18.usage.v1.RateTiers.ModeB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x38\n\x06\x62ounds\x18\x01 \x01(\x0e\x32\x1a.usage.v1.RateTiers.BoundsB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x31\n\x05tiers\x18\x02 \x03(\x0b\x32\x12.usage.v1.RateTierB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"J\n\x06\x42ounds\x12\x16\n\x12\x42OUNDS_UNSPECIFIED\x10\x00\x12\x13\n\x0fLOWER_INCLUSIVE\x10\x01\x12\x13\n\x0fUPPER_INCLUSIVE\x10\x02\"7\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\n\n\x06VOLUME\x10\x01\x12\r\n\tGRADUATED\x10\x02\"\xc1\x01\n\tRateTerms\x12\x1c\n\x04rate\x18\x01 \x01(\x0b\x32\x0e.usage.v1.Rate\x12\"\n\x05tiers\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTiers\x12\x12\n\nbase_entry\x18\x03 \x01(\t\x12\x12\n\ntier_entry\x18\x04 \x01(\t\x12\x1a\n\x12is_rate_negotiated\x18\x05 \x01(\x08\x12\x1c\n\x14\x61re_tiers_negotiated\x18\x06 \x01(\x08\x12\x10\n\x08is_fixed\x18\x07 \x01(\x08\"\x8b\x02\n\rWaterfallStep\x12\x10\n\x08sequence\x18\x01 \x01(\x05\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\x12\x33\n\x06inputs\x18\x03 \x03(\x0b\x32#.usage.v1.WaterfallStep.InputsEntry\x12\x35\n\x07outputs\x18\x04 \x03(\x0b\x32$.usage.v1.WaterfallStep.OutputsEntry\x12\x0c\n\x04note\x18\x05 \x01(\t\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*|\n\x0c\x43\x61talogState\x12\x1d\n\x19\x43\x41TALOG_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43\x41TALOG_STATE_DRAFT\x10\x01\x12\x18\n\x14\x43\x41TALOG_STATE_ACTIVE\x10\x02\x12\x1a\n\x16\x43\x41TALOG_STATE_INACTIVE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +46,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATE'].fields_by_name['currency_code']._serialized_options = b'\342A\001\001\272Hc\272\001`\n\020CURRENCY_UNKNOWN\022-must be an ISO 4217 currency code in capitals\032\035this.matches(\'^([A-Z]{3})?$\')'
   _globals['_RATE'].fields_by_name['token_unit']._loaded_options = None
   _globals['_RATE'].fields_by_name['token_unit']._serialized_options = b'\342A\001\001'
+  _globals['_RATE'].fields_by_name['package']._loaded_options = None
+  _globals['_RATE'].fields_by_name['package']._serialized_options = b'\342A\001\001'
   _globals['_RATEADJUSTMENT'].fields_by_name['kind']._loaded_options = None
   _globals['_RATEADJUSTMENT'].fields_by_name['kind']._serialized_options = b'\342A\001\002\272H\007\202\001\004\020\001 \000'
   _globals['_RATEADJUSTMENT'].fields_by_name['value']._loaded_options = None
@@ -56,6 +58,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATETIER'].fields_by_name['upper']._serialized_options = b'\342A\001\001'
   _globals['_RATETIER'].fields_by_name['adjustment']._loaded_options = None
   _globals['_RATETIER'].fields_by_name['adjustment']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_RATETIERS'].fields_by_name['mode']._loaded_options = None
+  _globals['_RATETIERS'].fields_by_name['mode']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
   _globals['_RATETIERS'].fields_by_name['bounds']._loaded_options = None
   _globals['_RATETIERS'].fields_by_name['bounds']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
   _globals['_RATETIERS'].fields_by_name['tiers']._loaded_options = None
@@ -64,30 +68,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATERFALLSTEP_INPUTSENTRY']._serialized_options = b'8\001'
   _globals['_WATERFALLSTEP_OUTPUTSENTRY']._loaded_options = None
   _globals['_WATERFALLSTEP_OUTPUTSENTRY']._serialized_options = b'8\001'
-  _globals['_CATALOGSTATE']._serialized_start=1573
-  _globals['_CATALOGSTATE']._serialized_end=1697
+  _globals['_CATALOGSTATE']._serialized_start=1707
+  _globals['_CATALOGSTATE']._serialized_end=1831
   _globals['_CADENCE']._serialized_start=124
   _globals['_CADENCE']._serialized_end=291
   _globals['_CADENCE_UNIT']._serialized_start=220
   _globals['_CADENCE_UNIT']._serialized_end=291
   _globals['_RATE']._serialized_start=294
-  _globals['_RATE']._serialized_end=548
-  _globals['_RATEADJUSTMENT']._serialized_start=551
-  _globals['_RATEADJUSTMENT']._serialized_end=749
-  _globals['_RATEADJUSTMENT_KIND']._serialized_start=679
-  _globals['_RATEADJUSTMENT_KIND']._serialized_end=749
-  _globals['_RATETIER']._serialized_start=752
-  _globals['_RATETIER']._serialized_end=906
-  _globals['_RATETIERS']._serialized_start=909
-  _globals['_RATETIERS']._serialized_end=1105
-  _globals['_RATETIERS_BOUNDS']._serialized_start=1031
-  _globals['_RATETIERS_BOUNDS']._serialized_end=1105
-  _globals['_RATETERMS']._serialized_start=1108
-  _globals['_RATETERMS']._serialized_end=1301
-  _globals['_WATERFALLSTEP']._serialized_start=1304
-  _globals['_WATERFALLSTEP']._serialized_end=1571
-  _globals['_WATERFALLSTEP_INPUTSENTRY']._serialized_start=1478
-  _globals['_WATERFALLSTEP_INPUTSENTRY']._serialized_end=1523
-  _globals['_WATERFALLSTEP_OUTPUTSENTRY']._serialized_start=1525
-  _globals['_WATERFALLSTEP_OUTPUTSENTRY']._serialized_end=1571
+  _globals['_RATE']._serialized_end=571
+  _globals['_RATEADJUSTMENT']._serialized_start=574
+  _globals['_RATEADJUSTMENT']._serialized_end=772
+  _globals['_RATEADJUSTMENT_KIND']._serialized_start=702
+  _globals['_RATEADJUSTMENT_KIND']._serialized_end=772
+  _globals['_RATETIER']._serialized_start=775
+  _globals['_RATETIER']._serialized_end=929
+  _globals['_RATETIERS']._serialized_start=932
+  _globals['_RATETIERS']._serialized_end=1239
+  _globals['_RATETIERS_BOUNDS']._serialized_start=1108
+  _globals['_RATETIERS_BOUNDS']._serialized_end=1182
+  _globals['_RATETIERS_MODE']._serialized_start=1184
+  _globals['_RATETIERS_MODE']._serialized_end=1239
+  _globals['_RATETERMS']._serialized_start=1242
+  _globals['_RATETERMS']._serialized_end=1435
+  _globals['_WATERFALLSTEP']._serialized_start=1438
+  _globals['_WATERFALLSTEP']._serialized_end=1705
+  _globals['_WATERFALLSTEP_INPUTSENTRY']._serialized_start=1612
+  _globals['_WATERFALLSTEP_INPUTSENTRY']._serialized_end=1657
+  _globals['_WATERFALLSTEP_OUTPUTSENTRY']._serialized_start=1659
+  _globals['_WATERFALLSTEP_OUTPUTSENTRY']._serialized_end=1705
 # @@protoc_insertion_point(module_scope)

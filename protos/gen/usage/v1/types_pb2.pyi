@@ -115,10 +115,13 @@ class Rate(_message.Message):
     PER_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     TOKEN_UNIT_FIELD_NUMBER: _builtins.int
+    PACKAGE_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
     """The currency: an ISO 4217 code in capitals, as in `USD`. Needed unless `token_unit` is given."""
     token_unit: _builtins.str
     """The token, instead of a currency: `unitsOfMeasure/{unit}`."""
+    package: _builtins.bool
+    """True to charge `value` for every started `per` units: 101 of a package of 100 are two."""
     @_builtins.property
     def value(self) -> _decimal_pb2.Decimal:
         """The price of `per` units, in `currency_code` or `token_unit`. At most 26 digits before the point, 12 after."""
@@ -134,10 +137,11 @@ class Rate(_message.Message):
         per: _decimal_pb2.Decimal | None = ...,
         currency_code: _builtins.str = ...,
         token_unit: _builtins.str = ...,
+        package: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["per", b"per", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "per", b"per", "token_unit", b"token_unit", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "package", b"package", "per", b"per", "token_unit", b"token_unit", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -265,8 +269,34 @@ class RateTiers(_message.Message):
     UPPER_INCLUSIVE: RateTiers.Bounds.ValueType  # 2
     """`(lower, upper]`: 100 on 0–100, 100–200 is in the first."""
 
+    class _Mode:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RateTiers._Mode.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MODE_UNSPECIFIED: RateTiers._Mode.ValueType  # 0
+        """Read as `VOLUME`."""
+        VOLUME: RateTiers._Mode.ValueType  # 1
+        """The tier that the whole quantity is in prices all of it."""
+        GRADUATED: RateTiers._Mode.ValueType  # 2
+        """Each tier prices the units in it."""
+
+    class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+        """Which units a tier prices. New modes may be added."""
+
+    MODE_UNSPECIFIED: RateTiers.Mode.ValueType  # 0
+    """Read as `VOLUME`."""
+    VOLUME: RateTiers.Mode.ValueType  # 1
+    """The tier that the whole quantity is in prices all of it."""
+    GRADUATED: RateTiers.Mode.ValueType  # 2
+    """Each tier prices the units in it."""
+
+    MODE_FIELD_NUMBER: _builtins.int
     BOUNDS_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
+    mode: Global___RateTiers.Mode.ValueType
+    """Which units a tier prices."""
     bounds: Global___RateTiers.Bounds.ValueType
     """Which bound belongs to a tier."""
     @_builtins.property
@@ -276,12 +306,13 @@ class RateTiers(_message.Message):
     def __init__(
         self,
         *,
+        mode: Global___RateTiers.Mode.ValueType = ...,
         bounds: Global___RateTiers.Bounds.ValueType = ...,
         tiers: _abc.Iterable[Global___RateTier] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "tiers", b"tiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "mode", b"mode", "tiers", b"tiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
