@@ -14,9 +14,10 @@ import ast
 import operator
 import warnings
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
-from typing import Any
+from typing import Any, Protocol
 
 from simpleeval import SimpleEval
 
@@ -34,6 +35,12 @@ from server.domain.procedures.elements import ValueKind
 LONGEST, MOST_NODES, MOST_DIGITS, MOST_TEXT = 2_000, 200, 40, 200
 NUMBER, TEXT, TRUTH = ValueKind.NUMBER, ValueKind.TEXT, ValueKind.TRUTH
 EXPONENTS = frozenset(map(Decimal, range(11)))
+
+
+class Names(Protocol):
+    """What looks variables up."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 class FormulaFault(Exception):
@@ -55,12 +62,14 @@ class Formula:
     source: str
     reads: tuple[str, ...]
     _tree: ast.expr
-    _evaluator: SimpleEval
 
-    def value(self, names: Mapping[str, Any] | Any) -> Any:
+    def value(self, names: "Names") -> Any:
         """What it comes to. Raises FormulaFailed, and what reading `names` raises."""
-        self._evaluator.names = names
-        return _evaluate(self._evaluator, self.source, self._tree)
+        before = _names.set(names)
+        try:
+            return _evaluate(self.source, self._tree)
+        finally:
+            _names.reset(before)
 
 
 @exact
@@ -82,7 +91,7 @@ def compile_formula(source: str, known: Mapping[str, ValueKind], kind: ValueKind
     compiled, found = compiler.compile(tree)
     if found is not kind:
         raise FormulaFault(f"comes to a {found}, and a {kind} is needed".lower(), lead + 1)
-    return Formula(text, tuple(dict.fromkeys(compiler.reads)), compiled, _evaluator())
+    return Formula(text, tuple(dict.fromkeys(compiler.reads)), compiled)
 
 
 def _parse(text: str, lead: int) -> ast.expr:
@@ -161,13 +170,20 @@ FUNCTIONS: dict[str, Callable[..., Decimal]] = {
 _OPERATORS: dict[type, Callable[..., Any]] = {**_ARITHMETIC, **_SIGNS, **_EQUALITY, **_ORDER}
 
 
-def _evaluator() -> SimpleEval:
-    return SimpleEval(operators=_OPERATORS, functions=FUNCTIONS, names={})
+class _Current:
+    """The variables of whoever asks: threads share the evaluator and nothing else."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _names.get()[name]
 
 
-def _evaluate(evaluator: SimpleEval, source: str, tree: ast.expr) -> Any:
+_names: "ContextVar[Names]" = ContextVar("names")
+_EVALUATOR = SimpleEval(operators=_OPERATORS, functions=FUNCTIONS, names=_Current())
+
+
+def _evaluate(source: str, tree: ast.expr) -> Any:
     try:
-        return evaluator.eval(source, previously_parsed=tree)
+        return _EVALUATOR.eval(source, previously_parsed=tree)
     except DecimalException:
         raise FormulaFailed(f"something has more than {MOST_DIGITS} digits") from None
 
@@ -178,7 +194,6 @@ class _Compiler:
     def __init__(self, text: str, lead: int, known: Mapping[str, ValueKind]) -> None:
         self.reads: list[str] = []
         self._text, self._lead, self._known = text, lead, known
-        self._evaluator = _evaluator()
 
     def compile(self, node: ast.expr) -> tuple[ast.expr, ValueKind]:
         """The node as it will be evaluated, and what it comes to. Raises FormulaFault."""
@@ -276,7 +291,7 @@ class _Compiler:
         if not all(isinstance(part, ast.Constant) for part in parts):
             return node
         try:
-            return self._made(node, _evaluate(self._evaluator, self._text, node))
+            return self._made(node, _evaluate(self._text, node))
         except FormulaFailed as error:
             raise self._fault(node, str(error)) from None
 

@@ -52,5 +52,13 @@ SELECT r.name, r.state
           FROM rate_card_entries AS e
          WHERE e.tenant_id = $1 AND CASE $2
                WHEN 'Product' THEN e.product_id = $3
-               WHEN 'UsageResource' THEN e.usage_resource_id = $3 END) AS r
+               WHEN 'UsageResource' THEN e.usage_resource_id = $3 END
+        UNION ALL
+        SELECT 'procedures/' || v.procedure_id || '/versions/' || v.version_id, v.state
+          FROM procedure_versions AS v
+         WHERE $2 = 'Procedure' AND v.tenant_id = $1 AND v.procedure_id = $3
+        UNION ALL
+        SELECT 'the default for ' || d.usage, 'ACTIVE'
+          FROM default_procedures AS d
+         WHERE $2 = 'Procedure' AND d.tenant_id = $1 AND d.procedure_id = $3) AS r
  ORDER BY r.name COLLATE "C" LIMIT 21;
