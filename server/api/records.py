@@ -204,7 +204,9 @@ def _named(
 
 def _copy_field(source: Message, target: Message, field: str) -> None:
     descriptor = source.DESCRIPTOR.fields_by_name[field]
-    if descriptor.message_type is None:
+    if descriptor.is_repeated:
+        getattr(target, field).MergeFrom(getattr(source, field))
+    elif descriptor.message_type is None:
         setattr(target, field, getattr(source, field))
     elif source.HasField(field):
         getattr(target, field).CopyFrom(getattr(source, field))

@@ -1,0 +1,134 @@
+"""Documents of procedures come back as they were, and refuse what nobody here knows."""
+
+import typing
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.api.mapping import procedures
+from server.domain.exact import Rounding
+from server.domain.ids import ProcedureId, ProcedureVersionId
+from server.domain.procedures import elements as el
+from server.domain.procedures.shipped import SHIPPED
+from server.domain.procedures.versions import TimeLimits, Version
+from server.domain.rates import Adjustment, AdjustmentKind
+from server.store import procedure_documents
+from server.store.procedure_documents import version_from_doc, version_to_doc
+from tests.strategies import numbers
+
+words = st.text("abc é€", max_size=5)
+orders = st.permutations(list(el.Agreed)).map(tuple)
+adjustments = st.builds(Adjustment, kind=st.sampled_from(AdjustmentKind), value=numbers)
+rows = st.builds(
+    el.AttributeRow,
+    attributes=st.dictionaries(words, words).map(lambda found: tuple(sorted(found.items()))),
+    adjustment=adjustments,
+)
+matrix_rows = st.builds(
+    el.MatrixRow,
+    cells=st.lists(st.none() | words, max_size=3).map(tuple),
+    adjustment=adjustments,
+)
+inputs = st.builds(
+    el.Input, name=words, kind=st.sampled_from(el.ValueKind), default=st.none() | words
+)
+
+
+def some(one: st.SearchStrategy) -> st.SearchStrategy:
+    return st.lists(one, max_size=3).map(tuple)
+
+
+plain = st.one_of(
+    st.builds(el.RatingSetting, name=words, inputs=some(inputs)),
+    *(
+        st.builds(kind, name=words)
+        for kind in (
+            el.BaseRate,
+            el.VolumeTiers,
+            el.GraduatedTiers,
+            el.CommitmentRate,
+            el.Stop,
+        )
+    ),
+    st.builds(el.NegotiatedRate, name=words, order=orders),
+    st.builds(el.NegotiatedTiers, name=words, order=orders),
+    st.builds(el.AttributeAdjustment, name=words, rows=some(rows)),
+    st.builds(el.ManualDiscount, name=words, kind=st.sampled_from(el.DiscountKind), value=numbers),
+    st.builds(el.AdjustmentMatrix, name=words, columns=some(words), rows=some(matrix_rows)),
+    st.builds(el.Formula, name=words, expression=words, variable=words),
+    st.builds(el.Assignment, name=words, variable=words, value=numbers),
+    st.builds(
+        el.ListOperation,
+        name=words,
+        function=st.sampled_from(el.ListFunction),
+        source=st.none() | words,
+        variable=words,
+    ),
+    st.builds(el.RoundRate, name=words, mode=st.sampled_from(Rounding), places=st.integers(0, 12)),
+    st.builds(el.Lookup, name=words, source=st.sampled_from(el.LookupSource)),
+)
+elements = st.recursive(
+    plain,
+    lambda inner: st.builds(el.ListGroup, name=words, condition=words, elements=some(inner)),
+    max_leaves=6,
+)
+versions = st.builds(
+    Version,
+    procedure_id=st.just(ProcedureId("own")),
+    id=st.just(ProcedureVersionId("v1")),
+    display_name=words,
+    rank=st.integers(0, 1_000_000),
+    start_date=st.none() | st.just(date(2024, 2, 29)),
+    end_date=st.none() | st.just(date(2024, 3, 1)),
+    elements=some(elements),
+    limits=st.builds(TimeLimits, run=st.integers(1000, 60_000), element=st.integers(4, 10_000)),
+)
+
+
+@given(versions)
+def test_a_frozen_version_comes_back_as_it_was(version):
+    read = msgspec.json.decode(msgspec.json.encode(version_to_doc(version)))
+
+    assert version_from_doc(read) == version
+
+
+def test_what_is_shipped_comes_back_as_it_was():
+    for _, version in SHIPPED:
+        assert version_from_doc(version_to_doc(version)) == version
+
+
+def test_every_kind_of_element_is_written_and_mapped():
+    kinds = set(typing.get_args(el.ProcedureElement))
+
+    assert set(procedure_documents._KINDS) == kinds
+    assert set(procedures._BY_KIND) == kinds
+    assert set(procedures._FIELDS) == set(procedures._BY_KIND.values())
+
+
+def test_what_nobody_knows_is_refused():
+    _, version = SHIPPED[0]
+    doc = version_to_doc(version)
+
+    with pytest.raises(ValueError, match="version 2"):
+        version_from_doc(doc | {"v": 2})
+    with pytest.raises(KeyError):
+        version_from_doc(doc | {"elements": [{"MAGIC": {"name": ""}}]})
+
+
+def test_decimals_are_plain_text():
+    element = el.Assignment(variable="x", value=Decimal("1E+3"))
+    version = Version(
+        procedure_id=ProcedureId("own"),
+        id=ProcedureVersionId("v1"),
+        display_name="",
+        rank=1,
+        elements=(element,),
+    )
+
+    [kept] = version_to_doc(version)["elements"]
+
+    assert kept == {"ASSIGNMENT": {"name": "", "variable": "x", "value": "1000"}}

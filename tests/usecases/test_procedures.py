@@ -1,0 +1,53 @@
+"""The version by which a tenant rates: of the default, on a day, or nothing and never a guess."""
+
+import asyncio
+from datetime import date
+
+import pytest
+
+from server.domain.errors import FailedPrecondition
+from server.domain.ids import ProcedureId
+from server.domain.procedures.shipped import DEFAULT, DISCOVERY, NEGOTIABLE
+from server.domain.procedures.versions import Usage
+from server.store.transaction import transact
+from server.usecases import procedures
+from tests.usecases.recorders import TENANT
+
+DAY = date(2024, 3, 2)
+
+
+async def do(pool, work, *args, **more):
+    return await transact(pool, TENANT, lambda tx: work(tx, TENANT, *args, **more))
+
+
+async def test_a_tenant_without_a_default_is_told_so(pool):
+    with pytest.raises(FailedPrecondition) as refused:
+        await do(pool, procedures.in_force, Usage.RATING, DAY)
+
+    assert refused.value.reason == "PROCEDURE_NOT_IN_FORCE"
+
+
+async def test_seeds_are_sown_once_and_are_what_the_tenant_uses(pool):
+    await do(pool, procedures.seed)
+    await do(pool, procedures.set_default, DEFAULT[0].id)
+    before = await do(pool, procedures.in_force, Usage.RATING, DAY)
+
+    await asyncio.gather(*(do(pool, procedures.seed) for _ in range(3)))
+
+    assert before == DEFAULT[1]
+    assert await do(pool, procedures.in_force, Usage.RATING, DAY) == NEGOTIABLE[1]
+    assert await do(pool, procedures.in_force, Usage.DISCOVERY, DAY) == DISCOVERY[1]
+
+
+async def test_the_last_who_sets_the_default_has_set_it(pool):
+    await do(pool, procedures.seed)
+    ids = [DEFAULT[0].id, NEGOTIABLE[0].id] * 4
+
+    made = await asyncio.gather(*(do(pool, procedures.set_default, id_) for id_ in ids))
+
+    replaced = [before for _, before in made]
+    assert set(replaced) <= set(ids)
+    found = await do(pool, procedures.resolve, DAY, usage=Usage.RATING)
+    assert found.procedure_id in ids
+    with pytest.raises(Exception, match="no Procedure named"):
+        await do(pool, procedures.set_default, ProcedureId("none"))
