@@ -62,6 +62,17 @@ def test_the_time_of_all_elements_of_a_line_is_limited_too():
     assert rates(run(elements, line(1), line(1), clock=watch)) == ["TIME_LIMIT", "1"]
 
 
+def test_a_line_that_was_too_slow_is_in_no_list():
+    total = ListOperation(function=ListFunction.SUM, source="overage_quantity", variable="total")
+    watch = Watch(*(0, 0) * 3, *(0, 5_001), *(0, 0) * 2)
+
+    outcomes = run(
+        [BaseRate(), total, Formula(expression="total")], line(9), line(4), line(5), clock=watch
+    )
+
+    assert rates(outcomes) == ["TIME_LIMIT", "9", "9"]
+
+
 lists = st.lists(
     st.tuples(strategies.quantities(200, 0), strategies.tier_sets(), st.sampled_from(TierMode)),
     max_size=6,

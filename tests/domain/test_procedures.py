@@ -209,6 +209,12 @@ def test_formulas_and_constants_write_the_rate_or_variables_of_the_procedure():
     ]
 
 
+def test_a_rate_that_is_not_there_matters_only_to_what_reads_it():
+    text = "7 if overage_quantity > 1 else net_unit_rate"
+
+    assert rates(run([Formula(expression=text)], line(2), line(1))) == ["7", "RATE_NOT_FOUND"]
+
+
 def test_a_rate_is_written_for_as_many_units_as_it_was_said_for():
     thousand = RateTerms(unit=USD, rate=price(5, 1000))
 

@@ -24,6 +24,7 @@ from server.domain.procedures.state import (
 )
 from server.domain.procedures.versions import TimeLimits
 from server.domain.procedures.waterfall import Element, Outcome, Rated, RatingFailed
+from server.domain.rates import ONE
 
 Clock = Callable[[], int]
 """Nanoseconds since some moment."""
@@ -201,20 +202,21 @@ class _Walk:
 
     def _gather(self, gather: Gather, states: list[State]) -> None:
         """The figure is of the lines that have the variable; one that has not fails by itself."""
-        values: list[Decimal] = []
+        found: list[tuple[State, Decimal]] = []
 
         def read(state: State) -> None:
-            value = Decimal(1) if gather.source is None else state.value(gather.source)
+            value = ONE if gather.source is None else state.value(gather.source)
             assert isinstance(value, Decimal), value
-            values.append(value)
+            found.append((state, value))
 
         for state in states:
             self._apply(state, read, gather)
-        live = [state for state in states if state.outcome is None]
-        if not live:
+        found = [(state, value) for state, value in found if state.outcome is None]
+        if not found:
             return
+        live = [state for state, _ in found]
         try:
-            figure = _figure(gather.function, values)
+            figure = _figure(gather.function, [value for _, value in found])
         except Inexact:
             for state in live:
                 state.fail(too_many_digits())
@@ -252,10 +254,13 @@ class Names:
 
 
 def shown(formula: Formula, names: Names) -> dict[str, str]:
-    """A formula and what it read, as steps show them."""
+    """A formula and what it may read, as steps show them; a rate that is not there is left out."""
     inputs = {"formula": formula.source}
     for name in formula.reads:
-        value = names[name]
+        try:
+            value = names[name]
+        except RatingFailed:
+            continue
         inputs[name] = value if isinstance(value, str) else plain(value)
     return inputs
 
