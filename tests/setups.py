@@ -227,7 +227,6 @@ def setup(
                 cards={RateCardType.BASE: BASE, RateCardType.TIER: TIERS},
             ),
         ),
-        "billing": MONTH,
         "currencies": frozenset({"USD", "EUR"}),
         "scope": Scope(days=Days(TODAY)),
     }

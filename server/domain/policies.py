@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from server.domain.calendar import Cadence, Delay, PolicyPeriod
+from server.domain.calendar import Cadence, CadenceUnit, Delay, PolicyPeriod
 from server.domain.errors import FailedPrecondition
 
 DEFAULT_DELAY = Delay(3)
+USUAL_BILLING = Cadence(CadenceUnit.MONTH)
+LONGEST_BILLING = Cadence(CadenceUnit.MONTH, 60)
 
 
 class AggregationMethod(StrEnum):
@@ -137,20 +139,27 @@ class Validity:
     cadence: Cadence | None
 
 
+def assumed_billing(rating: PolicyPeriod) -> Cadence:
+    """How whoever buys is billed, as long as nobody does: by the month, or longer if need be."""
+    is_longer = rating.length > PolicyPeriod.MONTHLY.length
+    return LONGEST_BILLING if is_longer else USUAL_BILLING
+
+
 def check_period_order(
     *, billing: Cadence, rating: PolicyPeriod, accumulation: PolicyPeriod
 ) -> None:
-    """Raise `PERIOD_ORDER` unless billing ≥ rating ≥ accumulation, and not all three a month.
+    """Raise `PERIOD_ORDER` unless billing ≥ rating ≥ accumulation, and not all three are the same.
 
-    A billing cadence of days or weeks holds no whole month, so it allows daily rating only.
+    A billing cadence of days or weeks holds no whole month, so it allows rating by days or weeks.
     """
-    monthly = PolicyPeriod.MONTHLY
-    if rating is monthly and not billing.months:
-        fault = "a billing period of days or weeks cannot hold a monthly rating period"
+    months = rating.cadence.months
+    if months > billing.months:
+        length = f"{billing.count} {billing.unit}"
+        fault = f"a billing period of {length} cannot hold a {rating} rating period".lower()
     elif accumulation.length > rating.length:
         fault = f"a {rating} rating period cannot hold a {accumulation} accumulation period".lower()
-    elif accumulation is monthly and billing.months == 1:
-        fault = "billing, rating and accumulation cannot all be monthly; accumulate daily"
+    elif accumulation is rating and months and months == billing.months:
+        fault = f"billing, rating and accumulation cannot all be {rating}; accumulate daily".lower()
     else:
         return
     facts = {

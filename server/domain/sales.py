@@ -10,6 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.exact import exact
 from server.domain.grants import Entitlement
@@ -97,6 +98,12 @@ class Buyer:
     zone: str
     currency_code: str
     billing_anchor_day: int
+    billing_months: int = 1
+
+    @property
+    def billing(self) -> Cadence:
+        """How long its billing periods are."""
+        return Cadence(CadenceUnit.MONTH, self.billing_months)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

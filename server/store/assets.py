@@ -139,7 +139,8 @@ async def _save_targets(
         [target.target_id for target in targets],
         [target.zone for target in targets],
         [target.currency_code for target in targets],
-        [target.billing_anchor_day for target in targets],
+        [target.anchor for target in targets],
+        [target.billing_months for target in targets],
         [target.start_date for target in targets],
         [target.end_date for target in targets],
     )

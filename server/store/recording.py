@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from server.domain.aggregation import Measure
-from server.domain.calendar import Delay, DelayUnit, PolicyPeriod, anchor_date
+from server.domain.calendar import Delay, DelayUnit, PolicyPeriod
 from server.domain.ids import AccountId, RecordId, TenantId, UnitClassId, UnitId, WalletId
 from server.domain.policies import LatePolicy, RatingFrequency
 from server.domain.recording import (
@@ -216,7 +216,7 @@ def _meter(row: Any) -> Meter | None:
         wallet_id=row["wallet_id"],
         unit=_unit(row),
         zone=row["time_zone"],
-        anchor=_anchor(row["billing_anchor_day"], row["start_date"]),
+        anchor=row["anchor_date"],
         frequency=_frequency(row["rating_period"], row["waiting_days"], row["waiting_hours"]),
         late_policy=_LATE[row["late_policy"]],
         is_hourly=row["aggregation_period"] == "HOURLY",
@@ -249,7 +249,6 @@ def _frequency(period: str, days: int | None, hours: int | None) -> RatingFreque
     return RatingFrequency(period=PolicyPeriod(period), delay=delay)
 
 
-_anchor = lru_cache(maxsize=8192)(anchor_date)
 _LATE = {policy.value: policy for policy in LatePolicy}
 
 

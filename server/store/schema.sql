@@ -78,11 +78,13 @@ CREATE TABLE public.accounts (
     time_zone text NOT NULL,
     currency_code text NOT NULL,
     billing_anchor_day smallint NOT NULL,
+    billing_months smallint DEFAULT 1 NOT NULL,
     labels jsonb DEFAULT '{}'::jsonb NOT NULL,
     rate_revision bigint DEFAULT 1 NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT accounts_billing_anchor_day_check CHECK (((billing_anchor_day >= 1) AND (billing_anchor_day <= 31)))
+    CONSTRAINT accounts_billing_anchor_day_check CHECK (((billing_anchor_day >= 1) AND (billing_anchor_day <= 31))),
+    CONSTRAINT accounts_billing_months_check CHECK (((billing_months >= 1) AND (billing_months <= 60)))
 );
 
 ALTER TABLE ONLY public.accounts FORCE ROW LEVEL SECURITY;
@@ -226,11 +228,12 @@ CREATE TABLE public.entitlement_accounts (
     target_id public.byte_text NOT NULL,
     time_zone text NOT NULL,
     currency_code text NOT NULL,
-    billing_anchor_day smallint NOT NULL,
+    anchor_date date NOT NULL,
+    billing_months smallint DEFAULT 1 NOT NULL,
     start_date date NOT NULL,
     end_date date,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT entitlement_accounts_billing_anchor_day_check CHECK (((billing_anchor_day >= 1) AND (billing_anchor_day <= 31))),
+    CONSTRAINT entitlement_accounts_billing_months_check CHECK (((billing_months >= 1) AND (billing_months <= 60))),
     CONSTRAINT entitlement_accounts_target_kind_check CHECK ((target_kind = ANY (ARRAY['ASSET'::text, 'ACCOUNT'::text, 'CONTRACT'::text, 'CUSTOM'::text])))
 );
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
-from server.domain.calendar import Cadence, CadenceUnit
+from server.domain.calendar import Cadence
 from server.domain.catalog import (
     CatalogState,
     ResolvedGrant,
@@ -27,6 +27,7 @@ from server.domain.policies import RolloverPolicy, check_period_order
 from server.domain.rate_index import CatalogueTerms
 from server.domain.rates import HUNDRED, AdjustmentKind, RateTerms
 from server.domain.sales import (
+    Buyer,
     LineGrant,
     LineResource,
     Negotiated,
@@ -46,9 +47,6 @@ from server.store.selling import SELLING_MODEL
 from server.usecases.bindings import UNBOUND, AskedBinding, Bound, bound
 from server.usecases.discovery import Priced, catalogue_terms
 from server.usecases.resolution import resolved_product
-
-# Billing is monthly from the account's anchor day.
-MONTHLY = Cadence(CadenceUnit.MONTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +107,7 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
                 is_addition=product.role is not Role.ANCHOR,
             )
             rates[key] = await catalogue_terms(tx, tenant_id, wanted)
-        selling = _Selling(asked, product, to, rates[key], buyer.currency_code, path)
+        selling = _Selling(asked, product, to, rates[key], buyer, path)
         lines.append(selling.line())
 
     return await quotes.add(
@@ -196,7 +194,7 @@ class _Selling:
     product: ResolvedProduct
     to: Bound
     rates: dict[ResourceId, CatalogueTerms]
-    currency_code: str
+    buyer: Buyer
     path: str
 
     def line(self) -> SaleLine:
@@ -204,9 +202,9 @@ class _Selling:
         asked = self.asked
         sold = [one for one in self.product.resources if self._is_sold(one)]
         for resource in sold:
-            _check_sellable(asked, resource)
+            _check_sellable(asked, resource, self.buyer.billing)
         resources = {one.resource_id: self._resource(one) for one in sold}
-        currency = self.currency_code
+        currency = self.buyer.currency_code
         check_negotiated(asked.negotiated, resources, currency_code=currency, path=self.path)
         for wish in asked.negotiated:
             resources[wish.resource_id] = negotiate(resources[wish.resource_id], wish)
@@ -280,7 +278,7 @@ def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: Resour
             raise FailedPrecondition("TIERS_INVALID", text, {"product": product_id})
 
 
-def _check_sellable(asked: AskedLine, resource: ResolvedResource) -> None:
+def _check_sellable(asked: AskedLine, resource: ResolvedResource, billing: Cadence) -> None:
     day, start, end = asked.start_date, resource.start_date, resource.end_date
     if (start is not None and day < start) or (end is not None and day >= end):
         raise FailedPrecondition(
@@ -294,7 +292,7 @@ def _check_sellable(asked: AskedLine, resource: ResolvedResource) -> None:
         )
     wallet = resource.policies.wallet
     check_period_order(
-        billing=MONTHLY, rating=wallet.rating.period, accumulation=wallet.aggregation.period
+        billing=billing, rating=wallet.rating.period, accumulation=wallet.aggregation.period
     )
 
 

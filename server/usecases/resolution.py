@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from server.domain import catalog
-from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.catalog import (
     Aggregation,
     CatalogState,
@@ -43,6 +42,7 @@ from server.domain.policies import (
     RefreshPolicy,
     RolloverPolicy,
     Validity,
+    assumed_billing,
     check_late,
     check_period_order,
     check_token,
@@ -55,8 +55,6 @@ from server.store.catalog import PRODUCT
 from server.store.graph import Graph
 from server.store.pool import Connection
 
-# In this issue every account is billed by the month.
-BILLING = Cadence(CadenceUnit.MONTH)
 BY_DAY = AggregationPolicy.usual(AggregationMethod.SUM)
 MONTHLY = RatingFrequency()
 
@@ -229,8 +227,9 @@ def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
 
 def check_terms(policies: WalletPolicies) -> None:
     """Raise PERIOD_ORDER, POLICY_CONFLICT where counting, rating and billing do not go together."""
+    rating = policies.rating.period
     check_period_order(
-        billing=BILLING, rating=policies.rating.period, accumulation=policies.aggregation.period
+        billing=assumed_billing(rating), rating=rating, accumulation=policies.aggregation.period
     )
     check_late(policies.aggregation.method, policies.late)
 

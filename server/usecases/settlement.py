@@ -13,8 +13,6 @@ from itertools import groupby
 from server.domain.activation import next_issue
 from server.domain.aggregation import increments
 from server.domain.calendar import (
-    Cadence,
-    CadenceUnit,
     Period,
     freeze_time,
     period_after,
@@ -44,8 +42,6 @@ from server.store.pool import Connection
 from server.store.summaries import NewLiable
 from server.store.wallets import StoredWallet
 from server.usecases.currencies import minor_places
-
-MONTHLY = Cadence(CadenceUnit.MONTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +84,12 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
         await summaries.add_ratable(tx, tenant_id, wallet, period, lines)
         await summaries.save_drawn(tx, tenant_id, wallet, settlement.results, lines)
         await _pass_on(tx, tenant_id, wallet, settlement.results, lines)
-    await _bill(tx, tenant_id, wallet, period)
+    billing = period_containing(wallet.zone, wallet.anchor, wallet.billing, period.start)
+    is_billed = period.end >= billing.end
+    if is_billed:
+        await _bill(tx, tenant_id, wallet, billing)
     await periods.finish(tx, tenant_id, account_id, wallet_id, period.start)
-    if _lives_on(wallet, settlement, period.end):
+    if not is_billed or _lives_on(wallet, settlement, period.end):
         await _open_next(tx, tenant_id, wallet, period)
 
 
@@ -197,11 +196,8 @@ async def _pass_on(
             await summaries.add_tokens(tx, tenant_id, tokens, cells)
 
 
-async def _bill(tx: Connection, tenant_id: TenantId, wallet: StoredWallet, period: Period) -> None:
-    """At the end of a billing month, make its invoice-ready lines."""
-    billing = period_containing(wallet.zone, wallet.anchor, MONTHLY, period.start)
-    if period.end < billing.end:
-        return
+async def _bill(tx: Connection, tenant_id: TenantId, wallet: StoredWallet, billing: Period) -> None:
+    """At the end of a billing period, make its invoice-ready lines."""
     lines = await summaries.ratable_of(tx, tenant_id, wallet, billing)
     owed = [line for line in lines if not _is_in_tokens(wallet, line)]
     if owed:

@@ -34,7 +34,7 @@ from server.store.records import Kind
 from server.store.selling import SELLING_MODEL
 from server.store.validator import Loaded
 from server.usecases.currencies import is_currency
-from server.usecases.resolution import BILLING, policies_of, resource_unit, token_of
+from server.usecases.resolution import policies_of, resource_unit, token_of
 
 T = TypeVar("T")
 
@@ -80,7 +80,6 @@ def _setup(loaded: Loaded, product_id: ProductId, scope: Scope) -> Setup:
         entries=entries,
         cards=loaded.cards,
         books=tuple(book for book in loaded.books if own & set(book.cards.values())),
-        billing=BILLING,
         currencies=frozenset(unit_id for unit_id in units if is_currency(unit_id)),
         anchored=loaded.anchored,
         scope=scope,

@@ -25,6 +25,7 @@ def create_account_from_pb(request: pb.CreateAccountRequest) -> Account:
         time_zone=account.zone("time_zone"),
         currency_code=account.currency("currency_code"),
         billing_anchor_day=request.account.billing_anchor_day or 1,
+        billing_months=request.account.billing_months or 1,
         labels=account.labels("labels"),
     )
     form.done()
@@ -56,6 +57,7 @@ def account_to_pb(account: KeptAccount) -> pb.Account:
         time_zone=content.time_zone,
         currency_code=content.currency_code,
         billing_anchor_day=content.billing_anchor_day,
+        billing_months=content.billing_months,
         labels=content.labels,
         create_time=time_pb(account.create_time),
         etag=etag(account.revision),

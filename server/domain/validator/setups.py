@@ -143,8 +143,7 @@ class Promise:
 class Setup:
     """One product with its resources, grants and rates, and the price books that have its cards.
 
-    `billing` is how often accounts are billed, `currencies` are the units that ISO 4217 knows,
-    `anchored` the resources that active anchors meter.
+    `currencies` are the units that ISO 4217 knows, `anchored` the resources of active anchors.
     """
 
     product: Kept[Product]
@@ -153,7 +152,6 @@ class Setup:
     entries: tuple[RateCardEntry, ...]
     cards: Mapping[RateCardId, RateCard]
     books: tuple[PriceBook, ...]
-    billing: Cadence
     currencies: frozenset[str]
     scope: Scope = Scope()
     anchored: frozenset[ResourceId] = frozenset()

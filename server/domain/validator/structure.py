@@ -7,7 +7,7 @@ from server.domain.calendar import DAY, Cadence
 from server.domain.catalog import as_unit
 from server.domain.errors import UsageError
 from server.domain.exact import plain
-from server.domain.policies import check_period_order
+from server.domain.policies import assumed_billing, check_period_order
 from server.domain.units import UnitClassKind, check_scale, convert
 from server.domain.validator.rules import Finding, Rule, Severity
 from server.domain.validator.setups import Metered, Promise, Setup, entry_name
@@ -74,7 +74,7 @@ def _period_order(setup: Setup) -> Iterator[Finding]:
         wallet = metered.sold.wallet
         try:
             check_period_order(
-                billing=setup.billing,
+                billing=assumed_billing(wallet.rating.period),
                 rating=wallet.rating.period,
                 accumulation=wallet.aggregation.period,
             )

@@ -488,6 +488,7 @@ CREATE TABLE accounts (
     time_zone          text NOT NULL,
     currency_code      text NOT NULL,
     billing_anchor_day smallint NOT NULL CHECK (billing_anchor_day BETWEEN 1 AND 31),
+    billing_months     smallint NOT NULL DEFAULT 1 CHECK (billing_months BETWEEN 1 AND 60),
     labels             jsonb NOT NULL DEFAULT '{}',
     rate_revision      bigint NOT NULL DEFAULT 1,
     revision           bigint NOT NULL DEFAULT 1,
@@ -610,7 +611,8 @@ COMMENT ON TABLE assets IS 'run-time: what an account has bought';
 
 -- Run-time: wallets and their ledger ---------------------------------------------------------------
 
--- One binding target: an asset by its id, or the account by the empty string.
+-- One binding target: an asset by its id, or the account by the empty string. Its periods are counted from
+-- `anchor_date`, which stays where it is when the window widens.
 CREATE TABLE entitlement_accounts (
     tenant_id              uuid NOT NULL,
     account_id             code NOT NULL,
@@ -619,7 +621,8 @@ CREATE TABLE entitlement_accounts (
     target_id              byte_text NOT NULL,
     time_zone              text NOT NULL,
     currency_code          text NOT NULL,
-    billing_anchor_day     smallint NOT NULL CHECK (billing_anchor_day BETWEEN 1 AND 31),
+    anchor_date            date NOT NULL,
+    billing_months         smallint NOT NULL DEFAULT 1 CHECK (billing_months BETWEEN 1 AND 60),
     start_date             date NOT NULL,
     end_date               date,
     create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),

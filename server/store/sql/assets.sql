@@ -33,16 +33,16 @@ SELECT $1, $2, a.asset_id, a.number, a.order_id, a.position, a.product_id, a.qua
 -- name: save_targets
 -- New targets, and the shared one with its window as it is now.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[], $4 target_kinds text[],
---   $5 target_ids text[], $6 time_zones text[], $7 currency_codes text[], $8 anchor_days smallint[],
---   $9 start_dates date[], $10 end_dates date[]
+--   $5 target_ids text[], $6 time_zones text[], $7 currency_codes text[], $8 anchor_dates date[],
+--   $9 billing_months smallint[], $10 start_dates date[], $11 end_dates date[]
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind, target_id,
-                                  time_zone, currency_code, billing_anchor_day, start_date, end_date)
+                                  time_zone, currency_code, anchor_date, billing_months, start_date, end_date)
 SELECT $1, $2, t.entitlement_account_id, t.target_kind, t.target_id, t.time_zone, t.currency_code,
-       t.anchor_day, t.start_date, t.end_date
-  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::smallint[], $9::date[],
-              $10::date[])
-       AS t (entitlement_account_id, target_kind, target_id, time_zone, currency_code, anchor_day,
-             start_date, end_date)
+       t.anchor_date, t.billing_months, t.start_date, t.end_date
+  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::date[], $9::smallint[],
+              $10::date[], $11::date[])
+       AS t (entitlement_account_id, target_kind, target_id, time_zone, currency_code, anchor_date,
+             billing_months, start_date, end_date)
  ORDER BY t.entitlement_account_id
     ON CONFLICT (tenant_id, account_id, entitlement_account_id)
        DO UPDATE SET start_date = excluded.start_date, end_date = excluded.end_date;

@@ -52,6 +52,7 @@ class Account(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     BILLING_ANCHOR_DAY_FIELD_NUMBER: _builtins.int
+    BILLING_MONTHS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -66,6 +67,10 @@ class Account(_message.Message):
     billing_anchor_day: _builtins.int
     """The day of the month on which its billing periods begin: 1 to 31, clamped to the end of a
     shorter month; 1 if absent. Never changes.
+    """
+    billing_months: _builtins.int
+    """How many months a billing period lasts: 1 to 60; 1 if absent. No rating period of what it buys may
+    be longer. Never changes.
     """
     etag: _builtins.str
     """Changes whenever the account does."""
@@ -85,13 +90,14 @@ class Account(_message.Message):
         time_zone: _builtins.str = ...,
         currency_code: _builtins.str = ...,
         billing_anchor_day: _builtins.int = ...,
+        billing_months: _builtins.int = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_anchor_day", b"billing_anchor_day", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_anchor_day", b"billing_anchor_day", "billing_months", b"billing_months", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -199,6 +199,12 @@ class RatingFrequencyPolicy(_message.Message):
         """A local day of the target."""
         MONTHLY: RatingFrequencyPolicy._Period.ValueType  # 2
         """A month from the target's anchor day."""
+        WEEKLY: RatingFrequencyPolicy._Period.ValueType  # 3
+        """Seven local days, counted from the target's anchor date."""
+        QUARTERLY: RatingFrequencyPolicy._Period.ValueType  # 4
+        """Three months from the target's anchor date; for accounts that are billed by the quarter or longer."""
+        YEARLY: RatingFrequencyPolicy._Period.ValueType  # 5
+        """A year from the target's anchor date; for accounts that are billed by the year or longer."""
 
     class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
         """The period that is rated together. New periods may be added."""
@@ -209,6 +215,12 @@ class RatingFrequencyPolicy(_message.Message):
     """A local day of the target."""
     MONTHLY: RatingFrequencyPolicy.Period.ValueType  # 2
     """A month from the target's anchor day."""
+    WEEKLY: RatingFrequencyPolicy.Period.ValueType  # 3
+    """Seven local days, counted from the target's anchor date."""
+    QUARTERLY: RatingFrequencyPolicy.Period.ValueType  # 4
+    """Three months from the target's anchor date; for accounts that are billed by the quarter or longer."""
+    YEARLY: RatingFrequencyPolicy.Period.ValueType  # 5
+    """A year from the target's anchor date; for accounts that are billed by the year or longer."""
 
     class _LatePolicy:
         ValueType = _typing.NewType("ValueType", _builtins.int)
