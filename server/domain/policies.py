@@ -66,6 +66,7 @@ class LatePolicy(StrEnum):
     """What happens to usage that arrives after its rating period was frozen."""
 
     NEXT_PERIOD = "NEXT_PERIOD"
+    REOPEN = "REOPEN"
     REJECT = "REJECT"
 
 
@@ -171,7 +172,10 @@ def check_period_order(
 
 
 def check_token(
-    frequency: RatingFrequency, token: RatingFrequency, method: AggregationMethod
+    frequency: RatingFrequency,
+    token: RatingFrequency,
+    method: AggregationMethod,
+    late: LatePolicy = LatePolicy.NEXT_PERIOD,
 ) -> None:
     """Raise `POLICY_CONFLICT` where tokens would have to be rated before what comes to them."""
     fault = None
@@ -181,6 +185,8 @@ def check_token(
         fault = f"what is rated {frequency.period} cannot be rated in a token rated {token.period}"
     elif (frequency.delay.unit, frequency.delay.count) != (token.delay.unit, token.delay.count):
         fault = "a token waits for usage as long as what is rated in it; give both the same policy"
+    elif late is LatePolicy.REOPEN:
+        fault = "what is rated in a token cannot reopen its periods: the tokens are drawn already"
     if fault is not None:
         raise FailedPrecondition("POLICY_CONFLICT", fault)
 

@@ -141,18 +141,17 @@ class Place:
     slot: Slot
     period_start: datetime
     cell_id: CellId
+    late: LatePolicy | None = None
 
     @classmethod
-    def of(cls, slot: Slot, period_start: datetime) -> "Place":
-        """The cell of `slot` in the rating period that begins at `period_start`."""
+    def of(cls, slot: Slot, period_start: datetime, late: LatePolicy | None = None) -> "Place":
+        """The cell of `slot` in the rating period that begins at `period_start`.
+
+        `late` is what was done about usage that came after its own period was closed.
+        """
         meter, starts = slot.meter, (slot.day.start, slot.period.start, period_start)
         cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts)
-        return cls(slot, period_start, cell_id)
-
-    @property
-    def is_late(self) -> bool:
-        """Whether the usage is handled in another period than its own."""
-        return self.period_start != self.slot.period.start
+        return cls(slot, period_start, cell_id, late)
 
 
 class Counted(NamedTuple):
@@ -221,10 +220,9 @@ def rejected(error: UsageError) -> Outcome:
 
 def kept(place: Place) -> Outcome:
     """Kept and counted at `place`."""
-    if not place.is_late:
+    if place.late is None:
         return ACCEPTED
-    policy = place.slot.meter.late_policy
-    return Outcome(OutcomeCode.LATE, late_policy=policy, period_start=place.period_start)
+    return Outcome(OutcomeCode.LATE, late_policy=place.late, period_start=place.period_start)
 
 
 def repeated(item: Counted, first: Counted | Stored) -> Outcome:

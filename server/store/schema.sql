@@ -669,6 +669,7 @@ CREATE TABLE public.rating_periods (
     freeze_time timestamp with time zone NOT NULL,
     state text DEFAULT 'OPEN'::text NOT NULL,
     final_time timestamp with time zone,
+    reopen_count smallint DEFAULT 0 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT rating_periods_check CHECK ((end_time > start_time)),
     CONSTRAINT rating_periods_state_check CHECK ((state = ANY (ARRAY['OPEN'::text, 'FROZEN'::text, 'FINAL'::text])))
@@ -677,6 +678,8 @@ CREATE TABLE public.rating_periods (
 ALTER TABLE ONLY public.rating_periods FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.rating_periods IS 'run-time: the rating periods of a wallet, and which are closed';
+
+COMMENT ON COLUMN public.rating_periods.reopen_count IS 'how often late usage opened it again after it was final';
 
 CREATE TABLE public.refresh_policies (
     tenant_id uuid NOT NULL,
@@ -778,6 +781,22 @@ CREATE TABLE public.selling_models (
 ALTER TABLE ONLY public.selling_models FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.selling_models IS 'catalogue: for how long something is sold';
+
+CREATE TABLE public.superseded_liables (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    liable_summary_id uuid NOT NULL,
+    revision smallint NOT NULL,
+    used_quantity public.quantity NOT NULL,
+    overage_quantity public.quantity NOT NULL,
+    amount public.quantity NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    supersede_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE ONLY public.superseded_liables FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.superseded_liables IS 'run-time: what invoice-ready lines said before late usage reopened their period';
 
 CREATE TABLE public.tenants (
     tenant_id uuid NOT NULL,
@@ -1179,6 +1198,9 @@ ALTER TABLE ONLY public.schema_migrations
 ALTER TABLE ONLY public.selling_models
     ADD CONSTRAINT selling_models_pkey PRIMARY KEY (tenant_id, selling_model_id);
 
+ALTER TABLE ONLY public.superseded_liables
+    ADD CONSTRAINT superseded_liables_pkey PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision);
+
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
 
@@ -1294,6 +1316,9 @@ ALTER TABLE ONLY public.entitlement_accounts
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
+
+ALTER TABLE ONLY public.superseded_liables
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.accounts
@@ -1619,6 +1644,8 @@ CREATE POLICY own_tenant ON public.runs USING ((tenant_id = (NULLIF(current_sett
 
 CREATE POLICY own_tenant ON public.selling_models USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.superseded_liables USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.tenants USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.unique_values USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -1674,6 +1701,8 @@ ALTER TABLE public.rollover_policies ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.runs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.selling_models ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.superseded_liables ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 
@@ -1736,7 +1765,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.grants TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.jobs TO usage_app;
 
-GRANT SELECT,INSERT ON TABLE public.liable_summaries TO usage_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.liable_summaries TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.order_lines TO usage_app;
 
@@ -1758,7 +1787,7 @@ GRANT SELECT,INSERT ON TABLE public.quote_lines TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.quotes TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.ratable_summaries TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ratable_summaries TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_card_entries TO usage_app;
 
@@ -1781,6 +1810,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.runs TO usage_app;
 GRANT SELECT ON TABLE public.schema_migrations TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.selling_models TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.superseded_liables TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO usage_app;
 

@@ -174,7 +174,7 @@ async def list_entries(
     """Lines of the ledger in posting order, each with when it was posted."""
     args = (tenant_id, account_id, wallet_id, after, limit)
     rows = await tx.fetch(SQL["list_entries"], *args)
-    return [(_entry(wallet_id, row), row["create_time"]) for row in rows]
+    return [(entry_from_row(wallet_id, row), row["create_time"]) for row in rows]
 
 
 def following(entry: Entry, before: bytes) -> Entry:
@@ -286,7 +286,8 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
     )
 
 
-def _entry(wallet_id: WalletId, row: Record) -> Entry:
+def entry_from_row(wallet_id: WalletId, row: Record) -> Entry:
+    """A line of the ledger; the hash before it is not kept twice."""
     return Entry(
         wallet_id=wallet_id,
         seq=row["seq"],

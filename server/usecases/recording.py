@@ -41,7 +41,9 @@ from server.store import tenants
 from server.store.periods import NewPeriod, open_missing
 from server.store.pool import Connection
 from server.store.recording import PeriodState
+from server.store.reopening import Reopenable
 from server.usecases.blocking import Placed, refuse_blocked
+from server.usecases.reopening import reopen, take_back
 from server.usecases.uniques import count_unique, forget_unique
 
 # How often a later period may be frozen under our hands before somebody else should try.
@@ -120,11 +122,21 @@ async def _take_in(
         known = await _find(tx, tenant_id, (*late.values(), *refused.values()))
         _settle_repeats(late, refused, known, outcomes)
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
-        places |= await _place_late(tx, tenant_id, waiting, intake.now)
+        reopened = await reopen(tx, tenant_id, waiting, intake.now)
+        await take_back(tx, tenant_id, reopened)
+        places |= _reopened(waiting, reopened)
+        places |= await _place_late(tx, tenant_id, waiting - places.keys(), intake.now)
     placed = _placed(counted, places, outcomes)
     if any(_depends(item) for _, item, _ in placed):
         placed = await _decide(tx, tenant_id, placed, outcomes)
     await _keep(tx, tenant_id, placed, outcomes)
+
+
+def _reopened(slots: Iterable[Slot], reopened: Iterable[Reopenable]) -> dict[Slot, Place]:
+    """The places of late usage in its own period, which takes it again."""
+    keys = {one.key for one in reopened}
+    own = [slot for slot in slots if slot.period_key in keys]
+    return {slot: Place.of(slot, slot.period.start, LatePolicy.REOPEN) for slot in own}
 
 
 async def _decide(
@@ -274,7 +286,7 @@ async def _place_late(
 
     None for usage whose wallet takes no late usage. Raises Aborted (CONCURRENT_CHANGE).
     """
-    late = [slot for slot in slots if slot.meter.late_policy is LatePolicy.NEXT_PERIOD]
+    late = [slot for slot in slots if slot.meter.late_policy is not LatePolicy.REJECT]
     wanting = {slot.meter.wallet: slot.meter for slot in late}
     starts: dict[WalletKey, datetime] = {}
     for _ in range(TRIES if wanting else 0):
@@ -286,7 +298,8 @@ async def _place_late(
     if wanting:
         message = "rating periods are being closed at this moment; nothing happened, try again"
         raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
-    return {slot: Place.of(slot, starts[slot.meter.wallet]) for slot in late}
+    how = LatePolicy.NEXT_PERIOD
+    return {slot: Place.of(slot, starts[slot.meter.wallet], how) for slot in late}
 
 
 async def _open_next(

@@ -125,16 +125,19 @@ def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
         if token_id not in own:
             text = f"{name}/usageResources/{one.resource_id} is rated in {token_id}; add that too"
             raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
-        counting, rating = _terms_of(graph, own[token_id])
-        check_token(_terms_of(graph, one)[1], rating, counting.method)
+        counting, rating, _ = _terms_of(graph, own[token_id])
+        _, own_rating, late = _terms_of(graph, one)
+        check_token(own_rating, rating, counting.method, late)
 
 
-def _terms_of(graph: Graph, held: ProductResource) -> tuple[AggregationPolicy, RatingFrequency]:
-    """How a resource of a product is counted, and when it is rated."""
+def _terms_of(
+    graph: Graph, held: ProductResource
+) -> tuple[AggregationPolicy, RatingFrequency, LatePolicy]:
+    """How a resource of a product is counted, when it is rated, and what late usage does."""
     ids = chain(held.policies, graph.resources[held.resource_id].content.policies)
     counting = graph.aggregations[ids.aggregation].content if ids.aggregation else None
     rating = graph.frequencies[ids.rating_frequency].content if ids.rating_frequency else None
-    return counting_of(counting), rating_of(rating)[0]
+    return counting_of(counting), *rating_of(rating)
 
 
 class PolicyLevel(StrEnum):

@@ -30,14 +30,14 @@ from server.domain.ids import (
     WalletId,
     derive,
 )
-from server.domain.settlement import Result, Settlement, opening, settle
+from server.domain.settlement import Result, Settlement, opening, revised, settle
 from server.domain.summaries import LiableLine, RatableLine, liable_lines, ratable_lines
 from server.domain.tokens import token_cells
 from server.domain.work import JobKind
 from server.store import jobs, ledger, periods, summaries, wallets
 from server.store.jobs import Job
 from server.store.ledger import WalletPosting
-from server.store.periods import FINAL, NewPeriod
+from server.store.periods import NewPeriod
 from server.store.pool import Connection
 from server.store.summaries import NewLiable
 from server.store.wallets import StoredWallet
@@ -66,14 +66,14 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
     """Make a rating period final. Raises Aborted (PREVIOUS_PERIOD_OPEN)."""
     account_id, wallet_id = command.account_id, command.wallet_id
     found = await periods.lock(tx, tenant_id, account_id, wallet_id, command.start)
-    if found is None or found[1] == FINAL:
+    if found is None or found.is_final:
         return
-    period, _ = found
-    await _refuse_out_of_turn(tx, tenant_id, command, period)
+    period = found.period
     await wallets.lock(tx, tenant_id, account_id, wallet_id)
+    await _refuse_out_of_turn(tx, tenant_id, command, period)
     wallet = await wallets.get(tx, tenant_id, account_id, wallet_id)
 
-    settlement = _settled(wallet, period)
+    settlement = revised(_settled(wallet, period), found.reopened)
     state = wallet.state
     lines = ratable_lines(
         wallet_id, settlement.results, state.rates, rated_before=state.rated_before

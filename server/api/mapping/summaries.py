@@ -80,6 +80,16 @@ def liable_to_pb(account_id: str, line: LiableSummary) -> pb.LiableSummary:
         amount=money_pb(line.currency_code, line.amount),
         exact_amount=decimal_pb(line.exact_amount),
         create_time=time_pb(line.create_time),
+        superseded=[
+            pb.SupersededSummary(
+                used_quantity=decimal_pb(said.used_quantity),
+                overage_quantity=decimal_pb(said.overage_quantity),
+                amount=money_pb(line.currency_code, said.amount),
+                create_time=time_pb(said.create_time),
+                supersede_time=time_pb(said.supersede_time),
+            )
+            for said in line.superseded
+        ],
     )
 
 

@@ -837,10 +837,12 @@ CREATE TABLE rating_periods (
     freeze_time timestamptz NOT NULL,
     state       text NOT NULL DEFAULT 'OPEN' CHECK (state IN ('OPEN', 'FROZEN', 'FINAL')),
     final_time  timestamptz,
+    reopen_count smallint NOT NULL DEFAULT 0,
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, wallet_id, start_time),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
+COMMENT ON COLUMN rating_periods.reopen_count IS 'how often late usage opened it again after it was final';
 COMMENT ON TABLE rating_periods IS 'run-time: the rating periods of a wallet, and which are closed';
 CREATE INDEX rating_periods_open ON rating_periods (tenant_id, account_id, wallet_id, start_time)
     WHERE state <> 'FINAL';
@@ -986,6 +988,21 @@ CREATE TABLE liable_summaries (
 COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';
 CREATE INDEX liable_summaries_by_time ON liable_summaries (tenant_id, account_id, start_time, liable_summary_id);
 
+CREATE TABLE superseded_liables (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    liable_summary_id uuid NOT NULL,
+    revision          smallint NOT NULL,
+    used_quantity     quantity NOT NULL,
+    overage_quantity  quantity NOT NULL,
+    amount            quantity NOT NULL,
+    create_time       timestamptz NOT NULL,
+    supersede_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
+);
+COMMENT ON TABLE superseded_liables IS 'run-time: what invoice-ready lines said before late usage reopened their period';
+
 -- The ledger only grows: no right to change it, and two triggers behind that ------------------------
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1020,7 +1037,7 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
-GRANT DELETE ON request_log, jobs, unique_values, validation_findings, rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
+GRANT DELETE ON ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
 

@@ -55,7 +55,7 @@ SELECT g.wallet_id, g.grant_id, g.head_seq, g.balance, e.grant_seq, e.grant_afte
 SELECT s.usage_summary_id, s.drawn_quantity, coalesce(e.drawn, 0) AS drawn
   FROM usage_summaries AS s
   LEFT JOIN (
-       SELECT cause_id, sum(coalesce(covered, -amount)) AS drawn FROM wallet_entries
+       SELECT cause_id, sum(-sign(amount) * coalesce(covered, abs(amount))) AS drawn FROM wallet_entries
         WHERE tenant_id = $1 AND account_id = $2 AND cause_kind = 'CELL' GROUP BY cause_id) AS e
     ON e.cause_id = s.usage_summary_id::text
  WHERE s.tenant_id = $1 AND s.account_id = $2

@@ -233,7 +233,9 @@ class RatingFrequencyPolicy(_message.Message):
         NEXT_PERIOD: RatingFrequencyPolicy._LatePolicy.ValueType  # 1
         """It is billed in the next open period, at the rates of the period it happened in."""
         REOPEN: RatingFrequencyPolicy._LatePolicy.ValueType  # 2
-        """The period is opened again while no later one is final. Answers UNIMPLEMENTED for now."""
+        """Its own period is opened again, drawn and rated anew, while no later period of its target is final;
+        after that as `NEXT_PERIOD`. Not for what is rated in a token.
+        """
         REJECT: RatingFrequencyPolicy._LatePolicy.ValueType  # 3
         """It is refused."""
 
@@ -245,7 +247,9 @@ class RatingFrequencyPolicy(_message.Message):
     NEXT_PERIOD: RatingFrequencyPolicy.LatePolicy.ValueType  # 1
     """It is billed in the next open period, at the rates of the period it happened in."""
     REOPEN: RatingFrequencyPolicy.LatePolicy.ValueType  # 2
-    """The period is opened again while no later one is final. Answers UNIMPLEMENTED for now."""
+    """Its own period is opened again, drawn and rated anew, while no later period of its target is final;
+    after that as `NEXT_PERIOD`. Not for what is rated in a token.
+    """
     REJECT: RatingFrequencyPolicy.LatePolicy.ValueType  # 3
     """It is refused."""
 

@@ -333,6 +333,7 @@ class LiableSummary(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     EXACT_AMOUNT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/liableSummaries/{liable_summary}`."""
     asset: _builtins.str
@@ -377,6 +378,10 @@ class LiableSummary(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made, by the database's clock."""
 
+    @_builtins.property
+    def superseded(self) -> _containers.RepeatedCompositeFieldContainer[Global___SupersededSummary]:
+        """What it said before late usage opened its period again, oldest first."""
+
     def __init__(
         self,
         *,
@@ -395,14 +400,63 @@ class LiableSummary(_message.Message):
         amount: _money_pb2.Money | None = ...,
         exact_amount: _decimal_pb2.Decimal | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        superseded: _abc.Iterable[Global___SupersededSummary] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "name", b"name", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "name", b"name", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "superseded", b"superseded", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LiableSummary: _TypeAlias = LiableSummary  # noqa: Y015
+
+@_typing.final
+class SupersededSummary(_message.Message):
+    """What an invoice-ready line said before late usage opened its period again (`REOPEN`)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USED_QUANTITY_FIELD_NUMBER: _builtins.int
+    OVERAGE_QUANTITY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    SUPERSEDE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def used_quantity(self) -> _decimal_pb2.Decimal:
+        """What was used, grants and overage together."""
+
+    @_builtins.property
+    def overage_quantity(self) -> _decimal_pb2.Decimal:
+        """What grants did not pay for."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """What was owed."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made, by the database's clock."""
+
+    @_builtins.property
+    def supersede_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was taken back, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        used_quantity: _decimal_pb2.Decimal | None = ...,
+        overage_quantity: _decimal_pb2.Decimal | None = ...,
+        amount: _money_pb2.Money | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        supersede_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "overage_quantity", b"overage_quantity", "supersede_time", b"supersede_time", "used_quantity", b"used_quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "overage_quantity", b"overage_quantity", "supersede_time", b"supersede_time", "used_quantity", b"used_quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SupersededSummary: _TypeAlias = SupersededSummary  # noqa: Y015
 
 @_typing.final
 class ListUsageSummariesRequest(_message.Message):
