@@ -45,8 +45,8 @@ class CauseKind(StrEnum):
 class Movement:
     """A change of one grant's balance. A cause moves each of its legs once in a revision.
 
-    What is moved has an even `cause_revision`, what takes it back the odd one after it. `covered` is
-    the usage that it paid for, where that is not what it took.
+    What is moved has an even `cause_revision`, what takes it back the odd one after it. `covered`
+    is the usage that it paid for, where that is not what it took.
     """
 
     kind: EntryKind

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from server.domain.calendar import Period
 from server.domain.ids import AccountId, GrantId, JobId, TenantId, WalletId, derive
@@ -38,12 +39,19 @@ class Reopenable:
         return self.account_id, self.wallet_id, self.period.start
 
 
+async def final_periods(
+    tx: Connection, tenant_id: TenantId, keys: Iterable[PeriodKey]
+) -> set[PeriodKey]:
+    """Those of some periods that are final, for a first look: nothing is held."""
+    rows = await tx.fetch(SQL["final_periods"], tenant_id, *_columns(keys))
+    return {(row["account_id"], row["wallet_id"], row["start_time"]) for row in rows}
+
+
 async def lock_reopenable(
     tx: Connection, tenant_id: TenantId, keys: Iterable[PeriodKey]
 ) -> list[Reopenable]:
     """Hold those of some final periods that may be opened again, in the order of their keys."""
-    columns = [list(column) for column in zip(*sorted(keys), strict=True)] or [[], [], []]
-    rows = await tx.fetch(SQL["lock_reopenable"], tenant_id, *columns)
+    rows = await tx.fetch(SQL["lock_reopenable"], tenant_id, *_columns(keys))
     return [
         Reopenable(
             account_id=AccountId(row["account_id"]),
@@ -94,6 +102,10 @@ async def take_back(
     await tx.execute(SQL["unlink_liable"], *billed)
     await tx.execute(SQL["supersede_liable"], *billed)
     await tx.execute(SQL["drop_ratable"], tenant_id, account_id, wallet_id, start)
+
+
+def _columns(keys: Iterable[PeriodKey]) -> list[list[Any]]:
+    return [list(column) for column in zip(*sorted(keys), strict=True)]
 
 
 async def _reverse(

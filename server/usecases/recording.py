@@ -41,9 +41,8 @@ from server.store import tenants
 from server.store.periods import NewPeriod, open_missing
 from server.store.pool import Connection
 from server.store.recording import PeriodState
-from server.store.reopening import Reopenable
 from server.usecases.blocking import Placed, refuse_blocked
-from server.usecases.reopening import reopen, take_back
+from server.usecases.reopening import final_of, reopen
 from server.usecases.uniques import count_unique, forget_unique
 
 # How often a later period may be frozen under our hands before somebody else should try.
@@ -114,29 +113,38 @@ async def _take_in(
 ) -> None:
     counted, refused = _assess(intake, usages, outcomes)
     slots = {item.slot for item in counted.values()}
+    reopened = await _reopen(tx, tenant_id, counted, intake.now)
     open_keys = await _pass_gate(tx, tenant_id, slots, intake.now)
-    places = {s: Place.of(s, s.period.start) for s in slots if s.period_key in open_keys}
+    places = {
+        slot: Place.of(slot, slot.period.start, reopened.get(slot.period_key))
+        for slot in slots
+        if slot.period_key in open_keys
+    }
     late = {index: item for index, item in counted.items() if item.slot not in places}
     if late or refused:
         # What is kept already neither opens a period nor is refused for being old by now.
         known = await _find(tx, tenant_id, (*late.values(), *refused.values()))
         _settle_repeats(late, refused, known, outcomes)
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
-        reopened = await reopen(tx, tenant_id, waiting, intake.now)
-        await take_back(tx, tenant_id, reopened)
-        places |= _reopened(waiting, reopened)
-        places |= await _place_late(tx, tenant_id, waiting - places.keys(), intake.now)
+        places |= await _place_late(tx, tenant_id, waiting, intake.now)
     placed = _placed(counted, places, outcomes)
     if any(_depends(item) for _, item, _ in placed):
         placed = await _decide(tx, tenant_id, placed, outcomes)
     await _keep(tx, tenant_id, placed, outcomes)
 
 
-def _reopened(slots: Iterable[Slot], reopened: Iterable[Reopenable]) -> dict[Slot, Place]:
-    """The places of late usage in its own period, which takes it again."""
-    keys = {one.key for one in reopened}
-    own = [slot for slot in slots if slot.period_key in keys]
-    return {slot: Place.of(slot, slot.period.start, LatePolicy.REOPEN) for slot in own}
+async def _reopen(
+    tx: Connection, tenant_id: TenantId, counted: Mapping[int, Counted], now: datetime
+) -> dict[PeriodKey, LatePolicy]:
+    """The periods that take late usage again; what is kept already opens none."""
+    final = await final_of(tx, tenant_id, {item.slot for item in counted.values()})
+    if not final:
+        return {}
+    late = [item for item in counted.values() if item.slot.period_key in final]
+    known = await _find(tx, tenant_id, late)
+    new = {item.slot for item in late if item.usage.key not in known}
+    found = await reopen(tx, tenant_id, new, now)
+    return {one.key: LatePolicy.REOPEN for one in found}
 
 
 async def _decide(

@@ -16,30 +16,39 @@ from server.domain.settlement import revision
 from server.store import reopening as store
 from server.store import wallets
 from server.store.pool import Connection
+from server.store.recording import queue_openers
 from server.store.reopening import Reopenable
 
 INSTANT = timedelta(microseconds=1)
 
 
+async def final_of(tx: Connection, tenant_id: TenantId, slots: Iterable[Slot]) -> set[PeriodKey]:
+    """The final periods of those of `slots` whose late usage may open its period again."""
+    wanted = {s.period_key for s in slots if s.meter.late_policy is LatePolicy.REOPEN}
+    return await store.final_periods(tx, tenant_id, wanted) if wanted else set()
+
+
 async def reopen(
     tx: Connection, tenant_id: TenantId, slots: Iterable[Slot], now: datetime
 ) -> list[Reopenable]:
-    """Open the periods of late usage that may be opened again; others who record into them wait.
+    """Open the periods of late usage again, as far as they may be, before anybody holds them.
 
-    What their closes wrote has to be taken back in the same transaction.
+    Others who would do the same wait, and then find them open. Raises Aborted (CONCURRENT_CHANGE).
     """
-    wanted: dict[PeriodKey, Slot] = {
-        slot.period_key: slot for slot in slots if slot.meter.late_policy is LatePolicy.REOPEN
-    }
-    found = await store.lock_reopenable(tx, tenant_id, wanted) if wanted else []
+    wanted = {slot.period_key: slot.meter for slot in slots}
+    if not wanted:
+        return []
+    await queue_openers(tx, {meter.wallet for meter in wanted.values()})
+    found = await store.lock_reopenable(tx, tenant_id, wanted)
     for one in found:
-        meter = wanted[one.key].meter
+        meter = wanted[one.key]
         await store.reopen(tx, tenant_id, one, _due(one, meter.zone, meter.frequency.delay, now))
+    await _take_back(tx, tenant_id, found)
     return found
 
 
-async def take_back(tx: Connection, tenant_id: TenantId, reopened: Iterable[Reopenable]) -> None:
-    """Undo what the closes of these periods wrote. Raises Aborted (CONCURRENT_CHANGE)."""
+async def _take_back(tx: Connection, tenant_id: TenantId, reopened: Iterable[Reopenable]) -> None:
+    """Undo what the closes of these periods wrote."""
     for one in reopened:
         await wallets.lock(tx, tenant_id, one.account_id, one.wallet_id)
         if await store.has_final_follower(tx, tenant_id, one):

@@ -1,5 +1,15 @@
 -- Periods that late usage opens again: what their close wrote is undone, and written again by the next.
 
+-- name: final_periods
+-- Those of some periods that are final, for a first look.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
+SELECT p.account_id, p.wallet_id, p.start_time
+  FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS k (account_id, wallet_id, start_time)
+  JOIN rating_periods AS p
+    ON p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
+   AND p.start_time = k.start_time AND p.state = 'FINAL'
+ ORDER BY p.account_id, p.wallet_id, p.start_time;
+
 -- name: lock_reopenable
 -- Those of some final periods that nothing later of their target has followed, held against everybody.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
