@@ -36,6 +36,8 @@ from server.domain.policies import (
     AggregationPolicy,
     LatePolicy,
     OveragePolicy,
+    PolicySource,
+    PolicySources,
     RatingFrequency,
 )
 from server.domain.rate_cards import EntryState, PriceBook, RateCard, RateCardEntry, RateCardType
@@ -119,7 +121,9 @@ def metered(
             late=LatePolicy.NEXT_PERIOD,
         ),
         overage=overage,
-        rating_frequency_policy_id=PolicyId(frequency) if frequency else None,
+        sources=PolicySources(
+            rating_frequency=PolicySource(id=PolicyId(frequency)) if frequency else PolicySource()
+        ),
     )
     return Metered(
         held=kept(held, state),

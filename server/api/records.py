@@ -1,12 +1,13 @@
 """What methods of all kinds of catalogue record have in common."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from google.api import field_behavior_pb2 as behavior
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from usage.v1 import catalog_service_pb2 as rpc
 
@@ -77,8 +78,23 @@ async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
     own = form.sub(one.field)
     key, revision = own.name("name", one.name), own.etag("etag")
     form.done()
-    mask = read_mask(request.update_mask, changeable(one.message))
-    given = getattr(request, one.field)
+    merge = merging(one, key, getattr(request, one.field), request.update_mask)
+    record = Record(kind=one.kind, key=key, revision=revision)
+    tenant_id = caller().tenant_id
+    return await change(
+        env,
+        request,
+        one.message,
+        lambda tx: edits.update(tx, tenant_id, record, merge, one.check),
+        one.write,
+    )
+
+
+def merging(
+    one: OnWire[T, M], key: tuple[str, ...], given: Message, update_mask: FieldMask
+) -> Callable[[Kept[T]], T]:
+    """What gives a record the masked fields of `given`, under the rules of the whole."""
+    mask = read_mask(update_mask, changeable(one.message))
 
     def merge(found: Kept[T]) -> T:
         whole = one.write(found)
@@ -89,15 +105,7 @@ async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
         validate(creation)
         return one.read(creation)
 
-    record = Record(kind=one.kind, key=key, revision=revision)
-    tenant_id = caller().tenant_id
-    return await change(
-        env,
-        request,
-        one.message,
-        lambda tx: edits.update(tx, tenant_id, record, merge, one.check),
-        one.write,
-    )
+    return merge
 
 
 async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:

@@ -219,8 +219,8 @@ class _Plan:
                     entitlement=self._entitle(sale, wallet, grant, resource.unit_scale),
                     product_id=line.product_id,
                     product_grant_id=grant.product_grant_id,
-                    refresh_policy_id=grant.refresh_policy_id,
-                    rollover_policy_id=grant.rollover_policy_id,
+                    refresh_policy=grant.refresh_policy,
+                    rollover_policy=grant.rollover_policy,
                 )
                 for grant in resource.grants
             ),

@@ -30,11 +30,8 @@ from server.domain.policies import (
     DrawdownOrder,
     LatePolicy,
     OveragePolicy,
-    RefreshPolicy,
-    RolloverPolicy,
-    Validity,
 )
-from server.domain.sales import Binding, Role, SoldPolicies
+from server.domain.sales import Binding
 from server.domain.units import Unit, UnitClassKind
 
 T_co = TypeVar("T_co", covariant=True)
@@ -88,12 +85,13 @@ class GrantType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kept(Generic[T_co]):
-    """A record: its content, and where it stands."""
+    """A record: its content, and where it stands; of a policy, which version of it this is."""
 
     content: T_co
     state: CatalogState
     revision: int
     create_time: datetime
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,61 +259,6 @@ class Rollover:
     max_rollovers: int | None
     max_quantity: Decimal | None = None
     max_percent: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedGrant:
-    """A promise with its policies, in the resource's unit."""
-
-    id: ProductGrantId
-    quantity: Decimal
-    refresh: RefreshPolicy | None
-    validity: Validity | None
-    rollover: RolloverPolicy | None
-    refresh_policy_id: PolicyId | None
-    rollover_policy_id: PolicyId | None
-    selling_model_id: SellingModelId | None = None
-    start_date: date | None = None
-    end_date: date | None = None
-
-    def is_for(self, model_id: SellingModelId | None, day: date) -> bool:
-        """Whether a sale under a selling model that starts on `day` includes it."""
-        if self.selling_model_id not in (None, model_id):
-            return False
-        has_begun = self.start_date is None or self.start_date <= day
-        return has_begun and (self.end_date is None or day < self.end_date)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedResource:
-    """A resource of a product with what every level said of it."""
-
-    resource_id: ResourceId
-    unit: Unit
-    policies: SoldPolicies
-    grants: tuple[ResolvedGrant, ...]
-    start_date: date | None
-    end_date: date | None
-    token_resource_id: ResourceId | None = None
-    definition_product_id: ProductId | None = None
-    is_optional: bool = False
-    commitment: CommitmentRate | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedProduct:
-    """An active product as it can be sold."""
-
-    product_id: ProductId
-    role: Role
-    binding: Binding | None
-    resources: tuple[ResolvedResource, ...]
-
-    def rate_unit(self, resource: ResolvedResource, currency_code: str) -> str:
-        """What a resource is rated in: its token's unit, or else money."""
-        units = {one.resource_id: one.unit.id for one in self.resources}
-        token = resource.token_resource_id
-        return currency_code if token is None else units[token]
 
 
 def differences(a: object, b: object) -> list[str]:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from server.domain.calendar import Cadence, CadenceUnit, Delay, PolicyPeriod
 from server.domain.errors import FailedPrecondition
+from server.domain.ids import PolicyId
 
 DEFAULT_DELAY = Delay(3)
 USUAL_BILLING = Cadence(CadenceUnit.MONTH)
@@ -62,6 +63,16 @@ class CommitmentRate(StrEnum):
     BOUNDED = "BOUNDED"
 
 
+class PolicyLevel(StrEnum):
+    """Which level supplied a policy, from the weakest to the strongest."""
+
+    DEFAULT = "DEFAULT"
+    USAGE_RESOURCE = "USAGE_RESOURCE"
+    PRODUCT_USAGE_RESOURCE = "PRODUCT_USAGE_RESOURCE"
+    LINE = "LINE"
+    TARGET = "TARGET"
+
+
 class LatePolicy(StrEnum):
     """What happens to usage that arrives after its rating period was frozen."""
 
@@ -83,6 +94,32 @@ _GROWING = frozenset(
 def usual_combination(method: AggregationMethod) -> Combination:
     """Peaks keep the highest, everything else is added up."""
     return Combination.MAX if method is AggregationMethod.PEAK else Combination.SUM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySource:
+    """Which policy, in which version, holds, and who says so; none is the service's own."""
+
+    level: PolicyLevel = PolicyLevel.DEFAULT
+    id: PolicyId | None = None
+    version: int = 0
+
+
+NO_SOURCE = PolicySource()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySources:
+    """Where the policies of a sale come from."""
+
+    aggregation: PolicySource = NO_SOURCE
+    rating_frequency: PolicySource = NO_SOURCE
+    overage: PolicySource = NO_SOURCE
+    commitment: PolicySource = NO_SOURCE
+    order: PolicyLevel = PolicyLevel.DEFAULT
+
+
+NO_SOURCES = PolicySources()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

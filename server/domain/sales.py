@@ -18,7 +18,6 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     OrderId,
-    PolicyId,
     PriceBookId,
     ProductGrantId,
     ProductId,
@@ -29,11 +28,15 @@ from server.domain.ids import (
     WalletId,
 )
 from server.domain.policies import (
+    NO_SOURCE,
+    NO_SOURCES,
     AggregationPolicy,
     CommitmentRate,
     DrawdownOrder,
     LatePolicy,
     OveragePolicy,
+    PolicySource,
+    PolicySources,
     RatingFrequency,
     RefreshPolicy,
     RolloverPolicy,
@@ -124,13 +127,11 @@ class WalletPolicies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoldPolicies:
-    """The policies a resource is sold under; the ids are absent where a default applies."""
+    """The policies a resource is sold under, and where they come from."""
 
     wallet: WalletPolicies
     overage: OveragePolicy
-    aggregation_policy_id: PolicyId | None = None
-    rating_frequency_policy_id: PolicyId | None = None
-    overage_policy_id: PolicyId | None = None
+    sources: PolicySources = NO_SOURCES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +143,8 @@ class LineGrant:
     refresh: RefreshPolicy | None = None
     validity: Validity | None = None
     rollover: RolloverPolicy | None = None
-    refresh_policy_id: PolicyId | None = None
-    rollover_policy_id: PolicyId | None = None
+    refresh_policy: PolicySource = NO_SOURCE
+    rollover_policy: PolicySource = NO_SOURCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,8 +221,8 @@ class SoldEntitlement:
     entitlement: Entitlement
     product_id: ProductId
     product_grant_id: ProductGrantId
-    refresh_policy_id: PolicyId | None = None
-    rollover_policy_id: PolicyId | None = None
+    refresh_policy: PolicySource = NO_SOURCE
+    rollover_policy: PolicySource = NO_SOURCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,8 @@ def _optional_model(value: str | None) -> SellingModelId | None:
     return None if value is None else SellingModelId(value)
 
 
-def _policies(row: Record) -> PolicyIds:
+def policy_ids(row: Record) -> PolicyIds:
+    """The policies that a row names."""
     return PolicyIds(
         aggregation=_optional_policy(row["aggregation_policy_id"]),
         rating_frequency=_optional_policy(row["rating_frequency_policy_id"]),
@@ -94,7 +95,7 @@ def _resource(row: Record) -> UsageResource:
         unit_id=_optional_unit(row["unit_of_measure_id"]),
         token_resource_id=_optional_resource(row["token_resource_id"]),
         definition_product_id=_optional_product(row["definition_product_id"]),
-        policies=_policies(row),
+        policies=policy_ids(row),
     )
 
 
@@ -115,7 +116,7 @@ def _product_resource(row: Record) -> ProductResource:
         is_optional=row["is_optional"],
         start_date=row["start_date"],
         end_date=row["end_date"],
-        policies=_policies(row),
+        policies=policy_ids(row),
     )
 
 

@@ -101,6 +101,7 @@ CREATE TABLE public.aggregation_policies (
     unique_label text,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT aggregation_policies_combine_check CHECK ((combine = ANY (ARRAY['SUM'::text, 'MAX'::text]))),
     CONSTRAINT aggregation_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
@@ -174,6 +175,23 @@ ALTER TABLE ONLY public.assets FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.assets IS 'run-time: what an account has bought';
 
+CREATE TABLE public.binding_target_policies (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    binding_target_id public.code NOT NULL,
+    usage_resource_id public.code NOT NULL,
+    aggregation_policy_id public.code,
+    rating_frequency_policy_id public.code,
+    overage_policy_id public.code,
+    commitment_policy_id public.code,
+    drawdown_order text,
+    CONSTRAINT binding_target_policies_drawdown_order_check CHECK ((drawdown_order = ANY (ARRAY['EXPIRING_FIRST'::text, 'GRANTED_FIRST'::text, 'GRANTED_LAST'::text])))
+);
+
+ALTER TABLE ONLY public.binding_target_policies FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.binding_target_policies IS 'run-time: the policies of what is bound to a target, over those of products and lines';
+
 CREATE TABLE public.binding_targets (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
@@ -195,6 +213,7 @@ CREATE TABLE public.commitment_policies (
     rate text NOT NULL,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT commitment_policies_rate_check CHECK ((rate = ANY (ARRAY['LOWEST'::text, 'BOUNDED'::text]))),
     CONSTRAINT commitment_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
@@ -260,6 +279,7 @@ CREATE TABLE public.entitlements (
     refresh_unit text,
     refresh_count integer,
     refresh_policy_id public.code,
+    refresh_policy_version integer DEFAULT 0 NOT NULL,
     validity_unit text,
     validity_count integer,
     can_roll_over boolean NOT NULL,
@@ -267,6 +287,7 @@ CREATE TABLE public.entitlements (
     rollover_max_quantity public.quantity,
     rollover_max_percent public.quantity,
     rollover_policy_id public.code,
+    rollover_policy_version integer DEFAULT 0 NOT NULL,
     next_index integer,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT entitlements_action_check CHECK ((action = ANY (ARRAY['NEW'::text, 'AMEND'::text, 'RENEWAL'::text, 'CANCELLATION'::text, 'RAMP'::text]))),
@@ -401,6 +422,7 @@ CREATE TABLE public.overage_policies (
     overage text NOT NULL,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT overage_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
@@ -408,6 +430,19 @@ CREATE TABLE public.overage_policies (
 ALTER TABLE ONLY public.overage_policies FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.overage_policies IS 'catalogue: what usage beyond the grants does';
+
+CREATE TABLE public.policy_versions (
+    tenant_id uuid NOT NULL,
+    kind text NOT NULL,
+    policy_id public.code NOT NULL,
+    version integer NOT NULL,
+    content jsonb NOT NULL,
+    supersede_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE ONLY public.policy_versions FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.policy_versions IS 'catalogue: versions of policies whose place a later one has taken';
 
 CREATE TABLE public.price_book_rate_cards (
     tenant_id uuid NOT NULL,
@@ -650,6 +685,7 @@ CREATE TABLE public.rating_frequency_policies (
     late_policy text NOT NULL,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT rating_frequency_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT waiting_time_is_not_negative CHECK ((COALESCE(waiting_days, waiting_hours) >= 0)),
@@ -689,6 +725,7 @@ CREATE TABLE public.refresh_policies (
     interval_count integer NOT NULL,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT refresh_policies_interval_count_check CHECK ((interval_count > 0)),
     CONSTRAINT refresh_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
@@ -722,6 +759,7 @@ CREATE TABLE public.rollover_policies (
     max_percent public.quantity,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT rollover_policies_max_percent_check CHECK ((((max_percent)::numeric > (0)::numeric) AND ((max_percent)::numeric <= (100)::numeric))),
     CONSTRAINT rollover_policies_max_quantity_check CHECK (((max_quantity)::numeric > (0)::numeric)),
@@ -1069,6 +1107,9 @@ ALTER TABLE ONLY public.asset_resources
 ALTER TABLE ONLY public.assets
     ADD CONSTRAINT assets_pkey PRIMARY KEY (tenant_id, account_id, asset_id);
 
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT binding_target_policies_pkey PRIMARY KEY (tenant_id, account_id, binding_target_id, usage_resource_id);
+
 ALTER TABLE ONLY public.binding_targets
     ADD CONSTRAINT binding_targets_pkey PRIMARY KEY (tenant_id, account_id, binding_target_id);
 
@@ -1131,6 +1172,9 @@ ALTER TABLE ONLY public.orders
 
 ALTER TABLE ONLY public.overage_policies
     ADD CONSTRAINT overage_policies_pkey PRIMARY KEY (tenant_id, policy_id);
+
+ALTER TABLE ONLY public.policy_versions
+    ADD CONSTRAINT policy_versions_pkey PRIMARY KEY (tenant_id, kind, policy_id, version);
 
 ALTER TABLE ONLY public.price_books
     ADD CONSTRAINT price_books_pkey PRIMARY KEY (tenant_id, price_book_id);
@@ -1327,6 +1371,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.aggregation_policies
     ADD CONSTRAINT aggregation_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id) REFERENCES public.aggregation_policies(tenant_id, policy_id);
+
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id) REFERENCES public.aggregation_policies(tenant_id, policy_id);
 
@@ -1345,8 +1392,14 @@ ALTER TABLE ONLY public.entitlements
 ALTER TABLE ONLY public.usage_summaries
     ADD CONSTRAINT asset_resource_exists FOREIGN KEY (tenant_id, account_id, asset_id, usage_resource_id) REFERENCES public.asset_resources(tenant_id, account_id, asset_id, usage_resource_id);
 
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT binding_target_exists FOREIGN KEY (tenant_id, account_id, binding_target_id) REFERENCES public.binding_targets(tenant_id, account_id, binding_target_id);
+
 ALTER TABLE ONLY public.commitment_policies
     ADD CONSTRAINT commitment_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
@@ -1384,11 +1437,17 @@ ALTER TABLE ONLY public.assets
 ALTER TABLE ONLY public.overage_policies
     ADD CONSTRAINT overage_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES public.overage_policies(tenant_id, policy_id);
+
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES public.overage_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.usage_resources
     ADD CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES public.overage_policies(tenant_id, policy_id);
+
+ALTER TABLE ONLY public.policy_versions
+    ADD CONSTRAINT policy_versions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
 ALTER TABLE ONLY public.price_book_rate_cards
     ADD CONSTRAINT price_book_exists FOREIGN KEY (tenant_id, price_book_id) REFERENCES public.price_books(tenant_id, price_book_id);
@@ -1440,6 +1499,9 @@ ALTER TABLE ONLY public.rate_cards
 
 ALTER TABLE ONLY public.rating_frequency_policies
     ADD CONSTRAINT rating_frequency_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id) REFERENCES public.rating_frequency_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id) REFERENCES public.rating_frequency_policies(tenant_id, policy_id);
@@ -1510,6 +1572,9 @@ ALTER TABLE ONLY public.usage_resources
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES public.units_of_measure(tenant_id, unit_of_measure_id);
 
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
+
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
 
@@ -1552,6 +1617,8 @@ ALTER TABLE public.asset_resources ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.assets ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.binding_target_policies ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.binding_targets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.commitment_policies ENABLE ROW LEVEL SECURITY;
@@ -1586,6 +1653,8 @@ CREATE POLICY own_tenant ON public.asset_resources USING ((tenant_id = (NULLIF(c
 
 CREATE POLICY own_tenant ON public.assets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.binding_target_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.binding_targets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.commitment_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -1607,6 +1676,8 @@ CREATE POLICY own_tenant ON public.order_lines USING ((tenant_id = (NULLIF(curre
 CREATE POLICY own_tenant ON public.orders USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.overage_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.policy_versions USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.price_book_rate_cards USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -1665,6 +1736,8 @@ CREATE POLICY own_tenant ON public.validation_findings USING ((tenant_id = (NULL
 CREATE POLICY own_tenant ON public.wallet_entries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.wallets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+ALTER TABLE public.policy_versions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.price_book_rate_cards ENABLE ROW LEVEL SECURITY;
 
@@ -1751,6 +1824,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_resources TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.assets TO usage_app;
 
+GRANT SELECT,INSERT ON TABLE public.binding_target_policies TO usage_app;
+
 GRANT SELECT,INSERT ON TABLE public.binding_targets TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.commitment_policies TO usage_app;
@@ -1772,6 +1847,8 @@ GRANT SELECT,INSERT ON TABLE public.order_lines TO usage_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.overage_policies TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.policy_versions TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.price_book_rate_cards TO usage_app;
 

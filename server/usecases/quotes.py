@@ -1,18 +1,12 @@
 """Quotes: what would be sold, with the rates, grants and policies of the catalogue frozen."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
 from server.domain.calendar import Cadence
-from server.domain.catalog import (
-    CatalogState,
-    ResolvedGrant,
-    ResolvedProduct,
-    ResolvedResource,
-    SellingModelType,
-)
+from server.domain.catalog import CatalogState, PolicyIds, SellingModelType
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.ids import (
     AccountId,
@@ -23,9 +17,17 @@ from server.domain.ids import (
     SellingModelId,
     TenantId,
 )
-from server.domain.policies import RolloverPolicy, check_period_order
+from server.domain.policies import (
+    CommitmentRate,
+    PolicyLevel,
+    PolicySource,
+    PolicySources,
+    RolloverPolicy,
+    check_period_order,
+)
 from server.domain.rate_index import CatalogueTerms
 from server.domain.rates import HUNDRED, AdjustmentKind, RateTerms
+from server.domain.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource
 from server.domain.sales import (
     Buyer,
     LineGrant,
@@ -46,6 +48,7 @@ from server.store.pool import Connection
 from server.store.selling import SELLING_MODEL
 from server.usecases.bindings import UNBOUND, AskedBinding, Bound, bound
 from server.usecases.discovery import Priced, catalogue_terms
+from server.usecases.overrides import overridden
 from server.usecases.resolution import resolved_product
 
 
@@ -60,6 +63,7 @@ class AskedLine:
     binding: AskedBinding = UNBOUND
     selling_model_id: SellingModelId | None = None
     omitted: tuple[ResourceId, ...] = ()
+    policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
     negotiated: tuple[Negotiated, ...] = ()
 
 
@@ -97,6 +101,7 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
         path, product = f"quote.lines[{index}]", products[said.product_id]
         asked = replace(said, end_date=await _end_date(tx, tenant_id, said, path))
         to = await bound(tx, tenant_id, buyer.id, asked.binding, product, path=path)
+        product = await overridden(tx, tenant_id, product, asked.policies, to, path)
         key = (asked.product_id, asked.start_date, to.target_id)
         if key not in rates:
             wanted = Priced(
@@ -247,13 +252,18 @@ class _Selling:
             is_fixed=found is not None and found.is_fixed,
             token_resource_id=resource.token_resource_id if is_anchor else None,
             definition_product_id=resource.definition_product_id,
-            commitment=resource.commitment,
+            commitment=self._commitment(resource),
             grants=tuple(
                 _grant(self.asked, grant, self.path)
                 for grant in resource.grants
                 if grant.is_for(self.asked.selling_model_id, self.asked.start_date)
             ),
         )
+
+    def _commitment(self, resource: ResolvedResource) -> CommitmentRate | None:
+        """What usage costs once a commitment is used up; nothing of what is none."""
+        is_one = self.product.role.is_commitment
+        return resource.chain.commitment.policy.content.rate if is_one else None
 
     def _of_wallet(self, resource: ResolvedResource) -> SoldPolicies:
         """The policies of the wallet that is added to. Raises BINDING_TARGET."""
@@ -264,7 +274,19 @@ class _Selling:
             )
             field = "linked_asset" if self.product.role.is_commitment else "binding_target"
             raise InvalidArgument.at(f"{self.path}.{field}", "BINDING_TARGET", fault)
-        return SoldPolicies(wallet=wallet.policies, overage=resource.policies.overage)
+        own = resource.policies
+        at_target = PolicySource(level=PolicyLevel.TARGET)
+        return SoldPolicies(
+            wallet=wallet.policies,
+            overage=own.overage,
+            sources=PolicySources(
+                aggregation=at_target,
+                rating_frequency=at_target,
+                overage=own.sources.overage,
+                commitment=own.sources.commitment,
+                order=PolicyLevel.TARGET,
+            ),
+        )
 
 
 def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: ResourceId) -> None:
@@ -310,6 +332,6 @@ def _grant(asked: AskedLine, grant: ResolvedGrant, path: str) -> LineGrant:
         refresh=grant.refresh,
         validity=grant.validity,
         rollover=_rollover(grant.rollover, asked.quantity, path),
-        refresh_policy_id=grant.refresh_policy_id,
-        rollover_policy_id=grant.rollover_policy_id,
+        refresh_policy=grant.refresh_policy,
+        rollover_policy=grant.rollover_policy,
     )

@@ -4,6 +4,7 @@ from usage.v1 import account_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form
+from server.api.mapping.resource_policies import overrides_from_form, overrides_to_pb
 from server.api.masks import read_mask
 from server.api.values import enum_pb, etag, optional_time_pb, time_pb
 from server.domain.ids import AccountId, BindingTargetId
@@ -75,6 +76,7 @@ def create_binding_target_from_pb(
         id=BindingTargetId(form.code("binding_target_id")),
         display_name=own.text("display_name"),
         kind=own.choice("kind", TargetKind),
+        policies=overrides_from_form(own),
     )
     form.done()
     return AccountId(account_id), wanted
@@ -86,5 +88,6 @@ def binding_target_to_pb(account_id: AccountId, target: BindingTarget) -> pb.Bin
         name=names.BINDING_TARGET.of(account_id, target.id),
         display_name=target.display_name,
         kind=enum_pb(pb.BindingTarget.Kind, target.kind),
+        policies=overrides_to_pb(target.policies),
         create_time=optional_time_pb(target.create_time),
     )

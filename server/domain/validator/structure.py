@@ -84,17 +84,17 @@ def _period_order(setup: Setup) -> Iterator[Finding]:
 
 def _policies(metered: Metered) -> Iterator[str]:
     sold = metered.sold
-    if sold and sold.aggregation_policy_id:
-        yield f"aggregationPolicies/{sold.aggregation_policy_id}"
-    if sold and sold.rating_frequency_policy_id:
-        yield f"ratingFrequencyPolicies/{sold.rating_frequency_policy_id}"
+    if sold and sold.sources.aggregation.id:
+        yield f"aggregationPolicies/{sold.sources.aggregation.id}"
+    if sold and sold.sources.rating_frequency.id:
+        yield f"ratingFrequencyPolicies/{sold.sources.rating_frequency.id}"
 
 
 def _rating_frequency_unsaid(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
         if metered.is_addition or metered.sold is None:
             continue
-        if metered.sold.rating_frequency_policy_id is None:
+        if metered.sold.sources.rating_frequency.id is None:
             period = metered.sold.wallet.rating.period
             text = f"nobody said when {metered.id} is rated, so it is {period}, the service's own"
             yield Finding(text, (metered.name, f"usageResources/{metered.id}"))

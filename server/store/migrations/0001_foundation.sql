@@ -154,6 +154,7 @@ CREATE TABLE aggregation_policies (
     unique_label text,
     state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision     bigint NOT NULL DEFAULT 1,
+    version      integer NOT NULL DEFAULT 1,
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id),
     CONSTRAINT only_unique_counts_have_a_label CHECK ((method = 'UNIQUE_COUNT') = (unique_label IS NOT NULL))
@@ -171,6 +172,7 @@ CREATE TABLE rating_frequency_policies (
     late_policy   text NOT NULL,
     state         text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision      bigint NOT NULL DEFAULT 1,
+    version       integer NOT NULL DEFAULT 1,
     create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id),
     CONSTRAINT waiting_time_is_one CHECK (num_nonnulls(waiting_days, waiting_hours) = 1),
@@ -186,6 +188,7 @@ CREATE TABLE overage_policies (
     overage      text NOT NULL,
     state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision     bigint NOT NULL DEFAULT 1,
+    version      integer NOT NULL DEFAULT 1,
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
@@ -200,6 +203,7 @@ CREATE TABLE refresh_policies (
     interval_count integer NOT NULL CHECK (interval_count > 0),
     state          text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision       bigint NOT NULL DEFAULT 1,
+    version        integer NOT NULL DEFAULT 1,
     create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
@@ -215,6 +219,7 @@ CREATE TABLE rollover_policies (
     max_percent   quantity CHECK (max_percent > 0 AND max_percent <= 100),
     state         text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision      bigint NOT NULL DEFAULT 1,
+    version       integer NOT NULL DEFAULT 1,
     create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
@@ -228,11 +233,23 @@ CREATE TABLE commitment_policies (
     rate         text NOT NULL CHECK (rate IN ('LOWEST', 'BOUNDED')),
     state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision     bigint NOT NULL DEFAULT 1,
+    version      integer NOT NULL DEFAULT 1,
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
 COMMENT ON TABLE commitment_policies IS 'catalogue: what usage costs once a commitment is used up';
 CREATE UNIQUE INDEX commitment_policy_id_taken ON commitment_policies (tenant_id, lower(policy_id));
+
+CREATE TABLE policy_versions (
+    tenant_id      uuid NOT NULL REFERENCES tenants,
+    kind           text NOT NULL,
+    policy_id      code NOT NULL,
+    version        integer NOT NULL,
+    content        jsonb NOT NULL,
+    supersede_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, kind, policy_id, version)
+);
+COMMENT ON TABLE policy_versions IS 'catalogue: versions of policies whose place a later one has taken';
 
 CREATE TABLE selling_models (
     tenant_id        uuid NOT NULL REFERENCES tenants,
@@ -512,6 +529,29 @@ CREATE TABLE binding_targets (
 COMMENT ON TABLE binding_targets IS 'run-time: contracts of an account, and what else its grants may be bound to';
 CREATE UNIQUE INDEX binding_target_id_taken ON binding_targets (tenant_id, account_id, lower(binding_target_id));
 
+CREATE TABLE binding_target_policies (
+    tenant_id                  uuid NOT NULL,
+    account_id                 code NOT NULL,
+    binding_target_id          code NOT NULL,
+    usage_resource_id          code NOT NULL,
+    aggregation_policy_id      code,
+    rating_frequency_policy_id code,
+    overage_policy_id          code,
+    commitment_policy_id       code,
+    drawdown_order             text CHECK (drawdown_order IN ('EXPIRING_FIRST', 'GRANTED_FIRST', 'GRANTED_LAST')),
+    PRIMARY KEY (tenant_id, account_id, binding_target_id, usage_resource_id),
+    CONSTRAINT binding_target_exists FOREIGN KEY (tenant_id, account_id, binding_target_id)
+        REFERENCES binding_targets,
+    CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
+    CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id)
+        REFERENCES aggregation_policies,
+    CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id)
+        REFERENCES rating_frequency_policies,
+    CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies,
+    CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies
+);
+COMMENT ON TABLE binding_target_policies IS 'run-time: the policies of what is bound to a target, over those of products and lines';
+
 -- Lines carry what was agreed as a document: rates, grants and policies, frozen on the day.
 CREATE TABLE quotes (
     tenant_id     uuid NOT NULL,
@@ -736,6 +776,7 @@ CREATE TABLE entitlements (
     refresh_unit      text,
     refresh_count     integer,
     refresh_policy_id code,
+    refresh_policy_version integer NOT NULL DEFAULT 0,
     validity_unit     text,
     validity_count    integer,
     can_roll_over     boolean NOT NULL,
@@ -743,6 +784,7 @@ CREATE TABLE entitlements (
     rollover_max_quantity quantity,
     rollover_max_percent  quantity,
     rollover_policy_id code,
+    rollover_policy_version integer NOT NULL DEFAULT 0,
     next_index        integer,
     create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, entitlement_id),

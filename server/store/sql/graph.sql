@@ -46,37 +46,37 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding,
 -- name: aggregations
 -- Some policies of counting.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, create_time
+SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version, create_time
   FROM aggregation_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: rating_frequencies
 -- Some policies of rating.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, create_time
+SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version, create_time
   FROM rating_frequency_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: overages
 -- Some policies of overage.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, overage, state, revision, create_time
+SELECT policy_id, display_name, overage, state, revision, version, create_time
   FROM overage_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: commitments
 -- Some policies of commitments.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, rate, state, revision, create_time
+SELECT policy_id, display_name, rate, state, revision, version, create_time
   FROM commitment_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: refreshes
 -- Some policies of refresh.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, interval_unit, interval_count, state, revision, create_time
+SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version, create_time
   FROM refresh_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: rollovers
 -- Some policies of rollover.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, create_time
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version, create_time
   FROM rollover_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: selling_models

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -278,6 +279,7 @@ class BindingTarget(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/bindingTargets/{binding_target}`."""
     display_name: _builtins.str
@@ -288,6 +290,12 @@ class BindingTarget(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
 
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.PolicyOverride]:
+        """The policies of what anchors are bound to it, over those of lines and products, a resource each: at
+        most 100. Never change.
+        """
+
     def __init__(
         self,
         *,
@@ -295,10 +303,11 @@ class BindingTarget(_message.Message):
         display_name: _builtins.str = ...,
         kind: Global___BindingTarget.Kind.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        policies: _abc.Iterable[_catalog_resources_pb2.PolicyOverride] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "kind", b"kind", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "kind", b"kind", "name", b"name", "policies", b"policies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,6 +42,10 @@ class _PolicyLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PolicyLev
     """The usage resource."""
     POLICY_LEVEL_PRODUCT_USAGE_RESOURCE: _PolicyLevel.ValueType  # 3
     """The resource of the product."""
+    POLICY_LEVEL_LINE: _PolicyLevel.ValueType  # 4
+    """The line of the sale."""
+    POLICY_LEVEL_TARGET: _PolicyLevel.ValueType  # 5
+    """The target that it is bound to, or the wallet of that."""
 
 class PolicyLevel(_PolicyLevel, metaclass=_PolicyLevelEnumTypeWrapper):
     """Which level of the catalogue supplied a policy. New levels may be added."""
@@ -54,6 +58,10 @@ POLICY_LEVEL_USAGE_RESOURCE: PolicyLevel.ValueType  # 2
 """The usage resource."""
 POLICY_LEVEL_PRODUCT_USAGE_RESOURCE: PolicyLevel.ValueType  # 3
 """The resource of the product."""
+POLICY_LEVEL_LINE: PolicyLevel.ValueType  # 4
+"""The line of the sale."""
+POLICY_LEVEL_TARGET: PolicyLevel.ValueType  # 5
+"""The target that it is bound to, or the wallet of that."""
 Global___PolicyLevel: _TypeAlias = PolicyLevel  # noqa: Y015
 
 @_typing.final
@@ -420,7 +428,7 @@ class ResolvePoliciesRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The product: `products/{product}`."""
+    """A product, `products/{product}`, or what was sold: `accounts/{account}/assets/{asset}`."""
     def __init__(
         self,
         *,
@@ -436,7 +444,7 @@ Global___ResolvePoliciesRequest: _TypeAlias = ResolvePoliciesRequest  # noqa: Y0
 
 @_typing.final
 class ResolvePoliciesResponse(_message.Message):
-    """The policies of a product, by resource."""
+    """The policies of a product or an asset, by resource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -460,7 +468,9 @@ Global___ResolvePoliciesResponse: _TypeAlias = ResolvePoliciesResponse  # noqa: 
 
 @_typing.final
 class ResolvedPolicies(_message.Message):
-    """The policies that hold for one resource of a product."""
+    """The policies that hold for one resource. Those of an asset are as they were when it was sold: a policy
+    of the target's wallet, which a pack or commitment only adds to, has no name.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -257,8 +257,8 @@ Global___UnitOfMeasure: _TypeAlias = UnitOfMeasure  # noqa: Y015
 
 @_typing.final
 class ResourcePolicies(_message.Message):
-    """The policies of a resource; each may be absent, which leaves the choice to the level above: product
-    resource over usage resource over the service's defaults.
+    """The policies of a resource; each may be absent, which leaves the choice to the level below: a target over
+    a line over the product's resource over the usage resource over the service's defaults.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -296,6 +296,34 @@ class ResourcePolicies(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResourcePolicies: _TypeAlias = ResourcePolicies  # noqa: Y015
+
+@_typing.final
+class PolicyOverride(_message.Message):
+    """The policies of one resource, over those that the catalogue has for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    usage_resource: _builtins.str
+    """The resource: `usageResources/{usage_resource}`."""
+    @_builtins.property
+    def policies(self) -> Global___ResourcePolicies:
+        """Its policies, which are active; what is absent is left to the level below."""
+
+    def __init__(
+        self,
+        *,
+        usage_resource: _builtins.str = ...,
+        policies: Global___ResourcePolicies | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyOverride: _TypeAlias = PolicyOverride  # noqa: Y015
 
 @_typing.final
 class UsageResource(_message.Message):

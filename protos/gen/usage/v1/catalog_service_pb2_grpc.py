@@ -520,8 +520,8 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResolvePolicies(self, request, context):
-        """Says which policies hold for each resource of a product, and which level supplied each: the
-        product's resource, the usage resource, or the service's own defaults.
+        """Says which policies hold for each resource of a product or an asset, and which level supplied each:
+        the target, the line, the product's resource, the usage resource, or the service's own defaults.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

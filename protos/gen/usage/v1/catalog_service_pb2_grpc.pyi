@@ -20,7 +20,9 @@ from usage.v1.catalog_actions_pb2 import ConvertQuantityResponse as ConvertQuant
 from usage.v1.catalog_actions_pb2 import CreateRecordsRequest as CreateRecordsRequest
 from usage.v1.catalog_actions_pb2 import CreateRecordsResponse as CreateRecordsResponse
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_DEFAULT as POLICY_LEVEL_DEFAULT
+from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_LINE as POLICY_LEVEL_LINE
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_PRODUCT_USAGE_RESOURCE as POLICY_LEVEL_PRODUCT_USAGE_RESOURCE
+from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_TARGET as POLICY_LEVEL_TARGET
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_UNSPECIFIED as POLICY_LEVEL_UNSPECIFIED
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_USAGE_RESOURCE as POLICY_LEVEL_USAGE_RESOURCE
 from usage.v1.catalog_actions_pb2 import PolicyLevel as PolicyLevel
@@ -216,8 +218,8 @@ class CatalogServiceStub:
     call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
     """
     ResolvePolicies: _grpc.UnaryUnaryMultiCallable[_catalog_actions_pb2.ResolvePoliciesRequest, _catalog_actions_pb2.ResolvePoliciesResponse]
-    """Says which policies hold for each resource of a product, and which level supplied each: the
-    product's resource, the usage resource, or the service's own defaults.
+    """Says which policies hold for each resource of a product or an asset, and which level supplied each:
+    the target, the line, the product's resource, the usage resource, or the service's own defaults.
     """
     GetSellingModel: _grpc.UnaryUnaryMultiCallable[_selling_models_pb2.GetSellingModelRequest, _selling_models_pb2.SellingModel]
     """Gets one selling model."""
@@ -359,8 +361,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
     """
     ResolvePolicies: _aio.UnaryUnaryMultiCallable[_catalog_actions_pb2.ResolvePoliciesRequest, _catalog_actions_pb2.ResolvePoliciesResponse]  # type: ignore[assignment]
-    """Says which policies hold for each resource of a product, and which level supplied each: the
-    product's resource, the usage resource, or the service's own defaults.
+    """Says which policies hold for each resource of a product or an asset, and which level supplied each:
+    the target, the line, the product's resource, the usage resource, or the service's own defaults.
     """
     GetSellingModel: _aio.UnaryUnaryMultiCallable[_selling_models_pb2.GetSellingModelRequest, _selling_models_pb2.SellingModel]  # type: ignore[assignment]
     """Gets one selling model."""
@@ -709,8 +711,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_actions_pb2.ResolvePoliciesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_actions_pb2.ResolvePoliciesResponse, _abc.Awaitable[_catalog_actions_pb2.ResolvePoliciesResponse]]:
-        """Says which policies hold for each resource of a product, and which level supplied each: the
-        product's resource, the usage resource, or the service's own defaults.
+        """Says which policies hold for each resource of a product or an asset, and which level supplied each:
+        the target, the line, the product's resource, the usage resource, or the service's own defaults.
         """
 
     @_abc_1.abstractmethod
