@@ -25,6 +25,7 @@ from server.domain.ids import (
     PriceBookId,
     ProductGrantId,
     ProductId,
+    ProductResourceId,
     RateCardId,
     RateEntryId,
     ResourceId,
@@ -108,6 +109,7 @@ def metered(
 ) -> Metered:
     held = ProductResource(
         product_id=ProductId("plan"),
+        id=ProductResourceId(more.pop("held_id", resource)),
         resource_id=ResourceId(resource),
         start_date=day(start),
         end_date=day(end),
@@ -159,7 +161,7 @@ def promise(
         product_id=ProductId("plan"),
         id=ProductGrantId("included"),
         display_name="",
-        resource_id=ResourceId(resource),
+        held_id=ProductResourceId(resource),
         quantity=Decimal(quantity),
         unit_id=UnitId(unit_id) if unit_id else None,
         validity=validity,

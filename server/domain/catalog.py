@@ -18,6 +18,7 @@ from server.domain.ids import (
     PolicyId,
     ProductGrantId,
     ProductId,
+    ProductResourceId,
     ResourceId,
     SellingModelId,
     UnitClassId,
@@ -157,9 +158,13 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductResource:
-    """A resource that a product meters, from a day until another; optional ones can be left out."""
+    """A resource that a product meters, from a day until another; optional ones can be left out.
+
+    A product may have several stretches of one resource, which do not overlap while in force.
+    """
 
     product_id: ProductId
+    id: ProductResourceId
     resource_id: ResourceId
     start_date: date | None
     end_date: date | None
@@ -170,7 +175,7 @@ class ProductResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductGrant:
-    """What a product promises of a resource for each unit sold, in `unit_id` or the resource's.
+    """What a product promises of one of its resources for each unit sold, in `unit_id` or its unit.
 
     To those who buy under its selling model, or under any, from a day until another.
     """
@@ -178,7 +183,7 @@ class ProductGrant:
     product_id: ProductId
     id: ProductGrantId
     display_name: str
-    resource_id: ResourceId
+    held_id: ProductResourceId
     quantity: Decimal
     unit_id: UnitId | None
     validity: Cadence | None
@@ -259,6 +264,12 @@ class Rollover:
     max_rollovers: int | None
     max_quantity: Decimal | None = None
     max_percent: Decimal | None = None
+
+
+def overlap(a: ProductResource, b: ProductResource) -> bool:
+    """Whether two stretches have a day in common."""
+    starts_before_end = (a.start_date or date.min) < (b.end_date or date.max)
+    return starts_before_end and (b.start_date or date.min) < (a.end_date or date.max)
 
 
 def differences(a: object, b: object) -> list[str]:

@@ -254,6 +254,11 @@ class ResolvedResource:
     definition_product_id: ProductId | None = None
     is_optional: bool = False
 
+    def is_sold_on(self, day: date) -> bool:
+        """Whether a sale may start on `day`."""
+        has_begun = self.start_date is None or self.start_date <= day
+        return has_begun and (self.end_date is None or day < self.end_date)
+
     @property
     def chain(self) -> PolicyChain:
         """The policies that hold."""
@@ -277,6 +282,14 @@ class ResolvedProduct:
     role: Role
     binding: Binding | None
     resources: tuple[ResolvedResource, ...]
+
+    def on(self, day: date) -> "ResolvedProduct":
+        """The product with the stretch of each resource that is sold on `day`, or else any."""
+        chosen: dict[ResourceId, ResolvedResource] = {}
+        for one in self.resources:
+            if one.resource_id not in chosen or one.is_sold_on(day):
+                chosen[one.resource_id] = one
+        return replace(self, resources=tuple(chosen.values()))
 
     def rate_unit(self, resource: ResolvedResource, currency_code: str) -> str:
         """What a resource is rated in: its token's unit, or else money."""

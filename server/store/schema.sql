@@ -471,7 +471,7 @@ CREATE TABLE public.product_usage_grants (
     tenant_id uuid NOT NULL,
     product_id public.code NOT NULL,
     grant_id public.code NOT NULL,
-    usage_resource_id public.code NOT NULL,
+    product_usage_resource_id public.code NOT NULL,
     display_name text DEFAULT ''::text NOT NULL,
     type text DEFAULT 'GRANT'::text NOT NULL,
     quantity public.quantity NOT NULL,
@@ -501,6 +501,7 @@ COMMENT ON TABLE public.product_usage_grants IS 'catalogue: what a product promi
 CREATE TABLE public.product_usage_resources (
     tenant_id uuid NOT NULL,
     product_id public.code NOT NULL,
+    product_usage_resource_id public.code NOT NULL,
     usage_resource_id public.code NOT NULL,
     token_resource_id public.code,
     is_optional boolean DEFAULT false NOT NULL,
@@ -521,7 +522,7 @@ CREATE TABLE public.product_usage_resources (
 
 ALTER TABLE ONLY public.product_usage_resources FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.product_usage_resources IS 'catalogue: the resources a product meters';
+COMMENT ON TABLE public.product_usage_resources IS 'catalogue: the resources a product meters, by stretches of days';
 
 CREATE TABLE public.products (
     tenant_id uuid NOT NULL,
@@ -1183,7 +1184,7 @@ ALTER TABLE ONLY public.product_usage_grants
     ADD CONSTRAINT product_usage_grants_pkey PRIMARY KEY (tenant_id, product_id, grant_id);
 
 ALTER TABLE ONLY public.product_usage_resources
-    ADD CONSTRAINT product_usage_resources_pkey PRIMARY KEY (tenant_id, product_id, usage_resource_id);
+    ADD CONSTRAINT product_usage_resources_pkey PRIMARY KEY (tenant_id, product_id, product_usage_resource_id);
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (tenant_id, product_id);
@@ -1241,6 +1242,9 @@ ALTER TABLE ONLY public.schema_migrations
 
 ALTER TABLE ONLY public.selling_models
     ADD CONSTRAINT selling_models_pkey PRIMARY KEY (tenant_id, selling_model_id);
+
+ALTER TABLE ONLY public.product_usage_resources
+    ADD CONSTRAINT stretches_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((product_id)::text) WITH =, ((usage_resource_id)::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
 
 ALTER TABLE ONLY public.superseded_liables
     ADD CONSTRAINT superseded_liables_pkey PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision);
@@ -1308,6 +1312,10 @@ CREATE UNIQUE INDEX price_book_id_taken ON public.price_books USING btree (tenan
 CREATE UNIQUE INDEX product_id_taken ON public.products USING btree (tenant_id, lower((product_id)::text));
 
 CREATE UNIQUE INDEX product_usage_grant_id_taken ON public.product_usage_grants USING btree (tenant_id, product_id, lower((grant_id)::text));
+
+CREATE UNIQUE INDEX product_usage_resource_id_taken ON public.product_usage_resources USING btree (tenant_id, product_id, lower((product_usage_resource_id)::text));
+
+CREATE INDEX product_usage_resources_by_resource ON public.product_usage_resources USING btree (tenant_id, product_id, usage_resource_id);
 
 CREATE INDEX ratable_summaries_by_wallet ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, start_time, ratable_summary_id);
 
@@ -1470,11 +1478,11 @@ ALTER TABLE ONLY public.product_usage_resources
 ALTER TABLE ONLY public.quote_lines
     ADD CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES public.products(tenant_id, product_id);
 
-ALTER TABLE ONLY public.product_usage_grants
-    ADD CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id) REFERENCES public.product_usage_resources(tenant_id, product_id, usage_resource_id);
-
 ALTER TABLE ONLY public.rate_card_entries
-    ADD CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id) REFERENCES public.product_usage_resources(tenant_id, product_id, usage_resource_id);
+    ADD CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES public.products(tenant_id, product_id);
+
+ALTER TABLE ONLY public.product_usage_grants
+    ADD CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, product_usage_resource_id) REFERENCES public.product_usage_resources(tenant_id, product_id, product_usage_resource_id);
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
@@ -1576,6 +1584,9 @@ ALTER TABLE ONLY public.binding_target_policies
     ADD CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
 
 ALTER TABLE ONLY public.product_usage_resources
+    ADD CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
+
+ALTER TABLE ONLY public.rate_card_entries
     ADD CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
 
 ALTER TABLE ONLY public.wallets

@@ -209,14 +209,15 @@ async def check_product_grant(tx: Connection, tenant_id: TenantId, wanted: Produ
     if wanted.type is GrantType.COMMIT and not product.usage_model_type.is_commitment:
         text = f"a {product.usage_model_type} includes quantity; only commitments commit to it"
         raise InvalidArgument.at("product_usage_grant.type", "GRANT_TYPE", text)
-    await store.get(tx, tenant_id, PRODUCT_RESOURCE, wanted.product_id, wanted.resource_id)
+    key = wanted.product_id, wanted.held_id
+    held = (await store.get(tx, tenant_id, PRODUCT_RESOURCE, *key)).content
     if wanted.refresh_id is not None:
         await store.get(tx, tenant_id, REFRESH, wanted.refresh_id)
     if wanted.rollover_id is not None:
         await store.get(tx, tenant_id, ROLLOVER, wanted.rollover_id)
     if wanted.selling_model_id is not None:
         await store.get(tx, tenant_id, SELLING_MODEL, wanted.selling_model_id)
-    await _check_quantity(tx, tenant_id, wanted.resource_id, wanted)
+    await _check_quantity(tx, tenant_id, held.resource_id, wanted)
 
 
 async def check_nothing(tx: Connection, tenant_id: TenantId, wanted: object) -> None:

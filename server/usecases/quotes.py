@@ -98,7 +98,7 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
     rates: dict[tuple[ProductId, date, str | None], dict[ResourceId, CatalogueTerms]] = {}
     lines = []
     for index, said in enumerate(command.lines):
-        path, product = f"quote.lines[{index}]", products[said.product_id]
+        path, product = f"quote.lines[{index}]", products[said.product_id].on(said.start_date)
         asked = replace(said, end_date=await _end_date(tx, tenant_id, said, path))
         to = await bound(tx, tenant_id, buyer.id, asked.binding, product, path=path)
         product = await overridden(tx, tenant_id, product, asked.policies, to, path)
@@ -301,8 +301,8 @@ def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: Resour
 
 
 def _check_sellable(asked: AskedLine, resource: ResolvedResource, billing: Cadence) -> None:
-    day, start, end = asked.start_date, resource.start_date, resource.end_date
-    if (start is not None and day < start) or (end is not None and day >= end):
+    day = asked.start_date
+    if not resource.is_sold_on(day):
         raise FailedPrecondition(
             "RESOURCE_INACTIVE",
             f"{resource.resource_id} of {asked.product_id} is not sold on {day}",

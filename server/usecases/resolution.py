@@ -18,7 +18,15 @@ from server.domain.catalog import (
 )
 from server.domain.errors import FailedPrecondition, NotFound, Unimplemented
 from server.domain.exact import plain
-from server.domain.ids import AccountId, AssetId, PolicyId, ProductId, ResourceId, TenantId
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    PolicyId,
+    ProductId,
+    ProductResourceId,
+    ResourceId,
+    TenantId,
+)
 from server.domain.policies import (
     AggregationMethod,
     LatePolicy,
@@ -98,7 +106,7 @@ def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
             text = f"{name} has the tokens {', '.join(tokens)}; a product has one"
             raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
         if token_id not in own:
-            text = f"{name}/usageResources/{one.resource_id} is rated in {token_id}; add that too"
+            text = f"{name}/usageResources/{one.id} is rated in {token_id}; add that too"
             raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
         method, rating, _ = _terms_of(graph, own[token_id])
         _, own_rating, late = _terms_of(graph, one)
@@ -117,9 +125,9 @@ def _terms_of(
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """The policies that hold for a resource of a product."""
+    """The policies that hold for a resource, of a product where it was not sold yet."""
 
-    product_id: ProductId
+    held: tuple[ProductId, ProductResourceId] | None
     resource_id: ResourceId
     policies: PolicyChain
 
@@ -131,7 +139,10 @@ async def explained_product(
     product = await records.get(tx, tenant_id, PRODUCT, product_id)
     graph = await store.load_graph(tx, tenant_id, product)
     held = [one.content for one in graph.product_resources]
-    return [Explained(product_id, one.resource_id, resolve(said_of(graph, one))) for one in held]
+    return [
+        Explained((product_id, one.id), one.resource_id, resolve(said_of(graph, one)))
+        for one in held
+    ]
 
 
 async def explained_asset(
@@ -141,8 +152,7 @@ async def explained_asset(
     asset = await assets.get(tx, tenant_id, account_id, asset_id)
     held = sorted(asset.resources, key=lambda one: one.resource_id)
     return [
-        Explained(asset.product_id, one.resource_id, chain_of(one.policies, one.commitment))
-        for one in held
+        Explained(None, one.resource_id, chain_of(one.policies, one.commitment)) for one in held
     ]
 
 
@@ -244,7 +254,7 @@ def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
     if found is None:
         raise NotFound.of("UnitOfMeasure", f"usageResources/{content.resource_id}")
     unit = as_unit(found)
-    own = [one for one in graph.grants if one.content.resource_id == content.resource_id]
+    own = [one for one in graph.grants if one.content.held_id == content.id]
     return ResolvedResource(
         resource_id=content.resource_id,
         unit=unit,

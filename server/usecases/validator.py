@@ -134,7 +134,8 @@ def _under_resource(
 
 def _promise(graph: Graph, grant: Kept[ProductGrant]) -> Promise:
     content = grant.content
-    class_id = graph.resources[content.resource_id].content.unit_class_id
+    held = next(one for one in graph.product_resources if one.content.id == content.held_id)
+    class_id = graph.resources[held.content.resource_id].content.unit_class_id
     named = [one for one in graph.units if one.content.id == content.unit_id]
     units = [one for one in named if one.content.unit_class_id == class_id]
     refreshes = [graph.refreshes[content.refresh_id]] if content.refresh_id else []

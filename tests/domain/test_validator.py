@@ -51,6 +51,8 @@ PEAK = aggregation("peak", AggregationMethod.PEAK)
 OTHER_SUM = aggregation("sum-too", AggregationMethod.SUM)
 EUR, BOTH = entry(currency="EUR", id_="eur"), (metered(), metered("bytes"))
 BYTES = entry(resource="bytes", id_="bytes")
+UNTIL, LATER = "2024-07-01", "later"
+NEXT = metered(start=UNTIL, held_id=LATER)
 DRAFTS = Scope(days=Days(TODAY), with_drafts=True)
 DAY = Cadence(CadenceUnit.DAY)
 
@@ -70,6 +72,16 @@ TABLE: list[tuple[str, Setup, Setup]] = [
         "RESOURCE_NOT_ACTIVE",
         setup(entries=(entry(), BYTES)),
         setup(*BOTH, entries=(entry(), BYTES)),
+    ),
+    (
+        "RESOURCE_OVERLAP",
+        setup(metered(end="2024-07-02"), NEXT, entries=(entry(),)),
+        setup(metered(end=UNTIL), NEXT, entries=(entry(),)),
+    ),
+    (
+        "RESOURCE_GAP",
+        setup(metered(end="2024-06-30"), NEXT, entries=(entry(),)),
+        setup(metered(end=UNTIL), NEXT, entries=(entry(),)),
     ),
     (
         "PARENT_NOT_ACTIVE",

@@ -1,4 +1,4 @@
-"""Which level's policy holds – target over line over product over resource – and in which version."""
+"""Which level's policy holds: target, line, product or resource; and in which version."""
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask

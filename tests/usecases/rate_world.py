@@ -44,8 +44,8 @@ CATALOGUE = (
     " unit_of_measure_id) VALUES ($1, 'sms', 'USAGE', 'count', NULL),"
     " ($1, 'data', 'USAGE', 'count', 'cents')",
     "INSERT INTO products (tenant_id, product_id, usage_model_type) VALUES ($1, 'plan', 'ANCHOR')",
-    "INSERT INTO product_usage_resources (tenant_id, product_id, usage_resource_id)"
-    " VALUES ($1, 'plan', 'sms'), ($1, 'plan', 'data')",
+    "INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id,"
+    " usage_resource_id) VALUES ($1, 'plan', 'sms', 'sms'), ($1, 'plan', 'data', 'data')",
 )
 
 SALE = """

@@ -40,6 +40,7 @@ from server.domain.exact import Rounding
 from server.domain.ids import (
     ProductGrantId,
     ProductId,
+    ProductResourceId,
     ResourceId,
     SellingModelId,
     UnitClassId,
@@ -146,8 +147,10 @@ def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> 
     (product_id,) = form.name("parent", names.PRODUCT)
     (resource_id,) = own.name("usage_resource", names.RESOURCE)
     start, end = _days(own)
+    named = bool(request.product_usage_resource_id)
     wanted = ProductResource(
         product_id=ProductId(product_id),
+        id=ProductResourceId(form.code("product_usage_resource_id") if named else resource_id),
         resource_id=ResourceId(resource_id),
         token_resource_id=_token_resource(own),
         is_optional=request.product_usage_resource.is_optional,
@@ -164,7 +167,7 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
     form = Form(request)
     own = form.sub("product_usage_grant")
     (product_id,) = form.name("parent", names.PRODUCT)
-    of_product, resource_id = own.name("product_usage_resource", names.PRODUCT_RESOURCE)
+    of_product, held_id = own.name("product_usage_resource", names.PRODUCT_RESOURCE)
     if of_product != product_id and not form.faults:
         own.fault("product_usage_resource", "NAME_FORMAT", "must be a resource of the parent")
     quantity = own.decimal("quantity")
@@ -178,7 +181,7 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
         product_id=ProductId(product_id),
         id=ProductGrantId(form.code("product_usage_grant_id")),
         display_name=own.text("display_name"),
-        resource_id=ResourceId(resource_id),
+        held_id=ProductResourceId(held_id),
         quantity=quantity,
         unit_id=UnitId(unit[0]) if unit else None,
         validity=cadence_from_pb(own, "validity"),
@@ -270,7 +273,7 @@ def product_resource_to_pb(kept: Kept[ProductResource]) -> pb.ProductUsageResour
     """A resource of a product."""
     own = kept.content
     return pb.ProductUsageResource(
-        name=names.PRODUCT_RESOURCE.of(own.product_id, own.resource_id),
+        name=names.PRODUCT_RESOURCE.of(own.product_id, own.id),
         usage_resource=names.RESOURCE.of(own.resource_id),
         token_resource=_token_name(own.token_resource_id),
         is_optional=own.is_optional,
@@ -290,7 +293,7 @@ def product_grant_to_pb(kept: Kept[ProductGrant]) -> pb.ProductUsageGrant:
     return pb.ProductUsageGrant(
         name=names.PRODUCT_GRANT.of(own.product_id, own.id),
         display_name=own.display_name,
-        product_usage_resource=names.PRODUCT_RESOURCE.of(own.product_id, own.resource_id),
+        product_usage_resource=names.PRODUCT_RESOURCE.of(own.product_id, own.held_id),
         type=enum_pb(pb.ProductUsageGrant.Type, own.type),
         quantity=decimal_pb(own.quantity),
         unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",

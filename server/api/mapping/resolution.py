@@ -27,7 +27,8 @@ def resolved_to_pb(found: Iterable[Explained]) -> pb.ResolvePoliciesResponse:
 def _resource(of: Explained) -> pb.ResolvedPolicies:
     one = of.policies
     made = pb.ResolvedPolicies(
-        product_usage_resource=names.PRODUCT_RESOURCE.of(of.product_id, of.resource_id),
+        product_usage_resource=names.PRODUCT_RESOURCE.of(*of.held) if of.held else "",
+        usage_resource=names.RESOURCE.of(of.resource_id),
         aggregation_policy=mapping.aggregation_to_pb(one.aggregation.policy),
         aggregation_level=_level(one.aggregation.level),
         rating_frequency_policy=mapping.rating_frequency_to_pb(one.rating_frequency.policy),

@@ -24,9 +24,7 @@ def policies_from_form(form: Form) -> PolicyIds:
     own, frequency = form.sub("policies"), names.RATING_FREQUENCY_POLICY
     return PolicyIds(
         aggregation=policy_from_form(own, "aggregation_policy", names.AGGREGATION_POLICY),
-        rating_frequency=policy_from_form(
-            own, "rating_frequency_policy", names.RATING_FREQUENCY_POLICY
-        ),
+        rating_frequency=policy_from_form(own, "rating_frequency_policy", frequency),
         overage=policy_from_form(own, "overage_policy", names.OVERAGE_POLICY),
         commitment=policy_from_form(own, "commitment_policy", names.COMMITMENT_POLICY),
         order=own.optional_choice("drawdown_order", DrawdownOrder),

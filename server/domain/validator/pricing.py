@@ -121,7 +121,9 @@ def _price_book_missing(setup: Setup) -> Iterator[Finding]:
 def _offered(setup: Setup) -> dict[ResourceId, set[Offer]]:
     """The offers of each resource that is charged and has any."""
     charged = (one for one in setup.resources if one.is_charged and one.token_id is None)
-    found = {metered.id: set(_offers(setup, metered)) for metered in charged}
+    found: defaultdict[ResourceId, set[Offer]] = defaultdict(set)
+    for metered in charged:
+        found[metered.id] |= set(_offers(setup, metered))
     return {resource_id: offers for resource_id, offers in found.items() if offers}
 
 

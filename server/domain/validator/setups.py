@@ -106,7 +106,7 @@ class Metered:
     @property
     def name(self) -> str:
         """The resource name of the product's resource."""
-        return f"products/{self.held.content.product_id}/usageResources/{self.id}"
+        return f"products/{self.held.content.product_id}/usageResources/{self.held.content.id}"
 
     @property
     def days(self) -> Days:
@@ -175,9 +175,15 @@ class Setup:
         """The entries of one resource."""
         return tuple(entry for entry in self.entries if entry.resource_id == resource_id)
 
-    def grants_of(self, resource_id: ResourceId) -> tuple[Promise, ...]:
-        """The grants of one resource."""
-        return tuple(one for one in self.grants if one.grant.content.resource_id == resource_id)
+    def grants_of(self, metered: Metered) -> tuple[Promise, ...]:
+        """The grants of one resource of the product."""
+        held_id = metered.held.content.id
+        return tuple(one for one in self.grants if one.grant.content.held_id == held_id)
+
+    def days_of(self, resource_id: ResourceId) -> Days:
+        """The days from the first to the last on which a resource is sold."""
+        spans = [self.sold_days(one) for one in self.resources if one.id == resource_id]
+        return Days(min(one.start for one in spans), max(one.end for one in spans))
 
     def priced_days(self, entry: RateCardEntry) -> Days:
         """The days on which an entry applies: those of its card too."""
@@ -198,14 +204,16 @@ def within(setup: Setup) -> Setup:
     if not setup.is_in_force:
         return replace(setup, resources=(), grants=(), entries=())
     chosen = [one for one in setup.resources if scope.has(one.held.state)]
-    over = {one.id for one in chosen if not one.days.meets(scope.days)}
+    left = [one for one in chosen if one.days.meets(scope.days)]
+    gone = {one.held.content.id for one in chosen if not one.days.meets(scope.days)}
+    over = {one.id for one in chosen} - {one.id for one in left}
     return replace(
         setup,
-        resources=tuple(one for one in chosen if one.id not in over),
+        resources=tuple(left),
         grants=tuple(
             one
             for one in setup.grants
-            if scope.has(one.grant.state) and one.grant.content.resource_id not in over
+            if scope.has(one.grant.state) and one.grant.content.held_id not in gone
         ),
         entries=tuple(
             entry

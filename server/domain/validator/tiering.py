@@ -125,7 +125,7 @@ def _tiers_incomplete(setup: Setup) -> Iterator[Finding]:
 def _tier_base_missing(setup: Setup) -> Iterator[Finding]:
     if not setup.is_anchor:
         return  # its tiers adjust the rates of the anchor
-    sold = {metered.id: setup.sold_days(metered) for metered in setup.resources}
+    sold = {metered.id: setup.days_of(metered.id) for metered in setup.resources}
     bases: defaultdict[str, list[Days]] = defaultdict(list)
     for tiers, base in _pairs(setup):
         bases[tiers.key].append(setup.priced_days(base))

@@ -323,6 +323,7 @@ ALTER TABLE usage_resources ADD CONSTRAINT definition_product_exists
 CREATE TABLE product_usage_resources (
     tenant_id                  uuid NOT NULL,
     product_id                 code NOT NULL,
+    product_usage_resource_id  code NOT NULL,
     usage_resource_id          code NOT NULL,
     token_resource_id          code,
     is_optional                boolean NOT NULL DEFAULT false,
@@ -336,8 +337,12 @@ CREATE TABLE product_usage_resources (
     state                      text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision                   bigint NOT NULL DEFAULT 1,
     create_time                timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (tenant_id, product_id, usage_resource_id),
+    PRIMARY KEY (tenant_id, product_id, product_usage_resource_id),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
+    CONSTRAINT stretches_do_not_overlap EXCLUDE USING gist (
+        tenant_id WITH =, (product_id::text) WITH =, (usage_resource_id::text) WITH =,
+        daterange(start_date, end_date) WITH &&
+    ) WHERE (state = 'ACTIVE'),
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products,
     CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
     CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id)
@@ -348,13 +353,17 @@ CREATE TABLE product_usage_resources (
     CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies,
     CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES usage_resources
 );
-COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources a product meters';
+COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources a product meters, by stretches of days';
+CREATE UNIQUE INDEX product_usage_resource_id_taken
+    ON product_usage_resources (tenant_id, product_id, lower(product_usage_resource_id));
+CREATE INDEX product_usage_resources_by_resource
+    ON product_usage_resources (tenant_id, product_id, usage_resource_id);
 
 CREATE TABLE product_usage_grants (
     tenant_id           uuid NOT NULL,
     product_id          code NOT NULL,
     grant_id            code NOT NULL,
-    usage_resource_id   code NOT NULL,
+    product_usage_resource_id code NOT NULL,
     display_name        text NOT NULL DEFAULT '',
     type                text NOT NULL DEFAULT 'GRANT' CHECK (type IN ('GRANT', 'COMMIT')),
     quantity            quantity NOT NULL CONSTRAINT promised_quantity_is_positive CHECK (quantity > 0),
@@ -371,7 +380,7 @@ CREATE TABLE product_usage_grants (
     create_time         timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, product_id, grant_id),
     CONSTRAINT validity_is_whole CHECK (num_nonnulls(validity_unit, validity_count) <> 1),
-    CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id)
+    CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, product_usage_resource_id)
         REFERENCES product_usage_resources,
     CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES units_of_measure,
     CONSTRAINT refresh_policy_exists FOREIGN KEY (tenant_id, refresh_policy_id) REFERENCES refresh_policies,
@@ -445,8 +454,8 @@ CREATE TABLE rate_card_entries (
     PRIMARY KEY (tenant_id, rate_card_id, entry_id),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
     CONSTRAINT rate_card_exists FOREIGN KEY (tenant_id, rate_card_id) REFERENCES rate_cards,
-    CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id)
-        REFERENCES product_usage_resources,
+    CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products,
+    CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
     CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (
         tenant_id WITH =, (rate_card_id::text) WITH =, (product_id::text) WITH =,
         (usage_resource_id::text) WITH =, (rate_unit_id::text) WITH =,

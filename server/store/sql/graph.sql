@@ -10,15 +10,15 @@ SELECT product_id, display_name, usage_model_type, grant_binding, state, revisio
 -- name: product_resources
 -- The resources of a product.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
+SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
        aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
        drawdown_order, state, revision, create_time
-  FROM product_usage_resources WHERE tenant_id = $1 AND product_id = $2 ORDER BY usage_resource_id;
+  FROM product_usage_resources WHERE tenant_id = $1 AND product_id = $2 ORDER BY product_usage_resource_id;
 
 -- name: product_grants
 -- The promises of a product.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
+SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
   FROM product_usage_grants WHERE tenant_id = $1 AND product_id = $2 ORDER BY grant_id;
 

@@ -86,7 +86,8 @@ SELECT coalesce(u.scale, 0) AS scale
   LEFT JOIN units_of_measure AS u
     ON (u.tenant_id, u.unit_of_measure_id)
      = (r.tenant_id, coalesce(r.unit_of_measure_id, c.default_unit_id))
- WHERE pr.tenant_id = $1 AND pr.product_id = $2 AND pr.usage_resource_id = $3;
+ WHERE pr.tenant_id = $1 AND pr.product_id = $2 AND pr.usage_resource_id = $3
+ LIMIT 1;
 
 -- name: add_entry
 -- As with cards. An entry begins as a draft, which overlaps nothing.

@@ -475,6 +475,7 @@ class ResolvedPolicies(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     AGGREGATION_POLICY_FIELD_NUMBER: _builtins.int
     AGGREGATION_LEVEL_FIELD_NUMBER: _builtins.int
     RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
@@ -486,7 +487,11 @@ class ResolvedPolicies(_message.Message):
     COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
     COMMITMENT_LEVEL_FIELD_NUMBER: _builtins.int
     product_usage_resource: _builtins.str
-    """The resource of the product: `products/{product}/usageResources/{usage_resource}`."""
+    """The resource of the product: `products/{product}/usageResources/{product_usage_resource}`; empty for an
+    asset.
+    """
+    usage_resource: _builtins.str
+    """The resource: `usageResources/{usage_resource}`."""
     aggregation_level: Global___PolicyLevel.ValueType
     """The level that supplied it."""
     rating_frequency_level: Global___PolicyLevel.ValueType
@@ -519,6 +524,7 @@ class ResolvedPolicies(_message.Message):
         self,
         *,
         product_usage_resource: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
         aggregation_policy: _policy_resources_pb2.AggregationPolicy | None = ...,
         aggregation_level: Global___PolicyLevel.ValueType = ...,
         rating_frequency_policy: _policy_resources_pb2.RatingFrequencyPolicy | None = ...,
@@ -532,7 +538,7 @@ class ResolvedPolicies(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "commitment_policy", b"commitment_policy", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_level", b"aggregation_level", "aggregation_policy", b"aggregation_policy", "commitment_level", b"commitment_level", "commitment_policy", b"commitment_policy", "drawdown_order", b"drawdown_order", "drawdown_order_level", b"drawdown_order_level", "overage_level", b"overage_level", "overage_policy", b"overage_policy", "product_usage_resource", b"product_usage_resource", "rating_frequency_level", b"rating_frequency_level", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_level", b"aggregation_level", "aggregation_policy", b"aggregation_policy", "commitment_level", b"commitment_level", "commitment_policy", b"commitment_policy", "drawdown_order", b"drawdown_order", "drawdown_order_level", b"drawdown_order_level", "overage_level", b"overage_level", "overage_policy", b"overage_policy", "product_usage_resource", b"product_usage_resource", "rating_frequency_level", b"rating_frequency_level", "rating_frequency_policy", b"rating_frequency_policy", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

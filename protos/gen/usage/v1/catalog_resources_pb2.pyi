@@ -509,7 +509,9 @@ Global___Product: _TypeAlias = Product  # noqa: Y015
 
 @_typing.final
 class ProductUsageResource(_message.Message):
-    """A resource that a product meters."""
+    """A resource that a product meters, for a stretch of days. A product may have several of one resource;
+    those in force never overlap.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -524,7 +526,9 @@ class ProductUsageResource(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The resource name: `products/{product}/usageResources/{usage_resource}`."""
+    """The resource name: `products/{product}/usageResources/{product_usage_resource}`, in which the last part
+    is the id of the resource unless another was asked for.
+    """
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     token_resource: _builtins.str
