@@ -342,7 +342,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateUsageResource(self, request, context):
-        """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now.
+        """Creates a usage resource, as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -380,7 +380,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateProduct(self, request, context):
-        """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now.
+        """Creates a product, as a draft. Monetary commitments can be set up, and are sold when invoices settle them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

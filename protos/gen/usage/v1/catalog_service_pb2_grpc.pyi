@@ -138,7 +138,7 @@ class CatalogServiceStub:
     ListUsageResources: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListUsageResourcesRequest, _catalog_requests_pb2.ListUsageResourcesResponse]
     """Lists usage resources by id."""
     CreateUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateUsageResourceRequest, _catalog_resources_pb2.UsageResource]
-    """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
+    """Creates a usage resource, as a draft."""
     UpdateUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateUsageResourceRequest, _catalog_resources_pb2.UsageResource]
     """Updates a usage resource: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
@@ -153,7 +153,7 @@ class CatalogServiceStub:
     ListProducts: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListProductsRequest, _catalog_requests_pb2.ListProductsResponse]
     """Lists products by id."""
     CreateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateProductRequest, _catalog_resources_pb2.Product]
-    """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
+    """Creates a product, as a draft. Monetary commitments can be set up, and are sold when invoices settle them."""
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]
     """Updates a product: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
@@ -281,7 +281,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ListUsageResources: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListUsageResourcesRequest, _catalog_requests_pb2.ListUsageResourcesResponse]  # type: ignore[assignment]
     """Lists usage resources by id."""
     CreateUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
-    """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
+    """Creates a usage resource, as a draft."""
     UpdateUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
     """Updates a usage resource: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
@@ -296,7 +296,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ListProducts: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListProductsRequest, _catalog_requests_pb2.ListProductsResponse]  # type: ignore[assignment]
     """Lists products by id."""
     CreateProduct: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
-    """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
+    """Creates a product, as a draft. Monetary commitments can be set up, and are sold when invoices settle them."""
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Updates a product: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
@@ -499,7 +499,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_requests_pb2.CreateUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UsageResource, _abc.Awaitable[_catalog_resources_pb2.UsageResource]]:
-        """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
+        """Creates a usage resource, as a draft."""
 
     @_abc_1.abstractmethod
     def UpdateUsageResource(
@@ -544,7 +544,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_requests_pb2.CreateProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.Product, _abc.Awaitable[_catalog_resources_pb2.Product]]:
-        """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
+        """Creates a product, as a draft. Monetary commitments can be set up, and are sold when invoices settle them."""
 
     @_abc_1.abstractmethod
     def UpdateProduct(
