@@ -3,7 +3,9 @@
 import grpc
 import warnings
 
-from usage.v1 import rate_service_pb2 as usage_dot_v1_dot_rate__service__pb2
+from usage.v1 import rate_discovery_pb2 as usage_dot_v1_dot_rate__discovery__pb2
+from usage.v1 import rate_requests_pb2 as usage_dot_v1_dot_rate__requests__pb2
+from usage.v1 import rate_resources_pb2 as usage_dot_v1_dot_rate__resources__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -40,53 +42,53 @@ class RateServiceStub:
         """
         self.GetPriceBook = channel.unary_unary(
                 '/usage.v1.RateService/GetPriceBook',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.GetPriceBookRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.GetPriceBookRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.PriceBook.FromString,
                 _registered_method=True)
         self.ListPriceBooks = channel.unary_unary(
                 '/usage.v1.RateService/ListPriceBooks',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.ListPriceBooksRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.ListPriceBooksResponse.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksResponse.FromString,
                 _registered_method=True)
         self.CreatePriceBook = channel.unary_unary(
                 '/usage.v1.RateService/CreatePriceBook',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.CreatePriceBookRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.CreatePriceBookRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.PriceBook.FromString,
                 _registered_method=True)
         self.GetRateCard = channel.unary_unary(
                 '/usage.v1.RateService/GetRateCard',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.GetRateCardRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.RateCard.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.GetRateCardRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.RateCard.FromString,
                 _registered_method=True)
         self.ListRateCards = channel.unary_unary(
                 '/usage.v1.RateService/ListRateCards',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardsRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardsResponse.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardsResponse.FromString,
                 _registered_method=True)
         self.CreateRateCard = channel.unary_unary(
                 '/usage.v1.RateService/CreateRateCard',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.CreateRateCardRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.RateCard.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.CreateRateCardRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.RateCard.FromString,
                 _registered_method=True)
         self.GetRateCardEntry = channel.unary_unary(
                 '/usage.v1.RateService/GetRateCardEntry',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.GetRateCardEntryRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.RateCardEntry.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.GetRateCardEntryRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.FromString,
                 _registered_method=True)
         self.ListRateCardEntries = channel.unary_unary(
                 '/usage.v1.RateService/ListRateCardEntries',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesResponse.FromString,
                 _registered_method=True)
         self.CreateRateCardEntry = channel.unary_unary(
                 '/usage.v1.RateService/CreateRateCardEntry',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.CreateRateCardEntryRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.RateCardEntry.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.CreateRateCardEntryRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.FromString,
                 _registered_method=True)
         self.DiscoverRates = channel.unary_unary(
                 '/usage.v1.RateService/DiscoverRates',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.DiscoverRatesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.DiscoverRatesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesResponse.FromString,
                 _registered_method=True)
 
 
@@ -175,53 +177,53 @@ def add_RateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GetPriceBook': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPriceBook,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.GetPriceBookRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.PriceBook.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.GetPriceBookRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.PriceBook.SerializeToString,
             ),
             'ListPriceBooks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPriceBooks,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.ListPriceBooksRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.ListPriceBooksResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksResponse.SerializeToString,
             ),
             'CreatePriceBook': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePriceBook,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.CreatePriceBookRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.PriceBook.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.CreatePriceBookRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.PriceBook.SerializeToString,
             ),
             'GetRateCard': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRateCard,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.GetRateCardRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.RateCard.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.GetRateCardRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.RateCard.SerializeToString,
             ),
             'ListRateCards': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRateCards,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardsRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardsResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardsResponse.SerializeToString,
             ),
             'CreateRateCard': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRateCard,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.CreateRateCardRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.RateCard.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.CreateRateCardRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.RateCard.SerializeToString,
             ),
             'GetRateCardEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRateCardEntry,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.GetRateCardEntryRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.RateCardEntry.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.GetRateCardEntryRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.SerializeToString,
             ),
             'ListRateCardEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRateCardEntries,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesResponse.SerializeToString,
             ),
             'CreateRateCardEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRateCardEntry,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.CreateRateCardEntryRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.RateCardEntry.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.CreateRateCardEntryRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.SerializeToString,
             ),
             'DiscoverRates': grpc.unary_unary_rpc_method_handler(
                     servicer.DiscoverRates,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.DiscoverRatesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.DiscoverRatesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -253,8 +255,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/GetPriceBook',
-            usage_dot_v1_dot_rate__service__pb2.GetPriceBookRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.GetPriceBookRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.PriceBook.FromString,
             options,
             channel_credentials,
             insecure,
@@ -280,8 +282,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/ListPriceBooks',
-            usage_dot_v1_dot_rate__service__pb2.ListPriceBooksRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.ListPriceBooksResponse.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksRequest.SerializeToString,
+            usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -307,8 +309,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/CreatePriceBook',
-            usage_dot_v1_dot_rate__service__pb2.CreatePriceBookRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.CreatePriceBookRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.PriceBook.FromString,
             options,
             channel_credentials,
             insecure,
@@ -334,8 +336,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/GetRateCard',
-            usage_dot_v1_dot_rate__service__pb2.GetRateCardRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.RateCard.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.GetRateCardRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.RateCard.FromString,
             options,
             channel_credentials,
             insecure,
@@ -361,8 +363,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/ListRateCards',
-            usage_dot_v1_dot_rate__service__pb2.ListRateCardsRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.ListRateCardsResponse.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.ListRateCardsRequest.SerializeToString,
+            usage_dot_v1_dot_rate__requests__pb2.ListRateCardsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -388,8 +390,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/CreateRateCard',
-            usage_dot_v1_dot_rate__service__pb2.CreateRateCardRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.RateCard.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.CreateRateCardRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.RateCard.FromString,
             options,
             channel_credentials,
             insecure,
@@ -415,8 +417,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/GetRateCardEntry',
-            usage_dot_v1_dot_rate__service__pb2.GetRateCardEntryRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.RateCardEntry.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.GetRateCardEntryRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.FromString,
             options,
             channel_credentials,
             insecure,
@@ -442,8 +444,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/ListRateCardEntries',
-            usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesResponse.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesRequest.SerializeToString,
+            usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -469,8 +471,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/CreateRateCardEntry',
-            usage_dot_v1_dot_rate__service__pb2.CreateRateCardEntryRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.RateCardEntry.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.CreateRateCardEntryRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.FromString,
             options,
             channel_credentials,
             insecure,
@@ -496,8 +498,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/DiscoverRates',
-            usage_dot_v1_dot_rate__service__pb2.DiscoverRatesRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.DiscoverRatesResponse.FromString,
+            usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesRequest.SerializeToString,
+            usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,28 @@ Rates: price books, rate cards and their entries, and the discovery of the rate 
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from usage.v1 import rate_service_pb2 as _rate_service_pb2
+from usage.v1 import rate_discovery_pb2 as _rate_discovery_pb2
+from usage.v1 import rate_requests_pb2 as _rate_requests_pb2
+from usage.v1 import rate_resources_pb2 as _rate_resources_pb2
+from usage.v1.rate_discovery_pb2 import DiscoverRatesRequest as DiscoverRatesRequest
+from usage.v1.rate_discovery_pb2 import DiscoverRatesResponse as DiscoverRatesResponse
+from usage.v1.rate_discovery_pb2 import RateAnswer as RateAnswer
+from usage.v1.rate_discovery_pb2 import RateQuestion as RateQuestion
+from usage.v1.rate_requests_pb2 import CreatePriceBookRequest as CreatePriceBookRequest
+from usage.v1.rate_requests_pb2 import CreateRateCardEntryRequest as CreateRateCardEntryRequest
+from usage.v1.rate_requests_pb2 import CreateRateCardRequest as CreateRateCardRequest
+from usage.v1.rate_requests_pb2 import GetPriceBookRequest as GetPriceBookRequest
+from usage.v1.rate_requests_pb2 import GetRateCardEntryRequest as GetRateCardEntryRequest
+from usage.v1.rate_requests_pb2 import GetRateCardRequest as GetRateCardRequest
+from usage.v1.rate_requests_pb2 import ListPriceBooksRequest as ListPriceBooksRequest
+from usage.v1.rate_requests_pb2 import ListPriceBooksResponse as ListPriceBooksResponse
+from usage.v1.rate_requests_pb2 import ListRateCardEntriesRequest as ListRateCardEntriesRequest
+from usage.v1.rate_requests_pb2 import ListRateCardEntriesResponse as ListRateCardEntriesResponse
+from usage.v1.rate_requests_pb2 import ListRateCardsRequest as ListRateCardsRequest
+from usage.v1.rate_requests_pb2 import ListRateCardsResponse as ListRateCardsResponse
+from usage.v1.rate_resources_pb2 import PriceBook as PriceBook
+from usage.v1.rate_resources_pb2 import RateCard as RateCard
+from usage.v1.rate_resources_pb2 import RateCardEntry as RateCardEntry
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -37,27 +58,27 @@ class RateServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RateServiceAsyncStub: ...
-    GetPriceBook: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetPriceBookRequest, _rate_service_pb2.PriceBook]
+    GetPriceBook: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.GetPriceBookRequest, _rate_resources_pb2.PriceBook]
     """Gets one price book."""
-    ListPriceBooks: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListPriceBooksRequest, _rate_service_pb2.ListPriceBooksResponse]
+    ListPriceBooks: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.ListPriceBooksRequest, _rate_requests_pb2.ListPriceBooksResponse]
     """Lists price books by id."""
-    CreatePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreatePriceBookRequest, _rate_service_pb2.PriceBook]
+    CreatePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.CreatePriceBookRequest, _rate_resources_pb2.PriceBook]
     """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its cards
     are of one type.
     """
-    GetRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardRequest, _rate_service_pb2.RateCard]
+    GetRateCard: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.GetRateCardRequest, _rate_resources_pb2.RateCard]
     """Gets one rate card."""
-    ListRateCards: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardsRequest, _rate_service_pb2.ListRateCardsResponse]
+    ListRateCards: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.ListRateCardsRequest, _rate_requests_pb2.ListRateCardsResponse]
     """Lists rate cards by id."""
-    CreateRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardRequest, _rate_service_pb2.RateCard]
+    CreateRateCard: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.CreateRateCardRequest, _rate_resources_pb2.RateCard]
     """Creates a rate card."""
-    GetRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardEntryRequest, _rate_service_pb2.RateCardEntry]
+    GetRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.GetRateCardEntryRequest, _rate_resources_pb2.RateCardEntry]
     """Gets one entry of a rate card."""
-    ListRateCardEntries: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardEntriesRequest, _rate_service_pb2.ListRateCardEntriesResponse]
+    ListRateCardEntries: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.ListRateCardEntriesRequest, _rate_requests_pb2.ListRateCardEntriesResponse]
     """Lists the entries of a rate card by id."""
-    CreateRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardEntryRequest, _rate_service_pb2.RateCardEntry]
+    CreateRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.CreateRateCardEntryRequest, _rate_resources_pb2.RateCardEntry]
     """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` puts it in force."""
-    DiscoverRates: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.DiscoverRatesRequest, _rate_service_pb2.DiscoverRatesResponse]
+    DiscoverRates: _grpc.UnaryUnaryMultiCallable[_rate_discovery_pb2.DiscoverRatesRequest, _rate_discovery_pb2.DiscoverRatesResponse]
     """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
     question without an answer has a status of its own, as in FAILED_PRECONDITION
     (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
@@ -72,27 +93,27 @@ class RateServiceAsyncStub(RateServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetPriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetPriceBookRequest, _rate_service_pb2.PriceBook]  # type: ignore[assignment]
+    GetPriceBook: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.GetPriceBookRequest, _rate_resources_pb2.PriceBook]  # type: ignore[assignment]
     """Gets one price book."""
-    ListPriceBooks: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ListPriceBooksRequest, _rate_service_pb2.ListPriceBooksResponse]  # type: ignore[assignment]
+    ListPriceBooks: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.ListPriceBooksRequest, _rate_requests_pb2.ListPriceBooksResponse]  # type: ignore[assignment]
     """Lists price books by id."""
-    CreatePriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreatePriceBookRequest, _rate_service_pb2.PriceBook]  # type: ignore[assignment]
+    CreatePriceBook: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.CreatePriceBookRequest, _rate_resources_pb2.PriceBook]  # type: ignore[assignment]
     """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its cards
     are of one type.
     """
-    GetRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
+    GetRateCard: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.GetRateCardRequest, _rate_resources_pb2.RateCard]  # type: ignore[assignment]
     """Gets one rate card."""
-    ListRateCards: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardsRequest, _rate_service_pb2.ListRateCardsResponse]  # type: ignore[assignment]
+    ListRateCards: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.ListRateCardsRequest, _rate_requests_pb2.ListRateCardsResponse]  # type: ignore[assignment]
     """Lists rate cards by id."""
-    CreateRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
+    CreateRateCard: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.CreateRateCardRequest, _rate_resources_pb2.RateCard]  # type: ignore[assignment]
     """Creates a rate card."""
-    GetRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardEntryRequest, _rate_service_pb2.RateCardEntry]  # type: ignore[assignment]
+    GetRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.GetRateCardEntryRequest, _rate_resources_pb2.RateCardEntry]  # type: ignore[assignment]
     """Gets one entry of a rate card."""
-    ListRateCardEntries: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardEntriesRequest, _rate_service_pb2.ListRateCardEntriesResponse]  # type: ignore[assignment]
+    ListRateCardEntries: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.ListRateCardEntriesRequest, _rate_requests_pb2.ListRateCardEntriesResponse]  # type: ignore[assignment]
     """Lists the entries of a rate card by id."""
-    CreateRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardEntryRequest, _rate_service_pb2.RateCardEntry]  # type: ignore[assignment]
+    CreateRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.CreateRateCardEntryRequest, _rate_resources_pb2.RateCardEntry]  # type: ignore[assignment]
     """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` puts it in force."""
-    DiscoverRates: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.DiscoverRatesRequest, _rate_service_pb2.DiscoverRatesResponse]  # type: ignore[assignment]
+    DiscoverRates: _aio.UnaryUnaryMultiCallable[_rate_discovery_pb2.DiscoverRatesRequest, _rate_discovery_pb2.DiscoverRatesResponse]  # type: ignore[assignment]
     """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
     question without an answer has a status of its own, as in FAILED_PRECONDITION
     (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
@@ -108,25 +129,25 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetPriceBook(
         self,
-        request: _rate_service_pb2.GetPriceBookRequest,
+        request: _rate_requests_pb2.GetPriceBookRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.PriceBook, _abc.Awaitable[_rate_service_pb2.PriceBook]]:
+    ) -> _typing.Union[_rate_resources_pb2.PriceBook, _abc.Awaitable[_rate_resources_pb2.PriceBook]]:
         """Gets one price book."""
 
     @_abc_1.abstractmethod
     def ListPriceBooks(
         self,
-        request: _rate_service_pb2.ListPriceBooksRequest,
+        request: _rate_requests_pb2.ListPriceBooksRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.ListPriceBooksResponse, _abc.Awaitable[_rate_service_pb2.ListPriceBooksResponse]]:
+    ) -> _typing.Union[_rate_requests_pb2.ListPriceBooksResponse, _abc.Awaitable[_rate_requests_pb2.ListPriceBooksResponse]]:
         """Lists price books by id."""
 
     @_abc_1.abstractmethod
     def CreatePriceBook(
         self,
-        request: _rate_service_pb2.CreatePriceBookRequest,
+        request: _rate_requests_pb2.CreatePriceBookRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.PriceBook, _abc.Awaitable[_rate_service_pb2.PriceBook]]:
+    ) -> _typing.Union[_rate_resources_pb2.PriceBook, _abc.Awaitable[_rate_resources_pb2.PriceBook]]:
         """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its cards
         are of one type.
         """
@@ -134,57 +155,57 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetRateCard(
         self,
-        request: _rate_service_pb2.GetRateCardRequest,
+        request: _rate_requests_pb2.GetRateCardRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.RateCard, _abc.Awaitable[_rate_service_pb2.RateCard]]:
+    ) -> _typing.Union[_rate_resources_pb2.RateCard, _abc.Awaitable[_rate_resources_pb2.RateCard]]:
         """Gets one rate card."""
 
     @_abc_1.abstractmethod
     def ListRateCards(
         self,
-        request: _rate_service_pb2.ListRateCardsRequest,
+        request: _rate_requests_pb2.ListRateCardsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.ListRateCardsResponse, _abc.Awaitable[_rate_service_pb2.ListRateCardsResponse]]:
+    ) -> _typing.Union[_rate_requests_pb2.ListRateCardsResponse, _abc.Awaitable[_rate_requests_pb2.ListRateCardsResponse]]:
         """Lists rate cards by id."""
 
     @_abc_1.abstractmethod
     def CreateRateCard(
         self,
-        request: _rate_service_pb2.CreateRateCardRequest,
+        request: _rate_requests_pb2.CreateRateCardRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.RateCard, _abc.Awaitable[_rate_service_pb2.RateCard]]:
+    ) -> _typing.Union[_rate_resources_pb2.RateCard, _abc.Awaitable[_rate_resources_pb2.RateCard]]:
         """Creates a rate card."""
 
     @_abc_1.abstractmethod
     def GetRateCardEntry(
         self,
-        request: _rate_service_pb2.GetRateCardEntryRequest,
+        request: _rate_requests_pb2.GetRateCardEntryRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.RateCardEntry, _abc.Awaitable[_rate_service_pb2.RateCardEntry]]:
+    ) -> _typing.Union[_rate_resources_pb2.RateCardEntry, _abc.Awaitable[_rate_resources_pb2.RateCardEntry]]:
         """Gets one entry of a rate card."""
 
     @_abc_1.abstractmethod
     def ListRateCardEntries(
         self,
-        request: _rate_service_pb2.ListRateCardEntriesRequest,
+        request: _rate_requests_pb2.ListRateCardEntriesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.ListRateCardEntriesResponse, _abc.Awaitable[_rate_service_pb2.ListRateCardEntriesResponse]]:
+    ) -> _typing.Union[_rate_requests_pb2.ListRateCardEntriesResponse, _abc.Awaitable[_rate_requests_pb2.ListRateCardEntriesResponse]]:
         """Lists the entries of a rate card by id."""
 
     @_abc_1.abstractmethod
     def CreateRateCardEntry(
         self,
-        request: _rate_service_pb2.CreateRateCardEntryRequest,
+        request: _rate_requests_pb2.CreateRateCardEntryRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.RateCardEntry, _abc.Awaitable[_rate_service_pb2.RateCardEntry]]:
+    ) -> _typing.Union[_rate_resources_pb2.RateCardEntry, _abc.Awaitable[_rate_resources_pb2.RateCardEntry]]:
         """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` puts it in force."""
 
     @_abc_1.abstractmethod
     def DiscoverRates(
         self,
-        request: _rate_service_pb2.DiscoverRatesRequest,
+        request: _rate_discovery_pb2.DiscoverRatesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.DiscoverRatesResponse, _abc.Awaitable[_rate_service_pb2.DiscoverRatesResponse]]:
+    ) -> _typing.Union[_rate_discovery_pb2.DiscoverRatesResponse, _abc.Awaitable[_rate_discovery_pb2.DiscoverRatesResponse]]:
         """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
         question without an answer has a status of its own, as in FAILED_PRECONDITION
         (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
