@@ -10,8 +10,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from server.domain.errors import InvalidArgument
-from server.domain.ids import PriceBookId, ProductId, RateCardId, RateEntryId, ResourceId
+from server.domain.errors import InvalidArgument, ResourceExhausted, Violation
+from server.domain.ids import (
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    SellingModelId,
+)
 from server.domain.rates import (
     ONE,
     AdjustmentKind,
@@ -73,14 +80,16 @@ class RateCard:
 class RateCardEntry:
     """What one resource of one product costs in one currency, for a span of days.
 
-    A base entry has a rate, and its `per` is the rate's. A tier entry has tiers, whose overrides
-    count `per` units where there is no base rate.
+    With a selling model it is for what is sold under that, and goes before one for all. A base
+    entry has a rate, and its `per` is the rate's. A tier entry has tiers, whose overrides count
+    `per` units where there is no base rate.
     """
 
     id: RateEntryId
     card_id: RateCardId
     product_id: ProductId
     resource_id: ResourceId
+    selling_model_id: SellingModelId | None = None
     currency_code: str
     rate: Rate | None = None
     per: Decimal = ONE
@@ -104,6 +113,29 @@ class RateCardEntry:
         if self.rate is not None:
             return True
         return all(t.adjustment.kind is AdjustmentKind.OVERRIDE for t in self.tiers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardSize:
+    """How many entries and tiers a card has, or may have."""
+
+    entries: int
+    tiers: int
+
+
+USUAL_SIZE = CardSize(entries=1_200, tiers=3_000)
+
+
+def check_size(card_id: RateCardId, size: CardSize, most: CardSize) -> None:
+    """Raise LIMIT_RATE_CARD for a card that would have more than it may."""
+    name = f"rateCards/{card_id}"
+    counts = (("entries", size.entries, most.entries), ("tiers", size.tiers, most.tiers))
+    for what, got, limit in counts:
+        if got > limit:
+            text = f"{name} would have {got} {what}; a rate card has at most {limit}"
+            facts = {"name": name, "limit": str(limit), "got": str(got), "of": what}
+            violations = (Violation(name, "LIMIT_RATE_CARD", text),)
+            raise ResourceExhausted("LIMIT_RATE_CARD", text, facts, violations)
 
 
 def in_force(start: date | None, end: date | None, day: date) -> bool:

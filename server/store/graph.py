@@ -108,6 +108,8 @@ async def load_graph(tx: Connection, tenant_id: TenantId, product: Kept[Product]
     refresh = _ids(one.content.refresh_id for one in grants)
     rollover = _ids(one.content.rollover_id for one in grants)
     models = {one.content.selling_model_id for one in grants} - {None}
+    priced = await tx.fetch(SQL["entry_models"], tenant_id, product_id)
+    models |= {SellingModelId(row["selling_model_id"]) for row in priced}
     some = tx, tenant_id
     return Graph(
         product=product,

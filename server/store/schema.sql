@@ -580,6 +580,7 @@ CREATE TABLE public.rate_card_entries (
     entry_id public.code NOT NULL,
     product_id public.code NOT NULL,
     usage_resource_id public.code NOT NULL,
+    selling_model_id public.code,
     rate_unit_id public.code NOT NULL,
     rate_value public.quantity,
     rate_per public.quantity DEFAULT 1 NOT NULL,
@@ -1147,7 +1148,7 @@ ALTER TABLE ONLY public.rate_tiers
     ADD CONSTRAINT rate_tiers_pkey PRIMARY KEY (tenant_id, rate_card_id, entry_id, "position");
 
 ALTER TABLE ONLY public.rate_card_entries
-    ADD CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((rate_card_id)::text) WITH =, ((product_id)::text) WITH =, ((usage_resource_id)::text) WITH =, ((rate_unit_id)::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
+    ADD CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((rate_card_id)::text) WITH =, ((product_id)::text) WITH =, ((usage_resource_id)::text) WITH =, ((rate_unit_id)::text) WITH =, COALESCE((selling_model_id)::text, ''::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
 
 ALTER TABLE ONLY public.rating_frequency_policies
     ADD CONSTRAINT rating_frequency_policies_pkey PRIMARY KEY (tenant_id, policy_id);
@@ -1447,6 +1448,9 @@ ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
 ALTER TABLE ONLY public.product_usage_grants
+    ADD CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES public.selling_models(tenant_id, selling_model_id);
+
+ALTER TABLE ONLY public.rate_card_entries
     ADD CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES public.selling_models(tenant_id, selling_model_id);
 
 ALTER TABLE ONLY public.selling_models

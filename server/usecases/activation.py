@@ -79,18 +79,20 @@ async def activate_product(
     if product is None:
         raise NotFound.of("Product", f"products/{product_id}")
     graph = await store.load_graph(tx, tenant_id, product)
+    entries = await store.draft_entries(tx, tenant_id, product_id)
+    # Whoever puts rates in force holds the catalogue, and sees the rates of whoever was quicker.
+    revision = await tenants.bump_catalogue(tx, tenant_id) if entries else None
     overlaps = await store.overlapping_entries(tx, tenant_id, product_id)
     faults = [*_faults(graph), *_overlaps(overlaps)]
     if faults:
         raise _refusal(product_id, faults)
 
-    entries = await store.draft_entries(tx, tenant_id, product_id)
     units = _units(graph)
     drafts = [*_drafts(graph, units)]
     _check_size(len(drafts))  # without rate card entries: a card has a thousand of them
     names = [*drafts, *(f"rateCards/{c}/entries/{e}" for c, e in entries)]
     if names:
-        revision = await tenants.bump_catalogue(tx, tenant_id)
+        revision = revision or await tenants.bump_catalogue(tx, tenant_id)
         await store.activate(tx, tenant_id, graph, units, revision)
     verdict = await _verdict(tx, tenant_id, product_id)
     if must_be_valid and not verdict.is_valid:

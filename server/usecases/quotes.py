@@ -47,6 +47,9 @@ from server.usecases.bindings import UNBOUND, AskedBinding, Bound, bound
 from server.usecases.discovery import Priced, catalogue_terms
 from server.usecases.resolution import resolved_product
 
+# What lines have in common that cost the same: product, first day, target and selling model.
+_PricedAs = tuple[ProductId, date, str | None, SellingModelId | None]
+
 # Billing is monthly from the account's anchor day.
 MONTHLY = Cadence(CadenceUnit.MONTH)
 
@@ -93,19 +96,20 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
         tenant_id,
         [(one.product_id, held.resource_id) for one in products.values() for held in one.resources],
     )
-    rates: dict[tuple[ProductId, date, str | None], dict[ResourceId, CatalogueTerms]] = {}
+    rates: dict[_PricedAs, dict[ResourceId, CatalogueTerms]] = {}
     lines = []
     for index, said in enumerate(command.lines):
         path, product = f"quote.lines[{index}]", products[said.product_id]
         asked = replace(said, end_date=await _end_date(tx, tenant_id, said, path))
         to = await bound(tx, tenant_id, buyer.id, asked.binding, product, path=path)
-        key = (asked.product_id, asked.start_date, to.target_id)
+        key = (asked.product_id, asked.start_date, to.target_id, asked.selling_model_id)
         if key not in rates:
             wanted = Priced(
                 price_book_id=command.price_book_id,
                 product_id=asked.product_id,
                 units=_rate_units(product, to, buyer.currency_code),
                 day=asked.start_date,
+                selling_model_id=asked.selling_model_id,
                 is_addition=product.role is not Role.ANCHOR,
             )
             rates[key] = await catalogue_terms(tx, tenant_id, wanted)

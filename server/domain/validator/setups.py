@@ -220,10 +220,13 @@ def within(setup: Setup) -> Setup:
 
 
 def overlaps(setup: Setup) -> list[tuple[RateCardEntry, RateCardEntry]]:
-    """Entries that apply on days of another of their card, resource and currency, with that one."""
-    same: defaultdict[tuple[str, ...], list[RateCardEntry]] = defaultdict(list)
+    """Entries that apply on days of another of their card, resource, currency and selling model,
+    with that one.
+    """
+    same: defaultdict[tuple[str | None, ...], list[RateCardEntry]] = defaultdict(list)
     for entry in setup.entries:
-        same[entry.card_id, entry.resource_id, entry.currency_code].append(entry)
+        key = entry.card_id, entry.resource_id, entry.currency_code, entry.selling_model_id
+        same[key].append(entry)
     found = []
     for entries in same.values():
         first, *rest = sorted(entries, key=lambda one: (Days.of(one.start, one.end), one.id))

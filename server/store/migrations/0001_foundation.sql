@@ -412,6 +412,7 @@ CREATE TABLE rate_card_entries (
     entry_id           code NOT NULL,
     product_id         code NOT NULL,
     usage_resource_id  code NOT NULL,
+    selling_model_id   code,
     rate_unit_id       code NOT NULL,
     rate_value         quantity CONSTRAINT rate_is_not_negative CHECK (rate_value >= 0),
     rate_per           quantity NOT NULL DEFAULT 1 CONSTRAINT rate_per_is_positive CHECK (rate_per > 0),
@@ -430,9 +431,11 @@ CREATE TABLE rate_card_entries (
     CONSTRAINT rate_card_exists FOREIGN KEY (tenant_id, rate_card_id) REFERENCES rate_cards,
     CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id)
         REFERENCES product_usage_resources,
+    CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES selling_models,
     CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (
         tenant_id WITH =, (rate_card_id::text) WITH =, (product_id::text) WITH =,
         (usage_resource_id::text) WITH =, (rate_unit_id::text) WITH =,
+        (coalesce(selling_model_id::text, '')) WITH =,
         daterange(start_date, end_date) WITH &&
     ) WHERE (state = 'ACTIVE')
 );

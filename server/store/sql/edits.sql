@@ -52,5 +52,6 @@ SELECT r.name, r.state
           FROM rate_card_entries AS e
          WHERE e.tenant_id = $1 AND CASE $2
                WHEN 'Product' THEN e.product_id = $3
-               WHEN 'UsageResource' THEN e.usage_resource_id = $3 END) AS r
+               WHEN 'UsageResource' THEN e.usage_resource_id = $3
+               WHEN 'SellingModel' THEN e.selling_model_id = $3 END) AS r
  ORDER BY r.name COLLATE "C" LIMIT 21;

@@ -163,6 +163,13 @@ UPDATE product_usage_resources SET state = 'ACTIVE', revision = revision + 1
 UPDATE product_usage_grants SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';
 
+-- name: entry_models
+-- The selling models that the product has rates for.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT DISTINCT selling_model_id
+  FROM rate_card_entries
+ WHERE tenant_id = $1 AND product_id = $2 AND selling_model_id IS NOT NULL AND state <> 'INACTIVE';
+
 -- name: draft_entries
 -- What the product would cost from now on.
 --   $1 tenant_id uuid, $2 product_id text
@@ -178,6 +185,7 @@ SELECT d.rate_card_id, d.entry_id, o.entry_id AS other_id
   JOIN rate_card_entries AS o
     ON o.tenant_id = $1 AND o.rate_card_id = d.rate_card_id AND o.product_id = d.product_id
    AND o.usage_resource_id = d.usage_resource_id AND o.rate_unit_id = d.rate_unit_id
+   AND o.selling_model_id IS NOT DISTINCT FROM d.selling_model_id
    AND o.entry_id <> d.entry_id AND o.state IN ('DRAFT', 'ACTIVE')
    AND daterange(o.start_date, o.end_date) && daterange(d.start_date, d.end_date)
  WHERE d.tenant_id = $1 AND d.product_id = $2 AND d.state = 'DRAFT'

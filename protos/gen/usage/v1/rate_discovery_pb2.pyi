@@ -37,6 +37,7 @@ class RateQuestion(_message.Message):
     DATE_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    SELLING_MODEL_FIELD_NUMBER: _builtins.int
     price_book: _builtins.str
     """The price book: `priceBooks/{price_book}`. Needed unless `asset` is given."""
     product: _builtins.str
@@ -49,6 +50,8 @@ class RateQuestion(_message.Message):
     """The token instead of a currency: `unitsOfMeasure/{unit}`."""
     asset: _builtins.str
     """An asset, whose own rates come first: `accounts/{account}/assets/{asset}`."""
+    selling_model: _builtins.str
+    """The selling model: `sellingModels/{selling_model}`. Entries for it come before those for all."""
     @_builtins.property
     def date(self) -> _date_pb2.Date:
         """The day; today in the tenant's time (UTC) if absent."""
@@ -68,10 +71,11 @@ class RateQuestion(_message.Message):
         date: _date_pb2.Date | None = ...,
         asset: _builtins.str = ...,
         quantity: _decimal_pb2.Decimal | None = ...,
+        selling_model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "selling_model", b"selling_model", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

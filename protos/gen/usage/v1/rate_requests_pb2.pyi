@@ -5,9 +5,12 @@ What the standard methods of rates ask and answer."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.type import date_pb2 as _date_pb2
 from usage.v1 import rate_resources_pb2 as _rate_resources_pb2
+from usage.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -124,6 +127,68 @@ class CreatePriceBookRequest(_message.Message):
 Global___CreatePriceBookRequest: _TypeAlias = CreatePriceBookRequest  # noqa: Y015
 
 @_typing.final
+class UpdatePriceBookRequest(_message.Message):
+    """Asks for a price book to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_BOOK_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def price_book(self) -> _rate_resources_pb2.PriceBook:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        price_book: _rate_resources_pb2.PriceBook | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price_book", b"price_book", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price_book", b"price_book", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatePriceBookRequest: _TypeAlias = UpdatePriceBookRequest  # noqa: Y015
+
+@_typing.final
+class DeletePriceBookRequest(_message.Message):
+    """Asks for a price book to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `priceBooks/{price_book}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePriceBookRequest: _TypeAlias = DeletePriceBookRequest  # noqa: Y015
+
+@_typing.final
 class GetRateCardRequest(_message.Message):
     """Asks for one rate card."""
 
@@ -153,19 +218,29 @@ class ListRateCardsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    ON_DATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    type: _rate_resources_pb2.RateCard.Type.ValueType
+    """Only those of this type; of any if unspecified."""
+    @_builtins.property
+    def on_date(self) -> _date_pb2.Date:
+        """Only those that apply on this day."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        type: _rate_resources_pb2.RateCard.Type.ValueType = ...,
+        on_date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["on_date", b"on_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["on_date", b"on_date", "page_size", b"page_size", "page_token", b"page_token", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,6 +303,72 @@ class CreateRateCardRequest(_message.Message):
 Global___CreateRateCardRequest: _TypeAlias = CreateRateCardRequest  # noqa: Y015
 
 @_typing.final
+class UpdateRateCardRequest(_message.Message):
+    """Asks for a rate card to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_CARD_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def rate_card(self) -> _rate_resources_pb2.RateCard:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        rate_card: _rate_resources_pb2.RateCard | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate_card", b"rate_card", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rate_card", b"rate_card", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRateCardRequest: _TypeAlias = UpdateRateCardRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRateCardRequest(_message.Message):
+    """Asks for a rate card to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `rateCards/{rate_card}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    force: _builtins.bool
+    """Delete its entries, too."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "force", b"force", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRateCardRequest: _TypeAlias = DeleteRateCardRequest  # noqa: Y015
+
+@_typing.final
 class GetRateCardEntryRequest(_message.Message):
     """Asks for one entry of a rate card."""
 
@@ -258,22 +399,52 @@ class ListRateCardEntriesRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
+    SELLING_MODEL_FIELD_NUMBER: _builtins.int
+    ON_DATE_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """The card: `rateCards/{rate_card}`."""
+    """The card: `rateCards/{rate_card}`, or `rateCards/-` for all of them."""
     page_size: _builtins.int
     """How many at most: 50 if zero, 1,000 if more."""
     page_token: _builtins.str
     """The `next_page_token` of the page before."""
+    state: _types_pb2.CatalogState.ValueType
+    """Only those in this state; in any if unspecified."""
+    product: _builtins.str
+    """Only those of this product: `products/{product}`."""
+    usage_resource: _builtins.str
+    """Only those of this resource: `usageResources/{usage_resource}`."""
+    currency_code: _builtins.str
+    """Only those in this currency: an ISO 4217 code."""
+    token_unit: _builtins.str
+    """Only those in this token: `unitsOfMeasure/{unit}`."""
+    selling_model: _builtins.str
+    """Only those for this selling model: `sellingModels/{selling_model}`."""
+    @_builtins.property
+    def on_date(self) -> _date_pb2.Date:
+        """Only those that apply on this day, as far as they say it themselves."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
+        product: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
+        selling_model: _builtins.str = ...,
+        on_date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["on_date", b"on_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "on_date", b"on_date", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "selling_model", b"selling_model", "state", b"state", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -291,7 +462,7 @@ class ListRateCardEntriesResponse(_message.Message):
     """Asks for the next page; empty on the last."""
     @_builtins.property
     def rate_card_entries(self) -> _containers.RepeatedCompositeFieldContainer[_rate_resources_pb2.RateCardEntry]:
-        """The entries, by id."""
+        """The entries, by card and id."""
 
     def __init__(
         self,
@@ -338,3 +509,181 @@ class CreateRateCardEntryRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateRateCardEntryRequest: _TypeAlias = CreateRateCardEntryRequest  # noqa: Y015
+
+@_typing.final
+class BatchCreateRateCardEntriesRequest(_message.Message):
+    """Asks for entries to be added to rate cards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    validate_only: _builtins.bool
+    """Say what would happen, and change nothing."""
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateRateCardEntryRequest]:
+        """The entries, each with its card: 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___CreateRateCardEntryRequest] | None = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "requests", b"requests", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCreateRateCardEntriesRequest: _TypeAlias = BatchCreateRateCardEntriesRequest  # noqa: Y015
+
+@_typing.final
+class BatchCreateRateCardEntriesResponse(_message.Message):
+    """What was added."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of all the entries, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCreateRateCardEntriesResponse: _TypeAlias = BatchCreateRateCardEntriesResponse  # noqa: Y015
+
+@_typing.final
+class UpdateRateCardEntryRequest(_message.Message):
+    """Asks for an entry of a rate card to be changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATE_CARD_ENTRY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def rate_card_entry(self) -> _rate_resources_pb2.RateCardEntry:
+        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
+        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields to change; `*` for all that may."""
+
+    def __init__(
+        self,
+        *,
+        rate_card_entry: _rate_resources_pb2.RateCardEntry | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate_card_entry", b"rate_card_entry", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rate_card_entry", b"rate_card_entry", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRateCardEntryRequest: _TypeAlias = UpdateRateCardEntryRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRateCardEntryRequest(_message.Message):
+    """Asks for an entry of a rate card to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name: `rateCards/{rate_card}/entries/{entry}`."""
+    etag: _builtins.str
+    """If set and stale, nothing happens."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRateCardEntryRequest: _TypeAlias = DeleteRateCardEntryRequest  # noqa: Y015
+
+@_typing.final
+class ChangeRateCardEntryStatesRequest(_message.Message):
+    """Asks for entries to be put in force, or out of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    state: _types_pb2.CatalogState.ValueType
+    """Where they are to stand."""
+    validate_only: _builtins.bool
+    """Say what would happen, and change nothing."""
+    request_id: _builtins.str
+    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The entries: `rateCards/{rate_card}/entries/{entry}`, 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names", "request_id", b"request_id", "state", b"state", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeRateCardEntryStatesRequest: _TypeAlias = ChangeRateCardEntryStatesRequest  # noqa: Y015
+
+@_typing.final
+class ChangeRateCardEntryStatesResponse(_message.Message):
+    """What changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the entries that changed, by card and id."""
+
+    def __init__(
+        self,
+        *,
+        changed: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeRateCardEntryStatesResponse: _TypeAlias = ChangeRateCardEntryStatesResponse  # noqa: Y015

@@ -110,7 +110,7 @@ class RateCard(_message.Message):
     display_name: _builtins.str
     """What people call it: at most 200 characters."""
     type: Global___RateCard.Type.ValueType
-    """What its entries say."""
+    """What its entries say. Never changes."""
     etag: _builtins.str
     """Changes whenever it does."""
     @_builtins.property
@@ -178,6 +178,7 @@ class RateCardEntry(_message.Message):
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     TOKEN_UNIT_FIELD_NUMBER: _builtins.int
+    SELLING_MODEL_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
     TIER_PER_FIELD_NUMBER: _builtins.int
@@ -197,11 +198,15 @@ class RateCardEntry(_message.Message):
     """The currency: an ISO 4217 code in capitals. Needed unless `token_unit` is given."""
     token_unit: _builtins.str
     """The token it costs instead of money: `unitsOfMeasure/{unit}`, the unit of the token resource."""
+    selling_model: _builtins.str
+    """The selling model it is for: `sellingModels/{selling_model}`. What is sold under that one costs this,
+    whatever an entry without a selling model says, which is for all the rest.
+    """
     negotiability: Global___RateCardEntry.Negotiability.ValueType
     """Whether a quote may depart from it."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands. Two active entries of one card, product, resource and currency or token never
-    overlap.
+    """Where it stands. Two active entries of one card, product, resource, selling model and currency or
+    token never overlap.
     """
     etag: _builtins.str
     """Changes whenever it does."""
@@ -239,6 +244,7 @@ class RateCardEntry(_message.Message):
         usage_resource: _builtins.str = ...,
         currency_code: _builtins.str = ...,
         token_unit: _builtins.str = ...,
+        selling_model: _builtins.str = ...,
         rate: _types_pb2.Rate | None = ...,
         tiers: _types_pb2.RateTiers | None = ...,
         tier_per: _decimal_pb2.Decimal | None = ...,
@@ -251,7 +257,7 @@ class RateCardEntry(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from usage.v1 import annotations_pb2 as usage_dot_v1_dot_annotations__pb2
 from usage.v1 import rate_discovery_pb2 as usage_dot_v1_dot_rate__discovery__pb2
 from usage.v1 import rate_requests_pb2 as usage_dot_v1_dot_rate__requests__pb2
@@ -31,7 +32,7 @@ from usage.v1.rate_discovery_pb2 import *
 from usage.v1.rate_requests_pb2 import *
 from usage.v1.rate_resources_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1busage/v1/rate_service.proto\x12\x08usage.v1\x1a\x1ausage/v1/annotations.proto\x1a\x1dusage/v1/rate_discovery.proto\x1a\x1cusage/v1/rate_requests.proto\x1a\x1dusage/v1/rate_resources.proto2\xd9\x07\n\x0bRateService\x12R\n\x0cGetPriceBook\x12\x1d.usage.v1.GetPriceBookRequest\x1a\x13.usage.v1.PriceBook\"\x0e\x8a\xe4\x19\nrates.read\x12\x63\n\x0eListPriceBooks\x12\x1f.usage.v1.ListPriceBooksRequest\x1a .usage.v1.ListPriceBooksResponse\"\x0e\x8a\xe4\x19\nrates.read\x12]\n\x0f\x43reatePriceBook\x12 .usage.v1.CreatePriceBookRequest\x1a\x13.usage.v1.PriceBook\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12O\n\x0bGetRateCard\x12\x1c.usage.v1.GetRateCardRequest\x1a\x12.usage.v1.RateCard\"\x0e\x8a\xe4\x19\nrates.read\x12`\n\rListRateCards\x12\x1e.usage.v1.ListRateCardsRequest\x1a\x1f.usage.v1.ListRateCardsResponse\"\x0e\x8a\xe4\x19\nrates.read\x12Z\n\x0e\x43reateRateCard\x12\x1f.usage.v1.CreateRateCardRequest\x1a\x12.usage.v1.RateCard\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12^\n\x10GetRateCardEntry\x12!.usage.v1.GetRateCardEntryRequest\x1a\x17.usage.v1.RateCardEntry\"\x0e\x8a\xe4\x19\nrates.read\x12r\n\x13ListRateCardEntries\x12$.usage.v1.ListRateCardEntriesRequest\x1a%.usage.v1.ListRateCardEntriesResponse\"\x0e\x8a\xe4\x19\nrates.read\x12i\n\x13\x43reateRateCardEntry\x12$.usage.v1.CreateRateCardEntryRequest\x1a\x17.usage.v1.RateCardEntry\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12\x64\n\rDiscoverRates\x12\x1e.usage.v1.DiscoverRatesRequest\x1a\x1f.usage.v1.DiscoverRatesResponse\"\x12\x8a\xe4\x19\x0erates.discoverP\x01P\x02P\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1busage/v1/rate_service.proto\x12\x08usage.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1ausage/v1/annotations.proto\x1a\x1dusage/v1/rate_discovery.proto\x1a\x1cusage/v1/rate_requests.proto\x1a\x1dusage/v1/rate_resources.proto2\xc6\x0e\n\x0bRateService\x12R\n\x0cGetPriceBook\x12\x1d.usage.v1.GetPriceBookRequest\x1a\x13.usage.v1.PriceBook\"\x0e\x8a\xe4\x19\nrates.read\x12\x63\n\x0eListPriceBooks\x12\x1f.usage.v1.ListPriceBooksRequest\x1a .usage.v1.ListPriceBooksResponse\"\x0e\x8a\xe4\x19\nrates.read\x12]\n\x0f\x43reatePriceBook\x12 .usage.v1.CreatePriceBookRequest\x1a\x13.usage.v1.PriceBook\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12]\n\x0fUpdatePriceBook\x12 .usage.v1.UpdatePriceBookRequest\x1a\x13.usage.v1.PriceBook\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12`\n\x0f\x44\x65letePriceBook\x12 .usage.v1.DeletePriceBookRequest\x1a\x16.google.protobuf.Empty\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12O\n\x0bGetRateCard\x12\x1c.usage.v1.GetRateCardRequest\x1a\x12.usage.v1.RateCard\"\x0e\x8a\xe4\x19\nrates.read\x12`\n\rListRateCards\x12\x1e.usage.v1.ListRateCardsRequest\x1a\x1f.usage.v1.ListRateCardsResponse\"\x0e\x8a\xe4\x19\nrates.read\x12Z\n\x0e\x43reateRateCard\x12\x1f.usage.v1.CreateRateCardRequest\x1a\x12.usage.v1.RateCard\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12Z\n\x0eUpdateRateCard\x12\x1f.usage.v1.UpdateRateCardRequest\x1a\x12.usage.v1.RateCard\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12^\n\x0e\x44\x65leteRateCard\x12\x1f.usage.v1.DeleteRateCardRequest\x1a\x16.google.protobuf.Empty\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12^\n\x10GetRateCardEntry\x12!.usage.v1.GetRateCardEntryRequest\x1a\x17.usage.v1.RateCardEntry\"\x0e\x8a\xe4\x19\nrates.read\x12r\n\x13ListRateCardEntries\x12$.usage.v1.ListRateCardEntriesRequest\x1a%.usage.v1.ListRateCardEntriesResponse\"\x0e\x8a\xe4\x19\nrates.read\x12i\n\x13\x43reateRateCardEntry\x12$.usage.v1.CreateRateCardEntryRequest\x1a\x17.usage.v1.RateCardEntry\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12\x8c\x01\n\x1a\x42\x61tchCreateRateCardEntries\x12+.usage.v1.BatchCreateRateCardEntriesRequest\x1a,.usage.v1.BatchCreateRateCardEntriesResponse\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12i\n\x13UpdateRateCardEntry\x12$.usage.v1.UpdateRateCardEntryRequest\x1a\x17.usage.v1.RateCardEntry\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12h\n\x13\x44\x65leteRateCardEntry\x12$.usage.v1.DeleteRateCardEntryRequest\x1a\x16.google.protobuf.Empty\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12\x89\x01\n\x19\x43hangeRateCardEntryStates\x12*.usage.v1.ChangeRateCardEntryStatesRequest\x1a+.usage.v1.ChangeRateCardEntryStatesResponse\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12\x64\n\rDiscoverRates\x12\x1e.usage.v1.DiscoverRatesRequest\x1a\x1f.usage.v1.DiscoverRatesResponse\"\x12\x8a\xe4\x19\x0erates.discoverP\x02P\x03P\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,20 +45,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATESERVICE'].methods_by_name['ListPriceBooks']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['CreatePriceBook']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['CreatePriceBook']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['UpdatePriceBook']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['UpdatePriceBook']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['DeletePriceBook']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['DeletePriceBook']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
   _globals['_RATESERVICE'].methods_by_name['GetRateCard']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['GetRateCard']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['ListRateCards']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['ListRateCards']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['CreateRateCard']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['CreateRateCard']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['UpdateRateCard']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['UpdateRateCard']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['DeleteRateCard']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['DeleteRateCard']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
   _globals['_RATESERVICE'].methods_by_name['GetRateCardEntry']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['GetRateCardEntry']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['ListRateCardEntries']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['ListRateCardEntries']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['CreateRateCardEntry']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['CreateRateCardEntry']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['BatchCreateRateCardEntries']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['BatchCreateRateCardEntries']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['UpdateRateCardEntry']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['UpdateRateCardEntry']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['DeleteRateCardEntry']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['DeleteRateCardEntry']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['ChangeRateCardEntryStates']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['ChangeRateCardEntryStates']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
   _globals['_RATESERVICE'].methods_by_name['DiscoverRates']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['DiscoverRates']._serialized_options = b'\212\344\031\016rates.discover'
-  _globals['_RATESERVICE']._serialized_start=162
-  _globals['_RATESERVICE']._serialized_end=1147
+  _globals['_RATESERVICE']._serialized_start=191
+  _globals['_RATESERVICE']._serialized_end=2053
 # @@protoc_insertion_point(module_scope)

@@ -8,9 +8,16 @@ from usage.v1.rate_discovery_pb2 import DiscoverRatesRequest as DiscoverRatesReq
 from usage.v1.rate_discovery_pb2 import DiscoverRatesResponse as DiscoverRatesResponse
 from usage.v1.rate_discovery_pb2 import RateAnswer as RateAnswer
 from usage.v1.rate_discovery_pb2 import RateQuestion as RateQuestion
+from usage.v1.rate_requests_pb2 import BatchCreateRateCardEntriesRequest as BatchCreateRateCardEntriesRequest
+from usage.v1.rate_requests_pb2 import BatchCreateRateCardEntriesResponse as BatchCreateRateCardEntriesResponse
+from usage.v1.rate_requests_pb2 import ChangeRateCardEntryStatesRequest as ChangeRateCardEntryStatesRequest
+from usage.v1.rate_requests_pb2 import ChangeRateCardEntryStatesResponse as ChangeRateCardEntryStatesResponse
 from usage.v1.rate_requests_pb2 import CreatePriceBookRequest as CreatePriceBookRequest
 from usage.v1.rate_requests_pb2 import CreateRateCardEntryRequest as CreateRateCardEntryRequest
 from usage.v1.rate_requests_pb2 import CreateRateCardRequest as CreateRateCardRequest
+from usage.v1.rate_requests_pb2 import DeletePriceBookRequest as DeletePriceBookRequest
+from usage.v1.rate_requests_pb2 import DeleteRateCardEntryRequest as DeleteRateCardEntryRequest
+from usage.v1.rate_requests_pb2 import DeleteRateCardRequest as DeleteRateCardRequest
 from usage.v1.rate_requests_pb2 import GetPriceBookRequest as GetPriceBookRequest
 from usage.v1.rate_requests_pb2 import GetRateCardEntryRequest as GetRateCardEntryRequest
 from usage.v1.rate_requests_pb2 import GetRateCardRequest as GetRateCardRequest
@@ -20,6 +27,9 @@ from usage.v1.rate_requests_pb2 import ListRateCardEntriesRequest as ListRateCar
 from usage.v1.rate_requests_pb2 import ListRateCardEntriesResponse as ListRateCardEntriesResponse
 from usage.v1.rate_requests_pb2 import ListRateCardsRequest as ListRateCardsRequest
 from usage.v1.rate_requests_pb2 import ListRateCardsResponse as ListRateCardsResponse
+from usage.v1.rate_requests_pb2 import UpdatePriceBookRequest as UpdatePriceBookRequest
+from usage.v1.rate_requests_pb2 import UpdateRateCardEntryRequest as UpdateRateCardEntryRequest
+from usage.v1.rate_requests_pb2 import UpdateRateCardRequest as UpdateRateCardRequest
 from usage.v1.rate_resources_pb2 import PriceBook as PriceBook
 from usage.v1.rate_resources_pb2 import RateCard as RateCard
 from usage.v1.rate_resources_pb2 import RateCardEntry as RateCardEntry
