@@ -50,15 +50,6 @@ class EntryFilter:
     day: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
-    """An entry that cannot be in force, and the one in its way."""
-
-    card_id: RateCardId
-    entry_id: RateEntryId
-    other_id: RateEntryId
-
-
 async def lock_cards(
     tx: Connection, tenant_id: TenantId, card_ids: Collection[RateCardId]
 ) -> dict[RateCardId, RateCardType]:
@@ -172,24 +163,14 @@ async def move(
     check_done(done, count=len(entries))
 
 
-async def overlapping(
-    tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
-) -> list[Overlap]:
-    """Which of these cannot be in force on their days, with what is in their way; 20 at most.
-
-    Whoever asks holds the catalogue, so that nothing comes into force before they act on it.
-    """
-    keys = _lists((one.card_id, one.id) for one in entries)
-    days = [one.start for one in entries], [one.end for one in entries]
-    rows = await tx.fetch(SQL["overlapping"], tenant_id, *keys, *days)
-    return [
-        Overlap(
-            card_id=RateCardId(row["rate_card_id"]),
-            entry_id=RateEntryId(row["entry_id"]),
-            other_id=RateEntryId(row["other_id"]),
-        )
-        for row in rows
-    ]
+async def in_force(
+    tx: Connection, tenant_id: TenantId, metered: Collection[Metered]
+) -> list[RateCardEntry]:
+    """What prices resources of products, without its tiers."""
+    products = [product_id for product_id, _ in metered]
+    resources = [resource_id for _, resource_id in metered]
+    rows = await tx.fetch(SQL["in_force"], tenant_id, products, resources)
+    return [entry_from_row(row, ()) for row in rows]
 
 
 async def not_in_force(

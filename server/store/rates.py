@@ -101,13 +101,13 @@ async def drop_card(tx: Connection, tenant_id: TenantId, card: RateCard) -> None
 
 
 async def card_referrers(
-    tx: Connection, tenant_id: TenantId, card_id: RateCardId, *, with_entries: bool
+    tx: Connection, tenant_id: TenantId, card_id: RateCardId, *, all_entries: bool
 ) -> list[tuple[str, str]]:
     """The names and states of what is in the way of forgetting a card, at most one more than named.
 
-    Of its entries those that are active, or all of them `with_entries`.
+    Of its entries those that are active, or `all_entries`.
     """
-    rows = await tx.fetch(SQL["card_referrers"], tenant_id, card_id, with_entries)
+    rows = await tx.fetch(SQL["card_referrers"], tenant_id, card_id, all_entries)
     return [(row["name"], row["state"]) for row in rows]
 
 

@@ -1745,9 +1745,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.overage_policies TO usage_app;
 
-GRANT SELECT,INSERT ON TABLE public.price_book_rate_cards TO usage_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.price_book_rate_cards TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.price_books TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_books TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_usage_grants TO usage_app;
 
@@ -1763,7 +1763,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.ratable_summaries TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_card_entries TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_cards TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_cards TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.rate_tiers TO usage_app;
 

@@ -96,7 +96,7 @@ async def delete_card(
     found = await get_card(tx, tenant_id, card_id)
     name = f"rateCards/{card_id}"
     check_etag(name, found.kept, revision)
-    referrers = await store.card_referrers(tx, tenant_id, card_id, with_entries=not with_entries)
+    referrers = await store.card_referrers(tx, tenant_id, card_id, all_entries=not with_entries)
     if referrers:
         raise _in_use(name, referrers)
     await rate_entries.drop_of_card(tx, tenant_id, card_id)

@@ -52,7 +52,7 @@ async def create_entry(
     """
     wanted = await checked_entry(tx, tenant_id, entry)
     [found] = await _keep(tx, tenant_id, [wanted], most)
-    return same(wanted, found, "RateCardEntry", _name(entry))
+    return same(wanted, found, "RateCardEntry", entry.name)
 
 
 async def create_entries(
@@ -73,7 +73,7 @@ async def create_entries(
     found = await _keep(tx, tenant_id, wanted, most)
     for index, (one, there) in enumerate(zip(wanted, found, strict=True)):
         with _at(index):
-            same(one, there, "RateCardEntry", _name(one))
+            same(one, there, "RateCardEntry", one.name)
     return found
 
 
@@ -174,7 +174,3 @@ async def _check_token(tx: Connection, tenant_id: TenantId, unit_id: str) -> Non
     if unit_class.kind is not UnitClassKind.TOKEN:
         text = f"unitsOfMeasure/{unit_id} is a unit of {unit_class.kind}, not of a token"
         raise InvalidArgument.at("rate_card_entry.token_unit", "TOKEN_RESOURCE", text)
-
-
-def _name(entry: RateCardEntry) -> str:
-    return f"rateCards/{entry.card_id}/entries/{entry.id}"

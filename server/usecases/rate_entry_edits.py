@@ -1,12 +1,19 @@
 """Edits of rate card entries: what may change by its state, and which states follow which."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from server.domain.errors import FailedPrecondition, Violation
 from server.domain.ids import RateCardId, RateEntryId, TenantId
-from server.domain.rate_cards import USUAL_SIZE, CardSize, EntryState, RateCardEntry
+from server.domain.rate_cards import (
+    USUAL_SIZE,
+    CardSize,
+    EntryState,
+    RateCardEntry,
+    overlapping,
+)
+from server.domain.rates import ONE
 from server.store import rate_entries as store
 from server.store.pool import Connection
 from server.store.tenants import bump_catalogue
@@ -47,7 +54,7 @@ async def update(
     found = await get_entry(tx, tenant_id, entry.card_id, entry.id)
     last = check_etag(entry.name, found.kept, entry.revision)
     wanted = merge(found)
-    changed = differences(wanted, found)
+    changed = differences(_said(wanted), _said(found))
     if not changed:
         return found
     _refuse_frozen(entry, found, wanted, changed)
@@ -90,14 +97,13 @@ async def change_states(
             raise not_found(entry.card_id, entry.id)
         if _is_to_move(there, state):
             moving[entry.name] = there
-    names = sorted(moving, key=lambda name: (moving[name].card_id, moving[name].id))
-    ordered = [moving[name] for name in names]
+    ordered = sorted(moving.values(), key=lambda one: (one.card_id, one.id))
     if ordered and state is ACTIVE:
         await _refuse_inactive(tx, tenant_id, ordered)
         await _refuse_overlaps(tx, tenant_id, ordered)
     if ordered:
         await store.move(tx, tenant_id, ordered, state, catalogue)
-    return names
+    return [entry.name for entry in ordered]
 
 
 def _is_to_move(found: RateCardEntry, state: EntryState) -> bool:
@@ -105,9 +111,8 @@ def _is_to_move(found: RateCardEntry, state: EntryState) -> bool:
     if found.state is state:
         return False
     if (found.state, state) not in ALLOWED:
-        name = _name(found.card_id, found.id)
-        facts = {"name": name, "from": str(found.state), "to": str(state)}
-        text = f"{name} cannot go from {found.state} to {state}; create another"
+        facts = {"name": found.name, "from": str(found.state), "to": str(state)}
+        text = f"{found.name} cannot go from {found.state} to {state}; create another"
         raise FailedPrecondition("STATE_TRANSITION", text, facts)
     return True
 
@@ -133,16 +138,22 @@ async def _refuse_overlaps(
     tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
 ) -> None:
     """Raise RATE_OVERLAP, naming both, for what another active entry covers in part."""
-    found = await store.overlapping(tx, tenant_id, entries)
+    metered = {(entry.product_id, entry.resource_id) for entry in entries}
+    found = overlapping(entries, await store.in_force(tx, tenant_id, sorted(metered)))
     if not found:
         return
-    pairs = [(_name(one.card_id, one.entry_id), _name(one.card_id, one.other_id)) for one in found]
+    pairs = [(one.name, two.name) for one, two in found]
     violations = tuple(
         Violation(name, "RATE_OVERLAP", f"covers days that {other} covers") for name, other in pairs
     )
     name, other = pairs[0]
     text = f"{name} and {other} would both be in force on some days; end one before the other"
     raise FailedPrecondition("RATE_OVERLAP", text, {"name": name, "other": other}, violations)
+
+
+def _said(entry: RateCardEntry) -> RateCardEntry:
+    """An entry without the units that a base entry only has because its rate has them."""
+    return entry if entry.rate is None else replace(entry, per=ONE)
 
 
 def _refuse_frozen(

@@ -1020,7 +1020,8 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
-GRANT DELETE ON request_log, jobs, unique_values, validation_findings, rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
+GRANT DELETE ON request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
+    rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
 

@@ -129,36 +129,16 @@ UPDATE rate_card_entries AS e SET state = $5, revision = e.revision + 1, catalog
  WHERE e.tenant_id = $1 AND e.rate_card_id = w.rate_card_id AND e.entry_id = w.entry_id
    AND e.revision = w.revision;
 
--- name: overlapping
--- Entries that are to be in force on some days, each with another that covers some of them and is in force
--- or is to be; the first 20 pairs.
---   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[], $4 start_dates date[], $5 end_dates date[]
-WITH wanted AS (
-    SELECT e.tenant_id, e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.rate_unit_id,
-           coalesce(e.selling_model_id::text, '') AS model_id, daterange(w.start_date, w.end_date) AS days
-      FROM unnest($2::text[], $3::text[], $4::date[], $5::date[])
-           AS w (rate_card_id, entry_id, start_date, end_date)
-      JOIN rate_card_entries AS e
-        ON e.tenant_id = $1 AND e.rate_card_id = w.rate_card_id AND e.entry_id = w.entry_id
-), there AS (
-    SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.rate_unit_id,
-           coalesce(e.selling_model_id::text, '') AS model_id, daterange(e.start_date, e.end_date) AS days
-      FROM rate_card_entries AS e
-     WHERE e.tenant_id = $1 AND e.state = 'ACTIVE'
-       AND (e.product_id, e.usage_resource_id)
-        IN (SELECT DISTINCT w.product_id, w.usage_resource_id FROM wanted AS w)
-    UNION
-    SELECT w.rate_card_id, w.entry_id, w.product_id, w.usage_resource_id, w.rate_unit_id, w.model_id, w.days
-      FROM wanted AS w
-)
-SELECT w.rate_card_id, w.entry_id, t.entry_id AS other_id
-  FROM wanted AS w
-  JOIN there AS t
-    ON (t.rate_card_id, t.product_id, t.usage_resource_id, t.rate_unit_id, t.model_id)
-     = (w.rate_card_id, w.product_id, w.usage_resource_id, w.rate_unit_id, w.model_id)
-   AND t.entry_id <> w.entry_id AND t.days && w.days
- ORDER BY w.rate_card_id, w.entry_id, t.entry_id
- LIMIT 20;
+-- name: in_force
+-- What prices some resources of products now or will; tiers are not asked for.
+--   $1 tenant_id uuid, $2 product_ids text[], $3 usage_resource_ids text[]
+SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
+       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.is_negotiable, e.start_date,
+       e.end_date, e.state
+  FROM unnest($2::text[], $3::text[]) AS w (product_id, usage_resource_id)
+  JOIN rate_card_entries AS e
+    ON e.tenant_id = $1 AND e.product_id = w.product_id AND e.usage_resource_id = w.usage_resource_id
+ WHERE e.state = 'ACTIVE';
 
 -- name: not_in_force
 -- Entries of resources of products, or for selling models, that are not active, each with the first such.

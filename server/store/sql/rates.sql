@@ -103,9 +103,8 @@ UPDATE rate_cards SET display_name = $3, start_date = $4, end_date = $5, revisio
 DELETE FROM rate_cards WHERE tenant_id = $1 AND rate_card_id = $2 AND revision = $3;
 
 -- name: card_referrers
--- The books that have a card, and its entries; the first 21 of them. Those that are not in force are in
--- nobody's way when they go with the card.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 with_entries boolean
+-- The books that have a card, and its entries, those in force or all; the first 21.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 all_entries boolean
 SELECT r.name, r.state
   FROM (SELECT 'priceBooks/' || b.price_book_id AS name, 'ACTIVE' AS state
           FROM price_book_rate_cards AS b
@@ -113,5 +112,5 @@ SELECT r.name, r.state
         UNION ALL
         SELECT 'rateCards/' || e.rate_card_id || '/entries/' || e.entry_id, e.state
           FROM rate_card_entries AS e
-         WHERE e.tenant_id = $1 AND e.rate_card_id = $2 AND (e.state = 'ACTIVE' OR NOT $3::boolean)) AS r
+         WHERE e.tenant_id = $1 AND e.rate_card_id = $2 AND (e.state = 'ACTIVE' OR $3::boolean)) AS r
  ORDER BY r.name COLLATE "C" LIMIT 21;
