@@ -8,7 +8,8 @@ from usage.v1 import rate_service_pb2 as rates
 from usage.v1 import types_pb2 as types
 
 from clients import UsageError
-from tests.stories.words import day, number
+from clients.pages import pages
+from tests.stories.words import Metered, day, number
 from tests.stories.world import World
 
 DRAFT, ACTIVE, INACTIVE = (
@@ -18,6 +19,20 @@ DRAFT, ACTIVE, INACTIVE = (
 )
 
 Step = tuple[str, str | None, str, str]
+
+
+async def shop(sandbox: Any, *metered: Metered) -> World:
+    """A plan in force, without rates unless told, and a book of two cards."""
+    world: World = await sandbox("2024-01-15")
+    await world.product("plan", *(metered or (Metered(resource="data"), Metered(resource="sms"))))
+    return world
+
+
+async def listed(world: World, parent: str = "rateCards/-", **only: Any) -> list[str]:
+    """The entries there are, as `card/entries/id`."""
+    request = rates.ListRateCardEntriesRequest(parent=parent, page_size=2, **only)
+    found = pages(world.client.rates.ListRateCardEntries, request)
+    return [one.name.removeprefix("rateCards/") async for one in found]
 
 
 async def card(world: World, name: str, kind: Any = "BASE", **fields: Any) -> rates.RateCard:
