@@ -1,8 +1,9 @@
 """The index of active rates: what applies to a product's resource on a day, and why nothing does.
 
 A price book names a card of each type. The base rate is the entry of its BASE card in force on the
-day, the tiers are those of its TIER card; a card outside its own dates says nothing. Currencies are
-not converted, and what is not found is refused with what comes nearest.
+day, the tiers are those of its TIER card; a card outside its own dates says nothing. On either, an
+entry for the selling model goes before one for all. Currencies are not converted, and what is not
+found is refused with what comes nearest.
 """
 
 from bisect import bisect_right
@@ -13,11 +14,19 @@ from datetime import date
 from enum import StrEnum
 
 from server.domain.errors import FailedPrecondition
-from server.domain.ids import PriceBookId, ProductId, RateCardId, RateEntryId, ResourceId, UnitId
+from server.domain.ids import (
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    SellingModelId,
+    UnitId,
+)
 from server.domain.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType, in_force
 from server.domain.rates import ONE, RateTerms
 
-Key = tuple[RateCardId, ProductId, ResourceId, str]
+Key = tuple[RateCardId, ProductId, ResourceId, str, SellingModelId | None]
 
 
 class Missing(StrEnum):
@@ -28,6 +37,7 @@ class Missing(StrEnum):
     PRODUCT = "PRODUCT"
     USAGE_RESOURCE = "USAGE_RESOURCE"
     CURRENCY = "CURRENCY"
+    SELLING_MODEL = "SELLING_MODEL"
     DATE = "DATE"
     BASE_RATE = "BASE_RATE"
 
@@ -45,6 +55,7 @@ class Question:
     resource_id: ResourceId
     currency_code: str
     day: date
+    selling_model_id: SellingModelId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +69,8 @@ class CatalogueTerms:
 class CatalogueRates:
     """An index of active entries: the answer to a question takes two lookups and two bisections.
 
-    Entries of one card, product, resource and currency never overlap. Nothing changes after it is
-    made, but for answers it remembers.
+    With a selling model it takes two more. Entries of one card, product, resource, currency and
+    selling model never overlap. Nothing changes after it is made, but for answers it remembers.
     """
 
     def __init__(
@@ -76,7 +87,7 @@ class CatalogueRates:
         self._spans = _spans(entries)
         self._currencies: dict[tuple[RateCardId, ProductId, ResourceId], set[str]] = {}
         self._products: set[tuple[RateCardId, ProductId]] = set()
-        for card_id, product_id, resource_id, currency in self._spans:
+        for card_id, product_id, resource_id, currency, _ in self._spans:
             self._products.add((card_id, product_id))
             known = self._currencies.setdefault((card_id, product_id, resource_id), set())
             known.add(currency)
@@ -112,7 +123,13 @@ class CatalogueRates:
     def _entry(self, card: RateCard | None, question: Question) -> RateCardEntry | None:
         if card is None or not in_force(card.start, card.end, question.day):
             return None
-        span = self._spans.get(_key(card.id, question))
+        model = question.selling_model_id
+        if model is not None:
+            own = self._spans.get(_key(card.id, question, model))
+            found = None if own is None else own.at(question.day)
+            if found is not None:
+                return found
+        span = self._spans.get(_key(card.id, question, None))
         return None if span is None else span.at(question.day)
 
     def _why(
@@ -142,12 +159,17 @@ class CatalogueRates:
         if currencies is None:
             fault = f"the rate card {card.id} has no active entry for that resource of the product"
             return _not_found(question, Missing.USAGE_RESOURCE, fault, **facts)
-        span = self._spans.get(_key(card.id, question))
-        if span is None:
+        if question.currency_code not in currencies:
             facts["currencies"] = ", ".join(sorted(currencies))
             fault = f"the rate card {card.id} has it in {facts['currencies']}"
             return _not_found(question, Missing.CURRENCY, fault, **facts)
-        nearest = span.nearest(question.day)
+        models = (question.selling_model_id, None)
+        spans = [self._spans.get(_key(card.id, question, model)) for model in models]
+        near = [span.nearest(question.day) for span in spans if span is not None]
+        if not near:
+            fault = f"the rate card {card.id} has it for other selling models only"
+            return _not_found(question, Missing.SELLING_MODEL, fault, **facts)
+        nearest = min(near, key=lambda entry: _days_away(entry, question.day))
         facts |= {"nearest": nearest.key, "nearest_dates": _span_text(nearest.start, nearest.end)}
         fault = f"the nearest is {nearest.key}, which applies {facts['nearest_dates']}"
         return _not_found(question, Missing.DATE, fault, **facts)
@@ -176,13 +198,18 @@ class _Span:
 def _spans(entries: Iterable[RateCardEntry]) -> dict[Key, _Span]:
     found: defaultdict[Key, list[RateCardEntry]] = defaultdict(list)
     for entry in entries:
-        key = (entry.card_id, entry.product_id, entry.resource_id, entry.currency_code)
-        found[key].append(entry)
+        found[
+            entry.card_id,
+            entry.product_id,
+            entry.resource_id,
+            entry.currency_code,
+            entry.selling_model_id,
+        ].append(entry)
     return {key: _Span(same) for key, same in found.items()}
 
 
-def _key(card_id: RateCardId, question: Question) -> Key:
-    return card_id, question.product_id, question.resource_id, question.currency_code
+def _key(card_id: RateCardId, question: Question, model: SellingModelId | None) -> Key:
+    return card_id, question.product_id, question.resource_id, question.currency_code, model
 
 
 def _entry_key(entry: RateCardEntry | None) -> RateEntryId | None:
@@ -244,6 +271,7 @@ def _not_found(question: Question, missing: Missing, fault: str, **facts: str) -
             "currency_code": question.currency_code,
             "date": question.day.isoformat(),
             "missing": missing,
+            **({"selling_model": question.selling_model_id} if question.selling_model_id else {}),
             **facts,
         },
     )

@@ -619,6 +619,7 @@ CREATE TABLE public.rate_card_entries (
     entry_id public.code NOT NULL,
     product_id public.code NOT NULL,
     usage_resource_id public.code NOT NULL,
+    selling_model_id public.code,
     rate_unit_id public.code NOT NULL,
     rate_value public.quantity,
     rate_per public.quantity DEFAULT 1 NOT NULL,
@@ -1214,7 +1215,7 @@ ALTER TABLE ONLY public.rate_tiers
     ADD CONSTRAINT rate_tiers_pkey PRIMARY KEY (tenant_id, rate_card_id, entry_id, "position");
 
 ALTER TABLE ONLY public.rate_card_entries
-    ADD CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((rate_card_id)::text) WITH =, ((product_id)::text) WITH =, ((usage_resource_id)::text) WITH =, ((rate_unit_id)::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
+    ADD CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((rate_card_id)::text) WITH =, ((product_id)::text) WITH =, ((usage_resource_id)::text) WITH =, ((rate_unit_id)::text) WITH =, COALESCE((selling_model_id)::text, ''::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
 
 ALTER TABLE ONLY public.rating_frequency_policies
     ADD CONSTRAINT rating_frequency_policies_pkey PRIMARY KEY (tenant_id, policy_id);
@@ -1547,6 +1548,9 @@ ALTER TABLE ONLY public.runs
 ALTER TABLE ONLY public.product_usage_grants
     ADD CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES public.selling_models(tenant_id, selling_model_id);
 
+ALTER TABLE ONLY public.rate_card_entries
+    ADD CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES public.selling_models(tenant_id, selling_model_id);
+
 ALTER TABLE ONLY public.selling_models
     ADD CONSTRAINT selling_models_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
@@ -1861,9 +1865,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.overage_policies TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.policy_versions TO usage_app;
 
-GRANT SELECT,INSERT ON TABLE public.price_book_rate_cards TO usage_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.price_book_rate_cards TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.price_books TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_books TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_usage_grants TO usage_app;
 
@@ -1879,7 +1883,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ratable_summaries TO usage_app
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_card_entries TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_cards TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_cards TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.rate_tiers TO usage_app;
 

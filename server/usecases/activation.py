@@ -22,6 +22,7 @@ from server.domain.errors import (
     Violation,
 )
 from server.domain.ids import ProductId, TenantId
+from server.domain.rate_cards import RateCardEntry, overlapping
 from server.domain.units import check_scale
 from server.domain.validator import Severity, Verdict, validate
 from server.store import graph as store
@@ -44,6 +45,7 @@ from server.store.policies import (
     ROLLOVER,
 )
 from server.store.pool import Connection
+from server.store.rate_entries import in_force
 from server.store.records import Kind
 from server.store.selling import SELLING_MODEL
 from server.usecases.resolution import (
@@ -83,18 +85,21 @@ async def activate_product(
         raise NotFound.of("Product", f"products/{product_id}")
     graph = await store.load_graph(tx, tenant_id, product)
     _refuse_overlaps(graph)
-    overlaps = await store.overlapping_entries(tx, tenant_id, product_id)
-    faults = [*_faults(graph), *_overlaps(overlaps)]
+    entries = await store.draft_entries(tx, tenant_id, product_id)
+    # Whoever puts rates in force holds the catalogue, and sees the rates of whoever was quicker.
+    revision = await tenants.bump_catalogue(tx, tenant_id) if entries else None
+    metered = {(entry.product_id, entry.resource_id) for entry in entries}
+    there = await in_force(tx, tenant_id, sorted(metered))
+    faults = [*_faults(graph), *_overlaps(overlapping(entries, there))]
     if faults:
         raise _refusal(product_id, faults)
 
-    entries = await store.draft_entries(tx, tenant_id, product_id)
     units = _units(graph)
     drafts = [*_drafts(graph, units)]
     _check_size(len(drafts))  # without rate card entries: a card has a thousand of them
-    names = [*drafts, *(f"rateCards/{c}/entries/{e}" for c, e in entries)]
+    names = [*drafts, *(entry.name for entry in entries)]
     if names:
-        revision = await tenants.bump_catalogue(tx, tenant_id)
+        revision = revision or await tenants.bump_catalogue(tx, tenant_id)
         await store.activate(tx, tenant_id, graph, units, revision)
     verdict = await _verdict(tx, tenant_id, product_id)
     if must_be_valid and not verdict.is_valid:
@@ -188,11 +193,9 @@ def _resource_faults(graph: Graph, held: ProductResource) -> Iterator[Violation]
                 yield Violation(grant_name, error.reason, error.message)
 
 
-def _overlaps(found: Iterable[tuple[str, str, str]]) -> Iterator[Violation]:
-    for card, entry, other in found:
-        name = f"rateCards/{card}/entries/{entry}"
-        text = f"overlaps rateCards/{card}/entries/{other} on some days"
-        yield Violation(name, "RATE_OVERLAP", text)
+def _overlaps(found: Iterable[tuple[RateCardEntry, RateCardEntry]]) -> Iterator[Violation]:
+    for entry, other in found:
+        yield Violation(entry.name, "RATE_OVERLAP", f"overlaps {other.name} on some days")
 
 
 def _refusal(product_id: ProductId, faults: list[Violation]) -> FailedPrecondition:

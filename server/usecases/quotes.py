@@ -51,6 +51,9 @@ from server.usecases.discovery import Priced, catalogue_terms
 from server.usecases.overrides import overridden
 from server.usecases.resolution import resolved_product
 
+# What lines have in common that cost the same: product, first day, target and selling model.
+_PricedAs = tuple[ProductId, date, str | None, SellingModelId | None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedLine:
@@ -95,20 +98,21 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
         tenant_id,
         [(one.product_id, held.resource_id) for one in products.values() for held in one.resources],
     )
-    rates: dict[tuple[ProductId, date, str | None], dict[ResourceId, CatalogueTerms]] = {}
+    rates: dict[_PricedAs, dict[ResourceId, CatalogueTerms]] = {}
     lines = []
     for index, said in enumerate(command.lines):
         path, product = f"quote.lines[{index}]", products[said.product_id].on(said.start_date)
         asked = replace(said, end_date=await _end_date(tx, tenant_id, said, path))
         to = await bound(tx, tenant_id, buyer.id, asked.binding, product, path=path)
         product = await overridden(tx, tenant_id, product, asked.policies, to, path)
-        key = (asked.product_id, asked.start_date, to.target_id)
+        key = (asked.product_id, asked.start_date, to.target_id, asked.selling_model_id)
         if key not in rates:
             wanted = Priced(
                 price_book_id=command.price_book_id,
                 product_id=asked.product_id,
                 units=_rate_units(product, to, buyer.currency_code),
                 day=asked.start_date,
+                selling_model_id=asked.selling_model_id,
                 is_addition=product.role is not Role.ANCHOR,
             )
             rates[key] = await catalogue_terms(tx, tenant_id, wanted)

@@ -29,6 +29,7 @@ from server.store.documents import policies_to_doc, terms_to_doc
 from server.store.pool import open_pool
 from server.store.transaction import finish_commits, read, transact
 from server.usecases import rates
+from server.usecases.rate_entries import create_entry
 from tests.usecases.recorders import run
 
 NOW = datetime(2024, 1, 15, 12, tzinfo=UTC)
@@ -126,7 +127,7 @@ class RateWorld:
 
     async def rate(self, value: str, **more: Any) -> None:
         """A base rate, in force at once."""
-        await self.do(rates.create_entry, entry(value, **more))
+        await self.do(create_entry, entry(value, **more))
         await self.activate()
 
 

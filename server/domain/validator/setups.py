@@ -1,6 +1,5 @@
 """What the validator looks at: one product with all it stands on, and the days that matter."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,7 +19,7 @@ from server.domain.catalog import (
 )
 from server.domain.ids import RateCardId, ResourceId
 from server.domain.policies import OveragePolicy
-from server.domain.rate_cards import PriceBook, RateCard, RateCardEntry
+from server.domain.rate_cards import PriceBook, RateCard, RateCardEntry, overlapping
 from server.domain.sales import SoldPolicies
 
 
@@ -226,24 +225,13 @@ def within(setup: Setup) -> Setup:
 
 
 def overlaps(setup: Setup) -> list[tuple[RateCardEntry, RateCardEntry]]:
-    """Entries that apply on days of another of their card, resource and currency, with that one."""
-    same: defaultdict[tuple[str, ...], list[RateCardEntry]] = defaultdict(list)
-    for entry in setup.entries:
-        same[entry.card_id, entry.resource_id, entry.currency_code].append(entry)
-    found = []
-    for entries in same.values():
-        first, *rest = sorted(entries, key=lambda one: (Days.of(one.start, one.end), one.id))
-        for entry in rest:
-            if Days.of(entry.start, entry.end).meets(Days.of(first.start, first.end)):
-                found.append((entry, first))
-            else:
-                first = entry
-    return found
+    """Entries that apply on days of another that prices the same, with that one."""
+    return overlapping(setup.entries)
 
 
 def entry_name(entry: RateCardEntry) -> str:
     """The resource name of a rate card entry."""
-    return f"rateCards/{entry.card_id}/entries/{entry.id}"
+    return entry.name
 
 
 def gaps(whole: Days, parts: Iterable[Days]) -> Iterator[Days]:

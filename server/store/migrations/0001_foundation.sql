@@ -438,6 +438,7 @@ CREATE TABLE rate_card_entries (
     entry_id           code NOT NULL,
     product_id         code NOT NULL,
     usage_resource_id  code NOT NULL,
+    selling_model_id   code,
     rate_unit_id       code NOT NULL,
     rate_value         quantity CONSTRAINT rate_is_not_negative CHECK (rate_value >= 0),
     rate_per           quantity NOT NULL DEFAULT 1 CONSTRAINT rate_per_is_positive CHECK (rate_per > 0),
@@ -456,9 +457,11 @@ CREATE TABLE rate_card_entries (
     CONSTRAINT rate_card_exists FOREIGN KEY (tenant_id, rate_card_id) REFERENCES rate_cards,
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products,
     CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
+    CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES selling_models,
     CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (
         tenant_id WITH =, (rate_card_id::text) WITH =, (product_id::text) WITH =,
         (usage_resource_id::text) WITH =, (rate_unit_id::text) WITH =,
+        (coalesce(selling_model_id::text, '')) WITH =,
         daterange(start_date, end_date) WITH &&
     ) WHERE (state = 'ACTIVE')
 );
@@ -1088,7 +1091,8 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
-GRANT DELETE ON ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
+GRANT DELETE ON ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
+    rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
 

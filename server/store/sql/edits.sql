@@ -53,6 +53,7 @@ SELECT r.name, r.state
          WHERE e.tenant_id = $1 AND CASE $2
                WHEN 'Product' THEN e.product_id = $3
                WHEN 'UsageResource' THEN e.usage_resource_id = $3
+               WHEN 'SellingModel' THEN e.selling_model_id = $3
                WHEN 'ProductUsageResource' THEN e.product_id = $3 AND e.usage_resource_id = (
                     SELECT max(h.usage_resource_id) FROM product_usage_resources AS h
                       JOIN product_usage_resources AS o

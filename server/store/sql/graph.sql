@@ -163,25 +163,21 @@ UPDATE product_usage_resources SET state = 'ACTIVE', revision = revision + 1
 UPDATE product_usage_grants SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';
 
--- name: draft_entries
--- What the product would cost from now on.
+-- name: entry_models
+-- The selling models that the product has rates for.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT rate_card_id, entry_id
+SELECT DISTINCT selling_model_id
+  FROM rate_card_entries
+ WHERE tenant_id = $1 AND product_id = $2 AND selling_model_id IS NOT NULL AND state <> 'INACTIVE';
+
+-- name: draft_entries
+-- What the product would cost from now on; tiers are not asked for.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date,
+       state
   FROM rate_card_entries WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT'
  ORDER BY rate_card_id, entry_id;
-
--- name: overlapping_entries
--- Drafts that another entry of their card, in force or about to be, covers in part.
---   $1 tenant_id uuid, $2 product_id text
-SELECT d.rate_card_id, d.entry_id, o.entry_id AS other_id
-  FROM rate_card_entries AS d
-  JOIN rate_card_entries AS o
-    ON o.tenant_id = $1 AND o.rate_card_id = d.rate_card_id AND o.product_id = d.product_id
-   AND o.usage_resource_id = d.usage_resource_id AND o.rate_unit_id = d.rate_unit_id
-   AND o.entry_id <> d.entry_id AND o.state IN ('DRAFT', 'ACTIVE')
-   AND daterange(o.start_date, o.end_date) && daterange(d.start_date, d.end_date)
- WHERE d.tenant_id = $1 AND d.product_id = $2 AND d.state = 'DRAFT'
- ORDER BY d.rate_card_id, d.entry_id, o.entry_id;
 
 -- name: activate_entries
 -- Stamped with the revision of the catalogue that brings them.

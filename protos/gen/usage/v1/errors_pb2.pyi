@@ -270,6 +270,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Split the order."""
     LIMIT_ORDER_PERIODS: _ErrorReason.ValueType  # 505
     """Split the order, or start it later."""
+    LIMIT_RATE_CARD: _ErrorReason.ValueType  # 509
+    """Use another rate card, or delete entries of this one; the violation says how many it may have."""
     OUTCOME_UNKNOWN: _ErrorReason.ValueType  # 506
     """It may have happened; sending the same call again is safe."""
     STORE_UNAVAILABLE: _ErrorReason.ValueType  # 507
@@ -530,6 +532,8 @@ LIMIT_ORDER_WALLETS: ErrorReason.ValueType  # 504
 """Split the order."""
 LIMIT_ORDER_PERIODS: ErrorReason.ValueType  # 505
 """Split the order, or start it later."""
+LIMIT_RATE_CARD: ErrorReason.ValueType  # 509
+"""Use another rate card, or delete entries of this one; the violation says how many it may have."""
 OUTCOME_UNKNOWN: ErrorReason.ValueType  # 506
 """It may have happened; sending the same call again is safe."""
 STORE_UNAVAILABLE: ErrorReason.ValueType  # 507
