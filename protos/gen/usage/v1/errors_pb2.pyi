@@ -234,6 +234,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Add an entry for what the facts say is missing."""
     RATE_OVERLAP: _ErrorReason.ValueType  # 417
     """Let the entries of a card follow each other."""
+    EFFECTIVITY_OVERLAP: _ErrorReason.ValueType  # 434
+    """Let the stretches of a product's resource follow each other."""
     NO_TIER_FOR_QUANTITY: _ErrorReason.ValueType  # 418
     """Add a tier for the quantity, or a base rate."""
     AMOUNT_RANGE: _ErrorReason.ValueType  # 419
@@ -496,6 +498,8 @@ RATE_NOT_FOUND: ErrorReason.ValueType  # 416
 """Add an entry for what the facts say is missing."""
 RATE_OVERLAP: ErrorReason.ValueType  # 417
 """Let the entries of a card follow each other."""
+EFFECTIVITY_OVERLAP: ErrorReason.ValueType  # 434
+"""Let the stretches of a product's resource follow each other."""
 NO_TIER_FOR_QUANTITY: ErrorReason.ValueType  # 418
 """Add a tier for the quantity, or a base rate."""
 AMOUNT_RANGE: ErrorReason.ValueType  # 419
