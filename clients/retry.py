@@ -16,6 +16,7 @@ from usage.v1 import (
     annotations_pb2,
     catalog_service_pb2,  # noqa: F401 - its messages are elsewhere, so that no stub imports it
     policy_service_pb2,  # noqa: F401 - as above
+    procedure_service_pb2,  # noqa: F401 - as above
 )
 
 from clients.errors import UsageError

@@ -211,7 +211,7 @@ class CatalogService(rpc.CatalogServiceServicer):
     async def ChangeStates(
         self, request: messages.ChangeStatesRequest, context: Any
     ) -> messages.ChangeStatesResponse:
-        return await change_states(self._env, request)
+        return await change_states(self._env, request, messages.ChangeStatesResponse)
 
     async def CreateRecords(
         self, request: messages.CreateRecordsRequest, context: Any

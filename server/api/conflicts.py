@@ -27,6 +27,9 @@ EXPECTED: dict[str, UsageError] = {
     "one_commitment_a_span": FailedPrecondition(
         "COMMITMENT_DUPLICATE", "the anchor has a commitment for exactly these days already"
     ),
+    "one_version_of_a_rank": FailedPrecondition(
+        "EFFECTIVITY_OVERLAP", "another active version of this rank has some of these days"
+    ),
     "one_run_at_a_time": Aborted("RUN_IN_PROGRESS", "a run of this kind is under way"),
 }
 VALUES = (asyncpg.DataError, asyncpg.NotNullViolationError, asyncpg.CheckViolationError)

@@ -115,20 +115,22 @@ async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
     )
 
 
-async def change_states(env: Env, request: rpc.ChangeStatesRequest) -> rpc.ChangeStatesResponse:
-    """Put records of any kinds in or out of force."""
+async def change_states(
+    env: Env, request: Any, answer: type[M], among: Sequence[OnWire[Any, Any]] = ALL
+) -> M:
+    """Put records of some kinds in or out of force; the answer has the names of what `changed`."""
     form = Form(request)
     state = form.choice("state", CatalogState, prefix="CATALOG_STATE_")
-    wanted = {name: _named(form, index, name) for index, name in enumerate(request.names)}
+    wanted = {name: _named(form, index, name, among) for index, name in enumerate(request.names)}
     form.done()
     tenant_id = caller().tenant_id
     found = [record for record in wanted.values() if record is not None]
     return await change(
         env,
         request,
-        rpc.ChangeStatesResponse,
+        answer,
         lambda tx: edits.change_states(tx, tenant_id, found, state),
-        lambda names: rpc.ChangeStatesResponse(changed=names),
+        lambda names: answer(changed=names),
     )
 
 
@@ -164,9 +166,11 @@ async def _create(tx: Connection, tenant_id: TenantId, one: OnWire[T, M], wanted
     return await records.create(tx, tenant_id, one.kind, wanted)
 
 
-def _named(form: Form, index: int, text: str) -> Record[Any] | None:
-    """The record of a name, of whatever kind it is."""
-    for one in ALL:
+def _named(
+    form: Form, index: int, text: str, among: Sequence[OnWire[Any, Any]]
+) -> Record[Any] | None:
+    """The record of a name, of whichever of the kinds it is."""
+    for one in among:
         words = text.split("/")[::2]
         if tuple(words) == one.name.words:
             try:
@@ -174,5 +178,6 @@ def _named(form: Form, index: int, text: str) -> Record[Any] | None:
             except BadName as error:
                 form.fault(f"names[{index}]", error.reason, str(error))
                 return None
-    form.fault(f"names[{index}]", "NAME_FORMAT", "must be the name of a record of the catalogue")
+    patterns = ", ".join(one.name.pattern for one in among[:4])
+    form.fault(f"names[{index}]", "NAME_FORMAT", f"must be the name of a record, as in {patterns}")
     return None

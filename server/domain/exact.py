@@ -21,7 +21,7 @@ from decimal import (
     setcontext,
 )
 from enum import StrEnum
-from functools import wraps
+from functools import cache, wraps
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -56,6 +56,9 @@ class Rounding(StrEnum):
     DOWN = "DOWN"
 
 
+_ROUNDINGS = {mode: f"ROUND_{mode}" for mode in Rounding}
+
+
 class DecimalError(ValueError):
     """A text that is not one of our decimals; `reason` is the code for the wire."""
 
@@ -88,8 +91,12 @@ def divide(a: Decimal, b: Decimal, *, places: int, mode: Rounding) -> Decimal:
 
 def round_to(value: Decimal, places: int, mode: Rounding = Rounding.HALF_UP) -> Decimal:
     """`value` with exactly `places` decimals, rounded once."""
-    quantum = Decimal((0, (1,), -places))
-    return value.quantize(quantum, rounding=f"ROUND_{mode}", context=_WIDE)
+    return value.quantize(_quantum(places), rounding=_ROUNDINGS[mode], context=_WIDE)
+
+
+@cache
+def _quantum(places: int) -> Decimal:
+    return Decimal((0, (1,), -places))
 
 
 def truncate(value: Decimal, places: int) -> Decimal:
@@ -129,7 +136,9 @@ def decimal_places(value: Decimal) -> int:
 
 def plain(value: Decimal) -> str:
     """The one text of a number: no exponent, no trailing zeros, no negative zero."""
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text

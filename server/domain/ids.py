@@ -24,6 +24,8 @@ SellingModelId = NewType("SellingModelId", str)
 PriceBookId = NewType("PriceBookId", str)
 RateCardId = NewType("RateCardId", str)
 RateEntryId = NewType("RateEntryId", str)
+ProcedureId = NewType("ProcedureId", str)
+ProcedureVersionId = NewType("ProcedureVersionId", str)
 
 BindingTargetId = NewType("BindingTargetId", str)
 QuoteId = NewType("QuoteId", UUID)

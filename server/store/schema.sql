@@ -239,6 +239,16 @@ ALTER TABLE ONLY public.credentials FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.credentials IS 'control: keys as SHA-256, and the roles they carry';
 
+CREATE TABLE public.default_procedures (
+    tenant_id uuid NOT NULL,
+    usage text NOT NULL,
+    procedure_id public.code NOT NULL
+);
+
+ALTER TABLE ONLY public.default_procedures FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.default_procedures IS 'catalogue: the procedure that a tenant uses, for each usage';
+
 CREATE TABLE public.entitlement_accounts (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
@@ -466,6 +476,46 @@ CREATE TABLE public.price_books (
 ALTER TABLE ONLY public.price_books FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.price_books IS 'catalogue: the rate cards that apply together';
+
+CREATE TABLE public.procedure_versions (
+    tenant_id uuid NOT NULL,
+    procedure_id public.code NOT NULL,
+    version_id public.code NOT NULL,
+    display_name text DEFAULT ''::text NOT NULL,
+    rank integer NOT NULL,
+    start_date date,
+    end_date date,
+    run_milliseconds integer NOT NULL,
+    element_milliseconds integer NOT NULL,
+    elements jsonb NOT NULL,
+    state text DEFAULT 'DRAFT'::text NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
+    CONSTRAINT procedure_versions_element_milliseconds_check CHECK (((element_milliseconds >= 4) AND (element_milliseconds <= 10000))),
+    CONSTRAINT procedure_versions_run_milliseconds_check CHECK (((run_milliseconds >= 1000) AND (run_milliseconds <= 60000))),
+    CONSTRAINT procedure_versions_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
+);
+
+ALTER TABLE ONLY public.procedure_versions FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.procedure_versions IS 'catalogue: what a procedure does, from a day until another';
+
+CREATE TABLE public.procedures (
+    tenant_id uuid NOT NULL,
+    procedure_id public.code NOT NULL,
+    display_name text DEFAULT ''::text NOT NULL,
+    usage text NOT NULL,
+    state text DEFAULT 'DRAFT'::text NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT procedures_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
+    CONSTRAINT procedures_usage_check CHECK ((usage = ANY (ARRAY['RATING'::text, 'DISCOVERY'::text])))
+);
+
+ALTER TABLE ONLY public.procedures FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.procedures IS 'catalogue: how rates are found, and how amounts are made of them';
 
 CREATE TABLE public.product_usage_grants (
     tenant_id uuid NOT NULL,
@@ -1124,6 +1174,9 @@ ALTER TABLE ONLY public.credentials
 ALTER TABLE ONLY public.credentials
     ADD CONSTRAINT credentials_pkey PRIMARY KEY (tenant_id, credential_id);
 
+ALTER TABLE ONLY public.default_procedures
+    ADD CONSTRAINT default_procedures_pkey PRIMARY KEY (tenant_id, usage);
+
 ALTER TABLE ONLY public.entitlement_accounts
     ADD CONSTRAINT entitlement_accounts_pkey PRIMARY KEY (tenant_id, account_id, entitlement_account_id);
 
@@ -1163,6 +1216,9 @@ ALTER TABLE ONLY public.liable_summaries
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT one_order_a_quote UNIQUE (tenant_id, account_id, quote_id);
 
+ALTER TABLE ONLY public.procedure_versions
+    ADD CONSTRAINT one_version_of_a_rank EXCLUDE USING gist (tenant_id WITH =, ((procedure_id)::text) WITH =, rank WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
+
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT one_wallet_a_resource UNIQUE (tenant_id, account_id, entitlement_account_id, usage_resource_id);
 
@@ -1180,6 +1236,15 @@ ALTER TABLE ONLY public.policy_versions
 
 ALTER TABLE ONLY public.price_books
     ADD CONSTRAINT price_books_pkey PRIMARY KEY (tenant_id, price_book_id);
+
+ALTER TABLE ONLY public.procedures
+    ADD CONSTRAINT procedure_usage_is_its_own UNIQUE (tenant_id, procedure_id, usage);
+
+ALTER TABLE ONLY public.procedure_versions
+    ADD CONSTRAINT procedure_versions_pkey PRIMARY KEY (tenant_id, procedure_id, version_id);
+
+ALTER TABLE ONLY public.procedures
+    ADD CONSTRAINT procedures_pkey PRIMARY KEY (tenant_id, procedure_id);
 
 ALTER TABLE ONLY public.product_usage_grants
     ADD CONSTRAINT product_usage_grants_pkey PRIMARY KEY (tenant_id, product_id, grant_id);
@@ -1309,6 +1374,10 @@ CREATE UNIQUE INDEX one_run_at_a_time ON public.runs USING btree (tenant_id, kin
 CREATE UNIQUE INDEX overage_policy_id_taken ON public.overage_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE UNIQUE INDEX price_book_id_taken ON public.price_books USING btree (tenant_id, lower((price_book_id)::text));
+
+CREATE UNIQUE INDEX procedure_id_taken ON public.procedures USING btree (tenant_id, lower((procedure_id)::text));
+
+CREATE UNIQUE INDEX procedure_version_id_taken ON public.procedure_versions USING btree (tenant_id, procedure_id, lower((version_id)::text));
 
 CREATE UNIQUE INDEX product_id_taken ON public.products USING btree (tenant_id, lower((product_id)::text));
 
@@ -1466,6 +1535,15 @@ ALTER TABLE ONLY public.quotes
 
 ALTER TABLE ONLY public.price_books
     ADD CONSTRAINT price_books_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.default_procedures
+    ADD CONSTRAINT procedure_exists FOREIGN KEY (tenant_id, procedure_id, usage) REFERENCES public.procedures(tenant_id, procedure_id, usage);
+
+ALTER TABLE ONLY public.procedure_versions
+    ADD CONSTRAINT procedure_exists FOREIGN KEY (tenant_id, procedure_id) REFERENCES public.procedures(tenant_id, procedure_id);
+
+ALTER TABLE ONLY public.procedures
+    ADD CONSTRAINT procedures_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
 ALTER TABLE ONLY public.assets
     ADD CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES public.products(tenant_id, product_id);
@@ -1640,6 +1718,8 @@ ALTER TABLE public.commitment_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.credentials ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.default_procedures ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.entitlement_accounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.entitlements ENABLE ROW LEVEL SECURITY;
@@ -1676,6 +1756,8 @@ CREATE POLICY own_tenant ON public.commitment_policies USING ((tenant_id = (NULL
 
 CREATE POLICY own_tenant ON public.credentials USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.default_procedures USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.entitlement_accounts USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.entitlements USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -1697,6 +1779,10 @@ CREATE POLICY own_tenant ON public.policy_versions USING ((tenant_id = (NULLIF(c
 CREATE POLICY own_tenant ON public.price_book_rate_cards USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.price_books USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.procedure_versions USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.procedures USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.product_usage_grants USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -1757,6 +1843,10 @@ ALTER TABLE public.policy_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.price_book_rate_cards ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.price_books ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.procedure_versions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.procedures ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.product_usage_grants ENABLE ROW LEVEL SECURITY;
 
@@ -1847,6 +1937,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.commitment_policies TO usage_a
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credentials TO usage_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.default_procedures TO usage_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.entitlement_accounts TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.entitlements TO usage_app;
@@ -1868,6 +1960,10 @@ GRANT SELECT,INSERT ON TABLE public.policy_versions TO usage_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.price_book_rate_cards TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_books TO usage_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.procedure_versions TO usage_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.procedures TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_usage_grants TO usage_app;
 

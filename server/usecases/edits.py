@@ -15,11 +15,13 @@ from server.domain.catalog import (
 )
 from server.domain.errors import Aborted, FailedPrecondition, Violation
 from server.domain.ids import TenantId
+from server.domain.procedures.versions import Version
 from server.store import edits as store
 from server.store import records, tenants
 from server.store.catalog import UNIT, UNIT_CLASS
 from server.store.policies import AGGREGATION, COMMITMENT, OVERAGE, RATING_FREQUENCY
 from server.store.pool import Connection
+from server.store.procedures import PROCEDURE
 from server.store.records import Kind
 
 T = TypeVar("T")
@@ -127,6 +129,8 @@ ORDER = (
     "Product",
     "ProductUsageResource",
     "ProductUsageGrant",
+    "Procedure",
+    "ProcedureVersion",
 )
 """What refers to nothing comes first."""
 
@@ -210,6 +214,8 @@ async def _check_children(
 
 def _parents(content: object) -> list[tuple[Kind[Any], tuple[str, ...]]]:
     """What a record of a kind that comes into force by itself refers to."""
+    if isinstance(content, Version):
+        return [(PROCEDURE, (content.procedure_id,))]
     if isinstance(content, UnitOfMeasure):
         return [(UNIT_CLASS, (content.unit_class_id,))]
     if not isinstance(content, UsageResource):

@@ -16,7 +16,7 @@ from server.store import tenants as store
 from server.store.pool import Connection
 from server.store.tenants import Tenant
 from server.store.transaction import transact
-from server.usecases import credentials
+from server.usecases import credentials, procedures
 from server.usecases.credentials import CreateCredential
 from server.usecases.currencies import units_of_currency
 
@@ -30,7 +30,8 @@ EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 class CreateTenant:
     """A tenant to be; with a `clock` it is a sandbox that starts there.
 
-    Unless it is to be `empty`, its catalogue begins with common units and the ISO currencies.
+    It begins with the procedures that are shipped, and unless it is to be `empty`, with common
+    units and the ISO currencies.
     """
 
     name: str
@@ -79,6 +80,8 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateTenant) -> 
         display_name=command.display_name,
         clock=command.clock,
     )
+    if is_new:
+        await procedures.seed(tx, tenant_id)
     if is_new and not command.empty:
         await seed_store.add(tx, tenant_id, CLASSES, (*UNITS, *units_of_currency()))
     tenant = await get(tx, tenant_id, command.name)

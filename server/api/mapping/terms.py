@@ -124,12 +124,8 @@ def step_to_pb(step: Step) -> pb.WaterfallStep:
     )
 
 
-def _tier_from_form(form: Form) -> Tier:
-    lower, upper = form.decimal("lower", default=ZERO), form.optional_decimal("upper")
-    return Tier(lower=lower, upper=upper, adjustment=_adjustment_from_form(form.sub("adjustment")))
-
-
-def _adjustment_from_form(form: Form) -> Adjustment:
+def adjustment_from_form(form: Form) -> Adjustment:
+    """What is done to a rate. Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE."""
     kind, value = form.choice("kind", AdjustmentKind), form.decimal("value")
     if kind is AdjustmentKind.OVERRIDE and value < ZERO:
         form.fault("value", "RATE_NEGATIVE", "a rate must not be negative")
@@ -138,15 +134,24 @@ def _adjustment_from_form(form: Form) -> Adjustment:
     return Adjustment(kind=kind, value=value)
 
 
+def adjustment_to_pb(adjustment: Adjustment) -> pb.RateAdjustment:
+    """What is done to a rate."""
+    return pb.RateAdjustment(
+        kind=enum_pb(pb.RateAdjustment.Kind, adjustment.kind),
+        value=decimal_pb(adjustment.value),
+    )
+
+
+def _tier_from_form(form: Form) -> Tier:
+    lower, upper = form.decimal("lower", default=ZERO), form.optional_decimal("upper")
+    return Tier(lower=lower, upper=upper, adjustment=adjustment_from_form(form.sub("adjustment")))
+
+
 def _tier_to_pb(tier: Tier) -> pb.RateTier:
-    adjustment = tier.adjustment
     return pb.RateTier(
         lower=decimal_pb(tier.lower),
         upper=None if tier.upper is None else decimal_pb(tier.upper),
-        adjustment=pb.RateAdjustment(
-            kind=enum_pb(pb.RateAdjustment.Kind, adjustment.kind),
-            value=decimal_pb(adjustment.value),
-        ),
+        adjustment=adjustment_to_pb(tier.adjustment),
     )
 
 

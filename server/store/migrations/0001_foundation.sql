@@ -484,6 +484,56 @@ CREATE TABLE rate_tiers (
 );
 COMMENT ON TABLE rate_tiers IS 'catalogue: the tiers of an entry, in order';
 
+-- Catalogue: procedures ----------------------------------------------------------------------------
+
+CREATE TABLE procedures (
+    tenant_id    uuid NOT NULL REFERENCES tenants,
+    procedure_id code NOT NULL,
+    display_name text NOT NULL DEFAULT '',
+    usage        text NOT NULL CHECK (usage IN ('RATING', 'DISCOVERY')),
+    state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision     bigint NOT NULL DEFAULT 1,
+    create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, procedure_id),
+    CONSTRAINT procedure_usage_is_its_own UNIQUE (tenant_id, procedure_id, usage)
+);
+COMMENT ON TABLE procedures IS 'catalogue: how rates are found, and how amounts are made of them';
+CREATE UNIQUE INDEX procedure_id_taken ON procedures (tenant_id, lower(procedure_id));
+
+CREATE TABLE procedure_versions (
+    tenant_id            uuid NOT NULL,
+    procedure_id         code NOT NULL,
+    version_id           code NOT NULL,
+    display_name         text NOT NULL DEFAULT '',
+    rank                 integer NOT NULL,
+    start_date           date,
+    end_date             date,
+    run_milliseconds     integer NOT NULL CHECK (run_milliseconds BETWEEN 1000 AND 60000),
+    element_milliseconds integer NOT NULL CHECK (element_milliseconds BETWEEN 4 AND 10000),
+    elements             jsonb NOT NULL,
+    state                text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
+    revision             bigint NOT NULL DEFAULT 1,
+    create_time          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, procedure_id, version_id),
+    CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
+    CONSTRAINT procedure_exists FOREIGN KEY (tenant_id, procedure_id) REFERENCES procedures,
+    CONSTRAINT one_version_of_a_rank EXCLUDE USING gist (
+        tenant_id WITH =, (procedure_id::text) WITH =, rank WITH =, daterange(start_date, end_date) WITH &&
+    ) WHERE (state = 'ACTIVE')
+);
+COMMENT ON TABLE procedure_versions IS 'catalogue: what a procedure does, from a day until another';
+CREATE UNIQUE INDEX procedure_version_id_taken ON procedure_versions (tenant_id, procedure_id, lower(version_id));
+
+CREATE TABLE default_procedures (
+    tenant_id    uuid NOT NULL,
+    usage        text NOT NULL,
+    procedure_id code NOT NULL,
+    PRIMARY KEY (tenant_id, usage),
+    CONSTRAINT procedure_exists FOREIGN KEY (tenant_id, procedure_id, usage)
+        REFERENCES procedures (tenant_id, procedure_id, usage)
+);
+COMMENT ON TABLE default_procedures IS 'catalogue: the procedure that a tenant uses, for each usage';
+
 CREATE TABLE validation_findings (
     tenant_id  uuid NOT NULL,
     run_id     uuid NOT NULL,
@@ -1091,10 +1141,12 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
+GRANT UPDATE ON procedures, procedure_versions, default_procedures TO usage_app;
 GRANT DELETE ON ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
+GRANT DELETE ON procedures, procedure_versions TO usage_app;
 
 -- The owner runs the functions below and sees the rows of all tenants in these tables, in no others.
 CREATE POLICY across_tenants ON tenants FOR SELECT TO usage_owner USING (true);

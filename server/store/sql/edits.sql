@@ -59,5 +59,13 @@ SELECT r.name, r.state
                       JOIN product_usage_resources AS o
                         ON o.tenant_id = $1 AND o.product_id = $3 AND o.usage_resource_id = h.usage_resource_id
                      WHERE h.tenant_id = $1 AND h.product_id = $3 AND h.product_usage_resource_id = $4
-                    HAVING count(*) = 1) END) AS r
+                    HAVING count(*) = 1) END
+        UNION ALL
+        SELECT 'procedures/' || v.procedure_id || '/versions/' || v.version_id, v.state
+          FROM procedure_versions AS v
+         WHERE $2 = 'Procedure' AND v.tenant_id = $1 AND v.procedure_id = $3
+        UNION ALL
+        SELECT 'the default for ' || d.usage, 'ACTIVE'
+          FROM default_procedures AS d
+         WHERE $2 = 'Procedure' AND d.tenant_id = $1 AND d.procedure_id = $3) AS r
  ORDER BY r.name COLLATE "C" LIMIT 21;

@@ -132,6 +132,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Packs need a target, commitments an anchor; the sentence says which."""
     RESOURCE_NOT_OPTIONAL: _ErrorReason.ValueType  # 147
     """Only optional resources of commitments can be left out."""
+    PROCEDURE_INVALID: _ErrorReason.ValueType  # 150
+    """Mend the element that is named: its setting, its place, its variables."""
+    FORMULA_INVALID: _ErrorReason.ValueType  # 151
+    """Mend the formula at the character that is named."""
+    PROCEDURE_USAGE: _ErrorReason.ValueType  # 152
+    """Use a procedure of the other usage."""
     ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 200
     """There is no such account."""
     COMMITMENT_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 240
@@ -192,6 +198,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such usage summary."""
     WALLET_NOT_FOUND: _ErrorReason.ValueType  # 226
     """There is no such wallet."""
+    PROCEDURE_NOT_FOUND: _ErrorReason.ValueType  # 250
+    """There is no such procedure."""
+    PROCEDURE_VERSION_NOT_FOUND: _ErrorReason.ValueType  # 251
+    """The procedure has no such version."""
     CODE_TAKEN: _ErrorReason.ValueType  # 300
     """The id is taken by other content; `fields` says what differs."""
     EVENT_CONFLICT: _ErrorReason.ValueType  # 301
@@ -234,8 +244,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Add an entry for what the facts say is missing."""
     RATE_OVERLAP: _ErrorReason.ValueType  # 417
     """Let the entries of a card follow each other."""
-    EFFECTIVITY_OVERLAP: _ErrorReason.ValueType  # 434
-    """Let the stretches of a product's resource follow each other."""
     NO_TIER_FOR_QUANTITY: _ErrorReason.ValueType  # 418
     """Add a tier for the quantity, or a base rate."""
     AMOUNT_RANGE: _ErrorReason.ValueType  # 419
@@ -260,6 +268,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The anchor has a commitment for these days; let this one begin or end on another."""
     STATE_TRANSITION: _ErrorReason.ValueType  # 432
     """Take the way from `DRAFT` to `ACTIVE` to `INACTIVE`."""
+    EFFECTIVITY_OVERLAP: _ErrorReason.ValueType  # 450
+    """Give one of the two other days, or of versions of a procedure another rank."""
+    TIME_LIMIT: _ErrorReason.ValueType  # 451
+    """Make the procedure simpler for such lines, or give it more time."""
+    PROCEDURE_NOT_IN_FORCE: _ErrorReason.ValueType  # 452
+    """Activate a version of the default procedure for that day."""
     CONCURRENT_CHANGE: _ErrorReason.ValueType  # 500
     """Nothing happened; send the same call again."""
     ETAG_MISMATCH: _ErrorReason.ValueType  # 501
@@ -396,6 +410,12 @@ BINDING_TARGET: ErrorReason.ValueType  # 146
 """Packs need a target, commitments an anchor; the sentence says which."""
 RESOURCE_NOT_OPTIONAL: ErrorReason.ValueType  # 147
 """Only optional resources of commitments can be left out."""
+PROCEDURE_INVALID: ErrorReason.ValueType  # 150
+"""Mend the element that is named: its setting, its place, its variables."""
+FORMULA_INVALID: ErrorReason.ValueType  # 151
+"""Mend the formula at the character that is named."""
+PROCEDURE_USAGE: ErrorReason.ValueType  # 152
+"""Use a procedure of the other usage."""
 ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 200
 """There is no such account."""
 COMMITMENT_POLICY_NOT_FOUND: ErrorReason.ValueType  # 240
@@ -456,6 +476,10 @@ USAGE_SUMMARY_NOT_FOUND: ErrorReason.ValueType  # 225
 """There is no such usage summary."""
 WALLET_NOT_FOUND: ErrorReason.ValueType  # 226
 """There is no such wallet."""
+PROCEDURE_NOT_FOUND: ErrorReason.ValueType  # 250
+"""There is no such procedure."""
+PROCEDURE_VERSION_NOT_FOUND: ErrorReason.ValueType  # 251
+"""The procedure has no such version."""
 CODE_TAKEN: ErrorReason.ValueType  # 300
 """The id is taken by other content; `fields` says what differs."""
 EVENT_CONFLICT: ErrorReason.ValueType  # 301
@@ -498,8 +522,6 @@ RATE_NOT_FOUND: ErrorReason.ValueType  # 416
 """Add an entry for what the facts say is missing."""
 RATE_OVERLAP: ErrorReason.ValueType  # 417
 """Let the entries of a card follow each other."""
-EFFECTIVITY_OVERLAP: ErrorReason.ValueType  # 434
-"""Let the stretches of a product's resource follow each other."""
 NO_TIER_FOR_QUANTITY: ErrorReason.ValueType  # 418
 """Add a tier for the quantity, or a base rate."""
 AMOUNT_RANGE: ErrorReason.ValueType  # 419
@@ -524,6 +546,12 @@ COMMITMENT_DUPLICATE: ErrorReason.ValueType  # 433
 """The anchor has a commitment for these days; let this one begin or end on another."""
 STATE_TRANSITION: ErrorReason.ValueType  # 432
 """Take the way from `DRAFT` to `ACTIVE` to `INACTIVE`."""
+EFFECTIVITY_OVERLAP: ErrorReason.ValueType  # 450
+"""Give one of the two other days, or of versions of a procedure another rank."""
+TIME_LIMIT: ErrorReason.ValueType  # 451
+"""Make the procedure simpler for such lines, or give it more time."""
+PROCEDURE_NOT_IN_FORCE: ErrorReason.ValueType  # 452
+"""Activate a version of the default procedure for that day."""
 CONCURRENT_CHANGE: ErrorReason.ValueType  # 500
 """Nothing happened; send the same call again."""
 ETAG_MISMATCH: ErrorReason.ValueType  # 501

@@ -1,0 +1,1 @@
+"""Rating procedures: stacks of elements, and what they make of lines."""

@@ -1,0 +1,109 @@
+"""Procedures: what a version must be, which one is used on a day, and the default of a tenant."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from server.domain.catalog import CatalogState, Kept
+from server.domain.errors import FailedPrecondition, InvalidArgument
+from server.domain.ids import ProcedureId, ProcedureVersionId, TenantId
+from server.domain.procedures.programs import check
+from server.domain.procedures.shipped import SHIPPED, USUAL
+from server.domain.procedures.versions import Candidate, Procedure, Usage, Version, choose
+from server.store import procedures as store
+from server.store import records, tenants
+from server.store.pool import Connection
+from server.store.procedures import PROCEDURE, VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """The procedure that is used, its version on that day, and what became of all of them."""
+
+    procedure_id: ProcedureId
+    version: Version | None
+    candidates: tuple[Candidate, ...]
+    day: date
+
+
+async def seed(tx: Connection, tenant_id: TenantId) -> None:
+    """Give a new tenant the procedures that are shipped."""
+    await store.seed(tx, tenant_id, SHIPPED)
+    for usage, procedure_id in USUAL.items():
+        await store.set_default(tx, tenant_id, usage, procedure_id)
+
+
+async def check_version(tx: Connection, tenant_id: TenantId, wanted: Version) -> None:
+    """Raise PROCEDURE_NOT_FOUND, PROCEDURE_INVALID, FORMULA_INVALID."""
+    procedure = (await records.get(tx, tenant_id, PROCEDURE, wanted.procedure_id)).content
+    check(wanted.elements, procedure.usage, path="procedure_version.elements")
+
+
+async def set_default(
+    tx: Connection, tenant_id: TenantId, procedure_id: ProcedureId
+) -> tuple[Kept[Procedure], ProcedureId | None]:
+    """Use a procedure for its usage; the answer has the one that was used before.
+
+    Raises PROCEDURE_NOT_FOUND, RESOURCE_INACTIVE.
+    """
+    await tenants.bump_catalogue(tx, tenant_id)  # one at a time, and rates are looked up anew
+    found = await records.get(tx, tenant_id, PROCEDURE, procedure_id)
+    if found.state is not CatalogState.ACTIVE:
+        name = PROCEDURE.resource_name(procedure_id)
+        text = f"{name} is {found.state}; only what is active can be the default"
+        raise FailedPrecondition("RESOURCE_INACTIVE", text, {"name": name})
+    usage = found.content.usage
+    replaced = await store.default(tx, tenant_id, usage)
+    await store.set_default(tx, tenant_id, usage, procedure_id)
+    return found, replaced
+
+
+async def resolve(
+    tx: Connection,
+    tenant_id: TenantId,
+    day: date | None,
+    *,
+    usage: Usage | None = None,
+    procedure_id: ProcedureId | None = None,
+) -> Resolved:
+    """The version that is used on `day`, or today, of a procedure or of the default.
+
+    Raises PROCEDURE_NOT_FOUND, PROCEDURE_NOT_IN_FORCE when there is no default.
+    """
+    asked = procedure_id
+    if asked is None:
+        assert usage is not None
+        asked = await store.default(tx, tenant_id, usage)
+    else:
+        await records.get(tx, tenant_id, PROCEDURE, asked)
+    if asked is None:
+        text = f"no procedure is the default for {usage}; SetDefaultProcedure makes one"
+        raise FailedPrecondition("PROCEDURE_NOT_IN_FORCE", text, {"usage": str(usage)})
+    on = day or (await tenants.now(tx, tenant_id)).date()
+    version, candidates = choose(await store.versions(tx, tenant_id, asked), on)
+    return Resolved(procedure_id=asked, version=version, candidates=candidates, day=on)
+
+
+async def in_force(tx: Connection, tenant_id: TenantId, usage: Usage, day: date) -> Version:
+    """The version by which a tenant rates or discovers on `day`. Raises PROCEDURE_NOT_IN_FORCE."""
+    found = await resolve(tx, tenant_id, day, usage=usage)
+    if found.version is None:
+        name = PROCEDURE.resource_name(found.procedure_id)
+        text = f"no version of {name} is in force on {day}"
+        facts = {"procedure": name, "date": day.isoformat()}
+        raise FailedPrecondition("PROCEDURE_NOT_IN_FORCE", text, facts)
+    return found.version
+
+
+async def get_rating_version(
+    tx: Connection,
+    tenant_id: TenantId,
+    procedure_id: ProcedureId,
+    version_id: ProcedureVersionId,
+) -> Version:
+    """A version to try, in whatever state. Raises `…_NOT_FOUND`, PROCEDURE_USAGE."""
+    procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
+    version = (await records.get(tx, tenant_id, VERSION, procedure_id, version_id)).content
+    if procedure.usage is not Usage.RATING:
+        text = f"procedures/{procedure_id} looks for rates; it makes no amounts to be tried"
+        raise InvalidArgument.at("version", "PROCEDURE_USAGE", text, usage=str(procedure.usage))
+    return version
