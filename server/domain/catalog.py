@@ -133,7 +133,8 @@ class PolicyIds:
 class UsageResource:
     """Something metered; its overage may cost so many of a token instead of money.
 
-    What is billed of it is billed as `definition_product_id`, if there is one.
+    What is billed of it is billed as `definition_product_id`, if there is one. Usage is told apart
+    by the labels that are its `dimensions`.
     """
 
     id: ResourceId
@@ -144,6 +145,7 @@ class UsageResource:
     policies: PolicyIds
     token_resource_id: ResourceId | None = None
     definition_product_id: ProductId | None = None
+    dimensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

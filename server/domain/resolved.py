@@ -138,8 +138,10 @@ def _first(
     return Supplied(default, PolicyLevel.DEFAULT)
 
 
-def sold_policies(chain: PolicyChain, unit_id: UnitId) -> SoldPolicies:
-    """What a sale keeps of the policies that hold."""
+def sold_policies(
+    chain: PolicyChain, unit_id: UnitId, dimensions: tuple[str, ...] = ()
+) -> SoldPolicies:
+    """What a sale keeps of the policies that hold, and of what tells usage apart."""
     counting, rating = chain.aggregation.policy.content, chain.rating_frequency.policy.content
     return SoldPolicies(
         wallet=WalletPolicies(
@@ -153,6 +155,7 @@ def sold_policies(chain: PolicyChain, unit_id: UnitId) -> SoldPolicies:
             rating=Frequency(period=rating.period, delay=rating.delay),
             late=rating.late,
             order=chain.order[0],
+            dimensions=dimensions,
         ),
         overage=chain.overage.policy.content.overage,
         sources=PolicySources(
@@ -253,6 +256,7 @@ class ResolvedResource:
     token_resource_id: ResourceId | None = None
     definition_product_id: ProductId | None = None
     is_optional: bool = False
+    dimensions: tuple[str, ...] = ()
 
     def is_sold_on(self, day: date) -> bool:
         """Whether a sale may start on `day`."""
@@ -267,7 +271,7 @@ class ResolvedResource:
     @property
     def policies(self) -> SoldPolicies:
         """What a sale keeps of them."""
-        return sold_policies(self.chain, self.unit.id)
+        return sold_policies(self.chain, self.unit.id, self.dimensions)
 
     def under(self, *said: Said | None) -> "ResolvedResource":
         """The same where stronger levels, the strongest first, say something too."""

@@ -118,6 +118,7 @@ class WalletPolicies:
     rating: RatingFrequency
     late: LatePolicy
     order: DrawdownOrder = DrawdownOrder.EXPIRING_FIRST
+    dimensions: tuple[str, ...] = ()
 
     def differences(self, other: "WalletPolicies") -> tuple[str, ...]:
         """The names of what is not the same."""

@@ -169,6 +169,7 @@ async def _add_wallets(
         [each.late for each in policies],
         [each.order for each in policies],
         [each.aggregation.label for each in policies],
+        [",".join(each.dimensions) for each in policies],
     )
 
 

@@ -96,6 +96,7 @@ def _resource(row: Record) -> UsageResource:
         unit_id=_optional_unit(row["unit_of_measure_id"]),
         token_resource_id=_optional_resource(row["token_resource_id"]),
         definition_product_id=_optional_product(row["definition_product_id"]),
+        dimensions=tuple(row["dimensions"]),
         policies=policy_ids(row),
     )
 
@@ -203,6 +204,7 @@ RESOURCE: Kind[UsageResource] = Kind(
         one.policies.order,
         one.token_resource_id,
         one.definition_product_id,
+        list(one.dimensions),
     ),
     from_row=_resource,
     fields={

@@ -36,6 +36,7 @@ from server.domain.policies import (
 from server.domain.rates import (
     Adjustment,
     AdjustmentKind,
+    AttributeRow,
     Rate,
     RateTerms,
     Tier,
@@ -64,6 +65,9 @@ def terms_to_doc(terms: RateTerms) -> Document:
         "tier_entry": terms.tier_entry,
         "negotiated_rate": _optional_rate_to_doc(terms.negotiated_rate),
         "negotiated_tiers": None if negotiated is None else _tiers_to_doc(negotiated),
+        "adjustments": _rows_to_doc(terms.adjustments),
+        "attribute_entry": terms.attribute_entry,
+        "attributes": dict(terms.attributes),
     }
 
 
@@ -83,6 +87,9 @@ def terms_from_doc(doc: Document) -> RateTerms:
         tier_entry=_optional_entry(doc["tier_entry"]),
         negotiated_rate=_optional_rate_from_doc(doc["negotiated_rate"], unit),
         negotiated_tiers=None if negotiated is None else _tiers_from_doc(negotiated),
+        adjustments=_rows_from_doc(doc["adjustments"]),
+        attribute_entry=_optional_entry(doc["attribute_entry"]),
+        attributes=doc["attributes"],
     )
 
 
@@ -118,6 +125,7 @@ def policies_to_doc(policies: SoldPolicies, *, is_fixed: bool) -> Document:
         },
         "late": wallet.late.value,
         "order": wallet.order.value,
+        "dimensions": wallet.dimensions,
         "overage": policies.overage.value,
         "sources": {
             "aggregation": _source_to_doc(policies.sources.aggregation),
@@ -146,6 +154,7 @@ def policies_from_doc(doc: Document) -> tuple[SoldPolicies, bool]:
         rating=RatingFrequency(period=PolicyPeriod(rating["period"]), delay=delay),
         late=LatePolicy(doc["late"]),
         order=DrawdownOrder(doc["order"]),
+        dimensions=tuple(doc["dimensions"]),
     )
     policies = SoldPolicies(
         wallet=wallet,
@@ -305,6 +314,29 @@ def _tiers_from_doc(docs: list[Document]) -> tuple[Tier, ...]:
         Tier(
             lower=parse_decimal(doc["lower"]),
             upper=_optional_decimal(doc["upper"]),
+            adjustment=Adjustment(
+                kind=AdjustmentKind(doc["kind"]), value=parse_decimal(doc["value"])
+            ),
+        )
+        for doc in docs
+    )
+
+
+def _rows_to_doc(rows: tuple[AttributeRow, ...]) -> list[Document]:
+    return [
+        {
+            "attributes": dict(row.attributes),
+            "kind": row.adjustment.kind.value,
+            "value": plain(row.adjustment.value),
+        }
+        for row in rows
+    ]
+
+
+def _rows_from_doc(docs: list[Document]) -> tuple[AttributeRow, ...]:
+    return tuple(
+        AttributeRow(
+            attributes=tuple(sorted(doc["attributes"].items())),
             adjustment=Adjustment(
                 kind=AdjustmentKind(doc["kind"]), value=parse_decimal(doc["value"])
             ),

@@ -203,6 +203,7 @@ def _cell(place: Place, measure: Measure) -> tuple[Any, ...]:
         str(measure.last),
         measure.last_time,
         measure.last_record_id,
+        place.dimensions,
     )
 
 
@@ -221,6 +222,7 @@ def _meter(row: Any) -> Meter | None:
         late_policy=_LATE[row["late_policy"]],
         is_hourly=row["aggregation_period"] == "HOURLY",
         blocking=_blocking(row),
+        dimensions=tuple(row["dimensions"]),
         unique_label=row["aggregation_label"],
         unique_period=PolicyPeriod(row["aggregation_period"]),
         start=row["start_time"],

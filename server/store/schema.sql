@@ -370,6 +370,7 @@ CREATE TABLE public.liable_summaries (
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone NOT NULL,
     segment_start_time timestamp with time zone NOT NULL,
+    dimensions text DEFAULT ''::text NOT NULL,
     is_correction boolean NOT NULL,
     state text NOT NULL,
     used_quantity public.quantity NOT NULL,
@@ -642,6 +643,7 @@ CREATE TABLE public.ratable_summaries (
     end_time timestamp with time zone NOT NULL,
     origin_start_time timestamp with time zone NOT NULL,
     segment_start_time timestamp with time zone NOT NULL,
+    dimensions text DEFAULT ''::text NOT NULL,
     state text NOT NULL,
     used_quantity public.quantity NOT NULL,
     drawn_quantity public.quantity NOT NULL,
@@ -987,6 +989,7 @@ CREATE TABLE public.usage_resources (
     unit_of_measure_id public.code,
     token_resource_id public.code,
     definition_product_id public.code,
+    dimensions text[] DEFAULT '{}'::text[] NOT NULL,
     aggregation_policy_id public.code,
     rating_frequency_policy_id public.code,
     overage_policy_id public.code,
@@ -1012,7 +1015,7 @@ CREATE TABLE public.usage_summaries (
     wallet_id uuid NOT NULL,
     asset_id uuid NOT NULL,
     usage_resource_id public.code NOT NULL,
-    dimensions_hash bytea DEFAULT '\x'::bytea NOT NULL,
+    dimensions text DEFAULT ''::text NOT NULL,
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone NOT NULL,
     origin_start_time timestamp with time zone NOT NULL,
@@ -1115,6 +1118,7 @@ CREATE TABLE public.wallets (
     aggregation_period text NOT NULL,
     aggregation_combine text NOT NULL,
     aggregation_label text,
+    dimensions text[] DEFAULT '{}'::text[] NOT NULL,
     rating_period text NOT NULL,
     waiting_days integer,
     waiting_hours integer,
@@ -1211,7 +1215,7 @@ ALTER TABLE ONLY public.wallet_entries
     ADD CONSTRAINT one_entry_a_cause UNIQUE (tenant_id, account_id, cause_kind, cause_id, cause_revision, leg);
 
 ALTER TABLE ONLY public.liable_summaries
-    ADD CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction);
+    ADD CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction, dimensions);
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT one_order_a_quote UNIQUE (tenant_id, account_id, quote_id);

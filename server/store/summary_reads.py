@@ -52,6 +52,7 @@ class UsageSummary:
     overage_quantity: Decimal | None
     ratable_summary_id: RatableSummaryId | None
     source_summary_id: CellId | None
+    dimensions: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,7 @@ class RatableSummary:
     waterfall: list[dict[str, Any]]
     error_reason: str
     liable_summary_id: LiableSummaryId | None
+    dimensions: str
 
 
 class Superseded(NamedTuple):
@@ -109,6 +111,7 @@ class LiableSummary:
     currency_code: str
     create_time: datetime
     superseded: tuple[Superseded, ...]
+    dimensions: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,5 +92,6 @@ def _wallet(row: Record) -> Wallet:
             rating=RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay),
             late=LatePolicy(row["late_policy"]),
             order=DrawdownOrder(row["drawdown_order"]),
+            dimensions=tuple(row["dimensions"]),
         ),
     )

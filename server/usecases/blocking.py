@@ -57,6 +57,7 @@ def _cell(item: Counted, place: Place, numbers: Mapping[AssetId, int]) -> Cell:
         wallet_id=slot.meter.wallet_id,
         asset_id=usage.asset_id,
         asset_number=numbers[usage.asset_id],
+        dimensions=place.dimensions,
         start=slot.day.start,
         end=slot.day.end,
         origin_start=slot.period.start,

@@ -216,14 +216,19 @@ def _placed(
 ) -> list[tuple[int, Counted, Place]]:
     """What is to be kept; late usage that no place was found for is refused."""
     found = []
+    apart: dict[tuple[Slot, str], Place] = {}
     for index, item in counted.items():
         place = places.get(item.slot)
         if index in outcomes:
             continue
         if place is None:
             outcomes[index] = rejected(period_closed(item.slot))
-        else:
-            found.append((index, item, place))
+            continue
+        if item.dimensions:
+            key = (item.slot, item.dimensions)
+            place = apart.get(key) or place.with_dimensions(item.dimensions)
+            apart[key] = place
+        found.append((index, item, place))
     return found
 
 

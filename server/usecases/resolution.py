@@ -268,6 +268,7 @@ def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
         end_date=content.end_date,
         token_resource_id=token_of(graph, content),
         is_optional=content.is_optional,
+        dimensions=graph.resources[content.resource_id].content.dimensions,
         definition_product_id=graph.resources[content.resource_id].content.definition_product_id,
     )
 

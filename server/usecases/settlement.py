@@ -23,7 +23,6 @@ from server.domain.exact import ZERO
 from server.domain.grants import issues
 from server.domain.ids import (
     AccountId,
-    AssetId,
     JobId,
     LiableSummaryId,
     TenantId,
@@ -31,7 +30,13 @@ from server.domain.ids import (
     derive,
 )
 from server.domain.settlement import Result, Settlement, opening, revised, settle
-from server.domain.summaries import LiableLine, RatableLine, liable_lines, ratable_lines
+from server.domain.summaries import (
+    LiableLine,
+    RatableLine,
+    liable_group,
+    liable_lines,
+    ratable_lines,
+)
 from server.domain.tokens import token_cells
 from server.domain.work import JobKind
 from server.store import jobs, ledger, periods, summaries, wallets
@@ -218,8 +223,8 @@ def _liable(wallet: StoredWallet, billing: Period, lines: Sequence[RatableLine])
     """
     assets = {asset.id: asset for asset in wallet.assets}
     found = []
-    ordered = sorted(lines, key=_group)
-    for _, members in groupby(ordered, key=_group):
+    ordered = sorted(lines, key=lambda line: liable_group(line.key))
+    for _, members in groupby(ordered, key=lambda line: liable_group(line.key)):
         group = list(members)
         currency = wallet.currency_code
         [line] = liable_lines(map(_summable, group), places=minor_places(currency))
@@ -237,18 +242,14 @@ def _liable(wallet: StoredWallet, billing: Period, lines: Sequence[RatableLine])
     return found
 
 
-def _group(line: RatableLine) -> tuple[int, AssetId, datetime, bool]:
-    key = line.key
-    return key.asset_number, key.asset_id, key.segment_start, key.is_correction
-
-
 def _summable(line: RatableLine) -> RatableLine:
     return line if line.failure is None else replace(line, amount=ZERO)
 
 
 def _liable_id(wallet_id: WalletId, billing: Period, line: LiableLine) -> LiableSummaryId:
     parts = (line.asset_id, billing.start.isoformat(), line.segment_start.isoformat())
-    return LiableSummaryId(derive(wallet_id, "liable", *parts, line.is_correction))
+    apart = (line.dimensions,) if line.dimensions else ()
+    return LiableSummaryId(derive(wallet_id, "liable", *parts, line.is_correction, *apart))
 
 
 def _lives_on(wallet: StoredWallet, settlement: Settlement, end: datetime) -> bool:

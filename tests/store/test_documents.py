@@ -153,6 +153,9 @@ def test_a_document_reads_as_what_it_says():
         "tier_entry": None,
         "negotiated_rate": None,
         "negotiated_tiers": None,
+        "adjustments": [],
+        "attribute_entry": None,
+        "attributes": {},
     }
 
 

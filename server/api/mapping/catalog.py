@@ -38,6 +38,7 @@ from server.domain.catalog import (
 )
 from server.domain.exact import Rounding
 from server.domain.ids import (
+    CODE,
     ProductGrantId,
     ProductId,
     ProductResourceId,
@@ -120,6 +121,7 @@ def resource_from_pb(request: rpc.CreateUsageResourceRequest) -> UsageResource:
         unit_id=UnitId(unit[0]) if unit else None,
         token_resource_id=_token_resource(own),
         definition_product_id=ProductId(definition[0]) if definition else None,
+        dimensions=_dimensions(own),
         policies=policies_from_form(own),
     )
     form.done()
@@ -245,6 +247,7 @@ def resource_to_pb(kept: Kept[UsageResource]) -> pb.UsageResource:
         unit_class=names.UNIT_CLASS.of(own.unit_class_id),
         unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",
         token_resource=_token_name(own.token_resource_id),
+        dimensions=own.dimensions,
         usage_definition_product=names.PRODUCT.of(own.definition_product_id)
         if own.definition_product_id
         else "",
@@ -342,3 +345,13 @@ def _token_resource(form: Form) -> ResourceId | None:
 
 def _token_name(resource_id: ResourceId | None) -> str:
     return names.RESOURCE.of(resource_id) if resource_id else ""
+
+
+def _dimensions(form: Form) -> tuple[str, ...]:
+    """The labels that tell usage apart, each once. Notes CODE_FORMAT."""
+    found = tuple(dict.fromkeys(form.message.dimensions))
+    for index, name in enumerate(found):
+        if not CODE.fullmatch(name):
+            fault = "must be 1 to 64 of A-Z, a-z, 0-9, '_', '.' and '-', the first no sign"
+            form.fault(f"dimensions[{index}]", "CODE_FORMAT", fault)
+    return found

@@ -277,6 +277,7 @@ CREATE TABLE usage_resources (
     unit_of_measure_id         code,
     token_resource_id          code,
     definition_product_id      code,
+    dimensions                 text[] NOT NULL DEFAULT '{}',
     aggregation_policy_id      code,
     rating_frequency_policy_id code,
     overage_policy_id          code,
@@ -747,6 +748,7 @@ CREATE TABLE wallets (
     aggregation_period     text NOT NULL,
     aggregation_combine    text NOT NULL,
     aggregation_label      text,
+    dimensions             text[] NOT NULL DEFAULT '{}',
     rating_period          text NOT NULL,
     waiting_days           integer,
     waiting_hours          integer,
@@ -958,7 +960,7 @@ CREATE TABLE usage_summaries (
     wallet_id           uuid NOT NULL,
     asset_id            uuid NOT NULL,
     usage_resource_id   code NOT NULL,
-    dimensions_hash     bytea NOT NULL DEFAULT '',
+    dimensions          text NOT NULL DEFAULT '',
     start_time          timestamptz NOT NULL,
     end_time            timestamptz NOT NULL,
     origin_start_time   timestamptz NOT NULL,
@@ -1040,6 +1042,7 @@ CREATE TABLE ratable_summaries (
     end_time           timestamptz NOT NULL,
     origin_start_time  timestamptz NOT NULL,
     segment_start_time timestamptz NOT NULL,
+    dimensions         text NOT NULL DEFAULT '',
     state              text NOT NULL CHECK (state IN ('RATED', 'RATING_FAILED')),
     used_quantity      quantity NOT NULL,
     drawn_quantity     quantity NOT NULL,
@@ -1076,6 +1079,7 @@ CREATE TABLE liable_summaries (
     start_time             timestamptz NOT NULL,
     end_time               timestamptz NOT NULL,
     segment_start_time     timestamptz NOT NULL,
+    dimensions             text NOT NULL DEFAULT '',
     is_correction          boolean NOT NULL,
     state                  text NOT NULL CHECK (state IN ('READY_FOR_INVOICING', 'FAILED')),
     used_quantity          quantity NOT NULL,
@@ -1086,7 +1090,7 @@ CREATE TABLE liable_summaries (
     create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, liable_summary_id),
     CONSTRAINT one_live_line UNIQUE
-        (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction),
+        (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction, dimensions),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
 COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';

@@ -53,18 +53,20 @@ SELECT $1, $2, t.entitlement_account_id, t.target_kind, t.target_id, t.time_zone
 --   $5 usage_resource_ids text[], $6 unit_ids text[], $7 methods text[], $8 periods text[],
 --   $9 combines text[], $10 rating_periods text[], $11 waiting_days integer[],
 --   $12 waiting_hours integer[], $13 late_policies text[], $14 drawdown_orders text[],
---   $15 labels text[]
+--   $15 labels text[], $16 dimensions text[], the names of each with commas
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period, aggregation_combine,
                      rating_period, waiting_days, waiting_hours, late_policy, drawdown_order,
-                     aggregation_label)
+                     aggregation_label, dimensions)
 SELECT $1, $2, w.wallet_id, w.entitlement_account_id, w.usage_resource_id, w.unit_id, w.method, w.period,
        w.combine, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy, w.drawdown_order,
-       w.label
+       w.label, string_to_array(w.dimensions, ',')
   FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-              $10::text[], $11::integer[], $12::integer[], $13::text[], $14::text[], $15::text[])
+              $10::text[], $11::integer[], $12::integer[], $13::text[], $14::text[], $15::text[],
+              $16::text[])
        AS w (wallet_id, entitlement_account_id, usage_resource_id, unit_id, method, period, combine,
-             rating_period, waiting_days, waiting_hours, late_policy, drawdown_order, label)
+             rating_period, waiting_days, waiting_hours, late_policy, drawdown_order, label,
+             dimensions)
  ORDER BY w.wallet_id
     ON CONFLICT (tenant_id, account_id, wallet_id) DO NOTHING;
 

@@ -7,7 +7,7 @@
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, p.state AS period_state, s.record_count, s.sum_quantity,
        s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
-       s.source_summary_id
+       s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
   JOIN rating_periods AS p
     ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = s.wallet_id
@@ -22,7 +22,7 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, 'FINAL' AS period_state, s.record_count, s.sum_quantity,
        s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
-       s.source_summary_id
+       s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
    AND s.ratable_summary_id = ANY ($4::uuid[])
@@ -46,7 +46,7 @@ SELECT e.cause_id, e.grant_id, -e.amount AS quantity, coalesce(e.covered, -e.amo
 --   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_id uuid
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
-       currency_code, waterfall, error_reason, liable_summary_id
+       currency_code, waterfall, error_reason, liable_summary_id, dimensions
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND ratable_summary_id = $3;
 
@@ -56,7 +56,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 --   $5 limit bigint
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
-       currency_code, waterfall, error_reason, liable_summary_id
+       currency_code, waterfall, error_reason, liable_summary_id, dimensions
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (start_time, ratable_summary_id) > ($3, $4::uuid))
@@ -67,7 +67,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 liable_summary_id uuid
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
-       currency_code, waterfall, error_reason, liable_summary_id
+       currency_code, waterfall, error_reason, liable_summary_id, dimensions
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id = $4
  ORDER BY start_time, ratable_summary_id;
@@ -82,7 +82,7 @@ SELECT liable_summary_id, wallet_id, asset_id, product_id, definition_product_id
                             s.supersede_time) ORDER BY s.revision)::text
                        FROM superseded_liables AS s
                       WHERE s.tenant_id = $1 AND s.account_id = $2
-                        AND s.liable_summary_id = l.liable_summary_id) AS superseded
+                        AND s.liable_summary_id = l.liable_summary_id) AS superseded, dimensions
   FROM liable_summaries AS l
  WHERE tenant_id = $1 AND account_id = $2 AND liable_summary_id = $3;
 
@@ -97,7 +97,7 @@ SELECT liable_summary_id, wallet_id, asset_id, product_id, definition_product_id
                             s.supersede_time) ORDER BY s.revision)::text
                        FROM superseded_liables AS s
                       WHERE s.tenant_id = $1 AND s.account_id = $2
-                        AND s.liable_summary_id = l.liable_summary_id) AS superseded
+                        AND s.liable_summary_id = l.liable_summary_id) AS superseded, dimensions
   FROM liable_summaries AS l
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (start_time, liable_summary_id) > ($3, $4::uuid))

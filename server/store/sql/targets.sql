@@ -35,7 +35,7 @@ SELECT DISTINCT w.usage_resource_id, r.terms ->> 'unit' AS unit
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[]
 SELECT wallet_id, entitlement_account_id, usage_resource_id, unit_of_measure_id, aggregation_method,
        aggregation_period, aggregation_combine, aggregation_label, rating_period, waiting_days, waiting_hours, late_policy,
-       drawdown_order
+       drawdown_order, dimensions
   FROM wallets
  WHERE tenant_id = $1 AND account_id = $2 AND entitlement_account_id = ANY ($3::uuid[])
  ORDER BY wallet_id;

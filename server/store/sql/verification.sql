@@ -111,7 +111,7 @@ SELECT p.wallet_id, p.start_time FROM rating_periods AS p
 SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
                         s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                         s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                        s.last_record_id, p.state)::text AS cell,
+                        s.last_record_id, p.state, s.dimensions)::text AS cell,
        s.quantity, s.drawn_quantity, s.overage_quantity
   FROM usage_summaries AS s
   JOIN rating_periods AS p

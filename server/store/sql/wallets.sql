@@ -43,7 +43,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                    s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
                    s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                    s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                   s.last_record_id, p.state)::text ORDER BY s.usage_summary_id)
+                   s.last_record_id, p.state, s.dimensions)::text ORDER BY s.usage_summary_id)
           FROM usage_summaries AS s
           JOIN rating_periods AS p
             ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id

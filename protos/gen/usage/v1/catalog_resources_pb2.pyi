@@ -3,9 +3,11 @@
 isort:skip_file
 What the catalogue holds."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
@@ -365,6 +367,7 @@ class UsageResource(_message.Message):
     UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
     TOKEN_RESOURCE_FIELD_NUMBER: _builtins.int
     USAGE_DEFINITION_PRODUCT_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
     POLICIES_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
@@ -392,6 +395,13 @@ class UsageResource(_message.Message):
     etag: _builtins.str
     """Changes whenever the resource does."""
     @_builtins.property
+    def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The labels of usage that tell it apart, as in `region`: 5 at most, each
+        `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`. Usage with other values of these is counted, rated and billed apart,
+        and rates by attribute may name them.
+        """
+
+    @_builtins.property
     def policies(self) -> Global___ResourcePolicies:
         """The policies of the resource, for products that do not say otherwise."""
 
@@ -409,6 +419,7 @@ class UsageResource(_message.Message):
         unit_of_measure: _builtins.str = ...,
         token_resource: _builtins.str = ...,
         usage_definition_product: _builtins.str = ...,
+        dimensions: _abc.Iterable[_builtins.str] | None = ...,
         policies: Global___ResourcePolicies | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
@@ -416,7 +427,7 @@ class UsageResource(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "policies", b"policies"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "policies", b"policies", "state", b"state", "token_resource", b"token_resource", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "dimensions", b"dimensions", "display_name", b"display_name", "etag", b"etag", "name", b"name", "policies", b"policies", "state", b"state", "token_resource", b"token_resource", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
