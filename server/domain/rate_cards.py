@@ -113,7 +113,7 @@ class RateCardEntry:
         return f"rateCards/{self.card_id}/entries/{self.id}"
 
     @property
-    def prices(self) -> tuple[str, ...]:
+    def prices(self) -> tuple[RateCardId, ProductId, ResourceId, str, str]:
         """What no two entries in force price on one day."""
         model = self.selling_model_id or ""
         return self.card_id, self.product_id, self.resource_id, self.currency_code, model

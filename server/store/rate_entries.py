@@ -82,12 +82,16 @@ async def resource_scales(
     }
 
 
-async def add(tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]) -> None:
-    """Keep new drafts with their tiers, but for those whose ids are taken, in whatever case."""
+async def add(
+    tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
+) -> list[RateCardEntry]:
+    """Keep new drafts with their tiers, and say which: those whose ids are free in any case."""
     columns = [list(column) for column in zip(*map(_columns, entries), strict=True)]
     rows = await tx.fetch(SQL["add_entries"], tenant_id, *columns)
-    new = {(row["rate_card_id"], row["entry_id"]) for row in rows}
-    await _add_tiers(tx, tenant_id, [one for one in entries if (one.card_id, one.id) in new])
+    keys = {(row["rate_card_id"], row["entry_id"]) for row in rows}
+    new = [one for one in entries if (one.card_id, one.id) in keys]
+    await _add_tiers(tx, tenant_id, new)
+    return new
 
 
 async def find_all(

@@ -134,8 +134,8 @@ async def _keep(
 ) -> list[RateCardEntry]:
     """Keep what is new of these, and answer with what is there under their ids."""
     first = {(one.card_id, one.id.lower()): one for one in reversed(wanted)}
-    await store.add(tx, tenant_id, list(first.values()))
-    await check_sizes(tx, tenant_id, (one.card_id for one in wanted), most)
+    new = await store.add(tx, tenant_id, list(first.values()))
+    await check_sizes(tx, tenant_id, (one.card_id for one in new), most)
     found = await store.find_all(tx, tenant_id, [(one.card_id, one.id) for one in first.values()])
     return [found[one.card_id, one.id.lower()] for one in wanted]
 

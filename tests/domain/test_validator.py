@@ -339,6 +339,21 @@ def test_where_entries_overlap_nothing_is_said_of_their_tiers():
     assert broken(setup(entries=(entry(end="2024-05-01"), later, adjusting))) == set()
 
 
+def test_rates_for_a_selling_model_overlap_and_cover_their_own():
+    """What is sold under a model costs that model's rate, and one for all where it has none."""
+    always, yearly = entry(id_="all"), replace(entry(id_="yearly"), selling_model_id="yearly")
+    spring = replace(entry(id_="spring", end="2024-05-01"), selling_model_id="yearly")
+    adjusting = replace(entry(None, tier("AMOUNT", "-1")), selling_model_id="yearly")
+
+    assert broken(setup(entries=(always, yearly))) == set()
+    assert broken(setup(entries=(yearly, spring))) == {"RATE_OVERLAP"}
+    assert broken(setup(entries=(always, spring))) == set()
+    assert broken(setup(entries=(spring,))) == {"RATE_RUNS_OUT"}
+    assert broken(setup(entries=(always, adjusting))) == {"TIER_BELOW_ZERO"}
+    only = replace(adjusting, selling_model_id=None)
+    assert broken(setup(entries=(yearly, only))) == {"TIER_BELOW_ZERO", "TIER_BASE_MISSING"}
+
+
 def many() -> Iterator[RateCardEntry]:
     for number in range(MOST_FINDINGS + 20):
         yield entry("0", id_=f"e{number}", currency="USD", card=SPARE, start="2024-04-01")

@@ -1,6 +1,7 @@
 """Short words for price books, rate cards and their entries, one by one."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -9,7 +10,7 @@ from usage.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.pages import pages
-from tests.stories.words import Metered, day, number
+from tests.stories.words import Metered, day, figure, number
 from tests.stories.world import World
 
 DRAFT, ACTIVE, INACTIVE = (
@@ -151,3 +152,10 @@ async def refusal(call: Any) -> UsageError:
     except UsageError as error:
         return error
     raise AssertionError(answer)
+
+
+async def cost(world: World, quantity: object, resource: str = "data", **more: Any) -> Decimal:
+    """What so much overage of the plan costs by the catalogue."""
+    answer = await world.discover("plan", resource, quantity=number(quantity), **more)
+    assert not answer.HasField("status"), answer
+    return figure(answer.amount)

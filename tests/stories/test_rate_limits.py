@@ -1,5 +1,6 @@
 """Rate cards are as large as they may be, and no larger."""
 
+import asyncio
 from datetime import date, timedelta
 
 import grpc
@@ -10,7 +11,7 @@ from usage.v1 import access_service_pb2 as access
 from usage.v1 import catalog_service_pb2 as catalog_rpc
 from usage.v1 import rate_service_pb2 as rates
 
-from clients import UsageClient
+from clients import UsageClient, UsageError
 from clients.pages import pages
 from tests.service import add_tenant, serving
 from tests.stories.rate_words import (
@@ -19,6 +20,7 @@ from tests.stories.rate_words import (
     add,
     add_all,
     adding,
+    card,
     delete,
     move,
     priced,
@@ -50,14 +52,14 @@ def steps(index: int) -> tuple[Step, ...]:
     )
 
 
-def catalogue(card: str) -> list[rates.CreateRateCardEntryRequest]:
+def catalogue(of: str) -> list[rates.CreateRateCardEntryRequest]:
     """All entries of a card: every resource, ten days after ten days."""
     per_resource = ENTRIES // len(RESOURCES)
     return [
         adding(
-            f"{card}/{resource}-{index:03}",
+            f"{of}/{resource}-{index:03}",
             priced(resource, f"{index + 1}", **span(index))
-            if card == "base"
+            if of == "base"
             else priced(resource, None, *steps(index), **span(index)),
         )
         for resource in RESOURCES
@@ -72,8 +74,8 @@ async def test_a_card_carries_1200_entries_and_3000_tiers(sandbox):
     await world.product("plan", *(Metered(resource=one) for one in RESOURCES))
     base, tiers = catalogue("base"), catalogue("tiers")
 
-    for card in (base, tiers):
-        for half in (card[:1_000], card[1_000:]):
+    for whole in (base, tiers):
+        for half in (whole[:1_000], whole[1_000:]):
             assert len(await add_all(world, half)) == len(half)
     over = priced("sms", "1", end="2024-01-01")
     more = await refusal(add(world, "base/more", over))
@@ -150,9 +152,16 @@ async def test_the_limits_of_a_card_are_settings(database: str):
                 )
             )
             await quota(service.address, key, entries[0])
+            await card(world, "spare")
+            together = await asyncio.gather(
+                *(add(world, f"spare/{i}", priced("sms", "1")) for i in range(5)),
+                return_exceptions=True,
+            )
 
     assert (said["rate.card_entries"], said["rate.card_tiers"]) == (2, 3)
     assert over.reason == full.reason == tiers.reason == "LIMIT_RATE_CARD"
+    refused = [one for one in together if isinstance(one, UsageError)]
+    assert [one.reason for one in refused] == ["LIMIT_RATE_CARD"] * 3
     assert (tiers.facts["name"], tiers.facts["limit"], tiers.facts["got"]) == (
         "rateCards/tiers",
         "3",

@@ -165,7 +165,7 @@ class SaleLine(_message.Message):
     """Of commitments, which have no target: the asset whose usage it pays for, before other grants do."""
     selling_model: _builtins.str
     """For how long it is sold: `sellingModels/{selling_model}`, which is active. A term says when the line
-    ends; grants of other selling models are not included.
+    ends; grants of other selling models are not included, and rates for this one come before others.
     """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
