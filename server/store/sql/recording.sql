@@ -23,7 +23,7 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.asset_id = k.asset_id
           AND a.usage_resource_id = k.usage_resource_id AND a.role = 'ANCHOR' LIMIT 1) AS r ON true
   LEFT JOIN LATERAL (
-       SELECT a.entitlement_account_id, a.unit_of_measure_id, a.aggregation_period, a.aggregation_label, a.rating_period,
+       SELECT a.entitlement_account_id, a.unit_of_measure_id, a.aggregation_period, a.aggregation_label, a.dimensions, a.rating_period,
               a.waiting_days, a.waiting_hours, a.late_policy FROM wallets AS a
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.wallet_id = r.wallet_id
         LIMIT 1) AS w ON true
