@@ -145,18 +145,22 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
 SELECT e.rate_card_id, e.entry_id,
        CASE WHEN p.state <> 'ACTIVE' THEN 'products/' || p.product_id
-            WHEN r.state <> 'ACTIVE' THEN 'products/' || r.product_id || '/usageResources/' || r.usage_resource_id
+            WHEN NOT r.in_force THEN 'products/' || p.product_id || '/usageResources/' || r.waiting
             ELSE 'sellingModels/' || m.selling_model_id END AS name
   FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id)
   JOIN rate_card_entries AS e
     ON e.tenant_id = $1 AND e.rate_card_id = w.rate_card_id AND e.entry_id = w.entry_id
   JOIN products AS p
     ON (p.tenant_id, p.product_id) = (e.tenant_id, e.product_id)
-  JOIN product_usage_resources AS r
-    ON (r.tenant_id, r.product_id, r.usage_resource_id) = (e.tenant_id, e.product_id, e.usage_resource_id)
+ CROSS JOIN LATERAL (
+       -- One stretch of time in which the product meters the resource is enough.
+       SELECT bool_or(s.state = 'ACTIVE') AS in_force, min(s.product_usage_resource_id) AS waiting
+         FROM product_usage_resources AS s
+        WHERE (s.tenant_id, s.product_id, s.usage_resource_id)
+            = (e.tenant_id, e.product_id, e.usage_resource_id)) AS r
   LEFT JOIN selling_models AS m
     ON (m.tenant_id, m.selling_model_id) = (e.tenant_id, e.selling_model_id)
- WHERE p.state <> 'ACTIVE' OR r.state <> 'ACTIVE' OR m.state <> 'ACTIVE'
+ WHERE p.state <> 'ACTIVE' OR NOT r.in_force OR m.state <> 'ACTIVE'
  ORDER BY e.rate_card_id, e.entry_id
  LIMIT 20;
 
