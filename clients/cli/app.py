@@ -10,7 +10,7 @@ from clients.cli.processes import PASSED_ON
 
 # Command, the module whose function of that name it is, and its line in the list of commands.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("clients.cli.demo", "Play a month of a real-looking product, and look at it."),
+    "demo": ("clients.cli.demo", "Play a month of the example products, and look at it."),
     "status": ("clients.cli.status", "Show the stores, the schema, what waits, and the clocks."),
     "setup": ("clients.cli.setup", "Set up a product with all it needs, described in a file."),
     "record": ("clients.cli.record", "Record the usage in a file of CSV or JSON lines."),

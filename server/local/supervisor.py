@@ -82,7 +82,7 @@ class Supervisor:
         console.print(f"\n[bold green]Serving at {self.address}[/], {took:.1f} s after the start")
         self._say_where()
         usage = _program()
-        console.print(f"  next    {usage} demo      play a month of a product", soft_wrap=True)
+        console.print(f"  next    {usage} demo      play a month of two products", soft_wrap=True)
         console.print(f"          {usage} status    stores, schema, clocks", soft_wrap=True)
         console.print(f"          {usage} --help    all commands", soft_wrap=True)
         console.print("Ctrl-C stops everything.")
