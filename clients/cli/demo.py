@@ -71,7 +71,7 @@ async def _play(client: UsageClient, now: Session, story: Story) -> None:
         await story_of.record(client, story, bought, lambda count: progress.advance(task, count))
     if not now.as_json:
         held = (await _gather(client, story, LABS))["wallets"]
-        title = f"Live, the last evening of {month}: what is recorded counts"
+        title = "What is recorded counts at once: the last evening"
         _print(now, screens.wallet_table(held, title, ZONE))
         now.console.print()
     with now.console.status("the clock moves on"):
