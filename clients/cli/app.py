@@ -17,6 +17,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "wallet": ("clients.cli.reading", "Wallets: what is left, and every movement."),
     "validate": ("clients.cli.validate", "Say what is wrong with products, and what to do."),
     "trace": ("clients.cli.reading", "Explain an invoice-ready line down to its days."),
+    "bench": (
+        "clients.cli.bench",
+        "Measure, beside what the machine can do at best; `bench rates` loads a service.",
+    ),
 }
 
 
@@ -32,7 +36,8 @@ def build(wanted: str | None) -> typer.Typer:
     )
     app.callback()(options)
     for name, (_, what) in PASSED_ON.items():
-        app.command(name, help=what)(_nothing)
+        if name not in COMMANDS:
+            app.command(name, help=what)(_nothing)
     for name, (module, what) in COMMANDS.items():
         loaded = getattr(importlib.import_module(module), name) if name == wanted else _nothing
         if isinstance(loaded, typer.Typer):
