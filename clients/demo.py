@@ -1,15 +1,15 @@
-"""The demo: a month of a real-looking product, played through the public API, and its outcome.
+"""The demo: two buyers live through a month of the example products, by the public API alone.
 
-Everything has an id that follows from the account, so that a story cut half-way goes on where it
+Everything has an id that follows from the month, so that a story cut half-way goes on where it
 stopped, and a story told to its end is only read again.
 """
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from usage.v1 import access_service_pb2 as access
@@ -18,20 +18,33 @@ from usage.v1 import asset_service_pb2 as assets
 from usage.v1 import consumption_service_pb2 as consumption
 from usage.v1 import order_service_pb2 as orders
 from usage.v1 import quote_service_pb2 as quotes
+from usage.v1 import setup_service_pb2 as setup_rpc
 from usage.v1 import types_pb2 as types
 
-from clients import values
+from clients import descriptions, values
 from clients.client import UsageClient
-from clients.demo_catalogue import CURRENCY, MILLION, PRICE_BOOK, PRODUCT
+from clients.demo_usage import (
+    LAST_HOUR,
+    PLAN,
+    PLATFORM,
+    PROMPT,
+    ZONE,
+    Allowance,
+    Use,
+    plan_usage,
+    platform_usage,
+)
 from clients.errors import UsageError
 from clients.pages import pages
 from clients.values import date_pb, decimal_pb, time_pb
 
-PREFIX = "aurora-"
-ZONE = "Europe/Berlin"
-NEGOTIATED_RATE = "10"
+EXAMPLES = Path(__file__).with_name("examples")
+FILES = {PLAN: EXAMPLES / "telecom.yaml", PLATFORM: EXAMPLES / "ai-platform.yaml"}
+PRICE_BOOK = "priceBooks/standard"
+CURRENCY = "USD"
+MILLION = 1_000_000
+NEGOTIATED_RATE = "2"  # a million prompt tokens, instead of 2.50
 BATCH = 1_000
-REQUESTS_A_DAY = 110
 RUN_POLL_SECONDS = 0.05
 RUN_SECONDS = 120.0
 
@@ -47,21 +60,35 @@ class DemoError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Buyer:
+    """Somebody who buys: the name, the products, and what is used of the plan."""
+
+    prefix: str
+    display_name: str
+    products: tuple[str, ...]
+    allowance: Allowance
+
+
+LABS = Buyer(
+    "harbor-",
+    "Harbor Labs",
+    (PLAN, PLATFORM),
+    Allowance(texts=4_500, megabytes=102_000, call_hundredths=131_240, calls=330),
+)
+KIOSK = Buyer(
+    "kiosk-",
+    "Corner Kiosk",
+    (PLAN,),
+    Allowance(texts=4_100, megabytes=1_400, call_hundredths=6_275, calls=29),
+)
+BUYERS = (LABS, KIOSK)
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
-    """One account and the month it lives through."""
+    """The month that the buyers live through."""
 
-    account_id: str
     month: date
-
-    @classmethod
-    def of_month(cls, month: date) -> "Story":
-        """The story of the account that starts in a month."""
-        return cls(f"{PREFIX}{month:%Y-%m}", month)
-
-    @property
-    def account(self) -> str:
-        """The account's name."""
-        return f"accounts/{self.account_id}"
 
     @property
     def next_month(self) -> date:
@@ -70,17 +97,28 @@ class Story:
 
     @property
     def last_evening(self) -> datetime:
-        """When the usage of the month is recorded: its last day, 22:00."""
-        return _local(self.next_month - timedelta(days=1), time(22))
+        """When the usage of the month is recorded."""
+        return _local(self.next_month - timedelta(days=1), time(LAST_HOUR))
 
     @property
     def after_freeze(self) -> datetime:
         """Noon after the three days that late usage is waited for."""
         return _local(self.next_month + timedelta(days=3), time(12))
 
-    def request_id(self, step: str) -> str:
-        """Names an attempt, so that it is the same in every telling."""
-        return f"demo-{step}-{self.account_id}"
+    def account_id(self, buyer: Buyer) -> str:
+        """The id of a buyer's account, one for each month."""
+        return f"{buyer.prefix}{self.month:%Y-%m}"
+
+    def account(self, buyer: Buyer) -> str:
+        """The name of a buyer's account."""
+        return f"accounts/{self.account_id(buyer)}"
+
+    def uses(self, buyer: Buyer) -> Iterator[Use]:
+        """What a buyer uses in the month."""
+        account_id = self.account_id(buyer)
+        yield from plan_usage(account_id, self.month, buyer.allowance)
+        if PLATFORM in buyer.products:
+            yield from platform_usage(account_id, self.month)
 
 
 async def find_story(client: UsageClient, *, again: bool) -> Story:
@@ -92,55 +130,80 @@ async def find_story(client: UsageClient, *, again: bool) -> Story:
         account.name.removeprefix("accounts/")
         async for account in pages(client.accounts.ListAccounts, accounts.ListAccountsRequest())
     ]
-    told = sorted(name for name in found if _month_of(name) is not None)
+    told = sorted(month for name in found if (month := _month_of(name)) is not None)
     if told and not again:
-        month = _month_of(told[-1])
-        assert month is not None, told
-        return Story.of_month(month)
+        return Story(told[-1])
     today = values.time(tenant.clock_time).astimezone(ZoneInfo(ZONE)).date()
-    month = today if today.day == 1 else (today.replace(day=1) + timedelta(days=31)).replace(day=1)
-    while Story.of_month(month).account_id in told:
-        month = (month + timedelta(days=31)).replace(day=1)
-    return Story.of_month(month)
+    story = Story(today if today.day == 1 else Story(today.replace(day=1)).next_month)
+    while story.month in told:
+        story = Story(story.next_month)
+    return story
 
 
-async def sell(client: UsageClient, story: Story) -> assets.Asset:
-    """Open the account, quote with a negotiated rate, order and activate; answer the asset."""
+async def set_up(client: UsageClient, file: Path) -> setup_rpc.SetUpProductResponse:
+    """Set up the product in a file, as `usage setup` does. Raises DemoError if it cannot be."""
+    request = descriptions.read(file).into(setup_rpc.SetUpProductRequest())
+    try:
+        return await client.setup.SetUpProduct(request)
+    except UsageError as error:
+        if error.reason != "SETUP_CONFLICT":
+            raise
+        differing = ", ".join(one.field for one in error.violations[:3])
+        raise DemoError(
+            f"this catalogue has other content than {file.name} under the same names:"
+            f" {differing or error.message}. `usage reset --yes` begins anew"
+        ) from None
+
+
+async def sell(client: UsageClient, story: Story, buyer: Buyer) -> dict[str, str]:
+    """Open the account, quote, order and activate; answer the asset of each product."""
     account = accounts.Account(
-        display_name="Aurora Labs", time_zone=ZONE, currency_code=CURRENCY, billing_anchor_day=1
+        display_name=buyer.display_name,
+        time_zone=ZONE,
+        currency_code=CURRENCY,
+        billing_anchor_day=1,
     )
+    account_id = story.account_id(buyer)
     await client.accounts.CreateAccount(
-        accounts.CreateAccountRequest(account_id=story.account_id, account=account)
+        accounts.CreateAccountRequest(account_id=account_id, account=account)
     )
-    rate = types.Rate(
-        value=decimal_pb(Decimal(NEGOTIATED_RATE)), per=decimal_pb(MILLION), currency_code=CURRENCY
-    )
-    line = quotes.SaleLine(
-        product=f"products/{PRODUCT}",
-        start_date=date_pb(story.month),
-        negotiated_rates=[quotes.NegotiatedRate(usage_resource="usageResources/tokens", rate=rate)],
-    )
+    lines = [_line(story, product) for product in buyer.products]
     quote = await client.quotes.CreateQuote(
         quotes.CreateQuoteRequest(
-            parent=story.account,
-            quote=quotes.Quote(price_book=PRICE_BOOK, lines=[line]),
-            request_id=story.request_id("quote"),
+            parent=story.account(buyer),
+            quote=quotes.Quote(price_book=PRICE_BOOK, lines=lines),
+            request_id=f"demo-quote-{account_id}",
         )
     )
     order = await client.orders.CreateOrder(
-        orders.CreateOrderRequest(quote=quote.name, request_id=story.request_id("order"))
+        orders.CreateOrderRequest(quote=quote.name, request_id=f"demo-order-{account_id}")
     )
-    active = await client.orders.ActivateOrder(
-        orders.ActivateOrderRequest(name=order.name, request_id=story.request_id("activate"))
+    await client.orders.ActivateOrder(
+        orders.ActivateOrderRequest(name=order.name, request_id=f"demo-activate-{account_id}")
     )
-    return await client.assets.GetAsset(assets.GetAssetRequest(name=active.assets[0]))
+    return await owned(client, story, buyer)
+
+
+async def owned(client: UsageClient, story: Story, buyer: Buyer) -> dict[str, str]:
+    """The asset of each product of a buyer, as far as they are there."""
+    request = assets.ListAssetsRequest(parent=story.account(buyer))
+    found: AsyncIterator[assets.Asset] = pages(client.assets.ListAssets, request)
+    try:
+        return {asset.product.removeprefix("products/"): asset.name async for asset in found}
+    except UsageError as error:
+        if error.code.name == "NOT_FOUND":
+            return {}
+        raise
 
 
 async def record(
-    client: UsageClient, story: Story, asset: str, advance: Callable[[int], None]
-) -> int:
-    """Record the usage of the month; answers how many records there are. Raises DemoError."""
-    records = list(usage(story, asset))
+    client: UsageClient,
+    story: Story,
+    bought: Mapping[str, Mapping[str, str]],
+    advance: Callable[[int], None],
+) -> None:
+    """Record the month, by the assets of each buyer's account. Raises DemoError."""
+    records = list(records_of(story, bought))
     for start in range(0, len(records), BATCH):
         batch = records[start : start + BATCH]
         answer = await client.consumption.RecordUsage(consumption.RecordUsageRequest(records=batch))
@@ -149,33 +212,22 @@ async def record(
             error = UsageError.of_status(refused[0].status)
             raise DemoError(f"{len(refused)} records were refused; the first: {error}")
         advance(len(batch))
-    return len(records)
 
 
-def usage(story: Story, asset: str) -> Iterator[consumption.UsageRecordInput]:
-    """A month of usage: the same in every telling. Busy on weekdays by day, quiet at night."""
-    chance = random.Random(story.account_id)
-    day, number = story.month, 0
-    stored = Decimal(18)
-    while day < story.next_month:
-        weekday = day.weekday() < 5
-        for _ in range(REQUESTS_A_DAY if weekday else REQUESTS_A_DAY // 3):
-            number += 1
-            at = _local(
-                day, time(chance.choice(_HOURS), chance.randrange(60), chance.randrange(60))
+def records_of(
+    story: Story, bought: Mapping[str, Mapping[str, str]]
+) -> Iterator[consumption.UsageRecordInput]:
+    """The month's records of every buyer, the same in every telling."""
+    for buyer in BUYERS:
+        account_id = story.account_id(buyer)
+        for use in story.uses(buyer):
+            yield consumption.UsageRecordInput(
+                record_id=f"{account_id}-{use.key}",
+                asset=bought[buyer.prefix][use.product],
+                usage_resource=f"usageResources/{use.resource}",
+                quantity=decimal_pb(use.quantity),
+                usage_time=time_pb(use.at),
             )
-            tokens = 200 + round(chance.lognormvariate(8.6, 0.8))
-            yield _record(asset, "tokens", f"{story.account_id}-t{number}", at, Decimal(tokens))
-        images = chance.randrange(6, 18) if weekday else chance.randrange(0, 5)
-        for _ in range(images):
-            number += 1
-            at = _local(day, time(chance.choice(_HOURS), chance.randrange(60)))
-            yield _record(asset, "images", f"{story.account_id}-i{number}", at, Decimal(1))
-        stored += Decimal(chance.randrange(200, 1200)) / 1000
-        for hour in (6, 18):
-            at = _local(day, time(hour))
-            yield _record(asset, "storage", f"{story.account_id}-s{day}-{hour}", at, stored)
-        day += timedelta(days=1)
 
 
 async def advance_clock(client: UsageClient, story: Story, to: datetime, step: str) -> access.Run:
@@ -183,8 +235,9 @@ async def advance_clock(client: UsageClient, story: Story, to: datetime, step: s
     tenant = await client.access.GetTenant(access.GetTenantRequest())
     if values.time(tenant.clock_time) >= to:
         return access.Run(state=access.Run.DONE)
+    request_id = f"demo-{step}-{story.month:%Y-%m}"
     run = await client.access.AdvanceClock(
-        access.AdvanceClockRequest(to_time=time_pb(to), request_id=story.request_id(step))
+        access.AdvanceClockRequest(to_time=time_pb(to), request_id=request_id)
     )
     async with asyncio.timeout(RUN_SECONDS):
         while run.state == access.Run.RUNNING:
@@ -200,43 +253,27 @@ async def is_told(client: UsageClient, story: Story) -> bool:
     tenant = await client.access.GetTenant(access.GetTenantRequest())
     if values.time(tenant.clock_time) < story.after_freeze:
         return False
-    request = assets.ListAssetsRequest(parent=story.account)
-    try:
-        return bool([asset async for asset in _first(pages(client.assets.ListAssets, request))])
-    except UsageError as error:
-        if error.code.name == "NOT_FOUND":
-            return False
-        raise
+    return all([await owned(client, story, buyer) for buyer in BUYERS])
 
 
-async def _first(items: AsyncIterator[assets.Asset]) -> AsyncIterator[assets.Asset]:
-    async for item in items:
-        yield item
-        return
+def _line(story: Story, product: str) -> quotes.SaleLine:
+    line = quotes.SaleLine(product=f"products/{product}", start_date=date_pb(story.month))
+    if product == PLATFORM:
+        rate = types.Rate(
+            value=decimal_pb(Decimal(NEGOTIATED_RATE)),
+            per=decimal_pb(MILLION),
+            currency_code=CURRENCY,
+        )
+        line.negotiated_rates.add(usage_resource=f"usageResources/{PROMPT}", rate=rate)
+    return line
 
 
 def _month_of(account_id: str) -> date | None:
     try:
-        return datetime.strptime(account_id, f"{PREFIX}%Y-%m").replace(tzinfo=UTC).date()
+        return datetime.strptime(account_id, f"{LABS.prefix}%Y-%m").replace(tzinfo=UTC).date()
     except ValueError:
         return None
 
 
 def _local(day: date, at: time) -> datetime:
     return datetime.combine(day, at, ZoneInfo(ZONE))
-
-
-def _record(
-    asset: str, resource: str, record_id: str, at: datetime, quantity: Decimal
-) -> consumption.UsageRecordInput:
-    return consumption.UsageRecordInput(
-        record_id=record_id,
-        asset=asset,
-        usage_resource=f"usageResources/{resource}",
-        quantity=decimal_pb(quantity),
-        usage_time=time_pb(at),
-    )
-
-
-# Hours of the day as often as they are worked in; the last record is before the evening's clock.
-_HOURS = (0, 5, 7, 8, 8, 9, 9, 9, 10, 10, 10, 11, 11, 12, 13, 13, 14, 14, 15, 15, 16, 17, 18, 20)

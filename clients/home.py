@@ -19,7 +19,11 @@ def program() -> str:
     """How to call `usage` from here: by its name, or by its path when that is not enough."""
     if shutil.which("usage"):
         return "usage"
-    path = Path(sys.executable).with_name("usage")
+    return near(Path(sys.executable).with_name("usage"))
+
+
+def near(path: Path) -> str:
+    """A path as seen from here."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -1,7 +1,7 @@
 """Tables and trees for people: wallets, grants, the ledger, waterfalls and invoice-ready lines."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from datetime import time as clock
 from decimal import Decimal
@@ -68,11 +68,14 @@ def span(start: Timestamp, end: Timestamp, zone: str = "UTC") -> str:
     return f"{when(start, zone)} → {when(end, zone)}"
 
 
-def wallet_table(found: Iterable[wallets.Wallet], title: str, zone: str = "UTC") -> Table:
+def wallet_table(found: Sequence[wallets.Wallet], title: str, zone: str = "UTC") -> Table:
     """What is left, granted and used, and what the rest would cost now."""
+    spans = [span(one.period_start_time, one.period_end_time, zone) for one in found]
+    title, periods = _periods(title, spans)
     table = _table(title, "resource", "left", "granted", "used", "beyond", "would cost")
-    table.add_column("period", no_wrap=True)
-    for one in found:
+    if any(periods):
+        table.add_column("period", no_wrap=True)
+    for one, period in zip(found, periods, strict=True):
         beyond = number(one.overage_quantity)
         table.add_row(
             last(one.usage_resource),
@@ -81,29 +84,34 @@ def wallet_table(found: Iterable[wallets.Wallet], title: str, zone: str = "UTC")
             number(one.used_quantity),
             Text(beyond, style="yellow" if decimal(one.overage_quantity) > 0 else ""),
             _estimate(one),
-            span(one.period_start_time, one.period_end_time, zone),
+            *period,
         )
     return table
 
 
 def grant_table(
-    found: Iterable[tuple[wallets.Wallet, wallets.Grant]], title: str, zone: str = "UTC"
+    found: Sequence[tuple[wallets.Wallet, wallets.Grant]], title: str, zone: str = "UTC"
 ) -> Table:
     """Every issue, what usage drew from it, and what became of the rest."""
-    table = _table(title, "resource", "held", "left", "posted")
-    for column in ("issue", "from", "until", ""):
+    is_live = any(one.is_provisional or one.balance != one.posted_balance for _, one in found)
+    table = _table(title, "resource", "held", "left", *(["posted"] if is_live else []))
+    for column in ("issue", "from", "until", *([""] if is_live else [])):
         table.add_column(column, no_wrap=True)
+    before = ""
     for wallet, grant in found:
+        posted = [number(grant.posted_balance)] if is_live else []
+        is_open = [Text("open" if grant.is_provisional else "", style="yellow")] if is_live else []
         table.add_row(
-            last(wallet.usage_resource),
+            "" if wallet.name == before else last(wallet.usage_resource),
             number(grant.quantity),
             number(grant.balance),
-            number(grant.posted_balance),
+            *posted,
             wallets.Grant.Kind.Name(grant.kind).lower(),
             when(grant.start_time, zone),
             when(grant.expire_time, zone),
-            Text("open", style="yellow") if grant.is_provisional else "",
+            *is_open,
         )
+        before = wallet.name
     return table
 
 
@@ -125,35 +133,58 @@ def entry_table(found: Sequence[wallets.WalletEntry], title: str, zone: str = "U
     return table
 
 
+def rating_table(found: Sequence[summaries.RatableSummary], title: str, zone: str = "UTC") -> Table:
+    """What was beyond the grants, the rate as it went from step to step, and what that makes."""
+    spans = [span(one.start_time, one.end_time, zone) for one in found]
+    title, periods = _periods(title, spans)
+    table = _table(title, "resource", "beyond", "rate", "amount")
+    if any(periods):
+        table.add_column("period", no_wrap=True)
+    for one, period in zip(found, periods, strict=True):
+        table.add_row(
+            last(one.usage_resource),
+            number(one.overage_quantity),
+            _rates(one) or Text(one.error_reason, style="red"),
+            f"{number(one.amount)} {one.currency_code}",
+            *period,
+        )
+    return table
+
+
 def waterfall_table(summary: summaries.RatableSummary, zone: str = "UTC") -> Table:
     """How an amount came about, step by step."""
     what = f"{last(summary.usage_resource)}, {span(summary.start_time, summary.end_time, zone)}"
     table = _table(f"Waterfall of {what}", "")
-    for column in ("step", "from", "to", "why"):
-        table.add_column(column, overflow="fold")
+    table.add_column("step", no_wrap=True)
+    table.add_column("from", overflow="fold")
+    table.add_column("to", overflow="fold")
     for step in summary.waterfall:
-        table.add_row(str(step.sequence), step.element, *_sides(step), step.note)
+        made_of, makes = _sides(step)
+        why = Text(f"{made_of}\n" if made_of and step.note else made_of)
+        why.append(step.note, style="dim")
+        table.add_row(str(step.sequence), step.element, why, makes)
     if summary.error_reason:
-        table.add_row("", Text("not rated", style="red"), "", "", summary.error_reason)
+        table.add_row("", Text("not rated", style="red"), summary.error_reason, "")
     return table
 
 
 def liable_table(found: Sequence[summaries.LiableSummary], title: str, zone: str = "UTC") -> Table:
     """Lines an invoice can be made of, and what they come to."""
+    spans = [span(line.start_time, line.end_time, zone) for line in found]
+    title, periods = _periods(title, spans)
     table = _table(title, "resource", "used", "beyond", "exact", "amount")
-    table.add_column("period", no_wrap=True)
-    table.add_column("state")
     table.show_footer = True
-    for line in found:
+    if any(periods):
+        table.add_column("period", no_wrap=True)
+    for line, period in zip(found, periods, strict=True):
         is_ready = line.state == summaries.LiableSummary.READY_FOR_INVOICING
         table.add_row(
             last(line.usage_resource),
             number(line.used_quantity),
             number(line.overage_quantity),
             number(line.exact_amount),
-            Text(amount(line.amount), style="bold"),
-            span(line.start_time, line.end_time, zone),
-            Text("ready", style="green") if is_ready else Text("failed", style="red"),
+            Text(amount(line.amount), style="bold") if is_ready else Text("failed", style="red"),
+            *period,
         )
     table.columns[3].footer = "total"
     table.columns[4].footer = _total(found)
@@ -189,10 +220,32 @@ def _next_month(first: date) -> date:
     return first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
 
 
+def _periods(title: str, spans: Sequence[str]) -> tuple[str, list[tuple[str, ...]]]:
+    """A title, and a last cell of each row; none of them when the title says it of all rows."""
+    if len(set(spans)) == 1:
+        return f"{title}, {spans[0]}", [()] * len(spans)
+    return title, [(one,) for one in spans]
+
+
+def _rates(summary: summaries.RatableSummary) -> str:
+    """The rate of each step, as in `2.5 → 2 → 1.7 USD per 1,000,000`."""
+    steps = [dict(step.outputs) for step in summary.waterfall if "rate" in step.outputs]
+    if not steps:
+        return ""
+    shown = " → ".join(_plain(step["rate"]) for step in steps)
+    per = _plain(steps[-1].get("per", "1"))
+    unit = steps[-1].get("unit", summary.currency_code)
+    return f"{shown} {unit} per {per}" if per != "1" else f"{shown} {unit}"
+
+
 def _table(title: str, *columns: str) -> Table:
     """A table whose first column is a word and whose others are numbers."""
     table = Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False
+        title=Text(title, no_wrap=True, overflow="ignore"),  # It may be wider than the table.
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
     )
     table.add_column(columns[0], no_wrap=True)
     for column in columns[1:]:
@@ -208,7 +261,10 @@ def _estimate(wallet: wallets.Wallet) -> str:
 
 
 def _sides(step: types.WaterfallStep) -> tuple[str, str]:
-    return _side(dict(step.inputs)), _side(dict(step.outputs))
+    inputs, outputs = dict(step.inputs), dict(step.outputs)
+    if inputs.get("parts") == outputs.get("amount"):
+        inputs.pop("parts", None)  # One part is the whole.
+    return _side(inputs), _side(outputs)
 
 
 def _side(values: dict[str, str]) -> str:

@@ -36,6 +36,9 @@ class Config(BaseSettings):
     pool_size: int = Field(default=8, ge=1, le=200)
     # How many lines a quote, and so an order, may have.
     quote_lines: int = Field(default=200, ge=1, le=1000)
+    # How many entries and tiers a rate card may have.
+    rate_card_entries: int = Field(default=1_200, ge=1, le=100_000)
+    rate_card_tiers: int = Field(default=3_000, ge=1, le=1_000_000)
     # Of how many accounts records are kept in one transaction. None is of all in a request; on a
     # database that distributes accounts, 1.
     record_accounts_per_transaction: int | None = Field(default=None, ge=1)
@@ -47,6 +50,15 @@ class Config(BaseSettings):
     drain_seconds: float = Field(default=2.0, ge=0, le=60)
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The limits that are settings, by their ids."""
+        return {
+            "quote.lines": self.quote_lines,
+            "rate.card_entries": self.rate_card_entries,
+            "rate.card_tiers": self.rate_card_tiers,
+        }
 
 
 def read_config(**overrides: object) -> Config:

@@ -25,6 +25,7 @@ from server.domain.ids import (
     PriceBookId,
     ProductGrantId,
     ProductId,
+    ProductResourceId,
     RateCardId,
     RateEntryId,
     ResourceId,
@@ -36,6 +37,8 @@ from server.domain.policies import (
     AggregationPolicy,
     LatePolicy,
     OveragePolicy,
+    PolicySource,
+    PolicySources,
     RatingFrequency,
 )
 from server.domain.rate_cards import EntryState, PriceBook, RateCard, RateCardEntry, RateCardType
@@ -106,6 +109,7 @@ def metered(
 ) -> Metered:
     held = ProductResource(
         product_id=ProductId("plan"),
+        id=ProductResourceId(more.pop("held_id", resource)),
         resource_id=ResourceId(resource),
         start_date=day(start),
         end_date=day(end),
@@ -119,7 +123,9 @@ def metered(
             late=LatePolicy.NEXT_PERIOD,
         ),
         overage=overage,
-        rating_frequency_policy_id=PolicyId(frequency) if frequency else None,
+        sources=PolicySources(
+            rating_frequency=PolicySource(id=PolicyId(frequency)) if frequency else PolicySource()
+        ),
     )
     return Metered(
         held=kept(held, state),
@@ -155,7 +161,7 @@ def promise(
         product_id=ProductId("plan"),
         id=ProductGrantId("included"),
         display_name="",
-        resource_id=ResourceId(resource),
+        held_id=ProductResourceId(resource),
         quantity=Decimal(quantity),
         unit_id=UnitId(unit_id) if unit_id else None,
         validity=validity,
@@ -227,7 +233,6 @@ def setup(
                 cards={RateCardType.BASE: BASE, RateCardType.TIER: TIERS},
             ),
         ),
-        "billing": MONTH,
         "currencies": frozenset({"USD", "EUR"}),
         "scope": Scope(days=Days(TODAY)),
     }

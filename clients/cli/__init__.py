@@ -4,14 +4,14 @@ import importlib
 import sys
 
 from clients.cli.arguments import hoisted
-from clients.cli.processes import PASSED_ON, run_process
+from clients.cli.processes import is_passed_on, run_process
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 refused by the service, 2 not understood,
     3 service not reachable, 4 some records not taken."""
     options, rest = hoisted(sys.argv[1:])
-    if rest and rest[0] in PASSED_ON:
+    if is_passed_on(rest):
         # Everything behind such a command is for the program it stands for.
         place = sys.argv.index(rest[0])
         sys.exit(run_process(rest[0], sys.argv[place + 1 :]))

@@ -10,13 +10,17 @@ from clients.cli.processes import PASSED_ON
 
 # Command, the module whose function of that name it is, and its line in the list of commands.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("clients.cli.demo", "Play a month of a real-looking product, and look at it."),
+    "demo": ("clients.cli.demo", "Play a month of the example products, and look at it."),
     "status": ("clients.cli.status", "Show the stores, the schema, what waits, and the clocks."),
     "setup": ("clients.cli.setup", "Set up a product with all it needs, described in a file."),
     "record": ("clients.cli.record", "Record the usage in a file of CSV or JSON lines."),
     "wallet": ("clients.cli.reading", "Wallets: what is left, and every movement."),
     "validate": ("clients.cli.validate", "Say what is wrong with products, and what to do."),
     "trace": ("clients.cli.reading", "Explain an invoice-ready line down to its days."),
+    "bench": (
+        "clients.cli.bench",
+        "Measure, beside what the machine can do at best; `bench rates` loads a service.",
+    ),
 }
 
 
@@ -32,7 +36,8 @@ def build(wanted: str | None) -> typer.Typer:
     )
     app.callback()(options)
     for name, (_, what) in PASSED_ON.items():
-        app.command(name, help=what)(_nothing)
+        if name not in COMMANDS:
+            app.command(name, help=what)(_nothing)
     for name, (module, what) in COMMANDS.items():
         loaded = getattr(importlib.import_module(module), name) if name == wanted else _nothing
         if isinstance(loaded, typer.Typer):

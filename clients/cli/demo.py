@@ -6,26 +6,29 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from usage.v1 import asset_service_pb2 as assets
+from usage.v1 import setup_service_pb2 as setup_rpc
 from usage.v1 import summary_service_pb2 as summaries
 from usage.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient, screens
 from clients import demo as story_of
 from clients.cli.session import REFUSED, Session, as_dict, fail, session
-from clients.demo import ZONE, DemoError, Story
-from clients.demo_catalogue import define
-from clients.home import program
+from clients.demo import BUYERS, FILES, KIOSK, LABS, Buyer, DemoError, Story
+from clients.demo_usage import CALLS, PLAN, ZONE
+from clients.home import near, program
 from clients.pages import pages
 from clients.values import decimal
+
+Found = dict[str, list[Any]]
 
 
 def demo(
     context: typer.Context,
     again: Annotated[
-        bool, typer.Option("--again", help="a new account, in the month after this one")
+        bool, typer.Option("--again", help="new accounts, in the month after this one")
     ] = False,
 ) -> None:
-    """Play a month of a real-looking product, and look at it.
+    """Play a month of the example products, and look at it.
 
     Runs in the sandbox tenant of `usage up`. The second time it shows what the first left behind.
     """
@@ -36,36 +39,41 @@ def demo(
         try:
             story = await story_of.find_story(client, again=again)
             if await story_of.is_told(client, story):
-                _say(now, f"{story.account} has lived through {story.month:%B %Y} already.")
+                told = " and ".join(story.account(buyer) for buyer in BUYERS)
+                _say(now, f"{told} have lived through {story.month:%B %Y} already.")
             else:
                 await _play(client, now, story)
-            await _show(client, now, story)
+            found = await _gather(client, story)
         except (DemoError, TimeoutError) as error:
             fail(REFUSED, f"the demo stopped: {error or 'the clock takes too long'}")
-        if not now.as_json:
-            await _what_next(client, now, story, address)
+        if now.as_json:
+            now.print_json({name: [as_dict(one) for one in items] for name, items in found.items()})
+            return
+        _show(now, story, found)
+        _what_next(now, story, found, address)
 
     now.run(work)
 
 
 async def _play(client: UsageClient, now: Session, story: Story) -> None:
     month = f"{story.month:%B %Y}"
-    await define(client)
-    _say(now, "product nimbus-ai: tokens, images and storage, each with a monthly grant – active")
-    asset = await story_of.sell(client, story)
-    _say(now, f"{story.account}: quoted at 10 EUR a million tokens instead of 12, ordered, active")
+    for product, file in FILES.items():
+        answer = await story_of.set_up(client, file)
+        _say(now, f"products/{product} from {near(file)}: {_said(answer)}")
+    bought = {}
+    for buyer in BUYERS:
+        bought[buyer.prefix] = await story_of.sell(client, story, buyer)
+        _say(now, f"{story.account(buyer)}, {buyer.display_name}: {_bargain(buyer)}")
     await story_of.advance_clock(client, story, story.last_evening, "evening")
     with _progress(now) as progress:
-        total = sum(1 for _ in story_of.usage(story, asset.name))
+        total = sum(1 for _ in story_of.records_of(story, bought))
         task = progress.add_task(f"  recording the usage of {month}", total=total)
-        await story_of.record(
-            client, story, asset.name, lambda count: progress.advance(task, count)
-        )
+        await story_of.record(client, story, bought, lambda count: progress.advance(task, count))
     if not now.as_json:
-        found = await _wallets(client, story)
-        title = f"Live, the last evening of {month}: what is recorded counts"
+        held = (await _gather(client, story, LABS))["wallets"]
+        title = "What is recorded counts at once: the last evening"
+        _print(now, screens.wallet_table(held, title, ZONE))
         now.console.print()
-        now.console.print(screens.wallet_table(found, title, ZONE))
     with now.console.status("the clock moves on"):
         run = await story_of.advance_clock(client, story, story.after_freeze, "freeze")
     done = ", ".join(
@@ -75,68 +83,96 @@ async def _play(client: UsageClient, now: Session, story: Story) -> None:
     _say(now, f"clock moved to {at}; {month} is frozen, drawn down and rated ({done or 'before'})")
 
 
-async def _show(client: UsageClient, now: Session, story: Story) -> None:
-    found = await _gather(client, story)
-    if now.as_json:
-        now.print_json({name: [as_dict(item) for item in items] for name, items in found.items()})
-        return
+def _show(now: Session, story: Story, found: Found) -> None:
+    """The screens: wallets, drawdown, waterfalls, lines."""
+    labs, kiosk = (_of(found, story.account(buyer)) for buyer in (LABS, KIOSK))
+    clock = screens.when(labs["wallets"][0].as_of_time, ZONE)
+    title = f"Wallets of {story.account_id(LABS)} at {clock} ({ZONE})"
+    _print(now, screens.wallet_table(labs["wallets"], title, ZONE))
+    title = "Drawdown: every grant, and what is left of it"
+    _print(now, screens.grant_table(_held(labs), title, ZONE))
+    left = [
+        (one, grant) for one, grant in _held(kiosk) if screens.last(one.usage_resource) == CALLS
+    ]
+    title = f"{story.account_id(KIOSK)}: minutes that were left roll over, once"
+    _print(now, screens.grant_table(left, title, ZONE))
+    rated = [one for one in labs["ratable_summaries"] if decimal(one.overage_quantity) > 0]
+    _print(
+        now, screens.rating_table(rated, "Rating: what was beyond the grants, by its rate", ZONE)
+    )
+    if rated:
+        longest = max(rated, key=lambda one: len(one.waterfall))
+        _print(now, screens.waterfall_table(longest, ZONE))
+    for buyer, of_buyer in ((LABS, labs), (KIOSK, kiosk)):
+        title = f"Invoice-ready lines of {story.account_id(buyer)}"
+        _print(now, screens.liable_table(of_buyer["liable_summaries"], title, ZONE))
 
-    def show(table: Table) -> None:
-        now.console.print()
-        now.console.print(table)
 
-    resources = {one.name: one for one in found["wallets"]}
-    clock = screens.when(found["wallets"][0].as_of_time, ZONE)
-    show(screens.wallet_table(found["wallets"], f"Wallets at {clock} ({ZONE})", ZONE))
-    pairs = [(resources[grant.name.rpartition("/grants/")[0]], grant) for grant in found["grants"]]
-    show(screens.grant_table(pairs, "Drawdown: every grant, and what is left of it", ZONE))
-    for summary in found["ratable_summaries"]:
-        if decimal(summary.overage_quantity) > 0:
-            show(screens.waterfall_table(summary, ZONE))
-    title = f"Invoice-ready lines of {story.account}"
-    show(screens.liable_table(found["liable_summaries"], title, ZONE))
+async def _gather(client: UsageClient, story: Story, *buyers: Buyer) -> Found:
+    """What the screens are made of, by the names of the protos; in the order of the products."""
+    found: Found = {
+        name: [] for name in ("wallets", "grants", "ratable_summaries", "liable_summaries")
+    }
+    for buyer in buyers or BUYERS:
+        parent = story.account(buyer)
+        order = await _order(client, parent)
+        asked = wallets.ListWalletsRequest(parent=parent)
+        held = [one async for one in pages(client.wallets.ListWallets, asked)]
+        held.sort(key=lambda one: order.get(one.name, len(order)))
+        for wallet in held:
+            grants = wallets.ListGrantsRequest(parent=wallet.name)
+            found["grants"] += [one async for one in pages(client.wallets.ListGrants, grants)]
+        found["wallets"] += held
+        rpc = client.summaries
+        ratable = pages(
+            rpc.ListRatableSummaries, summaries.ListRatableSummariesRequest(parent=parent)
+        )
+        liable = pages(rpc.ListLiableSummaries, summaries.ListLiableSummariesRequest(parent=parent))
+        for name, lines in (("ratable_summaries", ratable), ("liable_summaries", liable)):
+            listed = [one async for one in lines]
+            found[name] += sorted(listed, key=lambda one: order.get(one.wallet, len(order)))
+    return found
 
 
-async def _gather(client: UsageClient, story: Story) -> dict[str, list[Any]]:
-    """What the screens are made of, by the names of the protos."""
-    found = await _wallets(client, story)
-    grants: list[Any] = []
-    for wallet in found:
-        asked = wallets.ListGrantsRequest(parent=wallet.name)
-        grants += [grant async for grant in pages(client.wallets.ListGrants, asked)]
-    rpc = client.summaries
-    ratable = summaries.ListRatableSummariesRequest(parent=story.account)
-    liable = summaries.ListLiableSummariesRequest(parent=story.account)
+async def _order(client: UsageClient, parent: str) -> dict[str, int]:
+    """The place of each wallet: the plan's first, then the platform's."""
+    listed = pages(client.assets.ListAssets, assets.ListAssetsRequest(parent=parent))
+    places = {f"products/{product}": place for place, product in enumerate(FILES)}
+    bought = sorted([one async for one in listed], key=lambda one: places.get(one.product, 9))
+    names = [resource.wallet for asset in bought for resource in asset.resources]
+    return {name: place for place, name in enumerate(names)}
+
+
+def _of(found: Found, account: str) -> Found:
+    """What belongs to one account."""
+    mine = f"{account}/"
     return {
-        "wallets": found,
-        "grants": grants,
-        "ratable_summaries": [one async for one in pages(rpc.ListRatableSummaries, ratable)],
-        "liable_summaries": [one async for one in pages(rpc.ListLiableSummaries, liable)],
+        name: [one for one in items if one.name.startswith(mine)] for name, items in found.items()
     }
 
 
-async def _wallets(client: UsageClient, story: Story) -> list[wallets.Wallet]:
-    asked = wallets.ListWalletsRequest(parent=story.account)
-    return [wallet async for wallet in pages(client.wallets.ListWallets, asked)]
+def _held(found: Found) -> list[tuple[wallets.Wallet, wallets.Grant]]:
+    by_name = {one.name: one for one in found["wallets"]}
+    return [(by_name[grant.name.rpartition("/grants/")[0]], grant) for grant in found["grants"]]
 
 
-async def _what_next(client: UsageClient, now: Session, story: Story, address: str) -> None:
-    found = await _wallets(client, story)
-    asked = summaries.ListLiableSummariesRequest(parent=story.account)
-    lines = [one async for one in pages(client.summaries.ListLiableSummaries, asked)]
-    owned = assets.ListAssetsRequest(parent=story.account)
-    bought = [one async for one in pages(client.assets.ListAssets, owned)]
+def _what_next(now: Session, story: Story, found: Found, address: str) -> None:
+    labs, kiosk = (_of(found, story.account(buyer)) for buyer in (LABS, KIOSK))
     usage = program()
-    hints = [("a wallet with its ledger", f"{usage} wallet show {found[0].name}")] if found else []
-    if lines:
-        dearest = max(lines, key=lambda line: decimal(line.exact_amount))
+    hints = []
+    if kiosk["wallets"]:
+        command = f"{usage} wallet show {kiosk['wallets'][0].name}"
+        hints.append(("a wallet with its ledger", command))
+    if labs["liable_summaries"]:
+        dearest = max(labs["liable_summaries"], key=lambda line: decimal(line.exact_amount))
         hints.append(("where an amount comes from", f"{usage} trace {dearest.name}"))
-    if bought:
-        asset = screens.last(bought[0].name)
-        command = f"{usage} record FILE.csv --account {story.account_id} --asset {asset}"
-        hints.append(("usage of your own", f"{command} --time COLUMN --measure COLUMN=tokens"))
+        asset = screens.last(dearest.asset)
+        command = f"{usage} record FILE.csv --account {story.account_id(LABS)} --asset {asset}"
+        measure = screens.last(dearest.usage_resource)
+        hints.append(("usage of your own", f"{command} --time COLUMN --measure COLUMN={measure}"))
     hints += [
-        ("another account, in the next month", f"{usage} demo --again"),
+        ("a product of your own, begun from a copy", f"{usage} setup {near(FILES[PLAN])} --plan"),
+        ("other accounts, in the next month", f"{usage} demo --again"),
         (
             "any language",
             f"buf curl --protocol grpc --http2-prior-knowledge http://{address} --list-methods",
@@ -146,6 +182,25 @@ async def _what_next(client: UsageClient, now: Session, story: Story, address: s
     now.console.print("\n[bold]What next[/]")
     for what, command in hints:
         now.console.print(f"  [dim]{what}[/]\n    {command}", soft_wrap=True)
+
+
+def _said(answer: setup_rpc.SetUpProductResponse) -> str:
+    made = sum(step.action == setup_rpc.SetupStep.CREATED for step in answer.steps)
+    used = sum(step.action == setup_rpc.SetupStep.REUSED for step in answer.steps)
+    if not made:
+        return "in force already"
+    return f"{made} records made{f', {used} used as they were' if used else ''}; in force"
+
+
+def _bargain(buyer: Buyer) -> str:
+    if len(buyer.products) == 1:
+        return f"ordered {buyer.products[0]}; active"
+    return "ordered both, at 2 USD a million prompt tokens instead of 2.50; active"
+
+
+def _print(now: Session, table: Table) -> None:
+    now.console.print()
+    now.console.print(table)
 
 
 def _say(now: Session, text: str) -> None:

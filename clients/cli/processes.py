@@ -20,6 +20,13 @@ PASSED_ON: dict[str, tuple[tuple[str, ...], str]] = {
     "reset": (("server.local.supervisor", "reset"), "Throw away all that `usage up` keeps."),
 }
 NEEDS_STORE = frozenset({"verify"})
+# What is behind such a command and yet a command of ours.
+OURS = frozenset({("bench", "rates")})
+
+
+def is_passed_on(words: Sequence[str]) -> bool:
+    """Whether another program does what these words of a command line say."""
+    return bool(words) and words[0] in PASSED_ON and tuple(words[:2]) not in OURS
 
 
 def run_process(command: str, arguments: Sequence[str]) -> int:

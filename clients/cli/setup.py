@@ -34,7 +34,9 @@ def setup(
     context: typer.Context,
     file: Annotated[
         Path,
-        typer.Argument(exists=True, dir_okay=False, help="YAML or JSON, as in examples/*.yaml"),
+        typer.Argument(
+            exists=True, dir_okay=False, help="YAML or JSON, as in clients/examples/*.yaml"
+        ),
     ],
     plan: Annotated[
         bool, typer.Option("--plan", help="show what would be done, and change nothing")

@@ -166,7 +166,7 @@ class AccessService(rpc.AccessServiceServicer):
     async def ListLimits(
         self, request: pb.ListLimitsRequest, context: Any
     ) -> pb.ListLimitsResponse:
-        found = limits(quote_lines=self._env.config.quote_lines)
+        found = limits(self._env.config.limits)
         return pb.ListLimitsResponse(limits=[limit_to_pb(limit) for limit in found])
 
     async def _named(self, name: str | None) -> Tenant:

@@ -26,7 +26,7 @@ from server.api.work import caller, change, look
 from server.env import Env
 from server.usecases import units
 from server.usecases.activation import activate_product
-from server.usecases.resolution import explained_policies
+from server.usecases.resolution import explained_asset, explained_product
 
 
 class CatalogService(rpc.CatalogServiceServicer):
@@ -232,15 +232,13 @@ class CatalogService(rpc.CatalogServiceServicer):
         self, request: messages.ResolvePoliciesRequest, context: Any
     ) -> messages.ResolvePoliciesResponse:
         form = Form(request)
-        (product_id,) = form.name("name", names.PRODUCT)
+        is_sold = request.name.startswith("accounts/")
+        key = form.name("name", names.ASSET if is_sold else names.PRODUCT)
         form.done()
+        explain = explained_asset if is_sold else explained_product
         tenant_id = caller().tenant_id
-        found = await look(
-            self._env,
-            lambda tx: explained_policies(tx, tenant_id, product_id),
-            snapshot=True,
-        )
-        return resolved_to_pb(product_id, found)
+        found = await look(self._env, lambda tx: explain(tx, tenant_id, *key), snapshot=True)
+        return resolved_to_pb(found)
 
     async def GetSellingModel(
         self, request: messages.GetSellingModelRequest, context: Any

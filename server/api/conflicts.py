@@ -17,6 +17,9 @@ EXPECTED: dict[str, UsageError] = {
     "rates_do_not_overlap": FailedPrecondition(
         "RATE_OVERLAP", "another active entry of this card covers some of these days"
     ),
+    "stretches_do_not_overlap": FailedPrecondition(
+        "EFFECTIVITY_OVERLAP", "the product has the resource on some of these days already"
+    ),
     "rate_card_type_taken": AlreadyExists(
         "RATE_CARD_TYPE_TAKEN", "the price book has a card of this type"
     ),

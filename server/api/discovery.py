@@ -43,6 +43,7 @@ _product = lru_cache(maxsize=16_384)(names.PRODUCT.parse)
 _resource = lru_cache(maxsize=16_384)(names.RESOURCE.parse)
 _asset = lru_cache(maxsize=16_384)(names.ASSET.parse)
 _token = lru_cache(maxsize=16_384)(names.UNIT.parse)
+_model = lru_cache(maxsize=16_384)(names.SELLING_MODEL.parse)
 NOTHING_SOLD = Present(today=date.min, sold={})
 
 
@@ -137,6 +138,7 @@ def _asked(question: pb.RateQuestion) -> Asked:
     book = _name("price_book", question.price_book, _book, is_needed=is_needed)
     product = _name("product", question.product, _product, is_needed=is_needed)
     (resource_id,) = _name("usage_resource", question.usage_resource, _resource)
+    model = _name("selling_model", question.selling_model, _model, is_needed=False)
     return Asked(
         resource_id,
         None if asset is None else (*asset, resource_id),
@@ -145,6 +147,7 @@ def _asked(question: pb.RateQuestion) -> Asked:
         _unit(question, is_needed=is_needed),
         _day(question) if question.HasField("date") else None,
         _quantity(question.quantity.value) if question.HasField("quantity") else None,
+        model and model[0],
     )
 
 

@@ -42,9 +42,9 @@ MOST_SECONDS = 30.0
 LEAST_SECONDS = 0.05
 MOST_UNKNOWN_FIELDS = 64
 MOST_UNKNOWN_BYTES = 4096
-# The transport takes four times as much; only a batch of usage may be that large.
+# The transport takes four times as much; only batches may be that large.
 MOST_BYTES = 1024 * 1024
-LARGE = frozenset({"RecordUsage", "StreamUsage", "CreateRecords"})
+LARGE = frozenset({"RecordUsage", "StreamUsage", "CreateRecords", "BatchCreateRateCardEntries"})
 # What the log calls a call: the process by chance, the call by its number.
 PROCESS = uuid.uuid4().hex[:8]
 _numbers = count(1)

@@ -65,6 +65,8 @@ def _further(error: UsageError, most_violations: int) -> list[Message]:
     violations = error.violations[:most_violations]
     if violations and isinstance(error, errors.InvalidArgument):
         found.append(details.BadRequest(field_violations=[_field(v) for v in violations]))
+    elif violations and isinstance(error, errors.ResourceExhausted):
+        found.append(details.QuotaFailure(violations=[_quota(v) for v in violations]))
     elif violations:
         found.append(details.PreconditionFailure(violations=[_state(v) for v in violations]))
     if error.subject is not None:
@@ -86,6 +88,12 @@ def _field(violation: errors.Violation) -> details.BadRequest.FieldViolation:
 def _state(violation: errors.Violation) -> details.PreconditionFailure.Violation:
     return details.PreconditionFailure.Violation(
         type=violation.reason, subject=violation.field, description=_cut(violation.description)
+    )
+
+
+def _quota(violation: errors.Violation) -> details.QuotaFailure.Violation:
+    return details.QuotaFailure.Violation(
+        subject=violation.field, description=_cut(violation.description)
     )
 
 

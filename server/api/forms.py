@@ -7,7 +7,9 @@ harmless of the right type, so that reading goes on; `done` raises before anythi
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -277,6 +279,16 @@ class Form:
         except BadName as error:
             self.fault(name, error.reason, str(error))
             return None
+
+
+@contextmanager
+def placed_at(path: str) -> Iterator[None]:
+    """Put the place of a record in a list before the fields that are found wrong in it."""
+    try:
+        yield
+    except InvalidArgument as error:
+        placed = [replace(one, field=f"{path}.{one.field}") for one in error.violations]
+        raise (InvalidArgument.of(tuple(placed)) if placed else error) from error
 
 
 def _member(kind: type[E], text: str, path: str) -> E:

@@ -1,10 +1,23 @@
-"""Field masks: which fields an update names, of those that may change."""
+"""Field masks: which fields an update names of those that may change, and the changing of them."""
 
 from collections.abc import Set as AbstractSet
 
+from google.api import field_behavior_pb2 as behavior
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
 
 from server.domain.errors import InvalidArgument
+
+FIXED = frozenset({behavior.IDENTIFIER, behavior.OUTPUT_ONLY, behavior.IMMUTABLE})
+
+
+def changeable(message: type[Message]) -> frozenset[str]:
+    """The fields of a message that may change, as its own field behaviours say."""
+    return frozenset(
+        field.name
+        for field in message.DESCRIPTOR.fields
+        if not FIXED & set(field.GetOptions().Extensions[behavior.field_behavior])
+    )
 
 
 def read_mask(mask: FieldMask, allowed: AbstractSet[str]) -> frozenset[str]:
@@ -20,3 +33,20 @@ def read_mask(mask: FieldMask, allowed: AbstractSet[str]) -> frozenset[str]:
             "update_mask", "FIELD_MASK_INVALID", text, named=(wrong or "")[:64]
         )
     return frozenset(paths)
+
+
+def overlay(mask: AbstractSet[str], given: Message, whole: Message) -> None:
+    """Make the fields of `whole` that the mask names those of `given`."""
+    for name in mask:
+        whole.ClearField(name)
+        _copy_field(given, whole, name)
+
+
+def _copy_field(source: Message, target: Message, name: str) -> None:
+    field = source.DESCRIPTOR.fields_by_name[name]
+    if field.is_repeated:
+        getattr(target, name).MergeFrom(getattr(source, name))
+    elif field.message_type is None:
+        setattr(target, name, getattr(source, name))
+    elif source.HasField(name):
+        getattr(target, name).CopyFrom(getattr(source, name))

@@ -8,6 +8,7 @@ from usage.v1 import policy_service_pb2 as messages
 from usage.v1 import policy_service_pb2_grpc as rpc
 
 from server.api import kinds
+from server.api.policy_versions import list_policy_versions, revise_policy
 from server.api.records import (
     create_record,
     delete_record,
@@ -185,3 +186,13 @@ class PolicyService(rpc.PolicyServiceServicer):
         self, request: messages.DeleteCommitmentPolicyRequest, context: Any
     ) -> Empty:
         return await delete_record(self._env, request, kinds.COMMITMENT)
+
+    async def RevisePolicy(
+        self, request: messages.RevisePolicyRequest, context: Any
+    ) -> messages.Policy:
+        return await revise_policy(self._env, request)
+
+    async def ListPolicyVersions(
+        self, request: messages.ListPolicyVersionsRequest, context: Any
+    ) -> messages.ListPolicyVersionsResponse:
+        return await list_policy_versions(self._env, request)

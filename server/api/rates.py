@@ -2,6 +2,7 @@
 
 from typing import Any, TypeAlias
 
+from google.protobuf.empty_pb2 import Empty
 from grpc.aio import ServicerContext
 from usage.v1 import rate_service_pb2 as pb
 from usage.v1 import rate_service_pb2_grpc as rpc
@@ -9,20 +10,37 @@ from usage.v1 import rate_service_pb2_grpc as rpc
 from server.api import names, pages
 from server.api.discovery import discover
 from server.api.forms import Form
+from server.api.mapping.rate_edits import (
+    book_edit_from_pb,
+    card_edit_from_pb,
+    entries_from_form,
+    entry_edit_from_pb,
+)
 from server.api.mapping.rates import (
     book_to_pb,
+    card_filter_from_pb,
     card_to_pb,
     create_book_from_pb,
     create_card_from_pb,
+    create_entries_from_pb,
     create_entry_from_pb,
+    entry_filter_from_pb,
     entry_to_pb,
 )
 from server.api.work import caller, change, look
+from server.config import Config
+from server.domain.rate_cards import CardSize, EntryState
 from server.env import Env
 from server.rate_snapshots import RateSnapshots
-from server.usecases import rates
+from server.usecases import rate_edits, rate_entries, rate_entry_edits, rates
+from server.usecases.rate_entry_edits import Entry
 
 Context: TypeAlias = ServicerContext[Any, Any]
+
+
+def card_size(config: Config) -> CardSize:
+    """How much a rate card may have."""
+    return CardSize(entries=config.rate_card_entries, tiers=config.rate_card_tiers)
 
 
 class RateService(rpc.RateServiceServicer):
@@ -31,6 +49,7 @@ class RateService(rpc.RateServiceServicer):
     def __init__(self, env: Env, snapshots: RateSnapshots) -> None:
         self._env = env
         self._snapshots = snapshots
+        self._most = card_size(env.config)
 
     async def GetPriceBook(self, request: pb.GetPriceBookRequest, context: Context) -> pb.PriceBook:
         form = Form(request)
@@ -64,6 +83,33 @@ class RateService(rpc.RateServiceServicer):
             book_to_pb,
         )
 
+    async def UpdatePriceBook(
+        self, request: pb.UpdatePriceBookRequest, context: Context
+    ) -> pb.PriceBook:
+        book_id, revision, merge = book_edit_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.PriceBook,
+            lambda tx: rate_edits.update_book(tx, tenant_id, book_id, revision, merge),
+            book_to_pb,
+        )
+
+    async def DeletePriceBook(self, request: pb.DeletePriceBookRequest, context: Context) -> Empty:
+        form = Form(request)
+        (book_id,) = form.name("name", names.PRICE_BOOK)
+        revision = form.etag("etag")
+        form.done()
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            Empty,
+            lambda tx: rate_edits.delete_book(tx, tenant_id, book_id, revision),
+            lambda _: Empty(),
+        )
+
     async def GetRateCard(self, request: pb.GetRateCardRequest, context: Context) -> pb.RateCard:
         form = Form(request)
         (card_id,) = form.name("name", names.RATE_CARD)
@@ -74,11 +120,12 @@ class RateService(rpc.RateServiceServicer):
     async def ListRateCards(
         self, request: pb.ListRateCardsRequest, context: Context
     ) -> pb.ListRateCardsResponse:
+        only = card_filter_from_pb(request)
         tenant_id = caller().tenant_id
         page = pages.read(request, tenant_id)
         rows = await look(
             self._env,
-            lambda tx: rates.list_cards(tx, tenant_id, after=page.after, limit=page.limit),
+            lambda tx: rates.list_cards(tx, tenant_id, only, after=page.after, limit=page.limit),
         )
         found, token = pages.cut(page, rows, key=lambda card: (card.id,))
         return pb.ListRateCardsResponse(rate_cards=map(card_to_pb, found), next_page_token=token)
@@ -96,6 +143,35 @@ class RateService(rpc.RateServiceServicer):
             card_to_pb,
         )
 
+    async def UpdateRateCard(
+        self, request: pb.UpdateRateCardRequest, context: Context
+    ) -> pb.RateCard:
+        card_id, revision, merge = card_edit_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.RateCard,
+            lambda tx: rate_edits.update_card(tx, tenant_id, card_id, revision, merge),
+            card_to_pb,
+        )
+
+    async def DeleteRateCard(self, request: pb.DeleteRateCardRequest, context: Context) -> Empty:
+        form = Form(request)
+        (card_id,) = form.name("name", names.RATE_CARD)
+        revision = form.etag("etag")
+        form.done()
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            Empty,
+            lambda tx: rate_edits.delete_card(
+                tx, tenant_id, card_id, revision, with_entries=request.force
+            ),
+            lambda _: Empty(),
+        )
+
     async def GetRateCardEntry(
         self, request: pb.GetRateCardEntryRequest, context: Context
     ) -> pb.RateCardEntry:
@@ -104,24 +180,24 @@ class RateService(rpc.RateServiceServicer):
         form.done()
         tenant_id = caller().tenant_id
         return entry_to_pb(
-            await look(self._env, lambda tx: rates.get_entry(tx, tenant_id, card_id, entry_id))
+            await look(
+                self._env, lambda tx: rate_entries.get_entry(tx, tenant_id, card_id, entry_id)
+            )
         )
 
     async def ListRateCardEntries(
         self, request: pb.ListRateCardEntriesRequest, context: Context
     ) -> pb.ListRateCardEntriesResponse:
-        form = Form(request)
-        (card_id,) = form.name("parent", names.RATE_CARD)
-        form.done()
+        only = entry_filter_from_pb(request)
         tenant_id = caller().tenant_id
         page = pages.read(request, tenant_id)
         rows = await look(
             self._env,
-            lambda tx: rates.list_entries(
-                tx, tenant_id, card_id, after=page.after, limit=page.limit
+            lambda tx: rate_entries.list_entries(
+                tx, tenant_id, only, after=page.after, limit=page.limit
             ),
         )
-        found, token = pages.cut(page, rows, key=lambda entry: (entry.id,))
+        found, token = pages.cut(page, rows, key=lambda entry: (entry.card_id, entry.id))
         return pb.ListRateCardEntriesResponse(
             rate_card_entries=map(entry_to_pb, found), next_page_token=token
         )
@@ -135,8 +211,69 @@ class RateService(rpc.RateServiceServicer):
             self._env,
             request,
             pb.RateCardEntry,
-            lambda tx: rates.create_entry(tx, tenant_id, entry),
+            lambda tx: rate_entries.create_entry(tx, tenant_id, entry, self._most),
             entry_to_pb,
+        )
+
+    async def BatchCreateRateCardEntries(
+        self, request: pb.BatchCreateRateCardEntriesRequest, context: Context
+    ) -> pb.BatchCreateRateCardEntriesResponse:
+        entries = create_entries_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.BatchCreateRateCardEntriesResponse,
+            lambda tx: rate_entries.create_entries(tx, tenant_id, entries, self._most),
+            lambda found: pb.BatchCreateRateCardEntriesResponse(
+                names=[names.RATE_ENTRY.of(one.card_id, one.id) for one in found]
+            ),
+        )
+
+    async def UpdateRateCardEntry(
+        self, request: pb.UpdateRateCardEntryRequest, context: Context
+    ) -> pb.RateCardEntry:
+        entry, merge = entry_edit_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.RateCardEntry,
+            lambda tx: rate_entry_edits.update(tx, tenant_id, entry, merge, self._most),
+            entry_to_pb,
+        )
+
+    async def DeleteRateCardEntry(
+        self, request: pb.DeleteRateCardEntryRequest, context: Context
+    ) -> Empty:
+        form = Form(request)
+        card_id, entry_id = form.name("name", names.RATE_ENTRY)
+        revision = form.etag("etag")
+        form.done()
+        entry = Entry(card_id=card_id, id=entry_id, revision=revision)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            Empty,
+            lambda tx: rate_entry_edits.delete(tx, tenant_id, entry),
+            lambda _: Empty(),
+        )
+
+    async def ChangeRateCardEntryStates(
+        self, request: pb.ChangeRateCardEntryStatesRequest, context: Context
+    ) -> pb.ChangeRateCardEntryStatesResponse:
+        form = Form(request)
+        entries = entries_from_form(form)
+        state = form.choice("state", EntryState, prefix="CATALOG_STATE_")
+        form.done()
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.ChangeRateCardEntryStatesResponse,
+            lambda tx: rate_entry_edits.change_states(tx, tenant_id, entries, state),
+            lambda changed: pb.ChangeRateCardEntryStatesResponse(changed=changed),
         )
 
     async def DiscoverRates(

@@ -1,24 +1,21 @@
 """What methods of all kinds of catalogue record have in common."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from google.api import field_behavior_pb2 as behavior
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from usage.v1 import catalog_service_pb2 as rpc
 
 from server.api import pages
-from server.api.forms import Form
+from server.api.forms import Form, placed_at
 from server.api.kinds import ALL, BY_FIELD, OnWire
-from server.api.masks import read_mask
+from server.api.masks import changeable, overlay, read_mask
 from server.api.names import BadName, Name
 from server.api.validation import validate
 from server.api.work import caller, change, look
 from server.domain.catalog import CatalogState, Kept
-from server.domain.errors import InvalidArgument
 from server.domain.ids import TenantId
 from server.env import Env
 from server.store import records as store
@@ -28,8 +25,6 @@ from server.usecases.edits import Record
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
-
-FIXED = frozenset({behavior.IDENTIFIER, behavior.OUTPUT_ONLY, behavior.IMMUTABLE})
 
 
 async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
@@ -77,18 +72,7 @@ async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
     own = form.sub(one.field)
     key, revision = own.name("name", one.name), own.etag("etag")
     form.done()
-    mask = read_mask(request.update_mask, changeable(one.message))
-    given = getattr(request, one.field)
-
-    def merge(found: Kept[T]) -> T:
-        whole = one.write(found)
-        for field in mask:
-            whole.ClearField(field)
-            _copy_field(given, whole, field)
-        creation = one.creation_of(key, whole)
-        validate(creation)
-        return one.read(creation)
-
+    merge = merging(one, key, getattr(request, one.field), request.update_mask)
     record = Record(kind=one.kind, key=key, revision=revision)
     tenant_id = caller().tenant_id
     return await change(
@@ -98,6 +82,22 @@ async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
         lambda tx: edits.update(tx, tenant_id, record, merge, one.check),
         one.write,
     )
+
+
+def merging(
+    one: OnWire[T, M], key: tuple[str, ...], given: Message, update_mask: FieldMask
+) -> Callable[[Kept[T]], T]:
+    """What gives a record the masked fields of `given`, under the rules of the whole."""
+    mask = read_mask(update_mask, changeable(one.message))
+
+    def merge(found: Kept[T]) -> T:
+        whole = one.write(found)
+        overlay(mask, given, whole)
+        creation = one.creation_of(key, whole)
+        validate(creation)
+        return one.read(creation)
+
+    return merge
 
 
 async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
@@ -140,14 +140,14 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
     for index, item in enumerate(request.records):
         field = str(item.WhichOneof("creation"))
         one = BY_FIELD[field]
-        with _at(f"records[{index}].{field}"):
+        with placed_at(f"records[{index}].{field}"):
             wanted.append((one, one.read(getattr(item, field))))
     tenant_id = caller().tenant_id
 
     async def create_all(tx: Connection) -> list[str]:
         found = []
         for index, (one, content) in enumerate(wanted):
-            with _at(f"records[{index}].{one.field}"):
+            with placed_at(f"records[{index}].{one.field}"):
                 await _create(tx, tenant_id, one, content)
             found.append(one.kind.resource_name(*one.kind.key(content)))
         return found
@@ -159,25 +159,6 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
         create_all,
         lambda names: rpc.CreateRecordsResponse(names=names),
     )
-
-
-def changeable(message: type[Message]) -> frozenset[str]:
-    """The fields of a message that may change, as its own field behaviours say."""
-    return frozenset(
-        field.name
-        for field in message.DESCRIPTOR.fields
-        if not FIXED & set(field.GetOptions().Extensions[behavior.field_behavior])
-    )
-
-
-@contextmanager
-def _at(path: str) -> Iterator[None]:
-    """Put the place of a record in a list before the fields that are found wrong in it."""
-    try:
-        yield
-    except InvalidArgument as error:
-        placed = [replace(one, field=f"{path}.{one.field}") for one in error.violations]
-        raise (InvalidArgument.of(tuple(placed)) if placed else error) from error
 
 
 async def _create(tx: Connection, tenant_id: TenantId, one: OnWire[T, M], wanted: T) -> Kept[T]:
@@ -200,13 +181,3 @@ def _named(
     patterns = ", ".join(one.name.pattern for one in among[:4])
     form.fault(f"names[{index}]", "NAME_FORMAT", f"must be the name of a record, as in {patterns}")
     return None
-
-
-def _copy_field(source: Message, target: Message, field: str) -> None:
-    descriptor = source.DESCRIPTOR.fields_by_name[field]
-    if descriptor.is_repeated:
-        getattr(target, field).MergeFrom(getattr(source, field))
-    elif descriptor.message_type is None:
-        setattr(target, field, getattr(source, field))
-    elif source.HasField(field):
-        getattr(target, field).CopyFrom(getattr(source, field))

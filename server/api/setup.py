@@ -6,6 +6,7 @@ from usage.v1 import setup_service_pb2 as pb
 from usage.v1 import setup_service_pb2_grpc as rpc
 
 from server.api.mapping.setup import setup_from_pb, setup_to_pb
+from server.api.rates import card_size
 from server.api.work import caller, change
 from server.env import Env
 from server.usecases.setup import set_up_product
@@ -26,6 +27,6 @@ class SetupService(rpc.SetupServiceServicer):
             self._env,
             request,
             pb.SetUpProductResponse,
-            lambda tx: set_up_product(tx, tenant_id, wanted),
+            lambda tx: set_up_product(tx, tenant_id, wanted, card_size(self._env.config)),
             setup_to_pb,
         )

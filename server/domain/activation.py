@@ -185,7 +185,8 @@ class _Plan:
             target_id=key[1],
             zone=self.buyer.zone,
             currency_code=self.buyer.currency_code,
-            billing_anchor_day=self.buyer.billing_anchor_day,
+            anchor=anchor_date(self.buyer.billing_anchor_day, line.start_date),
+            billing_months=self.buyer.billing_months,
             start_date=line.start_date,
             end_date=line.end_date,
         )
@@ -218,8 +219,8 @@ class _Plan:
                     entitlement=self._entitle(sale, wallet, grant, resource.unit_scale),
                     product_id=line.product_id,
                     product_grant_id=grant.product_grant_id,
-                    refresh_policy_id=grant.refresh_policy_id,
-                    rollover_policy_id=grant.rollover_policy_id,
+                    refresh_policy=grant.refresh_policy,
+                    rollover_policy=grant.rollover_policy,
                 )
                 for grant in resource.grants
             ),
@@ -322,7 +323,7 @@ class _Sale:
     def periods(self, length: PolicyPeriod, now: datetime) -> Iterator[Period]:
         """The rating periods from the line's start through `now` or its end; one always."""
         zone, line = self.target.zone, self.line
-        anchor = anchor_date(self.target.billing_anchor_day, self.target.start_date)
+        anchor = self.target.anchor
         until = now
         if line.end_date is not None:
             until = min(now, local_midnight(zone, line.end_date) - INSTANT)

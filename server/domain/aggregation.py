@@ -1,6 +1,7 @@
 """From usage to increments: what each cell adds to its rating period.
 
-A cell holds the usage of one series for at most one civil day. Its increment is what combining
+A cell holds the usage of one series for at most one civil day. Usage that differs in dimensions is
+of different series. Its increment is what combining
 cells 1…i by the policy exceeds combining cells 1…i−1, so the increments of a rating period always
 sum to its combined quantity. Quantities are in the resource's default unit and never negative.
 """
@@ -63,7 +64,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The usage of one asset in one civil day or less.
+    """The usage of one asset, with the same dimensions, in one civil day or less.
 
     `origin_start` begins the rating period in which the usage happened; `period` is the one in
     which it is drawn and rated. They differ for late usage, which makes the cell a correction.
@@ -78,6 +79,7 @@ class Cell:
     origin_start: datetime
     period: Period
     measure: Measure
+    dimensions: str = ""
 
     @property
     def is_correction(self) -> bool:
@@ -98,7 +100,11 @@ class Increment:
     origin_start: datetime
     quantity: Decimal
     is_correction: bool
+    dimensions: str = ""
 
+
+# What combines by the policy: an asset, its dimensions, the rating period of the usage.
+Series = tuple[AssetId, str, datetime]
 
 # The first day of a window, its place in the rating period, or the start of its hour.
 Window = date | int | datetime
@@ -146,10 +152,10 @@ def increments(
         return _added_at_the_end(cells, policy, zone)
     fresh = [(cell, True) for cell in cells]
     known = [(cell, False) for cell in settled]
-    running: dict[tuple[AssetId, datetime], _Running] = {}
+    running: dict[Series, _Running] = {}
     found: list[Increment] = []
     for cell, is_fresh in sorted(known + fresh, key=lambda item: _cell_turn(item[0])):
-        key = (cell.asset_id, cell.origin_start)
+        key = (cell.asset_id, cell.dimensions, cell.origin_start)
         series = running.get(key)
         if series is None:
             series = running[key] = _Running(policy, zone)
@@ -223,10 +229,11 @@ def window(start: datetime, origin_start: datetime, length: PolicyPeriod, zone: 
 def _added_at_the_end(
     cells: Iterable[Cell], policy: AggregationPolicy, zone: str
 ) -> tuple[Increment, ...]:
-    series: dict[tuple[AssetId, datetime], list[Cell]] = {}
+    series: dict[Series, list[Cell]] = {}
     ordered = sorted(cells, key=_cell_turn)
     for cell in ordered:
-        series.setdefault((cell.asset_id, cell.origin_start), []).append(cell)
+        key = (cell.asset_id, cell.dimensions, cell.origin_start)
+        series.setdefault(key, []).append(cell)
     whole = {found[-1].id: _whole(found, policy, zone) for found in series.values()}
     return tuple(_increment(cell, whole.get(cell.id, ZERO), zone) for cell in ordered)
 
@@ -271,4 +278,5 @@ def _increment(cell: Cell, quantity: Decimal, zone: str) -> Increment:
         origin_start=cell.origin_start,
         quantity=quantity,
         is_correction=cell.is_correction,
+        dimensions=cell.dimensions,
     )

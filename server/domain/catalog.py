@@ -18,6 +18,7 @@ from server.domain.ids import (
     PolicyId,
     ProductGrantId,
     ProductId,
+    ProductResourceId,
     ResourceId,
     SellingModelId,
     UnitClassId,
@@ -30,11 +31,8 @@ from server.domain.policies import (
     DrawdownOrder,
     LatePolicy,
     OveragePolicy,
-    RefreshPolicy,
-    RolloverPolicy,
-    Validity,
 )
-from server.domain.sales import Binding, Role, SoldPolicies
+from server.domain.sales import Binding
 from server.domain.units import Unit, UnitClassKind
 
 T_co = TypeVar("T_co", covariant=True)
@@ -88,12 +86,13 @@ class GrantType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kept(Generic[T_co]):
-    """A record: its content, and where it stands."""
+    """A record: its content, and where it stands; of a policy, which version of it this is."""
 
     content: T_co
     state: CatalogState
     revision: int
     create_time: datetime
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +133,8 @@ class PolicyIds:
 class UsageResource:
     """Something metered; its overage may cost so many of a token instead of money.
 
-    What is billed of it is billed as `definition_product_id`, if there is one.
+    What is billed of it is billed as `definition_product_id`, if there is one. Usage is told apart
+    by the labels that are its `dimensions`.
     """
 
     id: ResourceId
@@ -145,6 +145,7 @@ class UsageResource:
     policies: PolicyIds
     token_resource_id: ResourceId | None = None
     definition_product_id: ProductId | None = None
+    dimensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +160,13 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductResource:
-    """A resource that a product meters, from a day until another; optional ones can be left out."""
+    """A resource that a product meters, from a day until another; optional ones can be left out.
+
+    A product may have several stretches of one resource, which do not overlap while in force.
+    """
 
     product_id: ProductId
+    id: ProductResourceId
     resource_id: ResourceId
     start_date: date | None
     end_date: date | None
@@ -172,7 +177,7 @@ class ProductResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductGrant:
-    """What a product promises of a resource for each unit sold, in `unit_id` or the resource's.
+    """What a product promises of one of its resources for each unit sold, in `unit_id` or its unit.
 
     To those who buy under its selling model, or under any, from a day until another.
     """
@@ -180,7 +185,7 @@ class ProductGrant:
     product_id: ProductId
     id: ProductGrantId
     display_name: str
-    resource_id: ResourceId
+    held_id: ProductResourceId
     quantity: Decimal
     unit_id: UnitId | None
     validity: Cadence | None
@@ -263,59 +268,10 @@ class Rollover:
     max_percent: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedGrant:
-    """A promise with its policies, in the resource's unit."""
-
-    id: ProductGrantId
-    quantity: Decimal
-    refresh: RefreshPolicy | None
-    validity: Validity | None
-    rollover: RolloverPolicy | None
-    refresh_policy_id: PolicyId | None
-    rollover_policy_id: PolicyId | None
-    selling_model_id: SellingModelId | None = None
-    start_date: date | None = None
-    end_date: date | None = None
-
-    def is_for(self, model_id: SellingModelId | None, day: date) -> bool:
-        """Whether a sale under a selling model that starts on `day` includes it."""
-        if self.selling_model_id not in (None, model_id):
-            return False
-        has_begun = self.start_date is None or self.start_date <= day
-        return has_begun and (self.end_date is None or day < self.end_date)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedResource:
-    """A resource of a product with what every level said of it."""
-
-    resource_id: ResourceId
-    unit: Unit
-    policies: SoldPolicies
-    grants: tuple[ResolvedGrant, ...]
-    start_date: date | None
-    end_date: date | None
-    token_resource_id: ResourceId | None = None
-    definition_product_id: ProductId | None = None
-    is_optional: bool = False
-    commitment: CommitmentRate | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedProduct:
-    """An active product as it can be sold."""
-
-    product_id: ProductId
-    role: Role
-    binding: Binding | None
-    resources: tuple[ResolvedResource, ...]
-
-    def rate_unit(self, resource: ResolvedResource, currency_code: str) -> str:
-        """What a resource is rated in: its token's unit, or else money."""
-        units = {one.resource_id: one.unit.id for one in self.resources}
-        token = resource.token_resource_id
-        return currency_code if token is None else units[token]
+def overlap(a: ProductResource, b: ProductResource) -> bool:
+    """Whether two stretches have a day in common."""
+    starts_before_end = (a.start_date or date.min) < (b.end_date or date.max)
+    return starts_before_end and (b.start_date or date.min) < (a.end_date or date.max)
 
 
 def differences(a: object, b: object) -> list[str]:

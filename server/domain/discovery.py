@@ -13,7 +13,14 @@ from enum import StrEnum
 
 from server.domain.calendar import local_midnight
 from server.domain.errors import NotFound
-from server.domain.ids import AccountId, AssetId, PriceBookId, ProductId, ResourceId
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    PriceBookId,
+    ProductId,
+    ResourceId,
+    SellingModelId,
+)
 from server.domain.policies import OveragePolicy
 from server.domain.rate_index import CatalogueRates, CatalogueTerms, Missing, Question, RateNotFound
 from server.domain.rates import RateTerms
@@ -44,6 +51,7 @@ class Asked:
     currency_code: str | None
     day: date | None
     quantity: Decimal | None
+    selling_model_id: SellingModelId | None = None
 
     def in_catalogue(self, today: date) -> Question | None:
         """The question for the catalogue; None when it was not said where to look."""
@@ -51,7 +59,12 @@ class Asked:
             return None
         day = self.day or today
         return Question(
-            self.price_book_id, self.product_id, self.resource_id, self.currency_code, day
+            self.price_book_id,
+            self.product_id,
+            self.resource_id,
+            self.currency_code,
+            day,
+            self.selling_model_id,
         )
 
 

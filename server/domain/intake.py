@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 
+from server.domain.dimensions import dimensions_text
 from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound, Subject, UsageError
 from server.domain.exact import plain
 from server.domain.ids import UnitId
@@ -58,7 +59,8 @@ class Intake:
             return Refused(usage, digest, error)
         own_text = text if quantity is usage.quantity else plain(quantity)
         slot = series.slot(usage.time)
-        return Counted(usage, unit_id, digest, quantity, text, own_text, slot)
+        told_apart = dimensions_text(meter.dimensions, usage.labels)
+        return Counted(usage, unit_id, digest, quantity, text, own_text, slot, told_apart)
 
     def _find(self, key: MeterKey) -> "_Series":
         account_id, asset_id, resource_id = key

@@ -43,9 +43,10 @@ class CauseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """A change of one grant's balance. A cause moves each of its legs once.
+    """A change of one grant's balance. A cause moves each of its legs once in a revision.
 
-    `covered` is the usage that it paid for, where that is not what it took.
+    What is moved has an even `cause_revision`, what takes it back the odd one after it. `covered`
+    is the usage that it paid for, where that is not what it took.
     """
 
     kind: EntryKind
@@ -141,6 +142,24 @@ def post(head: Head, grant_heads: Iterable[GrantHead], movements: Iterable[Movem
         entries.append(entry)
         head, moved[grant_id] = _heads_after(entry)
     return Posting(entries=tuple(entries), head=head, grant_heads=tuple(moved.values()))
+
+
+def reversals(entries: Iterable[Entry]) -> tuple[Movement, ...]:
+    """What undoes `entries`, which come the last first: each as a correction of the same cause."""
+    return tuple(
+        Movement(
+            kind=EntryKind.CORRECTION,
+            grant_id=entry.grant_id,
+            amount=-entry.amount,
+            effective_time=entry.effective_time,
+            cause_kind=entry.cause_kind,
+            cause_id=entry.cause_id,
+            cause_revision=entry.cause_revision + 1,
+            leg=entry.leg,
+            covered=entry.covered,
+        )
+        for entry in entries
+    )
 
 
 def canonical_text(entry: Entry) -> str:

@@ -1,8 +1,10 @@
 """Every limit of the service, in one table: what, how much, in what, and the reason given."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from server.domain.errors import InvalidArgument
+from server.domain.rate_cards import USUAL_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,9 @@ LIMITS = (
     Limit("procedure.elements", 70, "elements a version", "PROCEDURE_INVALID"),
     Limit("procedure.lines", 1_000, "lines a simulation", "TOO_MANY_ITEMS"),
     Limit("quote.lines", 200, "lines a quote or an order", "TOO_MANY_ITEMS"),
+    Limit("rate.batch_size", 1_000, "entries a call", "TOO_MANY_ITEMS"),
+    Limit("rate.card_entries", USUAL_SIZE.entries, "entries a rate card", "LIMIT_RATE_CARD"),
+    Limit("rate.card_tiers", USUAL_SIZE.tiers, "tiers a rate card", "LIMIT_RATE_CARD"),
     Limit("rate.tiers", 100, "tiers an entry", "TOO_MANY_ITEMS"),
     Limit("record.batch_size", 1_000, "records a call", "TOO_MANY_ITEMS"),
     Limit("record.future_minutes", 5, "minutes ahead of the tenant's clock", "TIMESTAMP_IN_FUTURE"),
@@ -42,12 +47,9 @@ LIMITS = (
 )
 
 
-def limits(*, quote_lines: int) -> tuple[Limit, ...]:
+def limits(configured: Mapping[str, int]) -> tuple[Limit, ...]:
     """The table as it is configured."""
-    return tuple(
-        replace(limit, value=quote_lines) if limit.id == "quote.lines" else limit
-        for limit in LIMITS
-    )
+    return tuple(replace(limit, value=configured.get(limit.id, limit.value)) for limit in LIMITS)
 
 
 def check_lines(count: int, *, most: int) -> None:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from server.domain.calendar import Cadence, Delay, PolicyPeriod
+from server.domain.calendar import Cadence, CadenceUnit, Delay, PolicyPeriod
 from server.domain.errors import FailedPrecondition
+from server.domain.ids import PolicyId
 
 DEFAULT_DELAY = Delay(3)
+USUAL_BILLING = Cadence(CadenceUnit.MONTH)
+LONGEST_BILLING = Cadence(CadenceUnit.MONTH, 60)
 
 
 class AggregationMethod(StrEnum):
@@ -60,10 +63,21 @@ class CommitmentRate(StrEnum):
     BOUNDED = "BOUNDED"
 
 
+class PolicyLevel(StrEnum):
+    """Which level supplied a policy, from the weakest to the strongest."""
+
+    DEFAULT = "DEFAULT"
+    USAGE_RESOURCE = "USAGE_RESOURCE"
+    PRODUCT_USAGE_RESOURCE = "PRODUCT_USAGE_RESOURCE"
+    LINE = "LINE"
+    TARGET = "TARGET"
+
+
 class LatePolicy(StrEnum):
     """What happens to usage that arrives after its rating period was frozen."""
 
     NEXT_PERIOD = "NEXT_PERIOD"
+    REOPEN = "REOPEN"
     REJECT = "REJECT"
 
 
@@ -80,6 +94,32 @@ _GROWING = frozenset(
 def usual_combination(method: AggregationMethod) -> Combination:
     """Peaks keep the highest, everything else is added up."""
     return Combination.MAX if method is AggregationMethod.PEAK else Combination.SUM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySource:
+    """Which policy, in which version, holds, and who says so; none is the service's own."""
+
+    level: PolicyLevel = PolicyLevel.DEFAULT
+    id: PolicyId | None = None
+    version: int = 0
+
+
+NO_SOURCE = PolicySource()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySources:
+    """Where the policies of a sale come from."""
+
+    aggregation: PolicySource = NO_SOURCE
+    rating_frequency: PolicySource = NO_SOURCE
+    overage: PolicySource = NO_SOURCE
+    commitment: PolicySource = NO_SOURCE
+    order: PolicyLevel = PolicyLevel.DEFAULT
+
+
+NO_SOURCES = PolicySources()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,20 +177,27 @@ class Validity:
     cadence: Cadence | None
 
 
+def assumed_billing(rating: PolicyPeriod) -> Cadence:
+    """How whoever buys is billed, as long as nobody does: by the month, or longer if need be."""
+    is_longer = rating.length > PolicyPeriod.MONTHLY.length
+    return LONGEST_BILLING if is_longer else USUAL_BILLING
+
+
 def check_period_order(
     *, billing: Cadence, rating: PolicyPeriod, accumulation: PolicyPeriod
 ) -> None:
-    """Raise `PERIOD_ORDER` unless billing ≥ rating ≥ accumulation, and not all three a month.
+    """Raise `PERIOD_ORDER` unless billing ≥ rating ≥ accumulation, and not all three are the same.
 
-    A billing cadence of days or weeks holds no whole month, so it allows daily rating only.
+    A billing cadence of days or weeks holds no whole month, so it allows rating by days or weeks.
     """
-    monthly = PolicyPeriod.MONTHLY
-    if rating is monthly and not billing.months:
-        fault = "a billing period of days or weeks cannot hold a monthly rating period"
+    months = rating.cadence.months
+    if months > billing.months:
+        length = f"{billing.count} {billing.unit}"
+        fault = f"a billing period of {length} cannot hold a {rating} rating period".lower()
     elif accumulation.length > rating.length:
         fault = f"a {rating} rating period cannot hold a {accumulation} accumulation period".lower()
-    elif accumulation is monthly and billing.months == 1:
-        fault = "billing, rating and accumulation cannot all be monthly; accumulate daily"
+    elif accumulation is rating and months and months == billing.months:
+        fault = f"billing, rating and accumulation cannot all be {rating}; accumulate daily".lower()
     else:
         return
     facts = {
@@ -162,7 +209,10 @@ def check_period_order(
 
 
 def check_token(
-    frequency: RatingFrequency, token: RatingFrequency, method: AggregationMethod
+    frequency: RatingFrequency,
+    token: RatingFrequency,
+    method: AggregationMethod,
+    late: LatePolicy = LatePolicy.NEXT_PERIOD,
 ) -> None:
     """Raise `POLICY_CONFLICT` where tokens would have to be rated before what comes to them."""
     fault = None
@@ -172,6 +222,8 @@ def check_token(
         fault = f"what is rated {frequency.period} cannot be rated in a token rated {token.period}"
     elif (frequency.delay.unit, frequency.delay.count) != (token.delay.unit, token.delay.count):
         fault = "a token waits for usage as long as what is rated in it; give both the same policy"
+    elif late is LatePolicy.REOPEN:
+        fault = "what is rated in a token cannot reopen its periods: the tokens are drawn already"
     if fault is not None:
         raise FailedPrecondition("POLICY_CONFLICT", fault)
 

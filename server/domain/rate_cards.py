@@ -4,14 +4,21 @@ A book has one card of each type at most. Dates are civil, ends are exclusive; a
 from ever, an absent end for ever. Source: rate cards.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from server.domain.errors import InvalidArgument
-from server.domain.ids import PriceBookId, ProductId, RateCardId, RateEntryId, ResourceId
+from server.domain.errors import InvalidArgument, ResourceExhausted, Violation
+from server.domain.ids import (
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    SellingModelId,
+)
 from server.domain.rates import (
     ONE,
     AdjustmentKind,
@@ -73,14 +80,16 @@ class RateCard:
 class RateCardEntry:
     """What one resource of one product costs in one currency, for a span of days.
 
-    A base entry has a rate, and its `per` is the rate's. A tier entry has tiers, whose overrides
-    count `per` units where there is no base rate.
+    With a selling model it is for what is sold under that, and goes before one for all. A base
+    entry has a rate, and its `per` is the rate's. A tier entry has tiers, whose overrides count
+    `per` units where there is no base rate.
     """
 
     id: RateEntryId
     card_id: RateCardId
     product_id: ProductId
     resource_id: ResourceId
+    selling_model_id: SellingModelId | None = None
     currency_code: str
     rate: Rate | None = None
     per: Decimal = ONE
@@ -99,6 +108,17 @@ class RateCardEntry:
         return RateEntryId(f"{self.card_id}/{self.id}")
 
     @property
+    def name(self) -> str:
+        """The resource name, as callers know it."""
+        return f"rateCards/{self.card_id}/entries/{self.id}"
+
+    @property
+    def prices(self) -> tuple[RateCardId, ProductId, ResourceId, str, str]:
+        """What no two entries in force price on one day."""
+        model = self.selling_model_id or ""
+        return self.card_id, self.product_id, self.resource_id, self.currency_code, model
+
+    @property
     def stands_alone(self) -> bool:
         """Whether it prices a unit without a base rate."""
         if self.rate is not None:
@@ -106,9 +126,58 @@ class RateCardEntry:
         return all(t.adjustment.kind is AdjustmentKind.OVERRIDE for t in self.tiers)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardSize:
+    """How many entries and tiers a card has, or may have."""
+
+    entries: int
+    tiers: int
+
+
+USUAL_SIZE = CardSize(entries=1_200, tiers=3_000)
+
+
+def check_size(card_id: RateCardId, size: CardSize, most: CardSize) -> None:
+    """Raise LIMIT_RATE_CARD for a card that would have more than it may."""
+    name = f"rateCards/{card_id}"
+    counts = (("entries", size.entries, most.entries), ("tiers", size.tiers, most.tiers))
+    for what, got, limit in counts:
+        if got > limit:
+            text = f"{name} would have {got} {what}; a rate card has at most {limit}"
+            facts = {"name": name, "limit": str(limit), "got": str(got), "of": what}
+            violations = (Violation(name, "LIMIT_RATE_CARD", text),)
+            raise ResourceExhausted("LIMIT_RATE_CARD", text, facts, violations)
+
+
 def in_force(start: date | None, end: date | None, day: date) -> bool:
     """Whether a span of days has `day`."""
     return (start is None or start <= day) and (end is None or day < end)
+
+
+def overlapping(
+    entering: Iterable[RateCardEntry], there: Iterable[RateCardEntry] = ()
+) -> list[tuple[RateCardEntry, RateCardEntry]]:
+    """Entries that are to be in force, each with another that would be on some of its days.
+
+    What was in force before is replaced by what enters under the same id. Of several that are in
+    the way of one, the one that reaches furthest is named.
+    """
+    new = {entry.key: entry for entry in entering}
+    spans = new | {entry.key: entry for entry in there if entry.key not in new}
+    found: list[tuple[RateCardEntry, RateCardEntry]] = []
+    furthest: RateCardEntry | None = None
+    for entry in sorted(
+        spans.values(), key=lambda one: (one.prices, one.start or date.min, one.id)
+    ):
+        if furthest is None or entry.prices != furthest.prices:
+            furthest = entry
+            continue
+        if (entry.start or date.min) < (furthest.end or date.max):
+            pair = (entry, furthest) if entry.key in new else (furthest, entry)
+            found.append(pair)
+        if (entry.end or date.max) > (furthest.end or date.max):
+            furthest = entry
+    return found
 
 
 def checked(

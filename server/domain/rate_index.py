@@ -1,23 +1,36 @@
 """The index of active rates: what applies to a product's resource on a day, and why nothing does.
 
 A price book names a card of each type. The base rate is the entry of its BASE card in force on the
-day, the tiers are those of its TIER card; a card outside its own dates says nothing. Currencies are
-not converted, and what is not found is refused with what comes nearest.
+day, the tiers are those of its TIER card; a card outside its own dates says nothing. On either, an
+entry for the selling model goes before one for all. Currencies are not converted, and what is not
+found is refused with what comes nearest.
 """
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 from server.domain.errors import FailedPrecondition
-from server.domain.ids import PriceBookId, ProductId, RateCardId, RateEntryId, ResourceId, UnitId
+from server.domain.ids import (
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    SellingModelId,
+    UnitId,
+)
 from server.domain.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType, in_force
 from server.domain.rates import ONE, RateTerms
 
-Key = tuple[RateCardId, ProductId, ResourceId, str]
+# What a card has entries for: a resource of a product in a unit, for all or for a selling model.
+Key = tuple[ProductId, ResourceId, str]
+Own = tuple[ProductId, ResourceId, str, SellingModelId]
+
+
+BASE, TIER = RateCardType.BASE, RateCardType.TIER
 
 
 class Missing(StrEnum):
@@ -28,6 +41,7 @@ class Missing(StrEnum):
     PRODUCT = "PRODUCT"
     USAGE_RESOURCE = "USAGE_RESOURCE"
     CURRENCY = "CURRENCY"
+    SELLING_MODEL = "SELLING_MODEL"
     DATE = "DATE"
     BASE_RATE = "BASE_RATE"
 
@@ -45,6 +59,7 @@ class Question:
     resource_id: ResourceId
     currency_code: str
     day: date
+    selling_model_id: SellingModelId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +73,8 @@ class CatalogueTerms:
 class CatalogueRates:
     """An index of active entries: the answer to a question takes two lookups and two bisections.
 
-    Entries of one card, product, resource and currency never overlap. Nothing changes after it is
-    made, but for answers it remembers.
+    With a selling model it takes two more. Entries of one card, product, resource, currency and
+    selling model never overlap. Nothing changes after it is made, but for answers it remembers.
     """
 
     def __init__(
@@ -73,10 +88,12 @@ class CatalogueRates:
             book.id: {kind: by_id[card_id] for kind, card_id in book.cards.items()}
             for book in books
         }
-        self._spans = _spans(entries)
+        self._spans = {card_id: _Spans() for card_id in by_id}
         self._currencies: dict[tuple[RateCardId, ProductId, ResourceId], set[str]] = {}
         self._products: set[tuple[RateCardId, ProductId]] = set()
-        for card_id, product_id, resource_id, currency in self._spans:
+        for entry in sorted(entries, key=_start):
+            card_id, product_id, resource_id, currency, _ = entry.prices
+            self._spans.setdefault(card_id, _Spans()).add(entry)
             self._products.add((card_id, product_id))
             known = self._currencies.setdefault((card_id, product_id, resource_id), set())
             known.add(currency)
@@ -89,8 +106,9 @@ class CatalogueRates:
         if cards is None:
             fault = f"there is no price book {question.price_book_id}"
             raise _not_found(question, Missing.PRICE_BOOK, fault)
-        base = self._entry(cards.get(RateCardType.BASE), question)
-        tier = self._entry(cards.get(RateCardType.TIER), question)
+        key = (question.product_id, question.resource_id, question.currency_code)
+        base = self._entry(cards.get(BASE), question, key)
+        tier = self._entry(cards.get(TIER), question, key)
         pair = (id(base), id(tier))
         known = self._pairs.get(pair)
         if known is not None:
@@ -105,14 +123,21 @@ class CatalogueRates:
     def find_addition(self, question: Question) -> CatalogueTerms | None:
         """The terms of what adds to an anchor, which may adjust the anchor's rate and have none."""
         cards = self._books.get(question.price_book_id, {})
-        base = self._entry(cards.get(RateCardType.BASE), question)
-        tier = self._entry(cards.get(RateCardType.TIER), question)
+        key = (question.product_id, question.resource_id, question.currency_code)
+        base = self._entry(cards.get(BASE), question, key)
+        tier = self._entry(cards.get(TIER), question, key)
         return _terms(base, tier, question.currency_code) if base or tier else None
 
-    def _entry(self, card: RateCard | None, question: Question) -> RateCardEntry | None:
+    def _entry(self, card: RateCard | None, question: Question, key: Key) -> RateCardEntry | None:
         if card is None or not in_force(card.start, card.end, question.day):
             return None
-        span = self._spans.get(_key(card.id, question))
+        spans = self._spans[card.id]
+        if question.selling_model_id is not None:
+            own = spans.own.get((*key, question.selling_model_id))
+            found = None if own is None else own.at(question.day)
+            if found is not None:
+                return found
+        span = spans.for_all.get(key)
         return None if span is None else span.at(question.day)
 
     def _why(
@@ -124,7 +149,7 @@ class CatalogueRates:
         if tier is not None:
             fault = f"the tiers of {tier.key} adjust a rate, and there is none"
             return _not_found(question, Missing.BASE_RATE, fault, entry=tier.key)
-        card = cards.get(RateCardType.BASE) or next(iter(cards.values()), None)
+        card = cards.get(BASE) or next(iter(cards.values()), None)
         if card is None:
             return _not_found(question, Missing.RATE_CARD, "the price book has no cards")
         if not in_force(card.start, card.end, question.day):
@@ -142,12 +167,15 @@ class CatalogueRates:
         if currencies is None:
             fault = f"the rate card {card.id} has no active entry for that resource of the product"
             return _not_found(question, Missing.USAGE_RESOURCE, fault, **facts)
-        span = self._spans.get(_key(card.id, question))
-        if span is None:
+        if question.currency_code not in currencies:
             facts["currencies"] = ", ".join(sorted(currencies))
             fault = f"the rate card {card.id} has it in {facts['currencies']}"
             return _not_found(question, Missing.CURRENCY, fault, **facts)
-        nearest = span.nearest(question.day)
+        near = [span.nearest(question.day) for span in self._spans[card.id].of(question)]
+        if not near:
+            fault = f"the rate card {card.id} has it for other selling models only"
+            return _not_found(question, Missing.SELLING_MODEL, fault, **facts)
+        nearest = min(near, key=lambda entry: _days_away(entry, question.day))
         facts |= {"nearest": nearest.key, "nearest_dates": _span_text(nearest.start, nearest.end)}
         fault = f"the nearest is {nearest.key}, which applies {facts['nearest_dates']}"
         return _not_found(question, Missing.DATE, fault, **facts)
@@ -158,9 +186,14 @@ class _Span:
 
     __slots__ = ("_entries", "_starts")
 
-    def __init__(self, entries: Sequence[RateCardEntry]) -> None:
-        self._entries = sorted(entries, key=_start)
-        self._starts = [_start(entry) for entry in self._entries]
+    def __init__(self) -> None:
+        self._entries: list[RateCardEntry] = []
+        self._starts: list[date] = []
+
+    def add(self, entry: RateCardEntry) -> None:
+        """Put the next one after those that start before it."""
+        self._entries.append(entry)
+        self._starts.append(_start(entry))
 
     def at(self, day: date) -> RateCardEntry | None:
         """The one in force on `day`."""
@@ -173,16 +206,30 @@ class _Span:
         return min(self._entries, key=lambda entry: _days_away(entry, day))
 
 
-def _spans(entries: Iterable[RateCardEntry]) -> dict[Key, _Span]:
-    found: defaultdict[Key, list[RateCardEntry]] = defaultdict(list)
-    for entry in entries:
-        key = (entry.card_id, entry.product_id, entry.resource_id, entry.currency_code)
-        found[key].append(entry)
-    return {key: _Span(same) for key, same in found.items()}
+class _Spans:
+    """The entries of one card, for all and for selling models."""
 
+    __slots__ = ("for_all", "own")
 
-def _key(card_id: RateCardId, question: Question) -> Key:
-    return card_id, question.product_id, question.resource_id, question.currency_code
+    def __init__(self) -> None:
+        self.for_all: dict[Key, _Span] = {}
+        self.own: dict[Own, _Span] = {}
+
+    def add(self, entry: RateCardEntry) -> None:
+        """Take in the next entry by the day it starts."""
+        key = (entry.product_id, entry.resource_id, entry.currency_code)
+        if entry.selling_model_id is None:
+            self.for_all.setdefault(key, _Span()).add(entry)
+        else:
+            self.own.setdefault((*key, entry.selling_model_id), _Span()).add(entry)
+
+    def of(self, question: Question) -> Iterator[_Span]:
+        """The entries that could answer on another day."""
+        key = (question.product_id, question.resource_id, question.currency_code)
+        if question.selling_model_id is not None and (*key, question.selling_model_id) in self.own:
+            yield self.own[*key, question.selling_model_id]
+        if key in self.for_all:
+            yield self.for_all[key]
 
 
 def _entry_key(entry: RateCardEntry | None) -> RateEntryId | None:
@@ -244,6 +291,7 @@ def _not_found(question: Question, missing: Missing, fault: str, **facts: str) -
             "currency_code": question.currency_code,
             "date": question.day.isoformat(),
             "missing": missing,
+            **({"selling_model": question.selling_model_id} if question.selling_model_id else {}),
             **facts,
         },
     )

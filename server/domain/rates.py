@@ -4,7 +4,8 @@ A rate is a pair, so many units of `unit` for `per` units of the resource; it is
 here. Source: rate cards, rate adjustments by tier.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -75,12 +76,21 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeRow:
+    """An adjustment for lines whose attributes have all these values."""
+
+    attributes: tuple[tuple[str, str], ...]
+    adjustment: Adjustment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateTerms:
     """Everything that prices one resource of one asset for a stretch of time, and where it is from.
 
     What was negotiated replaces what the catalogue says: the rate the rate, the tiers the tiers.
     Without a rate, tiers must override, and count `per` units. `committed` are the terms of
-    commitments, the lowest of which holds if it is lower.
+    commitments, the lowest of which holds if it is lower. Of the `adjustments` by attribute the
+    first holds that fits the usage and the `attributes` that were agreed.
     """
 
     unit: UnitId
@@ -94,10 +104,19 @@ class RateTerms:
     negotiated_rate: Rate | None = None
     negotiated_tiers: tuple[Tier, ...] | None = None
     committed: tuple["RateTerms", ...] = ()
+    adjustments: tuple[AttributeRow, ...] = ()
+    attribute_entry: RateEntryId | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.rate is None or self.rate.unit == self.unit, self
         assert self.negotiated_rate is None or self.negotiated_rate.unit == self.unit, self
+
+    def used_with(self, attributes: Mapping[str, str]) -> "RateTerms":
+        """The terms for usage with these attributes, which come before those that were agreed."""
+        if not self.adjustments or not attributes:
+            return self
+        return replace(self, attributes={**self.attributes, **attributes})
 
     @property
     def effective_rate(self) -> Rate | None:

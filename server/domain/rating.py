@@ -43,4 +43,8 @@ def rate(
         return unpriced(quantity, overage)
     if terms is None:
         raise no_rate(quantity)
-    return _PROGRAM.price(State(quantity, terms, tier_quantity, before, used))
+    state = State(quantity, terms, tier_quantity, before, used)
+    if terms.adjustments:
+        state.attributes = terms.attributes
+        state.adjustments = terms.adjustments
+    return _PROGRAM.price(state)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from server.domain import calendar
 from server.domain.aggregation import Measure
 from server.domain.calendar import Period, PolicyPeriod
+from server.domain.dimensions import NONE
 from server.domain.errors import AlreadyExists, FailedPrecondition, UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import (
@@ -84,6 +85,7 @@ class Meter:
     late_policy: LatePolicy
     is_hourly: bool
     blocking: tuple[WalletId, ...] = ()
+    dimensions: tuple[str, ...] = ()
     unique_label: str | None = None
     unique_period: PolicyPeriod = PolicyPeriod.DAILY
     start: datetime
@@ -141,18 +143,25 @@ class Place:
     slot: Slot
     period_start: datetime
     cell_id: CellId
+    late: LatePolicy | None = None
+    dimensions: str = NONE
 
     @classmethod
-    def of(cls, slot: Slot, period_start: datetime) -> "Place":
-        """The cell of `slot` in the rating period that begins at `period_start`."""
+    def of(cls, slot: Slot, period_start: datetime, late: LatePolicy | None = None) -> "Place":
+        """The cell of `slot` in the rating period that begins at `period_start`.
+
+        `late` is what was done about usage that came after its own period was closed.
+        """
         meter, starts = slot.meter, (slot.day.start, slot.period.start, period_start)
         cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts)
-        return cls(slot, period_start, cell_id)
+        return cls(slot, period_start, cell_id, late)
 
-    @property
-    def is_late(self) -> bool:
-        """Whether the usage is handled in another period than its own."""
-        return self.period_start != self.slot.period.start
+    def with_dimensions(self, dimensions: str) -> "Place":
+        """The cell of usage with these dimensions, of the same slot in the same period."""
+        starts = (self.slot.day.start, self.slot.period.start, self.period_start)
+        meter = self.slot.meter
+        cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts, dimensions)
+        return Place(self.slot, self.period_start, cell_id, self.late, dimensions)
 
 
 class Counted(NamedTuple):
@@ -168,6 +177,7 @@ class Counted(NamedTuple):
     sent_text: str
     counted_text: str
     slot: Slot
+    dimensions: str = NONE
 
 
 class Refused(NamedTuple):
@@ -221,10 +231,9 @@ def rejected(error: UsageError) -> Outcome:
 
 def kept(place: Place) -> Outcome:
     """Kept and counted at `place`."""
-    if not place.is_late:
+    if place.late is None:
         return ACCEPTED
-    policy = place.slot.meter.late_policy
-    return Outcome(OutcomeCode.LATE, late_policy=policy, period_start=place.period_start)
+    return Outcome(OutcomeCode.LATE, late_policy=place.late, period_start=place.period_start)
 
 
 def repeated(item: Counted, first: Counted | Stored) -> Outcome:
@@ -321,9 +330,11 @@ def _day_and_period(
 
 
 @lru_cache(maxsize=65536)
-def _cell_id(wallet_id: WalletId, asset_id: AssetId, starts: tuple[datetime, ...]) -> CellId:
+def _cell_id(
+    wallet_id: WalletId, asset_id: AssetId, starts: tuple[datetime, ...], *dimensions: str
+) -> CellId:
     texts = (start.isoformat() for start in starts)
-    return CellId(derive(wallet_id, "cell", asset_id, *texts))
+    return CellId(derive(wallet_id, "cell", asset_id, *texts, *dimensions))
 
 
 def _measure(items: list[Counted]) -> Measure:

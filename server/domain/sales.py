@@ -10,6 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.exact import exact
 from server.domain.grants import Entitlement
@@ -17,7 +18,6 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     OrderId,
-    PolicyId,
     PriceBookId,
     ProductGrantId,
     ProductId,
@@ -28,11 +28,15 @@ from server.domain.ids import (
     WalletId,
 )
 from server.domain.policies import (
+    NO_SOURCE,
+    NO_SOURCES,
     AggregationPolicy,
     CommitmentRate,
     DrawdownOrder,
     LatePolicy,
     OveragePolicy,
+    PolicySource,
+    PolicySources,
     RatingFrequency,
     RefreshPolicy,
     RolloverPolicy,
@@ -97,6 +101,12 @@ class Buyer:
     zone: str
     currency_code: str
     billing_anchor_day: int
+    billing_months: int = 1
+
+    @property
+    def billing(self) -> Cadence:
+        """How long its billing periods are."""
+        return Cadence(CadenceUnit.MONTH, self.billing_months)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +118,7 @@ class WalletPolicies:
     rating: RatingFrequency
     late: LatePolicy
     order: DrawdownOrder = DrawdownOrder.EXPIRING_FIRST
+    dimensions: tuple[str, ...] = ()
 
     def differences(self, other: "WalletPolicies") -> tuple[str, ...]:
         """The names of what is not the same."""
@@ -117,13 +128,11 @@ class WalletPolicies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoldPolicies:
-    """The policies a resource is sold under; the ids are absent where a default applies."""
+    """The policies a resource is sold under, and where they come from."""
 
     wallet: WalletPolicies
     overage: OveragePolicy
-    aggregation_policy_id: PolicyId | None = None
-    rating_frequency_policy_id: PolicyId | None = None
-    overage_policy_id: PolicyId | None = None
+    sources: PolicySources = NO_SOURCES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +144,8 @@ class LineGrant:
     refresh: RefreshPolicy | None = None
     validity: Validity | None = None
     rollover: RolloverPolicy | None = None
-    refresh_policy_id: PolicyId | None = None
-    rollover_policy_id: PolicyId | None = None
+    refresh_policy: PolicySource = NO_SOURCE
+    rollover_policy: PolicySource = NO_SOURCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,8 +222,8 @@ class SoldEntitlement:
     entitlement: Entitlement
     product_id: ProductId
     product_grant_id: ProductGrantId
-    refresh_policy_id: PolicyId | None = None
-    rollover_policy_id: PolicyId | None = None
+    refresh_policy: PolicySource = NO_SOURCE
+    rollover_policy: PolicySource = NO_SOURCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,22 @@ def settle(
     return settlement
 
 
+def revision(reopened: int) -> int:
+    """That of what the close of a period moves which was opened again so many times."""
+    return 2 * reopened
+
+
+def revised(settlement: Settlement, reopened: int) -> Settlement:
+    """The settlement as a period's next close posts it; issues are posted once and stay."""
+    moved = tuple(
+        movement
+        if movement.cause_kind is CauseKind.ISSUE
+        else replace(movement, cause_revision=revision(reopened))
+        for movement in settlement.movements
+    )
+    return replace(settlement, movements=moved) if reopened else settlement
+
+
 def opening(grant: Grant) -> Movement:
     """The movement that credits a new issue."""
     return Movement(
@@ -261,8 +277,14 @@ class _Walk:
         self._move(replace(movement, grant_id=joined))
 
     def _open(self, grant: Grant, movement: Movement) -> None:
-        self._keep(grant.holding(ZERO))
-        self.opened.append(grant.id)
+        known = self.grants.get(grant.id)
+        if known is None:
+            self._keep(grant.holding(ZERO))
+            self.opened.append(grant.id)
+        else:
+            # It was opened before the period was opened again, and has been emptied since.
+            quantity = max(known.quantity, grant.quantity)
+            self.grants[grant.id] = replace(known, quantity=quantity)
         self._move(movement)
 
     def _keep(self, grant: Grant) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from server.domain.dimensions import dimensions_of
 from server.domain.errors import FailedPrecondition
 from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
 from server.domain.ids import (
@@ -42,6 +43,7 @@ class RatableKey(NamedTuple):
     asset_number: int
     asset_id: AssetId
     segment_start: datetime
+    dimensions: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class LiableLine:
     asset_number: int
     segment_start: datetime
     is_correction: bool
+    dimensions: str = ""
     unit: UnitId | None
     used: Decimal
     drawn: Decimal
@@ -122,16 +125,23 @@ def ratable_lines(
 def liable_lines(
     lines: Iterable[RatableLine], *, places: int, mode: Rounding = Rounding.HALF_UP
 ) -> tuple[LiableLine, ...]:
-    """The invoice lines of one billing period: one per asset, terms, and own usage or correction.
+    """The invoice lines of one billing period: one per asset, terms, dimensions, and own usage or
+    correction.
 
     Raises `RATING_FAILED` when a line has no amount.
     """
-    groups: dict[tuple[int, AssetId, datetime, bool], list[RatableLine]] = {}
+    groups: dict[tuple[int, AssetId, datetime, bool, str], list[RatableLine]] = {}
     for line in sorted(lines, key=lambda line: (line.key, line.id)):
         key = line.key
-        group = (key.asset_number, key.asset_id, key.segment_start, key.is_correction)
+        group = liable_group(key)
         groups.setdefault(group, []).append(line)
     return tuple(_liable_line(groups[group], places, mode) for group in sorted(groups))
+
+
+def liable_group(key: RatableKey) -> tuple[int, AssetId, datetime, bool, str]:
+    """What the ratable lines of one invoice line have in common."""
+    asset = (key.asset_number, key.asset_id)
+    return (*asset, key.segment_start, key.is_correction, key.dimensions)
 
 
 @exact
@@ -183,6 +193,7 @@ def _grouped(results: Iterable[Result], rates: Rates) -> dict[RatableKey, _Group
             increment.asset_number,
             increment.asset_id,
             segment.start if segment else increment.origin_start,
+            increment.dimensions,
         )
         group = groups.get(key)
         if group is None:
@@ -204,7 +215,8 @@ def _rated_line(wallet_id: WalletId, key: RatableKey, group: _Group, sizes: _Siz
     segment = group.segment
     terms = segment.terms if segment else None
     policy = segment.overage if segment else OveragePolicy.CHARGE
-    outcome = _outcome(group.overage, terms, sizes, policy)
+    seen = terms and terms.used_with(dimensions_of(key.dimensions))
+    outcome = _outcome(group.overage, seen, sizes, policy)
     rated = outcome if isinstance(outcome, Rated) else None
     return RatableLine(
         id=_line_id(wallet_id, key),
@@ -244,7 +256,8 @@ def _outcome(
 
 def _line_id(wallet_id: WalletId, key: RatableKey) -> RatableSummaryId:
     times = (key.period_start, key.origin_start, key.segment_start)
-    texts = (instant.isoformat() for instant in times)
+    texts = [instant.isoformat() for instant in times]
+    texts += [key.dimensions] if key.dimensions else []
     return RatableSummaryId(derive(wallet_id, "ratable", key.asset_id, *texts))
 
 
@@ -262,6 +275,7 @@ def _liable_line(lines: list[RatableLine], places: int, mode: Rounding) -> Liabl
         asset_number=first.key.asset_number,
         segment_start=first.key.segment_start,
         is_correction=first.key.is_correction,
+        dimensions=first.key.dimensions,
         unit=first.terms.unit if first.terms else None,
         used=sum((line.used for line in lines), ZERO),
         drawn=sum((line.drawn for line in lines), ZERO),

@@ -30,14 +30,18 @@ def target_key(binding: Binding, target_id: str | None, asset_id: AssetId | str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntitlementAccount:
-    """One target: an asset by its id or the account by no id; its calendar, its service window."""
+    """One target: an asset by its id or the account by no id; its calendar, its service window.
+
+    Its periods are counted from `anchor`, also those before it.
+    """
 
     id: EntitlementAccountId
     target_kind: TargetKind
     target_id: str
     zone: str
     currency_code: str
-    billing_anchor_day: int
+    anchor: date
+    billing_months: int = 1
     start_date: date
     end_date: date | None
 

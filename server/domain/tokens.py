@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from server.domain.aggregation import Cell, Measure
 from server.domain.calendar import Period, PolicyPeriod, rating_period
+from server.domain.dimensions import dimensions_of
 from server.domain.exact import PLACES, ZERO, Rounding, exact, round_to
 from server.domain.ids import CellId, RecordId, UnitId, WalletId, derive
 from server.domain.rating import rate
@@ -78,7 +79,7 @@ def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
     """What the first units of a line cost."""
     rated = rate(
         overage,
-        line.terms,
+        line.terms and line.terms.used_with(dimensions_of(line.key.dimensions)),
         tier_quantity=line.tier_quantity,
         before=line.before,
         used=line.origin_used,

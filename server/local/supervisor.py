@@ -13,12 +13,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 
 from server.local import ports, processes
 from server.local.binaries import LocalStoreError
@@ -82,7 +85,7 @@ class Supervisor:
         console.print(f"\n[bold green]Serving at {self.address}[/], {took:.1f} s after the start")
         self._say_where()
         usage = _program()
-        console.print(f"  next    {usage} demo      play a month of a product", soft_wrap=True)
+        console.print(f"  next    {usage} demo      play a month of two products", soft_wrap=True)
         console.print(f"          {usage} status    stores, schema, clocks", soft_wrap=True)
         console.print(f"          {usage} --help    all commands", soft_wrap=True)
         console.print("Ctrl-C stops everything.")
@@ -107,7 +110,9 @@ class Supervisor:
                 failed = self._demo.returncode
                 self._demo = None
                 if failed:
-                    _warn("the demo did not get to its end; `usage demo` goes on where it stopped")
+                    console.show_cursor()
+                    command = f"`{_program()} demo`"
+                    _warn(f"the demo did not get to its end; {command} goes on where it stopped")
                 console.print(f"\n[bold green]Serving at {self.address}[/]")
                 self._say_where()
                 console.print("Ctrl-C stops everything.")
@@ -120,7 +125,8 @@ class Supervisor:
     def stop(self) -> None:
         """Stop everything: server, worker, stores."""
         if self._demo is not None:
-            processes.stop(self._demo, signal.SIGTERM)
+            processes.stop(self._demo, signal.SIGINT, 5)  # So that it gives back the cursor.
+        console.show_cursor()
         programs = [kept for kept in self._running if isinstance(kept, Program)]
         stores = [kept for kept in self._running if isinstance(kept, Store)]
         ordered: list[Runnable] = [*programs, *reversed(stores)]
@@ -186,7 +192,8 @@ class Supervisor:
 
     def _begin(self, kept: Runnable) -> None:
         self._running.append(kept)
-        kept.start()
+        with _doing(f"starting {kept.name}"):
+            kept.start()
 
     def _link_log(self, name: str) -> None:
         """The stores write beside their data; the log is found among the others as well."""
@@ -202,14 +209,15 @@ class Supervisor:
             process = processes.spawn(_module(*module), out, signal.SIGKILL, Identity())
         limit = time.monotonic() + READY_SECONDS
         try:
-            while process.poll() is None:
-                if needed is not None and needed.process and needed.process.poll() is not None:
-                    what, log = f"the {needed.name}", needed.log
-                    break
-                if time.monotonic() > limit:
-                    what = f"{what} (given up after {READY_SECONDS:g} s)"
-                    break
-                time.sleep(0.02)
+            with _doing(what):
+                while process.poll() is None:
+                    if needed is not None and needed.process and needed.process.poll() is not None:
+                        what, log = f"the {needed.name}", needed.log
+                        break
+                    if time.monotonic() > limit:
+                        what = f"{what} (given up after {READY_SECONDS:g} s)"
+                        break
+                    time.sleep(0.02)
         finally:
             processes.stop(process, signal.SIGTERM, 5)
         if process.returncode != 0:
@@ -283,6 +291,18 @@ def _stop_once(_number: int, _frame: FrameType | None) -> None:
 
 def _module(*module: str) -> list[str]:
     return [sys.executable, "-m", *module]
+
+
+@contextmanager
+def _doing(what: str) -> Iterator[None]:
+    """Name what is under way, on a terminal. No spinner: it would take a thread, and we fork."""
+    if console.is_terminal:
+        console.print(f"  … {what}", end="\r", style="dim")
+    try:
+        yield
+    finally:
+        if console.is_terminal:
+            console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
 
 
 def _done(what: str, how: str) -> None:

@@ -22,6 +22,7 @@ class Account:
     time_zone: str
     currency_code: str
     billing_anchor_day: int
+    billing_months: int = 1
     labels: dict[str, str]
 
 
@@ -46,6 +47,7 @@ async def add(tx: Connection, tenant_id: TenantId, account: Account) -> bool:
         account.time_zone,
         account.currency_code,
         account.billing_anchor_day,
+        account.billing_months,
         account.labels,
     )
     return True
@@ -93,6 +95,7 @@ def _kept(account_id: AccountId, row: Record | None) -> KeptAccount:
             time_zone=row["time_zone"],
             currency_code=row["currency_code"],
             billing_anchor_day=row["billing_anchor_day"],
+            billing_months=row["billing_months"],
             labels=row["labels"],
         ),
         revision=row["revision"],

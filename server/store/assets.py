@@ -25,6 +25,8 @@ from server.domain.ids import (
 from server.domain.ledger import Head
 from server.domain.policies import (
     CommitmentRate,
+    PolicyLevel,
+    PolicySource,
     RefreshPolicy,
     RolloverPolicy,
     Validity,
@@ -139,7 +141,8 @@ async def _save_targets(
         [target.target_id for target in targets],
         [target.zone for target in targets],
         [target.currency_code for target in targets],
-        [target.billing_anchor_day for target in targets],
+        [target.anchor for target in targets],
+        [target.billing_months for target in targets],
         [target.start_date for target in targets],
         [target.end_date for target in targets],
     )
@@ -166,6 +169,7 @@ async def _add_wallets(
         [each.late for each in policies],
         [each.order for each in policies],
         [each.aggregation.label for each in policies],
+        [",".join(each.dimensions) for each in policies],
     )
 
 
@@ -245,15 +249,17 @@ async def _add_entitlements(
         [each.anchor for each in new],
         [cadence and cadence.unit for cadence in refreshes],
         [cadence and cadence.count for cadence in refreshes],
-        [one.refresh_policy_id for _, one in sold],
+        [one.refresh_policy.id for _, one in sold],
         [cadence and cadence.unit for cadence in validities],
         [cadence and cadence.count for cadence in validities],
         [each.rollover is not None for each in new],
         [each.rollover.max_count if each.rollover else None for each in new],
         [each.rollover.max_quantity if each.rollover else None for each in new],
         [each.rollover.max_percent if each.rollover else None for each in new],
-        [one.rollover_policy_id for _, one in sold],
+        [one.rollover_policy.id for _, one in sold],
         [each.next_index for each in new],
+        [one.refresh_policy.version for _, one in sold],
+        [one.rollover_policy.version for _, one in sold],
     )
 
 
@@ -335,9 +341,16 @@ def _sold(row: Record) -> SoldEntitlement:
         entitlement=entitlement,
         product_id=ProductId(row["product_id"]),
         product_grant_id=ProductGrantId(row["product_grant_id"]),
-        refresh_policy_id=row["refresh_policy_id"] and PolicyId(row["refresh_policy_id"]),
-        rollover_policy_id=row["rollover_policy_id"] and PolicyId(row["rollover_policy_id"]),
+        refresh_policy=_source(row["refresh_policy_id"], row["refresh_policy_version"]),
+        rollover_policy=_source(row["rollover_policy_id"], row["rollover_policy_version"]),
     )
+
+
+def _source(policy_id: str | None, version: int) -> PolicySource:
+    if policy_id is None:
+        return PolicySource()
+    level = PolicyLevel.PRODUCT_USAGE_RESOURCE
+    return PolicySource(level=level, id=PolicyId(policy_id), version=version)
 
 
 def _waiting(delay: Delay, unit: DelayUnit) -> int | None:

@@ -20,6 +20,7 @@ from server.domain.ids import (
     PolicyId,
     ProductGrantId,
     ProductId,
+    ProductResourceId,
     ResourceId,
     SellingModelId,
     UnitClassId,
@@ -54,7 +55,8 @@ def _optional_model(value: str | None) -> SellingModelId | None:
     return None if value is None else SellingModelId(value)
 
 
-def _policies(row: Record) -> PolicyIds:
+def policy_ids(row: Record) -> PolicyIds:
+    """The policies that a row names."""
     return PolicyIds(
         aggregation=_optional_policy(row["aggregation_policy_id"]),
         rating_frequency=_optional_policy(row["rating_frequency_policy_id"]),
@@ -94,7 +96,8 @@ def _resource(row: Record) -> UsageResource:
         unit_id=_optional_unit(row["unit_of_measure_id"]),
         token_resource_id=_optional_resource(row["token_resource_id"]),
         definition_product_id=_optional_product(row["definition_product_id"]),
-        policies=_policies(row),
+        dimensions=tuple(row["dimensions"]),
+        policies=policy_ids(row),
     )
 
 
@@ -110,12 +113,13 @@ def _product(row: Record) -> Product:
 def _product_resource(row: Record) -> ProductResource:
     return ProductResource(
         product_id=ProductId(row["product_id"]),
+        id=ProductResourceId(row["product_usage_resource_id"]),
         resource_id=ResourceId(row["usage_resource_id"]),
         token_resource_id=_optional_resource(row["token_resource_id"]),
         is_optional=row["is_optional"],
         start_date=row["start_date"],
         end_date=row["end_date"],
-        policies=_policies(row),
+        policies=policy_ids(row),
     )
 
 
@@ -125,7 +129,7 @@ def _product_grant(row: Record) -> ProductGrant:
         product_id=ProductId(row["product_id"]),
         id=ProductGrantId(row["grant_id"]),
         display_name=row["display_name"],
-        resource_id=ResourceId(row["usage_resource_id"]),
+        held_id=ProductResourceId(row["product_usage_resource_id"]),
         type=GrantType(row["type"]),
         quantity=row["quantity"],
         unit_id=_optional_unit(row["unit_of_measure_id"]),
@@ -200,6 +204,7 @@ RESOURCE: Kind[UsageResource] = Kind(
         one.policies.order,
         one.token_resource_id,
         one.definition_product_id,
+        list(one.dimensions),
     ),
     from_row=_resource,
     fields={
@@ -234,9 +239,10 @@ PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
     save=SQL["save_product_resource"],
     drop=SQL["drop_product_resource"],
     move=SQL["move_product_resource"],
-    key=lambda one: (one.product_id, one.resource_id),
+    key=lambda one: (one.product_id, one.id),
     to_row=lambda one: (
         one.product_id,
+        one.id,
         one.resource_id,
         one.start_date,
         one.end_date,
@@ -266,7 +272,7 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         one.product_id,
         one.id,
         one.display_name,
-        one.resource_id,
+        one.held_id,
         one.quantity,
         one.unit_id,
         one.validity and one.validity.unit,
@@ -280,7 +286,7 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
     ),
     from_row=_product_grant,
     fields={
-        "resource_id": "product_usage_resource",
+        "held_id": "product_usage_resource",
         "unit_id": "unit_of_measure",
         "refresh_id": "refresh_policy",
         "rollover_id": "rollover_policy",

@@ -25,6 +25,9 @@ from server.domain.policies import (
     DrawdownOrder,
     LatePolicy,
     OveragePolicy,
+    PolicyLevel,
+    PolicySource,
+    PolicySources,
     RatingFrequency,
     RefreshPolicy,
     RolloverPolicy,
@@ -33,6 +36,7 @@ from server.domain.policies import (
 from server.domain.rates import (
     Adjustment,
     AdjustmentKind,
+    AttributeRow,
     Rate,
     RateTerms,
     Tier,
@@ -61,6 +65,9 @@ def terms_to_doc(terms: RateTerms) -> Document:
         "tier_entry": terms.tier_entry,
         "negotiated_rate": _optional_rate_to_doc(terms.negotiated_rate),
         "negotiated_tiers": None if negotiated is None else _tiers_to_doc(negotiated),
+        "adjustments": _rows_to_doc(terms.adjustments),
+        "attribute_entry": terms.attribute_entry,
+        "attributes": dict(terms.attributes),
     }
 
 
@@ -80,6 +87,9 @@ def terms_from_doc(doc: Document) -> RateTerms:
         tier_entry=_optional_entry(doc["tier_entry"]),
         negotiated_rate=_optional_rate_from_doc(doc["negotiated_rate"], unit),
         negotiated_tiers=None if negotiated is None else _tiers_from_doc(negotiated),
+        adjustments=_rows_from_doc(doc["adjustments"]),
+        attribute_entry=_optional_entry(doc["attribute_entry"]),
+        attributes=doc["attributes"],
     )
 
 
@@ -115,10 +125,15 @@ def policies_to_doc(policies: SoldPolicies, *, is_fixed: bool) -> Document:
         },
         "late": wallet.late.value,
         "order": wallet.order.value,
+        "dimensions": wallet.dimensions,
         "overage": policies.overage.value,
-        "aggregation_policy": policies.aggregation_policy_id,
-        "rating_frequency_policy": policies.rating_frequency_policy_id,
-        "overage_policy": policies.overage_policy_id,
+        "sources": {
+            "aggregation": _source_to_doc(policies.sources.aggregation),
+            "rating_frequency": _source_to_doc(policies.sources.rating_frequency),
+            "overage": _source_to_doc(policies.sources.overage),
+            "commitment": _source_to_doc(policies.sources.commitment),
+            "order": policies.sources.order.value,
+        },
         "is_fixed": is_fixed,
     }
 
@@ -139,13 +154,12 @@ def policies_from_doc(doc: Document) -> tuple[SoldPolicies, bool]:
         rating=RatingFrequency(period=PolicyPeriod(rating["period"]), delay=delay),
         late=LatePolicy(doc["late"]),
         order=DrawdownOrder(doc["order"]),
+        dimensions=tuple(doc["dimensions"]),
     )
     policies = SoldPolicies(
         wallet=wallet,
         overage=OveragePolicy(doc["overage"]),
-        aggregation_policy_id=_optional_policy(doc["aggregation_policy"]),
-        rating_frequency_policy_id=_optional_policy(doc["rating_frequency_policy"]),
-        overage_policy_id=_optional_policy(doc["overage_policy"]),
+        sources=_sources_from_doc(doc["sources"]),
     )
     return policies, doc["is_fixed"]
 
@@ -193,8 +207,8 @@ def _grant_to_doc(grant: LineGrant) -> Document:
         "refresh": _cadence_to_doc(grant.refresh.cadence if grant.refresh else None),
         "validity": _cadence_to_doc(grant.validity.cadence if grant.validity else None),
         "rollover": None if rollover is None else _rollover_to_doc(rollover),
-        "refresh_policy": grant.refresh_policy_id,
-        "rollover_policy": grant.rollover_policy_id,
+        "refresh_policy": _source_to_doc(grant.refresh_policy),
+        "rollover_policy": _source_to_doc(grant.rollover_policy),
     }
 
 
@@ -208,8 +222,8 @@ def _grant_from_doc(doc: Document) -> LineGrant:
         refresh=None if refresh is None else RefreshPolicy(cadence=refresh),
         validity=None if validity is None else Validity(cadence=validity),
         rollover=None if rollover is None else _rollover_from_doc(rollover),
-        refresh_policy_id=_optional_policy(doc["refresh_policy"]),
-        rollover_policy_id=_optional_policy(doc["rollover_policy"]),
+        refresh_policy=_source_from_doc(doc["refresh_policy"]),
+        rollover_policy=_source_from_doc(doc["rollover_policy"]),
     )
 
 
@@ -239,8 +253,31 @@ def _cadence_from_doc(doc: Document | None) -> Cadence | None:
     return None if doc is None else Cadence(CadenceUnit(doc["unit"]), doc["count"])
 
 
-def _optional_policy(text: str | None) -> PolicyId | None:
-    return None if text is None else PolicyId(text)
+def _sources_from_doc(doc: Document) -> PolicySources:
+    return PolicySources(
+        aggregation=_source_from_doc(doc["aggregation"]),
+        rating_frequency=_source_from_doc(doc["rating_frequency"]),
+        overage=_source_from_doc(doc["overage"]),
+        commitment=_source_from_doc(doc["commitment"]),
+        order=PolicyLevel(doc["order"]),
+    )
+
+
+def _source_to_doc(source: PolicySource) -> Document | None:
+    if source.id is None and source.level is PolicyLevel.DEFAULT:
+        return None
+    return {"level": source.level.value, "policy": source.id, "version": source.version}
+
+
+def _source_from_doc(doc: Document | None) -> PolicySource:
+    if doc is None:
+        return PolicySource()
+    policy = doc["policy"]
+    return PolicySource(
+        level=PolicyLevel(doc["level"]),
+        id=None if policy is None else PolicyId(policy),
+        version=doc["version"],
+    )
 
 
 def _optional_rate_to_doc(rate: Rate | None) -> Document | None:
@@ -277,6 +314,29 @@ def _tiers_from_doc(docs: list[Document]) -> tuple[Tier, ...]:
         Tier(
             lower=parse_decimal(doc["lower"]),
             upper=_optional_decimal(doc["upper"]),
+            adjustment=Adjustment(
+                kind=AdjustmentKind(doc["kind"]), value=parse_decimal(doc["value"])
+            ),
+        )
+        for doc in docs
+    )
+
+
+def _rows_to_doc(rows: tuple[AttributeRow, ...]) -> list[Document]:
+    return [
+        {
+            "attributes": dict(row.attributes),
+            "kind": row.adjustment.kind.value,
+            "value": plain(row.adjustment.value),
+        }
+        for row in rows
+    ]
+
+
+def _rows_from_doc(docs: list[Document]) -> tuple[AttributeRow, ...]:
+    return tuple(
+        AttributeRow(
+            attributes=tuple(sorted(doc["attributes"].items())),
             adjustment=Adjustment(
                 kind=AdjustmentKind(doc["kind"]), value=parse_decimal(doc["value"])
             ),

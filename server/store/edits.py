@@ -25,7 +25,7 @@ async def save(
     tx: Connection, tenant_id: TenantId, kind: Kind[T], content: T, *, revision: int
 ) -> None:
     """Keep other content under the id. Raises CONCURRENT_CHANGE."""
-    _check(await tx.execute(kind.save, tenant_id, *kind.to_row(content), revision))
+    check_done(await tx.execute(kind.save, tenant_id, *kind.to_row(content), revision))
 
 
 async def drop(tx: Connection, tenant_id: TenantId, kind: Kind[T], record: Kept[T]) -> None:
@@ -37,7 +37,7 @@ async def drop(tx: Connection, tenant_id: TenantId, kind: Kind[T], record: Kept[
         name = kind.resource_name(*key)
         text = f"{name} was quoted or sold, so it stays; it is out of force for new sales"
         raise FailedPrecondition("IN_USE", text, {"name": name}) from error
-    _check(done)
+    check_done(done)
 
 
 async def move(
@@ -45,7 +45,7 @@ async def move(
 ) -> None:
     """Put a record in another state. Raises CONCURRENT_CHANGE."""
     key = kind.key(record.content)
-    _check(await tx.execute(kind.move, tenant_id, *key, state, record.revision))
+    check_done(await tx.execute(kind.move, tenant_id, *key, state, record.revision))
 
 
 async def referrers(
@@ -63,6 +63,7 @@ async def tokens_of(tx: Connection, tenant_id: TenantId, product_id: str) -> lis
     return [(row["usage_resource_id"], row["token_resource_id"]) for row in rows]
 
 
-def _check(done: str) -> None:
-    if done.endswith(" 0"):
+def check_done(done: str, *, count: int = 1) -> None:
+    """Raise CONCURRENT_CHANGE when a command touched fewer rows than were looked at."""
+    if done != f"{done.split(maxsplit=1)[0]} {count}":
         raise Aborted("CONCURRENT_CHANGE", "somebody else changed it at this moment; try again")

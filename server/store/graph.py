@@ -23,13 +23,12 @@ from server.domain.catalog import (
 from server.domain.ids import (
     PolicyId,
     ProductId,
-    RateCardId,
-    RateEntryId,
     ResourceId,
     SellingModelId,
     TenantId,
     UnitClassId,
 )
+from server.domain.rate_cards import RateCardEntry
 from server.store.catalog import (
     PRODUCT,
     PRODUCT_GRANT,
@@ -47,6 +46,7 @@ from server.store.policies import (
     ROLLOVER,
 )
 from server.store.pool import Connection
+from server.store.rate_entries import entry_from_row
 from server.store.records import Kind, kept
 from server.store.selling import SELLING_MODEL
 from server.store.sql import load
@@ -108,6 +108,8 @@ async def load_graph(tx: Connection, tenant_id: TenantId, product: Kept[Product]
     refresh = _ids(one.content.refresh_id for one in grants)
     rollover = _ids(one.content.rollover_id for one in grants)
     models = {one.content.selling_model_id for one in grants} - {None}
+    priced = await tx.fetch(SQL["entry_models"], tenant_id, product_id)
+    models |= {SellingModelId(row["selling_model_id"]) for row in priced}
     some = tx, tenant_id
     return Graph(
         product=product,
@@ -144,20 +146,10 @@ async def load_graph(tx: Connection, tenant_id: TenantId, product: Kept[Product]
 
 async def draft_entries(
     tx: Connection, tenant_id: TenantId, product_id: ProductId
-) -> list[tuple[RateCardId, RateEntryId]]:
-    """The entries that come into force with the product."""
+) -> list[RateCardEntry]:
+    """The entries that come into force with the product, without their tiers."""
     rows = await tx.fetch(SQL["draft_entries"], tenant_id, product_id)
-    return [(RateCardId(row["rate_card_id"]), RateEntryId(row["entry_id"])) for row in rows]
-
-
-async def overlapping_entries(
-    tx: Connection, tenant_id: TenantId, product_id: ProductId
-) -> list[tuple[RateCardId, RateEntryId, RateEntryId]]:
-    """The entries that could not, each with the one in its way."""
-    rows = await tx.fetch(SQL["overlapping_entries"], tenant_id, product_id)
-    return [
-        (RateCardId(row[0]), RateEntryId(row[1]), RateEntryId(row[2])) for row in map(tuple, rows)
-    ]
+    return [entry_from_row(row, ()) for row in rows]
 
 
 async def activate(

@@ -27,6 +27,15 @@ class NewPeriod:
     freeze_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class HeldPeriod:
+    """A rating period whose row is locked, and how often it was opened again."""
+
+    period: Period
+    is_final: bool
+    reopened: int
+
+
 async def open_missing(tx: Connection, tenant_id: TenantId, periods: Sequence[NewPeriod]) -> None:
     """Open the periods that are not there yet, and ask for each to be closed when it is time."""
     rows = await tx.fetch(
@@ -45,12 +54,13 @@ async def open_missing(tx: Connection, tenant_id: TenantId, periods: Sequence[Ne
 
 async def lock(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, start: datetime
-) -> tuple[Period, str] | None:
+) -> HeldPeriod | None:
     """Hold a period against recording until the transaction ends; say how it stands."""
     row = await tx.fetchrow(SQL["lock_period"], tenant_id, account_id, wallet_id, start)
     if row is None:
         return None
-    return Period(row["start_time"], row["end_time"]), row["state"]
+    period = Period(row["start_time"], row["end_time"])
+    return HeldPeriod(period, row["state"] == FINAL, row["reopen_count"])
 
 
 async def first_unsettled(

@@ -13,7 +13,7 @@ from server.domain.ids import ProcedureId, ProcedureVersionId
 from server.domain.procedures import elements as el
 from server.domain.procedures.elements import ProcedureElement
 from server.domain.procedures.versions import TimeLimits, Version
-from server.domain.rates import Adjustment, AdjustmentKind
+from server.domain.rates import Adjustment, AdjustmentKind, AttributeRow
 from server.store.documents import VERSION, Document, check_version
 
 
@@ -133,7 +133,7 @@ def _attributes_to_doc(one: el.AttributeAdjustment) -> Document:
 
 def _attributes_from_doc(doc: Document) -> Document:
     rows = (
-        el.AttributeRow(
+        AttributeRow(
             attributes=tuple(sorted(row["attributes"].items())),
             adjustment=_adjustment_from_doc(row["adjustment"]),
         )

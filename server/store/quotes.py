@@ -31,6 +31,7 @@ def buyer_from_row(row: Record) -> Buyer:
         zone=row["time_zone"],
         currency_code=row["currency_code"],
         billing_anchor_day=row["billing_anchor_day"],
+        billing_months=row["billing_months"],
     )
 
 

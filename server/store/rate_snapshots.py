@@ -17,7 +17,7 @@ from server.domain.rate_cards import PriceBook, RateCard, RateCardType
 from server.domain.rate_index import CatalogueRates
 from server.store.documents import policies_from_doc, terms_from_doc
 from server.store.pool import Connection
-from server.store.rates import entry_from_row, tiers_from_rows
+from server.store.rate_entries import entry_from_row, tiers_from_rows
 from server.store.sql import load
 
 SQL = load("rate_snapshots.sql")

@@ -1,45 +1,21 @@
-"""Price books, rate cards and their entries: kept once, and read."""
+"""Price books and rate cards: kept once, read, changed and forgotten."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
+import asyncpg
 from asyncpg import Record
 
-from server.domain.errors import Aborted
-from server.domain.ids import (
-    PriceBookId,
-    ProductId,
-    RateCardId,
-    RateEntryId,
-    ResourceId,
-    TenantId,
-    UnitId,
-)
-from server.domain.rate_cards import (
-    EntryState,
-    Kept,
-    PriceBook,
-    RateCard,
-    RateCardEntry,
-    RateCardType,
-)
-from server.domain.rates import (
-    Adjustment,
-    AdjustmentKind,
-    Rate,
-    Tier,
-    TierBounds,
-    TierMode,
-)
+from server.domain.errors import FailedPrecondition
+from server.domain.ids import PriceBookId, RateCardId, TenantId
+from server.domain.rate_cards import Kept, PriceBook, RateCard, RateCardType
+from server.store.edits import check_done
 from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("rates.sql")
-
-EntryKey = tuple[str, str]
 
 
 async def add_card(tx: Connection, tenant_id: TenantId, card: RateCard) -> bool:
@@ -75,19 +51,6 @@ class CardFilter:
 ANY_CARD = CardFilter()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryFilter:
-    """Which entries of a card are listed; None for any."""
-
-    state: EntryState | None = None
-    product_id: ProductId | None = None
-    resource_id: ResourceId | None = None
-    day: date | None = None
-
-
-ANY_ENTRY = EntryFilter()
-
-
 async def list_cards(
     tx: Connection,
     tenant_id: TenantId,
@@ -106,8 +69,7 @@ async def add_book(tx: Connection, tenant_id: TenantId, book: PriceBook) -> bool
     """Keep a new book with its cards; False when its id is taken, in whatever case."""
     if await tx.fetchval(SQL["add_book"], tenant_id, book.id, book.display_name) is None:
         return False
-    types, card_ids = list(book.cards), list(book.cards.values())
-    await tx.execute(SQL["add_book_cards"], tenant_id, book.id, types, card_ids)
+    await _add_book_cards(tx, tenant_id, book)
     return True
 
 
@@ -125,145 +87,49 @@ async def list_books(
     return await _books(tx, tenant_id, rows)
 
 
-async def resource_scale(
-    tx: Connection, tenant_id: TenantId, product_id: ProductId, resource_id: ResourceId
-) -> int | None:
-    """How finely a product's resource is counted; None when the product has no such resource."""
-    scale: int | None = await tx.fetchval(SQL["resource_scale"], tenant_id, product_id, resource_id)
-    return scale
+async def save_card(tx: Connection, tenant_id: TenantId, card: RateCard, *, revision: int) -> None:
+    """Keep another name or other days. Raises CONCURRENT_CHANGE."""
+    args = (tenant_id, card.id, card.display_name, card.start, card.end, revision)
+    check_done(await tx.execute(SQL["save_card"], *args))
 
 
-async def add_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> bool:
-    """Keep a new draft with its tiers; False when its id is taken, in whatever case."""
-    if await tx.fetchval(SQL["add_entry"], tenant_id, *_columns(entry)) is None:
-        return False
-    await _add_tiers(tx, tenant_id, entry)
-    return True
+async def drop_card(tx: Connection, tenant_id: TenantId, card: RateCard) -> None:
+    """Forget a card that has no entries any more. Raises CONCURRENT_CHANGE."""
+    assert card.kept is not None, card
+    args = (tenant_id, card.id, card.kept.revision)
+    check_done(await tx.execute(SQL["drop_card"], *args))
 
 
-async def save_entry(
-    tx: Connection, tenant_id: TenantId, entry: RateCardEntry, *, revision: int, catalogue: int
-) -> None:
-    """Keep other content under the id. Raises CONCURRENT_CHANGE."""
-    args = (tenant_id, *_columns(entry), revision, catalogue)
-    _check(await tx.execute(SQL["save_entry"], *args))
-    await tx.execute(SQL["drop_tiers"], tenant_id, entry.card_id, entry.id)
-    await _add_tiers(tx, tenant_id, entry)
+async def card_referrers(
+    tx: Connection, tenant_id: TenantId, card_id: RateCardId, *, all_entries: bool
+) -> list[tuple[str, str]]:
+    """The names and states of what is in the way of forgetting a card, at most one more than named.
+
+    Of its entries those that are active, or `all_entries`.
+    """
+    rows = await tx.fetch(SQL["card_referrers"], tenant_id, card_id, all_entries)
+    return [(row["name"], row["state"]) for row in rows]
 
 
-async def move_entry(
-    tx: Connection, tenant_id: TenantId, entry: RateCardEntry, state: EntryState, catalogue: int
-) -> None:
-    """Put an entry in another state. Raises CONCURRENT_CHANGE."""
-    assert entry.kept is not None, entry
-    args = (tenant_id, entry.card_id, entry.id, state, entry.kept.revision, catalogue)
-    _check(await tx.execute(SQL["move_entry"], *args))
+async def save_book(tx: Connection, tenant_id: TenantId, book: PriceBook, *, revision: int) -> None:
+    """Keep another name or other cards. Raises CONCURRENT_CHANGE."""
+    args = (tenant_id, book.id, book.display_name, revision)
+    check_done(await tx.execute(SQL["save_book"], *args))
+    await tx.execute(SQL["drop_book_cards"], tenant_id, book.id)
+    await _add_book_cards(tx, tenant_id, book)
 
 
-async def drop_entry(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> None:
-    """Forget an entry with its tiers. Raises CONCURRENT_CHANGE."""
-    assert entry.kept is not None, entry
-    await tx.execute(SQL["drop_tiers"], tenant_id, entry.card_id, entry.id)
-    args = (tenant_id, entry.card_id, entry.id, entry.kept.revision)
-    _check(await tx.execute(SQL["drop_entry"], *args))
-
-
-def _columns(entry: RateCardEntry) -> tuple[Any, ...]:
-    rate = entry.rate
-    return (
-        entry.card_id,
-        entry.id,
-        entry.product_id,
-        entry.resource_id,
-        entry.currency_code,
-        None if rate is None else rate.value,
-        entry.per if rate is None else rate.per,
-        entry.bounds,
-        entry.mode,
-        entry.is_negotiable,
-        entry.start,
-        entry.end,
-        rate is not None and rate.is_package,
-    )
-
-
-async def _add_tiers(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> None:
-    await tx.execute(
-        SQL["add_tiers"],
-        tenant_id,
-        entry.card_id,
-        entry.id,
-        [tier.lower for tier in entry.tiers],
-        [tier.upper for tier in entry.tiers],
-        [tier.adjustment.kind for tier in entry.tiers],
-        [tier.adjustment.value for tier in entry.tiers],
-    )
-
-
-def _check(done: str) -> None:
-    if done.endswith(" 0"):
-        raise Aborted("CONCURRENT_CHANGE", "somebody else changed it at this moment; try again")
-
-
-async def find_entry(
-    tx: Connection, tenant_id: TenantId, card_id: RateCardId, entry_id: RateEntryId
-) -> RateCardEntry | None:
-    """The entry with this id, in whatever case."""
-    row = await tx.fetchrow(SQL["find_entry"], tenant_id, card_id, entry_id)
-    return None if row is None else (await _entries(tx, tenant_id, [row]))[0]
-
-
-async def list_entries(
-    tx: Connection,
-    tenant_id: TenantId,
-    card_id: RateCardId,
-    only: EntryFilter,
-    *,
-    after: tuple[str, ...] | None,
-    limit: int,
-) -> list[RateCardEntry]:
-    """The entries of a card by id; `after` is the id of the last one seen."""
-    last = after[0] if after else ""
-    wanted = (only.state, only.product_id, only.resource_id, only.day)
-    rows = await tx.fetch(SQL["list_entries"], tenant_id, card_id, last, limit, *wanted)
-    return await _entries(tx, tenant_id, rows)
-
-
-def tiers_from_rows(rows: Iterable[Record]) -> dict[EntryKey, tuple[Tier, ...]]:
-    """Tiers by card and entry; the rows come in their order."""
-    found: defaultdict[EntryKey, list[Tier]] = defaultdict(list)
-    for row in rows:
-        kind = AdjustmentKind(row["kind"])
-        tier = Tier(
-            lower=row["lower"],
-            upper=row["upper"],
-            adjustment=Adjustment(kind=kind, value=row["value"]),
-        )
-        found[row["rate_card_id"], row["entry_id"]].append(tier)
-    return {key: tuple(tiers) for key, tiers in found.items()}
-
-
-def entry_from_row(row: Record, tiers: tuple[Tier, ...]) -> RateCardEntry:
-    """The content of an entry; a snapshot has no use for what else is known of it."""
-    value, unit = row["rate_value"], UnitId(row["rate_unit_id"])
-    return RateCardEntry(
-        id=RateEntryId(row["entry_id"]),
-        card_id=RateCardId(row["rate_card_id"]),
-        product_id=ProductId(row["product_id"]),
-        resource_id=ResourceId(row["usage_resource_id"]),
-        currency_code=unit,
-        rate=None
-        if value is None
-        else Rate(value=value, per=row["rate_per"], unit=unit, is_package=row["is_package"]),
-        per=row["rate_per"],
-        tiers=tiers,
-        bounds=TierBounds(row["tier_bounds"]),
-        mode=TierMode(row["tier_mode"]),
-        is_negotiable=row["is_negotiable"],
-        start=row["start_date"],
-        end=row["end_date"],
-        state=EntryState(row["state"]),
-    )
+async def drop_book(tx: Connection, tenant_id: TenantId, book: PriceBook) -> None:
+    """Forget a book. Raises CONCURRENT_CHANGE, and IN_USE when something was quoted by it."""
+    assert book.kept is not None, book
+    await tx.execute(SQL["drop_book_cards"], tenant_id, book.id)
+    try:
+        done = await tx.execute(SQL["drop_book"], tenant_id, book.id, book.kept.revision)
+    except asyncpg.ForeignKeyViolationError as error:
+        name = f"priceBooks/{book.id}"
+        text = f"something was quoted or sold by {name}, so it stays"
+        raise FailedPrecondition("IN_USE", text, {"name": name}) from error
+    check_done(done)
 
 
 async def _books(tx: Connection, tenant_id: TenantId, rows: Sequence[Record]) -> list[PriceBook]:
@@ -277,25 +143,15 @@ async def _books(tx: Connection, tenant_id: TenantId, rows: Sequence[Record]) ->
             id=PriceBookId(row["price_book_id"]),
             display_name=row["display_name"],
             cards=cards[row["price_book_id"]],
-            kept=_kept(row),
+            kept=kept(row),
         )
         for row in rows
     ]
 
 
-async def _entries(
-    tx: Connection, tenant_id: TenantId, rows: Sequence[Record]
-) -> list[RateCardEntry]:
-    keys = [(row["rate_card_id"], row["entry_id"]) for row in rows]
-    tiers = tiers_from_rows(
-        await tx.fetch(
-            SQL["tiers"], tenant_id, [card for card, _ in keys], [entry for _, entry in keys]
-        )
-    )
-    return [
-        replace(entry_from_row(row, tiers.get(key, ())), kept=_kept(row))
-        for row, key in zip(rows, keys, strict=True)
-    ]
+async def _add_book_cards(tx: Connection, tenant_id: TenantId, book: PriceBook) -> None:
+    types, card_ids = list(book.cards), list(book.cards.values())
+    await tx.execute(SQL["add_book_cards"], tenant_id, book.id, types, card_ids)
 
 
 def _card(row: Record) -> RateCard:
@@ -305,9 +161,10 @@ def _card(row: Record) -> RateCard:
         type=RateCardType(row["type"]),
         start=row["start_date"],
         end=row["end_date"],
-        kept=_kept(row),
+        kept=kept(row),
     )
 
 
-def _kept(row: Record) -> Kept:
+def kept(row: Record) -> Kept:
+    """What is known of a row besides its content."""
     return Kept(revision=row["revision"], create_time=row["create_time"])

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from server.domain.aggregation import Measure
-from server.domain.calendar import Delay, DelayUnit, PolicyPeriod, anchor_date
+from server.domain.calendar import Delay, DelayUnit, PolicyPeriod
 from server.domain.ids import AccountId, RecordId, TenantId, UnitClassId, UnitId, WalletId
 from server.domain.policies import LatePolicy, RatingFrequency
 from server.domain.recording import (
@@ -203,6 +203,7 @@ def _cell(place: Place, measure: Measure) -> tuple[Any, ...]:
         str(measure.last),
         measure.last_time,
         measure.last_record_id,
+        place.dimensions,
     )
 
 
@@ -216,11 +217,12 @@ def _meter(row: Any) -> Meter | None:
         wallet_id=row["wallet_id"],
         unit=_unit(row),
         zone=row["time_zone"],
-        anchor=_anchor(row["billing_anchor_day"], row["start_date"]),
+        anchor=row["anchor_date"],
         frequency=_frequency(row["rating_period"], row["waiting_days"], row["waiting_hours"]),
         late_policy=_LATE[row["late_policy"]],
         is_hourly=row["aggregation_period"] == "HOURLY",
         blocking=_blocking(row),
+        dimensions=tuple(row["dimensions"]),
         unique_label=row["aggregation_label"],
         unique_period=PolicyPeriod(row["aggregation_period"]),
         start=row["start_time"],
@@ -249,7 +251,6 @@ def _frequency(period: str, days: int | None, hours: int | None) -> RatingFreque
     return RatingFrequency(period=PolicyPeriod(period), delay=delay)
 
 
-_anchor = lru_cache(maxsize=8192)(anchor_date)
 _LATE = {policy.value: policy for policy in LatePolicy}
 
 

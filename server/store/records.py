@@ -85,4 +85,5 @@ async def list_records(
 def kept(kind: Kind[T], row: Record) -> Kept[T]:
     """A row as a record."""
     state = CatalogState(row["state"])
-    return Kept(kind.from_row(row), state, row["revision"], row["create_time"])
+    version = row.get("version", 1)
+    return Kept(kind.from_row(row), state, row["revision"], row["create_time"], version)

@@ -78,11 +78,13 @@ CREATE TABLE public.accounts (
     time_zone text NOT NULL,
     currency_code text NOT NULL,
     billing_anchor_day smallint NOT NULL,
+    billing_months smallint DEFAULT 1 NOT NULL,
     labels jsonb DEFAULT '{}'::jsonb NOT NULL,
     rate_revision bigint DEFAULT 1 NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT accounts_billing_anchor_day_check CHECK (((billing_anchor_day >= 1) AND (billing_anchor_day <= 31)))
+    CONSTRAINT accounts_billing_anchor_day_check CHECK (((billing_anchor_day >= 1) AND (billing_anchor_day <= 31))),
+    CONSTRAINT accounts_billing_months_check CHECK (((billing_months >= 1) AND (billing_months <= 60)))
 );
 
 ALTER TABLE ONLY public.accounts FORCE ROW LEVEL SECURITY;
@@ -99,6 +101,7 @@ CREATE TABLE public.aggregation_policies (
     unique_label text,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT aggregation_policies_combine_check CHECK ((combine = ANY (ARRAY['SUM'::text, 'MAX'::text]))),
     CONSTRAINT aggregation_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
@@ -172,6 +175,23 @@ ALTER TABLE ONLY public.assets FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.assets IS 'run-time: what an account has bought';
 
+CREATE TABLE public.binding_target_policies (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    binding_target_id public.code NOT NULL,
+    usage_resource_id public.code NOT NULL,
+    aggregation_policy_id public.code,
+    rating_frequency_policy_id public.code,
+    overage_policy_id public.code,
+    commitment_policy_id public.code,
+    drawdown_order text,
+    CONSTRAINT binding_target_policies_drawdown_order_check CHECK ((drawdown_order = ANY (ARRAY['EXPIRING_FIRST'::text, 'GRANTED_FIRST'::text, 'GRANTED_LAST'::text])))
+);
+
+ALTER TABLE ONLY public.binding_target_policies FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.binding_target_policies IS 'run-time: the policies of what is bound to a target, over those of products and lines';
+
 CREATE TABLE public.binding_targets (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
@@ -193,6 +213,7 @@ CREATE TABLE public.commitment_policies (
     rate text NOT NULL,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT commitment_policies_rate_check CHECK ((rate = ANY (ARRAY['LOWEST'::text, 'BOUNDED'::text]))),
     CONSTRAINT commitment_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
@@ -236,11 +257,12 @@ CREATE TABLE public.entitlement_accounts (
     target_id public.byte_text NOT NULL,
     time_zone text NOT NULL,
     currency_code text NOT NULL,
-    billing_anchor_day smallint NOT NULL,
+    anchor_date date NOT NULL,
+    billing_months smallint DEFAULT 1 NOT NULL,
     start_date date NOT NULL,
     end_date date,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT entitlement_accounts_billing_anchor_day_check CHECK (((billing_anchor_day >= 1) AND (billing_anchor_day <= 31))),
+    CONSTRAINT entitlement_accounts_billing_months_check CHECK (((billing_months >= 1) AND (billing_months <= 60))),
     CONSTRAINT entitlement_accounts_target_kind_check CHECK ((target_kind = ANY (ARRAY['ASSET'::text, 'ACCOUNT'::text, 'CONTRACT'::text, 'CUSTOM'::text])))
 );
 
@@ -267,6 +289,7 @@ CREATE TABLE public.entitlements (
     refresh_unit text,
     refresh_count integer,
     refresh_policy_id public.code,
+    refresh_policy_version integer DEFAULT 0 NOT NULL,
     validity_unit text,
     validity_count integer,
     can_roll_over boolean NOT NULL,
@@ -274,6 +297,7 @@ CREATE TABLE public.entitlements (
     rollover_max_quantity public.quantity,
     rollover_max_percent public.quantity,
     rollover_policy_id public.code,
+    rollover_policy_version integer DEFAULT 0 NOT NULL,
     next_index integer,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT entitlements_action_check CHECK ((action = ANY (ARRAY['NEW'::text, 'AMEND'::text, 'RENEWAL'::text, 'CANCELLATION'::text, 'RAMP'::text]))),
@@ -346,6 +370,7 @@ CREATE TABLE public.liable_summaries (
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone NOT NULL,
     segment_start_time timestamp with time zone NOT NULL,
+    dimensions text DEFAULT ''::text NOT NULL,
     is_correction boolean NOT NULL,
     state text NOT NULL,
     used_quantity public.quantity NOT NULL,
@@ -408,6 +433,7 @@ CREATE TABLE public.overage_policies (
     overage text NOT NULL,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT overage_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
@@ -415,6 +441,19 @@ CREATE TABLE public.overage_policies (
 ALTER TABLE ONLY public.overage_policies FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.overage_policies IS 'catalogue: what usage beyond the grants does';
+
+CREATE TABLE public.policy_versions (
+    tenant_id uuid NOT NULL,
+    kind text NOT NULL,
+    policy_id public.code NOT NULL,
+    version integer NOT NULL,
+    content jsonb NOT NULL,
+    supersede_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE ONLY public.policy_versions FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.policy_versions IS 'catalogue: versions of policies whose place a later one has taken';
 
 CREATE TABLE public.price_book_rate_cards (
     tenant_id uuid NOT NULL,
@@ -483,7 +522,7 @@ CREATE TABLE public.product_usage_grants (
     tenant_id uuid NOT NULL,
     product_id public.code NOT NULL,
     grant_id public.code NOT NULL,
-    usage_resource_id public.code NOT NULL,
+    product_usage_resource_id public.code NOT NULL,
     display_name text DEFAULT ''::text NOT NULL,
     type text DEFAULT 'GRANT'::text NOT NULL,
     quantity public.quantity NOT NULL,
@@ -513,6 +552,7 @@ COMMENT ON TABLE public.product_usage_grants IS 'catalogue: what a product promi
 CREATE TABLE public.product_usage_resources (
     tenant_id uuid NOT NULL,
     product_id public.code NOT NULL,
+    product_usage_resource_id public.code NOT NULL,
     usage_resource_id public.code NOT NULL,
     token_resource_id public.code,
     is_optional boolean DEFAULT false NOT NULL,
@@ -533,7 +573,7 @@ CREATE TABLE public.product_usage_resources (
 
 ALTER TABLE ONLY public.product_usage_resources FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.product_usage_resources IS 'catalogue: the resources a product meters';
+COMMENT ON TABLE public.product_usage_resources IS 'catalogue: the resources a product meters, by stretches of days';
 
 CREATE TABLE public.products (
     tenant_id uuid NOT NULL,
@@ -603,6 +643,7 @@ CREATE TABLE public.ratable_summaries (
     end_time timestamp with time zone NOT NULL,
     origin_start_time timestamp with time zone NOT NULL,
     segment_start_time timestamp with time zone NOT NULL,
+    dimensions text DEFAULT ''::text NOT NULL,
     state text NOT NULL,
     used_quantity public.quantity NOT NULL,
     drawn_quantity public.quantity NOT NULL,
@@ -630,6 +671,7 @@ CREATE TABLE public.rate_card_entries (
     entry_id public.code NOT NULL,
     product_id public.code NOT NULL,
     usage_resource_id public.code NOT NULL,
+    selling_model_id public.code,
     rate_unit_id public.code NOT NULL,
     rate_value public.quantity,
     rate_per public.quantity DEFAULT 1 NOT NULL,
@@ -697,6 +739,7 @@ CREATE TABLE public.rating_frequency_policies (
     late_policy text NOT NULL,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT rating_frequency_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT waiting_time_is_not_negative CHECK ((COALESCE(waiting_days, waiting_hours) >= 0)),
@@ -716,6 +759,7 @@ CREATE TABLE public.rating_periods (
     freeze_time timestamp with time zone NOT NULL,
     state text DEFAULT 'OPEN'::text NOT NULL,
     final_time timestamp with time zone,
+    reopen_count smallint DEFAULT 0 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT rating_periods_check CHECK ((end_time > start_time)),
     CONSTRAINT rating_periods_state_check CHECK ((state = ANY (ARRAY['OPEN'::text, 'FROZEN'::text, 'FINAL'::text])))
@@ -725,6 +769,8 @@ ALTER TABLE ONLY public.rating_periods FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.rating_periods IS 'run-time: the rating periods of a wallet, and which are closed';
 
+COMMENT ON COLUMN public.rating_periods.reopen_count IS 'how often late usage opened it again after it was final';
+
 CREATE TABLE public.refresh_policies (
     tenant_id uuid NOT NULL,
     policy_id public.code NOT NULL,
@@ -733,6 +779,7 @@ CREATE TABLE public.refresh_policies (
     interval_count integer NOT NULL,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT refresh_policies_interval_count_check CHECK ((interval_count > 0)),
     CONSTRAINT refresh_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
@@ -766,6 +813,7 @@ CREATE TABLE public.rollover_policies (
     max_percent public.quantity,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT rollover_policies_max_percent_check CHECK ((((max_percent)::numeric > (0)::numeric) AND ((max_percent)::numeric <= (100)::numeric))),
     CONSTRAINT rollover_policies_max_quantity_check CHECK (((max_quantity)::numeric > (0)::numeric)),
@@ -825,6 +873,22 @@ CREATE TABLE public.selling_models (
 ALTER TABLE ONLY public.selling_models FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.selling_models IS 'catalogue: for how long something is sold';
+
+CREATE TABLE public.superseded_liables (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    liable_summary_id uuid NOT NULL,
+    revision smallint NOT NULL,
+    used_quantity public.quantity NOT NULL,
+    overage_quantity public.quantity NOT NULL,
+    amount public.quantity NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    supersede_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE ONLY public.superseded_liables FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.superseded_liables IS 'run-time: what invoice-ready lines said before late usage reopened their period';
 
 CREATE TABLE public.tenants (
     tenant_id uuid NOT NULL,
@@ -925,6 +989,7 @@ CREATE TABLE public.usage_resources (
     unit_of_measure_id public.code,
     token_resource_id public.code,
     definition_product_id public.code,
+    dimensions text[] DEFAULT '{}'::text[] NOT NULL,
     aggregation_policy_id public.code,
     rating_frequency_policy_id public.code,
     overage_policy_id public.code,
@@ -950,7 +1015,7 @@ CREATE TABLE public.usage_summaries (
     wallet_id uuid NOT NULL,
     asset_id uuid NOT NULL,
     usage_resource_id public.code NOT NULL,
-    dimensions_hash bytea DEFAULT '\x'::bytea NOT NULL,
+    dimensions text DEFAULT ''::text NOT NULL,
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone NOT NULL,
     origin_start_time timestamp with time zone NOT NULL,
@@ -1053,6 +1118,7 @@ CREATE TABLE public.wallets (
     aggregation_period text NOT NULL,
     aggregation_combine text NOT NULL,
     aggregation_label text,
+    dimensions text[] DEFAULT '{}'::text[] NOT NULL,
     rating_period text NOT NULL,
     waiting_days integer,
     waiting_hours integer,
@@ -1096,6 +1162,9 @@ ALTER TABLE ONLY public.asset_resources
 
 ALTER TABLE ONLY public.assets
     ADD CONSTRAINT assets_pkey PRIMARY KEY (tenant_id, account_id, asset_id);
+
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT binding_target_policies_pkey PRIMARY KEY (tenant_id, account_id, binding_target_id, usage_resource_id);
 
 ALTER TABLE ONLY public.binding_targets
     ADD CONSTRAINT binding_targets_pkey PRIMARY KEY (tenant_id, account_id, binding_target_id);
@@ -1146,7 +1215,7 @@ ALTER TABLE ONLY public.wallet_entries
     ADD CONSTRAINT one_entry_a_cause UNIQUE (tenant_id, account_id, cause_kind, cause_id, cause_revision, leg);
 
 ALTER TABLE ONLY public.liable_summaries
-    ADD CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction);
+    ADD CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction, dimensions);
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT one_order_a_quote UNIQUE (tenant_id, account_id, quote_id);
@@ -1166,6 +1235,9 @@ ALTER TABLE ONLY public.orders
 ALTER TABLE ONLY public.overage_policies
     ADD CONSTRAINT overage_policies_pkey PRIMARY KEY (tenant_id, policy_id);
 
+ALTER TABLE ONLY public.policy_versions
+    ADD CONSTRAINT policy_versions_pkey PRIMARY KEY (tenant_id, kind, policy_id, version);
+
 ALTER TABLE ONLY public.price_books
     ADD CONSTRAINT price_books_pkey PRIMARY KEY (tenant_id, price_book_id);
 
@@ -1182,7 +1254,7 @@ ALTER TABLE ONLY public.product_usage_grants
     ADD CONSTRAINT product_usage_grants_pkey PRIMARY KEY (tenant_id, product_id, grant_id);
 
 ALTER TABLE ONLY public.product_usage_resources
-    ADD CONSTRAINT product_usage_resources_pkey PRIMARY KEY (tenant_id, product_id, usage_resource_id);
+    ADD CONSTRAINT product_usage_resources_pkey PRIMARY KEY (tenant_id, product_id, product_usage_resource_id);
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (tenant_id, product_id);
@@ -1212,7 +1284,7 @@ ALTER TABLE ONLY public.rate_tiers
     ADD CONSTRAINT rate_tiers_pkey PRIMARY KEY (tenant_id, rate_card_id, entry_id, "position");
 
 ALTER TABLE ONLY public.rate_card_entries
-    ADD CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((rate_card_id)::text) WITH =, ((product_id)::text) WITH =, ((usage_resource_id)::text) WITH =, ((rate_unit_id)::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
+    ADD CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((rate_card_id)::text) WITH =, ((product_id)::text) WITH =, ((usage_resource_id)::text) WITH =, ((rate_unit_id)::text) WITH =, COALESCE((selling_model_id)::text, ''::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
 
 ALTER TABLE ONLY public.rating_frequency_policies
     ADD CONSTRAINT rating_frequency_policies_pkey PRIMARY KEY (tenant_id, policy_id);
@@ -1240,6 +1312,12 @@ ALTER TABLE ONLY public.schema_migrations
 
 ALTER TABLE ONLY public.selling_models
     ADD CONSTRAINT selling_models_pkey PRIMARY KEY (tenant_id, selling_model_id);
+
+ALTER TABLE ONLY public.product_usage_resources
+    ADD CONSTRAINT stretches_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((product_id)::text) WITH =, ((usage_resource_id)::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
+
+ALTER TABLE ONLY public.superseded_liables
+    ADD CONSTRAINT superseded_liables_pkey PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision);
 
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
@@ -1309,6 +1387,10 @@ CREATE UNIQUE INDEX product_id_taken ON public.products USING btree (tenant_id, 
 
 CREATE UNIQUE INDEX product_usage_grant_id_taken ON public.product_usage_grants USING btree (tenant_id, product_id, lower((grant_id)::text));
 
+CREATE UNIQUE INDEX product_usage_resource_id_taken ON public.product_usage_resources USING btree (tenant_id, product_id, lower((product_usage_resource_id)::text));
+
+CREATE INDEX product_usage_resources_by_resource ON public.product_usage_resources USING btree (tenant_id, product_id, usage_resource_id);
+
 CREATE INDEX ratable_summaries_by_wallet ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, start_time, ratable_summary_id);
 
 CREATE INDEX rate_card_entries_by_product ON public.rate_card_entries USING btree (tenant_id, product_id, usage_resource_id);
@@ -1362,11 +1444,17 @@ ALTER TABLE ONLY public.entitlement_accounts
 ALTER TABLE ONLY public.quotes
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
+ALTER TABLE ONLY public.superseded_liables
+    ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
+
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
 ALTER TABLE ONLY public.aggregation_policies
     ADD CONSTRAINT aggregation_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id) REFERENCES public.aggregation_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id) REFERENCES public.aggregation_policies(tenant_id, policy_id);
@@ -1386,8 +1474,14 @@ ALTER TABLE ONLY public.entitlements
 ALTER TABLE ONLY public.usage_summaries
     ADD CONSTRAINT asset_resource_exists FOREIGN KEY (tenant_id, account_id, asset_id, usage_resource_id) REFERENCES public.asset_resources(tenant_id, account_id, asset_id, usage_resource_id);
 
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT binding_target_exists FOREIGN KEY (tenant_id, account_id, binding_target_id) REFERENCES public.binding_targets(tenant_id, account_id, binding_target_id);
+
 ALTER TABLE ONLY public.commitment_policies
     ADD CONSTRAINT commitment_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
@@ -1425,11 +1519,17 @@ ALTER TABLE ONLY public.assets
 ALTER TABLE ONLY public.overage_policies
     ADD CONSTRAINT overage_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES public.overage_policies(tenant_id, policy_id);
+
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES public.overage_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.usage_resources
     ADD CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES public.overage_policies(tenant_id, policy_id);
+
+ALTER TABLE ONLY public.policy_versions
+    ADD CONSTRAINT policy_versions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
 ALTER TABLE ONLY public.price_book_rate_cards
     ADD CONSTRAINT price_book_exists FOREIGN KEY (tenant_id, price_book_id) REFERENCES public.price_books(tenant_id, price_book_id);
@@ -1461,11 +1561,11 @@ ALTER TABLE ONLY public.product_usage_resources
 ALTER TABLE ONLY public.quote_lines
     ADD CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES public.products(tenant_id, product_id);
 
-ALTER TABLE ONLY public.product_usage_grants
-    ADD CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id) REFERENCES public.product_usage_resources(tenant_id, product_id, usage_resource_id);
-
 ALTER TABLE ONLY public.rate_card_entries
-    ADD CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id) REFERENCES public.product_usage_resources(tenant_id, product_id, usage_resource_id);
+    ADD CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES public.products(tenant_id, product_id);
+
+ALTER TABLE ONLY public.product_usage_grants
+    ADD CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, product_usage_resource_id) REFERENCES public.product_usage_resources(tenant_id, product_id, product_usage_resource_id);
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT products_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
@@ -1490,6 +1590,9 @@ ALTER TABLE ONLY public.rate_cards
 
 ALTER TABLE ONLY public.rating_frequency_policies
     ADD CONSTRAINT rating_frequency_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id) REFERENCES public.rating_frequency_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id) REFERENCES public.rating_frequency_policies(tenant_id, policy_id);
@@ -1527,6 +1630,9 @@ ALTER TABLE ONLY public.runs
 ALTER TABLE ONLY public.product_usage_grants
     ADD CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES public.selling_models(tenant_id, selling_model_id);
 
+ALTER TABLE ONLY public.rate_card_entries
+    ADD CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES public.selling_models(tenant_id, selling_model_id);
+
 ALTER TABLE ONLY public.selling_models
     ADD CONSTRAINT selling_models_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
@@ -1560,7 +1666,13 @@ ALTER TABLE ONLY public.usage_resources
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES public.units_of_measure(tenant_id, unit_of_measure_id);
 
+ALTER TABLE ONLY public.binding_target_policies
+    ADD CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
+
 ALTER TABLE ONLY public.product_usage_resources
+    ADD CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
+
+ALTER TABLE ONLY public.rate_card_entries
     ADD CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
 
 ALTER TABLE ONLY public.wallets
@@ -1602,6 +1714,8 @@ ALTER TABLE public.asset_resources ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.assets ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.binding_target_policies ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.binding_targets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.commitment_policies ENABLE ROW LEVEL SECURITY;
@@ -1638,6 +1752,8 @@ CREATE POLICY own_tenant ON public.asset_resources USING ((tenant_id = (NULLIF(c
 
 CREATE POLICY own_tenant ON public.assets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.binding_target_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.binding_targets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.commitment_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -1661,6 +1777,8 @@ CREATE POLICY own_tenant ON public.order_lines USING ((tenant_id = (NULLIF(curre
 CREATE POLICY own_tenant ON public.orders USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.overage_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.policy_versions USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.price_book_rate_cards USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -1702,6 +1820,8 @@ CREATE POLICY own_tenant ON public.runs USING ((tenant_id = (NULLIF(current_sett
 
 CREATE POLICY own_tenant ON public.selling_models USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.superseded_liables USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.tenants USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.unique_values USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -1721,6 +1841,8 @@ CREATE POLICY own_tenant ON public.validation_findings USING ((tenant_id = (NULL
 CREATE POLICY own_tenant ON public.wallet_entries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.wallets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+ALTER TABLE public.policy_versions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.price_book_rate_cards ENABLE ROW LEVEL SECURITY;
 
@@ -1761,6 +1883,8 @@ ALTER TABLE public.rollover_policies ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.runs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.selling_models ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.superseded_liables ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 
@@ -1809,6 +1933,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_resources TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.assets TO usage_app;
 
+GRANT SELECT,INSERT ON TABLE public.binding_target_policies TO usage_app;
+
 GRANT SELECT,INSERT ON TABLE public.binding_targets TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.commitment_policies TO usage_app;
@@ -1825,7 +1951,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.grants TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.jobs TO usage_app;
 
-GRANT SELECT,INSERT ON TABLE public.liable_summaries TO usage_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.liable_summaries TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.order_lines TO usage_app;
 
@@ -1833,9 +1959,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.overage_policies TO usage_app;
 
-GRANT SELECT,INSERT ON TABLE public.price_book_rate_cards TO usage_app;
+GRANT SELECT,INSERT ON TABLE public.policy_versions TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.price_books TO usage_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.price_book_rate_cards TO usage_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_books TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.procedure_versions TO usage_app;
 
@@ -1851,11 +1979,11 @@ GRANT SELECT,INSERT ON TABLE public.quote_lines TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.quotes TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.ratable_summaries TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.ratable_summaries TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_card_entries TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.rate_cards TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_cards TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.rate_tiers TO usage_app;
 
@@ -1874,6 +2002,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.runs TO usage_app;
 GRANT SELECT ON TABLE public.schema_migrations TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.selling_models TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.superseded_liables TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO usage_app;
 

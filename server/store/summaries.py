@@ -128,6 +128,7 @@ async def add_ratable(
         [msgspec.json.encode([_step(step) for step in line.steps]).decode() for line in lines],
         [line.failure or "" for line in lines],
         [key.segment_start for key in keys],
+        [key.dimensions for key in keys],
     )
 
 
@@ -170,6 +171,7 @@ async def add_liable(
         [line.amount for line in lines],
         [one.currency_code for one in new],
         [one.definition_product_id for one in new],
+        [line.dimensions for line in lines],
     )
     links = [(ratable_id, one.id) for one in new for ratable_id in one.line.ratable_ids]
     await tx.execute(
@@ -202,6 +204,7 @@ def _ratable(wallet: StoredWallet, row: Record) -> RatableLine:
             row["number"],
             AssetId(row["asset_id"]),
             row["segment_start_time"],
+            row["dimensions"],
         ),
         terms=RateTerms(unit=UnitId(row["currency_code"]), rate=None),
         overage_policy=OveragePolicy.CHARGE,

@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
+
+import msgspec
+from asyncpg import Record
 
 from server.domain.ids import (
     AccountId,
@@ -49,6 +52,7 @@ class UsageSummary:
     overage_quantity: Decimal | None
     ratable_summary_id: RatableSummaryId | None
     source_summary_id: CellId | None
+    dimensions: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,17 @@ class RatableSummary:
     waterfall: list[dict[str, Any]]
     error_reason: str
     liable_summary_id: LiableSummaryId | None
+    dimensions: str
+
+
+class Superseded(NamedTuple):
+    """What an invoice-ready line said before late usage opened its period again."""
+
+    used_quantity: Decimal
+    overage_quantity: Decimal
+    amount: Decimal
+    create_time: datetime
+    supersede_time: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +110,8 @@ class LiableSummary:
     amount: Decimal
     currency_code: str
     create_time: datetime
+    superseded: tuple[Superseded, ...]
+    dimensions: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +198,7 @@ async def find_liable(
 ) -> LiableSummary | None:
     """One invoice-ready line."""
     row = await tx.fetchrow(SQL["find_liable"], tenant_id, account_id, liable_id)
-    return None if row is None else LiableSummary(**row)
+    return None if row is None else _liable(row)
 
 
 async def list_liable(
@@ -189,7 +206,12 @@ async def list_liable(
 ) -> list[LiableSummary]:
     """Invoice-ready lines, oldest first."""
     args = (tenant_id, account_id, *_position(after), limit)
-    return [LiableSummary(**row) for row in await tx.fetch(SQL["list_liable"], *args)]
+    return [_liable(row) for row in await tx.fetch(SQL["list_liable"], *args)]
+
+
+def _liable(row: Record) -> LiableSummary:
+    said = msgspec.json.decode(row["superseded"] or "[]", type=tuple[Superseded, ...])
+    return LiableSummary(**(dict(row) | {"superseded": said}))
 
 
 def _position(after: After) -> tuple[datetime | None, UUID | None]:

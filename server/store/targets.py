@@ -66,7 +66,8 @@ def _target(row: Record) -> EntitlementAccount:
         target_id=row["target_id"],
         zone=row["time_zone"],
         currency_code=row["currency_code"],
-        billing_anchor_day=row["billing_anchor_day"],
+        anchor=row["anchor_date"],
+        billing_months=row["billing_months"],
         start_date=row["start_date"],
         end_date=row["end_date"],
     )
@@ -91,5 +92,6 @@ def _wallet(row: Record) -> Wallet:
             rating=RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay),
             late=LatePolicy(row["late_policy"]),
             order=DrawdownOrder(row["drawdown_order"]),
+            dimensions=tuple(row["dimensions"]),
         ),
     )

@@ -27,7 +27,7 @@ from server.store.policies import (
     ROLLOVER,
 )
 from server.store.pool import Connection
-from server.store.rates import entry_from_row, tiers_from_rows
+from server.store.rate_entries import entry_from_row, tiers_from_rows
 from server.store.records import Kind, kept
 from server.store.selling import SELLING_MODEL
 from server.store.sql import load

@@ -143,6 +143,7 @@ def unpacked_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
             last_time=_time(item[13]),
             last_record_id=RecordId(item[14]),
         ),
+        dimensions=item[16],
     )
     return cell, item[15] == "FINAL"
 

@@ -9,10 +9,11 @@ from asyncpg import Record
 
 from server.domain.balances import WalletState
 from server.domain.calendar import (
+    Cadence,
+    CadenceUnit,
     Delay,
     DelayUnit,
     PolicyPeriod,
-    anchor_date,
     rating_period,
 )
 from server.domain.errors import NotFound
@@ -68,6 +69,7 @@ class StoredWallet:
     target_id: str
     currency_code: str
     anchor: date
+    billing: Cadence
     frequency: RatingFrequency
     late: LatePolicy
     head: Head
@@ -172,7 +174,7 @@ async def list_entries(
     """Lines of the ledger in posting order, each with when it was posted."""
     args = (tenant_id, account_id, wallet_id, after, limit)
     rows = await tx.fetch(SQL["list_entries"], *args)
-    return [(_entry(wallet_id, row), row["create_time"]) for row in rows]
+    return [(entry_from_row(wallet_id, row), row["create_time"]) for row in rows]
 
 
 def following(entry: Entry, before: bytes) -> Entry:
@@ -234,7 +236,7 @@ def _with_sources(wallet: StoredWallet, sources: tuple[WalletState, ...]) -> Sto
 
 def _stored(account_id: AccountId, row: Record) -> StoredWallet:
     wallet_id = WalletId(row["wallet_id"])
-    anchor = anchor_date(row["billing_anchor_day"], row["start_date"])
+    anchor = row["anchor_date"]
     days, hours = row["waiting_days"], row["waiting_hours"]
     delay = Delay(hours, DelayUnit.HOURS) if days is None else Delay(days)
     frequency = RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay)
@@ -246,6 +248,7 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         target_id=row["target_id"],
         currency_code=row["currency_code"],
         anchor=anchor,
+        billing=Cadence(CadenceUnit.MONTH, row["billing_months"]),
         frequency=frequency,
         late=LatePolicy(row["late_policy"]),
         head=head_of(row),
@@ -283,7 +286,8 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
     )
 
 
-def _entry(wallet_id: WalletId, row: Record) -> Entry:
+def entry_from_row(wallet_id: WalletId, row: Record) -> Entry:
+    """A line of the ledger; the hash before it is not kept twice."""
     return Entry(
         wallet_id=wallet_id,
         seq=row["seq"],

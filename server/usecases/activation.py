@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 
 from server.domain.catalog import (
     CatalogState,
@@ -11,6 +12,7 @@ from server.domain.catalog import (
     ProductResource,
     UsageModelType,
     as_unit,
+    overlap,
 )
 from server.domain.errors import (
     FailedPrecondition,
@@ -20,6 +22,7 @@ from server.domain.errors import (
     Violation,
 )
 from server.domain.ids import ProductId, TenantId
+from server.domain.rate_cards import RateCardEntry, overlapping
 from server.domain.units import check_scale
 from server.domain.validator import Severity, Verdict, validate
 from server.store import graph as store
@@ -42,6 +45,7 @@ from server.store.policies import (
     ROLLOVER,
 )
 from server.store.pool import Connection
+from server.store.rate_entries import in_force
 from server.store.records import Kind
 from server.store.selling import SELLING_MODEL
 from server.usecases.resolution import (
@@ -53,6 +57,7 @@ from server.usecases.resolution import (
 )
 from server.usecases.validator import ValidateProducts, load_setups
 
+INACTIVE = CatalogState.INACTIVE
 MOST_RECORDS = 200
 
 
@@ -72,25 +77,29 @@ async def activate_product(
     """Put a product in force; what is active stays so, and a second call changes nothing.
 
     What the validator finds is told, and refused if the product `must_be_valid`.
-    Raises PRODUCT_NOT_FOUND, VALIDATION_FAILED with a violation for each record in the way, and
-    TOO_MANY_ITEMS when more than 200 records would become active.
+    Raises PRODUCT_NOT_FOUND, EFFECTIVITY_OVERLAP, VALIDATION_FAILED with a violation for each
+    record in the way, and TOO_MANY_ITEMS when more than 200 records would become active.
     """
     product = await store.lock_product(tx, tenant_id, product_id)
     if product is None:
         raise NotFound.of("Product", f"products/{product_id}")
     graph = await store.load_graph(tx, tenant_id, product)
-    overlaps = await store.overlapping_entries(tx, tenant_id, product_id)
-    faults = [*_faults(graph), *_overlaps(overlaps)]
+    _refuse_overlaps(graph)
+    entries = await store.draft_entries(tx, tenant_id, product_id)
+    # Whoever puts rates in force holds the catalogue, and sees the rates of whoever was quicker.
+    revision = await tenants.bump_catalogue(tx, tenant_id) if entries else None
+    metered = {(entry.product_id, entry.resource_id) for entry in entries}
+    there = await in_force(tx, tenant_id, sorted(metered))
+    faults = [*_faults(graph), *_overlaps(overlapping(entries, there))]
     if faults:
         raise _refusal(product_id, faults)
 
-    entries = await store.draft_entries(tx, tenant_id, product_id)
     units = _units(graph)
     drafts = [*_drafts(graph, units)]
     _check_size(len(drafts))  # without rate card entries: a card has a thousand of them
-    names = [*drafts, *(f"rateCards/{c}/entries/{e}" for c, e in entries)]
+    names = [*drafts, *(entry.name for entry in entries)]
     if names:
-        revision = await tenants.bump_catalogue(tx, tenant_id)
+        revision = revision or await tenants.bump_catalogue(tx, tenant_id)
         await store.activate(tx, tenant_id, graph, units, revision)
     verdict = await _verdict(tx, tenant_id, product_id)
     if must_be_valid and not verdict.is_valid:
@@ -142,8 +151,26 @@ def _faults(graph: Graph) -> Iterator[Violation]:
             yield Violation(product_name, error.reason, error.message)
 
 
+def _refuse_overlaps(graph: Graph) -> None:
+    """Raise EFFECTIVITY_OVERLAP for stretches of one resource that have days in common."""
+    held = [one.content for one in graph.product_resources if one.state is not INACTIVE]
+    found = [
+        (f"products/{a.product_id}/usageResources/{a.id}", b.id)
+        for a, b in combinations(held, 2)
+        if a.resource_id == b.resource_id and overlap(a, b)
+    ]
+    if found:
+        name, other = found[0]
+        text = f"{name} is sold on days on which {other} is, which is the same resource"
+        violations = tuple(
+            Violation(one, "EFFECTIVITY_OVERLAP", f"overlaps {its}") for one, its in found
+        )
+        facts = {"name": name, "other": str(other)}
+        raise FailedPrecondition("EFFECTIVITY_OVERLAP", text, facts, violations)
+
+
 def _resource_faults(graph: Graph, held: ProductResource) -> Iterator[Violation]:
-    name = f"products/{held.product_id}/usageResources/{held.resource_id}"
+    name = f"products/{held.product_id}/usageResources/{held.id}"
     found = resource_unit(graph, held)
     if found is None:
         class_id = graph.resources[held.resource_id].content.unit_class_id
@@ -157,7 +184,7 @@ def _resource_faults(graph: Graph, held: ProductResource) -> Iterator[Violation]
     except UsageError as error:
         yield Violation(name, error.reason, error.message)
     for grant in graph.grants:
-        if grant.content.resource_id == held.resource_id:
+        if grant.content.held_id == held.id:
             try:
                 resolved = resolved_grant(graph, grant.content, unit)
                 check_scale(resolved.quantity, unit)
@@ -166,11 +193,9 @@ def _resource_faults(graph: Graph, held: ProductResource) -> Iterator[Violation]
                 yield Violation(grant_name, error.reason, error.message)
 
 
-def _overlaps(found: Iterable[tuple[str, str, str]]) -> Iterator[Violation]:
-    for card, entry, other in found:
-        name = f"rateCards/{card}/entries/{entry}"
-        text = f"overlaps rateCards/{card}/entries/{other} on some days"
-        yield Violation(name, "RATE_OVERLAP", text)
+def _overlaps(found: Iterable[tuple[RateCardEntry, RateCardEntry]]) -> Iterator[Violation]:
+    for entry, other in found:
+        yield Violation(entry.name, "RATE_OVERLAP", f"overlaps {other.name} on some days")
 
 
 def _refusal(product_id: ProductId, faults: list[Violation]) -> FailedPrecondition:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from server.domain.catalog import ResolvedProduct
+from server.domain.catalog import PolicyIds
 from server.domain.errors import InvalidArgument
 from server.domain.ids import AccountId, AssetId, BindingTargetId, ResourceId, TenantId
+from server.domain.resolved import ResolvedProduct
 from server.domain.sales import Binding, Role
 from server.domain.targets import TargetKind, Wallet
 from server.store import assets, binding_targets, targets
@@ -30,12 +31,16 @@ UNBOUND = AskedBinding()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """What a line is bound to; of what adds to wallets, these and what they are rated in."""
+    """What a line is bound to, and what that says of policies.
+
+    Of what adds to wallets, these and what they are rated in.
+    """
 
     binding: Binding
     target_id: str | None
     wallets: Mapping[ResourceId, Wallet] = field(default_factory=dict)
     rate_units: Mapping[ResourceId, str] = field(default_factory=dict)
+    policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
 
 
 async def bound(
@@ -52,12 +57,14 @@ async def bound(
     Raises BINDING_TARGET, ASSET_NOT_FOUND, BINDING_TARGET_NOT_FOUND.
     """
     binding, target_id = _said(asked, product, path)
+    policies: Mapping[ResourceId, PolicyIds] = {}
     if binding in (Binding.CONTRACT, Binding.CUSTOM):
-        kind = await binding_targets.kind_of(tx, tenant_id, account_id, str(target_id))
-        if kind is not TargetKind(binding):
-            raise _refusal(path, "binding_target", f"is a {kind}, not a {binding}")
+        named = await binding_targets.get(tx, tenant_id, account_id, str(target_id))
+        if named.kind is not TargetKind(binding):
+            raise _refusal(path, "binding_target", f"is a {named.kind}, not a {binding}")
+        policies = named.policies
     if binding is not Binding.ASSET and product.role is Role.ANCHOR:
-        return Bound(binding=binding, target_id=target_id)
+        return Bound(binding=binding, target_id=target_id, policies=policies)
     key = (TargetKind(binding), target_id or "")
     found = await targets.find(tx, tenant_id, account_id, [key])
     target = found.get(key)

@@ -57,6 +57,7 @@ def _cell(item: Counted, place: Place, numbers: Mapping[AssetId, int]) -> Cell:
         wallet_id=slot.meter.wallet_id,
         asset_id=usage.asset_id,
         asset_number=numbers[usage.asset_id],
+        dimensions=place.dimensions,
         start=slot.day.start,
         end=slot.day.end,
         origin_start=slot.period.start,
@@ -67,7 +68,8 @@ def _cell(item: Counted, place: Place, numbers: Mapping[AssetId, int]) -> Cell:
 
 def _handling(place: Place) -> Period:
     slot = place.slot
-    return slot.meter.period_of(place.period_start) if place.is_late else slot.period
+    is_own = place.period_start == slot.period.start
+    return slot.period if is_own else slot.meter.period_of(place.period_start)
 
 
 def _refusal(wallet: StoredWallet, item: Counted) -> FailedPrecondition:

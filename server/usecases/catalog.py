@@ -17,7 +17,8 @@ from server.domain.catalog import (
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.exact import plain
 from server.domain.ids import ResourceId, TenantId, UnitId
-from server.domain.sales import WalletPolicies
+from server.domain.policies import PolicyLevel
+from server.domain.resolved import resolve, sold_policies
 from server.domain.units import UnitClassKind, check_scale, convert
 from server.store import edits
 from server.store import records as store
@@ -29,19 +30,12 @@ from server.store.catalog import (
     UNIT,
     UNIT_CLASS,
 )
-from server.store.policies import (
-    AGGREGATION,
-    COMMITMENT,
-    OVERAGE,
-    RATING_FREQUENCY,
-    REFRESH,
-    ROLLOVER,
-)
+from server.store.policies import REFRESH, ROLLOVER
 from server.store.pool import Connection
 from server.store.selling import SELLING_MODEL
 from server.usecases.currencies import is_currency
 from server.usecases.records import create
-from server.usecases.resolution import chain, check_terms, counting_of, rating_of
+from server.usecases.resolution import check_terms, said_at
 from server.usecases.units import unit_of
 
 # A resource's category says what its units must measure.
@@ -104,7 +98,7 @@ async def check_resource(tx: Connection, tenant_id: TenantId, wanted: UsageResou
         await _check_token(tx, tenant_id, wanted, path="usage_resource")
     if wanted.definition_product_id is not None:
         await store.get(tx, tenant_id, PRODUCT, wanted.definition_product_id)
-    await _check_policies(tx, tenant_id, wanted)
+    await said_at(tx, tenant_id, PolicyLevel.USAGE_RESOURCE, wanted.policies)
 
 
 async def create_product_resource(
@@ -130,20 +124,11 @@ async def check_product_resource(
                 f"{resource.id} is a {resource.category}; only usage is rated in tokens"
             )
         await _check_token(tx, tenant_id, wanted, path="product_usage_resource")
-    await _check_policies(tx, tenant_id, wanted)
-    ids = chain(wanted.policies, resource.policies)
-    counting = rating = None
-    if ids.aggregation is not None:
-        counting = (await store.get(tx, tenant_id, AGGREGATION, ids.aggregation)).content
-    if ids.rating_frequency is not None:
-        rating = (await store.get(tx, tenant_id, RATING_FREQUENCY, ids.rating_frequency)).content
-    frequency, late = rating_of(rating)
-    unit_id = resource.unit_id or UnitId("")
-    check_terms(
-        WalletPolicies(
-            unit_id=unit_id, aggregation=counting_of(counting), rating=frequency, late=late
-        )
-    )
+    said = [
+        await said_at(tx, tenant_id, PolicyLevel.PRODUCT_USAGE_RESOURCE, wanted.policies),
+        await said_at(tx, tenant_id, PolicyLevel.USAGE_RESOURCE, resource.policies),
+    ]
+    check_terms(sold_policies(resolve(said), resource.unit_id or UnitId("")).wallet)
 
 
 async def create_product_grant(
@@ -160,14 +145,18 @@ def _check_kind(kind: UsageModelType, wanted: ProductResource) -> None:
     if wanted.is_optional and not kind.is_commitment:
         text = f"a {kind} is sold with all its resources; only a commitment may leave some out"
         raise InvalidArgument.at(f"{path}.is_optional", "POLICY_NOT_ALLOWED", text)
+    check_allowed(kind, policies, f"{path}.policies")
+
+
+def check_allowed(kind: UsageModelType, policies: PolicyIds, path: str) -> None:
+    """Raise POLICY_NOT_ALLOWED for policies that a product of this kind cannot have of its own."""
     own = PolicyIds(commitment=policies.commitment)
     if kind is not UsageModelType.ANCHOR and policies != own:
         text = f"a product of the type {kind} has no policies of its own; its anchor's hold"
-        raise InvalidArgument.at(f"{path}.policies", "POLICY_NOT_ALLOWED", text)
+        raise InvalidArgument.at(path, "POLICY_NOT_ALLOWED", text)
     if policies.commitment is not None and not kind.is_commitment:
         text = f"a product of the type {kind} is no commitment, so none is ever used up"
-        field = f"{path}.policies.commitment_policy"
-        raise InvalidArgument.at(field, "POLICY_NOT_ALLOWED", text)
+        raise InvalidArgument.at(f"{path}.commitment_policy", "POLICY_NOT_ALLOWED", text)
 
 
 async def _check_token(
@@ -220,14 +209,15 @@ async def check_product_grant(tx: Connection, tenant_id: TenantId, wanted: Produ
     if wanted.type is GrantType.COMMIT and not product.usage_model_type.is_commitment:
         text = f"a {product.usage_model_type} includes quantity; only commitments commit to it"
         raise InvalidArgument.at("product_usage_grant.type", "GRANT_TYPE", text)
-    await store.get(tx, tenant_id, PRODUCT_RESOURCE, wanted.product_id, wanted.resource_id)
+    key = wanted.product_id, wanted.held_id
+    held = (await store.get(tx, tenant_id, PRODUCT_RESOURCE, *key)).content
     if wanted.refresh_id is not None:
         await store.get(tx, tenant_id, REFRESH, wanted.refresh_id)
     if wanted.rollover_id is not None:
         await store.get(tx, tenant_id, ROLLOVER, wanted.rollover_id)
     if wanted.selling_model_id is not None:
         await store.get(tx, tenant_id, SELLING_MODEL, wanted.selling_model_id)
-    await _check_quantity(tx, tenant_id, wanted.resource_id, wanted)
+    await _check_quantity(tx, tenant_id, held.resource_id, wanted)
 
 
 async def check_nothing(tx: Connection, tenant_id: TenantId, wanted: object) -> None:
@@ -248,17 +238,3 @@ async def _check_quantity(
     check_scale(wanted.quantity, unit, path=path)
     if own is not None:
         check_scale(convert(wanted.quantity, unit, own), own, path=path)
-
-
-async def _check_policies(
-    tx: Connection, tenant_id: TenantId, wanted: UsageResource | ProductResource
-) -> None:
-    ids = wanted.policies
-    if ids.aggregation is not None:
-        await store.get(tx, tenant_id, AGGREGATION, ids.aggregation)
-    if ids.rating_frequency is not None:
-        await store.get(tx, tenant_id, RATING_FREQUENCY, ids.rating_frequency)
-    if ids.overage is not None:
-        await store.get(tx, tenant_id, OVERAGE, ids.overage)
-    if ids.commitment is not None:
-        await store.get(tx, tenant_id, COMMITMENT, ids.commitment)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from server.domain.discovery import AssetRates, Held
-from server.domain.ids import PriceBookId, ProductId, ResourceId, TenantId
+from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId, TenantId
 from server.domain.rate_index import CatalogueRates, CatalogueTerms, Question, RateNotFound
 from server.store.pool import Connection
 from server.store.rate_snapshots import asset_rates, compiled, rows_of_product
@@ -36,6 +36,7 @@ class Priced:
     product_id: ProductId
     units: Mapping[ResourceId, str]
     day: date
+    selling_model_id: SellingModelId | None = None
     is_addition: bool = False
 
 
@@ -50,7 +51,8 @@ async def catalogue_terms(
     rates = compiled(await rows_of_product(tx, tenant_id, book, product))
     found = {}
     for resource_id, unit in wanted.units.items():
-        question = Question(book, product, resource_id, unit, wanted.day)
+        model = wanted.selling_model_id
+        question = Question(book, product, resource_id, unit, wanted.day, model)
         is_addition = wanted.is_addition
         terms = rates.find_addition(question) if is_addition else _found(rates, question)
         if terms is not None:

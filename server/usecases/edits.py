@@ -57,7 +57,7 @@ async def update(
 
     Raises `…_NOT_FOUND`, ETAG_MISMATCH, ACTIVE_IMMUTABLE, and what `merge` and `check` raise.
     """
-    found = await _current(tx, tenant_id, record)
+    found = await current(tx, tenant_id, record)
     wanted = merge(found)
     changed = differences(found.content, wanted)
     if not changed:
@@ -75,7 +75,7 @@ async def delete(tx: Connection, tenant_id: TenantId, record: Record[T]) -> None
 
     Raises `…_NOT_FOUND`, ETAG_MISMATCH, IN_USE.
     """
-    found = await _current(tx, tenant_id, record)
+    found = await current(tx, tenant_id, record)
     if found.state is CatalogState.ACTIVE:
         text = f"{record.name} is active; ChangeStates takes it out of force first"
         raise FailedPrecondition("IN_USE", text, {"name": record.name, "state": found.state})
@@ -135,7 +135,8 @@ ORDER = (
 """What refers to nothing comes first."""
 
 
-async def _current(tx: Connection, tenant_id: TenantId, record: Record[T]) -> Kept[T]:
+async def current(tx: Connection, tenant_id: TenantId, record: Record[T]) -> Kept[T]:
+    """A record as it is. Raises `…_NOT_FOUND`, ETAG_MISMATCH."""
     found = await records.get(tx, tenant_id, record.kind, *record.key)
     if record.revision not in (None, found.revision):
         text = f"{record.name} has changed since it was read; read it again"

@@ -1,18 +1,12 @@
 """Quotes: what would be sold, with the rates, grants and policies of the catalogue frozen."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
-from server.domain.calendar import Cadence, CadenceUnit
-from server.domain.catalog import (
-    CatalogState,
-    ResolvedGrant,
-    ResolvedProduct,
-    ResolvedResource,
-    SellingModelType,
-)
+from server.domain.calendar import Cadence
+from server.domain.catalog import CatalogState, PolicyIds, SellingModelType
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.ids import (
     AccountId,
@@ -23,10 +17,19 @@ from server.domain.ids import (
     SellingModelId,
     TenantId,
 )
-from server.domain.policies import RolloverPolicy, check_period_order
+from server.domain.policies import (
+    CommitmentRate,
+    PolicyLevel,
+    PolicySource,
+    PolicySources,
+    RolloverPolicy,
+    check_period_order,
+)
 from server.domain.rate_index import CatalogueTerms
 from server.domain.rates import HUNDRED, AdjustmentKind, RateTerms
+from server.domain.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource
 from server.domain.sales import (
+    Buyer,
     LineGrant,
     LineResource,
     Negotiated,
@@ -45,10 +48,11 @@ from server.store.pool import Connection
 from server.store.selling import SELLING_MODEL
 from server.usecases.bindings import UNBOUND, AskedBinding, Bound, bound
 from server.usecases.discovery import Priced, catalogue_terms
+from server.usecases.overrides import overridden
 from server.usecases.resolution import resolved_product
 
-# Billing is monthly from the account's anchor day.
-MONTHLY = Cadence(CadenceUnit.MONTH)
+# What lines have in common that cost the same: product, first day, target and selling model.
+_PricedAs = tuple[ProductId, date, str | None, SellingModelId | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,7 @@ class AskedLine:
     binding: AskedBinding = UNBOUND
     selling_model_id: SellingModelId | None = None
     omitted: tuple[ResourceId, ...] = ()
+    policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
     negotiated: tuple[Negotiated, ...] = ()
 
 
@@ -93,23 +98,25 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
         tenant_id,
         [(one.product_id, held.resource_id) for one in products.values() for held in one.resources],
     )
-    rates: dict[tuple[ProductId, date, str | None], dict[ResourceId, CatalogueTerms]] = {}
+    rates: dict[_PricedAs, dict[ResourceId, CatalogueTerms]] = {}
     lines = []
     for index, said in enumerate(command.lines):
-        path, product = f"quote.lines[{index}]", products[said.product_id]
+        path, product = f"quote.lines[{index}]", products[said.product_id].on(said.start_date)
         asked = replace(said, end_date=await _end_date(tx, tenant_id, said, path))
         to = await bound(tx, tenant_id, buyer.id, asked.binding, product, path=path)
-        key = (asked.product_id, asked.start_date, to.target_id)
+        product = await overridden(tx, tenant_id, product, asked.policies, to, path)
+        key = (asked.product_id, asked.start_date, to.target_id, asked.selling_model_id)
         if key not in rates:
             wanted = Priced(
                 price_book_id=command.price_book_id,
                 product_id=asked.product_id,
                 units=_rate_units(product, to, buyer.currency_code),
                 day=asked.start_date,
+                selling_model_id=asked.selling_model_id,
                 is_addition=product.role is not Role.ANCHOR,
             )
             rates[key] = await catalogue_terms(tx, tenant_id, wanted)
-        selling = _Selling(asked, product, to, rates[key], buyer.currency_code, path)
+        selling = _Selling(asked, product, to, rates[key], buyer, path)
         lines.append(selling.line())
 
     return await quotes.add(
@@ -196,7 +203,7 @@ class _Selling:
     product: ResolvedProduct
     to: Bound
     rates: dict[ResourceId, CatalogueTerms]
-    currency_code: str
+    buyer: Buyer
     path: str
 
     def line(self) -> SaleLine:
@@ -204,9 +211,9 @@ class _Selling:
         asked = self.asked
         sold = [one for one in self.product.resources if self._is_sold(one)]
         for resource in sold:
-            _check_sellable(asked, resource)
+            _check_sellable(asked, resource, self.buyer.billing)
         resources = {one.resource_id: self._resource(one) for one in sold}
-        currency = self.currency_code
+        currency = self.buyer.currency_code
         check_negotiated(asked.negotiated, resources, currency_code=currency, path=self.path)
         for wish in asked.negotiated:
             resources[wish.resource_id] = negotiate(resources[wish.resource_id], wish)
@@ -249,13 +256,18 @@ class _Selling:
             is_fixed=found is not None and found.is_fixed,
             token_resource_id=resource.token_resource_id if is_anchor else None,
             definition_product_id=resource.definition_product_id,
-            commitment=resource.commitment,
+            commitment=self._commitment(resource),
             grants=tuple(
                 _grant(self.asked, grant, self.path)
                 for grant in resource.grants
                 if grant.is_for(self.asked.selling_model_id, self.asked.start_date)
             ),
         )
+
+    def _commitment(self, resource: ResolvedResource) -> CommitmentRate | None:
+        """What usage costs once a commitment is used up; nothing of what is none."""
+        is_one = self.product.role.is_commitment
+        return resource.chain.commitment.policy.content.rate if is_one else None
 
     def _of_wallet(self, resource: ResolvedResource) -> SoldPolicies:
         """The policies of the wallet that is added to. Raises BINDING_TARGET."""
@@ -266,7 +278,19 @@ class _Selling:
             )
             field = "linked_asset" if self.product.role.is_commitment else "binding_target"
             raise InvalidArgument.at(f"{self.path}.{field}", "BINDING_TARGET", fault)
-        return SoldPolicies(wallet=wallet.policies, overage=resource.policies.overage)
+        own = resource.policies
+        at_target = PolicySource(level=PolicyLevel.TARGET)
+        return SoldPolicies(
+            wallet=wallet.policies,
+            overage=own.overage,
+            sources=PolicySources(
+                aggregation=at_target,
+                rating_frequency=at_target,
+                overage=own.sources.overage,
+                commitment=own.sources.commitment,
+                order=PolicyLevel.TARGET,
+            ),
+        )
 
 
 def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: ResourceId) -> None:
@@ -280,9 +304,9 @@ def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: Resour
             raise FailedPrecondition("TIERS_INVALID", text, {"product": product_id})
 
 
-def _check_sellable(asked: AskedLine, resource: ResolvedResource) -> None:
-    day, start, end = asked.start_date, resource.start_date, resource.end_date
-    if (start is not None and day < start) or (end is not None and day >= end):
+def _check_sellable(asked: AskedLine, resource: ResolvedResource, billing: Cadence) -> None:
+    day = asked.start_date
+    if not resource.is_sold_on(day):
         raise FailedPrecondition(
             "RESOURCE_INACTIVE",
             f"{resource.resource_id} of {asked.product_id} is not sold on {day}",
@@ -294,7 +318,7 @@ def _check_sellable(asked: AskedLine, resource: ResolvedResource) -> None:
         )
     wallet = resource.policies.wallet
     check_period_order(
-        billing=MONTHLY, rating=wallet.rating.period, accumulation=wallet.aggregation.period
+        billing=billing, rating=wallet.rating.period, accumulation=wallet.aggregation.period
     )
 
 
@@ -312,6 +336,6 @@ def _grant(asked: AskedLine, grant: ResolvedGrant, path: str) -> LineGrant:
         refresh=grant.refresh,
         validity=grant.validity,
         rollover=_rollover(grant.rollover, asked.quantity, path),
-        refresh_policy_id=grant.refresh_policy_id,
-        rollover_policy_id=grant.rollover_policy_id,
+        refresh_policy=grant.refresh_policy,
+        rollover_policy=grant.rollover_policy,
     )

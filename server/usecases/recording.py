@@ -42,6 +42,7 @@ from server.store.periods import NewPeriod, open_missing
 from server.store.pool import Connection
 from server.store.recording import PeriodState
 from server.usecases.blocking import Placed, refuse_blocked
+from server.usecases.reopening import final_of, reopen
 from server.usecases.uniques import count_unique, forget_unique
 
 # How often a later period may be frozen under our hands before somebody else should try.
@@ -112,8 +113,13 @@ async def _take_in(
 ) -> None:
     counted, refused = _assess(intake, usages, outcomes)
     slots = {item.slot for item in counted.values()}
+    reopened = await _reopen(tx, tenant_id, counted, intake.now)
     open_keys = await _pass_gate(tx, tenant_id, slots, intake.now)
-    places = {s: Place.of(s, s.period.start) for s in slots if s.period_key in open_keys}
+    places = {
+        slot: Place.of(slot, slot.period.start, reopened.get(slot.period_key))
+        for slot in slots
+        if slot.period_key in open_keys
+    }
     late = {index: item for index, item in counted.items() if item.slot not in places}
     if late or refused:
         # What is kept already neither opens a period nor is refused for being old by now.
@@ -125,6 +131,20 @@ async def _take_in(
     if any(_depends(item) for _, item, _ in placed):
         placed = await _decide(tx, tenant_id, placed, outcomes)
     await _keep(tx, tenant_id, placed, outcomes)
+
+
+async def _reopen(
+    tx: Connection, tenant_id: TenantId, counted: Mapping[int, Counted], now: datetime
+) -> dict[PeriodKey, LatePolicy]:
+    """The periods that take late usage again; what is kept already opens none."""
+    final = await final_of(tx, tenant_id, {item.slot for item in counted.values()})
+    if not final:
+        return {}
+    late = [item for item in counted.values() if item.slot.period_key in final]
+    known = await _find(tx, tenant_id, late)
+    new = {item.slot for item in late if item.usage.key not in known}
+    found = await reopen(tx, tenant_id, new, now)
+    return {one.key: LatePolicy.REOPEN for one in found}
 
 
 async def _decide(
@@ -196,14 +216,19 @@ def _placed(
 ) -> list[tuple[int, Counted, Place]]:
     """What is to be kept; late usage that no place was found for is refused."""
     found = []
+    apart: dict[tuple[Slot, str], Place] = {}
     for index, item in counted.items():
         place = places.get(item.slot)
         if index in outcomes:
             continue
         if place is None:
             outcomes[index] = rejected(period_closed(item.slot))
-        else:
-            found.append((index, item, place))
+            continue
+        if item.dimensions:
+            key = (item.slot, item.dimensions)
+            place = apart.get(key) or place.with_dimensions(item.dimensions)
+            apart[key] = place
+        found.append((index, item, place))
     return found
 
 
@@ -274,7 +299,7 @@ async def _place_late(
 
     None for usage whose wallet takes no late usage. Raises Aborted (CONCURRENT_CHANGE).
     """
-    late = [slot for slot in slots if slot.meter.late_policy is LatePolicy.NEXT_PERIOD]
+    late = [slot for slot in slots if slot.meter.late_policy is not LatePolicy.REJECT]
     wanting = {slot.meter.wallet: slot.meter for slot in late}
     starts: dict[WalletKey, datetime] = {}
     for _ in range(TRIES if wanting else 0):
@@ -286,7 +311,8 @@ async def _place_late(
     if wanting:
         message = "rating periods are being closed at this moment; nothing happened, try again"
         raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
-    return {slot: Place.of(slot, starts[slot.meter.wallet]) for slot in late}
+    how = LatePolicy.NEXT_PERIOD
+    return {slot: Place.of(slot, starts[slot.meter.wallet], how) for slot in late}
 
 
 async def _open_next(

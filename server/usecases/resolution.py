@@ -1,28 +1,15 @@
-"""Resolution: which policies hold for a resource of a product, and what its grants come to.
-
-Each policy is that of the product's resource, else the usage resource's, else the service's own:
-sum by day, rated monthly after three days, late usage in the next period, overage charged.
-"""
+"""Resolution: which policies hold for a resource of a product, and what its grants come to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from server.domain import catalog
-from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.catalog import (
-    Aggregation,
     CatalogState,
-    Commitment,
     Kept,
-    Overage,
     PolicyIds,
     ProductGrant,
     ProductResource,
-    ResolvedGrant,
-    ResolvedProduct,
-    ResolvedResource,
     UnitOfMeasure,
     UsageModelType,
     as_unit,
@@ -31,56 +18,50 @@ from server.domain.catalog import (
 )
 from server.domain.errors import FailedPrecondition, NotFound, Unimplemented
 from server.domain.exact import plain
-from server.domain.ids import PolicyId, ProductId, ResourceId, TenantId
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    PolicyId,
+    ProductId,
+    ProductResourceId,
+    ResourceId,
+    TenantId,
+)
 from server.domain.policies import (
     AggregationMethod,
-    AggregationPolicy,
-    CommitmentRate,
-    DrawdownOrder,
     LatePolicy,
-    OveragePolicy,
+    PolicyLevel,
+    PolicySource,
     RatingFrequency,
     RefreshPolicy,
     RolloverPolicy,
     Validity,
+    assumed_billing,
     check_late,
     check_period_order,
     check_token,
 )
+from server.domain.resolved import (
+    PolicyChain,
+    ResolvedGrant,
+    ResolvedProduct,
+    ResolvedResource,
+    Said,
+    chain_of,
+    resolve,
+    sold_policies,
+)
 from server.domain.sales import Role, SoldPolicies, WalletPolicies
 from server.domain.units import Unit, convert
+from server.store import assets, records
 from server.store import graph as store
-from server.store import records
 from server.store.catalog import PRODUCT
 from server.store.graph import Graph
+from server.store.policies import AGGREGATION, COMMITMENT, OVERAGE, RATING_FREQUENCY
 from server.store.pool import Connection
-
-# In this issue every account is billed by the month.
-BILLING = Cadence(CadenceUnit.MONTH)
-BY_DAY = AggregationPolicy.usual(AggregationMethod.SUM)
-MONTHLY = RatingFrequency()
-
-NAMELESS = PolicyId("")
-DEFAULT_AGGREGATION = Aggregation(
-    id=NAMELESS,
-    display_name="",
-    method=BY_DAY.method,
-    period=BY_DAY.period,
-    combine=BY_DAY.combine,
-)
-DEFAULT_RATING = catalog.RatingFrequency(
-    id=NAMELESS,
-    display_name="",
-    period=MONTHLY.period,
-    delay=MONTHLY.delay,
-    late=LatePolicy.NEXT_PERIOD,
-)
-DEFAULT_OVERAGE = Overage(id=NAMELESS, display_name="", overage=OveragePolicy.CHARGE)
-
-DEFAULT_COMMITMENT = Commitment(id=NAMELESS, display_name="", rate=CommitmentRate.LOWEST)
+from server.store.records import Kind
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
 async def resolved_product(
@@ -125,97 +106,92 @@ def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
             text = f"{name} has the tokens {', '.join(tokens)}; a product has one"
             raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
         if token_id not in own:
-            text = f"{name}/usageResources/{one.resource_id} is rated in {token_id}; add that too"
+            text = f"{name}/usageResources/{one.id} is rated in {token_id}; add that too"
             raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
-        counting, rating = _terms_of(graph, own[token_id])
-        check_token(_terms_of(graph, one)[1], rating, counting.method)
+        method, rating, _ = _terms_of(graph, own[token_id])
+        _, own_rating, late = _terms_of(graph, one)
+        check_token(own_rating, rating, method, late)
 
 
-def _terms_of(graph: Graph, held: ProductResource) -> tuple[AggregationPolicy, RatingFrequency]:
-    """How a resource of a product is counted, and when it is rated."""
-    ids = chain(held.policies, graph.resources[held.resource_id].content.policies)
-    counting = graph.aggregations[ids.aggregation].content if ids.aggregation else None
-    rating = graph.frequencies[ids.rating_frequency].content if ids.rating_frequency else None
-    return counting_of(counting), rating_of(rating)[0]
-
-
-class PolicyLevel(StrEnum):
-    """Which level of the catalogue supplied a policy."""
-
-    DEFAULT = "DEFAULT"
-    USAGE_RESOURCE = "USAGE_RESOURCE"
-    PRODUCT_USAGE_RESOURCE = "PRODUCT_USAGE_RESOURCE"
+def _terms_of(
+    graph: Graph, held: ProductResource
+) -> tuple[AggregationMethod, RatingFrequency, LatePolicy]:
+    """How a resource of a product is counted, when it is rated, and what late usage does."""
+    policies = resolve(said_of(graph, held))
+    rating = policies.rating_frequency.policy.content
+    frequency = RatingFrequency(period=rating.period, delay=rating.delay)
+    return policies.aggregation.policy.content.method, frequency, rating.late
 
 
 @dataclass(frozen=True, slots=True)
-class Supplied(Generic[T_co]):
-    """A policy that holds, and the level that supplied it."""
+class Explained:
+    """The policies that hold for a resource, of a product where it was not sold yet."""
 
-    policy: Kept[T_co]
-    level: PolicyLevel
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainedPolicies:
-    """The policies that hold for a resource of a product."""
-
+    held: tuple[ProductId, ProductResourceId] | None
     resource_id: ResourceId
-    aggregation: Supplied[Aggregation]
-    rating_frequency: Supplied[catalog.RatingFrequency]
-    overage: Supplied[Overage]
-    commitment: Supplied[Commitment]
-    order: tuple[DrawdownOrder, PolicyLevel]
+    policies: PolicyChain
 
 
-async def explained_policies(
+async def explained_product(
     tx: Connection, tenant_id: TenantId, product_id: ProductId
-) -> list[ExplainedPolicies]:
+) -> list[Explained]:
     """The policies of each resource of a product, drafts too. Raises PRODUCT_NOT_FOUND."""
     product = await records.get(tx, tenant_id, PRODUCT, product_id)
     graph = await store.load_graph(tx, tenant_id, product)
-    found = []
-    for held in graph.product_resources:
-        own = held.content.policies
-        lower = graph.resources[held.content.resource_id].content.policies
-        counting = _supplied(own.aggregation, lower.aggregation, graph.aggregations)
-        rating = _supplied(own.rating_frequency, lower.rating_frequency, graph.frequencies)
-        overage = _supplied(own.overage, lower.overage, graph.overages)
-        commitment = _supplied(own.commitment, lower.commitment, graph.commitments)
-        found.append(
-            ExplainedPolicies(
-                resource_id=held.content.resource_id,
-                aggregation=counting or _default(DEFAULT_AGGREGATION, held),
-                rating_frequency=rating or _default(DEFAULT_RATING, held),
-                overage=overage or _default(DEFAULT_OVERAGE, held),
-                commitment=commitment or _default(DEFAULT_COMMITMENT, held),
-                order=_order(own.order, lower.order),
-            )
-        )
-    return found
+    held = [one.content for one in graph.product_resources]
+    return [
+        Explained((product_id, one.id), one.resource_id, resolve(said_of(graph, one)))
+        for one in held
+    ]
 
 
-def _supplied(
-    upper: PolicyId | None, lower: PolicyId | None, known: Mapping[PolicyId, Kept[T]]
-) -> Supplied[T] | None:
-    """The policy of the upper level, else of the lower."""
-    if upper is not None:
-        return Supplied(known[upper], PolicyLevel.PRODUCT_USAGE_RESOURCE)
-    return None if lower is None else Supplied(known[lower], PolicyLevel.USAGE_RESOURCE)
+async def explained_asset(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId
+) -> list[Explained]:
+    """The policies under which an asset was sold, by resource. Raises ASSET_NOT_FOUND."""
+    asset = await assets.get(tx, tenant_id, account_id, asset_id)
+    held = sorted(asset.resources, key=lambda one: one.resource_id)
+    return [
+        Explained(None, one.resource_id, chain_of(one.policies, one.commitment)) for one in held
+    ]
 
 
-def _order(
-    upper: DrawdownOrder | None, lower: DrawdownOrder | None
-) -> tuple[DrawdownOrder, PolicyLevel]:
-    if upper is not None:
-        return upper, PolicyLevel.PRODUCT_USAGE_RESOURCE
-    if lower is not None:
-        return lower, PolicyLevel.USAGE_RESOURCE
-    return DrawdownOrder.EXPIRING_FIRST, PolicyLevel.DEFAULT
+def said_of(graph: Graph, held: ProductResource) -> tuple[Said, ...]:
+    """What the catalogue says of a resource of a product, the strongest level first."""
+    resource = graph.resources[held.resource_id].content
+    return (
+        _said(graph, PolicyLevel.PRODUCT_USAGE_RESOURCE, held.policies),
+        _said(graph, PolicyLevel.USAGE_RESOURCE, resource.policies),
+    )
 
 
-def _default(content: T, held: Kept[ProductResource]) -> Supplied[T]:
-    kept = Kept(content, CatalogState.ACTIVE, 0, held.create_time)
-    return Supplied(kept, PolicyLevel.DEFAULT)
+def _said(graph: Graph, level: PolicyLevel, ids: PolicyIds) -> Said:
+    return Said(
+        level=level,
+        aggregation=None if ids.aggregation is None else graph.aggregations[ids.aggregation],
+        rating_frequency=None
+        if ids.rating_frequency is None
+        else graph.frequencies[ids.rating_frequency],
+        overage=None if ids.overage is None else graph.overages[ids.overage],
+        commitment=None if ids.commitment is None else graph.commitments[ids.commitment],
+        order=ids.order,
+    )
+
+
+async def said_at(tx: Connection, tenant_id: TenantId, level: PolicyLevel, ids: PolicyIds) -> Said:
+    """What a level says that names policies by their ids. Raises `…_POLICY_NOT_FOUND`."""
+
+    async def named(kind: Kind[T], policy_id: PolicyId | None) -> Kept[T] | None:
+        return None if policy_id is None else await records.get(tx, tenant_id, kind, policy_id)
+
+    return Said(
+        level=level,
+        aggregation=await named(AGGREGATION, ids.aggregation),
+        rating_frequency=await named(RATING_FREQUENCY, ids.rating_frequency),
+        overage=await named(OVERAGE, ids.overage),
+        commitment=await named(COMMITMENT, ids.commitment),
+        order=ids.order,
+    )
 
 
 def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
@@ -229,51 +205,16 @@ def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
 
 def check_terms(policies: WalletPolicies) -> None:
     """Raise PERIOD_ORDER, POLICY_CONFLICT where counting, rating and billing do not go together."""
+    rating = policies.rating.period
     check_period_order(
-        billing=BILLING, rating=policies.rating.period, accumulation=policies.aggregation.period
+        billing=assumed_billing(rating), rating=rating, accumulation=policies.aggregation.period
     )
     check_late(policies.aggregation.method, policies.late)
 
 
-def counting_of(said: Aggregation | None) -> AggregationPolicy:
-    """How usage adds up under a policy of the catalogue, or under none."""
-    if said is None:
-        return BY_DAY
-    return AggregationPolicy(
-        method=said.method, period=said.period, combine=said.combine, label=said.unique_label
-    )
-
-
-def rating_of(said: catalog.RatingFrequency | None) -> tuple[RatingFrequency, LatePolicy]:
-    """When usage is rated under a policy of the catalogue, or under none."""
-    if said is None:
-        return MONTHLY, LatePolicy.NEXT_PERIOD
-    return RatingFrequency(period=said.period, delay=said.delay), said.late
-
-
 def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies:
-    """What every level said, with the ids of what supplied it."""
-    ids = chain(held.policies, graph.resources[held.resource_id].content.policies)
-    said = graph.aggregations.get(ids.aggregation) if ids.aggregation else None
-    frequency = graph.frequencies.get(ids.rating_frequency) if ids.rating_frequency else None
-    aggregation = counting_of(said.content if said else None)
-    rating, late = rating_of(frequency.content if frequency else None)
-    overage = None
-    if ids.overage is not None:
-        overage = graph.overages[ids.overage].content.overage
-    return SoldPolicies(
-        wallet=WalletPolicies(
-            unit_id=unit.id,
-            aggregation=aggregation,
-            rating=rating,
-            late=late,
-            order=ids.order or DrawdownOrder.EXPIRING_FIRST,
-        ),
-        overage=overage or OveragePolicy.CHARGE,
-        aggregation_policy_id=ids.aggregation,
-        rating_frequency_policy_id=ids.rating_frequency,
-        overage_policy_id=ids.overage,
-    )
+    """What every level of the catalogue said, as a sale would keep it."""
+    return sold_policies(resolve(said_of(graph, held)), unit.id)
 
 
 def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGrant:
@@ -299,8 +240,8 @@ def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGra
         )
         if rollover
         else None,
-        refresh_policy_id=grant.refresh_id,
-        rollover_policy_id=grant.rollover_id,
+        refresh_policy=_source(grant.refresh_id, graph.refreshes),
+        rollover_policy=_source(grant.rollover_id, graph.rollovers),
         selling_model_id=grant.selling_model_id,
         start_date=grant.start_date,
         end_date=grant.end_date,
@@ -313,11 +254,11 @@ def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
     if found is None:
         raise NotFound.of("UnitOfMeasure", f"usageResources/{content.resource_id}")
     unit = as_unit(found)
-    own = [one for one in graph.grants if one.content.resource_id == content.resource_id]
+    own = [one for one in graph.grants if one.content.held_id == content.id]
     return ResolvedResource(
         resource_id=content.resource_id,
         unit=unit,
-        policies=policies_of(graph, content, unit),
+        said=said_of(graph, content),
         grants=tuple(
             resolved_grant(graph, one.content, unit)
             for one in own
@@ -327,36 +268,19 @@ def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
         end_date=content.end_date,
         token_resource_id=token_of(graph, content),
         is_optional=content.is_optional,
-        commitment=_commitment(graph, content),
+        dimensions=graph.resources[content.resource_id].content.dimensions,
         definition_product_id=graph.resources[content.resource_id].content.definition_product_id,
     )
 
 
-def _commitment(graph: Graph, held: ProductResource) -> CommitmentRate | None:
-    """What usage costs once a commitment is used up; nothing of what is none."""
-    if not graph.product.content.usage_model_type.is_commitment:
-        return None
-    ids = chain(held.policies, graph.resources[held.resource_id].content.policies)
-    if ids.commitment is None:
-        return CommitmentRate.LOWEST
-    return graph.commitments[ids.commitment].content.rate
+def _source(policy_id: PolicyId | None, known: Mapping[PolicyId, Kept[T]]) -> PolicySource:
+    """A policy of a promise, which only the product names."""
+    if policy_id is None:
+        return PolicySource()
+    level, version = PolicyLevel.PRODUCT_USAGE_RESOURCE, known[policy_id].version
+    return PolicySource(level=level, id=policy_id, version=version)
 
 
 def token_of(graph: Graph, held: ProductResource) -> ResourceId | None:
     """The token that a product's resource is rated in."""
     return held.token_resource_id or graph.resources[held.resource_id].content.token_resource_id
-
-
-def chain(upper: PolicyIds, lower: PolicyIds) -> PolicyIds:
-    """The policies of the upper level, and of the lower where that says nothing."""
-
-    def first(a: PolicyId | None, b: PolicyId | None) -> PolicyId | None:
-        return b if a is None else a
-
-    return PolicyIds(
-        aggregation=first(upper.aggregation, lower.aggregation),
-        rating_frequency=first(upper.rating_frequency, lower.rating_frequency),
-        overage=first(upper.overage, lower.overage),
-        commitment=first(upper.commitment, lower.commitment),
-        order=upper.order or lower.order,
-    )

@@ -13,8 +13,6 @@ from itertools import groupby
 from server.domain.activation import next_issue
 from server.domain.aggregation import increments
 from server.domain.calendar import (
-    Cadence,
-    CadenceUnit,
     Period,
     freeze_time,
     period_after,
@@ -25,27 +23,30 @@ from server.domain.exact import ZERO
 from server.domain.grants import issues
 from server.domain.ids import (
     AccountId,
-    AssetId,
     JobId,
     LiableSummaryId,
     TenantId,
     WalletId,
     derive,
 )
-from server.domain.settlement import Result, Settlement, opening, settle
-from server.domain.summaries import LiableLine, RatableLine, liable_lines, ratable_lines
+from server.domain.settlement import Result, Settlement, opening, revised, settle
+from server.domain.summaries import (
+    LiableLine,
+    RatableLine,
+    liable_group,
+    liable_lines,
+    ratable_lines,
+)
 from server.domain.tokens import token_cells
 from server.domain.work import JobKind
 from server.store import jobs, ledger, periods, summaries, wallets
 from server.store.jobs import Job
 from server.store.ledger import WalletPosting
-from server.store.periods import FINAL, NewPeriod
+from server.store.periods import NewPeriod
 from server.store.pool import Connection
 from server.store.summaries import NewLiable
 from server.store.wallets import StoredWallet
 from server.usecases.currencies import minor_places
-
-MONTHLY = Cadence(CadenceUnit.MONTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +71,14 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
     """Make a rating period final. Raises Aborted (PREVIOUS_PERIOD_OPEN)."""
     account_id, wallet_id = command.account_id, command.wallet_id
     found = await periods.lock(tx, tenant_id, account_id, wallet_id, command.start)
-    if found is None or found[1] == FINAL:
+    if found is None or found.is_final:
         return
-    period, _ = found
-    await _refuse_out_of_turn(tx, tenant_id, command, period)
+    period = found.period
     await wallets.lock(tx, tenant_id, account_id, wallet_id)
+    await _refuse_out_of_turn(tx, tenant_id, command, period)
     wallet = await wallets.get(tx, tenant_id, account_id, wallet_id)
 
-    settlement = _settled(wallet, period)
+    settlement = revised(_settled(wallet, period), found.reopened)
     state = wallet.state
     lines = ratable_lines(
         wallet_id, settlement.results, state.rates, rated_before=state.rated_before
@@ -88,9 +89,12 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
         await summaries.add_ratable(tx, tenant_id, wallet, period, lines)
         await summaries.save_drawn(tx, tenant_id, wallet, settlement.results, lines)
         await _pass_on(tx, tenant_id, wallet, settlement.results, lines)
-    await _bill(tx, tenant_id, wallet, period)
+    billing = period_containing(wallet.zone, wallet.anchor, wallet.billing, period.start)
+    is_billed = period.end >= billing.end
+    if is_billed:
+        await _bill(tx, tenant_id, wallet, billing)
     await periods.finish(tx, tenant_id, account_id, wallet_id, period.start)
-    if _lives_on(wallet, settlement, period.end):
+    if not is_billed or _lives_on(wallet, settlement, period.end):
         await _open_next(tx, tenant_id, wallet, period)
 
 
@@ -197,11 +201,8 @@ async def _pass_on(
             await summaries.add_tokens(tx, tenant_id, tokens, cells)
 
 
-async def _bill(tx: Connection, tenant_id: TenantId, wallet: StoredWallet, period: Period) -> None:
-    """At the end of a billing month, make its invoice-ready lines."""
-    billing = period_containing(wallet.zone, wallet.anchor, MONTHLY, period.start)
-    if period.end < billing.end:
-        return
+async def _bill(tx: Connection, tenant_id: TenantId, wallet: StoredWallet, billing: Period) -> None:
+    """At the end of a billing period, make its invoice-ready lines."""
     lines = await summaries.ratable_of(tx, tenant_id, wallet, billing)
     owed = [line for line in lines if not _is_in_tokens(wallet, line)]
     if owed:
@@ -222,8 +223,8 @@ def _liable(wallet: StoredWallet, billing: Period, lines: Sequence[RatableLine])
     """
     assets = {asset.id: asset for asset in wallet.assets}
     found = []
-    ordered = sorted(lines, key=_group)
-    for _, members in groupby(ordered, key=_group):
+    ordered = sorted(lines, key=lambda line: liable_group(line.key))
+    for _, members in groupby(ordered, key=lambda line: liable_group(line.key)):
         group = list(members)
         currency = wallet.currency_code
         [line] = liable_lines(map(_summable, group), places=minor_places(currency))
@@ -241,18 +242,14 @@ def _liable(wallet: StoredWallet, billing: Period, lines: Sequence[RatableLine])
     return found
 
 
-def _group(line: RatableLine) -> tuple[int, AssetId, datetime, bool]:
-    key = line.key
-    return key.asset_number, key.asset_id, key.segment_start, key.is_correction
-
-
 def _summable(line: RatableLine) -> RatableLine:
     return line if line.failure is None else replace(line, amount=ZERO)
 
 
 def _liable_id(wallet_id: WalletId, billing: Period, line: LiableLine) -> LiableSummaryId:
     parts = (line.asset_id, billing.start.isoformat(), line.segment_start.isoformat())
-    return LiableSummaryId(derive(wallet_id, "liable", *parts, line.is_correction))
+    apart = (line.dimensions,) if line.dimensions else ()
+    return LiableSummaryId(derive(wallet_id, "liable", *parts, line.is_correction, *apart))
 
 
 def _lives_on(wallet: StoredWallet, settlement: Settlement, end: datetime) -> bool:

@@ -27,7 +27,7 @@ from server.domain.catalog import (
 )
 from server.domain.errors import AlreadyExists, UsageError
 from server.domain.ids import PolicyId, TenantId
-from server.domain.rate_cards import EntryState, RateCard, RateCardEntry
+from server.domain.rate_cards import USUAL_SIZE, CardSize, EntryState, RateCard, RateCardEntry
 from server.domain.setup import (
     Action,
     P,
@@ -41,12 +41,14 @@ from server.domain.setup import (
 )
 from server.store import catalog as kinds
 from server.store import policies, records, setup, tenants
+from server.store import rate_entries as entry_store
 from server.store import rates as rate_store
 from server.store.pool import Connection
 from server.store.records import Kind
 from server.store.selling import SELLING_MODEL
 from server.usecases import catalog, rates
 from server.usecases.activation import activate_product
+from server.usecases.rate_entries import create_entry
 from server.usecases.rates import CreatePriceBook
 from server.usecases.records import create
 
@@ -127,15 +129,17 @@ class SetUp:
     at: datetime
 
 
-async def set_up_product(tx: Connection, tenant_id: TenantId, wanted: SetUpProduct) -> SetUp:
+async def set_up_product(
+    tx: Connection, tenant_id: TenantId, wanted: SetUpProduct, most: CardSize = USUAL_SIZE
+) -> SetUp:
     """Make what is not there, and put the product in force.
 
     Raises SETUP_CONFLICT (a plan tells it as steps instead), TOO_MANY_ITEMS, what the use cases of
-    the records raise, and VALIDATION_FAILED.
+    the records raise, and VALIDATION_FAILED. A rate card may have so much at `most`.
     """
     check_size(wanted.size)
     await setup.lock(tx, tenant_id)
-    making = _Making(tx, tenant_id)
+    making = _Making(tx, tenant_id, most)
     try:
         await _make(making, wanted)
     except UsageError:
@@ -238,6 +242,7 @@ class _Making:
 
     tx: Connection
     tenant_id: TenantId
+    most: CardSize
     steps: dict[str, Step] = field(default_factory=dict)
 
     async def all(
@@ -289,8 +294,8 @@ class _Making:
     async def entry(self, part: Part[RateCardEntry]) -> None:
         """Make an entry of a rate card."""
         entry = part.content
-        there = await rate_store.find_entry(self.tx, self.tenant_id, entry.card_id, entry.id)
-        making = rates.create_entry(self.tx, self.tenant_id, entry)
+        there = await entry_store.find(self.tx, self.tenant_id, entry.card_id, entry.id)
+        making = create_entry(self.tx, self.tenant_id, entry, self.most)
         name = f"rateCards/{entry.card_id}/entries/{entry.id}"
         await self._take(part.path, name, there, making, is_shared=False)
 

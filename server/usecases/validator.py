@@ -34,7 +34,7 @@ from server.store.records import Kind
 from server.store.selling import SELLING_MODEL
 from server.store.validator import Loaded
 from server.usecases.currencies import is_currency
-from server.usecases.resolution import BILLING, policies_of, resource_unit, token_of
+from server.usecases.resolution import policies_of, resource_unit, token_of
 
 T = TypeVar("T")
 
@@ -80,7 +80,6 @@ def _setup(loaded: Loaded, product_id: ProductId, scope: Scope) -> Setup:
         entries=entries,
         cards=loaded.cards,
         books=tuple(book for book in loaded.books if own & set(book.cards.values())),
-        billing=BILLING,
         currencies=frozenset(unit_id for unit_id in units if is_currency(unit_id)),
         anchored=loaded.anchored,
         scope=scope,
@@ -135,7 +134,8 @@ def _under_resource(
 
 def _promise(graph: Graph, grant: Kept[ProductGrant]) -> Promise:
     content = grant.content
-    class_id = graph.resources[content.resource_id].content.unit_class_id
+    held = next(one for one in graph.product_resources if one.content.id == content.held_id)
+    class_id = graph.resources[held.content.resource_id].content.unit_class_id
     named = [one for one in graph.units if one.content.id == content.unit_id]
     units = [one for one in named if one.content.unit_class_id == class_id]
     refreshes = [graph.refreshes[content.refresh_id]] if content.refresh_id else []

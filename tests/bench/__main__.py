@@ -1,4 +1,7 @@
-"""`python -m tests.bench [--small] [--json FILE]`: a table for people, JSON for programs."""
+"""`python -m tests.bench [--small] [--json FILE]`: a table for people, JSON for programs.
+
+It measures a stack of its own; `usage bench rates` loads a service that runs.
+"""
 
 import argparse
 import asyncio

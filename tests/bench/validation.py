@@ -17,8 +17,9 @@ CATALOGUE = (
     """INSERT INTO usage_resources (tenant_id, usage_resource_id, category, unit_class_id, state)
        SELECT $1, 'v' || m, 'USAGE', 'looks-class', 'ACTIVE'
          FROM generate_series(1, 5 + $2::integer * 0) AS m""",
-    """INSERT INTO product_usage_resources (tenant_id, product_id, usage_resource_id, state)
-       SELECT $1, 'v' || n, 'v' || m, 'ACTIVE'
+    """INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id,
+                                            usage_resource_id, state)
+       SELECT $1, 'v' || n, 'v' || m, 'v' || m, 'ACTIVE'
          FROM generate_series(1, $2::integer) AS n, generate_series(1, 5) AS m""",
     """INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id,
                                       usage_resource_id, rate_unit_id, rate_value, start_date,

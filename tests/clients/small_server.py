@@ -1,6 +1,6 @@
 """A gRPC server of a few lines that answers as a test scripts it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,12 @@ from grpc_status import rpc_status
 
 from clients import retry
 
-Answer = Message | status_pb2.Status | Callable[[Message], Message]
+Answer = (
+    Message
+    | status_pb2.Status
+    | Callable[[Message], Message]
+    | Callable[[Message], Awaitable[Message]]
+)
 
 
 @dataclass
@@ -73,7 +78,10 @@ class _Handler(grpc.GenericRpcHandler):
             answer = self._script.next(method.name)
             if isinstance(answer, status_pb2.Status):
                 await context.abort_with_status(rpc_status.to_status(answer))
-            return answer if isinstance(answer, Message) else answer(request)
+            if isinstance(answer, Message):
+                return answer
+            made = answer(request)
+            return made if isinstance(made, Message) else await made
 
         return grpc.unary_unary_rpc_method_handler(
             run,

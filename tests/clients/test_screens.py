@@ -65,8 +65,52 @@ def test_a_wallet_fits_into_eighty_columns() -> None:
 
     text = shown(screens.wallet_table([wallet], "Wallets", "Europe/Berlin"))
 
-    for part in ("5,000,000", "20,875,458", "15,875,458", "134.94 EUR", "Jan 2026"):
+    for part in ("5,000,000", "20,875,458", "15,875,458", "134.94 EUR", "Wallets, Jan 2026"):
         assert part in text
+
+
+def test_a_period_stands_in_the_title_when_it_is_that_of_all_rows() -> None:
+    def line(month: int) -> summaries.LiableSummary:
+        first, behind = (datetime(2026, one, 1, tzinfo=BERLIN) for one in (month, month + 1))
+        return summaries.LiableSummary(start_time=time_pb(first), end_time=time_pb(behind))
+
+    one = shown(screens.liable_table([line(1), line(1)], "Lines", "Europe/Berlin"))
+    two = shown(screens.liable_table([line(1), line(2)], "Lines", "Europe/Berlin"))
+
+    assert ("Lines, Jan 2026" in one, one.count("Jan 2026")) == (True, 1)
+    assert ("Lines, " in two, two.count("Jan 2026"), two.count("Feb 2026")) == (False, 1, 1)
+
+
+def test_grants_that_are_settled_have_no_column_for_what_is_not() -> None:
+    wallet = wallets.Wallet(name="accounts/a/wallets/w", usage_resource="usageResources/calls")
+    five, six = decimal_pb(5), decimal_pb(6)
+    settled = wallets.Grant(quantity=six, balance=five, posted_balance=five, kind="SALE")
+    live = wallets.Grant(quantity=six, balance=five, posted_balance=six, kind="REFRESH")
+
+    assert "posted" not in shown(screens.grant_table([(wallet, settled)], "Grants"))
+    both = shown(screens.grant_table([(wallet, settled), (wallet, live)], "Grants"))
+    assert "posted" in both
+    assert both.count("calls") == 1
+
+
+def test_rates_go_from_step_to_step() -> None:
+    steps = [
+        types.WaterfallStep(outputs={"rate": rate, "per": "1000000", "unit": "USD"})
+        for rate in ("2.5", "2", "1.7")
+    ]
+    rated = summaries.RatableSummary(
+        usage_resource="usageResources/prompt-tokens",
+        overage_quantity=decimal_pb(15_604_795),
+        amount=decimal_pb(Decimal("26.5281515")),
+        currency_code="USD",
+        waterfall=steps,
+    )
+    failed = summaries.RatableSummary(error_reason="RATE_NOT_FOUND")
+
+    text = shown(screens.rating_table([rated, failed], "Rating"))
+
+    assert "2.5 → 2 → 1.7 USD per 1,000,000  26.5281515 USD" in text
+    assert "RATE_NOT_FOUND" in text
 
 
 def test_a_waterfall_reads_as_rates() -> None:

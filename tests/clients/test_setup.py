@@ -6,18 +6,14 @@ from pathlib import Path
 import grpc
 import pytest
 from google.rpc import error_details_pb2 as details
-from usage.v1 import catalog_service_pb2 as catalog_rpc
 from usage.v1 import setup_service_pb2 as pb
-from usage.v1 import types_pb2 as types
 
-from clients import UsageClient
-from clients.demo_catalogue import PRODUCT, define
+from clients.demo import EXAMPLES
 from tests.clients.small_server import Answer, Script, answering, refusal
 from tests.clients.test_cli import Ended, usage
 from tests.service import Service, add_tenant
 from tests.stories.words import moment
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 Step = pb.SetupStep
 FILE = """\
 product:
@@ -149,17 +145,6 @@ async def test_a_file_that_says_nothing_known_is_2_before_anything_is_sent(tmp_p
     said = " ".join(told.err.split())
     assert "line 2: product.named: there is no such field; name?" in said
     assert json.loads(plain.err)["error"]["faults"][0]["line"] == 2
-
-
-async def test_the_catalogue_of_the_demo_is_set_up_once(service: Service) -> None:
-    _, key = await add_tenant(service, moment("2026-01-01"))
-    async with UsageClient(service.address, key) as client:
-        await define(client)
-        await define(client)
-        asked = catalog_rpc.GetProductRequest(name=f"products/{PRODUCT}")
-        product = await client.catalog.GetProduct(asked)
-
-    assert product.state == types.CATALOG_STATE_ACTIVE
 
 
 @pytest.mark.parametrize("name", ["telecom", "ai-platform"])

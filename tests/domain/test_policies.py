@@ -15,7 +15,9 @@ from server.domain.policies import (
 
 MONTH, QUARTER = Cadence(CadenceUnit.MONTH), Cadence(CadenceUnit.QUARTER)
 WEEK = Cadence(CadenceUnit.WEEK)
+YEAR = Cadence(CadenceUnit.YEAR)
 DAILY, MONTHLY = PolicyPeriod.DAILY, PolicyPeriod.MONTHLY
+WEEKLY, QUARTERLY, YEARLY = PolicyPeriod.WEEKLY, PolicyPeriod.QUARTERLY, PolicyPeriod.YEARLY
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,11 @@ DAILY, MONTHLY = PolicyPeriod.DAILY, PolicyPeriod.MONTHLY
         (MONTH, DAILY, DAILY),
         (WEEK, DAILY, DAILY),
         (QUARTER, MONTHLY, MONTHLY),
+        (QUARTER, QUARTERLY, MONTHLY),
+        (YEAR, QUARTERLY, QUARTERLY),
+        (Cadence(CadenceUnit.MONTH, 24), YEARLY, YEARLY),
+        (MONTH, WEEKLY, DAILY),
+        (MONTH, WEEKLY, WEEKLY),
     ],
 )
 def test_periods_that_hold_each_other_are_allowed(billing, rating, accumulation):
@@ -35,6 +42,9 @@ def test_periods_that_hold_each_other_are_allowed(billing, rating, accumulation)
     ("billing", "rating", "accumulation"),
     [
         (MONTH, MONTHLY, MONTHLY),
+        (MONTH, QUARTERLY, DAILY),
+        (QUARTER, QUARTERLY, QUARTERLY),
+        (YEAR, YEARLY, YEARLY),
         (MONTH, DAILY, MONTHLY),
         (WEEK, MONTHLY, DAILY),
         (Cadence(CadenceUnit.DAY, 60), MONTHLY, DAILY),

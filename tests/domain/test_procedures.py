@@ -12,7 +12,6 @@ from server.domain.procedures.elements import (
     Agreed,
     Assignment,
     AttributeAdjustment,
-    AttributeRow,
     BaseRate,
     CommitmentRate,
     DiscountKind,
@@ -35,7 +34,7 @@ from server.domain.procedures.elements import (
 from server.domain.procedures.programs import compiled
 from server.domain.procedures.shipped import DEFAULT
 from server.domain.procedures.waterfall import Element
-from server.domain.rates import RateTerms, TierBounds, TierMode
+from server.domain.rates import AttributeRow, RateTerms, TierBounds, TierMode
 from tests.domain.procedure_words import by, line, price, rates, run, terms, tier
 from tests.strategies import USD
 

@@ -182,7 +182,7 @@ def test_late_usage_says_which_period_handles_it():
     slot = assessed(usage()).slot
 
     assert kept(Place.of(slot, slot.period.start)) is ACCEPTED
-    late = kept(Place.of(slot, slot.period.end))
+    late = kept(Place.of(slot, slot.period.end, LatePolicy.NEXT_PERIOD))
     assert (late.code, late.late_policy) == (OutcomeCode.LATE, LatePolicy.NEXT_PERIOD)
     assert late.period_start == slot.period.end
     assert period_closed(slot).reason == "PERIOD_CLOSED"

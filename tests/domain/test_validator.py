@@ -51,6 +51,8 @@ PEAK = aggregation("peak", AggregationMethod.PEAK)
 OTHER_SUM = aggregation("sum-too", AggregationMethod.SUM)
 EUR, BOTH = entry(currency="EUR", id_="eur"), (metered(), metered("bytes"))
 BYTES = entry(resource="bytes", id_="bytes")
+UNTIL, LATER = "2024-07-01", "later"
+NEXT = metered(start=UNTIL, held_id=LATER)
 DRAFTS = Scope(days=Days(TODAY), with_drafts=True)
 DAY = Cadence(CadenceUnit.DAY)
 
@@ -70,6 +72,16 @@ TABLE: list[tuple[str, Setup, Setup]] = [
         "RESOURCE_NOT_ACTIVE",
         setup(entries=(entry(), BYTES)),
         setup(*BOTH, entries=(entry(), BYTES)),
+    ),
+    (
+        "RESOURCE_OVERLAP",
+        setup(metered(end="2024-07-02"), NEXT, entries=(entry(),)),
+        setup(metered(end=UNTIL), NEXT, entries=(entry(),)),
+    ),
+    (
+        "RESOURCE_GAP",
+        setup(metered(end="2024-06-30"), NEXT, entries=(entry(),)),
+        setup(metered(end=UNTIL), NEXT, entries=(entry(),)),
     ),
     (
         "PARENT_NOT_ACTIVE",
@@ -325,6 +337,21 @@ def test_where_entries_overlap_nothing_is_said_of_their_tiers():
 
     assert broken(setup(entries=(entry(end="2024-05-02"), later, adjusting))) == {"RATE_OVERLAP"}
     assert broken(setup(entries=(entry(end="2024-05-01"), later, adjusting))) == set()
+
+
+def test_rates_for_a_selling_model_overlap_and_cover_their_own():
+    """What is sold under a model costs that model's rate, and one for all where it has none."""
+    always, yearly = entry(id_="all"), replace(entry(id_="yearly"), selling_model_id="yearly")
+    spring = replace(entry(id_="spring", end="2024-05-01"), selling_model_id="yearly")
+    adjusting = replace(entry(None, tier("AMOUNT", "-1")), selling_model_id="yearly")
+
+    assert broken(setup(entries=(always, yearly))) == set()
+    assert broken(setup(entries=(yearly, spring))) == {"RATE_OVERLAP"}
+    assert broken(setup(entries=(always, spring))) == set()
+    assert broken(setup(entries=(spring,))) == {"RATE_RUNS_OUT"}
+    assert broken(setup(entries=(always, adjusting))) == {"TIER_BELOW_ZERO"}
+    only = replace(adjusting, selling_model_id=None)
+    assert broken(setup(entries=(yearly, only))) == {"TIER_BELOW_ZERO", "TIER_BASE_MISSING"}
 
 
 def many() -> Iterator[RateCardEntry]:

@@ -12,6 +12,9 @@ from server.domain.ids import PolicyId, ProductGrantId, RateEntryId, ResourceId,
 from server.domain.policies import (
     LatePolicy,
     OveragePolicy,
+    PolicyLevel,
+    PolicySource,
+    PolicySources,
     RatingFrequency,
     RefreshPolicy,
     RolloverPolicy,
@@ -53,7 +56,12 @@ rate_terms = st.builds(
     negotiated_tiers=st.none() | st.just(()) | tier_sets(),
 )
 delays = st.builds(Delay, st.integers(0, 90), st.sampled_from(DelayUnit))
-policy_ids = st.none() | st.just(PolicyId("by-month"))
+sources = st.just(PolicySource()) | st.builds(
+    PolicySource,
+    level=st.sampled_from(PolicyLevel).filter(lambda level: level is not PolicyLevel.DEFAULT),
+    id=st.none() | st.just(PolicyId("by-month")),
+    version=st.integers(0, 9),
+)
 sold_policies = st.builds(
     SoldPolicies,
     wallet=st.builds(
@@ -65,9 +73,14 @@ sold_policies = st.builds(
         order=orders,
     ),
     overage=st.sampled_from(OveragePolicy),
-    aggregation_policy_id=policy_ids,
-    rating_frequency_policy_id=policy_ids,
-    overage_policy_id=policy_ids,
+    sources=st.builds(
+        PolicySources,
+        aggregation=sources,
+        rating_frequency=sources,
+        overage=sources,
+        commitment=sources,
+        order=st.sampled_from(PolicyLevel),
+    ),
 )
 line_grants = st.builds(
     LineGrant,
@@ -76,8 +89,8 @@ line_grants = st.builds(
     refresh=st.none() | st.builds(RefreshPolicy, cadence=cadences),
     validity=st.none() | st.builds(Validity, cadence=cadences),
     rollover=st.none() | st.builds(RolloverPolicy, max_count=st.none() | st.integers(1, 9)),
-    refresh_policy_id=policy_ids,
-    rollover_policy_id=policy_ids,
+    refresh_policy=sources,
+    rollover_policy=sources,
 )
 line_resources = st.builds(
     LineResource,
@@ -140,6 +153,9 @@ def test_a_document_reads_as_what_it_says():
         "tier_entry": None,
         "negotiated_rate": None,
         "negotiated_tiers": None,
+        "adjustments": [],
+        "attribute_entry": None,
+        "attributes": {},
     }
 
 

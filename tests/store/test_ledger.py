@@ -40,9 +40,9 @@ INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position,
                     quantity, start_date)
     VALUES ('{t}', 'acme', '{x}', 1, '{x}', 1, 'plan', 1, '2026-01-01');
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind,
-                                  target_id, time_zone, currency_code, billing_anchor_day,
+                                  target_id, time_zone, currency_code, anchor_date,
                                   start_date)
-    VALUES ('{t}', 'acme', '{x}', 'ASSET', '{x}', 'UTC', 'EUR', 1, '2026-01-01');
+    VALUES ('{t}', 'acme', '{x}', 'ASSET', '{x}', 'UTC', 'EUR', '2026-01-01', '2026-01-01');
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period,
                      aggregation_combine, rating_period, waiting_days, late_policy, drawdown_order)

@@ -1,7 +1,6 @@
 """Short words for the story of guided setup: descriptions, and what came of them."""
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +12,11 @@ from usage.v1 import quote_service_pb2 as quotes
 from usage.v1 import setup_service_pb2 as pb
 
 from clients import UsageError
+from clients.demo import EXAMPLES
 from clients.descriptions import Description, read
 from clients.pages import pages
 from tests.stories.words import line
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 Step = pb.SetupStep
 
 

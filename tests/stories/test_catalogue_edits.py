@@ -218,7 +218,7 @@ async def test_what_was_sold_is_never_deleted(sandbox):
     with pytest.raises(UsageError, match="IN_USE") as refused:
         await delete.DeleteProduct(rpc.DeleteProductRequest(name=whole[0]))
     assert "products/plan/usageResources/data" in [v.field for v in refused.value.violations]
-    with pytest.raises(UsageError, match="was quoted or sold"):
+    with pytest.raises(UsageError, match=r"rateCards/base/entries/plan-data-USD .*IN_USE"):
         await delete.DeleteProductUsageResource(
             rpc.DeleteProductUsageResourceRequest(name=whole[1])
         )

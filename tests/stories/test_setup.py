@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from usage.v1 import catalog_service_pb2 as catalog_rpc
 
+from clients import UsageError
 from tests.stories.setup_words import (
     SHARED,
     Step,
@@ -165,3 +166,27 @@ async def test_two_products_at_once_share_their_policies(sandbox):
     created = [set(by_action(answer)["CREATED"]) & SHARED for answer in answers]
     assert sorted(map(len, created)) == [0, 0, 0, len(SHARED)]
     assert await policy_names(world) == SHARED
+
+
+async def test_of_setups_that_contradict_each_other_one_wins_and_the_others_are_told(sandbox):
+    world = await sandbox("2026-01-01")
+    rivals = []
+    for quantity in ("10", "20", "30"):
+        one = described()
+        one["product_usage_resources"][0]["grants"][0]["product_usage_grant"]["quantity"] = quantity
+        rivals.append(request(one))
+
+    answers = await asyncio.gather(
+        *(world.client.setup.SetUpProduct(rival) for rival in rivals), return_exceptions=True
+    )
+
+    won = [one for one in answers if not isinstance(one, BaseException)]
+    told = [one for one in answers if isinstance(one, UsageError)]
+    assert (len(won), len(told)) == (1, 2)
+    assert {one.reason for one in told} == {"SETUP_CONFLICT"}
+    [name] = {one.facts["name"] for one in told}
+    assert name.startswith("products/plan/grants/")
+    grants = await world.client.catalog.ListProductUsageGrants(
+        catalog_rpc.ListProductUsageGrantsRequest(parent="products/plan")
+    )
+    assert [one.name for one in grants.product_usage_grants] == [name]

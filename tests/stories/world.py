@@ -107,13 +107,18 @@ class World:
         request = catalog_rpc.ActivateProductRequest(name=f"products/{product}")
         return await self.client.catalog.ActivateProduct(request)
 
-    async def account(self, account: str, *, zone: str = "UTC", anchor_day: int = 1) -> str:
+    async def account(
+        self, account: str, *, zone: str = "UTC", anchor_day: int = 1, billing_months: int = 1
+    ) -> str:
         """Open an account; the answer is its name."""
         made = await self.client.accounts.CreateAccount(
             accounts.CreateAccountRequest(
                 account_id=account,
                 account=accounts.Account(
-                    time_zone=zone, currency_code=self.currency, billing_anchor_day=anchor_day
+                    time_zone=zone,
+                    currency_code=self.currency,
+                    billing_anchor_day=anchor_day,
+                    billing_months=billing_months,
                 ),
             )
         )

@@ -29,6 +29,7 @@ from server.store.documents import policies_to_doc, terms_to_doc
 from server.store.pool import open_pool
 from server.store.transaction import finish_commits, read, transact
 from server.usecases import rates
+from server.usecases.rate_entries import create_entry
 from tests.usecases.recorders import run
 
 NOW = datetime(2024, 1, 15, 12, tzinfo=UTC)
@@ -44,8 +45,8 @@ CATALOGUE = (
     " unit_of_measure_id) VALUES ($1, 'sms', 'USAGE', 'count', NULL),"
     " ($1, 'data', 'USAGE', 'count', 'cents')",
     "INSERT INTO products (tenant_id, product_id, usage_model_type) VALUES ($1, 'plan', 'ANCHOR')",
-    "INSERT INTO product_usage_resources (tenant_id, product_id, usage_resource_id)"
-    " VALUES ($1, 'plan', 'sms'), ($1, 'plan', 'data')",
+    "INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id,"
+    " usage_resource_id) VALUES ($1, 'plan', 'sms', 'sms'), ($1, 'plan', 'data', 'data')",
 )
 
 SALE = """
@@ -63,9 +64,9 @@ INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position,
                     quantity, start_date)
     VALUES ($1, 'acme', $3, 1, $2, 1, 'plan', 1, '2024-01-01');
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind,
-                                  target_id, time_zone, currency_code, billing_anchor_day,
+                                  target_id, time_zone, currency_code, anchor_date,
                                   start_date)
-    VALUES ($1, 'acme', $2, 'ASSET', '', 'Asia/Tokyo', 'USD', 1, '2024-01-01');
+    VALUES ($1, 'acme', $2, 'ASSET', '', 'Asia/Tokyo', 'USD', '2024-01-01', '2024-01-01');
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period,
                      aggregation_combine, rating_period, waiting_days, late_policy, drawdown_order)
@@ -126,7 +127,7 @@ class RateWorld:
 
     async def rate(self, value: str, **more: Any) -> None:
         """A base rate, in force at once."""
-        await self.do(rates.create_entry, entry(value, **more))
+        await self.do(create_entry, entry(value, **more))
         await self.activate()
 
 

@@ -48,12 +48,14 @@ VALUES ($1, 'sms', 'USAGE', 'messages', 'MESSAGE', 'monthly', NULL, 'ACTIVE'),
        ($1, 'storage', 'USAGE', 'data', 'GB', 'monthly', 'free', 'ACTIVE');
 INSERT INTO products (tenant_id, product_id, usage_model_type, state)
 VALUES ($1, 'phone', 'ANCHOR', 'ACTIVE'), ($1, 'pager', 'ANCHOR', 'ACTIVE');
-INSERT INTO product_usage_resources (tenant_id, product_id, usage_resource_id,
-                                     rating_frequency_policy_id, state)
-VALUES ($1, 'phone', 'sms', NULL, 'ACTIVE'), ($1, 'phone', 'storage', NULL, 'ACTIVE'),
-       ($1, 'pager', 'sms', 'daily', 'ACTIVE');
-INSERT INTO product_usage_grants (tenant_id, product_id, grant_id, usage_resource_id, quantity,
-                                  unit_of_measure_id, refresh_policy_id, rollover_policy_id, state)
+INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id,
+                                     usage_resource_id, rating_frequency_policy_id, state)
+VALUES ($1, 'phone', 'sms', 'sms', NULL, 'ACTIVE'),
+       ($1, 'phone', 'storage', 'storage', NULL, 'ACTIVE'),
+       ($1, 'pager', 'sms', 'sms', 'daily', 'ACTIVE');
+INSERT INTO product_usage_grants (tenant_id, product_id, grant_id, product_usage_resource_id,
+                                  quantity, unit_of_measure_id, refresh_policy_id,
+                                  rollover_policy_id, state)
 VALUES ($1, 'phone', 'texts', 'sms', 4000, NULL, 'each-month', 'once', 'ACTIVE'),
        ($1, 'phone', 'disk', 'storage', 0.01, 'TB', NULL, NULL, 'ACTIVE');
 INSERT INTO rate_cards (tenant_id, rate_card_id, type) VALUES ($1, 'base', 'BASE');

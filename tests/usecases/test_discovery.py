@@ -20,7 +20,8 @@ from server.env import Env, new_id
 from server.rate_snapshots import RateSnapshots
 from server.store.transaction import transact
 from server.usecases.discovery import Priced, catalogue_terms
-from server.usecases.rates import create_card, create_entry
+from server.usecases.rate_entries import create_entry
+from server.usecases.rates import create_card
 from tests.usecases.rate_world import (
     TODAY,
     RateWorld,

@@ -58,11 +58,11 @@ async def test_a_line_carries_the_rates_grants_and_policies_of_the_catalogue(poo
     assert sms.terms is not None
     assert sms.terms.rate == Rate(value=Decimal("0.75"), unit=USD)
     assert sms.policies.overage is OveragePolicy.CHARGE
-    assert sms.policies.rating_frequency_policy_id == "monthly"
+    assert sms.policies.sources.rating_frequency.id == "monthly"
     (texts,) = sms.grants
     assert (texts.product_grant_id, texts.quantity) == ("texts", Decimal(12_000))
     assert texts.rollover == RolloverPolicy(max_count=1)
-    assert (texts.refresh_policy_id, texts.rollover_policy_id) == ("each-month", "once")
+    assert (texts.refresh_policy.id, texts.rollover_policy.id) == ("each-month", "once")
     (disk,) = storage.grants
     assert (storage.policies.wallet.unit_id, disk.quantity) == ("GB", Decimal(30))
     assert (storage.terms, storage.policies.overage) == (None, OveragePolicy.FREE)

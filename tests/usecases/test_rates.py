@@ -18,8 +18,11 @@ from server.domain.rates import TierBounds
 from server.doorbell import Doorbell
 from server.env import Env
 from server.rate_snapshots import RateSnapshots
-from server.usecases import rates
+from server.store.rate_entries import EntryFilter
+from server.usecases import rate_entries, rates
 from tests.usecases.rate_world import RateWorld, add_tenant, begin_call, entry, rate_world, tier
+
+BASE = EntryFilter(card_id="base")
 
 
 @pytest.fixture
@@ -34,7 +37,9 @@ async def test_making_the_same_twice_is_making_it_once(world):
     before = await world.revision()
 
     made = await asyncio.gather(*(world.do(rates.create_card, card) for _ in range(4)))
-    entries = await asyncio.gather(*(world.do(rates.create_entry, entry("1")) for _ in range(4)))
+    entries = await asyncio.gather(
+        *(world.do(rate_entries.create_entry, entry("1")) for _ in range(4))
+    )
 
     assert len({one.kept for one in made}) == len({one.kept for one in entries}) == 1
     assert replace(made[0], kept=None) == card
@@ -44,11 +49,11 @@ async def test_making_the_same_twice_is_making_it_once(world):
 
 
 async def test_other_content_under_the_same_id_is_refused_with_what_differs(world):
-    await world.do(rates.create_entry, entry("1", per="1000"))
+    await world.do(rate_entries.create_entry, entry("1", per="1000"))
     again = entry("2", per="1000", is_negotiable=False, start=date(2024, 1, 1))
 
     with pytest.raises(AlreadyExists) as caught:
-        await world.do(rates.create_entry, again)
+        await world.do(rate_entries.create_entry, again)
 
     assert caught.value.reason == "CODE_TAKEN"
     assert caught.value.facts["fields"] == "rate, negotiability, start_date"
@@ -95,7 +100,7 @@ async def test_a_book_has_one_card_of_each_type(world):
 )
 async def test_an_entry_that_makes_no_sense_is_refused(world, wrong, refusal, reason):
     with pytest.raises(refusal) as caught:
-        await world.do(rates.create_entry, wrong)
+        await world.do(rate_entries.create_entry, wrong)
 
     assert caught.value.reason == reason
 
@@ -105,27 +110,27 @@ async def test_tiers_are_kept_in_order_and_gaps_of_one_step_of_the_unit_are_clos
     whole = entry(tiers=steps, bounds=TierBounds.UPPER_INCLUSIVE)
     hundredths = (steps[0], tier("10.01", "60", "-0.5", "AMOUNT"))
 
-    kept = [await world.do(rates.create_entry, whole) for _ in range(2)]
+    kept = [await world.do(rate_entries.create_entry, whole) for _ in range(2)]
     fine = await world.do(
-        rates.create_entry,
+        rate_entries.create_entry,
         entry(resource="data", tiers=hundredths, bounds=TierBounds.UPPER_INCLUSIVE),
     )
 
-    assert kept[0] == kept[1] == await world.do(rates.get_entry, "tier", "sms-USD")
+    assert kept[0] == kept[1] == await world.do(rate_entries.get_entry, "tier", "sms-USD")
     assert [(t.lower, t.upper) for t in kept[0].tiers] == [(0, 10), (10, 60)]
     assert [(t.lower, t.adjustment.value) for t in fine.tiers] == [(0, 0), (10, Decimal("-0.5"))]
     with pytest.raises(InvalidArgument, match="gap"):
-        await world.do(rates.create_entry, replace(whole, id="data", resource_id="data"))
+        await world.do(rate_entries.create_entry, replace(whole, id="data", resource_id="data"))
 
 
 async def test_what_is_not_there_is_not_found_whatever_its_case(world):
-    await world.do(rates.create_entry, entry("1", id="sms"))
+    await world.do(rate_entries.create_entry, entry("1", id="sms"))
 
     for work, ids, reason in (
         (rates.get_book, ("BOOK",), "PRICE_BOOK_NOT_FOUND"),
         (rates.get_card, ("BASE",), "RATE_CARD_NOT_FOUND"),
-        (rates.get_entry, ("base", "SMS"), "RATE_CARD_ENTRY_NOT_FOUND"),
-        (rates.get_entry, ("tier", "sms"), "RATE_CARD_ENTRY_NOT_FOUND"),
+        (rate_entries.get_entry, ("base", "SMS"), "RATE_CARD_ENTRY_NOT_FOUND"),
+        (rate_entries.get_entry, ("tier", "sms"), "RATE_CARD_ENTRY_NOT_FOUND"),
     ):
         with pytest.raises(NotFound) as caught:
             await world.do(work, *ids)
@@ -135,27 +140,27 @@ async def test_what_is_not_there_is_not_found_whatever_its_case(world):
 async def test_lists_go_by_id_after_the_last_one_seen_and_stay_within_the_tenant(world):
     other = RateWorld(world.pool, await add_tenant(world.pool))
     for id_ in ("a", "c", "B"):
-        await world.do(rates.create_entry, entry("1", id=id_))
+        await world.do(rate_entries.create_entry, entry("1", id=id_))
 
     async def page(**more):
-        found = await world.do(rates.list_entries, "base", limit=2, **more)
+        found = await world.do(rate_entries.list_entries, BASE, limit=2, **more)
         return [one.id for one in found]
 
     assert await page(after=None) == ["B", "a"]
-    assert await page(after=("a",)) == ["c"]
+    assert await page(after=("base", "a")) == ["c"]
     cards = await world.do(rates.list_cards, after=("base",), limit=9)
     books = await world.do(rates.list_books, after=None, limit=9)
     assert [one.id for one in (*cards, *books)] == ["tier", "book"]
     assert await other.do(rates.list_cards, after=None, limit=9) == []
     with pytest.raises(NotFound):
-        await other.do(rates.list_entries, "base", after=None, limit=9)
+        await other.do(rate_entries.list_entries, BASE, after=None, limit=9)
 
 
 async def test_active_entries_of_one_key_never_overlap(world):
-    await world.do(rates.create_entry, entry("1", id="one", end=date(2024, 2, 1)))
-    await world.do(rates.create_entry, entry("2", id="two", start=date(2024, 2, 1)))
+    await world.do(rate_entries.create_entry, entry("1", id="one", end=date(2024, 2, 1)))
+    await world.do(rate_entries.create_entry, entry("2", id="two", start=date(2024, 2, 1)))
     await world.activate()
-    await world.do(rates.create_entry, entry("3", id="three", start=date(2024, 1, 31)))
+    await world.do(rate_entries.create_entry, entry("3", id="three", start=date(2024, 1, 31)))
 
     with pytest.raises(asyncpg.ExclusionViolationError) as caught:
         await world.activate()

@@ -38,10 +38,11 @@ INSERT INTO price_book_rate_cards (tenant_id, price_book_id, type, rate_card_id)
 PRODUCT = """
 INSERT INTO products (tenant_id, product_id, usage_model_type, state)
     VALUES ($1, $2, 'ANCHOR', 'ACTIVE');
-INSERT INTO product_usage_resources (tenant_id, product_id, usage_resource_id, state)
-    VALUES ($1, $2, 'calls', 'ACTIVE'), ($1, $2, 'cash', 'INACTIVE');
-INSERT INTO product_usage_grants (tenant_id, product_id, grant_id, usage_resource_id, quantity,
-                                  unit_of_measure_id, refresh_policy_id, state)
+INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id,
+                                     usage_resource_id, state)
+    VALUES ($1, $2, 'calls', 'calls', 'ACTIVE'), ($1, $2, 'cash', 'cash', 'INACTIVE');
+INSERT INTO product_usage_grants (tenant_id, product_id, grant_id, product_usage_resource_id,
+                                  quantity, unit_of_measure_id, refresh_policy_id, state)
     VALUES ($1, $2, 'some', 'calls', 5, 'byte', 'monthly', 'ACTIVE'),
            ($1, $2, 'cash', 'cash', 5, NULL, NULL, 'ACTIVE');
 INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id, usage_resource_id,

@@ -4,6 +4,7 @@ from usage.v1 import account_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form
+from server.api.mapping.resource_policies import overrides_from_form, overrides_to_pb
 from server.api.masks import read_mask
 from server.api.values import enum_pb, etag, optional_time_pb, time_pb
 from server.domain.ids import AccountId, BindingTargetId
@@ -25,6 +26,7 @@ def create_account_from_pb(request: pb.CreateAccountRequest) -> Account:
         time_zone=account.zone("time_zone"),
         currency_code=account.currency("currency_code"),
         billing_anchor_day=request.account.billing_anchor_day or 1,
+        billing_months=request.account.billing_months or 1,
         labels=account.labels("labels"),
     )
     form.done()
@@ -56,6 +58,7 @@ def account_to_pb(account: KeptAccount) -> pb.Account:
         time_zone=content.time_zone,
         currency_code=content.currency_code,
         billing_anchor_day=content.billing_anchor_day,
+        billing_months=content.billing_months,
         labels=content.labels,
         create_time=time_pb(account.create_time),
         etag=etag(account.revision),
@@ -73,6 +76,7 @@ def create_binding_target_from_pb(
         id=BindingTargetId(form.code("binding_target_id")),
         display_name=own.text("display_name"),
         kind=own.choice("kind", TargetKind),
+        policies=overrides_from_form(own),
     )
     form.done()
     return AccountId(account_id), wanted
@@ -84,5 +88,6 @@ def binding_target_to_pb(account_id: AccountId, target: BindingTarget) -> pb.Bin
         name=names.BINDING_TARGET.of(account_id, target.id),
         display_name=target.display_name,
         kind=enum_pb(pb.BindingTarget.Kind, target.kind),
+        policies=overrides_to_pb(target.policies),
         create_time=optional_time_pb(target.create_time),
     )

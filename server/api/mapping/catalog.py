@@ -9,8 +9,12 @@ from usage.v1 import types_pb2
 
 from server.api import names
 from server.api.forms import Form
+from server.api.mapping.resource_policies import (
+    policies_from_form,
+    policies_to_pb,
+    policy_from_form,
+)
 from server.api.mapping.validator import verdict_to_pb
-from server.api.names import Name
 from server.api.values import (
     cadence_pb,
     decimal_pb,
@@ -24,7 +28,6 @@ from server.domain.catalog import (
     Category,
     GrantType,
     Kept,
-    PolicyIds,
     Product,
     ProductGrant,
     ProductResource,
@@ -35,15 +38,15 @@ from server.domain.catalog import (
 )
 from server.domain.exact import Rounding
 from server.domain.ids import (
-    PolicyId,
+    CODE,
     ProductGrantId,
     ProductId,
+    ProductResourceId,
     ResourceId,
     SellingModelId,
     UnitClassId,
     UnitId,
 )
-from server.domain.policies import DrawdownOrder
 from server.domain.sales import Binding
 from server.domain.units import UnitClassKind
 from server.usecases.activation import Activated
@@ -118,7 +121,8 @@ def resource_from_pb(request: rpc.CreateUsageResourceRequest) -> UsageResource:
         unit_id=UnitId(unit[0]) if unit else None,
         token_resource_id=_token_resource(own),
         definition_product_id=ProductId(definition[0]) if definition else None,
-        policies=_policies(own),
+        dimensions=_dimensions(own),
+        policies=policies_from_form(own),
     )
     form.done()
     return wanted
@@ -145,14 +149,16 @@ def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> 
     (product_id,) = form.name("parent", names.PRODUCT)
     (resource_id,) = own.name("usage_resource", names.RESOURCE)
     start, end = _days(own)
+    named = bool(request.product_usage_resource_id)
     wanted = ProductResource(
         product_id=ProductId(product_id),
+        id=ProductResourceId(form.code("product_usage_resource_id") if named else resource_id),
         resource_id=ResourceId(resource_id),
         token_resource_id=_token_resource(own),
         is_optional=request.product_usage_resource.is_optional,
         start_date=start,
         end_date=end,
-        policies=_policies(own),
+        policies=policies_from_form(own),
     )
     form.done()
     return wanted
@@ -163,7 +169,7 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
     form = Form(request)
     own = form.sub("product_usage_grant")
     (product_id,) = form.name("parent", names.PRODUCT)
-    of_product, resource_id = own.name("product_usage_resource", names.PRODUCT_RESOURCE)
+    of_product, held_id = own.name("product_usage_resource", names.PRODUCT_RESOURCE)
     if of_product != product_id and not form.faults:
         own.fault("product_usage_resource", "NAME_FORMAT", "must be a resource of the parent")
     quantity = own.decimal("quantity")
@@ -177,12 +183,12 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
         product_id=ProductId(product_id),
         id=ProductGrantId(form.code("product_usage_grant_id")),
         display_name=own.text("display_name"),
-        resource_id=ResourceId(resource_id),
+        held_id=ProductResourceId(held_id),
         quantity=quantity,
         unit_id=UnitId(unit[0]) if unit else None,
         validity=cadence_from_pb(own, "validity"),
-        refresh_id=_policy(own, "refresh_policy", names.REFRESH_POLICY),
-        rollover_id=_policy(own, "rollover_policy", names.ROLLOVER_POLICY),
+        refresh_id=policy_from_form(own, "refresh_policy", names.REFRESH_POLICY),
+        rollover_id=policy_from_form(own, "rollover_policy", names.ROLLOVER_POLICY),
         type=own.choice("type", GrantType, default=GrantType.GRANT),
         selling_model_id=SellingModelId(model[0]) if model else None,
         start_date=start,
@@ -241,10 +247,11 @@ def resource_to_pb(kept: Kept[UsageResource]) -> pb.UsageResource:
         unit_class=names.UNIT_CLASS.of(own.unit_class_id),
         unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",
         token_resource=_token_name(own.token_resource_id),
+        dimensions=own.dimensions,
         usage_definition_product=names.PRODUCT.of(own.definition_product_id)
         if own.definition_product_id
         else "",
-        policies=_policies_pb(own.policies),
+        policies=policies_to_pb(own.policies),
         state=state_pb(kept),
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),
@@ -269,13 +276,13 @@ def product_resource_to_pb(kept: Kept[ProductResource]) -> pb.ProductUsageResour
     """A resource of a product."""
     own = kept.content
     return pb.ProductUsageResource(
-        name=names.PRODUCT_RESOURCE.of(own.product_id, own.resource_id),
+        name=names.PRODUCT_RESOURCE.of(own.product_id, own.id),
         usage_resource=names.RESOURCE.of(own.resource_id),
         token_resource=_token_name(own.token_resource_id),
         is_optional=own.is_optional,
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
-        policies=_policies_pb(own.policies),
+        policies=policies_to_pb(own.policies),
         state=state_pb(kept),
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),
@@ -289,7 +296,7 @@ def product_grant_to_pb(kept: Kept[ProductGrant]) -> pb.ProductUsageGrant:
     return pb.ProductUsageGrant(
         name=names.PRODUCT_GRANT.of(own.product_id, own.id),
         display_name=own.display_name,
-        product_usage_resource=names.PRODUCT_RESOURCE.of(own.product_id, own.resource_id),
+        product_usage_resource=names.PRODUCT_RESOURCE.of(own.product_id, own.held_id),
         type=enum_pb(pb.ProductUsageGrant.Type, own.type),
         quantity=decimal_pb(own.quantity),
         unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",
@@ -340,32 +347,11 @@ def _token_name(resource_id: ResourceId | None) -> str:
     return names.RESOURCE.of(resource_id) if resource_id else ""
 
 
-def _policy(form: Form, field: str, pattern: Name) -> PolicyId | None:
-    found = form.optional_name(field, pattern)
-    return PolicyId(found[0]) if found else None
-
-
-def _policies(form: Form) -> PolicyIds:
-    own = form.sub("policies")
-    return PolicyIds(
-        aggregation=_policy(own, "aggregation_policy", names.AGGREGATION_POLICY),
-        rating_frequency=_policy(own, "rating_frequency_policy", names.RATING_FREQUENCY_POLICY),
-        overage=_policy(own, "overage_policy", names.OVERAGE_POLICY),
-        commitment=_policy(own, "commitment_policy", names.COMMITMENT_POLICY),
-        order=own.optional_choice("drawdown_order", DrawdownOrder),
-    )
-
-
-def _policies_pb(ids: PolicyIds) -> pb.ResourcePolicies | None:
-    if ids == PolicyIds():
-        return None
-    counting, rating = names.AGGREGATION_POLICY, names.RATING_FREQUENCY_POLICY
-    made = pb.ResourcePolicies(
-        aggregation_policy=counting.of(ids.aggregation) if ids.aggregation else "",
-        rating_frequency_policy=rating.of(ids.rating_frequency) if ids.rating_frequency else "",
-        overage_policy=names.OVERAGE_POLICY.of(ids.overage) if ids.overage else "",
-        commitment_policy=names.COMMITMENT_POLICY.of(ids.commitment) if ids.commitment else "",
-    )
-    if ids.order is not None:
-        made.drawdown_order = enum_pb(pb.DrawdownOrder, ids.order)
-    return made
+def _dimensions(form: Form) -> tuple[str, ...]:
+    """The labels that tell usage apart, each once. Notes CODE_FORMAT."""
+    found = tuple(dict.fromkeys(form.message.dimensions))
+    for index, name in enumerate(found):
+        if not CODE.fullmatch(name):
+            fault = "must be 1 to 64 of A-Z, a-z, 0-9, '_', '.' and '-', the first no sign"
+            form.fault(f"dimensions[{index}]", "CODE_FORMAT", fault)
+    return found

@@ -145,6 +145,7 @@ def aggregation_to_pb(kept: Kept[Aggregation]) -> pb.AggregationPolicy:
         combine=enum_pb(pb.AggregationPolicy.Combine, own.combine, "COMBINE_"),
         unique_label=own.unique_label or "",
         state=state_pb(kept),
+        version=kept.version,
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),
     )
@@ -165,6 +166,7 @@ def rating_frequency_to_pb(kept: Kept[RatingFrequency]) -> pb.RatingFrequencyPol
         waiting_time=waiting,
         late_policy=enum_pb(pb.RatingFrequencyPolicy.LatePolicy, own.late),
         state=state_pb(kept),
+        version=kept.version,
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),
     )
@@ -178,6 +180,7 @@ def overage_to_pb(kept: Kept[Overage]) -> pb.OveragePolicy:
         display_name=own.display_name,
         overage=enum_pb(pb.OveragePolicy.Overage, own.overage),
         state=state_pb(kept),
+        version=kept.version,
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),
     )
@@ -191,6 +194,7 @@ def refresh_to_pb(kept: Kept[Refresh]) -> pb.RefreshPolicy:
         display_name=own.display_name,
         interval=cadence_pb(own.interval),
         state=state_pb(kept),
+        version=kept.version,
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),
     )
@@ -206,6 +210,7 @@ def rollover_to_pb(kept: Kept[Rollover]) -> pb.RolloverPolicy:
         max_quantity=optional_decimal_pb(own.max_quantity),
         max_percent=optional_decimal_pb(own.max_percent),
         state=state_pb(kept),
+        version=kept.version,
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),
     )
@@ -219,6 +224,7 @@ def commitment_to_pb(kept: Kept[Commitment]) -> pb.CommitmentPolicy:
         display_name=own.display_name,
         rate=enum_pb(pb.CommitmentPolicy.Rate, own.rate),
         state=state_pb(kept),
+        version=kept.version,
         create_time=time_pb(kept.create_time),
         etag=etag(kept.revision),
     )

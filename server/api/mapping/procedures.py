@@ -19,7 +19,7 @@ from server.domain.procedures import elements as el
 from server.domain.procedures.elements import NET_UNIT_RATE, ProcedureElement
 from server.domain.procedures.programs import ELEMENT_MILLISECONDS, RUN_MILLISECONDS
 from server.domain.procedures.versions import Procedure, TimeLimits, Usage, Version
-from server.domain.rates import HUNDRED
+from server.domain.rates import HUNDRED, AttributeRow
 from server.usecases.procedures import Resolved
 
 USAGE, AGREED = "PROCEDURE_USAGE_", "AGREED_WITH_"
@@ -121,9 +121,9 @@ def resolved_to_pb(resolved: Resolved) -> rpc.ResolveProcedureResponse:
     )
 
 
-def attribute_row_from_form(form: Form) -> el.AttributeRow:
+def attribute_row_from_form(form: Form) -> AttributeRow:
     """An adjustment by attributes. Notes LABELS_INVALID and what an adjustment notes."""
-    return el.AttributeRow(
+    return AttributeRow(
         attributes=tuple(sorted(form.labels("attributes").items())),
         adjustment=adjustment_from_form(form.sub("adjustment")),
     )

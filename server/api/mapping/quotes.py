@@ -7,6 +7,7 @@ from usage.v1 import quote_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form
+from server.api.mapping.resource_policies import overrides_from_form, overrides_to_pb
 from server.api.mapping.terms import (
     rate_from_form,
     rate_to_pb,
@@ -22,6 +23,7 @@ from server.api.values import (
     optional_date_pb,
     time_pb,
 )
+from server.domain.catalog import PolicyIds
 from server.domain.errors import NotFound
 from server.domain.exact import ZERO, decimal_places
 from server.domain.ids import (
@@ -32,6 +34,7 @@ from server.domain.ids import (
     ResourceId,
     SellingModelId,
 )
+from server.domain.policies import PolicyLevel, PolicySource
 from server.domain.sales import (
     Binding,
     LineGrant,
@@ -39,6 +42,7 @@ from server.domain.sales import (
     Negotiated,
     Quote,
     SaleLine,
+    SoldPolicies,
 )
 from server.usecases.bindings import AskedBinding
 from server.usecases.quotes import AskedLine, CreateQuote
@@ -85,6 +89,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
             for resource in line.resources
             if (negotiated := _negotiated_to_pb(resource)) is not None
         ],
+        policies=overrides_to_pb(_overridden(line)),
         resources=[_resource_to_pb(line, resource) for resource in line.resources],
     )
 
@@ -133,6 +138,7 @@ def _line_from_form(form: Form, account_id: AccountId) -> AskedLine:
         omitted=tuple(
             ResourceId(ids[0]) for ids in form.names("omitted_resources", names.RESOURCE)
         ),
+        policies=overrides_from_form(form),
         negotiated=tuple(_negotiated_from_form(wish) for wish in form.subs("negotiated_rates")),
     )
 
@@ -173,6 +179,27 @@ def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
     )
 
 
+def _overridden(line: SaleLine) -> dict[ResourceId, PolicyIds]:
+    """The policies that the line itself named, as far as its target let them hold."""
+    found = {one.resource_id: _named_by_line(one.policies) for one in line.resources}
+    return {key: ids for key, ids in found.items() if ids != PolicyIds()}
+
+
+def _named_by_line(policies: SoldPolicies) -> PolicyIds:
+    def own(source: PolicySource) -> PolicyId | None:
+        return source.id if source.level is PolicyLevel.LINE else None
+
+    sources = policies.sources
+    is_ordered = sources.order is PolicyLevel.LINE
+    return PolicyIds(
+        aggregation=own(sources.aggregation),
+        rating_frequency=own(sources.rating_frequency),
+        overage=own(sources.overage),
+        commitment=own(sources.commitment),
+        order=policies.wallet.order if is_ordered else None,
+    )
+
+
 def _resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResource:
     policies, terms = resource.policies, resource.terms
     token, definition = resource.token_resource_id, resource.definition_product_id
@@ -180,11 +207,14 @@ def _resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResour
         usage_resource=names.RESOURCE.of(resource.resource_id),
         terms=None if terms is None else terms_to_pb(terms, is_fixed=resource.is_fixed),
         grants=[_grant_to_pb(line, resource, grant) for grant in resource.grants],
-        aggregation_policy=_name(names.AGGREGATION_POLICY, policies.aggregation_policy_id),
+        aggregation_policy=_name(names.AGGREGATION_POLICY, policies.sources.aggregation.id),
         rating_frequency_policy=_name(
-            names.RATING_FREQUENCY_POLICY, policies.rating_frequency_policy_id
+            names.RATING_FREQUENCY_POLICY, policies.sources.rating_frequency.id
         ),
-        overage_policy=_name(names.OVERAGE_POLICY, policies.overage_policy_id),
+        overage_policy=_name(names.OVERAGE_POLICY, policies.sources.overage.id),
+        aggregation_policy_version=policies.sources.aggregation.version,
+        rating_frequency_policy_version=policies.sources.rating_frequency.version,
+        overage_policy_version=policies.sources.overage.version,
         token_resource=names.RESOURCE.of(token) if token else "",
         usage_definition_product=names.PRODUCT.of(definition) if definition else "",
     )
@@ -195,8 +225,10 @@ def _grant_to_pb(line: SaleLine, resource: LineResource, grant: LineGrant) -> pb
         product_usage_grant=names.PRODUCT_GRANT.of(line.product_id, grant.product_grant_id),
         quantity=decimal_pb(grant.quantity),
         unit_of_measure=names.UNIT.of(resource.policies.wallet.unit_id),
-        refresh_policy=_name(names.REFRESH_POLICY, grant.refresh_policy_id),
-        rollover_policy=_name(names.ROLLOVER_POLICY, grant.rollover_policy_id),
+        refresh_policy=_name(names.REFRESH_POLICY, grant.refresh_policy.id),
+        rollover_policy=_name(names.ROLLOVER_POLICY, grant.rollover_policy.id),
+        refresh_policy_version=grant.refresh_policy.version,
+        rollover_policy_version=grant.rollover_policy.version,
     )
 
 

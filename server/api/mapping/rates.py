@@ -7,7 +7,7 @@ from usage.v1 import rate_service_pb2 as pb
 from usage.v1 import types_pb2
 
 from server.api import names
-from server.api.forms import Form
+from server.api.forms import Form, placed_at
 from server.api.mapping.terms import (
     per_from_form,
     rate_from_form,
@@ -18,16 +18,27 @@ from server.api.mapping.terms import (
     unit_pb,
 )
 from server.api.values import decimal_pb, enum_pb, etag, optional_date_pb, time_pb
-from server.domain.ids import PriceBookId, RateCardId, RateEntryId
+from server.domain.ids import (
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    SellingModelId,
+)
 from server.domain.rate_cards import (
+    EntryState,
     Kept,
     PriceBook,
     RateCard,
     RateCardEntry,
     RateCardType,
 )
+from server.store.rate_entries import EntryFilter
+from server.store.rates import CardFilter
 from server.usecases.rates import CreatePriceBook
 
+ALL_CARDS = "rateCards/-"
 NON_NEGOTIABLE = pb.RateCardEntry.NON_NEGOTIABLE
 
 
@@ -61,6 +72,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
     entry = form.sub("rate_card_entry")
     (product_id,) = entry.name("product", names.PRODUCT)
     (resource_id,) = entry.name("usage_resource", names.RESOURCE)
+    model = entry.optional_name("selling_model", names.SELLING_MODEL)
     unit = unit_from_form(entry)
     rate = rate_from_form(entry.sub("rate")) if entry.has("rate") else None
     bounds, mode, tiers = tiers_from_form(entry.sub("tiers"))
@@ -72,6 +84,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
         card_id=card_id,
         product_id=product_id,
         resource_id=resource_id,
+        selling_model_id=SellingModelId(model[0]) if model else None,
         currency_code=unit,
         rate=rate,
         per=per,
@@ -82,6 +95,46 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
         start=start,
         end=end,
     )
+
+
+def create_entries_from_pb(
+    request: pb.BatchCreateRateCardEntriesRequest,
+) -> list[RateCardEntry]:
+    """Raises InvalidArgument, with the place of the first entry that is wrong."""
+    entries = []
+    for index, one in enumerate(request.requests):
+        with placed_at(f"requests[{index}]"):
+            entries.append(create_entry_from_pb(one))
+    return entries
+
+
+def card_filter_from_pb(request: pb.ListRateCardsRequest) -> CardFilter:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    kind, day = form.optional_choice("type", RateCardType), form.optional_date("on_date")
+    form.done()
+    return CardFilter(type=kind, day=day)
+
+
+def entry_filter_from_pb(request: pb.ListRateCardEntriesRequest) -> EntryFilter:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    card = None if request.parent == ALL_CARDS else form.name("parent", names.RATE_CARD)
+    product = form.optional_name("product", names.PRODUCT)
+    resource = form.optional_name("usage_resource", names.RESOURCE)
+    model = form.optional_name("selling_model", names.SELLING_MODEL)
+    unit = unit_from_form(form) if request.currency_code or request.token_unit else None
+    only = EntryFilter(
+        card_id=RateCardId(card[0]) if card else None,
+        state=form.optional_choice("state", EntryState, prefix="CATALOG_STATE_"),
+        product_id=ProductId(product[0]) if product else None,
+        resource_id=ResourceId(resource[0]) if resource else None,
+        unit_id=unit,
+        selling_model_id=SellingModelId(model[0]) if model else None,
+        day=form.optional_date("on_date"),
+    )
+    form.done()
+    return only
 
 
 def book_to_pb(book: PriceBook) -> pb.PriceBook:
@@ -108,11 +161,13 @@ def card_to_pb(card: RateCard) -> pb.RateCard:
 
 def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
     """An entry as callers see it."""
+    model = entry.selling_model_id
     negotiability = "NEGOTIABLE" if entry.is_negotiable else "NON_NEGOTIABLE"
     return pb.RateCardEntry(
         name=names.RATE_ENTRY.of(entry.card_id, entry.id),
         product=names.PRODUCT.of(entry.product_id),
         usage_resource=names.RESOURCE.of(entry.resource_id),
+        selling_model="" if model is None else names.SELLING_MODEL.of(model),
         rate=None if entry.rate is None else rate_to_pb(entry.rate),
         tiers=tiers_to_pb(entry.tiers, entry.bounds, entry.mode) if entry.tiers else None,
         tier_per=decimal_pb(entry.per) if entry.tiers else None,

@@ -1,6 +1,7 @@
 """Policies that hold for a product, on the wire."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from google.protobuf.message import Message
 from usage.v1 import catalog_resources_pb2 as catalog_pb
@@ -9,23 +10,25 @@ from usage.v1 import catalog_service_pb2 as pb
 from server.api import names
 from server.api.mapping import policies as mapping
 from server.api.values import enum_pb
-from server.domain.ids import ProductId
-from server.usecases.resolution import ExplainedPolicies, PolicyLevel
+from server.domain.catalog import Kept
+from server.domain.policies import PolicyLevel
+from server.domain.resolved import NAMELESS
+from server.usecases.resolution import Explained
 
-# What a default has not, because nobody keeps it.
-OF_RECORDS = ("name", "state", "create_time", "etag")
+# What is not told of a policy as it was when something was sold, and of a default nobody keeps.
+OF_RECORDS = ("state", "create_time", "etag")
 
 
-def resolved_to_pb(
-    product_id: ProductId, found: Iterable[ExplainedPolicies]
-) -> pb.ResolvePoliciesResponse:
+def resolved_to_pb(found: Iterable[Explained]) -> pb.ResolvePoliciesResponse:
     """The policies of each resource, and who supplied them."""
-    return pb.ResolvePoliciesResponse(resources=[_resource(product_id, one) for one in found])
+    return pb.ResolvePoliciesResponse(resources=[_resource(one) for one in found])
 
 
-def _resource(product_id: ProductId, one: ExplainedPolicies) -> pb.ResolvedPolicies:
+def _resource(of: Explained) -> pb.ResolvedPolicies:
+    one = of.policies
     made = pb.ResolvedPolicies(
-        product_usage_resource=names.PRODUCT_RESOURCE.of(product_id, one.resource_id),
+        product_usage_resource=names.PRODUCT_RESOURCE.of(*of.held) if of.held else "",
+        usage_resource=names.RESOURCE.of(of.resource_id),
         aggregation_policy=mapping.aggregation_to_pb(one.aggregation.policy),
         aggregation_level=_level(one.aggregation.level),
         rating_frequency_policy=mapping.rating_frequency_to_pb(one.rating_frequency.policy),
@@ -37,15 +40,17 @@ def _resource(product_id: ProductId, one: ExplainedPolicies) -> pb.ResolvedPolic
         drawdown_order=enum_pb(catalog_pb.DrawdownOrder, one.order[0]),
         drawdown_order_level=_level(one.order[1]),
     )
-    _forget(made.aggregation_policy, one.aggregation.level)
-    _forget(made.rating_frequency_policy, one.rating_frequency.level)
-    _forget(made.overage_policy, one.overage.level)
-    _forget(made.commitment_policy, one.commitment.level)
+    _forget(made.aggregation_policy, one.aggregation.policy)
+    _forget(made.rating_frequency_policy, one.rating_frequency.policy)
+    _forget(made.overage_policy, one.overage.policy)
+    _forget(made.commitment_policy, one.commitment.policy)
     return made
 
 
-def _forget(message: Message, level: PolicyLevel) -> None:
-    if level is PolicyLevel.DEFAULT:
+def _forget(message: Message, kept: Kept[Any]) -> None:
+    if kept.content.id == NAMELESS:
+        message.ClearField("name")
+    if not kept.revision:
         for field in OF_RECORDS:
             message.ClearField(field)
 

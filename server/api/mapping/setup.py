@@ -177,12 +177,14 @@ def _resource(
     """A resource of the product with what it includes and costs."""
     own, own_path = message.product_usage_resource, f"{path}.product_usage_resource"
     creation = catalog_rpc.CreateProductUsageResourceRequest(
-        parent=product, product_usage_resource=own
+        parent=product,
+        product_usage_resource=own,
+        product_usage_resource_id=own.name.partition("/usageResources/")[2],
     )
     found = reading.read(own_path, PRODUCT_RESOURCE, creation)
     if found is None:
         return None
-    name = names.PRODUCT_RESOURCE.of(found.content.product_id, found.content.resource_id)
+    name = names.PRODUCT_RESOURCE.of(found.content.product_id, found.content.id)
     _same(reading, f"{own_path}.name", own.name, name)
     if name.lower() in reading.seen:
         reading.fault(own_path, "SETUP_AMBIGUOUS", f"{name} is described twice")
@@ -201,7 +203,9 @@ def _resource(
             for index, grant in enumerate(message.grants)
         ),
         entries=_whole(
-            _entry(reading, f"{path}.rate_card_entries[{index}]", entry, name)
+            _entry(
+                reading, f"{path}.rate_card_entries[{index}]", entry, product, own.usage_resource
+            )
             for index, entry in enumerate(message.rate_card_entries)
         ),
     )
@@ -245,15 +249,14 @@ def _grant(
 
 
 def _entry(
-    reading: _Reading, path: str, message: rate_rpc.RateCardEntry, resource: str
+    reading: _Reading, path: str, message: rate_rpc.RateCardEntry, product: str, resource: str
 ) -> Part[Any] | None:
     """An entry of a rate card; what it prices is the resource that has it."""
-    product, _, resource_id = resource.partition("/usageResources/")
     own = rate_rpc.RateCardEntry()
     own.CopyFrom(message)
     _same(reading, f"{path}.product", own.product, product)
-    _same(reading, f"{path}.usage_resource", own.usage_resource, f"usageResources/{resource_id}")
-    own.product, own.usage_resource = product, f"usageResources/{resource_id}"
+    _same(reading, f"{path}.usage_resource", own.usage_resource, resource)
+    own.product, own.usage_resource = product, resource
     return reading.one(path, ENTRY, own)
 
 

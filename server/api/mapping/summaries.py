@@ -6,6 +6,7 @@ from usage.v1 import types_pb2
 from server.api import names
 from server.api.mapping.terms import unit_pb
 from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
+from server.domain.dimensions import dimensions_of
 from server.store.summary_reads import LiableSummary, RatableSummary, UsageSummary
 from server.usecases.summaries import Trace
 
@@ -33,6 +34,7 @@ def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
         drawn_quantity=optional_decimal_pb(cell.drawn_quantity),
         overage_quantity=optional_decimal_pb(cell.overage_quantity),
         source_usage_summary=names.USAGE_SUMMARY.of(account_id, source_id) if source_id else "",
+        dimensions=dimensions_of(cell.dimensions),
     )
 
 
@@ -58,6 +60,7 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
         waterfall=[types_pb2.WaterfallStep(**step) for step in line.waterfall],
         error_reason=line.error_reason,
         liable_summary=names.LIABLE_SUMMARY.of(account_id, liable_id) if liable_id else "",
+        dimensions=dimensions_of(line.dimensions),
     )
 
 
@@ -80,6 +83,17 @@ def liable_to_pb(account_id: str, line: LiableSummary) -> pb.LiableSummary:
         amount=money_pb(line.currency_code, line.amount),
         exact_amount=decimal_pb(line.exact_amount),
         create_time=time_pb(line.create_time),
+        superseded=[
+            pb.SupersededSummary(
+                used_quantity=decimal_pb(said.used_quantity),
+                overage_quantity=decimal_pb(said.overage_quantity),
+                amount=money_pb(line.currency_code, said.amount),
+                create_time=time_pb(said.create_time),
+                supersede_time=time_pb(said.supersede_time),
+            )
+            for said in line.superseded
+        ],
+        dimensions=dimensions_of(line.dimensions),
     )
 
 

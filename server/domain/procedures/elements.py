@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Union
 
 from server.domain.exact import Rounding
-from server.domain.rates import Adjustment
+from server.domain.rates import Adjustment, AttributeRow
 
 
 class ValueKind(StrEnum):
@@ -121,14 +121,6 @@ class NegotiatedTiers:
 
     name: str = ""
     order: tuple[Agreed, ...] = (Agreed.ASSET, Agreed.TARGET)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttributeRow:
-    """An adjustment for lines whose attributes have all these values."""
-
-    attributes: tuple[tuple[str, str], ...]
-    adjustment: Adjustment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,8 +112,8 @@ class Program:
             line.before,
             line.used,
             line.target,
-            line.attributes,
-            line.adjustments,
+            {**line.terms.attributes, **line.attributes},
+            line.adjustments or line.terms.adjustments,
         )
         try:
             self._read_attributes(state)

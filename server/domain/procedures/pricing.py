@@ -7,11 +7,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 from server.domain.exact import ZERO, plain
-from server.domain.procedures.elements import Agreed, AttributeRow
+from server.domain.procedures.elements import Agreed
 from server.domain.procedures.state import Part, State, rate_text, too_many_digits
 from server.domain.procedures.waterfall import Element, RatingFailed
 from server.domain.rates import (
     Adjustment,
+    AttributeRow,
     Rate,
     RateTerms,
     Tier,

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from server.domain.exact import AMOUNT_PLACES, PLACES, ZERO, Rounding, divide, plain
 from server.domain.policies import OveragePolicy
-from server.domain.procedures.elements import NET_UNIT_RATE, AttributeRow
+from server.domain.procedures.elements import NET_UNIT_RATE
 from server.domain.procedures.waterfall import Element, Outcome, Rated, RatingFailed, Step
-from server.domain.rates import Rate, RateTerms
+from server.domain.rates import AttributeRow, Rate, RateTerms
 
 Value = Decimal | str
 

@@ -10,8 +10,8 @@ gap is at least a whole day, 24 hours.
 `kinds` holds those of tokens, packs and commitments.
 
 Of the checks of the checklist (V1-V8, A1-A7, S1-S15) some are refused where they arise, so that no
-rule can find them: A1 and V3 (a product has a resource once), A5, A7, S2 to S6 and S14. A token may
-have as many tiers as anything else (S7), and rates name their currency and need no unit (S11).
+rule can find them: A5, A7, S2 to S6 and S14. A token may have as many tiers as anything else (S7),
+and rates name their currency and need no unit (S11).
 
 V8 is the verdict: a product is valid when no rule of severity ERROR is broken.
 """

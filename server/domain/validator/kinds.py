@@ -64,7 +64,7 @@ def _addition_empty(setup: Setup) -> Iterator[Finding]:
     if setup.is_anchor:
         return
     for metered in setup.resources:
-        if not setup.grants_of(metered.id) and not setup.entries_of(metered.id):
+        if not setup.grants_of(metered) and not setup.entries_of(metered.id):
             text = f"it neither grants {metered.id} nor has a rate for it"
             yield Finding(text, (metered.name,))
 
@@ -98,7 +98,7 @@ def _definition_not_active(setup: Setup) -> Iterator[Finding]:
 
 def _grant_unreachable(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
-        for promise in setup.grants_of(metered.id):
+        for promise in setup.grants_of(metered):
             days = Days.of(promise.grant.content.start_date, promise.grant.content.end_date)
             if not days.meets(metered.days):
                 text = f"it is for sales {days}, and {metered.id} is sold {metered.days}"

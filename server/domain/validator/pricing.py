@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from server.domain.ids import PriceBookId, RateCardId, ResourceId
+from server.domain.ids import PriceBookId, RateCardId, ResourceId, SellingModelId
 from server.domain.rate_cards import RateCardEntry
 from server.domain.validator.rules import Finding, Rule, Severity
 from server.domain.validator.setups import Days, Metered, Setup, entry_name, gaps, overlaps
@@ -23,10 +23,14 @@ Key = tuple[RateCardId, ResourceId, str]
 
 @dataclass(frozen=True, slots=True)
 class _Hole:
-    """Days on which a resource is sold and an offer has no rate, and the entries beside them."""
+    """Days on which a resource is sold and an offer has no rate, and the entries beside them.
+
+    With a selling model it is only what is sold under that which has none.
+    """
 
     metered: Metered
     offer: Offer
+    model: SellingModelId | None
     days: Days
     before: RateCardEntry | None
     after: RateCardEntry | None
@@ -34,7 +38,8 @@ class _Hole:
     @property
     def finding(self) -> Finding:
         book, currency = self.offer
-        text = f"{self.metered.id} has no rate in {currency} by {book} {self.days}"
+        under = f" under {self.model}" if self.model else ""
+        text = f"{self.metered.id} has no rate in {currency} by {book}{under} {self.days}"
         beside = (entry_name(one) for one in (self.before, self.after) if one)
         return Finding(text, (*beside, self.metered.name))
 
@@ -54,14 +59,24 @@ def _holes(setup: Setup) -> Iterator[_Hole]:
     for metered in setup.resources:
         if not metered.is_charged:
             continue
-        for offer, entries in _offers(setup, metered).items():
-            spans = [setup.priced_days(entry) for entry in entries]
-            ending = {days.end: entry for days, entry in zip(spans, entries, strict=True)}
-            starting = {days.start: entry for days, entry in zip(spans, entries, strict=True)}
-            for hole in gaps(setup.sold_days(metered), spans):
-                if hole.end - hole.start > TOLERATED:
-                    before, after = ending.get(hole.start), starting.get(hole.end)
-                    yield _Hole(metered, offer, hole, before, after)
+        for offer, found in _offers(setup, metered).items():
+            for model, entries in _by_model(found):
+                spans = [setup.priced_days(entry) for entry in entries]
+                ending = {days.end: entry for days, entry in zip(spans, entries, strict=True)}
+                starting = {days.start: entry for days, entry in zip(spans, entries, strict=True)}
+                for hole in gaps(setup.sold_days(metered), spans):
+                    if hole.end - hole.start > TOLERATED:
+                        before, after = ending.get(hole.start), starting.get(hole.end)
+                        yield _Hole(metered, offer, model, hole, before, after)
+
+
+def _by_model(
+    entries: list[RateCardEntry],
+) -> Iterator[tuple[SellingModelId | None, list[RateCardEntry]]]:
+    """What is sold without a selling model costs what is for all; under one, that or its own."""
+    models = {entry.selling_model_id for entry in entries}
+    for model in sorted(models, key=lambda one: one or ""):
+        yield model, [entry for entry in entries if entry.selling_model_id in (None, model)]
 
 
 def _effectivity_mismatch(setup: Setup) -> Iterator[Finding]:
@@ -121,7 +136,9 @@ def _price_book_missing(setup: Setup) -> Iterator[Finding]:
 def _offered(setup: Setup) -> dict[ResourceId, set[Offer]]:
     """The offers of each resource that is charged and has any."""
     charged = (one for one in setup.resources if one.is_charged and one.token_id is None)
-    found = {metered.id: set(_offers(setup, metered)) for metered in charged}
+    found: defaultdict[ResourceId, set[Offer]] = defaultdict(set)
+    for metered in charged:
+        found[metered.id] |= set(_offers(setup, metered))
     return {resource_id: offers for resource_id, offers in found.items() if offers}
 
 

@@ -1,6 +1,5 @@
 """What the validator looks at: one product with all it stands on, and the days that matter."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,7 +19,7 @@ from server.domain.catalog import (
 )
 from server.domain.ids import RateCardId, ResourceId
 from server.domain.policies import OveragePolicy
-from server.domain.rate_cards import PriceBook, RateCard, RateCardEntry
+from server.domain.rate_cards import PriceBook, RateCard, RateCardEntry, overlapping
 from server.domain.sales import SoldPolicies
 
 
@@ -106,7 +105,7 @@ class Metered:
     @property
     def name(self) -> str:
         """The resource name of the product's resource."""
-        return f"products/{self.held.content.product_id}/usageResources/{self.id}"
+        return f"products/{self.held.content.product_id}/usageResources/{self.held.content.id}"
 
     @property
     def days(self) -> Days:
@@ -143,8 +142,7 @@ class Promise:
 class Setup:
     """One product with its resources, grants and rates, and the price books that have its cards.
 
-    `billing` is how often accounts are billed, `currencies` are the units that ISO 4217 knows,
-    `anchored` the resources that active anchors meter.
+    `currencies` are the units that ISO 4217 knows, `anchored` the resources of active anchors.
     """
 
     product: Kept[Product]
@@ -153,7 +151,6 @@ class Setup:
     entries: tuple[RateCardEntry, ...]
     cards: Mapping[RateCardId, RateCard]
     books: tuple[PriceBook, ...]
-    billing: Cadence
     currencies: frozenset[str]
     scope: Scope = Scope()
     anchored: frozenset[ResourceId] = frozenset()
@@ -177,9 +174,15 @@ class Setup:
         """The entries of one resource."""
         return tuple(entry for entry in self.entries if entry.resource_id == resource_id)
 
-    def grants_of(self, resource_id: ResourceId) -> tuple[Promise, ...]:
-        """The grants of one resource."""
-        return tuple(one for one in self.grants if one.grant.content.resource_id == resource_id)
+    def grants_of(self, metered: Metered) -> tuple[Promise, ...]:
+        """The grants of one resource of the product."""
+        held_id = metered.held.content.id
+        return tuple(one for one in self.grants if one.grant.content.held_id == held_id)
+
+    def days_of(self, resource_id: ResourceId) -> Days:
+        """The days from the first to the last on which a resource is sold."""
+        spans = [self.sold_days(one) for one in self.resources if one.id == resource_id]
+        return Days(min(one.start for one in spans), max(one.end for one in spans))
 
     def priced_days(self, entry: RateCardEntry) -> Days:
         """The days on which an entry applies: those of its card too."""
@@ -200,14 +203,16 @@ def within(setup: Setup) -> Setup:
     if not setup.is_in_force:
         return replace(setup, resources=(), grants=(), entries=())
     chosen = [one for one in setup.resources if scope.has(one.held.state)]
-    over = {one.id for one in chosen if not one.days.meets(scope.days)}
+    left = [one for one in chosen if one.days.meets(scope.days)]
+    gone = {one.held.content.id for one in chosen if not one.days.meets(scope.days)}
+    over = {one.id for one in chosen} - {one.id for one in left}
     return replace(
         setup,
-        resources=tuple(one for one in chosen if one.id not in over),
+        resources=tuple(left),
         grants=tuple(
             one
             for one in setup.grants
-            if scope.has(one.grant.state) and one.grant.content.resource_id not in over
+            if scope.has(one.grant.state) and one.grant.content.held_id not in gone
         ),
         entries=tuple(
             entry
@@ -220,24 +225,13 @@ def within(setup: Setup) -> Setup:
 
 
 def overlaps(setup: Setup) -> list[tuple[RateCardEntry, RateCardEntry]]:
-    """Entries that apply on days of another of their card, resource and currency, with that one."""
-    same: defaultdict[tuple[str, ...], list[RateCardEntry]] = defaultdict(list)
-    for entry in setup.entries:
-        same[entry.card_id, entry.resource_id, entry.currency_code].append(entry)
-    found = []
-    for entries in same.values():
-        first, *rest = sorted(entries, key=lambda one: (Days.of(one.start, one.end), one.id))
-        for entry in rest:
-            if Days.of(entry.start, entry.end).meets(Days.of(first.start, first.end)):
-                found.append((entry, first))
-            else:
-                first = entry
-    return found
+    """Entries that apply on days of another that prices the same, with that one."""
+    return overlapping(setup.entries)
 
 
 def entry_name(entry: RateCardEntry) -> str:
     """The resource name of a rate card entry."""
-    return f"rateCards/{entry.card_id}/entries/{entry.id}"
+    return entry.name
 
 
 def gaps(whole: Days, parts: Iterable[Days]) -> Iterator[Days]:

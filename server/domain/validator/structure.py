@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 
 from server.domain.calendar import DAY, Cadence
 from server.domain.catalog import as_unit
 from server.domain.errors import UsageError
 from server.domain.exact import plain
-from server.domain.policies import check_period_order
+from server.domain.policies import assumed_billing, check_period_order
 from server.domain.units import UnitClassKind, check_scale, convert
 from server.domain.validator.rules import Finding, Rule, Severity
-from server.domain.validator.setups import Metered, Promise, Setup, entry_name
+from server.domain.validator.setups import Days, Metered, Promise, Setup, entry_name
 
 MOST_OPEN_ISSUES = 100
 # Issues are looked at from here on for four years, which hold every length of month and year.
@@ -32,12 +33,37 @@ def _product_empty(setup: Setup) -> Iterator[Finding]:
 
 def _resource_not_active(setup: Setup) -> Iterator[Finding]:
     known = {metered.id for metered in setup.resources}
-    uses = [(one.grant.content.resource_id, one.name, "promised") for one in setup.grants]
-    uses += [(entry.resource_id, entry_name(entry), "priced") for entry in setup.entries]
-    for resource_id, name, what in uses:
-        if resource_id not in known:
-            own = f"{setup.name}/usageResources/{resource_id}"
-            yield Finding(f"{resource_id} is {what} and not in force", (own, name))
+    held = {metered.held.content.id for metered in setup.resources}
+    promised = [(one.grant.content.held_id, one.name) for one in setup.grants]
+    uses = [(str(id_), name, "promised") for id_, name in promised if id_ not in held]
+    uses += [
+        (str(entry.resource_id), entry_name(entry), "priced")
+        for entry in setup.entries
+        if entry.resource_id not in known
+    ]
+    for id_, name, what in uses:
+        own = f"{setup.name}/usageResources/{id_}"
+        yield Finding(f"{id_} is {what} and not in force", (own, name))
+
+
+def _neighbours(setup: Setup) -> Iterator[tuple[Metered, Metered]]:
+    """The stretches of one resource, each with the next, in the order of their days."""
+    ordered = sorted(setup.resources, key=lambda one: (one.id, one.days, one.name))
+    return ((a, b) for a, b in pairwise(ordered) if a.id == b.id)
+
+
+def _resource_overlap(setup: Setup) -> Iterator[Finding]:
+    for earlier, later in _neighbours(setup):
+        if earlier.days.meets(later.days):
+            text = f"{earlier.id} is sold by two records of the product on the same days"
+            yield Finding(text, (later.name, earlier.name))
+
+
+def _resource_gap(setup: Setup) -> Iterator[Finding]:
+    for earlier, later in _neighbours(setup):
+        gap = Days(earlier.days.end, later.days.start).meeting(setup.scope.days)
+        if not gap.is_empty:
+            yield Finding(f"{earlier.id} is not sold {gap}", (later.name, earlier.name))
 
 
 def _parent_not_active(setup: Setup) -> Iterator[Finding]:
@@ -74,7 +100,7 @@ def _period_order(setup: Setup) -> Iterator[Finding]:
         wallet = metered.sold.wallet
         try:
             check_period_order(
-                billing=setup.billing,
+                billing=assumed_billing(wallet.rating.period),
                 rating=wallet.rating.period,
                 accumulation=wallet.aggregation.period,
             )
@@ -84,17 +110,17 @@ def _period_order(setup: Setup) -> Iterator[Finding]:
 
 def _policies(metered: Metered) -> Iterator[str]:
     sold = metered.sold
-    if sold and sold.aggregation_policy_id:
-        yield f"aggregationPolicies/{sold.aggregation_policy_id}"
-    if sold and sold.rating_frequency_policy_id:
-        yield f"ratingFrequencyPolicies/{sold.rating_frequency_policy_id}"
+    if sold and sold.sources.aggregation.id:
+        yield f"aggregationPolicies/{sold.sources.aggregation.id}"
+    if sold and sold.sources.rating_frequency.id:
+        yield f"ratingFrequencyPolicies/{sold.sources.rating_frequency.id}"
 
 
 def _rating_frequency_unsaid(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
         if metered.is_addition or metered.sold is None:
             continue
-        if metered.sold.rating_frequency_policy_id is None:
+        if metered.sold.sources.rating_frequency.id is None:
             period = metered.sold.wallet.rating.period
             text = f"nobody said when {metered.id} is rated, so it is {period}, the service's own"
             yield Finding(text, (metered.name, f"usageResources/{metered.id}"))
@@ -112,7 +138,7 @@ def _aggregation_disagrees(setup: Setup) -> Iterator[Finding]:
 
 def _promises(setup: Setup) -> Iterator[tuple[Metered, Promise]]:
     for metered in setup.resources:
-        for promise in setup.grants_of(metered.id):
+        for promise in setup.grants_of(metered):
             yield metered, promise
 
 
@@ -203,6 +229,20 @@ STRUCTURE = (
         "What is promised or priced is a resource of the product that is in force.",
         "Activate the product, which puts the resource in force.",
         _resource_not_active,
+    ),
+    Rule(
+        "RESOURCE_OVERLAP",
+        Severity.ERROR,
+        "The stretches of one resource of a product follow each other.",
+        "End the earlier one on the day on which the later one starts.",
+        _resource_overlap,
+    ),
+    Rule(
+        "RESOURCE_GAP",
+        Severity.WARNING,
+        "Between two stretches of one resource of a product there is no day without it.",
+        "Start the later one on the day on which the earlier one ends.",
+        _resource_gap,
     ),
     Rule(
         "PARENT_NOT_ACTIVE",

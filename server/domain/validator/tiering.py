@@ -10,13 +10,13 @@ from datetime import date
 from decimal import Decimal
 
 from server.domain.exact import exact, plain
-from server.domain.ids import RateCardId, ResourceId
+from server.domain.ids import RateCardId, ResourceId, SellingModelId
 from server.domain.rate_cards import RateCardEntry, RateCardType
 from server.domain.rates import HUNDRED, ONE, AdjustmentKind, Tier
 from server.domain.validator.rules import Finding, Rule, Severity
 from server.domain.validator.setups import Days, Setup, entry_name, gaps, overlaps
 
-Key = tuple[RateCardId, ResourceId, str]
+Key = tuple[RateCardId, ResourceId, str, SellingModelId | None]
 
 
 def _tiers_empty(setup: Setup) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def _pairs(setup: Setup) -> Iterator[tuple[RateCardEntry, RateCardEntry]]:
     bases: defaultdict[Key, list[tuple[Days, RateCardEntry]]] = defaultdict(list)
     for entry in entries:
         if entry.rate is not None:
-            key = entry.card_id, entry.resource_id, entry.currency_code
+            key = entry.card_id, entry.resource_id, entry.currency_code, entry.selling_model_id
             bases[key].append((setup.priced_days(entry), entry))
     for same in bases.values():
         same.sort(key=_start)
@@ -55,15 +55,18 @@ def _pairs(setup: Setup) -> Iterator[tuple[RateCardEntry, RateCardEntry]]:
     for book in setup.books:
         if book.cards.keys() >= {RateCardType.BASE, RateCardType.TIER}:
             under[book.cards[RateCardType.TIER]].add(book.cards[RateCardType.BASE])
+    models = sorted({model for *_, model in bases if model is not None})
     for tiers in (entry for entry in entries if entry.tiers):
         days = setup.priced_days(tiers)
+        own_model = tiers.selling_model_id
         for card_id in sorted(under[tiers.card_id]):
-            same = bases[card_id, tiers.resource_id, tiers.currency_code]
-            # They follow each other, so all that share a day with the tiers are side by side.
-            first = max(0, bisect_right(same, days.start, key=_start) - 1)
-            for own, base in same[first : bisect_left(same, days.end, key=_start)]:
-                if own.meets(days):
-                    yield tiers, base
+            for model in (None, *([own_model] if own_model else models)):
+                same = bases[card_id, tiers.resource_id, tiers.currency_code, model]
+                # They follow each other, so all that share a day with the tiers are side by side.
+                first = max(0, bisect_right(same, days.start, key=_start) - 1)
+                for own, base in same[first : bisect_left(same, days.end, key=_start)]:
+                    if own.meets(days):
+                        yield tiers, base
 
 
 def _start(found: tuple[Days, RateCardEntry]) -> date:
@@ -125,10 +128,11 @@ def _tiers_incomplete(setup: Setup) -> Iterator[Finding]:
 def _tier_base_missing(setup: Setup) -> Iterator[Finding]:
     if not setup.is_anchor:
         return  # its tiers adjust the rates of the anchor
-    sold = {metered.id: setup.sold_days(metered) for metered in setup.resources}
+    sold = {metered.id: setup.days_of(metered.id) for metered in setup.resources}
     bases: defaultdict[str, list[Days]] = defaultdict(list)
     for tiers, base in _pairs(setup):
-        bases[tiers.key].append(setup.priced_days(base))
+        if base.selling_model_id in (None, tiers.selling_model_id):
+            bases[tiers.key].append(setup.priced_days(base))
     for entry in _clear(setup):
         if entry.stands_alone or entry.resource_id not in sold:
             continue

@@ -154,6 +154,7 @@ CREATE TABLE aggregation_policies (
     unique_label text,
     state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision     bigint NOT NULL DEFAULT 1,
+    version      integer NOT NULL DEFAULT 1,
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id),
     CONSTRAINT only_unique_counts_have_a_label CHECK ((method = 'UNIQUE_COUNT') = (unique_label IS NOT NULL))
@@ -171,6 +172,7 @@ CREATE TABLE rating_frequency_policies (
     late_policy   text NOT NULL,
     state         text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision      bigint NOT NULL DEFAULT 1,
+    version       integer NOT NULL DEFAULT 1,
     create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id),
     CONSTRAINT waiting_time_is_one CHECK (num_nonnulls(waiting_days, waiting_hours) = 1),
@@ -186,6 +188,7 @@ CREATE TABLE overage_policies (
     overage      text NOT NULL,
     state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision     bigint NOT NULL DEFAULT 1,
+    version      integer NOT NULL DEFAULT 1,
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
@@ -200,6 +203,7 @@ CREATE TABLE refresh_policies (
     interval_count integer NOT NULL CHECK (interval_count > 0),
     state          text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision       bigint NOT NULL DEFAULT 1,
+    version        integer NOT NULL DEFAULT 1,
     create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
@@ -215,6 +219,7 @@ CREATE TABLE rollover_policies (
     max_percent   quantity CHECK (max_percent > 0 AND max_percent <= 100),
     state         text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision      bigint NOT NULL DEFAULT 1,
+    version       integer NOT NULL DEFAULT 1,
     create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
@@ -228,11 +233,23 @@ CREATE TABLE commitment_policies (
     rate         text NOT NULL CHECK (rate IN ('LOWEST', 'BOUNDED')),
     state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision     bigint NOT NULL DEFAULT 1,
+    version      integer NOT NULL DEFAULT 1,
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
 COMMENT ON TABLE commitment_policies IS 'catalogue: what usage costs once a commitment is used up';
 CREATE UNIQUE INDEX commitment_policy_id_taken ON commitment_policies (tenant_id, lower(policy_id));
+
+CREATE TABLE policy_versions (
+    tenant_id      uuid NOT NULL REFERENCES tenants,
+    kind           text NOT NULL,
+    policy_id      code NOT NULL,
+    version        integer NOT NULL,
+    content        jsonb NOT NULL,
+    supersede_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, kind, policy_id, version)
+);
+COMMENT ON TABLE policy_versions IS 'catalogue: versions of policies whose place a later one has taken';
 
 CREATE TABLE selling_models (
     tenant_id        uuid NOT NULL REFERENCES tenants,
@@ -260,6 +277,7 @@ CREATE TABLE usage_resources (
     unit_of_measure_id         code,
     token_resource_id          code,
     definition_product_id      code,
+    dimensions                 text[] NOT NULL DEFAULT '{}',
     aggregation_policy_id      code,
     rating_frequency_policy_id code,
     overage_policy_id          code,
@@ -306,6 +324,7 @@ ALTER TABLE usage_resources ADD CONSTRAINT definition_product_exists
 CREATE TABLE product_usage_resources (
     tenant_id                  uuid NOT NULL,
     product_id                 code NOT NULL,
+    product_usage_resource_id  code NOT NULL,
     usage_resource_id          code NOT NULL,
     token_resource_id          code,
     is_optional                boolean NOT NULL DEFAULT false,
@@ -319,8 +338,12 @@ CREATE TABLE product_usage_resources (
     state                      text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision                   bigint NOT NULL DEFAULT 1,
     create_time                timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (tenant_id, product_id, usage_resource_id),
+    PRIMARY KEY (tenant_id, product_id, product_usage_resource_id),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
+    CONSTRAINT stretches_do_not_overlap EXCLUDE USING gist (
+        tenant_id WITH =, (product_id::text) WITH =, (usage_resource_id::text) WITH =,
+        daterange(start_date, end_date) WITH &&
+    ) WHERE (state = 'ACTIVE'),
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products,
     CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
     CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id)
@@ -331,13 +354,17 @@ CREATE TABLE product_usage_resources (
     CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies,
     CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES usage_resources
 );
-COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources a product meters';
+COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources a product meters, by stretches of days';
+CREATE UNIQUE INDEX product_usage_resource_id_taken
+    ON product_usage_resources (tenant_id, product_id, lower(product_usage_resource_id));
+CREATE INDEX product_usage_resources_by_resource
+    ON product_usage_resources (tenant_id, product_id, usage_resource_id);
 
 CREATE TABLE product_usage_grants (
     tenant_id           uuid NOT NULL,
     product_id          code NOT NULL,
     grant_id            code NOT NULL,
-    usage_resource_id   code NOT NULL,
+    product_usage_resource_id code NOT NULL,
     display_name        text NOT NULL DEFAULT '',
     type                text NOT NULL DEFAULT 'GRANT' CHECK (type IN ('GRANT', 'COMMIT')),
     quantity            quantity NOT NULL CONSTRAINT promised_quantity_is_positive CHECK (quantity > 0),
@@ -354,7 +381,7 @@ CREATE TABLE product_usage_grants (
     create_time         timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, product_id, grant_id),
     CONSTRAINT validity_is_whole CHECK (num_nonnulls(validity_unit, validity_count) <> 1),
-    CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id)
+    CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, product_usage_resource_id)
         REFERENCES product_usage_resources,
     CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES units_of_measure,
     CONSTRAINT refresh_policy_exists FOREIGN KEY (tenant_id, refresh_policy_id) REFERENCES refresh_policies,
@@ -412,6 +439,7 @@ CREATE TABLE rate_card_entries (
     entry_id           code NOT NULL,
     product_id         code NOT NULL,
     usage_resource_id  code NOT NULL,
+    selling_model_id   code,
     rate_unit_id       code NOT NULL,
     rate_value         quantity CONSTRAINT rate_is_not_negative CHECK (rate_value >= 0),
     rate_per           quantity NOT NULL DEFAULT 1 CONSTRAINT rate_per_is_positive CHECK (rate_per > 0),
@@ -428,11 +456,13 @@ CREATE TABLE rate_card_entries (
     PRIMARY KEY (tenant_id, rate_card_id, entry_id),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
     CONSTRAINT rate_card_exists FOREIGN KEY (tenant_id, rate_card_id) REFERENCES rate_cards,
-    CONSTRAINT product_usage_resource_exists FOREIGN KEY (tenant_id, product_id, usage_resource_id)
-        REFERENCES product_usage_resources,
+    CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products,
+    CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
+    CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES selling_models,
     CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (
         tenant_id WITH =, (rate_card_id::text) WITH =, (product_id::text) WITH =,
         (usage_resource_id::text) WITH =, (rate_unit_id::text) WITH =,
+        (coalesce(selling_model_id::text, '')) WITH =,
         daterange(start_date, end_date) WITH &&
     ) WHERE (state = 'ACTIVE')
 );
@@ -538,6 +568,7 @@ CREATE TABLE accounts (
     time_zone          text NOT NULL,
     currency_code      text NOT NULL,
     billing_anchor_day smallint NOT NULL CHECK (billing_anchor_day BETWEEN 1 AND 31),
+    billing_months     smallint NOT NULL DEFAULT 1 CHECK (billing_months BETWEEN 1 AND 60),
     labels             jsonb NOT NULL DEFAULT '{}',
     rate_revision      bigint NOT NULL DEFAULT 1,
     revision           bigint NOT NULL DEFAULT 1,
@@ -560,6 +591,29 @@ CREATE TABLE binding_targets (
 );
 COMMENT ON TABLE binding_targets IS 'run-time: contracts of an account, and what else its grants may be bound to';
 CREATE UNIQUE INDEX binding_target_id_taken ON binding_targets (tenant_id, account_id, lower(binding_target_id));
+
+CREATE TABLE binding_target_policies (
+    tenant_id                  uuid NOT NULL,
+    account_id                 code NOT NULL,
+    binding_target_id          code NOT NULL,
+    usage_resource_id          code NOT NULL,
+    aggregation_policy_id      code,
+    rating_frequency_policy_id code,
+    overage_policy_id          code,
+    commitment_policy_id       code,
+    drawdown_order             text CHECK (drawdown_order IN ('EXPIRING_FIRST', 'GRANTED_FIRST', 'GRANTED_LAST')),
+    PRIMARY KEY (tenant_id, account_id, binding_target_id, usage_resource_id),
+    CONSTRAINT binding_target_exists FOREIGN KEY (tenant_id, account_id, binding_target_id)
+        REFERENCES binding_targets,
+    CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
+    CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id)
+        REFERENCES aggregation_policies,
+    CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id)
+        REFERENCES rating_frequency_policies,
+    CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies,
+    CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies
+);
+COMMENT ON TABLE binding_target_policies IS 'run-time: the policies of what is bound to a target, over those of products and lines';
 
 -- Lines carry what was agreed as a document: rates, grants and policies, frozen on the day.
 CREATE TABLE quotes (
@@ -660,7 +714,8 @@ COMMENT ON TABLE assets IS 'run-time: what an account has bought';
 
 -- Run-time: wallets and their ledger ---------------------------------------------------------------
 
--- One binding target: an asset by its id, or the account by the empty string.
+-- One binding target: an asset by its id, or the account by the empty string. Its periods are counted from
+-- `anchor_date`, which stays where it is when the window widens.
 CREATE TABLE entitlement_accounts (
     tenant_id              uuid NOT NULL,
     account_id             code NOT NULL,
@@ -669,7 +724,8 @@ CREATE TABLE entitlement_accounts (
     target_id              byte_text NOT NULL,
     time_zone              text NOT NULL,
     currency_code          text NOT NULL,
-    billing_anchor_day     smallint NOT NULL CHECK (billing_anchor_day BETWEEN 1 AND 31),
+    anchor_date            date NOT NULL,
+    billing_months         smallint NOT NULL DEFAULT 1 CHECK (billing_months BETWEEN 1 AND 60),
     start_date             date NOT NULL,
     end_date               date,
     create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -692,6 +748,7 @@ CREATE TABLE wallets (
     aggregation_period     text NOT NULL,
     aggregation_combine    text NOT NULL,
     aggregation_label      text,
+    dimensions             text[] NOT NULL DEFAULT '{}',
     rating_period          text NOT NULL,
     waiting_days           integer,
     waiting_hours          integer,
@@ -783,6 +840,7 @@ CREATE TABLE entitlements (
     refresh_unit      text,
     refresh_count     integer,
     refresh_policy_id code,
+    refresh_policy_version integer NOT NULL DEFAULT 0,
     validity_unit     text,
     validity_count    integer,
     can_roll_over     boolean NOT NULL,
@@ -790,6 +848,7 @@ CREATE TABLE entitlements (
     rollover_max_quantity quantity,
     rollover_max_percent  quantity,
     rollover_policy_id code,
+    rollover_policy_version integer NOT NULL DEFAULT 0,
     next_index        integer,
     create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, entitlement_id),
@@ -884,10 +943,12 @@ CREATE TABLE rating_periods (
     freeze_time timestamptz NOT NULL,
     state       text NOT NULL DEFAULT 'OPEN' CHECK (state IN ('OPEN', 'FROZEN', 'FINAL')),
     final_time  timestamptz,
+    reopen_count smallint NOT NULL DEFAULT 0,
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, wallet_id, start_time),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
+COMMENT ON COLUMN rating_periods.reopen_count IS 'how often late usage opened it again after it was final';
 COMMENT ON TABLE rating_periods IS 'run-time: the rating periods of a wallet, and which are closed';
 CREATE INDEX rating_periods_open ON rating_periods (tenant_id, account_id, wallet_id, start_time)
     WHERE state <> 'FINAL';
@@ -899,7 +960,7 @@ CREATE TABLE usage_summaries (
     wallet_id           uuid NOT NULL,
     asset_id            uuid NOT NULL,
     usage_resource_id   code NOT NULL,
-    dimensions_hash     bytea NOT NULL DEFAULT '',
+    dimensions          text NOT NULL DEFAULT '',
     start_time          timestamptz NOT NULL,
     end_time            timestamptz NOT NULL,
     origin_start_time   timestamptz NOT NULL,
@@ -981,6 +1042,7 @@ CREATE TABLE ratable_summaries (
     end_time           timestamptz NOT NULL,
     origin_start_time  timestamptz NOT NULL,
     segment_start_time timestamptz NOT NULL,
+    dimensions         text NOT NULL DEFAULT '',
     state              text NOT NULL CHECK (state IN ('RATED', 'RATING_FAILED')),
     used_quantity      quantity NOT NULL,
     drawn_quantity     quantity NOT NULL,
@@ -1017,6 +1079,7 @@ CREATE TABLE liable_summaries (
     start_time             timestamptz NOT NULL,
     end_time               timestamptz NOT NULL,
     segment_start_time     timestamptz NOT NULL,
+    dimensions             text NOT NULL DEFAULT '',
     is_correction          boolean NOT NULL,
     state                  text NOT NULL CHECK (state IN ('READY_FOR_INVOICING', 'FAILED')),
     used_quantity          quantity NOT NULL,
@@ -1027,11 +1090,26 @@ CREATE TABLE liable_summaries (
     create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, liable_summary_id),
     CONSTRAINT one_live_line UNIQUE
-        (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction),
+        (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction, dimensions),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
 COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';
 CREATE INDEX liable_summaries_by_time ON liable_summaries (tenant_id, account_id, start_time, liable_summary_id);
+
+CREATE TABLE superseded_liables (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    liable_summary_id uuid NOT NULL,
+    revision          smallint NOT NULL,
+    used_quantity     quantity NOT NULL,
+    overage_quantity  quantity NOT NULL,
+    amount            quantity NOT NULL,
+    create_time       timestamptz NOT NULL,
+    supersede_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
+);
+COMMENT ON TABLE superseded_liables IS 'run-time: what invoice-ready lines said before late usage reopened their period';
 
 -- The ledger only grows: no right to change it, and two triggers behind that ------------------------
 
@@ -1068,7 +1146,8 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures TO usage_app;
-GRANT DELETE ON request_log, jobs, unique_values, validation_findings, rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
+GRANT DELETE ON ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
+    rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
 GRANT DELETE ON procedures, procedure_versions TO usage_app;

@@ -15,27 +15,30 @@ SELECT account_id FROM account_codes WHERE tenant_id = $1 AND folded = lower($2:
 -- name: add_account
 -- After its code, in one transaction.
 --   $1 tenant_id uuid, $2 account_id text, $3 display_name text, $4 time_zone text, $5 currency_code text,
---   $6 billing_anchor_day smallint, $7 labels jsonb
+--   $6 billing_anchor_day smallint, $7 billing_months smallint, $8 labels jsonb
 INSERT INTO accounts (tenant_id, account_id, display_name, time_zone, currency_code, billing_anchor_day,
-                      labels)
-VALUES ($1, $2, $3, $4, $5, $6, $7);
+                      billing_months, labels)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: find_account
 -- One account.
 --   $1 tenant_id uuid, $2 account_id text
-SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, labels, revision, create_time
+SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, billing_months, labels,
+       revision, create_time
   FROM accounts WHERE tenant_id = $1 AND account_id = $2;
 
 -- name: lock_account
 -- One account, held against other changes.
 --   $1 tenant_id uuid, $2 account_id text
-SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, labels, revision, create_time
+SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, billing_months, labels,
+       revision, create_time
   FROM accounts WHERE tenant_id = $1 AND account_id = $2 FOR NO KEY UPDATE;
 
 -- name: list_accounts
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint
-SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, labels, revision, create_time
+SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, billing_months, labels,
+       revision, create_time
   FROM accounts WHERE tenant_id = $1 AND account_id > $2 ORDER BY account_id LIMIT $3;
 
 -- name: save_account

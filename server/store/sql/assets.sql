@@ -33,16 +33,16 @@ SELECT $1, $2, a.asset_id, a.number, a.order_id, a.position, a.product_id, a.qua
 -- name: save_targets
 -- New targets, and the shared one with its window as it is now.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[], $4 target_kinds text[],
---   $5 target_ids text[], $6 time_zones text[], $7 currency_codes text[], $8 anchor_days smallint[],
---   $9 start_dates date[], $10 end_dates date[]
+--   $5 target_ids text[], $6 time_zones text[], $7 currency_codes text[], $8 anchor_dates date[],
+--   $9 billing_months smallint[], $10 start_dates date[], $11 end_dates date[]
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind, target_id,
-                                  time_zone, currency_code, billing_anchor_day, start_date, end_date)
+                                  time_zone, currency_code, anchor_date, billing_months, start_date, end_date)
 SELECT $1, $2, t.entitlement_account_id, t.target_kind, t.target_id, t.time_zone, t.currency_code,
-       t.anchor_day, t.start_date, t.end_date
-  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::smallint[], $9::date[],
-              $10::date[])
-       AS t (entitlement_account_id, target_kind, target_id, time_zone, currency_code, anchor_day,
-             start_date, end_date)
+       t.anchor_date, t.billing_months, t.start_date, t.end_date
+  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::date[], $9::smallint[],
+              $10::date[], $11::date[])
+       AS t (entitlement_account_id, target_kind, target_id, time_zone, currency_code, anchor_date,
+             billing_months, start_date, end_date)
  ORDER BY t.entitlement_account_id
     ON CONFLICT (tenant_id, account_id, entitlement_account_id)
        DO UPDATE SET start_date = excluded.start_date, end_date = excluded.end_date;
@@ -53,18 +53,20 @@ SELECT $1, $2, t.entitlement_account_id, t.target_kind, t.target_id, t.time_zone
 --   $5 usage_resource_ids text[], $6 unit_ids text[], $7 methods text[], $8 periods text[],
 --   $9 combines text[], $10 rating_periods text[], $11 waiting_days integer[],
 --   $12 waiting_hours integer[], $13 late_policies text[], $14 drawdown_orders text[],
---   $15 labels text[]
+--   $15 labels text[], $16 dimensions text[], the names of each with commas
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period, aggregation_combine,
                      rating_period, waiting_days, waiting_hours, late_policy, drawdown_order,
-                     aggregation_label)
+                     aggregation_label, dimensions)
 SELECT $1, $2, w.wallet_id, w.entitlement_account_id, w.usage_resource_id, w.unit_id, w.method, w.period,
        w.combine, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy, w.drawdown_order,
-       w.label
+       w.label, string_to_array(w.dimensions, ',')
   FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-              $10::text[], $11::integer[], $12::integer[], $13::text[], $14::text[], $15::text[])
+              $10::text[], $11::integer[], $12::integer[], $13::text[], $14::text[], $15::text[],
+              $16::text[])
        AS w (wallet_id, entitlement_account_id, usage_resource_id, unit_id, method, period, combine,
-             rating_period, waiting_days, waiting_hours, late_policy, drawdown_order, label)
+             rating_period, waiting_days, waiting_hours, late_policy, drawdown_order, label,
+             dimensions)
  ORDER BY w.wallet_id
     ON CONFLICT (tenant_id, account_id, wallet_id) DO NOTHING;
 
@@ -106,25 +108,30 @@ SELECT $1, $2, r.asset_rate_id, r.asset_id, r.usage_resource_id, r.start_time, r
 --   $16 refresh_counts integer[], $17 refresh_policy_ids text[], $18 validity_units text[],
 --   $19 validity_counts integer[], $20 can_roll_over boolean[], $21 max_rollovers integer[],
 --   $22 rollover_max_quantities numeric[], $23 rollover_max_percents numeric[],
---   $24 rollover_policy_ids text[], $25 next_indices integer[]
+--   $24 rollover_policy_ids text[], $25 next_indices integer[], $26 refresh_policy_versions integer[],
+--   $27 rollover_policy_versions integer[]
 INSERT INTO entitlements (tenant_id, account_id, entitlement_id, number, wallet_id, asset_id,
                           usage_resource_id, action, product_id, product_grant_id, quantity, unit_scale,
                           start_date, end_date, anchor_date, refresh_unit, refresh_count,
                           refresh_policy_id, validity_unit, validity_count, can_roll_over, max_rollovers,
-                          rollover_max_quantity, rollover_max_percent, rollover_policy_id, next_index)
+                          rollover_max_quantity, rollover_max_percent, rollover_policy_id, next_index,
+                          refresh_policy_version, rollover_policy_version)
 SELECT $1, $2, e.entitlement_id, e.number, e.wallet_id, e.asset_id, e.usage_resource_id, 'NEW',
        e.product_id, e.product_grant_id, e.quantity, e.unit_scale, e.start_date, e.end_date,
        e.anchor_date, e.refresh_unit, e.refresh_count, e.refresh_policy_id, e.validity_unit,
        e.validity_count, e.can_roll_over, e.max_rollovers, e.rollover_max_quantity,
-       e.rollover_max_percent, e.rollover_policy_id, e.next_index
+       e.rollover_max_percent, e.rollover_policy_id, e.next_index, e.refresh_policy_version,
+       e.rollover_policy_version
   FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
               $10::numeric[], $11::smallint[], $12::date[], $13::date[], $14::date[], $15::text[],
               $16::integer[], $17::text[], $18::text[], $19::integer[], $20::boolean[], $21::integer[],
-              $22::numeric[], $23::numeric[], $24::text[], $25::integer[])
+              $22::numeric[], $23::numeric[], $24::text[], $25::integer[], $26::integer[],
+              $27::integer[])
        AS e (entitlement_id, number, wallet_id, asset_id, usage_resource_id, product_id,
              product_grant_id, quantity, unit_scale, start_date, end_date, anchor_date, refresh_unit,
              refresh_count, refresh_policy_id, validity_unit, validity_count, can_roll_over,
-             max_rollovers, rollover_max_quantity, rollover_max_percent, rollover_policy_id, next_index)
+             max_rollovers, rollover_max_quantity, rollover_max_percent, rollover_policy_id, next_index,
+             refresh_policy_version, rollover_policy_version)
  ORDER BY e.entitlement_id;
 
 -- name: find_asset
@@ -165,7 +172,8 @@ SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.defini
 SELECT entitlement_id, number, wallet_id, asset_id, usage_resource_id, product_id, product_grant_id,
        quantity, unit_scale, start_date, end_date, anchor_date, refresh_unit, refresh_count,
        refresh_policy_id, validity_unit, validity_count, can_roll_over, max_rollovers,
-       rollover_max_quantity, rollover_max_percent, rollover_policy_id, next_index
+       rollover_max_quantity, rollover_max_percent, rollover_policy_id, next_index, refresh_policy_version,
+       rollover_policy_version
   FROM entitlements
  WHERE tenant_id = $1 AND account_id = $2 AND asset_id = ANY ($3::uuid[])
  ORDER BY number;

@@ -55,19 +55,19 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding,
 --   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text, $5
 --   unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text, $8
 --   rating_frequency_policy_id text, $9 overage_policy_id text, $10 commitment_policy_id text,
---   $11 drawdown_order text, $12 token_resource_id text, $13 definition_product_id text
+--   $11 drawdown_order text, $12 token_resource_id text, $13 definition_product_id text, $14 dimensions text[]
 INSERT INTO usage_resources (tenant_id, usage_resource_id, display_name, category, unit_class_id,
                              unit_of_measure_id, aggregation_policy_id, rating_frequency_policy_id,
                              overage_policy_id, commitment_policy_id, drawdown_order, token_resource_id,
-                             definition_product_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                             definition_product_id, dimensions)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
     ON CONFLICT DO NOTHING;
 
 -- name: find_resource
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 usage_resource_id text
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
-       definition_product_id, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
+       definition_product_id, dimensions, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
        commitment_policy_id, drawdown_order, state, revision, create_time
   FROM usage_resources
  WHERE tenant_id = $1 AND lower(usage_resource_id) = lower($2::text);
@@ -77,7 +77,7 @@ SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 unit_class_id text or null,
 --   $6 category text or null
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
-       definition_product_id, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
+       definition_product_id, dimensions, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
        commitment_policy_id, drawdown_order, state, revision, create_time
   FROM usage_resources
  WHERE tenant_id = $1 AND usage_resource_id > $2 AND ($4::text IS NULL OR state = $4)
@@ -109,41 +109,42 @@ SELECT product_id, display_name, usage_model_type, grant_binding, state, revisio
 
 -- name: add_product_resource
 -- A resource of a product, as a draft; the first of an id wins.
---   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 start_date date, $5 end_date
---   date, $6 aggregation_policy_id text, $7 rating_frequency_policy_id text, $8 overage_policy_id text,
---   $9 commitment_policy_id text, $10 drawdown_order text, $11 token_resource_id text, $12 is_optional boolean
-INSERT INTO product_usage_resources (tenant_id, product_id, usage_resource_id, start_date, end_date,
+--   $1 tenant_id uuid, $2 product_id text, $3 product_usage_resource_id text, $4 usage_resource_id text,
+--   $5 start_date date, $6 end_date date, $7 aggregation_policy_id text, $8 rating_frequency_policy_id text,
+--   $9 overage_policy_id text, $10 commitment_policy_id text, $11 drawdown_order text,
+--   $12 token_resource_id text, $13 is_optional boolean
+INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id, usage_resource_id, start_date, end_date,
                                      aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
                                      commitment_policy_id, drawdown_order, token_resource_id, is_optional)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
     ON CONFLICT DO NOTHING;
 
 -- name: find_product_resource
 -- By id, whatever its case.
---   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text
-SELECT product_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
+--   $1 tenant_id uuid, $2 product_id text, $3 product_usage_resource_id text
+SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
        aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
        drawdown_order, state, revision, create_time
   FROM product_usage_resources
- WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3;
+ WHERE tenant_id = $1 AND product_id = $2 AND lower(product_usage_resource_id) = lower($3::text);
 
 -- name: list_product_resource
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint, $5 state text or null
-SELECT product_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
+SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
        aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
        drawdown_order, state, revision, create_time
   FROM product_usage_resources
- WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id > $3 AND ($5::text IS NULL OR state = $5)
- ORDER BY usage_resource_id LIMIT $4;
+ WHERE tenant_id = $1 AND product_id = $2 AND product_usage_resource_id > $3 AND ($5::text IS NULL OR state = $5)
+ ORDER BY product_usage_resource_id LIMIT $4;
 
 -- name: add_product_grant
 -- A promise of a product, as a draft; the first of an id wins.
---   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 display_name text, $5 usage_resource_id
+--   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 display_name text, $5 product_usage_resource_id
 --   text, $6 quantity numeric, $7 unit_of_measure_id text, $8 validity_unit text, $9 validity_count
 --   integer, $10 refresh_policy_id text, $11 rollover_policy_id text, $12 type text,
 --   $13 selling_model_id text, $14 start_date date, $15 end_date date
-INSERT INTO product_usage_grants (tenant_id, product_id, grant_id, display_name, usage_resource_id,
+INSERT INTO product_usage_grants (tenant_id, product_id, grant_id, display_name, product_usage_resource_id,
                                   quantity, unit_of_measure_id, validity_unit, validity_count,
                                   refresh_policy_id, rollover_policy_id, type, selling_model_id,
                                   start_date, end_date)
@@ -153,7 +154,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 -- name: find_product_grant
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 product_id text, $3 grant_id text
-SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
+SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = $2 AND lower(grant_id) = lower($3::text);
@@ -161,7 +162,7 @@ SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, un
 -- name: list_product_grant
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint, $5 state text or null
-SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
+SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = $2 AND grant_id > $3 AND ($5::text IS NULL OR state = $5)
@@ -211,12 +212,13 @@ UPDATE units_of_measure SET state = $3, revision = revision + 1
 --   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text,
 --   $5 unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text,
 --   $8 rating_frequency_policy_id text, $9 overage_policy_id text, $10 commitment_policy_id text,
---   $11 drawdown_order text, $12 token_resource_id text, $13 definition_product_id text, $14 revision bigint
+--   $11 drawdown_order text, $12 token_resource_id text, $13 definition_product_id text,
+--   $14 dimensions text[], $15 revision bigint
 UPDATE usage_resources SET display_name = $3, category = $4, unit_class_id = $5, unit_of_measure_id = $6,
        aggregation_policy_id = $7, rating_frequency_policy_id = $8, overage_policy_id = $9,
-       commitment_policy_id = $10, drawdown_order = $11, token_resource_id = $12, definition_product_id = $13,
+       commitment_policy_id = $10, drawdown_order = $11, token_resource_id = $12, definition_product_id = $13, dimensions = $14,
        revision = revision + 1
- WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $14;
+ WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $15;
 
 -- name: drop_resource
 -- Nobody will miss it: what refers to it would stop this.
@@ -251,34 +253,35 @@ UPDATE products SET state = $3, revision = revision + 1
 
 -- name: save_product_resource
 -- Other content under the same id.
---   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 start_date date, $5 end_date date,
---   $6 aggregation_policy_id text, $7 rating_frequency_policy_id text, $8 overage_policy_id text,
---   $9 commitment_policy_id text, $10 drawdown_order text, $11 token_resource_id text, $12 is_optional boolean,
---   $13 revision bigint
-UPDATE product_usage_resources SET start_date = $4, end_date = $5, aggregation_policy_id = $6,
-       rating_frequency_policy_id = $7, overage_policy_id = $8, commitment_policy_id = $9, drawdown_order = $10,
-       token_resource_id = $11, is_optional = $12, revision = revision + 1
- WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3 AND revision = $13;
+--   $1 tenant_id uuid, $2 product_id text, $3 product_usage_resource_id text, $4 usage_resource_id text,
+--   $5 start_date date, $6 end_date date, $7 aggregation_policy_id text, $8 rating_frequency_policy_id text,
+--   $9 overage_policy_id text, $10 commitment_policy_id text, $11 drawdown_order text,
+--   $12 token_resource_id text, $13 is_optional boolean, $14 revision bigint
+UPDATE product_usage_resources SET usage_resource_id = $4, start_date = $5, end_date = $6,
+       aggregation_policy_id = $7, rating_frequency_policy_id = $8, overage_policy_id = $9,
+       commitment_policy_id = $10, drawdown_order = $11, token_resource_id = $12, is_optional = $13,
+       revision = revision + 1
+ WHERE tenant_id = $1 AND product_id = $2 AND product_usage_resource_id = $3 AND revision = $14;
 
 -- name: drop_product_resource
 -- Nobody will miss it: what refers to it would stop this.
---   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 revision bigint
+--   $1 tenant_id uuid, $2 product_id text, $3 product_usage_resource_id text, $4 revision bigint
 DELETE FROM product_usage_resources
- WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3 AND revision = $4;
+ WHERE tenant_id = $1 AND product_id = $2 AND product_usage_resource_id = $3 AND revision = $4;
 
 -- name: move_product_resource
 -- From one state to another.
---   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text, $4 state text, $5 revision bigint
+--   $1 tenant_id uuid, $2 product_id text, $3 product_usage_resource_id text, $4 state text, $5 revision bigint
 UPDATE product_usage_resources SET state = $4, revision = revision + 1
- WHERE tenant_id = $1 AND product_id = $2 AND usage_resource_id = $3 AND revision = $5;
+ WHERE tenant_id = $1 AND product_id = $2 AND product_usage_resource_id = $3 AND revision = $5;
 
 -- name: save_product_grant
 -- Other content under the same id.
 --   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 display_name text,
---   $5 usage_resource_id text, $6 quantity numeric, $7 unit_of_measure_id text, $8 validity_unit text,
+--   $5 product_usage_resource_id text, $6 quantity numeric, $7 unit_of_measure_id text, $8 validity_unit text,
 --   $9 validity_count integer, $10 refresh_policy_id text, $11 rollover_policy_id text, $12 type text,
 --   $13 selling_model_id text, $14 start_date date, $15 end_date date, $16 revision bigint
-UPDATE product_usage_grants SET display_name = $4, usage_resource_id = $5, quantity = $6,
+UPDATE product_usage_grants SET display_name = $4, product_usage_resource_id = $5, quantity = $6,
        unit_of_measure_id = $7, validity_unit = $8, validity_count = $9, refresh_policy_id = $10,
        rollover_policy_id = $11, type = $12, selling_model_id = $13, start_date = $14, end_date = $15,
        revision = revision + 1

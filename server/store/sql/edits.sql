@@ -29,7 +29,7 @@ SELECT r.name, r.state
                WHEN 'UsageResource' THEN u.token_resource_id = $3
                WHEN 'Product' THEN u.definition_product_id = $3 END
         UNION ALL
-        SELECT 'products/' || p.product_id || '/usageResources/' || p.usage_resource_id, p.state
+        SELECT 'products/' || p.product_id || '/usageResources/' || p.product_usage_resource_id, p.state
           FROM product_usage_resources AS p
          WHERE p.tenant_id = $1 AND CASE $2
                WHEN 'Product' THEN p.product_id = $3
@@ -43,7 +43,7 @@ SELECT r.name, r.state
           FROM product_usage_grants AS g
          WHERE g.tenant_id = $1 AND CASE $2
                WHEN 'UnitOfMeasure' THEN g.unit_of_measure_id = $3
-               WHEN 'ProductUsageResource' THEN g.product_id = $3 AND g.usage_resource_id = $4
+               WHEN 'ProductUsageResource' THEN g.product_id = $3 AND g.product_usage_resource_id = $4
                WHEN 'RefreshPolicy' THEN g.refresh_policy_id = $3
                WHEN 'RolloverPolicy' THEN g.rollover_policy_id = $3
                WHEN 'SellingModel' THEN g.selling_model_id = $3 END
@@ -52,7 +52,14 @@ SELECT r.name, r.state
           FROM rate_card_entries AS e
          WHERE e.tenant_id = $1 AND CASE $2
                WHEN 'Product' THEN e.product_id = $3
-               WHEN 'UsageResource' THEN e.usage_resource_id = $3 END
+               WHEN 'UsageResource' THEN e.usage_resource_id = $3
+               WHEN 'SellingModel' THEN e.selling_model_id = $3
+               WHEN 'ProductUsageResource' THEN e.product_id = $3 AND e.usage_resource_id = (
+                    SELECT max(h.usage_resource_id) FROM product_usage_resources AS h
+                      JOIN product_usage_resources AS o
+                        ON o.tenant_id = $1 AND o.product_id = $3 AND o.usage_resource_id = h.usage_resource_id
+                     WHERE h.tenant_id = $1 AND h.product_id = $3 AND h.product_usage_resource_id = $4
+                    HAVING count(*) = 1) END
         UNION ALL
         SELECT 'procedures/' || v.procedure_id || '/versions/' || v.version_id, v.state
           FROM procedure_versions AS v

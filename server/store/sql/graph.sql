@@ -10,15 +10,15 @@ SELECT product_id, display_name, usage_model_type, grant_binding, state, revisio
 -- name: product_resources
 -- The resources of a product.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
+SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
        aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
        drawdown_order, state, revision, create_time
-  FROM product_usage_resources WHERE tenant_id = $1 AND product_id = $2 ORDER BY usage_resource_id;
+  FROM product_usage_resources WHERE tenant_id = $1 AND product_id = $2 ORDER BY product_usage_resource_id;
 
 -- name: product_grants
 -- The promises of a product.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
+SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
   FROM product_usage_grants WHERE tenant_id = $1 AND product_id = $2 ORDER BY grant_id;
 
@@ -26,7 +26,7 @@ SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, un
 -- Some usage resources.
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
-       definition_product_id, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
+       definition_product_id, dimensions, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
        commitment_policy_id, drawdown_order, state, revision, create_time
   FROM usage_resources WHERE tenant_id = $1 AND usage_resource_id = ANY ($2::text[]) ORDER BY usage_resource_id;
 
@@ -46,37 +46,37 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding,
 -- name: aggregations
 -- Some policies of counting.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, create_time
+SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version, create_time
   FROM aggregation_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: rating_frequencies
 -- Some policies of rating.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, create_time
+SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version, create_time
   FROM rating_frequency_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: overages
 -- Some policies of overage.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, overage, state, revision, create_time
+SELECT policy_id, display_name, overage, state, revision, version, create_time
   FROM overage_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: commitments
 -- Some policies of commitments.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, rate, state, revision, create_time
+SELECT policy_id, display_name, rate, state, revision, version, create_time
   FROM commitment_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: refreshes
 -- Some policies of refresh.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, interval_unit, interval_count, state, revision, create_time
+SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version, create_time
   FROM refresh_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: rollovers
 -- Some policies of rollover.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, create_time
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version, create_time
   FROM rollover_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: selling_models
@@ -163,25 +163,21 @@ UPDATE product_usage_resources SET state = 'ACTIVE', revision = revision + 1
 UPDATE product_usage_grants SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';
 
--- name: draft_entries
--- What the product would cost from now on.
+-- name: entry_models
+-- The selling models that the product has rates for.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT rate_card_id, entry_id
+SELECT DISTINCT selling_model_id
+  FROM rate_card_entries
+ WHERE tenant_id = $1 AND product_id = $2 AND selling_model_id IS NOT NULL AND state <> 'INACTIVE';
+
+-- name: draft_entries
+-- What the product would cost from now on; tiers are not asked for.
+--   $1 tenant_id uuid, $2 product_id text
+SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date,
+       state
   FROM rate_card_entries WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT'
  ORDER BY rate_card_id, entry_id;
-
--- name: overlapping_entries
--- Drafts that another entry of their card, in force or about to be, covers in part.
---   $1 tenant_id uuid, $2 product_id text
-SELECT d.rate_card_id, d.entry_id, o.entry_id AS other_id
-  FROM rate_card_entries AS d
-  JOIN rate_card_entries AS o
-    ON o.tenant_id = $1 AND o.rate_card_id = d.rate_card_id AND o.product_id = d.product_id
-   AND o.usage_resource_id = d.usage_resource_id AND o.rate_unit_id = d.rate_unit_id
-   AND o.entry_id <> d.entry_id AND o.state IN ('DRAFT', 'ACTIVE')
-   AND daterange(o.start_date, o.end_date) && daterange(d.start_date, d.end_date)
- WHERE d.tenant_id = $1 AND d.product_id = $2 AND d.state = 'DRAFT'
- ORDER BY d.rate_card_id, d.entry_id, o.entry_id;
 
 -- name: activate_entries
 -- Stamped with the revision of the catalogue that brings them.

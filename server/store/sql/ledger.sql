@@ -40,7 +40,7 @@ SELECT $1, $2, e.wallet_id, e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.
 -- The ends of the grants' chains; a grant that remainders joined has grown.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 grant_ids uuid[], $5 seqs bigint[],
 --   $6 balances numeric[]
-UPDATE grants AS g SET head_seq = h.seq, balance = h.balance
+UPDATE grants AS g SET head_seq = h.seq, balance = h.balance, quantity = greatest(g.quantity, h.balance)
   FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::numeric[]) AS h (wallet_id, grant_id, seq, balance)
  WHERE g.tenant_id = $1 AND g.account_id = $2 AND g.wallet_id = h.wallet_id AND g.grant_id = h.grant_id;
 

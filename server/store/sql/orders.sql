@@ -67,7 +67,7 @@ SELECT order_id, asset_id
 -- Activations of one account take turns, so that its numbers have no gap and its shared wallets one
 -- maker. Foreign keys to the account do not wait for this lock.
 --   $1 tenant_id uuid, $2 account_id text
-SELECT account_id, time_zone, currency_code, billing_anchor_day
+SELECT account_id, time_zone, currency_code, billing_anchor_day, billing_months
   FROM accounts
  WHERE tenant_id = $1 AND account_id = $2
    FOR NO KEY UPDATE;

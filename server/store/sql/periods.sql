@@ -23,7 +23,7 @@ SELECT o.account_id, o.wallet_id, o.start_time, o.freeze_time, EXISTS (
 -- name: lock_period
 -- Waits for everyone who records into it; who comes after sees it closed.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
-SELECT start_time, end_time, state
+SELECT start_time, end_time, state, reopen_count
   FROM rating_periods
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4
    FOR UPDATE;

@@ -12,14 +12,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 -- name: find_aggregation
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, create_time
+SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version, create_time
   FROM aggregation_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_aggregation
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, create_time
+SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version, create_time
   FROM aggregation_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
@@ -36,7 +36,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 -- name: find_rating_frequency
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision,
+SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version,
        create_time
   FROM rating_frequency_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
@@ -44,7 +44,7 @@ SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy
 -- name: list_rating_frequency
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision,
+SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version,
        create_time
   FROM rating_frequency_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
@@ -60,14 +60,14 @@ VALUES ($1, $2, $3, $4)
 -- name: find_overage
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, overage, state, revision, create_time
+SELECT policy_id, display_name, overage, state, revision, version, create_time
   FROM overage_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_overage
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, overage, state, revision, create_time
+SELECT policy_id, display_name, overage, state, revision, version, create_time
   FROM overage_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
@@ -83,14 +83,14 @@ VALUES ($1, $2, $3, $4, $5)
 -- name: find_refresh
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, interval_unit, interval_count, state, revision, create_time
+SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version, create_time
   FROM refresh_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_refresh
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, interval_unit, interval_count, state, revision, create_time
+SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version, create_time
   FROM refresh_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
@@ -106,14 +106,14 @@ VALUES ($1, $2, $3, $4, $5, $6)
 -- name: find_rollover
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, create_time
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version, create_time
   FROM rollover_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_rollover
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, create_time
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version, create_time
   FROM rollover_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
@@ -226,14 +226,14 @@ VALUES ($1, $2, $3, $4)
 -- name: find_commitment
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, rate, state, revision, create_time
+SELECT policy_id, display_name, rate, state, revision, version, create_time
   FROM commitment_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_commitment
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, rate, state, revision, create_time
+SELECT policy_id, display_name, rate, state, revision, version, create_time
   FROM commitment_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;

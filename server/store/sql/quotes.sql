@@ -3,7 +3,7 @@
 -- name: find_buyer
 -- What a sale has to know of an account.
 --   $1 tenant_id uuid, $2 account_id text
-SELECT account_id, time_zone, currency_code, billing_anchor_day
+SELECT account_id, time_zone, currency_code, billing_anchor_day, billing_months
   FROM accounts
  WHERE tenant_id = $1 AND account_id = $2;
 

@@ -36,8 +36,9 @@ SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
 -- name: all_entries
 -- Every entry in force or to come into it; drafts and what was withdrawn price nothing.
 --   $1 tenant_id uuid
-SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
-       is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date, state
+SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date,
+       state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND state = 'ACTIVE'
  ORDER BY rate_card_id, entry_id;
@@ -55,20 +56,21 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
 -- name: product_entries
 -- The same entries, of one product.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
-       is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date, state
+SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date,
+       state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'ACTIVE'
  ORDER BY rate_card_id, entry_id;
 
 -- name: product_tiers
--- The tiers of those entries.
+-- The tiers of the product's entries, also of one that was withdrawn after the entries were read.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
   FROM rate_card_entries AS e
   JOIN rate_tiers AS t
     ON (t.tenant_id, t.rate_card_id, t.entry_id) = (e.tenant_id, e.rate_card_id, e.entry_id)
- WHERE e.tenant_id = $1 AND e.product_id = $2 AND e.state = 'ACTIVE'
+ WHERE e.tenant_id = $1 AND e.product_id = $2 AND e.state <> 'DRAFT'
  ORDER BY t.rate_card_id, t.entry_id, t.position;
 
 -- name: asset_rates

@@ -1,4 +1,4 @@
--- Price books, rate cards and their entries: writing them once, reading them.
+-- Price books and rate cards: writing them once, reading them, changing them, forgetting them.
 
 -- name: add_card
 -- Whoever makes the same id at once waits here, and then finds what is there.
@@ -74,100 +74,43 @@ SELECT price_book_id, type, rate_card_id
  WHERE tenant_id = $1 AND price_book_id = ANY ($2::text[])
  ORDER BY price_book_id, type COLLATE "C";
 
--- name: resource_scale
--- How finely a product's resource is counted; no row when it is not a resource of the product.
---   $1 tenant_id uuid, $2 product_id text, $3 usage_resource_id text
-SELECT coalesce(u.scale, 0) AS scale
-  FROM product_usage_resources AS pr
-  JOIN usage_resources AS r
-    ON (r.tenant_id, r.usage_resource_id) = (pr.tenant_id, pr.usage_resource_id)
-  JOIN unit_classes AS c
-    ON (c.tenant_id, c.unit_class_id) = (r.tenant_id, r.unit_class_id)
-  LEFT JOIN units_of_measure AS u
-    ON (u.tenant_id, u.unit_of_measure_id)
-     = (r.tenant_id, coalesce(r.unit_of_measure_id, c.default_unit_id))
- WHERE pr.tenant_id = $1 AND pr.product_id = $2 AND pr.usage_resource_id = $3;
+-- name: save_book
+-- Another name, if it still is what was looked at.
+--   $1 tenant_id uuid, $2 price_book_id text, $3 display_name text, $4 revision bigint
+UPDATE price_books SET display_name = $3, revision = revision + 1
+ WHERE tenant_id = $1 AND price_book_id = $2 AND revision = $4;
 
--- name: add_entry
--- As with cards. An entry begins as a draft, which overlaps nothing.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 product_id text,
---   $5 usage_resource_id text, $6 rate_unit_id text, $7 rate_value numeric, $8 rate_per numeric,
---   $9 tier_bounds text, $10 tier_mode text, $11 is_negotiable boolean, $12 start_date date,
---   $13 end_date date, $14 is_package boolean
-INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id, usage_resource_id,
-                               rate_unit_id, rate_value, rate_per, tier_bounds, tier_mode,
-                               is_negotiable, start_date, end_date, is_package)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-    ON CONFLICT DO NOTHING
-RETURNING entry_id;
+-- name: drop_book_cards
+-- The cards of a book that gets others, or goes.
+--   $1 tenant_id uuid, $2 price_book_id text
+DELETE FROM price_book_rate_cards WHERE tenant_id = $1 AND price_book_id = $2;
 
--- name: add_tiers
--- The tiers of a new entry, in their order.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 lower numeric[], $5 upper numeric[],
---   $6 kind text[], $7 value numeric[]
-INSERT INTO rate_tiers (tenant_id, rate_card_id, entry_id, position, lower, upper, kind, value)
-SELECT $1, $2, $3, w.position, w.lower, w.upper, w.kind, w.value
-  FROM unnest($4::numeric[], $5::numeric[], $6::text[], $7::numeric[])
-       WITH ORDINALITY AS w (lower, upper, kind, value, position)
- ORDER BY w.position;
+-- name: drop_book
+-- What was quoted by it keeps it.
+--   $1 tenant_id uuid, $2 price_book_id text, $3 revision bigint
+DELETE FROM price_books WHERE tenant_id = $1 AND price_book_id = $2 AND revision = $3;
 
--- name: find_entry
--- As with cards.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text
-SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
-       is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date, state, revision, create_time
-  FROM rate_card_entries
- WHERE tenant_id = $1 AND rate_card_id = $2 AND lower(entry_id) = lower($3);
+-- name: save_card
+-- Another name or other days, if it still is what was looked at.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 display_name text, $4 start_date date, $5 end_date date,
+--   $6 revision bigint
+UPDATE rate_cards SET display_name = $3, start_date = $4, end_date = $5, revision = revision + 1
+ WHERE tenant_id = $1 AND rate_card_id = $2 AND revision = $6;
 
--- name: save_entry
--- Other content under the same id, if it still is what was looked at.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 product_id text,
---   $5 usage_resource_id text, $6 rate_unit_id text, $7 rate_value numeric, $8 rate_per numeric,
---   $9 tier_bounds text, $10 tier_mode text, $11 is_negotiable boolean, $12 start_date date,
---   $13 end_date date, $14 is_package boolean, $15 revision bigint, $16 catalogue_revision bigint
-UPDATE rate_card_entries
-   SET product_id = $4, usage_resource_id = $5, rate_unit_id = $6, rate_value = $7, rate_per = $8,
-       tier_bounds = $9, tier_mode = $10, is_negotiable = $11, start_date = $12, end_date = $13,
-       is_package = $14, revision = revision + 1, catalogue_revision = $16
- WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $15;
+-- name: drop_card
+-- After its entries.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 revision bigint
+DELETE FROM rate_cards WHERE tenant_id = $1 AND rate_card_id = $2 AND revision = $3;
 
--- name: move_entry
--- From one state to another.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 state text, $5 revision bigint,
---   $6 catalogue_revision bigint
-UPDATE rate_card_entries SET state = $4, revision = revision + 1, catalogue_revision = $6
- WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $5;
-
--- name: drop_tiers
--- The tiers of an entry that gets others, or goes.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text
-DELETE FROM rate_tiers WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3;
-
--- name: drop_entry
--- What was sold under it keeps its own copy.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 revision bigint
-DELETE FROM rate_card_entries
- WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $4;
-
--- name: list_entries
--- The entries of a card by id, after the last one seen.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 after_id text, $4 limit bigint, $5 state text or null,
---   $6 product_id text or null, $7 usage_resource_id text or null, $8 on_date date or null
-SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
-       is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date, state, revision, create_time
-  FROM rate_card_entries
- WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id > $3::text
-   AND ($5::text IS NULL OR state = $5) AND ($6::text IS NULL OR product_id = $6)
-   AND ($7::text IS NULL OR usage_resource_id = $7)
-   AND ($8::date IS NULL OR daterange(start_date, end_date) @> $8::date)
- ORDER BY entry_id
- LIMIT $4;
-
--- name: tiers
--- The tiers of some entries, in their order.
---   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
-SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
-  FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id)
-  JOIN rate_tiers AS t
-    ON t.tenant_id = $1 AND t.rate_card_id = w.rate_card_id AND t.entry_id = w.entry_id
- ORDER BY t.rate_card_id, t.entry_id, t.position;
+-- name: card_referrers
+-- The books that have a card, and its entries, those in force or all; the first 21.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 all_entries boolean
+SELECT r.name, r.state
+  FROM (SELECT 'priceBooks/' || b.price_book_id AS name, 'ACTIVE' AS state
+          FROM price_book_rate_cards AS b
+         WHERE b.tenant_id = $1 AND b.rate_card_id = $2
+        UNION ALL
+        SELECT 'rateCards/' || e.rate_card_id || '/entries/' || e.entry_id, e.state
+          FROM rate_card_entries AS e
+         WHERE e.tenant_id = $1 AND e.rate_card_id = $2 AND (e.state = 'ACTIVE' OR $3::boolean)) AS r
+ ORDER BY r.name COLLATE "C" LIMIT 21;

@@ -35,19 +35,22 @@ SELECT $1, $2, c.id, c.source_id, $3, c.asset_id, $4, c.start_time, c.end_time, 
 --   $9 asset_rate_ids uuid[], $10 origin_start_times timestamptz[], $11 used numeric[], $12 drawn numeric[],
 --   $13 overages numeric[], $14 tier_quantities numeric[], $15 net_unit_rates numeric[], $16 amounts numeric[],
 --   $17 currency_codes text[], $18 waterfalls text[], $19 error_reasons text[],
---   $20 segment_start_times timestamptz[]
+--   $20 segment_start_times timestamptz[], $21 dimensions text[]
 INSERT INTO ratable_summaries (tenant_id, account_id, ratable_summary_id, wallet_id, asset_id,
                                usage_resource_id, asset_rate_id, start_time, end_time, origin_start_time,
                                segment_start_time, state, used_quantity, drawn_quantity, overage_quantity,
-                               tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason)
+                               tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason,
+                               dimensions)
 SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, $5, $6, r.origin_start_time,
        r.segment_start_time, CASE WHEN r.amount IS NULL THEN 'RATING_FAILED' ELSE 'RATED' END, r.used, r.drawn,
-       r.overage, r.tier_quantity, r.net_unit_rate, r.amount, r.currency_code, r.waterfall::jsonb, r.error_reason
+       r.overage, r.tier_quantity, r.net_unit_rate, r.amount, r.currency_code, r.waterfall::jsonb, r.error_reason,
+       r.dimensions
   FROM unnest($7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[], $11::numeric[], $12::numeric[],
               $13::numeric[], $14::numeric[], $15::numeric[], $16::numeric[], $17::text[], $18::text[],
-              $19::text[], $20::timestamptz[])
+              $19::text[], $20::timestamptz[], $21::text[])
        AS r (ratable_summary_id, asset_id, asset_rate_id, origin_start_time, used, drawn, overage,
-             tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason, segment_start_time)
+             tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason, segment_start_time,
+             dimensions)
  ORDER BY r.ratable_summary_id;
 
 -- name: ratable_of_wallet
@@ -56,7 +59,7 @@ SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, $5, $6
 --   $5 end_time timestamptz
 SELECT r.ratable_summary_id, r.asset_id, a.number, a.product_id, r.start_time, r.origin_start_time,
        r.segment_start_time, r.used_quantity, r.drawn_quantity, r.overage_quantity, r.tier_quantity,
-       r.net_unit_rate, r.amount, r.currency_code, r.error_reason
+       r.net_unit_rate, r.amount, r.currency_code, r.error_reason, r.dimensions
   FROM ratable_summaries AS r
   JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = r.asset_id
  WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = $3 AND r.start_time >= $4
@@ -70,18 +73,20 @@ SELECT r.ratable_summary_id, r.asset_id, a.number, a.product_id, r.start_time, r
 --   $8 liable_summary_ids uuid[], $9 asset_ids uuid[], $10 product_ids text[],
 --   $11 segment_start_times timestamptz[], $12 are_corrections boolean[], $13 states text[],
 --   $14 used numeric[], $15 overages numeric[], $16 exact_amounts numeric[], $17 amounts numeric[],
---   $18 currency_codes text[], $19 definition_product_ids text[]
+--   $18 currency_codes text[], $19 definition_product_ids text[],
+--   $20 dimensions text[]
 INSERT INTO liable_summaries (tenant_id, account_id, liable_summary_id, entitlement_account_id, wallet_id,
                               asset_id, product_id, definition_product_id, usage_resource_id, unit_of_measure_id, start_time,
                               end_time, segment_start_time, is_correction, state, used_quantity,
-                              overage_quantity, exact_amount, amount, currency_code)
+                              overage_quantity, exact_amount, amount, currency_code, dimensions)
 SELECT $1, $2, l.liable_summary_id, w.entitlement_account_id, $3, l.asset_id, l.product_id,
        l.definition_product_id, $4, $5, $6, $7, l.segment_start_time, l.is_correction, l.state, l.used, l.overage, l.exact_amount, l.amount,
-       l.currency_code
+       l.currency_code, l.dimensions
   FROM unnest($8::uuid[], $9::uuid[], $10::text[], $11::timestamptz[], $12::boolean[], $13::text[],
-              $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[], $18::text[], $19::text[])
+              $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[], $18::text[], $19::text[],
+              $20::text[])
        AS l (liable_summary_id, asset_id, product_id, segment_start_time, is_correction, state, used,
-             overage, exact_amount, amount, currency_code, definition_product_id)
+             overage, exact_amount, amount, currency_code, definition_product_id, dimensions)
   JOIN wallets AS w ON w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = $3
  ORDER BY l.liable_summary_id;
 

@@ -7,7 +7,7 @@
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, p.state AS period_state, s.record_count, s.sum_quantity,
        s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
-       s.source_summary_id
+       s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
   JOIN rating_periods AS p
     ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = s.wallet_id
@@ -22,27 +22,31 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, 'FINAL' AS period_state, s.record_count, s.sum_quantity,
        s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
-       s.source_summary_id
+       s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
    AND s.ratable_summary_id = ANY ($4::uuid[])
  ORDER BY s.start_time, s.usage_summary_id;
 
 -- name: drawn_from
--- The grants that paid for some cells, in the order in which they were drawn.
+-- The grants that paid for some cells, in the order in which they were drawn, but for what was taken back.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 cause_ids text[]
-SELECT cause_id, grant_id, -amount AS quantity, coalesce(covered, -amount) AS covered
-  FROM wallet_entries
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND cause_kind = 'CELL'
-   AND cause_id = ANY ($4::text[])
- ORDER BY seq;
+SELECT e.cause_id, e.grant_id, -e.amount AS quantity, coalesce(e.covered, -e.amount) AS covered
+  FROM wallet_entries AS e
+ WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.wallet_id = $3 AND e.cause_kind = 'CELL'
+   AND e.cause_id = ANY ($4::text[]) AND NOT EXISTS (
+       SELECT FROM wallet_entries AS r
+        WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.cause_kind = 'CELL' AND r.cause_id = e.cause_id
+          AND r.cause_revision = e.cause_revision + 1)
+   AND e.cause_revision % 2 = 0
+ ORDER BY e.seq;
 
 -- name: find_ratable
 -- One ratable line.
 --   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_id uuid
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
-       currency_code, waterfall, error_reason, liable_summary_id
+       currency_code, waterfall, error_reason, liable_summary_id, dimensions
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND ratable_summary_id = $3;
 
@@ -52,7 +56,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 --   $5 limit bigint
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
-       currency_code, waterfall, error_reason, liable_summary_id
+       currency_code, waterfall, error_reason, liable_summary_id, dimensions
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (start_time, ratable_summary_id) > ($3, $4::uuid))
@@ -63,7 +67,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 liable_summary_id uuid
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
-       currency_code, waterfall, error_reason, liable_summary_id
+       currency_code, waterfall, error_reason, liable_summary_id, dimensions
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id = $4
  ORDER BY start_time, ratable_summary_id;
@@ -73,8 +77,13 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 --   $1 tenant_id uuid, $2 account_id text, $3 liable_summary_id uuid
 SELECT liable_summary_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
        unit_of_measure_id, start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
-       create_time
-  FROM liable_summaries
+       create_time, (SELECT json_agg(json_build_array(
+                            s.used_quantity::text, s.overage_quantity::text, s.amount::text, s.create_time,
+                            s.supersede_time) ORDER BY s.revision)::text
+                       FROM superseded_liables AS s
+                      WHERE s.tenant_id = $1 AND s.account_id = $2
+                        AND s.liable_summary_id = l.liable_summary_id) AS superseded, dimensions
+  FROM liable_summaries AS l
  WHERE tenant_id = $1 AND account_id = $2 AND liable_summary_id = $3;
 
 -- name: list_liable
@@ -83,8 +92,13 @@ SELECT liable_summary_id, wallet_id, asset_id, product_id, definition_product_id
 --   $5 limit bigint
 SELECT liable_summary_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
        unit_of_measure_id, start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
-       create_time
-  FROM liable_summaries
+       create_time, (SELECT json_agg(json_build_array(
+                            s.used_quantity::text, s.overage_quantity::text, s.amount::text, s.create_time,
+                            s.supersede_time) ORDER BY s.revision)::text
+                       FROM superseded_liables AS s
+                      WHERE s.tenant_id = $1 AND s.account_id = $2
+                        AND s.liable_summary_id = l.liable_summary_id) AS superseded, dimensions
+  FROM liable_summaries AS l
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (start_time, liable_summary_id) > ($3, $4::uuid))
  ORDER BY start_time, liable_summary_id LIMIT $5;

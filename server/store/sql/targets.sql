@@ -4,7 +4,7 @@
 -- What is there of some targets; those of assets are the ones that the assets are bound to.
 --   $1 tenant_id uuid, $2 account_id text, $3 kinds text[], $4 target_ids text[]
 SELECT k.kind AS asked_kind, k.target_id AS asked_id, e.entitlement_account_id, e.target_kind, e.target_id,
-       e.time_zone, e.currency_code, e.billing_anchor_day, e.start_date, e.end_date
+       e.time_zone, e.currency_code, e.anchor_date, e.billing_months, e.start_date, e.end_date
   FROM unnest($3::text[], $4::text[]) AS k (kind, target_id)
   JOIN entitlement_accounts AS e
     ON e.tenant_id = $1 AND e.account_id = $2
@@ -35,7 +35,7 @@ SELECT DISTINCT w.usage_resource_id, r.terms ->> 'unit' AS unit
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[]
 SELECT wallet_id, entitlement_account_id, usage_resource_id, unit_of_measure_id, aggregation_method,
        aggregation_period, aggregation_combine, aggregation_label, rating_period, waiting_days, waiting_hours, late_policy,
-       drawdown_order
+       drawdown_order, dimensions
   FROM wallets
  WHERE tenant_id = $1 AND account_id = $2 AND entitlement_account_id = ANY ($3::uuid[])
  ORDER BY wallet_id;

@@ -10,17 +10,17 @@ SELECT product_id, display_name, usage_model_type, grant_binding, state, revisio
 -- name: product_resources
 -- The resources of some products.
 --   $1 tenant_id uuid, $2 product_ids text[]
-SELECT product_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
+SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
        aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
        drawdown_order, state, revision, create_time
   FROM product_usage_resources
  WHERE tenant_id = $1 AND product_id = ANY ($2::text[])
- ORDER BY product_id, usage_resource_id;
+ ORDER BY product_id, product_usage_resource_id;
 
 -- name: product_grants
 -- The promises of some products.
 --   $1 tenant_id uuid, $2 product_ids text[]
-SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
+SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = ANY ($2::text[])
@@ -29,8 +29,9 @@ SELECT product_id, grant_id, display_name, usage_resource_id, type, quantity, un
 -- name: entries
 -- What some products cost; what was withdrawn prices nothing.
 --   $1 tenant_id uuid, $2 product_ids text[]
-SELECT rate_card_id, entry_id, product_id, usage_resource_id, rate_unit_id, rate_value, rate_per,
-       is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date, state
+SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date,
+       state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND product_id = ANY ($2::text[]) AND state <> 'INACTIVE'
  ORDER BY product_id, rate_card_id, entry_id;

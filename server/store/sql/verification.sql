@@ -55,7 +55,7 @@ SELECT g.wallet_id, g.grant_id, g.head_seq, g.balance, e.grant_seq, e.grant_afte
 SELECT s.usage_summary_id, s.drawn_quantity, coalesce(e.drawn, 0) AS drawn
   FROM usage_summaries AS s
   LEFT JOIN (
-       SELECT cause_id, sum(coalesce(covered, -amount)) AS drawn FROM wallet_entries
+       SELECT cause_id, sum(-sign(amount) * coalesce(covered, abs(amount))) AS drawn FROM wallet_entries
         WHERE tenant_id = $1 AND account_id = $2 AND cause_kind = 'CELL' GROUP BY cause_id) AS e
     ON e.cause_id = s.usage_summary_id::text
  WHERE s.tenant_id = $1 AND s.account_id = $2
@@ -111,7 +111,7 @@ SELECT p.wallet_id, p.start_time FROM rating_periods AS p
 SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
                         s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                         s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                        s.last_record_id, p.state)::text AS cell,
+                        s.last_record_id, p.state, s.dimensions)::text AS cell,
        s.quantity, s.drawn_quantity, s.overage_quantity
   FROM usage_summaries AS s
   JOIN rating_periods AS p

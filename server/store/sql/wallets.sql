@@ -22,7 +22,7 @@ wanted AS (
 SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
        w.aggregation_combine, w.aggregation_label, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        w.drawdown_order, w.head_seq, w.balance, w.head_hash, e.target_kind, e.target_id, e.time_zone,
-       e.currency_code, e.billing_anchor_day, e.start_date, tenant_now($1) AS now,
+       e.currency_code, e.anchor_date, e.billing_months, tenant_now($1) AS now,
        (SELECT max(p.end_time) FROM rating_periods AS p
          WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id
            AND p.state = 'FINAL') AS closed,
@@ -43,7 +43,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                    s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
                    s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                    s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                   s.last_record_id, p.state)::text ORDER BY s.usage_summary_id)
+                   s.last_record_id, p.state, s.dimensions)::text ORDER BY s.usage_summary_id)
           FROM usage_summaries AS s
           JOIN rating_periods AS p
             ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id

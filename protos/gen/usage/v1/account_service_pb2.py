@@ -28,9 +28,10 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from usage.v1 import annotations_pb2 as usage_dot_v1_dot_annotations__pb2
+from usage.v1 import catalog_resources_pb2 as usage_dot_v1_dot_catalog__resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eusage/v1/account_service.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ausage/v1/annotations.proto\"\x8b\x03\n\x07\x41\x63\x63ount\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x1e\n\ttime_zone\x18\x03 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12\"\n\rcurrency_code\x18\x04 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12*\n\x12\x62illing_anchor_day\x18\x05 \x01(\x05\x42\x0e\xe2\x41\x02\x01\x05\xbaH\x06\x1a\x04\x18\x1f(\x00\x12\x33\n\x06labels\x18\x06 \x03(\x0b\x32\x1d.usage.v1.Account.LabelsEntryB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:&\xea\x41#\n\rusage/Account\x12\x12\x61\x63\x63ounts/{account}\"-\n\x11GetAccountRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"H\n\x13ListAccountsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"T\n\x14ListAccountsResponse\x12#\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x11.usage.v1.Account\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x14\x43reateAccountRequest\x12\x1e\n\naccount_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12.\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x11.usage.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x9d\x01\n\x14UpdateAccountRequest\x12.\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x11.usage.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\xc4\x02\n\rBindingTarget\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12;\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.usage.v1.BindingTarget.KindB\x0f\xe2\x41\x02\x02\x05\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"6\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x43ONTRACT\x10\x01\x12\n\n\x06\x43USTOM\x10\x02:L\xea\x41I\n\x13usage/BindingTarget\x12\x32\x61\x63\x63ounts/{account}/bindingTargets/{binding_target}\"3\n\x17GetBindingTargetRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"j\n\x19ListBindingTargetsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"g\n\x1aListBindingTargetsResponse\x12\x30\n\x0f\x62inding_targets\x18\x01 \x03(\x0b\x32\x17.usage.v1.BindingTarget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9c\x01\n\x1a\x43reateBindingTargetRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12%\n\x11\x62inding_target_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12;\n\x0e\x62inding_target\x18\x03 \x01(\x0b\x32\x17.usage.v1.BindingTargetB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x32\xc0\x05\n\x0e\x41\x63\x63ountService\x12O\n\nGetAccount\x12\x1b.usage.v1.GetAccountRequest\x1a\x11.usage.v1.Account\"\x11\x8a\xe4\x19\raccounts.read\x12`\n\x0cListAccounts\x12\x1d.usage.v1.ListAccountsRequest\x1a\x1e.usage.v1.ListAccountsResponse\"\x11\x8a\xe4\x19\raccounts.read\x12Z\n\rCreateAccount\x12\x1e.usage.v1.CreateAccountRequest\x1a\x11.usage.v1.Account\"\x16\x8a\xe4\x19\x0e\x61\x63\x63ounts.write\x90\xe4\x19\x01\x12Z\n\rUpdateAccount\x12\x1e.usage.v1.UpdateAccountRequest\x1a\x11.usage.v1.Account\"\x16\x8a\xe4\x19\x0e\x61\x63\x63ounts.write\x90\xe4\x19\x01\x12\x61\n\x10GetBindingTarget\x12!.usage.v1.GetBindingTargetRequest\x1a\x17.usage.v1.BindingTarget\"\x11\x8a\xe4\x19\raccounts.read\x12r\n\x12ListBindingTargets\x12#.usage.v1.ListBindingTargetsRequest\x1a$.usage.v1.ListBindingTargetsResponse\"\x11\x8a\xe4\x19\raccounts.read\x12l\n\x13\x43reateBindingTarget\x12$.usage.v1.CreateBindingTargetRequest\x1a\x17.usage.v1.BindingTarget\"\x16\x8a\xe4\x19\x0e\x61\x63\x63ounts.write\x90\xe4\x19\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eusage/v1/account_service.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ausage/v1/annotations.proto\x1a usage/v1/catalog_resources.proto\"\xb3\x03\n\x07\x41\x63\x63ount\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x1e\n\ttime_zone\x18\x03 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12\"\n\rcurrency_code\x18\x04 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12*\n\x12\x62illing_anchor_day\x18\x05 \x01(\x05\x42\x0e\xe2\x41\x02\x01\x05\xbaH\x06\x1a\x04\x18\x1f(\x00\x12&\n\x0e\x62illing_months\x18\t \x01(\x05\x42\x0e\xe2\x41\x02\x01\x05\xbaH\x06\x1a\x04\x18<(\x00\x12\x33\n\x06labels\x18\x06 \x03(\x0b\x32\x1d.usage.v1.Account.LabelsEntryB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:&\xea\x41#\n\rusage/Account\x12\x12\x61\x63\x63ounts/{account}\"-\n\x11GetAccountRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"H\n\x13ListAccountsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"T\n\x14ListAccountsResponse\x12#\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x11.usage.v1.Account\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x14\x43reateAccountRequest\x12\x1e\n\naccount_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12.\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x11.usage.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x9d\x01\n\x14UpdateAccountRequest\x12.\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x11.usage.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\xff\x02\n\rBindingTarget\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12;\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.usage.v1.BindingTarget.KindB\x0f\xe2\x41\x02\x02\x05\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x39\n\x08policies\x18\x05 \x03(\x0b\x32\x18.usage.v1.PolicyOverrideB\r\xe2\x41\x02\x01\x05\xbaH\x05\x92\x01\x02\x10\x64\"6\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x43ONTRACT\x10\x01\x12\n\n\x06\x43USTOM\x10\x02:L\xea\x41I\n\x13usage/BindingTarget\x12\x32\x61\x63\x63ounts/{account}/bindingTargets/{binding_target}\"3\n\x17GetBindingTargetRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"j\n\x19ListBindingTargetsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"g\n\x1aListBindingTargetsResponse\x12\x30\n\x0f\x62inding_targets\x18\x01 \x03(\x0b\x32\x17.usage.v1.BindingTarget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9c\x01\n\x1a\x43reateBindingTargetRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12%\n\x11\x62inding_target_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12;\n\x0e\x62inding_target\x18\x03 \x01(\x0b\x32\x17.usage.v1.BindingTargetB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x32\xc0\x05\n\x0e\x41\x63\x63ountService\x12O\n\nGetAccount\x12\x1b.usage.v1.GetAccountRequest\x1a\x11.usage.v1.Account\"\x11\x8a\xe4\x19\raccounts.read\x12`\n\x0cListAccounts\x12\x1d.usage.v1.ListAccountsRequest\x1a\x1e.usage.v1.ListAccountsResponse\"\x11\x8a\xe4\x19\raccounts.read\x12Z\n\rCreateAccount\x12\x1e.usage.v1.CreateAccountRequest\x1a\x11.usage.v1.Account\"\x16\x8a\xe4\x19\x0e\x61\x63\x63ounts.write\x90\xe4\x19\x01\x12Z\n\rUpdateAccount\x12\x1e.usage.v1.UpdateAccountRequest\x1a\x11.usage.v1.Account\"\x16\x8a\xe4\x19\x0e\x61\x63\x63ounts.write\x90\xe4\x19\x01\x12\x61\n\x10GetBindingTarget\x12!.usage.v1.GetBindingTargetRequest\x1a\x17.usage.v1.BindingTarget\"\x11\x8a\xe4\x19\raccounts.read\x12r\n\x12ListBindingTargets\x12#.usage.v1.ListBindingTargetsRequest\x1a$.usage.v1.ListBindingTargetsResponse\"\x11\x8a\xe4\x19\raccounts.read\x12l\n\x13\x43reateBindingTarget\x12$.usage.v1.CreateBindingTargetRequest\x1a\x17.usage.v1.BindingTarget\"\x16\x8a\xe4\x19\x0e\x61\x63\x63ounts.write\x90\xe4\x19\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +50,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNT'].fields_by_name['currency_code']._serialized_options = b'\342A\002\002\005\272H\003\310\001\001'
   _globals['_ACCOUNT'].fields_by_name['billing_anchor_day']._loaded_options = None
   _globals['_ACCOUNT'].fields_by_name['billing_anchor_day']._serialized_options = b'\342A\002\001\005\272H\006\032\004\030\037(\000'
+  _globals['_ACCOUNT'].fields_by_name['billing_months']._loaded_options = None
+  _globals['_ACCOUNT'].fields_by_name['billing_months']._serialized_options = b'\342A\002\001\005\272H\006\032\004\030<(\000'
   _globals['_ACCOUNT'].fields_by_name['labels']._loaded_options = None
   _globals['_ACCOUNT'].fields_by_name['labels']._serialized_options = b'\342A\001\001'
   _globals['_ACCOUNT'].fields_by_name['create_time']._loaded_options = None
@@ -81,6 +84,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BINDINGTARGET'].fields_by_name['kind']._serialized_options = b'\342A\002\002\005\272H\007\202\001\004\020\001 \000'
   _globals['_BINDINGTARGET'].fields_by_name['create_time']._loaded_options = None
   _globals['_BINDINGTARGET'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_BINDINGTARGET'].fields_by_name['policies']._loaded_options = None
+  _globals['_BINDINGTARGET'].fields_by_name['policies']._serialized_options = b'\342A\002\001\005\272H\005\222\001\002\020d'
   _globals['_BINDINGTARGET']._loaded_options = None
   _globals['_BINDINGTARGET']._serialized_options = b'\352AI\n\023usage/BindingTarget\0222accounts/{account}/bindingTargets/{binding_target}'
   _globals['_GETBINDINGTARGETREQUEST'].fields_by_name['name']._loaded_options = None
@@ -111,32 +116,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTSERVICE'].methods_by_name['ListBindingTargets']._serialized_options = b'\212\344\031\raccounts.read'
   _globals['_ACCOUNTSERVICE'].methods_by_name['CreateBindingTarget']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['CreateBindingTarget']._serialized_options = b'\212\344\031\016accounts.write\220\344\031\001'
-  _globals['_ACCOUNT']._serialized_start=229
-  _globals['_ACCOUNT']._serialized_end=624
-  _globals['_ACCOUNT_LABELSENTRY']._serialized_start=539
-  _globals['_ACCOUNT_LABELSENTRY']._serialized_end=584
-  _globals['_GETACCOUNTREQUEST']._serialized_start=626
-  _globals['_GETACCOUNTREQUEST']._serialized_end=671
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=673
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=745
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=747
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=831
-  _globals['_CREATEACCOUNTREQUEST']._serialized_start=833
-  _globals['_CREATEACCOUNTREQUEST']._serialized_end=935
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=938
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1095
-  _globals['_BINDINGTARGET']._serialized_start=1098
-  _globals['_BINDINGTARGET']._serialized_end=1422
-  _globals['_BINDINGTARGET_KIND']._serialized_start=1290
-  _globals['_BINDINGTARGET_KIND']._serialized_end=1344
-  _globals['_GETBINDINGTARGETREQUEST']._serialized_start=1424
-  _globals['_GETBINDINGTARGETREQUEST']._serialized_end=1475
-  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_start=1477
-  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_end=1583
-  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_start=1585
-  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_end=1688
-  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_start=1691
-  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_end=1847
-  _globals['_ACCOUNTSERVICE']._serialized_start=1850
-  _globals['_ACCOUNTSERVICE']._serialized_end=2554
+  _globals['_ACCOUNT']._serialized_start=263
+  _globals['_ACCOUNT']._serialized_end=698
+  _globals['_ACCOUNT_LABELSENTRY']._serialized_start=613
+  _globals['_ACCOUNT_LABELSENTRY']._serialized_end=658
+  _globals['_GETACCOUNTREQUEST']._serialized_start=700
+  _globals['_GETACCOUNTREQUEST']._serialized_end=745
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=747
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=819
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=821
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=905
+  _globals['_CREATEACCOUNTREQUEST']._serialized_start=907
+  _globals['_CREATEACCOUNTREQUEST']._serialized_end=1009
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=1012
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1169
+  _globals['_BINDINGTARGET']._serialized_start=1172
+  _globals['_BINDINGTARGET']._serialized_end=1555
+  _globals['_BINDINGTARGET_KIND']._serialized_start=1423
+  _globals['_BINDINGTARGET_KIND']._serialized_end=1477
+  _globals['_GETBINDINGTARGETREQUEST']._serialized_start=1557
+  _globals['_GETBINDINGTARGETREQUEST']._serialized_end=1608
+  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_start=1610
+  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_end=1716
+  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_start=1718
+  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_end=1821
+  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_start=1824
+  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_end=1980
+  _globals['_ACCOUNTSERVICE']._serialized_start=1983
+  _globals['_ACCOUNTSERVICE']._serialized_end=2687
 # @@protoc_insertion_point(module_scope)

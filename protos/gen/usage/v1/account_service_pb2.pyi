@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -52,6 +53,7 @@ class Account(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     BILLING_ANCHOR_DAY_FIELD_NUMBER: _builtins.int
+    BILLING_MONTHS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -66,6 +68,10 @@ class Account(_message.Message):
     billing_anchor_day: _builtins.int
     """The day of the month on which its billing periods begin: 1 to 31, clamped to the end of a
     shorter month; 1 if absent. Never changes.
+    """
+    billing_months: _builtins.int
+    """How many months a billing period lasts: 1 to 60; 1 if absent. No rating period of what it buys may
+    be longer. Never changes.
     """
     etag: _builtins.str
     """Changes whenever the account does."""
@@ -85,13 +91,14 @@ class Account(_message.Message):
         time_zone: _builtins.str = ...,
         currency_code: _builtins.str = ...,
         billing_anchor_day: _builtins.int = ...,
+        billing_months: _builtins.int = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_anchor_day", b"billing_anchor_day", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_anchor_day", b"billing_anchor_day", "billing_months", b"billing_months", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -272,6 +279,7 @@ class BindingTarget(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/bindingTargets/{binding_target}`."""
     display_name: _builtins.str
@@ -282,6 +290,12 @@ class BindingTarget(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
 
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.PolicyOverride]:
+        """The policies of what anchors are bound to it, over those of lines and products, a resource each: at
+        most 100. Never change.
+        """
+
     def __init__(
         self,
         *,
@@ -289,10 +303,11 @@ class BindingTarget(_message.Message):
         display_name: _builtins.str = ...,
         kind: Global___BindingTarget.Kind.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        policies: _abc.Iterable[_catalog_resources_pb2.PolicyOverride] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "kind", b"kind", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "kind", b"kind", "name", b"name", "policies", b"policies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,6 +42,10 @@ class _PolicyLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PolicyLev
     """The usage resource."""
     POLICY_LEVEL_PRODUCT_USAGE_RESOURCE: _PolicyLevel.ValueType  # 3
     """The resource of the product."""
+    POLICY_LEVEL_LINE: _PolicyLevel.ValueType  # 4
+    """The line of the sale."""
+    POLICY_LEVEL_TARGET: _PolicyLevel.ValueType  # 5
+    """The target that it is bound to, or the wallet of that."""
 
 class PolicyLevel(_PolicyLevel, metaclass=_PolicyLevelEnumTypeWrapper):
     """Which level of the catalogue supplied a policy. New levels may be added."""
@@ -54,6 +58,10 @@ POLICY_LEVEL_USAGE_RESOURCE: PolicyLevel.ValueType  # 2
 """The usage resource."""
 POLICY_LEVEL_PRODUCT_USAGE_RESOURCE: PolicyLevel.ValueType  # 3
 """The resource of the product."""
+POLICY_LEVEL_LINE: PolicyLevel.ValueType  # 4
+"""The line of the sale."""
+POLICY_LEVEL_TARGET: PolicyLevel.ValueType  # 5
+"""The target that it is bound to, or the wallet of that."""
 Global___PolicyLevel: _TypeAlias = PolicyLevel  # noqa: Y015
 
 @_typing.final
@@ -420,7 +428,7 @@ class ResolvePoliciesRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The product: `products/{product}`."""
+    """A product, `products/{product}`, or what was sold: `accounts/{account}/assets/{asset}`."""
     def __init__(
         self,
         *,
@@ -436,7 +444,7 @@ Global___ResolvePoliciesRequest: _TypeAlias = ResolvePoliciesRequest  # noqa: Y0
 
 @_typing.final
 class ResolvePoliciesResponse(_message.Message):
-    """The policies of a product, by resource."""
+    """The policies of a product or an asset, by resource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -460,11 +468,14 @@ Global___ResolvePoliciesResponse: _TypeAlias = ResolvePoliciesResponse  # noqa: 
 
 @_typing.final
 class ResolvedPolicies(_message.Message):
-    """The policies that hold for one resource of a product."""
+    """The policies that hold for one resource. Those of an asset are as they were when it was sold: a policy
+    of the target's wallet, which a pack or commitment only adds to, has no name.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     AGGREGATION_POLICY_FIELD_NUMBER: _builtins.int
     AGGREGATION_LEVEL_FIELD_NUMBER: _builtins.int
     RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
@@ -476,7 +487,11 @@ class ResolvedPolicies(_message.Message):
     COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
     COMMITMENT_LEVEL_FIELD_NUMBER: _builtins.int
     product_usage_resource: _builtins.str
-    """The resource of the product: `products/{product}/usageResources/{usage_resource}`."""
+    """The resource of the product: `products/{product}/usageResources/{product_usage_resource}`; empty for an
+    asset.
+    """
+    usage_resource: _builtins.str
+    """The resource: `usageResources/{usage_resource}`."""
     aggregation_level: Global___PolicyLevel.ValueType
     """The level that supplied it."""
     rating_frequency_level: Global___PolicyLevel.ValueType
@@ -509,6 +524,7 @@ class ResolvedPolicies(_message.Message):
         self,
         *,
         product_usage_resource: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
         aggregation_policy: _policy_resources_pb2.AggregationPolicy | None = ...,
         aggregation_level: Global___PolicyLevel.ValueType = ...,
         rating_frequency_policy: _policy_resources_pb2.RatingFrequencyPolicy | None = ...,
@@ -522,7 +538,7 @@ class ResolvedPolicies(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "commitment_policy", b"commitment_policy", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_level", b"aggregation_level", "aggregation_policy", b"aggregation_policy", "commitment_level", b"commitment_level", "commitment_policy", b"commitment_policy", "drawdown_order", b"drawdown_order", "drawdown_order_level", b"drawdown_order_level", "overage_level", b"overage_level", "overage_policy", b"overage_policy", "product_usage_resource", b"product_usage_resource", "rating_frequency_level", b"rating_frequency_level", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_level", b"aggregation_level", "aggregation_policy", b"aggregation_policy", "commitment_level", b"commitment_level", "commitment_policy", b"commitment_policy", "drawdown_order", b"drawdown_order", "drawdown_order_level", b"drawdown_order_level", "overage_level", b"overage_level", "overage_policy", b"overage_policy", "product_usage_resource", b"product_usage_resource", "rating_frequency_level", b"rating_frequency_level", "rating_frequency_policy", b"rating_frequency_policy", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -809,8 +809,13 @@ class CreateProductUsageResourceRequest(_message.Message):
 
     PARENT_FIELD_NUMBER: _builtins.int
     PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_RESOURCE_ID_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The product: `products/{product}`."""
+    product_usage_resource_id: _builtins.str
+    """The id it gets, for another stretch of days of a resource that the product has already; the
+    resource's own if absent. `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`.
+    """
     @_builtins.property
     def product_usage_resource(self) -> _catalog_resources_pb2.ProductUsageResource:
         """The product's resource."""
@@ -820,10 +825,11 @@ class CreateProductUsageResourceRequest(_message.Message):
         *,
         parent: _builtins.str = ...,
         product_usage_resource: _catalog_resources_pb2.ProductUsageResource | None = ...,
+        product_usage_resource_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["product_usage_resource", b"product_usage_resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "product_usage_resource", b"product_usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "product_usage_resource", b"product_usage_resource", "product_usage_resource_id", b"product_usage_resource_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

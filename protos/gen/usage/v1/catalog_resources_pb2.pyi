@@ -3,9 +3,11 @@
 isort:skip_file
 What the catalogue holds."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
@@ -257,8 +259,8 @@ Global___UnitOfMeasure: _TypeAlias = UnitOfMeasure  # noqa: Y015
 
 @_typing.final
 class ResourcePolicies(_message.Message):
-    """The policies of a resource; each may be absent, which leaves the choice to the level above: product
-    resource over usage resource over the service's defaults.
+    """The policies of a resource; each may be absent, which leaves the choice to the level below: a target over
+    a line over the product's resource over the usage resource over the service's defaults.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -296,6 +298,34 @@ class ResourcePolicies(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResourcePolicies: _TypeAlias = ResourcePolicies  # noqa: Y015
+
+@_typing.final
+class PolicyOverride(_message.Message):
+    """The policies of one resource, over those that the catalogue has for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    usage_resource: _builtins.str
+    """The resource: `usageResources/{usage_resource}`."""
+    @_builtins.property
+    def policies(self) -> Global___ResourcePolicies:
+        """Its policies, which are active; what is absent is left to the level below."""
+
+    def __init__(
+        self,
+        *,
+        usage_resource: _builtins.str = ...,
+        policies: Global___ResourcePolicies | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyOverride: _TypeAlias = PolicyOverride  # noqa: Y015
 
 @_typing.final
 class UsageResource(_message.Message):
@@ -337,6 +367,7 @@ class UsageResource(_message.Message):
     UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
     TOKEN_RESOURCE_FIELD_NUMBER: _builtins.int
     USAGE_DEFINITION_PRODUCT_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
     POLICIES_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
@@ -364,6 +395,13 @@ class UsageResource(_message.Message):
     etag: _builtins.str
     """Changes whenever the resource does."""
     @_builtins.property
+    def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The labels of usage that tell it apart, as in `region`: 5 at most, each
+        `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`. Usage with other values of these is counted, rated and billed apart,
+        and rates by attribute may name them.
+        """
+
+    @_builtins.property
     def policies(self) -> Global___ResourcePolicies:
         """The policies of the resource, for products that do not say otherwise."""
 
@@ -381,6 +419,7 @@ class UsageResource(_message.Message):
         unit_of_measure: _builtins.str = ...,
         token_resource: _builtins.str = ...,
         usage_definition_product: _builtins.str = ...,
+        dimensions: _abc.Iterable[_builtins.str] | None = ...,
         policies: Global___ResourcePolicies | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
@@ -388,7 +427,7 @@ class UsageResource(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "policies", b"policies"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "policies", b"policies", "state", b"state", "token_resource", b"token_resource", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "dimensions", b"dimensions", "display_name", b"display_name", "etag", b"etag", "name", b"name", "policies", b"policies", "state", b"state", "token_resource", b"token_resource", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -481,7 +520,9 @@ Global___Product: _TypeAlias = Product  # noqa: Y015
 
 @_typing.final
 class ProductUsageResource(_message.Message):
-    """A resource that a product meters."""
+    """A resource that a product meters, for a stretch of days. A product may have several of one resource;
+    those in force never overlap.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -496,7 +537,9 @@ class ProductUsageResource(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The resource name: `products/{product}/usageResources/{usage_resource}`."""
+    """The resource name: `products/{product}/usageResources/{product_usage_resource}`, in which the last part
+    is the id of the resource unless another was asked for.
+    """
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     token_resource: _builtins.str

@@ -14,7 +14,9 @@ from usage.v1.catalog_actions_pb2 import ConvertQuantityResponse as ConvertQuant
 from usage.v1.catalog_actions_pb2 import CreateRecordsRequest as CreateRecordsRequest
 from usage.v1.catalog_actions_pb2 import CreateRecordsResponse as CreateRecordsResponse
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_DEFAULT as POLICY_LEVEL_DEFAULT
+from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_LINE as POLICY_LEVEL_LINE
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_PRODUCT_USAGE_RESOURCE as POLICY_LEVEL_PRODUCT_USAGE_RESOURCE
+from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_TARGET as POLICY_LEVEL_TARGET
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_UNSPECIFIED as POLICY_LEVEL_UNSPECIFIED
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_USAGE_RESOURCE as POLICY_LEVEL_USAGE_RESOURCE
 from usage.v1.catalog_actions_pb2 import PolicyLevel as PolicyLevel

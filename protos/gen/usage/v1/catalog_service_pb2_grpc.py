@@ -342,7 +342,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateUsageResource(self, request, context):
-        """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now.
+        """Creates a usage resource, as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -380,7 +380,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateProduct(self, request, context):
-        """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now.
+        """Creates a product, as a draft. Monetary commitments can be set up, and are sold when invoices settle them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -520,8 +520,8 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResolvePolicies(self, request, context):
-        """Says which policies hold for each resource of a product, and which level supplied each: the
-        product's resource, the usage resource, or the service's own defaults.
+        """Says which policies hold for each resource of a product or an asset, and which level supplied each:
+        the target, the line, the product's resource, the usage resource, or the service's own defaults.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

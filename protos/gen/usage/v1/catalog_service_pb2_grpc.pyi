@@ -20,7 +20,9 @@ from usage.v1.catalog_actions_pb2 import ConvertQuantityResponse as ConvertQuant
 from usage.v1.catalog_actions_pb2 import CreateRecordsRequest as CreateRecordsRequest
 from usage.v1.catalog_actions_pb2 import CreateRecordsResponse as CreateRecordsResponse
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_DEFAULT as POLICY_LEVEL_DEFAULT
+from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_LINE as POLICY_LEVEL_LINE
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_PRODUCT_USAGE_RESOURCE as POLICY_LEVEL_PRODUCT_USAGE_RESOURCE
+from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_TARGET as POLICY_LEVEL_TARGET
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_UNSPECIFIED as POLICY_LEVEL_UNSPECIFIED
 from usage.v1.catalog_actions_pb2 import POLICY_LEVEL_USAGE_RESOURCE as POLICY_LEVEL_USAGE_RESOURCE
 from usage.v1.catalog_actions_pb2 import PolicyLevel as PolicyLevel
@@ -136,7 +138,7 @@ class CatalogServiceStub:
     ListUsageResources: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListUsageResourcesRequest, _catalog_requests_pb2.ListUsageResourcesResponse]
     """Lists usage resources by id."""
     CreateUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateUsageResourceRequest, _catalog_resources_pb2.UsageResource]
-    """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
+    """Creates a usage resource, as a draft."""
     UpdateUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateUsageResourceRequest, _catalog_resources_pb2.UsageResource]
     """Updates a usage resource: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
@@ -151,7 +153,7 @@ class CatalogServiceStub:
     ListProducts: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListProductsRequest, _catalog_requests_pb2.ListProductsResponse]
     """Lists products by id."""
     CreateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateProductRequest, _catalog_resources_pb2.Product]
-    """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
+    """Creates a product, as a draft. Monetary commitments can be set up, and are sold when invoices settle them."""
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]
     """Updates a product: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
@@ -216,8 +218,8 @@ class CatalogServiceStub:
     call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
     """
     ResolvePolicies: _grpc.UnaryUnaryMultiCallable[_catalog_actions_pb2.ResolvePoliciesRequest, _catalog_actions_pb2.ResolvePoliciesResponse]
-    """Says which policies hold for each resource of a product, and which level supplied each: the
-    product's resource, the usage resource, or the service's own defaults.
+    """Says which policies hold for each resource of a product or an asset, and which level supplied each:
+    the target, the line, the product's resource, the usage resource, or the service's own defaults.
     """
     GetSellingModel: _grpc.UnaryUnaryMultiCallable[_selling_models_pb2.GetSellingModelRequest, _selling_models_pb2.SellingModel]
     """Gets one selling model."""
@@ -279,7 +281,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ListUsageResources: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListUsageResourcesRequest, _catalog_requests_pb2.ListUsageResourcesResponse]  # type: ignore[assignment]
     """Lists usage resources by id."""
     CreateUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
-    """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
+    """Creates a usage resource, as a draft."""
     UpdateUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
     """Updates a usage resource: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
@@ -294,7 +296,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ListProducts: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.ListProductsRequest, _catalog_requests_pb2.ListProductsResponse]  # type: ignore[assignment]
     """Lists products by id."""
     CreateProduct: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.CreateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
-    """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
+    """Creates a product, as a draft. Monetary commitments can be set up, and are sold when invoices settle them."""
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_catalog_requests_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Updates a product: a draft in all its fields, any other in its display name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
@@ -359,8 +361,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
     """
     ResolvePolicies: _aio.UnaryUnaryMultiCallable[_catalog_actions_pb2.ResolvePoliciesRequest, _catalog_actions_pb2.ResolvePoliciesResponse]  # type: ignore[assignment]
-    """Says which policies hold for each resource of a product, and which level supplied each: the
-    product's resource, the usage resource, or the service's own defaults.
+    """Says which policies hold for each resource of a product or an asset, and which level supplied each:
+    the target, the line, the product's resource, the usage resource, or the service's own defaults.
     """
     GetSellingModel: _aio.UnaryUnaryMultiCallable[_selling_models_pb2.GetSellingModelRequest, _selling_models_pb2.SellingModel]  # type: ignore[assignment]
     """Gets one selling model."""
@@ -497,7 +499,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_requests_pb2.CreateUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UsageResource, _abc.Awaitable[_catalog_resources_pb2.UsageResource]]:
-        """Creates a usage resource, as a draft. Token resources answer UNIMPLEMENTED for now."""
+        """Creates a usage resource, as a draft."""
 
     @_abc_1.abstractmethod
     def UpdateUsageResource(
@@ -542,7 +544,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_requests_pb2.CreateProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.Product, _abc.Awaitable[_catalog_resources_pb2.Product]]:
-        """Creates a product, as a draft. Packs and commitments answer UNIMPLEMENTED for now."""
+        """Creates a product, as a draft. Monetary commitments can be set up, and are sold when invoices settle them."""
 
     @_abc_1.abstractmethod
     def UpdateProduct(
@@ -709,8 +711,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_actions_pb2.ResolvePoliciesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_actions_pb2.ResolvePoliciesResponse, _abc.Awaitable[_catalog_actions_pb2.ResolvePoliciesResponse]]:
-        """Says which policies hold for each resource of a product, and which level supplied each: the
-        product's resource, the usage resource, or the service's own defaults.
+        """Says which policies hold for each resource of a product or an asset, and which level supplied each:
+        the target, the line, the product's resource, the usage resource, or the service's own defaults.
         """
 
     @_abc_1.abstractmethod

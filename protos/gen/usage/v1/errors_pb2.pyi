@@ -269,7 +269,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     STATE_TRANSITION: _ErrorReason.ValueType  # 432
     """Take the way from `DRAFT` to `ACTIVE` to `INACTIVE`."""
     EFFECTIVITY_OVERLAP: _ErrorReason.ValueType  # 450
-    """Give one of the two another rank, or other days."""
+    """Give one of the two other days, or of versions of a procedure another rank."""
     TIME_LIMIT: _ErrorReason.ValueType  # 451
     """Make the procedure simpler for such lines, or give it more time."""
     PROCEDURE_NOT_IN_FORCE: _ErrorReason.ValueType  # 452
@@ -286,6 +286,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Split the order."""
     LIMIT_ORDER_PERIODS: _ErrorReason.ValueType  # 505
     """Split the order, or start it later."""
+    LIMIT_RATE_CARD: _ErrorReason.ValueType  # 509
+    """Use another rate card, or delete entries of this one; the violation says how many it may have."""
     OUTCOME_UNKNOWN: _ErrorReason.ValueType  # 506
     """It may have happened; sending the same call again is safe."""
     STORE_UNAVAILABLE: _ErrorReason.ValueType  # 507
@@ -545,7 +547,7 @@ COMMITMENT_DUPLICATE: ErrorReason.ValueType  # 433
 STATE_TRANSITION: ErrorReason.ValueType  # 432
 """Take the way from `DRAFT` to `ACTIVE` to `INACTIVE`."""
 EFFECTIVITY_OVERLAP: ErrorReason.ValueType  # 450
-"""Give one of the two another rank, or other days."""
+"""Give one of the two other days, or of versions of a procedure another rank."""
 TIME_LIMIT: ErrorReason.ValueType  # 451
 """Make the procedure simpler for such lines, or give it more time."""
 PROCEDURE_NOT_IN_FORCE: ErrorReason.ValueType  # 452
@@ -562,6 +564,8 @@ LIMIT_ORDER_WALLETS: ErrorReason.ValueType  # 504
 """Split the order."""
 LIMIT_ORDER_PERIODS: ErrorReason.ValueType  # 505
 """Split the order, or start it later."""
+LIMIT_RATE_CARD: ErrorReason.ValueType  # 509
+"""Use another rate card, or delete entries of this one; the violation says how many it may have."""
 OUTCOME_UNKNOWN: ErrorReason.ValueType  # 506
 """It may have happened; sending the same call again is safe."""
 STORE_UNAVAILABLE: ErrorReason.ValueType  # 507

@@ -30,7 +30,7 @@ from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage.v1 import types_pb2 as usage_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fusage/v1/policy_resources.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19google/type/decimal.proto\x1a\x14usage/v1/types.proto\"\xa0\x06\n\x11\x41ggregationPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x42\n\x06method\x18\x03 \x01(\x0e\x32\".usage.v1.AggregationPolicy.MethodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x42\n\x06period\x18\x04 \x01(\x0e\x32\".usage.v1.AggregationPolicy.PeriodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12%\n\x0cunique_label\x18\t \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\x80\x01(\x80\x04\x12\x42\n\x07\x63ombine\x18\x05 \x01(\x0e\x32#.usage.v1.AggregationPolicy.CombineB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12+\n\x05state\x18\x06 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\"v\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x07\n\x03SUM\x10\x01\x12\x08\n\x04PEAK\x10\x02\x12\t\n\x05\x43OUNT\x10\x03\x12\x0b\n\x07\x41VERAGE\x10\x04\x12\x0b\n\x07MINIMUM\x10\x05\x12\n\n\x06LATEST\x10\x06\x12\x10\n\x0cUNIQUE_COUNT\x10\x07\"k\n\x06Period\x12\x16\n\x12PERIOD_UNSPECIFIED\x10\x00\x12\t\n\x05\x44\x41ILY\x10\x01\x12\x0b\n\x07MONTHLY\x10\x02\x12\n\n\x06HOURLY\x10\x03\x12\n\n\x06WEEKLY\x10\x04\x12\r\n\tQUARTERLY\x10\x05\x12\n\n\x06YEARLY\x10\x06\"D\n\x07\x43ombine\x12\x17\n\x13\x43OMBINE_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43OMBINE_SUM\x10\x01\x12\x0f\n\x0b\x43OMBINE_MAX\x10\x02::\xea\x41\x37\n\x17usage/AggregationPolicy\x12\x1c\x61ggregationPolicies/{policy}\"\xd4\x05\n\x15RatingFrequencyPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x46\n\x06period\x18\x03 \x01(\x0e\x32&.usage.v1.RatingFrequencyPolicy.PeriodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12G\n\x0cwaiting_time\x18\x04 \x01(\x0b\x32+.usage.v1.RatingFrequencyPolicy.WaitingTimeB\x04\xe2\x41\x01\x01\x12M\n\x0blate_policy\x18\x05 \x01(\x0e\x32*.usage.v1.RatingFrequencyPolicy.LatePolicyB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12+\n\x05state\x18\x06 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x1aV\n\x0bWaitingTime\x12\x19\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18<(\x00H\x00\x12\x1b\n\x05hours\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xa0\x0b(\x00H\x00\x42\x0f\n\x06length\x12\x05\xbaH\x02\x08\x01\"8\n\x06Period\x12\x16\n\x12PERIOD_UNSPECIFIED\x10\x00\x12\t\n\x05\x44\x41ILY\x10\x01\x12\x0b\n\x07MONTHLY\x10\x02\"R\n\nLatePolicy\x12\x1b\n\x17LATE_POLICY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNEXT_PERIOD\x10\x01\x12\n\n\x06REOPEN\x10\x02\x12\n\n\x06REJECT\x10\x03:B\xea\x41?\n\x1busage/RatingFrequencyPolicy\x12 ratingFrequencyPolicies/{policy}\"\xfd\x02\n\rOveragePolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12@\n\x07overage\x18\x03 \x01(\x0e\x32\x1f.usage.v1.OveragePolicy.OverageB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\"C\n\x07Overage\x12\x17\n\x13OVERAGE_UNSPECIFIED\x10\x00\x12\n\n\x06\x43HARGE\x10\x01\x12\x08\n\x04\x46REE\x10\x02\x12\t\n\x05\x42LOCK\x10\x03:2\xea\x41/\n\x13usage/OveragePolicy\x12\x18overagePolicies/{policy}\"\xa7\x02\n\rRefreshPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12/\n\x08interval\x18\x03 \x01(\x0b\x32\x11.usage.v1.CadenceB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03:2\xea\x41/\n\x13usage/RefreshPolicy\x12\x18refreshPolicies/{policy}\"\x83\x03\n\x0eRolloverPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12%\n\rmax_rollovers\x18\x03 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x30\n\x0cmax_quantity\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12/\n\x0bmax_percent\x18\x08 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03:4\xea\x41\x31\n\x14usage/RolloverPolicy\x12\x19rolloverPolicies/{policy}\"\xf5\x02\n\x10\x43ommitmentPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12=\n\x04rate\x18\x03 \x01(\x0e\x32\x1f.usage.v1.CommitmentPolicy.RateB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\"5\n\x04Rate\x12\x14\n\x10RATE_UNSPECIFIED\x10\x00\x12\n\n\x06LOWEST\x10\x01\x12\x0b\n\x07\x42OUNDED\x10\x02:8\xea\x41\x35\n\x16usage/CommitmentPolicy\x12\x1b\x63ommitmentPolicies/{policy}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fusage/v1/policy_resources.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19google/type/decimal.proto\x1a\x14usage/v1/types.proto\"\xb7\x06\n\x11\x41ggregationPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x42\n\x06method\x18\x03 \x01(\x0e\x32\".usage.v1.AggregationPolicy.MethodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x42\n\x06period\x18\x04 \x01(\x0e\x32\".usage.v1.AggregationPolicy.PeriodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12%\n\x0cunique_label\x18\t \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\x80\x01(\x80\x04\x12\x42\n\x07\x63ombine\x18\x05 \x01(\x0e\x32#.usage.v1.AggregationPolicy.CombineB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12+\n\x05state\x18\x06 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\n \x01(\x05\x42\x04\xe2\x41\x01\x03\"v\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x07\n\x03SUM\x10\x01\x12\x08\n\x04PEAK\x10\x02\x12\t\n\x05\x43OUNT\x10\x03\x12\x0b\n\x07\x41VERAGE\x10\x04\x12\x0b\n\x07MINIMUM\x10\x05\x12\n\n\x06LATEST\x10\x06\x12\x10\n\x0cUNIQUE_COUNT\x10\x07\"k\n\x06Period\x12\x16\n\x12PERIOD_UNSPECIFIED\x10\x00\x12\t\n\x05\x44\x41ILY\x10\x01\x12\x0b\n\x07MONTHLY\x10\x02\x12\n\n\x06HOURLY\x10\x03\x12\n\n\x06WEEKLY\x10\x04\x12\r\n\tQUARTERLY\x10\x05\x12\n\n\x06YEARLY\x10\x06\"D\n\x07\x43ombine\x12\x17\n\x13\x43OMBINE_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43OMBINE_SUM\x10\x01\x12\x0f\n\x0b\x43OMBINE_MAX\x10\x02::\xea\x41\x37\n\x17usage/AggregationPolicy\x12\x1c\x61ggregationPolicies/{policy}\"\x92\x06\n\x15RatingFrequencyPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x46\n\x06period\x18\x03 \x01(\x0e\x32&.usage.v1.RatingFrequencyPolicy.PeriodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12G\n\x0cwaiting_time\x18\x04 \x01(\x0b\x32+.usage.v1.RatingFrequencyPolicy.WaitingTimeB\x04\xe2\x41\x01\x01\x12M\n\x0blate_policy\x18\x05 \x01(\x0e\x32*.usage.v1.RatingFrequencyPolicy.LatePolicyB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12+\n\x05state\x18\x06 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x1aV\n\x0bWaitingTime\x12\x19\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18<(\x00H\x00\x12\x1b\n\x05hours\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xa0\x0b(\x00H\x00\x42\x0f\n\x06length\x12\x05\xbaH\x02\x08\x01\"_\n\x06Period\x12\x16\n\x12PERIOD_UNSPECIFIED\x10\x00\x12\t\n\x05\x44\x41ILY\x10\x01\x12\x0b\n\x07MONTHLY\x10\x02\x12\n\n\x06WEEKLY\x10\x03\x12\r\n\tQUARTERLY\x10\x04\x12\n\n\x06YEARLY\x10\x05\"R\n\nLatePolicy\x12\x1b\n\x17LATE_POLICY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNEXT_PERIOD\x10\x01\x12\n\n\x06REOPEN\x10\x02\x12\n\n\x06REJECT\x10\x03:B\xea\x41?\n\x1busage/RatingFrequencyPolicy\x12 ratingFrequencyPolicies/{policy}\"\x94\x03\n\rOveragePolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12@\n\x07overage\x18\x03 \x01(\x0e\x32\x1f.usage.v1.OveragePolicy.OverageB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\"C\n\x07Overage\x12\x17\n\x13OVERAGE_UNSPECIFIED\x10\x00\x12\n\n\x06\x43HARGE\x10\x01\x12\x08\n\x04\x46REE\x10\x02\x12\t\n\x05\x42LOCK\x10\x03:2\xea\x41/\n\x13usage/OveragePolicy\x12\x18overagePolicies/{policy}\"\xbe\x02\n\rRefreshPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12/\n\x08interval\x18\x03 \x01(\x0b\x32\x11.usage.v1.CadenceB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03:2\xea\x41/\n\x13usage/RefreshPolicy\x12\x18refreshPolicies/{policy}\"\x9a\x03\n\x0eRolloverPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12%\n\rmax_rollovers\x18\x03 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x30\n\x0cmax_quantity\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12/\n\x0bmax_percent\x18\x08 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03:4\xea\x41\x31\n\x14usage/RolloverPolicy\x12\x19rolloverPolicies/{policy}\"\x8c\x03\n\x10\x43ommitmentPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12=\n\x04rate\x18\x03 \x01(\x0e\x32\x1f.usage.v1.CommitmentPolicy.RateB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\"5\n\x04Rate\x12\x14\n\x10RATE_UNSPECIFIED\x10\x00\x12\n\n\x06LOWEST\x10\x01\x12\x0b\n\x07\x42OUNDED\x10\x02:8\xea\x41\x35\n\x16usage/CommitmentPolicy\x12\x1b\x63ommitmentPolicies/{policy}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,6 +55,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AGGREGATIONPOLICY'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_AGGREGATIONPOLICY'].fields_by_name['etag']._loaded_options = None
   _globals['_AGGREGATIONPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_AGGREGATIONPOLICY'].fields_by_name['version']._loaded_options = None
+  _globals['_AGGREGATIONPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
   _globals['_AGGREGATIONPOLICY']._loaded_options = None
   _globals['_AGGREGATIONPOLICY']._serialized_options = b'\352A7\n\027usage/AggregationPolicy\022\034aggregationPolicies/{policy}'
   _globals['_RATINGFREQUENCYPOLICY_WAITINGTIME'].oneofs_by_name['length']._loaded_options = None
@@ -79,6 +81,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['etag']._loaded_options = None
   _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['version']._loaded_options = None
+  _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
   _globals['_RATINGFREQUENCYPOLICY']._loaded_options = None
   _globals['_RATINGFREQUENCYPOLICY']._serialized_options = b'\352A?\n\033usage/RatingFrequencyPolicy\022 ratingFrequencyPolicies/{policy}'
   _globals['_OVERAGEPOLICY'].fields_by_name['name']._loaded_options = None
@@ -93,6 +97,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OVERAGEPOLICY'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_OVERAGEPOLICY'].fields_by_name['etag']._loaded_options = None
   _globals['_OVERAGEPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_OVERAGEPOLICY'].fields_by_name['version']._loaded_options = None
+  _globals['_OVERAGEPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
   _globals['_OVERAGEPOLICY']._loaded_options = None
   _globals['_OVERAGEPOLICY']._serialized_options = b'\352A/\n\023usage/OveragePolicy\022\030overagePolicies/{policy}'
   _globals['_REFRESHPOLICY'].fields_by_name['name']._loaded_options = None
@@ -107,6 +113,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFRESHPOLICY'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_REFRESHPOLICY'].fields_by_name['etag']._loaded_options = None
   _globals['_REFRESHPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_REFRESHPOLICY'].fields_by_name['version']._loaded_options = None
+  _globals['_REFRESHPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
   _globals['_REFRESHPOLICY']._loaded_options = None
   _globals['_REFRESHPOLICY']._serialized_options = b'\352A/\n\023usage/RefreshPolicy\022\030refreshPolicies/{policy}'
   _globals['_ROLLOVERPOLICY'].fields_by_name['name']._loaded_options = None
@@ -125,6 +133,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLLOVERPOLICY'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_ROLLOVERPOLICY'].fields_by_name['etag']._loaded_options = None
   _globals['_ROLLOVERPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_ROLLOVERPOLICY'].fields_by_name['version']._loaded_options = None
+  _globals['_ROLLOVERPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
   _globals['_ROLLOVERPOLICY']._loaded_options = None
   _globals['_ROLLOVERPOLICY']._serialized_options = b'\352A1\n\024usage/RolloverPolicy\022\031rolloverPolicies/{policy}'
   _globals['_COMMITMENTPOLICY'].fields_by_name['name']._loaded_options = None
@@ -139,34 +149,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMMITMENTPOLICY'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_COMMITMENTPOLICY'].fields_by_name['etag']._loaded_options = None
   _globals['_COMMITMENTPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_COMMITMENTPOLICY'].fields_by_name['version']._loaded_options = None
+  _globals['_COMMITMENTPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
   _globals['_COMMITMENTPOLICY']._loaded_options = None
   _globals['_COMMITMENTPOLICY']._serialized_options = b'\352A5\n\026usage/CommitmentPolicy\022\033commitmentPolicies/{policy}'
   _globals['_AGGREGATIONPOLICY']._serialized_start=217
-  _globals['_AGGREGATIONPOLICY']._serialized_end=1017
-  _globals['_AGGREGATIONPOLICY_METHOD']._serialized_start=660
-  _globals['_AGGREGATIONPOLICY_METHOD']._serialized_end=778
-  _globals['_AGGREGATIONPOLICY_PERIOD']._serialized_start=780
-  _globals['_AGGREGATIONPOLICY_PERIOD']._serialized_end=887
-  _globals['_AGGREGATIONPOLICY_COMBINE']._serialized_start=889
-  _globals['_AGGREGATIONPOLICY_COMBINE']._serialized_end=957
-  _globals['_RATINGFREQUENCYPOLICY']._serialized_start=1020
-  _globals['_RATINGFREQUENCYPOLICY']._serialized_end=1744
-  _globals['_RATINGFREQUENCYPOLICY_WAITINGTIME']._serialized_start=1448
-  _globals['_RATINGFREQUENCYPOLICY_WAITINGTIME']._serialized_end=1534
-  _globals['_RATINGFREQUENCYPOLICY_PERIOD']._serialized_start=780
-  _globals['_RATINGFREQUENCYPOLICY_PERIOD']._serialized_end=836
-  _globals['_RATINGFREQUENCYPOLICY_LATEPOLICY']._serialized_start=1594
-  _globals['_RATINGFREQUENCYPOLICY_LATEPOLICY']._serialized_end=1676
-  _globals['_OVERAGEPOLICY']._serialized_start=1747
-  _globals['_OVERAGEPOLICY']._serialized_end=2128
-  _globals['_OVERAGEPOLICY_OVERAGE']._serialized_start=2009
-  _globals['_OVERAGEPOLICY_OVERAGE']._serialized_end=2076
-  _globals['_REFRESHPOLICY']._serialized_start=2131
-  _globals['_REFRESHPOLICY']._serialized_end=2426
-  _globals['_ROLLOVERPOLICY']._serialized_start=2429
-  _globals['_ROLLOVERPOLICY']._serialized_end=2816
-  _globals['_COMMITMENTPOLICY']._serialized_start=2819
-  _globals['_COMMITMENTPOLICY']._serialized_end=3192
-  _globals['_COMMITMENTPOLICY_RATE']._serialized_start=3081
-  _globals['_COMMITMENTPOLICY_RATE']._serialized_end=3134
+  _globals['_AGGREGATIONPOLICY']._serialized_end=1040
+  _globals['_AGGREGATIONPOLICY_METHOD']._serialized_start=683
+  _globals['_AGGREGATIONPOLICY_METHOD']._serialized_end=801
+  _globals['_AGGREGATIONPOLICY_PERIOD']._serialized_start=803
+  _globals['_AGGREGATIONPOLICY_PERIOD']._serialized_end=910
+  _globals['_AGGREGATIONPOLICY_COMBINE']._serialized_start=912
+  _globals['_AGGREGATIONPOLICY_COMBINE']._serialized_end=980
+  _globals['_RATINGFREQUENCYPOLICY']._serialized_start=1043
+  _globals['_RATINGFREQUENCYPOLICY']._serialized_end=1829
+  _globals['_RATINGFREQUENCYPOLICY_WAITINGTIME']._serialized_start=1494
+  _globals['_RATINGFREQUENCYPOLICY_WAITINGTIME']._serialized_end=1580
+  _globals['_RATINGFREQUENCYPOLICY_PERIOD']._serialized_start=1582
+  _globals['_RATINGFREQUENCYPOLICY_PERIOD']._serialized_end=1677
+  _globals['_RATINGFREQUENCYPOLICY_LATEPOLICY']._serialized_start=1679
+  _globals['_RATINGFREQUENCYPOLICY_LATEPOLICY']._serialized_end=1761
+  _globals['_OVERAGEPOLICY']._serialized_start=1832
+  _globals['_OVERAGEPOLICY']._serialized_end=2236
+  _globals['_OVERAGEPOLICY_OVERAGE']._serialized_start=2117
+  _globals['_OVERAGEPOLICY_OVERAGE']._serialized_end=2184
+  _globals['_REFRESHPOLICY']._serialized_start=2239
+  _globals['_REFRESHPOLICY']._serialized_end=2557
+  _globals['_ROLLOVERPOLICY']._serialized_start=2560
+  _globals['_ROLLOVERPOLICY']._serialized_end=2970
+  _globals['_COMMITMENTPOLICY']._serialized_start=2973
+  _globals['_COMMITMENTPOLICY']._serialized_end=3369
+  _globals['_COMMITMENTPOLICY_RATE']._serialized_start=3258
+  _globals['_COMMITMENTPOLICY_RATE']._serialized_end=3311
 # @@protoc_insertion_point(module_scope)

@@ -140,6 +140,7 @@ class AggregationPolicy(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `aggregationPolicies/{policy}`."""
     display_name: _builtins.str
@@ -156,6 +157,8 @@ class AggregationPolicy(_message.Message):
     """Where it stands."""
     etag: _builtins.str
     """Changes whenever the policy does."""
+    version: _builtins.int
+    """Which version of the policy this is, from 1; see RevisePolicy."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
@@ -172,10 +175,11 @@ class AggregationPolicy(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["combine", b"combine", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "method", b"method", "name", b"name", "period", b"period", "state", b"state", "unique_label", b"unique_label"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["combine", b"combine", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "method", b"method", "name", b"name", "period", b"period", "state", b"state", "unique_label", b"unique_label", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,6 +203,12 @@ class RatingFrequencyPolicy(_message.Message):
         """A local day of the target."""
         MONTHLY: RatingFrequencyPolicy._Period.ValueType  # 2
         """A month from the target's anchor day."""
+        WEEKLY: RatingFrequencyPolicy._Period.ValueType  # 3
+        """Seven local days, counted from the target's anchor date."""
+        QUARTERLY: RatingFrequencyPolicy._Period.ValueType  # 4
+        """Three months from the target's anchor date; for accounts that are billed by the quarter or longer."""
+        YEARLY: RatingFrequencyPolicy._Period.ValueType  # 5
+        """A year from the target's anchor date; for accounts that are billed by the year or longer."""
 
     class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
         """The period that is rated together. New periods may be added."""
@@ -209,6 +219,12 @@ class RatingFrequencyPolicy(_message.Message):
     """A local day of the target."""
     MONTHLY: RatingFrequencyPolicy.Period.ValueType  # 2
     """A month from the target's anchor day."""
+    WEEKLY: RatingFrequencyPolicy.Period.ValueType  # 3
+    """Seven local days, counted from the target's anchor date."""
+    QUARTERLY: RatingFrequencyPolicy.Period.ValueType  # 4
+    """Three months from the target's anchor date; for accounts that are billed by the quarter or longer."""
+    YEARLY: RatingFrequencyPolicy.Period.ValueType  # 5
+    """A year from the target's anchor date; for accounts that are billed by the year or longer."""
 
     class _LatePolicy:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -221,7 +237,9 @@ class RatingFrequencyPolicy(_message.Message):
         NEXT_PERIOD: RatingFrequencyPolicy._LatePolicy.ValueType  # 1
         """It is billed in the next open period, at the rates of the period it happened in."""
         REOPEN: RatingFrequencyPolicy._LatePolicy.ValueType  # 2
-        """The period is opened again while no later one is final. Answers UNIMPLEMENTED for now."""
+        """Its own period is opened again, drawn and rated anew, while no later period of its target is final;
+        after that as `NEXT_PERIOD`. Not for what is rated in a token.
+        """
         REJECT: RatingFrequencyPolicy._LatePolicy.ValueType  # 3
         """It is refused."""
 
@@ -233,7 +251,9 @@ class RatingFrequencyPolicy(_message.Message):
     NEXT_PERIOD: RatingFrequencyPolicy.LatePolicy.ValueType  # 1
     """It is billed in the next open period, at the rates of the period it happened in."""
     REOPEN: RatingFrequencyPolicy.LatePolicy.ValueType  # 2
-    """The period is opened again while no later one is final. Answers UNIMPLEMENTED for now."""
+    """Its own period is opened again, drawn and rated anew, while no later period of its target is final;
+    after that as `NEXT_PERIOD`. Not for what is rated in a token.
+    """
     REJECT: RatingFrequencyPolicy.LatePolicy.ValueType  # 3
     """It is refused."""
 
@@ -271,6 +291,7 @@ class RatingFrequencyPolicy(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `ratingFrequencyPolicies/{policy}`."""
     display_name: _builtins.str
@@ -283,6 +304,8 @@ class RatingFrequencyPolicy(_message.Message):
     """Where it stands."""
     etag: _builtins.str
     """Changes whenever the policy does."""
+    version: _builtins.int
+    """Which version of the policy this is, from 1; see RevisePolicy."""
     @_builtins.property
     def waiting_time(self) -> Global___RatingFrequencyPolicy.WaitingTime:
         """How long usage is waited for after the period ends; 3 days if absent."""
@@ -302,10 +325,11 @@ class RatingFrequencyPolicy(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "waiting_time", b"waiting_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "late_policy", b"late_policy", "name", b"name", "period", b"period", "state", b"state", "waiting_time", b"waiting_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "late_policy", b"late_policy", "name", b"name", "period", b"period", "state", b"state", "version", b"version", "waiting_time", b"waiting_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -350,6 +374,7 @@ class OveragePolicy(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `overagePolicies/{policy}`."""
     display_name: _builtins.str
@@ -360,6 +385,8 @@ class OveragePolicy(_message.Message):
     """Where it stands."""
     etag: _builtins.str
     """Changes whenever the policy does."""
+    version: _builtins.int
+    """Which version of the policy this is, from 1; see RevisePolicy."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
@@ -373,10 +400,11 @@ class OveragePolicy(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "overage", b"overage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "overage", b"overage", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -394,6 +422,7 @@ class RefreshPolicy(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `refreshPolicies/{policy}`."""
     display_name: _builtins.str
@@ -402,6 +431,8 @@ class RefreshPolicy(_message.Message):
     """Where it stands."""
     etag: _builtins.str
     """Changes whenever the policy does."""
+    version: _builtins.int
+    """Which version of the policy this is, from 1; see RevisePolicy."""
     @_builtins.property
     def interval(self) -> _types_pb2.Cadence:
         """The interval between two issues, from the day the asset starts."""
@@ -419,10 +450,11 @@ class RefreshPolicy(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "interval", b"interval", "name", b"name", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "interval", b"interval", "name", b"name", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -442,6 +474,7 @@ class RolloverPolicy(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `rolloverPolicies/{policy}`."""
     display_name: _builtins.str
@@ -452,6 +485,8 @@ class RolloverPolicy(_message.Message):
     """Where it stands."""
     etag: _builtins.str
     """Changes whenever the policy does."""
+    version: _builtins.int
+    """Which version of the policy this is, from 1; see RevisePolicy."""
     @_builtins.property
     def max_quantity(self) -> _decimal_pb2.Decimal:
         """How much may roll into one window for each unit of the product sold, greater than zero, in the
@@ -479,10 +514,11 @@ class RolloverPolicy(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "max_percent", b"max_percent", "max_quantity", b"max_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -523,6 +559,7 @@ class CommitmentPolicy(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `commitmentPolicies/{policy}`."""
     display_name: _builtins.str
@@ -533,6 +570,8 @@ class CommitmentPolicy(_message.Message):
     """Where it stands."""
     etag: _builtins.str
     """Changes whenever the policy does."""
+    version: _builtins.int
+    """Which version of the policy this is, from 1; see RevisePolicy."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
@@ -546,10 +585,11 @@ class CommitmentPolicy(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "rate", b"rate", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "rate", b"rate", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,5 +40,10 @@ from usage.v1.policy_requests_pb2 import UpdateOveragePolicyRequest as UpdateOve
 from usage.v1.policy_requests_pb2 import UpdateRatingFrequencyPolicyRequest as UpdateRatingFrequencyPolicyRequest
 from usage.v1.policy_requests_pb2 import UpdateRefreshPolicyRequest as UpdateRefreshPolicyRequest
 from usage.v1.policy_requests_pb2 import UpdateRolloverPolicyRequest as UpdateRolloverPolicyRequest
+from usage.v1.policy_versions_pb2 import ListPolicyVersionsRequest as ListPolicyVersionsRequest
+from usage.v1.policy_versions_pb2 import ListPolicyVersionsResponse as ListPolicyVersionsResponse
+from usage.v1.policy_versions_pb2 import Policy as Policy
+from usage.v1.policy_versions_pb2 import PolicyVersion as PolicyVersion
+from usage.v1.policy_versions_pb2 import RevisePolicyRequest as RevisePolicyRequest
 
 DESCRIPTOR: _descriptor.FileDescriptor

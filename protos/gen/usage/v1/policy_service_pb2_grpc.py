@@ -6,6 +6,7 @@ import warnings
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from usage.v1 import policy_requests_pb2 as usage_dot_v1_dot_policy__requests__pb2
 from usage.v1 import policy_resources_pb2 as usage_dot_v1_dot_policy__resources__pb2
+from usage.v1 import policy_versions_pb2 as usage_dot_v1_dot_policy__versions__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -189,6 +190,16 @@ class PolicyServiceStub:
                 '/usage.v1.PolicyService/DeleteCommitmentPolicy',
                 request_serializer=usage_dot_v1_dot_policy__requests__pb2.DeleteCommitmentPolicyRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RevisePolicy = channel.unary_unary(
+                '/usage.v1.PolicyService/RevisePolicy',
+                request_serializer=usage_dot_v1_dot_policy__versions__pb2.RevisePolicyRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__versions__pb2.Policy.FromString,
+                _registered_method=True)
+        self.ListPolicyVersions = channel.unary_unary(
+                '/usage.v1.PolicyService/ListPolicyVersions',
+                request_serializer=usage_dot_v1_dot_policy__versions__pb2.ListPolicyVersionsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_policy__versions__pb2.ListPolicyVersionsResponse.FromString,
                 _registered_method=True)
 
 
@@ -427,6 +438,23 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RevisePolicy(self, request, context):
+        """Makes the next version of an active policy of any kind. New sales are made under it as soon as
+        they refer to the policy; what was sold goes on under the version it was sold under.
+        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, for what is not active), INVALID_ARGUMENT
+        (`FIELD_MASK_INVALID`, and as creating it does) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPolicyVersions(self, request, context):
+        """Lists the versions of a policy, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -579,6 +607,16 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.DeleteCommitmentPolicy,
                     request_deserializer=usage_dot_v1_dot_policy__requests__pb2.DeleteCommitmentPolicyRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RevisePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevisePolicy,
+                    request_deserializer=usage_dot_v1_dot_policy__versions__pb2.RevisePolicyRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__versions__pb2.Policy.SerializeToString,
+            ),
+            'ListPolicyVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicyVersions,
+                    request_deserializer=usage_dot_v1_dot_policy__versions__pb2.ListPolicyVersionsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_policy__versions__pb2.ListPolicyVersionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1395,6 +1433,60 @@ class PolicyService:
             '/usage.v1.PolicyService/DeleteCommitmentPolicy',
             usage_dot_v1_dot_policy__requests__pb2.DeleteCommitmentPolicyRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevisePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/RevisePolicy',
+            usage_dot_v1_dot_policy__versions__pb2.RevisePolicyRequest.SerializeToString,
+            usage_dot_v1_dot_policy__versions__pb2.Policy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicyVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PolicyService/ListPolicyVersions',
+            usage_dot_v1_dot_policy__versions__pb2.ListPolicyVersionsRequest.SerializeToString,
+            usage_dot_v1_dot_policy__versions__pb2.ListPolicyVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

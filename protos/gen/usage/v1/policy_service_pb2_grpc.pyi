@@ -8,6 +8,7 @@ from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from usage.v1 import policy_requests_pb2 as _policy_requests_pb2
 from usage.v1 import policy_resources_pb2 as _policy_resources_pb2
+from usage.v1 import policy_versions_pb2 as _policy_versions_pb2
 from usage.v1.policy_requests_pb2 import CreateAggregationPolicyRequest as CreateAggregationPolicyRequest
 from usage.v1.policy_requests_pb2 import CreateCommitmentPolicyRequest as CreateCommitmentPolicyRequest
 from usage.v1.policy_requests_pb2 import CreateOveragePolicyRequest as CreateOveragePolicyRequest
@@ -44,6 +45,11 @@ from usage.v1.policy_requests_pb2 import UpdateOveragePolicyRequest as UpdateOve
 from usage.v1.policy_requests_pb2 import UpdateRatingFrequencyPolicyRequest as UpdateRatingFrequencyPolicyRequest
 from usage.v1.policy_requests_pb2 import UpdateRefreshPolicyRequest as UpdateRefreshPolicyRequest
 from usage.v1.policy_requests_pb2 import UpdateRolloverPolicyRequest as UpdateRolloverPolicyRequest
+from usage.v1.policy_versions_pb2 import ListPolicyVersionsRequest as ListPolicyVersionsRequest
+from usage.v1.policy_versions_pb2 import ListPolicyVersionsResponse as ListPolicyVersionsResponse
+from usage.v1.policy_versions_pb2 import Policy as Policy
+from usage.v1.policy_versions_pb2 import PolicyVersion as PolicyVersion
+from usage.v1.policy_versions_pb2 import RevisePolicyRequest as RevisePolicyRequest
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -165,6 +171,14 @@ class PolicyServiceStub:
     """Deletes a commitment policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
+    RevisePolicy: _grpc.UnaryUnaryMultiCallable[_policy_versions_pb2.RevisePolicyRequest, _policy_versions_pb2.Policy]
+    """Makes the next version of an active policy of any kind. New sales are made under it as soon as
+    they refer to the policy; what was sold goes on under the version it was sold under.
+    Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, for what is not active), INVALID_ARGUMENT
+    (`FIELD_MASK_INVALID`, and as creating it does) and ABORTED (`ETAG_MISMATCH`).
+    """
+    ListPolicyVersions: _grpc.UnaryUnaryMultiCallable[_policy_versions_pb2.ListPolicyVersionsRequest, _policy_versions_pb2.ListPolicyVersionsResponse]
+    """Lists the versions of a policy, newest first."""
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
@@ -265,6 +279,14 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Deletes a commitment policy that is not active and that nothing refers to.
     Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
     """
+    RevisePolicy: _aio.UnaryUnaryMultiCallable[_policy_versions_pb2.RevisePolicyRequest, _policy_versions_pb2.Policy]  # type: ignore[assignment]
+    """Makes the next version of an active policy of any kind. New sales are made under it as soon as
+    they refer to the policy; what was sold goes on under the version it was sold under.
+    Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, for what is not active), INVALID_ARGUMENT
+    (`FIELD_MASK_INVALID`, and as creating it does) and ABORTED (`ETAG_MISMATCH`).
+    """
+    ListPolicyVersions: _aio.UnaryUnaryMultiCallable[_policy_versions_pb2.ListPolicyVersionsRequest, _policy_versions_pb2.ListPolicyVersionsResponse]  # type: ignore[assignment]
+    """Lists the versions of a policy, newest first."""
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the policies that resources, products and grants refer to.
@@ -542,5 +564,25 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a commitment policy that is not active and that nothing refers to.
         Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
         """
+
+    @_abc_1.abstractmethod
+    def RevisePolicy(
+        self,
+        request: _policy_versions_pb2.RevisePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_versions_pb2.Policy, _abc.Awaitable[_policy_versions_pb2.Policy]]:
+        """Makes the next version of an active policy of any kind. New sales are made under it as soon as
+        they refer to the policy; what was sold goes on under the version it was sold under.
+        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, for what is not active), INVALID_ARGUMENT
+        (`FIELD_MASK_INVALID`, and as creating it does) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def ListPolicyVersions(
+        self,
+        request: _policy_versions_pb2.ListPolicyVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_versions_pb2.ListPolicyVersionsResponse, _abc.Awaitable[_policy_versions_pb2.ListPolicyVersionsResponse]]:
+        """Lists the versions of a policy, newest first."""
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

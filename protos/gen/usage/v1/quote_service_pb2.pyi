@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from usage.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -148,6 +149,7 @@ class SaleLine(_message.Message):
     LINKED_ASSET_FIELD_NUMBER: _builtins.int
     OMITTED_RESOURCES_FIELD_NUMBER: _builtins.int
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
     NEGOTIATED_RATES_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
     product: _builtins.str
@@ -163,7 +165,7 @@ class SaleLine(_message.Message):
     """Of commitments, which have no target: the asset whose usage it pays for, before other grants do."""
     selling_model: _builtins.str
     """For how long it is sold: `sellingModels/{selling_model}`, which is active. A term says when the line
-    ends; grants of other selling models are not included.
+    ends; grants of other selling models are not included, and rates for this one come before others.
     """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
@@ -180,6 +182,12 @@ class SaleLine(_message.Message):
     @_builtins.property
     def omitted_resources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Optional resources of a commitment that are not sold: `usageResources/{usage_resource}`."""
+
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.PolicyOverride]:
+        """Other policies than the catalogue's, a resource each: at most 20. Of packs none, of commitments only
+        what usage costs once they are used up.
+        """
 
     @_builtins.property
     def negotiated_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___NegotiatedRate]:
@@ -201,12 +209,13 @@ class SaleLine(_message.Message):
         linked_asset: _builtins.str = ...,
         omitted_resources: _abc.Iterable[_builtins.str] | None = ...,
         selling_model: _builtins.str = ...,
+        policies: _abc.Iterable[_catalog_resources_pb2.PolicyOverride] | None = ...,
         negotiated_rates: _abc.Iterable[Global___NegotiatedRate] | None = ...,
         resources: _abc.Iterable[Global___SaleLineResource] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "linked_asset", b"linked_asset", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "linked_asset", b"linked_asset", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -262,6 +271,9 @@ class SaleLineResource(_message.Message):
     OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
     TOKEN_RESOURCE_FIELD_NUMBER: _builtins.int
     USAGE_DEFINITION_PRODUCT_FIELD_NUMBER: _builtins.int
+    AGGREGATION_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    RATING_FREQUENCY_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    OVERAGE_POLICY_VERSION_FIELD_NUMBER: _builtins.int
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     aggregation_policy: _builtins.str
@@ -274,6 +286,14 @@ class SaleLineResource(_message.Message):
     """The token it is rated in: `usageResources/{usage_resource}`; empty if it is rated in money."""
     usage_definition_product: _builtins.str
     """The product as which it is billed: `products/{product}`; empty if it is the line's."""
+    aggregation_policy_version: _builtins.int
+    """The versions of the three policies; zero where the service's default applies, or that of the wallet
+    that is added to.
+    """
+    rating_frequency_policy_version: _builtins.int
+    """See above."""
+    overage_policy_version: _builtins.int
+    """See above."""
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
         """What it costs beyond the grants."""
@@ -293,10 +313,13 @@ class SaleLineResource(_message.Message):
         overage_policy: _builtins.str = ...,
         token_resource: _builtins.str = ...,
         usage_definition_product: _builtins.str = ...,
+        aggregation_policy_version: _builtins.int = ...,
+        rating_frequency_policy_version: _builtins.int = ...,
+        overage_policy_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "grants", b"grants", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy", "terms", b"terms", "token_resource", b"token_resource", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "aggregation_policy_version", b"aggregation_policy_version", "grants", b"grants", "overage_policy", b"overage_policy", "overage_policy_version", b"overage_policy_version", "rating_frequency_policy", b"rating_frequency_policy", "rating_frequency_policy_version", b"rating_frequency_policy_version", "terms", b"terms", "token_resource", b"token_resource", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -313,6 +336,8 @@ class SaleLineGrant(_message.Message):
     UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
     REFRESH_POLICY_FIELD_NUMBER: _builtins.int
     ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
+    REFRESH_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    ROLLOVER_POLICY_VERSION_FIELD_NUMBER: _builtins.int
     product_usage_grant: _builtins.str
     """The promise it comes from: `products/{product}/grants/{grant}`."""
     unit_of_measure: _builtins.str
@@ -321,6 +346,10 @@ class SaleLineGrant(_message.Message):
     """When it is issued again, by name; empty if never."""
     rollover_policy: _builtins.str
     """What becomes of a remainder, by name; empty if it expires."""
+    refresh_policy_version: _builtins.int
+    """The versions of the two policies; zero without one."""
+    rollover_policy_version: _builtins.int
+    """See above."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How much an issue holds: the promise times the line's quantity, in `unit_of_measure`."""
@@ -333,10 +362,12 @@ class SaleLineGrant(_message.Message):
         unit_of_measure: _builtins.str = ...,
         refresh_policy: _builtins.str = ...,
         rollover_policy: _builtins.str = ...,
+        refresh_policy_version: _builtins.int = ...,
+        rollover_policy_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "unit_of_measure", b"unit_of_measure"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "unit_of_measure", b"unit_of_measure"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,200 +22,59 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
-from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
-from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
-from google.type import date_pb2 as google_dot_type_dot_date__pb2
-from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from usage.v1 import annotations_pb2 as usage_dot_v1_dot_annotations__pb2
-from usage.v1 import types_pb2 as usage_dot_v1_dot_types__pb2
+from usage.v1 import rate_discovery_pb2 as usage_dot_v1_dot_rate__discovery__pb2
+from usage.v1 import rate_requests_pb2 as usage_dot_v1_dot_rate__requests__pb2
+from usage.v1 import rate_resources_pb2 as usage_dot_v1_dot_rate__resources__pb2
 
+from usage.v1.rate_discovery_pb2 import *
+from usage.v1.rate_requests_pb2 import *
+from usage.v1.rate_resources_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1busage/v1/rate_service.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x1ausage/v1/annotations.proto\x1a\x14usage/v1/types.proto\"\xe4\x01\n\tPriceBook\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\"\n\nrate_cards\x18\x03 \x03(\tB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x03\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03:-\xea\x41*\n\x0fusage/PriceBook\x12\x17priceBooks/{price_book}\"\x8c\x03\n\x08RateCard\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x35\n\x04type\x18\x03 \x01(\x0e\x32\x17.usage.v1.RateCard.TypeB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12+\n\nstart_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"?\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x08\n\x04\x42\x41SE\x10\x01\x12\x08\n\x04TIER\x10\x02\x12\r\n\tATTRIBUTE\x10\x03:*\xea\x41\'\n\x0eusage/RateCard\x12\x15rateCards/{rate_card}\"\xb8\x06\n\rRateCardEntry\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1b\n\x07product\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\"\n\x0eusage_resource\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x81\x01\n\rcurrency_code\x18\x04 \x01(\tBj\xe2\x41\x01\x01\xbaHc\xba\x01`\n\x10\x43URRENCY_UNKNOWN\x12-must be an ISO 4217 currency code in capitals\x1a\x1dthis.matches(\'^([A-Z]{3})?$\')\x12\x18\n\ntoken_unit\x18\x0e \x01(\tB\x04\xe2\x41\x01\x01\x12\"\n\x04rate\x18\x05 \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12(\n\x05tiers\x18\x06 \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\x12,\n\x08tier_per\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12J\n\rnegotiability\x18\x08 \x01(\x0e\x32%.usage.v1.RateCardEntry.NegotiabilityB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12+\n\nstart_date\x18\t \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\n \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12+\n\x05state\x18\x0b \x01(\x0e\x32\x16.usage.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\r \x01(\tB\x04\xe2\x41\x01\x03\"R\n\rNegotiability\x12\x1d\n\x19NEGOTIABILITY_UNSPECIFIED\x10\x00\x12\x0e\n\nNEGOTIABLE\x10\x01\x12\x12\n\x0eNON_NEGOTIABLE\x10\x02:H\xea\x41\x45\n\x13usage/RateCardEntry\x12%rateCards/{rate_card}/entries/{entry}*\x07\x65ntries\"\xfe\x01\n\x0cRateQuestion\x12\x18\n\nprice_book\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07product\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eusage_resource\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rcurrency_code\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\ntoken_unit\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12%\n\x04\x64\x61te\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61sset\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x08quantity\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\"\xf2\x01\n\x14\x44iscoverRatesRequest\x12;\n\tquestions\x18\x01 \x03(\x0b\x32\x16.usage.v1.RateQuestionB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\xe8\x07\xc8\x01\x01\x12I\n\tfreshness\x18\x02 \x01(\x0e\x32(.usage.v1.DiscoverRatesRequest.FreshnessB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\"R\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x14\n\x10MINIMIZE_LATENCY\x10\x01\x12\x14\n\x10\x46ULLY_CONSISTENT\x10\x02\"\xb6\x01\n\nRateAnswer\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\x12\"\n\x05terms\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTerms\x12\x0e\n\x06source\x18\x03 \x01(\t\x12$\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x14.google.type.Decimal\x12*\n\twaterfall\x18\x05 \x03(\x0b\x32\x17.usage.v1.WaterfallStep\"Z\n\x15\x44iscoverRatesResponse\x12%\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x14.usage.v1.RateAnswer\x12\x1a\n\x12\x63\x61talogue_revision\x18\x02 \x01(\x03\"/\n\x13GetPriceBookRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"J\n\x15ListPriceBooksRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"[\n\x16ListPriceBooksResponse\x12(\n\x0bprice_books\x18\x01 \x03(\x0b\x32\x13.usage.v1.PriceBook\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x16\x43reatePriceBookRequest\x12!\n\rprice_book_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x33\n\nprice_book\x18\x02 \x01(\x0b\x32\x13.usage.v1.PriceBookB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\".\n\x12GetRateCardRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"I\n\x14ListRateCardsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"X\n\x15ListRateCardsResponse\x12&\n\nrate_cards\x18\x01 \x03(\x0b\x32\x12.usage.v1.RateCard\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"l\n\x15\x43reateRateCardRequest\x12 \n\x0crate_card_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x31\n\trate_card\x18\x02 \x01(\x0b\x32\x12.usage.v1.RateCardB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"3\n\x17GetRateCardEntryRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"k\n\x1aListRateCardEntriesRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"j\n\x1bListRateCardEntriesResponse\x12\x32\n\x11rate_card_entries\x18\x01 \x03(\x0b\x32\x17.usage.v1.RateCardEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9e\x01\n\x1a\x43reateRateCardEntryRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12&\n\x12rate_card_entry_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12<\n\x0frate_card_entry\x18\x03 \x01(\x0b\x32\x17.usage.v1.RateCardEntryB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x32\xd9\x07\n\x0bRateService\x12R\n\x0cGetPriceBook\x12\x1d.usage.v1.GetPriceBookRequest\x1a\x13.usage.v1.PriceBook\"\x0e\x8a\xe4\x19\nrates.read\x12\x63\n\x0eListPriceBooks\x12\x1f.usage.v1.ListPriceBooksRequest\x1a .usage.v1.ListPriceBooksResponse\"\x0e\x8a\xe4\x19\nrates.read\x12]\n\x0f\x43reatePriceBook\x12 .usage.v1.CreatePriceBookRequest\x1a\x13.usage.v1.PriceBook\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12O\n\x0bGetRateCard\x12\x1c.usage.v1.GetRateCardRequest\x1a\x12.usage.v1.RateCard\"\x0e\x8a\xe4\x19\nrates.read\x12`\n\rListRateCards\x12\x1e.usage.v1.ListRateCardsRequest\x1a\x1f.usage.v1.ListRateCardsResponse\"\x0e\x8a\xe4\x19\nrates.read\x12Z\n\x0e\x43reateRateCard\x12\x1f.usage.v1.CreateRateCardRequest\x1a\x12.usage.v1.RateCard\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12^\n\x10GetRateCardEntry\x12!.usage.v1.GetRateCardEntryRequest\x1a\x17.usage.v1.RateCardEntry\"\x0e\x8a\xe4\x19\nrates.read\x12r\n\x13ListRateCardEntries\x12$.usage.v1.ListRateCardEntriesRequest\x1a%.usage.v1.ListRateCardEntriesResponse\"\x0e\x8a\xe4\x19\nrates.read\x12i\n\x13\x43reateRateCardEntry\x12$.usage.v1.CreateRateCardEntryRequest\x1a\x17.usage.v1.RateCardEntry\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12\x64\n\rDiscoverRates\x12\x1e.usage.v1.DiscoverRatesRequest\x1a\x1f.usage.v1.DiscoverRatesResponse\"\x12\x8a\xe4\x19\x0erates.discoverb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1busage/v1/rate_service.proto\x12\x08usage.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1ausage/v1/annotations.proto\x1a\x1dusage/v1/rate_discovery.proto\x1a\x1cusage/v1/rate_requests.proto\x1a\x1dusage/v1/rate_resources.proto2\xc6\x0e\n\x0bRateService\x12R\n\x0cGetPriceBook\x12\x1d.usage.v1.GetPriceBookRequest\x1a\x13.usage.v1.PriceBook\"\x0e\x8a\xe4\x19\nrates.read\x12\x63\n\x0eListPriceBooks\x12\x1f.usage.v1.ListPriceBooksRequest\x1a .usage.v1.ListPriceBooksResponse\"\x0e\x8a\xe4\x19\nrates.read\x12]\n\x0f\x43reatePriceBook\x12 .usage.v1.CreatePriceBookRequest\x1a\x13.usage.v1.PriceBook\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12]\n\x0fUpdatePriceBook\x12 .usage.v1.UpdatePriceBookRequest\x1a\x13.usage.v1.PriceBook\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12`\n\x0f\x44\x65letePriceBook\x12 .usage.v1.DeletePriceBookRequest\x1a\x16.google.protobuf.Empty\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12O\n\x0bGetRateCard\x12\x1c.usage.v1.GetRateCardRequest\x1a\x12.usage.v1.RateCard\"\x0e\x8a\xe4\x19\nrates.read\x12`\n\rListRateCards\x12\x1e.usage.v1.ListRateCardsRequest\x1a\x1f.usage.v1.ListRateCardsResponse\"\x0e\x8a\xe4\x19\nrates.read\x12Z\n\x0e\x43reateRateCard\x12\x1f.usage.v1.CreateRateCardRequest\x1a\x12.usage.v1.RateCard\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12Z\n\x0eUpdateRateCard\x12\x1f.usage.v1.UpdateRateCardRequest\x1a\x12.usage.v1.RateCard\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12^\n\x0e\x44\x65leteRateCard\x12\x1f.usage.v1.DeleteRateCardRequest\x1a\x16.google.protobuf.Empty\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12^\n\x10GetRateCardEntry\x12!.usage.v1.GetRateCardEntryRequest\x1a\x17.usage.v1.RateCardEntry\"\x0e\x8a\xe4\x19\nrates.read\x12r\n\x13ListRateCardEntries\x12$.usage.v1.ListRateCardEntriesRequest\x1a%.usage.v1.ListRateCardEntriesResponse\"\x0e\x8a\xe4\x19\nrates.read\x12i\n\x13\x43reateRateCardEntry\x12$.usage.v1.CreateRateCardEntryRequest\x1a\x17.usage.v1.RateCardEntry\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12\x8c\x01\n\x1a\x42\x61tchCreateRateCardEntries\x12+.usage.v1.BatchCreateRateCardEntriesRequest\x1a,.usage.v1.BatchCreateRateCardEntriesResponse\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12i\n\x13UpdateRateCardEntry\x12$.usage.v1.UpdateRateCardEntryRequest\x1a\x17.usage.v1.RateCardEntry\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12h\n\x13\x44\x65leteRateCardEntry\x12$.usage.v1.DeleteRateCardEntryRequest\x1a\x16.google.protobuf.Empty\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12\x89\x01\n\x19\x43hangeRateCardEntryStates\x12*.usage.v1.ChangeRateCardEntryStatesRequest\x1a+.usage.v1.ChangeRateCardEntryStatesResponse\"\x13\x8a\xe4\x19\x0brates.write\x90\xe4\x19\x01\x12\x64\n\rDiscoverRates\x12\x1e.usage.v1.DiscoverRatesRequest\x1a\x1f.usage.v1.DiscoverRatesResponse\"\x12\x8a\xe4\x19\x0erates.discoverP\x02P\x03P\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'usage.v1.rate_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRICEBOOK'].fields_by_name['name']._loaded_options = None
-  _globals['_PRICEBOOK'].fields_by_name['name']._serialized_options = b'\342A\001\010'
-  _globals['_PRICEBOOK'].fields_by_name['display_name']._loaded_options = None
-  _globals['_PRICEBOOK'].fields_by_name['display_name']._serialized_options = b'\342A\001\001\272H\010r\006\030\310\001(\240\006'
-  _globals['_PRICEBOOK'].fields_by_name['rate_cards']._loaded_options = None
-  _globals['_PRICEBOOK'].fields_by_name['rate_cards']._serialized_options = b'\342A\001\002\272H\007\222\001\004\010\001\020\003'
-  _globals['_PRICEBOOK'].fields_by_name['create_time']._loaded_options = None
-  _globals['_PRICEBOOK'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
-  _globals['_PRICEBOOK'].fields_by_name['etag']._loaded_options = None
-  _globals['_PRICEBOOK'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
-  _globals['_PRICEBOOK']._loaded_options = None
-  _globals['_PRICEBOOK']._serialized_options = b'\352A*\n\017usage/PriceBook\022\027priceBooks/{price_book}'
-  _globals['_RATECARD'].fields_by_name['name']._loaded_options = None
-  _globals['_RATECARD'].fields_by_name['name']._serialized_options = b'\342A\001\010'
-  _globals['_RATECARD'].fields_by_name['display_name']._loaded_options = None
-  _globals['_RATECARD'].fields_by_name['display_name']._serialized_options = b'\342A\001\001\272H\010r\006\030\310\001(\240\006'
-  _globals['_RATECARD'].fields_by_name['type']._loaded_options = None
-  _globals['_RATECARD'].fields_by_name['type']._serialized_options = b'\342A\001\002\272H\007\202\001\004\020\001 \000'
-  _globals['_RATECARD'].fields_by_name['start_date']._loaded_options = None
-  _globals['_RATECARD'].fields_by_name['start_date']._serialized_options = b'\342A\001\001'
-  _globals['_RATECARD'].fields_by_name['end_date']._loaded_options = None
-  _globals['_RATECARD'].fields_by_name['end_date']._serialized_options = b'\342A\001\001'
-  _globals['_RATECARD'].fields_by_name['create_time']._loaded_options = None
-  _globals['_RATECARD'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
-  _globals['_RATECARD'].fields_by_name['etag']._loaded_options = None
-  _globals['_RATECARD'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
-  _globals['_RATECARD']._loaded_options = None
-  _globals['_RATECARD']._serialized_options = b'\352A\'\n\016usage/RateCard\022\025rateCards/{rate_card}'
-  _globals['_RATECARDENTRY'].fields_by_name['name']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['name']._serialized_options = b'\342A\001\010'
-  _globals['_RATECARDENTRY'].fields_by_name['product']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['product']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_RATECARDENTRY'].fields_by_name['usage_resource']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['usage_resource']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_RATECARDENTRY'].fields_by_name['currency_code']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['currency_code']._serialized_options = b'\342A\001\001\272Hc\272\001`\n\020CURRENCY_UNKNOWN\022-must be an ISO 4217 currency code in capitals\032\035this.matches(\'^([A-Z]{3})?$\')'
-  _globals['_RATECARDENTRY'].fields_by_name['token_unit']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['token_unit']._serialized_options = b'\342A\001\001'
-  _globals['_RATECARDENTRY'].fields_by_name['rate']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['rate']._serialized_options = b'\342A\001\001'
-  _globals['_RATECARDENTRY'].fields_by_name['tiers']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['tiers']._serialized_options = b'\342A\001\001'
-  _globals['_RATECARDENTRY'].fields_by_name['tier_per']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['tier_per']._serialized_options = b'\342A\001\001'
-  _globals['_RATECARDENTRY'].fields_by_name['negotiability']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['negotiability']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
-  _globals['_RATECARDENTRY'].fields_by_name['start_date']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['start_date']._serialized_options = b'\342A\001\001'
-  _globals['_RATECARDENTRY'].fields_by_name['end_date']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['end_date']._serialized_options = b'\342A\001\001'
-  _globals['_RATECARDENTRY'].fields_by_name['state']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['state']._serialized_options = b'\342A\001\003'
-  _globals['_RATECARDENTRY'].fields_by_name['create_time']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
-  _globals['_RATECARDENTRY'].fields_by_name['etag']._loaded_options = None
-  _globals['_RATECARDENTRY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
-  _globals['_RATECARDENTRY']._loaded_options = None
-  _globals['_RATECARDENTRY']._serialized_options = b'\352AE\n\023usage/RateCardEntry\022%rateCards/{rate_card}/entries/{entry}*\007entries'
-  _globals['_RATEQUESTION'].fields_by_name['price_book']._loaded_options = None
-  _globals['_RATEQUESTION'].fields_by_name['price_book']._serialized_options = b'\342A\001\001'
-  _globals['_RATEQUESTION'].fields_by_name['product']._loaded_options = None
-  _globals['_RATEQUESTION'].fields_by_name['product']._serialized_options = b'\342A\001\001'
-  _globals['_RATEQUESTION'].fields_by_name['usage_resource']._loaded_options = None
-  _globals['_RATEQUESTION'].fields_by_name['usage_resource']._serialized_options = b'\342A\001\002'
-  _globals['_RATEQUESTION'].fields_by_name['currency_code']._loaded_options = None
-  _globals['_RATEQUESTION'].fields_by_name['currency_code']._serialized_options = b'\342A\001\001'
-  _globals['_RATEQUESTION'].fields_by_name['token_unit']._loaded_options = None
-  _globals['_RATEQUESTION'].fields_by_name['token_unit']._serialized_options = b'\342A\001\001'
-  _globals['_RATEQUESTION'].fields_by_name['date']._loaded_options = None
-  _globals['_RATEQUESTION'].fields_by_name['date']._serialized_options = b'\342A\001\001'
-  _globals['_RATEQUESTION'].fields_by_name['asset']._loaded_options = None
-  _globals['_RATEQUESTION'].fields_by_name['asset']._serialized_options = b'\342A\001\001'
-  _globals['_RATEQUESTION'].fields_by_name['quantity']._loaded_options = None
-  _globals['_RATEQUESTION'].fields_by_name['quantity']._serialized_options = b'\342A\001\001'
-  _globals['_DISCOVERRATESREQUEST'].fields_by_name['questions']._loaded_options = None
-  _globals['_DISCOVERRATESREQUEST'].fields_by_name['questions']._serialized_options = b'\342A\001\002\272H\t\222\001\003\020\350\007\310\001\001'
-  _globals['_DISCOVERRATESREQUEST'].fields_by_name['freshness']._loaded_options = None
-  _globals['_DISCOVERRATESREQUEST'].fields_by_name['freshness']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
-  _globals['_GETPRICEBOOKREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETPRICEBOOKREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_LISTPRICEBOOKSREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTPRICEBOOKSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
-  _globals['_LISTPRICEBOOKSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTPRICEBOOKSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_CREATEPRICEBOOKREQUEST'].fields_by_name['price_book_id']._loaded_options = None
-  _globals['_CREATEPRICEBOOKREQUEST'].fields_by_name['price_book_id']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_CREATEPRICEBOOKREQUEST'].fields_by_name['price_book']._loaded_options = None
-  _globals['_CREATEPRICEBOOKREQUEST'].fields_by_name['price_book']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_GETRATECARDREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETRATECARDREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_LISTRATECARDSREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTRATECARDSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
-  _globals['_LISTRATECARDSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTRATECARDSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_CREATERATECARDREQUEST'].fields_by_name['rate_card_id']._loaded_options = None
-  _globals['_CREATERATECARDREQUEST'].fields_by_name['rate_card_id']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_CREATERATECARDREQUEST'].fields_by_name['rate_card']._loaded_options = None
-  _globals['_CREATERATECARDREQUEST'].fields_by_name['rate_card']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_GETRATECARDENTRYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_GETRATECARDENTRYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_LISTRATECARDENTRIESREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTRATECARDENTRIESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_LISTRATECARDENTRIESREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTRATECARDENTRIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
-  _globals['_LISTRATECARDENTRIESREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTRATECARDENTRIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
-  _globals['_CREATERATECARDENTRYREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_CREATERATECARDENTRYREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_CREATERATECARDENTRYREQUEST'].fields_by_name['rate_card_entry_id']._loaded_options = None
-  _globals['_CREATERATECARDENTRYREQUEST'].fields_by_name['rate_card_entry_id']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
-  _globals['_CREATERATECARDENTRYREQUEST'].fields_by_name['rate_card_entry']._loaded_options = None
-  _globals['_CREATERATECARDENTRYREQUEST'].fields_by_name['rate_card_entry']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_RATESERVICE'].methods_by_name['GetPriceBook']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['GetPriceBook']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['ListPriceBooks']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['ListPriceBooks']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['CreatePriceBook']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['CreatePriceBook']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['UpdatePriceBook']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['UpdatePriceBook']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['DeletePriceBook']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['DeletePriceBook']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
   _globals['_RATESERVICE'].methods_by_name['GetRateCard']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['GetRateCard']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['ListRateCards']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['ListRateCards']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['CreateRateCard']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['CreateRateCard']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['UpdateRateCard']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['UpdateRateCard']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['DeleteRateCard']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['DeleteRateCard']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
   _globals['_RATESERVICE'].methods_by_name['GetRateCardEntry']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['GetRateCardEntry']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['ListRateCardEntries']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['ListRateCardEntries']._serialized_options = b'\212\344\031\nrates.read'
   _globals['_RATESERVICE'].methods_by_name['CreateRateCardEntry']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['CreateRateCardEntry']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['BatchCreateRateCardEntries']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['BatchCreateRateCardEntries']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['UpdateRateCardEntry']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['UpdateRateCardEntry']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['DeleteRateCardEntry']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['DeleteRateCardEntry']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
+  _globals['_RATESERVICE'].methods_by_name['ChangeRateCardEntryStates']._loaded_options = None
+  _globals['_RATESERVICE'].methods_by_name['ChangeRateCardEntryStates']._serialized_options = b'\212\344\031\013rates.write\220\344\031\001'
   _globals['_RATESERVICE'].methods_by_name['DiscoverRates']._loaded_options = None
   _globals['_RATESERVICE'].methods_by_name['DiscoverRates']._serialized_options = b'\212\344\031\016rates.discover'
-  _globals['_PRICEBOOK']._serialized_start=290
-  _globals['_PRICEBOOK']._serialized_end=518
-  _globals['_RATECARD']._serialized_start=521
-  _globals['_RATECARD']._serialized_end=917
-  _globals['_RATECARD_TYPE']._serialized_start=810
-  _globals['_RATECARD_TYPE']._serialized_end=873
-  _globals['_RATECARDENTRY']._serialized_start=920
-  _globals['_RATECARDENTRY']._serialized_end=1744
-  _globals['_RATECARDENTRY_NEGOTIABILITY']._serialized_start=1588
-  _globals['_RATECARDENTRY_NEGOTIABILITY']._serialized_end=1670
-  _globals['_RATEQUESTION']._serialized_start=1747
-  _globals['_RATEQUESTION']._serialized_end=2001
-  _globals['_DISCOVERRATESREQUEST']._serialized_start=2004
-  _globals['_DISCOVERRATESREQUEST']._serialized_end=2246
-  _globals['_DISCOVERRATESREQUEST_FRESHNESS']._serialized_start=2164
-  _globals['_DISCOVERRATESREQUEST_FRESHNESS']._serialized_end=2246
-  _globals['_RATEANSWER']._serialized_start=2249
-  _globals['_RATEANSWER']._serialized_end=2431
-  _globals['_DISCOVERRATESRESPONSE']._serialized_start=2433
-  _globals['_DISCOVERRATESRESPONSE']._serialized_end=2523
-  _globals['_GETPRICEBOOKREQUEST']._serialized_start=2525
-  _globals['_GETPRICEBOOKREQUEST']._serialized_end=2572
-  _globals['_LISTPRICEBOOKSREQUEST']._serialized_start=2574
-  _globals['_LISTPRICEBOOKSREQUEST']._serialized_end=2648
-  _globals['_LISTPRICEBOOKSRESPONSE']._serialized_start=2650
-  _globals['_LISTPRICEBOOKSRESPONSE']._serialized_end=2741
-  _globals['_CREATEPRICEBOOKREQUEST']._serialized_start=2743
-  _globals['_CREATEPRICEBOOKREQUEST']._serialized_end=2855
-  _globals['_GETRATECARDREQUEST']._serialized_start=2857
-  _globals['_GETRATECARDREQUEST']._serialized_end=2903
-  _globals['_LISTRATECARDSREQUEST']._serialized_start=2905
-  _globals['_LISTRATECARDSREQUEST']._serialized_end=2978
-  _globals['_LISTRATECARDSRESPONSE']._serialized_start=2980
-  _globals['_LISTRATECARDSRESPONSE']._serialized_end=3068
-  _globals['_CREATERATECARDREQUEST']._serialized_start=3070
-  _globals['_CREATERATECARDREQUEST']._serialized_end=3178
-  _globals['_GETRATECARDENTRYREQUEST']._serialized_start=3180
-  _globals['_GETRATECARDENTRYREQUEST']._serialized_end=3231
-  _globals['_LISTRATECARDENTRIESREQUEST']._serialized_start=3233
-  _globals['_LISTRATECARDENTRIESREQUEST']._serialized_end=3340
-  _globals['_LISTRATECARDENTRIESRESPONSE']._serialized_start=3342
-  _globals['_LISTRATECARDENTRIESRESPONSE']._serialized_end=3448
-  _globals['_CREATERATECARDENTRYREQUEST']._serialized_start=3451
-  _globals['_CREATERATECARDENTRYREQUEST']._serialized_end=3609
-  _globals['_RATESERVICE']._serialized_start=3612
-  _globals['_RATESERVICE']._serialized_end=4597
+  _globals['_RATESERVICE']._serialized_start=191
+  _globals['_RATESERVICE']._serialized_end=2053
 # @@protoc_insertion_point(module_scope)

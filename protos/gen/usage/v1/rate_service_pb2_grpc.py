@@ -3,7 +3,10 @@
 import grpc
 import warnings
 
-from usage.v1 import rate_service_pb2 as usage_dot_v1_dot_rate__service__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from usage.v1 import rate_discovery_pb2 as usage_dot_v1_dot_rate__discovery__pb2
+from usage.v1 import rate_requests_pb2 as usage_dot_v1_dot_rate__requests__pb2
+from usage.v1 import rate_resources_pb2 as usage_dot_v1_dot_rate__resources__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -40,53 +43,93 @@ class RateServiceStub:
         """
         self.GetPriceBook = channel.unary_unary(
                 '/usage.v1.RateService/GetPriceBook',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.GetPriceBookRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.GetPriceBookRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.PriceBook.FromString,
                 _registered_method=True)
         self.ListPriceBooks = channel.unary_unary(
                 '/usage.v1.RateService/ListPriceBooks',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.ListPriceBooksRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.ListPriceBooksResponse.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksResponse.FromString,
                 _registered_method=True)
         self.CreatePriceBook = channel.unary_unary(
                 '/usage.v1.RateService/CreatePriceBook',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.CreatePriceBookRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.CreatePriceBookRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.PriceBook.FromString,
+                _registered_method=True)
+        self.UpdatePriceBook = channel.unary_unary(
+                '/usage.v1.RateService/UpdatePriceBook',
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.UpdatePriceBookRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.PriceBook.FromString,
+                _registered_method=True)
+        self.DeletePriceBook = channel.unary_unary(
+                '/usage.v1.RateService/DeletePriceBook',
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.DeletePriceBookRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetRateCard = channel.unary_unary(
                 '/usage.v1.RateService/GetRateCard',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.GetRateCardRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.RateCard.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.GetRateCardRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.RateCard.FromString,
                 _registered_method=True)
         self.ListRateCards = channel.unary_unary(
                 '/usage.v1.RateService/ListRateCards',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardsRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardsResponse.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardsResponse.FromString,
                 _registered_method=True)
         self.CreateRateCard = channel.unary_unary(
                 '/usage.v1.RateService/CreateRateCard',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.CreateRateCardRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.RateCard.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.CreateRateCardRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.RateCard.FromString,
+                _registered_method=True)
+        self.UpdateRateCard = channel.unary_unary(
+                '/usage.v1.RateService/UpdateRateCard',
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.UpdateRateCardRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.RateCard.FromString,
+                _registered_method=True)
+        self.DeleteRateCard = channel.unary_unary(
+                '/usage.v1.RateService/DeleteRateCard',
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.DeleteRateCardRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetRateCardEntry = channel.unary_unary(
                 '/usage.v1.RateService/GetRateCardEntry',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.GetRateCardEntryRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.RateCardEntry.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.GetRateCardEntryRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.FromString,
                 _registered_method=True)
         self.ListRateCardEntries = channel.unary_unary(
                 '/usage.v1.RateService/ListRateCardEntries',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesResponse.FromString,
                 _registered_method=True)
         self.CreateRateCardEntry = channel.unary_unary(
                 '/usage.v1.RateService/CreateRateCardEntry',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.CreateRateCardEntryRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.RateCardEntry.FromString,
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.CreateRateCardEntryRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.FromString,
+                _registered_method=True)
+        self.BatchCreateRateCardEntries = channel.unary_unary(
+                '/usage.v1.RateService/BatchCreateRateCardEntries',
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.BatchCreateRateCardEntriesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__requests__pb2.BatchCreateRateCardEntriesResponse.FromString,
+                _registered_method=True)
+        self.UpdateRateCardEntry = channel.unary_unary(
+                '/usage.v1.RateService/UpdateRateCardEntry',
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.UpdateRateCardEntryRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.FromString,
+                _registered_method=True)
+        self.DeleteRateCardEntry = channel.unary_unary(
+                '/usage.v1.RateService/DeleteRateCardEntry',
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.DeleteRateCardEntryRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ChangeRateCardEntryStates = channel.unary_unary(
+                '/usage.v1.RateService/ChangeRateCardEntryStates',
+                request_serializer=usage_dot_v1_dot_rate__requests__pb2.ChangeRateCardEntryStatesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__requests__pb2.ChangeRateCardEntryStatesResponse.FromString,
                 _registered_method=True)
         self.DiscoverRates = channel.unary_unary(
                 '/usage.v1.RateService/DiscoverRates',
-                request_serializer=usage_dot_v1_dot_rate__service__pb2.DiscoverRatesRequest.SerializeToString,
-                response_deserializer=usage_dot_v1_dot_rate__service__pb2.DiscoverRatesResponse.FromString,
+                request_serializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesResponse.FromString,
                 _registered_method=True)
 
 
@@ -119,6 +162,23 @@ class RateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdatePriceBook(self, request, context):
+        """Updates a price book; other cards hold at once for what is not sold yet.
+        Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePriceBook(self, request, context):
+        """Deletes a price book that nothing was quoted or sold by.
+        Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRateCard(self, request, context):
         """Gets one rate card.
         """
@@ -140,6 +200,23 @@ class RateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateRateCard(self, request, context):
+        """Updates the name and the days of a rate card; other days hold at once for what is not sold yet. Its
+        type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRateCard(self, request, context):
+        """Deletes a rate card that no price book has, and with `force` its entries, of which none may be active.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 things in the way) and ABORTED
+        (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRateCardEntry(self, request, context):
         """Gets one entry of a rate card.
         """
@@ -148,14 +225,57 @@ class RateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRateCardEntries(self, request, context):
-        """Lists the entries of a rate card by id.
+        """Lists the entries of a rate card, or of all of them, by card and id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateRateCardEntry(self, request, context):
-        """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` puts it in force.
+        """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` or
+        ChangeRateCardEntryStates puts it in force.
+        Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`) and
+        RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the card would have more than 1,200 entries or 3,000
+        tiers; ListLimits tells what holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchCreateRateCardEntries(self, request, context):
+        """Adds up to 1,000 entries to any cards, all or none, as CreateRateCardEntry would. One that is there
+        with the same content is reused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRateCardEntry(self, request, context):
+        """Updates an entry: a draft in all its fields; of any other only the end, to a later day.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `RATE_OVERLAP`), INVALID_ARGUMENT
+        (`FIELD_MASK_INVALID`, and as creating it does), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and ABORTED
+        (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRateCardEntry(self, request, context):
+        """Deletes an entry that is not active; what was sold under it keeps its rates.
+        Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeRateCardEntryStates(self, request, context):
+        """Puts up to 1,000 entries in force or out of it, all or none. A draft comes into force, or goes out of
+        it unused; what is inactive may come back, and nothing becomes a draft again. An entry that is there
+        already stays.
+
+        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) while
+        its product, the product's resource or its selling model is not active, (`RATE_OVERLAP`) when another
+        active entry covers some of its days; the violations name both.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,53 +295,93 @@ def add_RateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GetPriceBook': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPriceBook,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.GetPriceBookRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.PriceBook.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.GetPriceBookRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.PriceBook.SerializeToString,
             ),
             'ListPriceBooks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPriceBooks,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.ListPriceBooksRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.ListPriceBooksResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksResponse.SerializeToString,
             ),
             'CreatePriceBook': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePriceBook,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.CreatePriceBookRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.PriceBook.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.CreatePriceBookRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.PriceBook.SerializeToString,
+            ),
+            'UpdatePriceBook': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePriceBook,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.UpdatePriceBookRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.PriceBook.SerializeToString,
+            ),
+            'DeletePriceBook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePriceBook,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.DeletePriceBookRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetRateCard': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRateCard,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.GetRateCardRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.RateCard.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.GetRateCardRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.RateCard.SerializeToString,
             ),
             'ListRateCards': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRateCards,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardsRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardsResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardsResponse.SerializeToString,
             ),
             'CreateRateCard': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRateCard,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.CreateRateCardRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.RateCard.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.CreateRateCardRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.RateCard.SerializeToString,
+            ),
+            'UpdateRateCard': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRateCard,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.UpdateRateCardRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.RateCard.SerializeToString,
+            ),
+            'DeleteRateCard': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRateCard,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.DeleteRateCardRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetRateCardEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRateCardEntry,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.GetRateCardEntryRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.RateCardEntry.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.GetRateCardEntryRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.SerializeToString,
             ),
             'ListRateCardEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRateCardEntries,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesResponse.SerializeToString,
             ),
             'CreateRateCardEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRateCardEntry,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.CreateRateCardEntryRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.RateCardEntry.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.CreateRateCardEntryRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.SerializeToString,
+            ),
+            'BatchCreateRateCardEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCreateRateCardEntries,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.BatchCreateRateCardEntriesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__requests__pb2.BatchCreateRateCardEntriesResponse.SerializeToString,
+            ),
+            'UpdateRateCardEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRateCardEntry,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.UpdateRateCardEntryRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.SerializeToString,
+            ),
+            'DeleteRateCardEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRateCardEntry,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.DeleteRateCardEntryRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ChangeRateCardEntryStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeRateCardEntryStates,
+                    request_deserializer=usage_dot_v1_dot_rate__requests__pb2.ChangeRateCardEntryStatesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__requests__pb2.ChangeRateCardEntryStatesResponse.SerializeToString,
             ),
             'DiscoverRates': grpc.unary_unary_rpc_method_handler(
                     servicer.DiscoverRates,
-                    request_deserializer=usage_dot_v1_dot_rate__service__pb2.DiscoverRatesRequest.FromString,
-                    response_serializer=usage_dot_v1_dot_rate__service__pb2.DiscoverRatesResponse.SerializeToString,
+                    request_deserializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -253,8 +413,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/GetPriceBook',
-            usage_dot_v1_dot_rate__service__pb2.GetPriceBookRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.GetPriceBookRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.PriceBook.FromString,
             options,
             channel_credentials,
             insecure,
@@ -280,8 +440,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/ListPriceBooks',
-            usage_dot_v1_dot_rate__service__pb2.ListPriceBooksRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.ListPriceBooksResponse.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksRequest.SerializeToString,
+            usage_dot_v1_dot_rate__requests__pb2.ListPriceBooksResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -307,8 +467,62 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/CreatePriceBook',
-            usage_dot_v1_dot_rate__service__pb2.CreatePriceBookRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.CreatePriceBookRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.PriceBook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePriceBook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.RateService/UpdatePriceBook',
+            usage_dot_v1_dot_rate__requests__pb2.UpdatePriceBookRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.PriceBook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePriceBook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.RateService/DeletePriceBook',
+            usage_dot_v1_dot_rate__requests__pb2.DeletePriceBookRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
@@ -334,8 +548,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/GetRateCard',
-            usage_dot_v1_dot_rate__service__pb2.GetRateCardRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.RateCard.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.GetRateCardRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.RateCard.FromString,
             options,
             channel_credentials,
             insecure,
@@ -361,8 +575,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/ListRateCards',
-            usage_dot_v1_dot_rate__service__pb2.ListRateCardsRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.ListRateCardsResponse.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.ListRateCardsRequest.SerializeToString,
+            usage_dot_v1_dot_rate__requests__pb2.ListRateCardsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -388,8 +602,62 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/CreateRateCard',
-            usage_dot_v1_dot_rate__service__pb2.CreateRateCardRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.RateCard.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.CreateRateCardRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.RateCard.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRateCard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.RateService/UpdateRateCard',
+            usage_dot_v1_dot_rate__requests__pb2.UpdateRateCardRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.RateCard.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRateCard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.RateService/DeleteRateCard',
+            usage_dot_v1_dot_rate__requests__pb2.DeleteRateCardRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
@@ -415,8 +683,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/GetRateCardEntry',
-            usage_dot_v1_dot_rate__service__pb2.GetRateCardEntryRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.RateCardEntry.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.GetRateCardEntryRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.FromString,
             options,
             channel_credentials,
             insecure,
@@ -442,8 +710,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/ListRateCardEntries',
-            usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.ListRateCardEntriesResponse.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesRequest.SerializeToString,
+            usage_dot_v1_dot_rate__requests__pb2.ListRateCardEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -469,8 +737,116 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/CreateRateCardEntry',
-            usage_dot_v1_dot_rate__service__pb2.CreateRateCardEntryRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.RateCardEntry.FromString,
+            usage_dot_v1_dot_rate__requests__pb2.CreateRateCardEntryRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchCreateRateCardEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.RateService/BatchCreateRateCardEntries',
+            usage_dot_v1_dot_rate__requests__pb2.BatchCreateRateCardEntriesRequest.SerializeToString,
+            usage_dot_v1_dot_rate__requests__pb2.BatchCreateRateCardEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRateCardEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.RateService/UpdateRateCardEntry',
+            usage_dot_v1_dot_rate__requests__pb2.UpdateRateCardEntryRequest.SerializeToString,
+            usage_dot_v1_dot_rate__resources__pb2.RateCardEntry.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRateCardEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.RateService/DeleteRateCardEntry',
+            usage_dot_v1_dot_rate__requests__pb2.DeleteRateCardEntryRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeRateCardEntryStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.RateService/ChangeRateCardEntryStates',
+            usage_dot_v1_dot_rate__requests__pb2.ChangeRateCardEntryStatesRequest.SerializeToString,
+            usage_dot_v1_dot_rate__requests__pb2.ChangeRateCardEntryStatesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -496,8 +872,8 @@ class RateService:
             request,
             target,
             '/usage.v1.RateService/DiscoverRates',
-            usage_dot_v1_dot_rate__service__pb2.DiscoverRatesRequest.SerializeToString,
-            usage_dot_v1_dot_rate__service__pb2.DiscoverRatesResponse.FromString,
+            usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesRequest.SerializeToString,
+            usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

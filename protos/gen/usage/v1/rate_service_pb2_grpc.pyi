@@ -4,8 +4,40 @@ isort:skip_file
 Rates: price books, rate cards and their entries, and the discovery of the rate that applies."""
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
-from usage.v1 import rate_service_pb2 as _rate_service_pb2
+from usage.v1 import rate_discovery_pb2 as _rate_discovery_pb2
+from usage.v1 import rate_requests_pb2 as _rate_requests_pb2
+from usage.v1 import rate_resources_pb2 as _rate_resources_pb2
+from usage.v1.rate_discovery_pb2 import DiscoverRatesRequest as DiscoverRatesRequest
+from usage.v1.rate_discovery_pb2 import DiscoverRatesResponse as DiscoverRatesResponse
+from usage.v1.rate_discovery_pb2 import RateAnswer as RateAnswer
+from usage.v1.rate_discovery_pb2 import RateQuestion as RateQuestion
+from usage.v1.rate_requests_pb2 import BatchCreateRateCardEntriesRequest as BatchCreateRateCardEntriesRequest
+from usage.v1.rate_requests_pb2 import BatchCreateRateCardEntriesResponse as BatchCreateRateCardEntriesResponse
+from usage.v1.rate_requests_pb2 import ChangeRateCardEntryStatesRequest as ChangeRateCardEntryStatesRequest
+from usage.v1.rate_requests_pb2 import ChangeRateCardEntryStatesResponse as ChangeRateCardEntryStatesResponse
+from usage.v1.rate_requests_pb2 import CreatePriceBookRequest as CreatePriceBookRequest
+from usage.v1.rate_requests_pb2 import CreateRateCardEntryRequest as CreateRateCardEntryRequest
+from usage.v1.rate_requests_pb2 import CreateRateCardRequest as CreateRateCardRequest
+from usage.v1.rate_requests_pb2 import DeletePriceBookRequest as DeletePriceBookRequest
+from usage.v1.rate_requests_pb2 import DeleteRateCardEntryRequest as DeleteRateCardEntryRequest
+from usage.v1.rate_requests_pb2 import DeleteRateCardRequest as DeleteRateCardRequest
+from usage.v1.rate_requests_pb2 import GetPriceBookRequest as GetPriceBookRequest
+from usage.v1.rate_requests_pb2 import GetRateCardEntryRequest as GetRateCardEntryRequest
+from usage.v1.rate_requests_pb2 import GetRateCardRequest as GetRateCardRequest
+from usage.v1.rate_requests_pb2 import ListPriceBooksRequest as ListPriceBooksRequest
+from usage.v1.rate_requests_pb2 import ListPriceBooksResponse as ListPriceBooksResponse
+from usage.v1.rate_requests_pb2 import ListRateCardEntriesRequest as ListRateCardEntriesRequest
+from usage.v1.rate_requests_pb2 import ListRateCardEntriesResponse as ListRateCardEntriesResponse
+from usage.v1.rate_requests_pb2 import ListRateCardsRequest as ListRateCardsRequest
+from usage.v1.rate_requests_pb2 import ListRateCardsResponse as ListRateCardsResponse
+from usage.v1.rate_requests_pb2 import UpdatePriceBookRequest as UpdatePriceBookRequest
+from usage.v1.rate_requests_pb2 import UpdateRateCardEntryRequest as UpdateRateCardEntryRequest
+from usage.v1.rate_requests_pb2 import UpdateRateCardRequest as UpdateRateCardRequest
+from usage.v1.rate_resources_pb2 import PriceBook as PriceBook
+from usage.v1.rate_resources_pb2 import RateCard as RateCard
+from usage.v1.rate_resources_pb2 import RateCardEntry as RateCardEntry
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -37,27 +69,73 @@ class RateServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RateServiceAsyncStub: ...
-    GetPriceBook: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetPriceBookRequest, _rate_service_pb2.PriceBook]
+    GetPriceBook: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.GetPriceBookRequest, _rate_resources_pb2.PriceBook]
     """Gets one price book."""
-    ListPriceBooks: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListPriceBooksRequest, _rate_service_pb2.ListPriceBooksResponse]
+    ListPriceBooks: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.ListPriceBooksRequest, _rate_requests_pb2.ListPriceBooksResponse]
     """Lists price books by id."""
-    CreatePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreatePriceBookRequest, _rate_service_pb2.PriceBook]
+    CreatePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.CreatePriceBookRequest, _rate_resources_pb2.PriceBook]
     """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its cards
     are of one type.
     """
-    GetRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardRequest, _rate_service_pb2.RateCard]
+    UpdatePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.UpdatePriceBookRequest, _rate_resources_pb2.PriceBook]
+    """Updates a price book; other cards hold at once for what is not sold yet.
+    Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeletePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.DeletePriceBookRequest, _empty_pb2.Empty]
+    """Deletes a price book that nothing was quoted or sold by.
+    Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    GetRateCard: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.GetRateCardRequest, _rate_resources_pb2.RateCard]
     """Gets one rate card."""
-    ListRateCards: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardsRequest, _rate_service_pb2.ListRateCardsResponse]
+    ListRateCards: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.ListRateCardsRequest, _rate_requests_pb2.ListRateCardsResponse]
     """Lists rate cards by id."""
-    CreateRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardRequest, _rate_service_pb2.RateCard]
+    CreateRateCard: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.CreateRateCardRequest, _rate_resources_pb2.RateCard]
     """Creates a rate card."""
-    GetRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardEntryRequest, _rate_service_pb2.RateCardEntry]
+    UpdateRateCard: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.UpdateRateCardRequest, _rate_resources_pb2.RateCard]
+    """Updates the name and the days of a rate card; other days hold at once for what is not sold yet. Its
+    type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteRateCard: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.DeleteRateCardRequest, _empty_pb2.Empty]
+    """Deletes a rate card that no price book has, and with `force` its entries, of which none may be active.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 things in the way) and ABORTED
+    (`ETAG_MISMATCH`).
+    """
+    GetRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.GetRateCardEntryRequest, _rate_resources_pb2.RateCardEntry]
     """Gets one entry of a rate card."""
-    ListRateCardEntries: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardEntriesRequest, _rate_service_pb2.ListRateCardEntriesResponse]
-    """Lists the entries of a rate card by id."""
-    CreateRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardEntryRequest, _rate_service_pb2.RateCardEntry]
-    """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` puts it in force."""
-    DiscoverRates: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.DiscoverRatesRequest, _rate_service_pb2.DiscoverRatesResponse]
+    ListRateCardEntries: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.ListRateCardEntriesRequest, _rate_requests_pb2.ListRateCardEntriesResponse]
+    """Lists the entries of a rate card, or of all of them, by card and id."""
+    CreateRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.CreateRateCardEntryRequest, _rate_resources_pb2.RateCardEntry]
+    """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` or
+    ChangeRateCardEntryStates puts it in force.
+    Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`) and
+    RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the card would have more than 1,200 entries or 3,000
+    tiers; ListLimits tells what holds.
+    """
+    BatchCreateRateCardEntries: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.BatchCreateRateCardEntriesRequest, _rate_requests_pb2.BatchCreateRateCardEntriesResponse]
+    """Adds up to 1,000 entries to any cards, all or none, as CreateRateCardEntry would. One that is there
+    with the same content is reused.
+    """
+    UpdateRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.UpdateRateCardEntryRequest, _rate_resources_pb2.RateCardEntry]
+    """Updates an entry: a draft in all its fields; of any other only the end, to a later day.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `RATE_OVERLAP`), INVALID_ARGUMENT
+    (`FIELD_MASK_INVALID`, and as creating it does), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and ABORTED
+    (`ETAG_MISMATCH`).
+    """
+    DeleteRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.DeleteRateCardEntryRequest, _empty_pb2.Empty]
+    """Deletes an entry that is not active; what was sold under it keeps its rates.
+    Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    ChangeRateCardEntryStates: _grpc.UnaryUnaryMultiCallable[_rate_requests_pb2.ChangeRateCardEntryStatesRequest, _rate_requests_pb2.ChangeRateCardEntryStatesResponse]
+    """Puts up to 1,000 entries in force or out of it, all or none. A draft comes into force, or goes out of
+    it unused; what is inactive may come back, and nothing becomes a draft again. An entry that is there
+    already stays.
+
+    Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) while
+    its product, the product's resource or its selling model is not active, (`RATE_OVERLAP`) when another
+    active entry covers some of its days; the violations name both.
+    """
+    DiscoverRates: _grpc.UnaryUnaryMultiCallable[_rate_discovery_pb2.DiscoverRatesRequest, _rate_discovery_pb2.DiscoverRatesResponse]
     """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
     question without an answer has a status of its own, as in FAILED_PRECONDITION
     (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
@@ -72,27 +150,73 @@ class RateServiceAsyncStub(RateServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetPriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetPriceBookRequest, _rate_service_pb2.PriceBook]  # type: ignore[assignment]
+    GetPriceBook: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.GetPriceBookRequest, _rate_resources_pb2.PriceBook]  # type: ignore[assignment]
     """Gets one price book."""
-    ListPriceBooks: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ListPriceBooksRequest, _rate_service_pb2.ListPriceBooksResponse]  # type: ignore[assignment]
+    ListPriceBooks: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.ListPriceBooksRequest, _rate_requests_pb2.ListPriceBooksResponse]  # type: ignore[assignment]
     """Lists price books by id."""
-    CreatePriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreatePriceBookRequest, _rate_service_pb2.PriceBook]  # type: ignore[assignment]
+    CreatePriceBook: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.CreatePriceBookRequest, _rate_resources_pb2.PriceBook]  # type: ignore[assignment]
     """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its cards
     are of one type.
     """
-    GetRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
+    UpdatePriceBook: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.UpdatePriceBookRequest, _rate_resources_pb2.PriceBook]  # type: ignore[assignment]
+    """Updates a price book; other cards hold at once for what is not sold yet.
+    Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
+    """
+    DeletePriceBook: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.DeletePriceBookRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a price book that nothing was quoted or sold by.
+    Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    GetRateCard: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.GetRateCardRequest, _rate_resources_pb2.RateCard]  # type: ignore[assignment]
     """Gets one rate card."""
-    ListRateCards: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardsRequest, _rate_service_pb2.ListRateCardsResponse]  # type: ignore[assignment]
+    ListRateCards: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.ListRateCardsRequest, _rate_requests_pb2.ListRateCardsResponse]  # type: ignore[assignment]
     """Lists rate cards by id."""
-    CreateRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
+    CreateRateCard: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.CreateRateCardRequest, _rate_resources_pb2.RateCard]  # type: ignore[assignment]
     """Creates a rate card."""
-    GetRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardEntryRequest, _rate_service_pb2.RateCardEntry]  # type: ignore[assignment]
+    UpdateRateCard: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.UpdateRateCardRequest, _rate_resources_pb2.RateCard]  # type: ignore[assignment]
+    """Updates the name and the days of a rate card; other days hold at once for what is not sold yet. Its
+    type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteRateCard: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.DeleteRateCardRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a rate card that no price book has, and with `force` its entries, of which none may be active.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 things in the way) and ABORTED
+    (`ETAG_MISMATCH`).
+    """
+    GetRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.GetRateCardEntryRequest, _rate_resources_pb2.RateCardEntry]  # type: ignore[assignment]
     """Gets one entry of a rate card."""
-    ListRateCardEntries: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardEntriesRequest, _rate_service_pb2.ListRateCardEntriesResponse]  # type: ignore[assignment]
-    """Lists the entries of a rate card by id."""
-    CreateRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardEntryRequest, _rate_service_pb2.RateCardEntry]  # type: ignore[assignment]
-    """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` puts it in force."""
-    DiscoverRates: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.DiscoverRatesRequest, _rate_service_pb2.DiscoverRatesResponse]  # type: ignore[assignment]
+    ListRateCardEntries: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.ListRateCardEntriesRequest, _rate_requests_pb2.ListRateCardEntriesResponse]  # type: ignore[assignment]
+    """Lists the entries of a rate card, or of all of them, by card and id."""
+    CreateRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.CreateRateCardEntryRequest, _rate_resources_pb2.RateCardEntry]  # type: ignore[assignment]
+    """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` or
+    ChangeRateCardEntryStates puts it in force.
+    Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`) and
+    RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the card would have more than 1,200 entries or 3,000
+    tiers; ListLimits tells what holds.
+    """
+    BatchCreateRateCardEntries: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.BatchCreateRateCardEntriesRequest, _rate_requests_pb2.BatchCreateRateCardEntriesResponse]  # type: ignore[assignment]
+    """Adds up to 1,000 entries to any cards, all or none, as CreateRateCardEntry would. One that is there
+    with the same content is reused.
+    """
+    UpdateRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.UpdateRateCardEntryRequest, _rate_resources_pb2.RateCardEntry]  # type: ignore[assignment]
+    """Updates an entry: a draft in all its fields; of any other only the end, to a later day.
+    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `RATE_OVERLAP`), INVALID_ARGUMENT
+    (`FIELD_MASK_INVALID`, and as creating it does), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and ABORTED
+    (`ETAG_MISMATCH`).
+    """
+    DeleteRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.DeleteRateCardEntryRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes an entry that is not active; what was sold under it keeps its rates.
+    Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    ChangeRateCardEntryStates: _aio.UnaryUnaryMultiCallable[_rate_requests_pb2.ChangeRateCardEntryStatesRequest, _rate_requests_pb2.ChangeRateCardEntryStatesResponse]  # type: ignore[assignment]
+    """Puts up to 1,000 entries in force or out of it, all or none. A draft comes into force, or goes out of
+    it unused; what is inactive may come back, and nothing becomes a draft again. An entry that is there
+    already stays.
+
+    Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) while
+    its product, the product's resource or its selling model is not active, (`RATE_OVERLAP`) when another
+    active entry covers some of its days; the violations name both.
+    """
+    DiscoverRates: _aio.UnaryUnaryMultiCallable[_rate_discovery_pb2.DiscoverRatesRequest, _rate_discovery_pb2.DiscoverRatesResponse]  # type: ignore[assignment]
     """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
     question without an answer has a status of its own, as in FAILED_PRECONDITION
     (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
@@ -108,83 +232,177 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def GetPriceBook(
         self,
-        request: _rate_service_pb2.GetPriceBookRequest,
+        request: _rate_requests_pb2.GetPriceBookRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.PriceBook, _abc.Awaitable[_rate_service_pb2.PriceBook]]:
+    ) -> _typing.Union[_rate_resources_pb2.PriceBook, _abc.Awaitable[_rate_resources_pb2.PriceBook]]:
         """Gets one price book."""
 
     @_abc_1.abstractmethod
     def ListPriceBooks(
         self,
-        request: _rate_service_pb2.ListPriceBooksRequest,
+        request: _rate_requests_pb2.ListPriceBooksRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.ListPriceBooksResponse, _abc.Awaitable[_rate_service_pb2.ListPriceBooksResponse]]:
+    ) -> _typing.Union[_rate_requests_pb2.ListPriceBooksResponse, _abc.Awaitable[_rate_requests_pb2.ListPriceBooksResponse]]:
         """Lists price books by id."""
 
     @_abc_1.abstractmethod
     def CreatePriceBook(
         self,
-        request: _rate_service_pb2.CreatePriceBookRequest,
+        request: _rate_requests_pb2.CreatePriceBookRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.PriceBook, _abc.Awaitable[_rate_service_pb2.PriceBook]]:
+    ) -> _typing.Union[_rate_resources_pb2.PriceBook, _abc.Awaitable[_rate_resources_pb2.PriceBook]]:
         """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its cards
         are of one type.
         """
 
     @_abc_1.abstractmethod
+    def UpdatePriceBook(
+        self,
+        request: _rate_requests_pb2.UpdatePriceBookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_resources_pb2.PriceBook, _abc.Awaitable[_rate_resources_pb2.PriceBook]]:
+        """Updates a price book; other cards hold at once for what is not sold yet.
+        Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeletePriceBook(
+        self,
+        request: _rate_requests_pb2.DeletePriceBookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a price book that nothing was quoted or sold by.
+        Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
     def GetRateCard(
         self,
-        request: _rate_service_pb2.GetRateCardRequest,
+        request: _rate_requests_pb2.GetRateCardRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.RateCard, _abc.Awaitable[_rate_service_pb2.RateCard]]:
+    ) -> _typing.Union[_rate_resources_pb2.RateCard, _abc.Awaitable[_rate_resources_pb2.RateCard]]:
         """Gets one rate card."""
 
     @_abc_1.abstractmethod
     def ListRateCards(
         self,
-        request: _rate_service_pb2.ListRateCardsRequest,
+        request: _rate_requests_pb2.ListRateCardsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.ListRateCardsResponse, _abc.Awaitable[_rate_service_pb2.ListRateCardsResponse]]:
+    ) -> _typing.Union[_rate_requests_pb2.ListRateCardsResponse, _abc.Awaitable[_rate_requests_pb2.ListRateCardsResponse]]:
         """Lists rate cards by id."""
 
     @_abc_1.abstractmethod
     def CreateRateCard(
         self,
-        request: _rate_service_pb2.CreateRateCardRequest,
+        request: _rate_requests_pb2.CreateRateCardRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.RateCard, _abc.Awaitable[_rate_service_pb2.RateCard]]:
+    ) -> _typing.Union[_rate_resources_pb2.RateCard, _abc.Awaitable[_rate_resources_pb2.RateCard]]:
         """Creates a rate card."""
+
+    @_abc_1.abstractmethod
+    def UpdateRateCard(
+        self,
+        request: _rate_requests_pb2.UpdateRateCardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_resources_pb2.RateCard, _abc.Awaitable[_rate_resources_pb2.RateCard]]:
+        """Updates the name and the days of a rate card; other days hold at once for what is not sold yet. Its
+        type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRateCard(
+        self,
+        request: _rate_requests_pb2.DeleteRateCardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a rate card that no price book has, and with `force` its entries, of which none may be active.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 things in the way) and ABORTED
+        (`ETAG_MISMATCH`).
+        """
 
     @_abc_1.abstractmethod
     def GetRateCardEntry(
         self,
-        request: _rate_service_pb2.GetRateCardEntryRequest,
+        request: _rate_requests_pb2.GetRateCardEntryRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.RateCardEntry, _abc.Awaitable[_rate_service_pb2.RateCardEntry]]:
+    ) -> _typing.Union[_rate_resources_pb2.RateCardEntry, _abc.Awaitable[_rate_resources_pb2.RateCardEntry]]:
         """Gets one entry of a rate card."""
 
     @_abc_1.abstractmethod
     def ListRateCardEntries(
         self,
-        request: _rate_service_pb2.ListRateCardEntriesRequest,
+        request: _rate_requests_pb2.ListRateCardEntriesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.ListRateCardEntriesResponse, _abc.Awaitable[_rate_service_pb2.ListRateCardEntriesResponse]]:
-        """Lists the entries of a rate card by id."""
+    ) -> _typing.Union[_rate_requests_pb2.ListRateCardEntriesResponse, _abc.Awaitable[_rate_requests_pb2.ListRateCardEntriesResponse]]:
+        """Lists the entries of a rate card, or of all of them, by card and id."""
 
     @_abc_1.abstractmethod
     def CreateRateCardEntry(
         self,
-        request: _rate_service_pb2.CreateRateCardEntryRequest,
+        request: _rate_requests_pb2.CreateRateCardEntryRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.RateCardEntry, _abc.Awaitable[_rate_service_pb2.RateCardEntry]]:
-        """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` puts it in force."""
+    ) -> _typing.Union[_rate_resources_pb2.RateCardEntry, _abc.Awaitable[_rate_resources_pb2.RateCardEntry]]:
+        """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` or
+        ChangeRateCardEntryStates puts it in force.
+        Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`) and
+        RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the card would have more than 1,200 entries or 3,000
+        tiers; ListLimits tells what holds.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchCreateRateCardEntries(
+        self,
+        request: _rate_requests_pb2.BatchCreateRateCardEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_requests_pb2.BatchCreateRateCardEntriesResponse, _abc.Awaitable[_rate_requests_pb2.BatchCreateRateCardEntriesResponse]]:
+        """Adds up to 1,000 entries to any cards, all or none, as CreateRateCardEntry would. One that is there
+        with the same content is reused.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateRateCardEntry(
+        self,
+        request: _rate_requests_pb2.UpdateRateCardEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_resources_pb2.RateCardEntry, _abc.Awaitable[_rate_resources_pb2.RateCardEntry]]:
+        """Updates an entry: a draft in all its fields; of any other only the end, to a later day.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `RATE_OVERLAP`), INVALID_ARGUMENT
+        (`FIELD_MASK_INVALID`, and as creating it does), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and ABORTED
+        (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRateCardEntry(
+        self,
+        request: _rate_requests_pb2.DeleteRateCardEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes an entry that is not active; what was sold under it keeps its rates.
+        Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def ChangeRateCardEntryStates(
+        self,
+        request: _rate_requests_pb2.ChangeRateCardEntryStatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_requests_pb2.ChangeRateCardEntryStatesResponse, _abc.Awaitable[_rate_requests_pb2.ChangeRateCardEntryStatesResponse]]:
+        """Puts up to 1,000 entries in force or out of it, all or none. A draft comes into force, or goes out of
+        it unused; what is inactive may come back, and nothing becomes a draft again. An entry that is there
+        already stays.
+
+        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) while
+        its product, the product's resource or its selling model is not active, (`RATE_OVERLAP`) when another
+        active entry covers some of its days; the violations name both.
+        """
 
     @_abc_1.abstractmethod
     def DiscoverRates(
         self,
-        request: _rate_service_pb2.DiscoverRatesRequest,
+        request: _rate_discovery_pb2.DiscoverRatesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_rate_service_pb2.DiscoverRatesResponse, _abc.Awaitable[_rate_service_pb2.DiscoverRatesResponse]]:
+    ) -> _typing.Union[_rate_discovery_pb2.DiscoverRatesResponse, _abc.Awaitable[_rate_discovery_pb2.DiscoverRatesResponse]]:
         """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
         question without an answer has a status of its own, as in FAILED_PRECONDITION
         (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.

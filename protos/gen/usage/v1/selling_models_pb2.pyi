@@ -24,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class SellingModel(_message.Message):
-    """For how long something is sold. A line of a quote may name one, and grants may be for one only."""
+    """For how long something is sold. A line of a quote may name one; grants and rates may be for one only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -29,6 +29,18 @@ from usage.v1 import annotations_pb2 as usage_dot_v1_dot_annotations__pb2
 from usage.v1 import catalog_resources_pb2 as usage_dot_v1_dot_catalog__resources__pb2
 from usage.v1 import policy_resources_pb2 as usage_dot_v1_dot_policy__resources__pb2
 from usage.v1 import rate_service_pb2 as usage_dot_v1_dot_rate__service__pb2
+try:
+  usage_dot_v1_dot_rate__discovery__pb2 = usage_dot_v1_dot_rate__service__pb2.usage_dot_v1_dot_rate__discovery__pb2
+except AttributeError:
+  usage_dot_v1_dot_rate__discovery__pb2 = usage_dot_v1_dot_rate__service__pb2.usage.v1.rate_discovery_pb2
+try:
+  usage_dot_v1_dot_rate__requests__pb2 = usage_dot_v1_dot_rate__service__pb2.usage_dot_v1_dot_rate__requests__pb2
+except AttributeError:
+  usage_dot_v1_dot_rate__requests__pb2 = usage_dot_v1_dot_rate__service__pb2.usage.v1.rate_requests_pb2
+try:
+  usage_dot_v1_dot_rate__resources__pb2 = usage_dot_v1_dot_rate__service__pb2.usage_dot_v1_dot_rate__resources__pb2
+except AttributeError:
+  usage_dot_v1_dot_rate__resources__pb2 = usage_dot_v1_dot_rate__service__pb2.usage.v1.rate_resources_pb2
 from usage.v1 import selling_models_pb2 as usage_dot_v1_dot_selling__models__pb2
 
 

@@ -11,7 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from usage.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from usage.v1 import policy_resources_pb2 as _policy_resources_pb2
-from usage.v1 import rate_service_pb2 as _rate_service_pb2
+from usage.v1 import rate_resources_pb2 as _rate_resources_pb2
 from usage.v1 import selling_models_pb2 as _selling_models_pb2
 import builtins as _builtins
 import sys
@@ -103,11 +103,11 @@ class SetUpProductRequest(_message.Message):
         """What the product meters, includes and costs: 1 to 20 resources."""
 
     @_builtins.property
-    def rate_cards(self) -> _containers.RepeatedCompositeFieldContainer[_rate_service_pb2.RateCard]:
+    def rate_cards(self) -> _containers.RepeatedCompositeFieldContainer[_rate_resources_pb2.RateCard]:
         """Rate cards."""
 
     @_builtins.property
-    def price_book(self) -> _rate_service_pb2.PriceBook:
+    def price_book(self) -> _rate_resources_pb2.PriceBook:
         """The price book that the product is sold under, if it is not there yet."""
 
     def __init__(
@@ -125,8 +125,8 @@ class SetUpProductRequest(_message.Message):
         usage_resources: _abc.Iterable[_catalog_resources_pb2.UsageResource] | None = ...,
         product: _catalog_resources_pb2.Product | None = ...,
         product_usage_resources: _abc.Iterable[Global___ProductResourceSetup] | None = ...,
-        rate_cards: _abc.Iterable[_rate_service_pb2.RateCard] | None = ...,
-        price_book: _rate_service_pb2.PriceBook | None = ...,
+        rate_cards: _abc.Iterable[_rate_resources_pb2.RateCard] | None = ...,
+        price_book: _rate_resources_pb2.PriceBook | None = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
@@ -176,7 +176,7 @@ class ProductResourceSetup(_message.Message):
         """What is included: at most 5 grants."""
 
     @_builtins.property
-    def rate_card_entries(self) -> _containers.RepeatedCompositeFieldContainer[_rate_service_pb2.RateCardEntry]:
+    def rate_card_entries(self) -> _containers.RepeatedCompositeFieldContainer[_rate_resources_pb2.RateCardEntry]:
         """What it costs: entries of rate cards, named `rateCards/{rate_card}/entries/{entry}`. Their
         `product` and `usage_resource` may be absent.
         """
@@ -189,7 +189,7 @@ class ProductResourceSetup(_message.Message):
         rating_frequency: _policy_resources_pb2.RatingFrequencyPolicy | None = ...,
         overage: _policy_resources_pb2.OveragePolicy | None = ...,
         grants: _abc.Iterable[Global___ProductGrantSetup] | None = ...,
-        rate_card_entries: _abc.Iterable[_rate_service_pb2.RateCardEntry] | None = ...,
+        rate_card_entries: _abc.Iterable[_rate_resources_pb2.RateCardEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "overage", b"overage", "product_usage_resource", b"product_usage_resource", "rating_frequency", b"rating_frequency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

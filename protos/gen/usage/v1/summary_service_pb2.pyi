@@ -56,6 +56,26 @@ class UsageSummary(_message.Message):
     DRAWN: UsageSummary.State.ValueType  # 3
     """It is drawn down."""
 
+    @_typing.final
+    class DimensionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
@@ -72,6 +92,7 @@ class UsageSummary(_message.Message):
     DRAWN_QUANTITY_FIELD_NUMBER: _builtins.int
     OVERAGE_QUANTITY_FIELD_NUMBER: _builtins.int
     SOURCE_USAGE_SUMMARY_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/usageSummaries/{usage_summary}`."""
     asset: _builtins.str
@@ -120,6 +141,10 @@ class UsageSummary(_message.Message):
     def overage_quantity(self) -> _decimal_pb2.Decimal:
         """What they did not. Absent until drawn."""
 
+    @_builtins.property
+    def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What tells its usage apart, by the dimensions of the resource."""
+
     def __init__(
         self,
         *,
@@ -139,10 +164,11 @@ class UsageSummary(_message.Message):
         drawn_quantity: _decimal_pb2.Decimal | None = ...,
         overage_quantity: _decimal_pb2.Decimal | None = ...,
         source_usage_summary: _builtins.str = ...,
+        dimensions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "start_time", b"start_time", "sum_quantity", b"sum_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "is_late", b"is_late", "name", b"name", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "record_count", b"record_count", "source_usage_summary", b"source_usage_summary", "start_time", b"start_time", "state", b"state", "sum_quantity", b"sum_quantity", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "is_late", b"is_late", "name", b"name", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "record_count", b"record_count", "source_usage_summary", b"source_usage_summary", "start_time", b"start_time", "state", b"state", "sum_quantity", b"sum_quantity", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -177,6 +203,26 @@ class RatableSummary(_message.Message):
     RATING_FAILED: RatableSummary.State.ValueType  # 2
     """It could not be rated; see `error_reason`."""
 
+    @_typing.final
+    class DimensionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
@@ -196,6 +242,7 @@ class RatableSummary(_message.Message):
     WATERFALL_FIELD_NUMBER: _builtins.int
     ERROR_REASON_FIELD_NUMBER: _builtins.int
     LIABLE_SUMMARY_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/ratableSummaries/{ratable_summary}`."""
     asset: _builtins.str
@@ -258,6 +305,10 @@ class RatableSummary(_message.Message):
     def waterfall(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.WaterfallStep]:
         """How the amount came about."""
 
+    @_builtins.property
+    def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What tells its usage apart, by the dimensions of the resource."""
+
     def __init__(
         self,
         *,
@@ -280,10 +331,11 @@ class RatableSummary(_message.Message):
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
         error_reason: _builtins.str = ...,
         liable_summary: _builtins.str = ...,
+        dimensions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "currency_code", b"currency_code", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error_reason", b"error_reason", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "currency_code", b"currency_code", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error_reason", b"error_reason", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -318,6 +370,26 @@ class LiableSummary(_message.Message):
     FAILED: LiableSummary.State.ValueType  # 2
     """Some of it could not be rated."""
 
+    @_typing.final
+    class DimensionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
@@ -333,6 +405,8 @@ class LiableSummary(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     EXACT_AMOUNT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/liableSummaries/{liable_summary}`."""
     asset: _builtins.str
@@ -377,6 +451,14 @@ class LiableSummary(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made, by the database's clock."""
 
+    @_builtins.property
+    def superseded(self) -> _containers.RepeatedCompositeFieldContainer[Global___SupersededSummary]:
+        """What it said before late usage opened its period again, oldest first."""
+
+    @_builtins.property
+    def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What tells its usage apart, by the dimensions of the resource."""
+
     def __init__(
         self,
         *,
@@ -395,14 +477,64 @@ class LiableSummary(_message.Message):
         amount: _money_pb2.Money | None = ...,
         exact_amount: _decimal_pb2.Decimal | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        superseded: _abc.Iterable[Global___SupersededSummary] | None = ...,
+        dimensions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "name", b"name", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "dimensions", b"dimensions", "end_time", b"end_time", "exact_amount", b"exact_amount", "name", b"name", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "superseded", b"superseded", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LiableSummary: _TypeAlias = LiableSummary  # noqa: Y015
+
+@_typing.final
+class SupersededSummary(_message.Message):
+    """What an invoice-ready line said before late usage opened its period again (`REOPEN`)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USED_QUANTITY_FIELD_NUMBER: _builtins.int
+    OVERAGE_QUANTITY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    SUPERSEDE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def used_quantity(self) -> _decimal_pb2.Decimal:
+        """What was used, grants and overage together."""
+
+    @_builtins.property
+    def overage_quantity(self) -> _decimal_pb2.Decimal:
+        """What grants did not pay for."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """What was owed."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made, by the database's clock."""
+
+    @_builtins.property
+    def supersede_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was taken back, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        used_quantity: _decimal_pb2.Decimal | None = ...,
+        overage_quantity: _decimal_pb2.Decimal | None = ...,
+        amount: _money_pb2.Money | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        supersede_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "overage_quantity", b"overage_quantity", "supersede_time", b"supersede_time", "used_quantity", b"used_quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "overage_quantity", b"overage_quantity", "supersede_time", b"supersede_time", "used_quantity", b"used_quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SupersededSummary: _TypeAlias = SupersededSummary  # noqa: Y015
 
 @_typing.final
 class ListUsageSummariesRequest(_message.Message):

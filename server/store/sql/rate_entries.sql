@@ -1,0 +1,186 @@
+-- Entries of rate cards: writing them once, reading them, changing them, forgetting them.
+
+-- name: lock_cards
+-- Who adds to a card holds it, so that of two who fill it the second sees what the first has added.
+--   $1 tenant_id uuid, $2 rate_card_ids text[]
+SELECT rate_card_id, type
+  FROM rate_cards
+ WHERE tenant_id = $1 AND rate_card_id = ANY ($2::text[])
+ ORDER BY rate_card_id
+   FOR NO KEY UPDATE;
+
+-- name: card_sizes
+-- How much there is on some cards.
+--   $1 tenant_id uuid, $2 rate_card_ids text[]
+SELECT c.rate_card_id,
+       (SELECT count(*) FROM rate_card_entries AS e
+         WHERE e.tenant_id = $1 AND e.rate_card_id = c.rate_card_id) AS entries,
+       (SELECT count(*) FROM rate_tiers AS t
+         WHERE t.tenant_id = $1 AND t.rate_card_id = c.rate_card_id) AS tiers
+  FROM rate_cards AS c
+ WHERE c.tenant_id = $1 AND c.rate_card_id = ANY ($2::text[])
+ ORDER BY c.rate_card_id;
+
+-- name: resource_scales
+-- How finely resources of products are counted; no row for what is not a resource of the product.
+--   $1 tenant_id uuid, $2 product_ids text[], $3 usage_resource_ids text[]
+SELECT pr.product_id, pr.usage_resource_id, coalesce(u.scale, 0) AS scale
+  FROM unnest($2::text[], $3::text[]) AS w (product_id, usage_resource_id)
+  JOIN product_usage_resources AS pr
+    ON pr.tenant_id = $1 AND pr.product_id = w.product_id AND pr.usage_resource_id = w.usage_resource_id
+  JOIN usage_resources AS r
+    ON (r.tenant_id, r.usage_resource_id) = (pr.tenant_id, pr.usage_resource_id)
+  JOIN unit_classes AS c
+    ON (c.tenant_id, c.unit_class_id) = (r.tenant_id, r.unit_class_id)
+  LEFT JOIN units_of_measure AS u
+    ON (u.tenant_id, u.unit_of_measure_id)
+     = (r.tenant_id, coalesce(r.unit_of_measure_id, c.default_unit_id));
+
+-- name: add_entries
+-- Whoever makes the same ids at once waits here, and then finds what is there. An entry begins as a
+-- draft, which overlaps nothing.
+--   $1 tenant_id uuid, $2 rate_card_id text[], $3 entry_id text[], $4 product_id text[],
+--   $5 usage_resource_id text[], $6 selling_model_id text[], $7 rate_unit_id text[], $8 rate_value numeric[],
+--   $9 rate_per numeric[], $10 is_package boolean[], $11 tier_bounds text[], $12 tier_mode text[],
+--   $13 is_negotiable boolean[], $14 start_date date[], $15 end_date date[]
+INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id, usage_resource_id,
+                               selling_model_id, rate_unit_id, rate_value, rate_per, is_package,
+                               tier_bounds, tier_mode, is_negotiable, start_date, end_date)
+SELECT $1, w.rate_card_id, w.entry_id, w.product_id, w.usage_resource_id, w.selling_model_id,
+       w.rate_unit_id, w.rate_value, w.rate_per, w.is_package, w.tier_bounds, w.tier_mode,
+       w.is_negotiable, w.start_date, w.end_date
+  FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[],
+              $9::numeric[], $10::boolean[], $11::text[], $12::text[], $13::boolean[], $14::date[],
+              $15::date[])
+       AS w (rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
+             rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date,
+             end_date)
+ ORDER BY w.rate_card_id COLLATE "C", w.entry_id COLLATE "C"
+    ON CONFLICT DO NOTHING
+RETURNING rate_card_id, entry_id;
+
+-- name: add_tiers
+-- The tiers of new entries, each with its place in its own.
+--   $1 tenant_id uuid, $2 rate_card_id text[], $3 entry_id text[], $4 position int[], $5 lower numeric[],
+--   $6 upper numeric[], $7 kind text[], $8 value numeric[]
+INSERT INTO rate_tiers (tenant_id, rate_card_id, entry_id, position, lower, upper, kind, value)
+SELECT $1, w.rate_card_id, w.entry_id, w.position, w.lower, w.upper, w.kind, w.value
+  FROM unnest($2::text[], $3::text[], $4::int[], $5::numeric[], $6::numeric[], $7::text[], $8::numeric[])
+       AS w (rate_card_id, entry_id, position, lower, upper, kind, value)
+ ORDER BY w.rate_card_id COLLATE "C", w.entry_id COLLATE "C", w.position;
+
+-- name: find_entries
+-- Ids that differ in case only are one id, as far as making another is concerned.
+--   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
+SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
+       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.is_negotiable, e.start_date,
+       e.end_date, e.state, e.revision, e.create_time
+  FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id)
+  JOIN rate_card_entries AS e
+    ON e.tenant_id = $1 AND e.rate_card_id = w.rate_card_id AND lower(e.entry_id) = lower(w.entry_id);
+
+-- name: list_entries
+-- The entries of one card or of all, by card and id, after the last one seen.
+--   $1 tenant_id uuid, $2 rate_card_id text or null, $3 after_card_id text, $4 after_id text, $5 limit bigint,
+--   $6 state text or null, $7 product_id text or null, $8 usage_resource_id text or null,
+--   $9 rate_unit_id text or null, $10 selling_model_id text or null, $11 on_date date or null
+SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date,
+       end_date, state, revision, create_time
+  FROM rate_card_entries
+ WHERE tenant_id = $1 AND ($2::text IS NULL OR rate_card_id = $2)
+   AND (rate_card_id, entry_id) > ($3::text, $4::text)
+   AND ($6::text IS NULL OR state = $6) AND ($7::text IS NULL OR product_id = $7)
+   AND ($8::text IS NULL OR usage_resource_id = $8) AND ($9::text IS NULL OR rate_unit_id = $9)
+   AND ($10::text IS NULL OR selling_model_id = $10)
+   AND ($11::date IS NULL OR daterange(start_date, end_date) @> $11::date)
+ ORDER BY rate_card_id, entry_id
+ LIMIT $5;
+
+-- name: tiers
+-- The tiers of some entries, in their order.
+--   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
+SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
+  FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id)
+  JOIN rate_tiers AS t
+    ON t.tenant_id = $1 AND t.rate_card_id = w.rate_card_id AND t.entry_id = w.entry_id
+ ORDER BY t.rate_card_id, t.entry_id, t.position;
+
+-- name: save_entry
+-- Other content under the same id, if it still is what was looked at.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 product_id text,
+--   $5 usage_resource_id text, $6 selling_model_id text, $7 rate_unit_id text, $8 rate_value numeric,
+--   $9 rate_per numeric, $10 is_package boolean, $11 tier_bounds text, $12 tier_mode text,
+--   $13 is_negotiable boolean, $14 start_date date, $15 end_date date, $16 revision bigint,
+--   $17 catalogue_revision bigint or null
+UPDATE rate_card_entries
+   SET product_id = $4, usage_resource_id = $5, selling_model_id = $6, rate_unit_id = $7, rate_value = $8,
+       rate_per = $9, is_package = $10, tier_bounds = $11, tier_mode = $12, is_negotiable = $13,
+       start_date = $14, end_date = $15, revision = revision + 1,
+       catalogue_revision = coalesce($17, catalogue_revision)
+ WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $16;
+
+-- name: move_entries
+-- From one state to another, those that still are what was looked at.
+--   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[], $4 revisions bigint[], $5 state text,
+--   $6 catalogue_revision bigint
+UPDATE rate_card_entries AS e SET state = $5, revision = e.revision + 1, catalogue_revision = $6
+  FROM unnest($2::text[], $3::text[], $4::bigint[]) AS w (rate_card_id, entry_id, revision)
+ WHERE e.tenant_id = $1 AND e.rate_card_id = w.rate_card_id AND e.entry_id = w.entry_id
+   AND e.revision = w.revision;
+
+-- name: in_force
+-- What prices some resources of products now or will; tiers are not asked for.
+--   $1 tenant_id uuid, $2 product_ids text[], $3 usage_resource_ids text[]
+SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
+       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.is_negotiable, e.start_date,
+       e.end_date, e.state
+  FROM unnest($2::text[], $3::text[]) AS w (product_id, usage_resource_id)
+  JOIN rate_card_entries AS e
+    ON e.tenant_id = $1 AND e.product_id = w.product_id AND e.usage_resource_id = w.usage_resource_id
+ WHERE e.state = 'ACTIVE';
+
+-- name: not_in_force
+-- Entries of resources of products, or for selling models, that are not active, each with the first such.
+--   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
+SELECT e.rate_card_id, e.entry_id,
+       CASE WHEN p.state <> 'ACTIVE' THEN 'products/' || p.product_id
+            WHEN NOT r.in_force THEN 'products/' || p.product_id || '/usageResources/' || r.waiting
+            ELSE 'sellingModels/' || m.selling_model_id END AS name
+  FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id)
+  JOIN rate_card_entries AS e
+    ON e.tenant_id = $1 AND e.rate_card_id = w.rate_card_id AND e.entry_id = w.entry_id
+  JOIN products AS p
+    ON (p.tenant_id, p.product_id) = (e.tenant_id, e.product_id)
+ CROSS JOIN LATERAL (
+       -- One stretch of time in which the product meters the resource is enough.
+       SELECT bool_or(s.state = 'ACTIVE') AS in_force, min(s.product_usage_resource_id) AS waiting
+         FROM product_usage_resources AS s
+        WHERE (s.tenant_id, s.product_id, s.usage_resource_id)
+            = (e.tenant_id, e.product_id, e.usage_resource_id)) AS r
+  LEFT JOIN selling_models AS m
+    ON (m.tenant_id, m.selling_model_id) = (e.tenant_id, e.selling_model_id)
+ WHERE p.state <> 'ACTIVE' OR NOT r.in_force OR m.state <> 'ACTIVE'
+ ORDER BY e.rate_card_id, e.entry_id
+ LIMIT 20;
+
+-- name: drop_tiers
+-- The tiers of an entry that gets others, or goes.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text
+DELETE FROM rate_tiers WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3;
+
+-- name: drop_entry
+-- What was sold under it keeps its own copy.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 revision bigint
+DELETE FROM rate_card_entries
+ WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $4;
+
+-- name: drop_tiers_of_card
+-- Of a card that goes.
+--   $1 tenant_id uuid, $2 rate_card_id text
+DELETE FROM rate_tiers WHERE tenant_id = $1 AND rate_card_id = $2;
+
+-- name: drop_entries_of_card
+-- Of a card that goes; one that came into force meanwhile stays, and so does the card.
+--   $1 tenant_id uuid, $2 rate_card_id text
+DELETE FROM rate_card_entries WHERE tenant_id = $1 AND rate_card_id = $2 AND state <> 'ACTIVE';

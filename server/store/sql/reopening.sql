@@ -1,0 +1,111 @@
+-- Periods that late usage opens again: what their close wrote is undone, and written again by the next.
+
+-- name: final_periods
+-- Those of some periods that are final, for a first look.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
+SELECT p.account_id, p.wallet_id, p.start_time
+  FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS k (account_id, wallet_id, start_time)
+  JOIN rating_periods AS p
+    ON p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
+   AND p.start_time = k.start_time AND p.state = 'FINAL'
+ ORDER BY p.account_id, p.wallet_id, p.start_time;
+
+-- name: lock_reopenable
+-- Those of some final periods that nothing later of their target has followed, held against everybody.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
+SELECT p.account_id, p.wallet_id, p.start_time, p.end_time, p.reopen_count,
+       (SELECT min(n.freeze_time) FROM rating_periods AS n
+         WHERE n.tenant_id = $1 AND n.account_id = p.account_id AND n.wallet_id = p.wallet_id
+           AND n.start_time > p.start_time) AS next_freeze_time
+  FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS k (account_id, wallet_id, start_time)
+  JOIN rating_periods AS p
+    ON p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
+   AND p.start_time = k.start_time AND p.state = 'FINAL'
+ WHERE NOT EXISTS (
+       SELECT FROM wallets AS w
+         JOIN wallets AS o ON o.tenant_id = $1 AND o.account_id = w.account_id
+          AND o.entitlement_account_id = w.entitlement_account_id
+         JOIN rating_periods AS l ON l.tenant_id = $1 AND l.account_id = o.account_id
+          AND l.wallet_id = o.wallet_id AND l.start_time > k.start_time AND l.state <> 'OPEN'
+        WHERE w.tenant_id = $1 AND w.account_id = k.account_id AND w.wallet_id = k.wallet_id)
+ ORDER BY p.account_id, p.wallet_id, p.start_time
+   FOR UPDATE OF p;
+
+-- name: has_final_follower
+-- Whether a later period of the wallet became final meanwhile.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
+SELECT EXISTS (SELECT FROM rating_periods
+                WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > $4
+                  AND state <> 'OPEN');
+
+-- name: reopen
+-- Usage may be recorded into it again, until `freeze_time`.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz,
+--   $5 freeze_time timestamptz
+UPDATE rating_periods
+   SET state = 'OPEN', final_time = NULL, freeze_time = $5, reopen_count = reopen_count + 1
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4;
+
+-- name: posted_by_close
+-- What the last close of a period moved: what its cells drew, and what ended after it began.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz,
+--   $5 cause_revision integer
+SELECT e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.wallet_before, e.wallet_after, e.grant_before,
+       e.grant_after, e.effective_time, e.cause_kind, e.cause_id, e.cause_revision, e.leg, e.hash, e.covered
+  FROM wallet_entries AS e
+ WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.wallet_id = $3 AND e.cause_revision = $5
+   AND CASE e.cause_kind
+       WHEN 'BOUNDARY' THEN e.effective_time > $4
+       WHEN 'CELL' THEN e.cause_id IN (
+            SELECT s.usage_summary_id::text FROM usage_summaries AS s
+             WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time = $4)
+       ELSE false END
+ ORDER BY e.seq DESC;
+
+-- name: wallet_head
+-- The end of a wallet's chain.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT wallet_id, head_seq, balance, head_hash FROM wallets
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3;
+
+-- name: grant_heads
+-- The ends of the chains of some grants of a wallet.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 grant_ids uuid[]
+SELECT grant_id, head_seq, balance FROM grants
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND grant_id = ANY ($4::uuid[])
+ ORDER BY grant_id;
+
+-- name: undraw
+-- The cells of the period are as they were before it was closed.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
+UPDATE usage_summaries
+   SET quantity = NULL, drawn_quantity = NULL, overage_quantity = NULL, ratable_summary_id = NULL
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND period_start_time = $4;
+
+-- name: unlink_liable
+-- Other lines that an invoice-ready line of this period sums up, which will be in the next one.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 billing_end_time timestamptz
+UPDATE ratable_summaries SET liable_summary_id = NULL
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id IN (
+       SELECT liable_summary_id FROM liable_summaries
+        WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND end_time = $4);
+
+-- name: supersede_liable
+-- What the invoice-ready lines said is kept; they are made again under the same names.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 billing_end_time timestamptz
+WITH gone AS (
+DELETE FROM liable_summaries
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND end_time = $4
+RETURNING liable_summary_id, used_quantity, overage_quantity, amount, create_time)
+INSERT INTO superseded_liables (tenant_id, account_id, liable_summary_id, revision, used_quantity,
+                                overage_quantity, amount, create_time)
+SELECT $1, $2, g.liable_summary_id, 1 + (SELECT count(*) FROM superseded_liables AS s
+         WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.liable_summary_id = g.liable_summary_id),
+       g.used_quantity, g.overage_quantity, g.amount, g.create_time
+  FROM gone AS g;
+
+-- name: drop_ratable
+-- The ratable lines of the period, which its next close makes again.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
+DELETE FROM ratable_summaries
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4;
