@@ -165,7 +165,7 @@ INSERT INTO usage_summaries AS s
 SELECT $1, c.account_id, c.usage_summary_id, c.wallet_id, c.asset_id, c.usage_resource_id, c.start_time,
        c.end_time, c.origin_start_time, c.period_start_time, c.record_count, c.sum_quantity::numeric,
        c.max_quantity::numeric, c.min_quantity::numeric, c.last_quantity::numeric, c.last_time, c.last_record_id,
-       c.dimensions
+       coalesce(c.dimensions, '')  -- an empty text alone is split into nothing
   FROM unnest(string_to_array($2, chr(31)), $3::uuid[], $4::uuid[], $5::uuid[],
               string_to_array($6, chr(31)), $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
               $10::timestamptz[], $11::bigint[], string_to_array($12, chr(31)),
