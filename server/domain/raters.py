@@ -49,7 +49,12 @@ class Rater:
     @property
     def key(self) -> VersionKey | None:
         """What names the version; None is the one that is shipped."""
-        return None if self.is_shipped else (self.version.procedure_id, self.version.id)
+        return None if self.is_shipped else self.name
+
+    @property
+    def name(self) -> VersionKey:
+        """The ids of the version, shipped or not."""
+        return self.version.procedure_id, self.version.id
 
     def rate(self, lines: Sequence[Line]) -> tuple[Outcome, ...]:
         """What each line comes to, in their order; so many at a time as a run takes."""
@@ -82,6 +87,9 @@ class Versions:
         return next((one for one in self.raters if one.version.is_in_force(day)), None)
 
 
+SHIPPED_VERSIONS = Versions()
+
+
 class Raters(Protocol):
     """Says which version rates a line."""
 
@@ -93,7 +101,7 @@ class Raters(Protocol):
 class InForce:
     """The version in force as a rating period begins, in the zone of its account."""
 
-    versions: Versions = Versions()
+    versions: Versions = SHIPPED_VERSIONS
     zone: str = "UTC"
 
     def of(self, line_id: RatableSummaryId, origin_start: datetime) -> Rater | None:

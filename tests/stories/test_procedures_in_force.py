@@ -10,7 +10,7 @@ from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, put,
 from tests.stories.test_figures import money
 from tests.stories.test_procedures import refusal
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.words import Metered, figure, line, usage
+from tests.stories.words import Metered, day, figure, line, number, usage
 from tests.stories.world import World
 
 DATA = Metered(resource="data", grant="10", refresh="MONTH", rate="2")
@@ -217,3 +217,43 @@ async def test_a_day_without_a_version_fails_what_it_would_rate(sandbox):
     first, second = await world.ratable(account)
     assert (first.error_reason, first.procedure_version) == ("PROCEDURE_NOT_IN_FORCE", "")
     assert (figure(second.amount), second.procedure_version) == (8, made.name)
+
+
+async def test_what_is_discovered_is_what_will_be_billed(sandbox):
+    world = await sandbox("2024-01-31")
+    account, asset = await sold(world)
+    shipped = await world.discover("plan", "data", date=day("2024-01-15"), quantity=number(4))
+
+    await own(world, formula("net_unit_rate + 3"))
+    begins = {"start_date": {"year": 2024, "month": 1, "day": 15}}
+    await version(world, "v2", [SETTING, BASE, voucher(50)], rank=2, **begins)
+    first = await world.discover("plan", "data", date=day("2024-01-14"), quantity=number(4))
+    then = await world.discover("plan", "data", date=day("2024-01-15"), quantity=number(4))
+    held = {"asset": asset.name, "quantity": number(4)}
+    january = await world.discover("plan", "data", date=day("2024-01-15"), **held)
+    february = await world.discover("plan", "data", date=day("2024-02-01"), **held)
+    await world.use(asset, "data", "2024-01-20", 14)
+    await world.advance("2024-02-10")
+
+    answers = [shipped, first, then, january, february]
+    assert [figure(one.amount) for one in answers] == [8, 20, 4, 20, 4]
+    assert steps(then) == ["BASE_RATE", "MANUAL_DISCOUNT", "AMOUNT"]
+    assert [one.procedure_version[-2:] for one in answers] == ["v1", "v1", "v2", "v1", "v2"]
+    assert figure(then.terms.rate.value) == 2
+    # January's rating period began before the second version did.
+    [owing] = await world.liable(account)
+    assert money(owing.amount) == figure(january.amount) == 20
+
+
+async def test_what_cannot_be_rated_is_no_amount_when_it_is_discovered(sandbox):
+    world = await sandbox("2024-01-31")
+    await sold(world)
+    await own(world, formula("net_unit_rate - 3"), start_date={"year": 2024, "month": 1, "day": 15})
+
+    before = await world.discover("plan", "data", date=day("2024-01-14"), quantity=number(4))
+    after = await world.discover("plan", "data", date=day("2024-01-15"), quantity=number(4))
+
+    assert "no version" in before.status.message
+    assert "nobody is paid" in after.status.message
+    assert not (before.HasField("amount"))
+    assert not (after.HasField("amount"))
