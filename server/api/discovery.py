@@ -6,7 +6,7 @@ paths are those within the question.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -16,7 +16,7 @@ from usage.v1 import rate_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import status_of
-from server.api.forms import FAULTS, FIRST, LAST, currencies
+from server.api.forms import FAULTS, FIRST, LAST, currencies, labels_fault
 from server.api.mapping.terms import step_to_pb, terms_to_pb
 from server.api.names import BadName
 from server.api.values import decimal_pb
@@ -115,14 +115,13 @@ def _answer_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
 def _terms_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
     """Terms and source. Those of the catalogue are made once; nobody changes them afterwards."""
     terms = found.terms
-    key = (terms.base_entry, terms.tier_entry)
-    known: pb.RateAnswer | None = None
-    if found.source is Source.CATALOG:
-        known = compiled.made.get(key)
+    is_common = found.source is Source.CATALOG and not terms.attributes
+    key = (terms.base_entry, terms.tier_entry, terms.attribute_entry)
+    known: pb.RateAnswer | None = compiled.made.get(key) if is_common else None
     if known is not None:
         return known
     made = pb.RateAnswer(terms=terms_to_pb(terms, is_fixed=found.is_fixed), source=found.source)
-    return _keep(compiled, key, made) if found.source is Source.CATALOG else made
+    return _keep(compiled, key, made) if is_common else made
 
 
 def _read(question: pb.RateQuestion) -> Read:
@@ -148,6 +147,7 @@ def _asked(question: pb.RateQuestion) -> Asked:
         _day(question) if question.HasField("date") else None,
         _quantity(question.quantity.value) if question.HasField("quantity") else None,
         model and model[0],
+        _attributes(question.attributes) if question.attributes else None,
     )
 
 
@@ -196,6 +196,13 @@ def _day(question: pb.RateQuestion) -> date:
     if not FIRST_DAY <= day <= LAST_DAY:
         raise InvalidArgument.at("date", "DATE_INVALID", "must be in the years 1990 to 2200")
     return day
+
+
+def _attributes(labels: Mapping[str, str]) -> dict[str, str]:
+    fault = labels_fault(labels)
+    if fault is not None:
+        raise InvalidArgument.at("attributes", "LABELS_INVALID", fault)
+    return dict(labels)
 
 
 def _quantity(text: str) -> Decimal:

@@ -52,6 +52,7 @@ class Asked:
     day: date | None
     quantity: Decimal | None
     selling_model_id: SellingModelId | None = None
+    attributes: Mapping[str, str] | None = None
 
     def in_catalogue(self, today: date) -> Question | None:
         """The question for the catalogue; None when it was not said where to look."""
@@ -122,7 +123,7 @@ def answer(
         assert asked.held is not None, asked
         raise _asset_has_none(asked.held, asked.day or today, sold[asked.held])
     found = rates.find(question)
-    return _answer(found, Source.CATALOG, asked.quantity, OveragePolicy.CHARGE)
+    return _answer(found, Source.CATALOG, asked, OveragePolicy.CHARGE)
 
 
 def _own(
@@ -138,16 +139,15 @@ def _own(
     if terms is None:
         return None
     found = CatalogueTerms(terms=terms, is_fixed=rates.is_fixed)
-    return _answer(found, Source.ASSET, asked.quantity, rates.overage)
+    return _answer(found, Source.ASSET, asked, rates.overage)
 
 
-def _answer(
-    found: CatalogueTerms, source: Source, quantity: Decimal | None, overage: OveragePolicy
-) -> Answer:
-    rated = None
+def _answer(found: CatalogueTerms, source: Source, asked: Asked, overage: OveragePolicy) -> Answer:
+    terms = found.terms if asked.attributes is None else found.terms.used_with(asked.attributes)
+    quantity, rated = asked.quantity, None
     if quantity is not None:
-        rated = rate(quantity, found.terms, tier_quantity=quantity, overage=overage)
-    return Answer(terms=found.terms, is_fixed=found.is_fixed, source=source, rated=rated)
+        rated = rate(quantity, terms, tier_quantity=quantity, overage=overage)
+    return Answer(terms=terms, is_fixed=found.is_fixed, source=source, rated=rated)
 
 
 def _asset_has_none(held: Held, day: date, rates: AssetRates | None) -> RateNotFound:

@@ -1,8 +1,9 @@
 """The index of active rates: what applies to a product's resource on a day, and why nothing does.
 
 A price book names a card of each type. The base rate is the entry of its BASE card in force on the
-day, the tiers are those of its TIER card; a card outside its own dates says nothing. On either, an
-entry for the selling model goes before one for all. Currencies are not converted, and what is not
+day, the tiers are those of its TIER card, the adjustments by attribute those of its ATTRIBUTE card;
+a card outside its own dates says nothing. On each, an entry for the selling model goes before one
+for all. Currencies are not converted, and what is not
 found is refused with what comes nearest.
 """
 
@@ -30,7 +31,7 @@ Key = tuple[ProductId, ResourceId, str]
 Own = tuple[ProductId, ResourceId, str, SellingModelId]
 
 
-BASE, TIER = RateCardType.BASE, RateCardType.TIER
+BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
 
 
 class Missing(StrEnum):
@@ -71,10 +72,10 @@ class CatalogueTerms:
 
 
 class CatalogueRates:
-    """An index of active entries: the answer to a question takes two lookups and two bisections.
+    """An index of active entries: an answer takes a look-up and a bisection for each card.
 
-    With a selling model it takes two more. Entries of one card, product, resource, currency and
-    selling model never overlap. Nothing changes after it is made, but for answers it remembers.
+    With a selling model it takes another of each. Entries of one card, product, resource, currency
+    and selling model never overlap. Nothing changes after it is made, but for answers it remembers.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class CatalogueRates:
             known = self._currencies.setdefault((card_id, product_id, resource_id), set())
             known.add(currency)
         # By the identity of entries, which live as long as the index: hashing them would cost more.
-        self._pairs: dict[tuple[int, int], CatalogueTerms] = {}
+        self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
 
     def find(self, question: Question) -> CatalogueTerms:
         """The terms that apply. Raises `RateNotFound` (RATE_NOT_FOUND)."""
@@ -109,15 +110,16 @@ class CatalogueRates:
         key = (question.product_id, question.resource_id, question.currency_code)
         base = self._entry(cards.get(BASE), question, key)
         tier = self._entry(cards.get(TIER), question, key)
-        pair = (id(base), id(tier))
-        known = self._pairs.get(pair)
+        attribute = self._entry(cards.get(ATTRIBUTE), question, key)
+        entries = (id(base), id(tier), id(attribute))
+        known = self._found.get(entries)
         if known is not None:
             return known
         if base is None and (tier is None or not tier.stands_alone):
             raise self._why(cards, tier, question)
         if base is not None and tier is not None:
             _check_per(base, tier, question)
-        found = self._pairs[pair] = _terms(base, tier, question.currency_code)
+        found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
         return found
 
     def find_addition(self, question: Question) -> CatalogueTerms | None:
@@ -126,7 +128,10 @@ class CatalogueRates:
         key = (question.product_id, question.resource_id, question.currency_code)
         base = self._entry(cards.get(BASE), question, key)
         tier = self._entry(cards.get(TIER), question, key)
-        return _terms(base, tier, question.currency_code) if base or tier else None
+        attribute = self._entry(cards.get(ATTRIBUTE), question, key)
+        if base or tier or attribute:
+            return _terms(base, tier, attribute, question.currency_code)
+        return None
 
     def _entry(self, card: RateCard | None, question: Question, key: Key) -> RateCardEntry | None:
         if card is None or not in_force(card.start, card.end, question.day):
@@ -149,7 +154,7 @@ class CatalogueRates:
         if tier is not None:
             fault = f"the tiers of {tier.key} adjust a rate, and there is none"
             return _not_found(question, Missing.BASE_RATE, fault, entry=tier.key)
-        card = cards.get(BASE) or next(iter(cards.values()), None)
+        card = cards.get(BASE) or cards.get(TIER) or next(iter(cards.values()), None)
         if card is None:
             return _not_found(question, Missing.RATE_CARD, "the price book has no cards")
         if not in_force(card.start, card.end, question.day):
@@ -247,9 +252,12 @@ def _days_away(entry: RateCardEntry, day: date) -> int:
 
 
 def _terms(
-    base: RateCardEntry | None, tier: RateCardEntry | None, currency_code: str
+    base: RateCardEntry | None,
+    tier: RateCardEntry | None,
+    attribute: RateCardEntry | None,
+    currency_code: str,
 ) -> CatalogueTerms:
-    parts = [entry for entry in (base, tier) if entry is not None]
+    parts = [entry for entry in (base, tier, attribute) if entry is not None]
     tiers = {} if tier is None else {"tiers": tier.tiers, "bounds": tier.bounds, "mode": tier.mode}
     terms = RateTerms(
         unit=UnitId(currency_code),
@@ -257,6 +265,8 @@ def _terms(
         rate=None if base is None else base.rate,
         base_entry=_entry_key(base),
         tier_entry=_entry_key(tier),
+        adjustments=() if attribute is None else attribute.adjustments,
+        attribute_entry=_entry_key(attribute),
         **tiers,  # type: ignore[arg-type]
     )
     return CatalogueTerms(terms=terms, is_fixed=not all(part.is_negotiable for part in parts))

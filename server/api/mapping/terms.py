@@ -17,6 +17,7 @@ from server.domain.rates import (
     ONE,
     Adjustment,
     AdjustmentKind,
+    AttributeRow,
     Rate,
     RateTerms,
     Tier,
@@ -91,6 +92,9 @@ def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
         is_rate_negotiated=terms.negotiated_rate is not None,
         are_tiers_negotiated=terms.negotiated_tiers is not None,
         is_fixed=is_fixed,
+        adjustments=map(attribute_row_to_pb, terms.adjustments),
+        attribute_entry=_entry_name(terms.attribute_entry),
+        attributes=terms.attributes,
     )
 
 
@@ -139,6 +143,21 @@ def adjustment_to_pb(adjustment: Adjustment) -> pb.RateAdjustment:
     return pb.RateAdjustment(
         kind=enum_pb(pb.RateAdjustment.Kind, adjustment.kind),
         value=decimal_pb(adjustment.value),
+    )
+
+
+def attribute_row_from_form(form: Form) -> AttributeRow:
+    """An adjustment by attributes. Notes LABELS_INVALID and what an adjustment notes."""
+    return AttributeRow(
+        attributes=tuple(sorted(form.labels("attributes").items())),
+        adjustment=adjustment_from_form(form.sub("adjustment")),
+    )
+
+
+def attribute_row_to_pb(row: AttributeRow) -> pb.AttributeRow:
+    """An adjustment by attributes."""
+    return pb.AttributeRow(
+        attributes=dict(row.attributes), adjustment=adjustment_to_pb(row.adjustment)
     )
 
 

@@ -37,8 +37,8 @@ SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
 -- Every entry in force or to come into it; drafts and what was withdrawn price nothing.
 --   $1 tenant_id uuid
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date,
-       state
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
+       end_date, state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND state = 'ACTIVE'
  ORDER BY rate_card_id, entry_id;
@@ -57,8 +57,8 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
 -- The same entries, of one product.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date,
-       state
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
+       end_date, state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'ACTIVE'
  ORDER BY rate_card_id, entry_id;

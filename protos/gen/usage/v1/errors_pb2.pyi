@@ -138,6 +138,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Mend the formula at the character that is named."""
     PROCEDURE_USAGE: _ErrorReason.ValueType  # 152
     """Use a procedure of the other usage."""
+    ATTRIBUTES_INVALID: _ErrorReason.ValueType  # 153
+    """Put the adjustment for fewer attributes after those for more, or leave the later one out."""
     ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 200
     """There is no such account."""
     COMMITMENT_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 240
@@ -416,6 +418,8 @@ FORMULA_INVALID: ErrorReason.ValueType  # 151
 """Mend the formula at the character that is named."""
 PROCEDURE_USAGE: ErrorReason.ValueType  # 152
 """Use a procedure of the other usage."""
+ATTRIBUTES_INVALID: ErrorReason.ValueType  # 153
+"""Put the adjustment for fewer attributes after those for more, or leave the later one out."""
 ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 200
 """There is no such account."""
 COMMITMENT_POLICY_NOT_FOUND: ErrorReason.ValueType  # 240

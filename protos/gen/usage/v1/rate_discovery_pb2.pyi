@@ -29,6 +29,26 @@ class RateQuestion(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PRICE_BOOK_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
@@ -38,6 +58,7 @@ class RateQuestion(_message.Message):
     ASSET_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
     price_book: _builtins.str
     """The price book: `priceBooks/{price_book}`. Needed unless `asset` is given."""
     product: _builtins.str
@@ -60,6 +81,10 @@ class RateQuestion(_message.Message):
     def quantity(self) -> _decimal_pb2.Decimal:
         """A quantity to be priced as overage of one rating period; nothing is priced if absent."""
 
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Attributes of the usage, as in `region`: they pick among adjustments by attribute. At most 64."""
+
     def __init__(
         self,
         *,
@@ -72,10 +97,11 @@ class RateQuestion(_message.Message):
         asset: _builtins.str = ...,
         quantity: _decimal_pb2.Decimal | None = ...,
         selling_model: _builtins.str = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "selling_model", b"selling_model", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "attributes", b"attributes", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "selling_model", b"selling_model", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
