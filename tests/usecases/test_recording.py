@@ -67,7 +67,7 @@ async def test_shuffled_batches_of_many_accounts_at_once_never_deadlock(pool, ow
     for account in accounts:
         await sell(owner, account)
     batch = many(300, accounts)
-    # As many at once as there are connections: more would wait for one, and be refused on a slow day.
+    # As many as there are connections: more would wait for one, and be refused on a slow day.
     shuffled = [random.Random(seed).sample(batch, len(batch)) for seed in range(6)]
 
     answers = await asyncio.gather(*(codes(pool, *some) for some in shuffled))
