@@ -16,6 +16,7 @@ import structlog
 
 from server.domain.ids import TenantId
 from server.domain.rate_index import CatalogueRates
+from server.domain.raters import SHIPPED_VERSIONS, Versions
 from server.store.rate_snapshots import compiled, revision, revisions, rows_of_tenant
 from server.store.transaction import read
 
@@ -29,10 +30,14 @@ IDLE_SECONDS = 900.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRates:
-    """The rates of a tenant at one revision, and what callers have made of them so far."""
+    """The rates of a tenant at one revision, and what callers have made of them so far.
+
+    `versions` are those of the procedure by which the tenant rates.
+    """
 
     revision: int
     rates: CatalogueRates
+    versions: Versions = SHIPPED_VERSIONS
     made: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -97,7 +102,7 @@ class RateSnapshots:
         return await read(self._pool, tenant_id, lambda tx: revision(tx, tenant_id))
 
     async def _load(self, tenant_id: TenantId) -> CompiledRates:
-        known, rows = await read(
+        known, versions, rows = await read(
             self._pool,
             tenant_id,
             lambda tx: rows_of_tenant(tx, tenant_id),
@@ -105,7 +110,7 @@ class RateSnapshots:
             snapshot=True,
         )
         # Another thread, so that a large catalogue does not hold up the calls under way.
-        return CompiledRates(known, await asyncio.to_thread(compiled, rows))
+        return CompiledRates(known, await asyncio.to_thread(compiled, rows), versions)
 
     async def _poll_for_ever(self) -> None:
         while True:

@@ -97,7 +97,8 @@ def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnsw
     try:
         if isinstance(asked, InvalidArgument):
             raise asked
-        return _answer_to_pb(answer(asked, world.today, compiled.rates, world.sold), compiled)
+        found = answer(asked, world.today, compiled.rates, world.sold, compiled.versions)
+        return _answer_to_pb(found, compiled)
     except UsageError as error:
         return pb.RateAnswer(status=status_of(error))
 
@@ -107,7 +108,11 @@ def _answer_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
     if found.rated is None:
         return terms
     steps = map(step_to_pb, found.rated.steps)
-    message = pb.RateAnswer(amount=decimal_pb(found.rated.amount), waterfall=steps)
+    assert found.version is not None, found
+    version = names.PROCEDURE_VERSION.of(*found.version)
+    message = pb.RateAnswer(
+        amount=decimal_pb(found.rated.amount), waterfall=steps, procedure_version=version
+    )
     message.MergeFrom(terms)
     return message
 

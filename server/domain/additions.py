@@ -75,7 +75,7 @@ def _in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> 
         if _is_negotiated(best.terms) or not _is_negotiated(terms):
             terms = best.terms
     committed = tuple(
-        one.terms
+        replace(one.terms, commitment=one.asset_id)
         for one in sorted(held, key=_turn)
         if one.terms and one.commitment is CommitmentRate.LOWEST
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from asyncpg import Record
 
+from server.domain.calendar import PolicyPeriod
 from server.domain.discovery import AssetRates, AssetStretch, Held
 from server.domain.ids import (
     PriceBookId,
@@ -15,8 +16,10 @@ from server.domain.ids import (
 from server.domain.policies import OveragePolicy
 from server.domain.rate_cards import PriceBook, RateCard, RateCardType
 from server.domain.rate_index import CatalogueRates
+from server.domain.raters import Versions
 from server.store.documents import policies_from_doc, terms_from_doc
 from server.store.pool import Connection
+from server.store.procedures import rating_versions
 from server.store.rate_entries import entry_from_row, tiers_from_rows
 from server.store.sql import load
 
@@ -39,12 +42,13 @@ async def revisions(connection: Connection, tenant_ids: Sequence[TenantId]) -> d
     return {TenantId(row["tenant_id"]): row["catalogue_revision"] for row in rows}
 
 
-async def rows_of_tenant(tx: Connection, tenant_id: TenantId) -> tuple[int, Rows]:
-    """A revision and all active rates; `tx` has to see one moment."""
-    known = await revision(tx, tenant_id)
+async def rows_of_tenant(tx: Connection, tenant_id: TenantId) -> tuple[int, Versions, Rows]:
+    """A revision, what rates, and all active rates; `tx` has to see one moment."""
+    known, versions = await revision(tx, tenant_id), await rating_versions(tx, tenant_id)
     books = await tx.fetch(SQL["all_books"], tenant_id)
     entries = await _in_slices(tx, SQL["all_entries"], tenant_id)
-    return known, (books, entries, await _in_slices(tx, SQL["all_tiers"], tenant_id))
+    tiers = await _in_slices(tx, SQL["all_tiers"], tenant_id)
+    return known, versions, (books, entries, tiers)
 
 
 async def rows_of_product(
@@ -111,6 +115,8 @@ def _asset_rates(rows: list[Record]) -> AssetRates | None:
     )
     return AssetRates(
         zone=first["time_zone"],
+        anchor=first["anchor_date"],
+        length=PolicyPeriod(first["rating_period"]),
         is_fixed=is_fixed,
         overage=OveragePolicy(first["overage"]),
         stretches=stretches,

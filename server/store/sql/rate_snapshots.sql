@@ -78,6 +78,7 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
 -- resource without rates, is a row with nulls; an asset that is not there is none.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
 SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.time_zone,
+       t.anchor_date, l.rating_period,
        r.start_time, r.end_time, r.terms
   FROM unnest($2::text[], $3::uuid[], $4::text[]) AS w (account_id, asset_id, usage_resource_id)
   JOIN assets AS a

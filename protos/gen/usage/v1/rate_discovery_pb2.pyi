@@ -169,8 +169,14 @@ class RateAnswer(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     WATERFALL_FIELD_NUMBER: _builtins.int
+    PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Where it was found: `CATALOG` or `ASSET`."""
+    procedure_version: _builtins.str
+    """The version of the rating procedure that made `amount`, as it will make what is billed: that in
+    force as the asset's rating period begins, or in the catalogue on the day that was asked for.
+    `procedures/{procedure}/versions/{version}`.
+    """
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """Absent when there is an answer; otherwise why there is none."""
@@ -195,10 +201,11 @@ class RateAnswer(_message.Message):
         source: _builtins.str = ...,
         amount: _decimal_pb2.Decimal | None = ...,
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
+        procedure_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "status", b"status", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "procedure_version", b"procedure_version", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
