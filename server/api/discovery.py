@@ -14,7 +14,7 @@ from typing import Any
 
 from usage.v1 import rate_service_pb2 as pb
 
-from server.api import names
+from server.api import names, revisions
 from server.api.errors import status_of
 from server.api.forms import FAULTS, FIRST, LAST, currencies
 from server.api.mapping.terms import step_to_pb, terms_to_pb
@@ -36,14 +36,18 @@ LONGEST_KEPT = 600
 # Questions nobody asked before are answered in slices of so many, a few milliseconds each.
 SLICE = 100
 FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
+AT_LEAST = pb.DiscoverRatesRequest.AT_LEAST
+# What it takes to tell the caller in time that its own has run out.
+REFUSAL_SECONDS = 0.05
 FIRST_DAY, LAST_DAY = FIRST.date(), LAST.date()
 # A name that cannot be read raises and is not remembered.
 _book = lru_cache(maxsize=16_384)(names.PRICE_BOOK.parse)
 _product = lru_cache(maxsize=16_384)(names.PRODUCT.parse)
 _resource = lru_cache(maxsize=16_384)(names.RESOURCE.parse)
 _asset = lru_cache(maxsize=16_384)(names.ASSET.parse)
-_token = lru_cache(maxsize=16_384)(names.UNIT.parse)
+_token_unit = lru_cache(maxsize=16_384)(names.UNIT.parse)
 _model = lru_cache(maxsize=16_384)(names.SELLING_MODEL.parse)
+_token = lru_cache(maxsize=1_024)(revisions.token_of)
 NOTHING_SOLD = Present(today=date.min, sold={})
 
 
@@ -51,8 +55,7 @@ async def discover(
     env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest
 ) -> pb.DiscoverRatesResponse:
     """The answers, in the order of the questions."""
-    is_fresh = request.freshness == FULLY_CONSISTENT
-    compiled = await snapshots.of(caller().tenant_id, is_fresh)
+    compiled = await _compiled(snapshots, request)
     questions = request.questions
     keys = [question.SerializeToString() for question in questions]
     answers: list[Any] = list(map(compiled.made.get, keys))
@@ -66,7 +69,24 @@ async def discover(
                 _keep(compiled, keys[index], found)
             if count % SLICE == 0:
                 await asyncio.sleep(0)  # other calls have their turn
-    return pb.DiscoverRatesResponse(answers=answers, catalogue_revision=compiled.revision)
+    return pb.DiscoverRatesResponse(
+        answers=answers,
+        catalogue_revision=compiled.revision,
+        revision_token=_token(caller().tenant_id, compiled.revision),
+    )
+
+
+async def _compiled(snapshots: RateSnapshots, request: pb.DiscoverRatesRequest) -> CompiledRates:
+    """The rates, as fresh as they are asked for. Raises REVISION_TOKEN_INVALID, FIELD_REQUIRED."""
+    call, token = caller(), request.revision_token
+    if request.freshness == AT_LEAST:
+        if not token:
+            raise InvalidArgument.at("revision_token", "FIELD_REQUIRED", "is required by AT_LEAST")
+        least = revisions.revision_in(token, call.tenant_id)
+        return await snapshots.at_least(call.tenant_id, least, call.deadline - REFUSAL_SECONDS)
+    if token:
+        raise revisions.refused("is for freshness AT_LEAST only")
+    return await snapshots.of(call.tenant_id, request.freshness == FULLY_CONSISTENT)
 
 
 async def _world(env: Env, read: Sequence[Read]) -> Present:
@@ -171,7 +191,7 @@ def _unit(question: pb.RateQuestion, *, is_needed: bool) -> str | None:
     if question.currency_code:
         fault = "a price is in a currency or in a token"
         raise InvalidArgument.at("token_unit", "CURRENCY_MISMATCH", fault)
-    (unit,) = _name("token_unit", question.token_unit, _token)
+    (unit,) = _name("token_unit", question.token_unit, _token_unit)
     return str(unit)
 
 

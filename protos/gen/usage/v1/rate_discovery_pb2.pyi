@@ -83,7 +83,13 @@ Global___RateQuestion: _TypeAlias = RateQuestion  # noqa: Y015
 
 @_typing.final
 class DiscoverRatesRequest(_message.Message):
-    """Asks what units cost."""
+    """Asks what units cost.
+
+    A change of the catalogue, its rates or policies, of orders or assets answers with a token in its
+    trailing metadata, `usage-revision-token`. Whoever passes that on to whoever asks next has the change
+    seen at once, in every process of the service; without it, a second later at most. A token is opaque; of
+    two of a tenant, the one that sorts later as text is the later.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -99,6 +105,10 @@ class DiscoverRatesRequest(_message.Message):
         """At most one second old."""
         FULLY_CONSISTENT: DiscoverRatesRequest._Freshness.ValueType  # 2
         """Everything committed before the call."""
+        AT_LEAST: DiscoverRatesRequest._Freshness.ValueType  # 3
+        """What `revision_token` names, and everything before it: the call waits for it as long as its
+        deadline allows, then fails with DEADLINE_EXCEEDED (`REVISION_NOT_REACHED`).
+        """
 
     class Freshness(_Freshness, metaclass=_FreshnessEnumTypeWrapper):
         """How fresh the answer has to be. New ways may be added."""
@@ -109,11 +119,20 @@ class DiscoverRatesRequest(_message.Message):
     """At most one second old."""
     FULLY_CONSISTENT: DiscoverRatesRequest.Freshness.ValueType  # 2
     """Everything committed before the call."""
+    AT_LEAST: DiscoverRatesRequest.Freshness.ValueType  # 3
+    """What `revision_token` names, and everything before it: the call waits for it as long as its
+    deadline allows, then fails with DEADLINE_EXCEEDED (`REVISION_NOT_REACHED`).
+    """
 
     QUESTIONS_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
+    REVISION_TOKEN_FIELD_NUMBER: _builtins.int
     freshness: Global___DiscoverRatesRequest.Freshness.ValueType
     """How fresh the answer has to be."""
+    revision_token: _builtins.str
+    """What is to be seen, with `AT_LEAST` and needed there: the `usage-revision-token` of a change, or the
+    `revision_token` of an earlier answer. Another tenant's is refused (`REVISION_TOKEN_INVALID`).
+    """
     @_builtins.property
     def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateQuestion]:
         """The questions: 1 to 1,000."""
@@ -123,10 +142,11 @@ class DiscoverRatesRequest(_message.Message):
         *,
         questions: _abc.Iterable[Global___RateQuestion] | None = ...,
         freshness: Global___DiscoverRatesRequest.Freshness.ValueType = ...,
+        revision_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "questions", b"questions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "questions", b"questions", "revision_token", b"revision_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,8 +206,11 @@ class DiscoverRatesResponse(_message.Message):
 
     ANSWERS_FIELD_NUMBER: _builtins.int
     CATALOGUE_REVISION_FIELD_NUMBER: _builtins.int
+    REVISION_TOKEN_FIELD_NUMBER: _builtins.int
     catalogue_revision: _builtins.int
     """The revision of the catalogue that was read."""
+    revision_token: _builtins.str
+    """The same as a token, for a later question with `AT_LEAST`."""
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateAnswer]:
         """One for each question, in order."""
@@ -197,10 +220,11 @@ class DiscoverRatesResponse(_message.Message):
         *,
         answers: _abc.Iterable[Global___RateAnswer] | None = ...,
         catalogue_revision: _builtins.int = ...,
+        revision_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "catalogue_revision", b"catalogue_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "catalogue_revision", b"catalogue_revision", "revision_token", b"revision_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
