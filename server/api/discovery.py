@@ -117,13 +117,14 @@ def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnsw
     try:
         if isinstance(asked, InvalidArgument):
             raise asked
-        return _answer_to_pb(answer(asked, world.today, compiled.rates, world.sold), compiled)
+        found = answer(asked, world.today, compiled.rates, world.sold)
+        return _answer_to_pb(found, compiled, asked.held and asked.held[0])
     except UsageError as error:
         return pb.RateAnswer(status=status_of(error))
 
 
-def _answer_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
-    terms = _terms_to_pb(found, compiled)
+def _answer_to_pb(found: Answer, compiled: CompiledRates, account_id: str | None) -> pb.RateAnswer:
+    terms = _terms_to_pb(found, compiled, account_id)
     if found.rated is None:
         return terms
     steps = map(step_to_pb, found.rated.steps)
@@ -132,7 +133,7 @@ def _answer_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
     return message
 
 
-def _terms_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
+def _terms_to_pb(found: Answer, compiled: CompiledRates, account_id: str | None) -> pb.RateAnswer:
     """Terms and source. Those of the catalogue are made once; nobody changes them afterwards."""
     terms = found.terms
     key = (terms.base_entry, terms.tier_entry)
@@ -142,6 +143,9 @@ def _terms_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
     if known is not None:
         return known
     made = pb.RateAnswer(terms=terms_to_pb(terms, is_fixed=found.is_fixed), source=found.source)
+    if found.asset_id is not None:
+        assert account_id is not None, found
+        made.asset = names.ASSET.of(account_id, str(found.asset_id))
     return _keep(compiled, key, made) if found.source is Source.CATALOG else made
 
 

@@ -1,16 +1,18 @@
 """Discovery: what a unit costs, by what an asset was sold under or else by the catalogue.
 
-An asset's own rates come first. Where it has none on the day, or none in the currency that is asked
-for, the catalogue answers, if the question says where to look in it. Nothing is ever free because
+An asset's own rates come first, with those of the packs and commitments that were added to it.
+Where it has none on the day, or none in the currency that is asked for, the catalogue answers, if
+the question says where to look in it. Nothing is ever free because
 nobody said what it costs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from server.domain.additions import Addition, chosen_pack, in_force
 from server.domain.calendar import local_midnight
 from server.domain.errors import NotFound
 from server.domain.ids import (
@@ -23,7 +25,7 @@ from server.domain.ids import (
 )
 from server.domain.policies import OveragePolicy
 from server.domain.rate_index import CatalogueRates, CatalogueTerms, Missing, Question, RateNotFound
-from server.domain.rates import RateTerms
+from server.domain.rates import RateSegment, RateTerms
 from server.domain.rating import Rated, rate
 
 # A resource of an asset.
@@ -76,34 +78,56 @@ class AssetStretch:
     end: datetime | None
     terms: RateTerms
 
+    def is_open(self, instant: datetime) -> bool:
+        """Whether it holds at `instant`."""
+        return self.start <= instant and (self.end is None or instant < self.end)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetRates:
-    """What one resource of an asset was sold under, in the zone of its buyer."""
+    """What one resource of an asset was sold under, in its buyer's zone, and what was added."""
 
     zone: str
     is_fixed: bool
     overage: OveragePolicy
     stretches: tuple[AssetStretch, ...]
+    additions: tuple[Addition, ...] = ()
 
     def on(self, day: date, currency_code: str | None) -> RateTerms | None:
         """The terms in force as `day` begins, if they are in that currency or none is named."""
         midnight = local_midnight(self.zone, day)
+        own = self.own_at(midnight)
+        if own is None or currency_code not in (None, own.unit):
+            return None
+        segment = RateSegment(start=midnight, terms=own, overage=self.overage)
+        return in_force(segment, midnight, self.additions).terms
+
+    def own_at(self, instant: datetime) -> RateTerms | None:
+        """What the asset itself was sold under, whatever was added to it."""
         for stretch in self.stretches:
-            is_in = stretch.start <= midnight and (stretch.end is None or midnight < stretch.end)
-            if is_in and currency_code in (None, stretch.terms.unit):
+            if stretch.is_open(instant):
                 return stretch.terms
         return None
+
+    def winner(self, day: date) -> AssetId | None:
+        """The pack whose rate holds as `day` begins; None where it is the asset's own."""
+        midnight = local_midnight(self.zone, day)
+        pack = chosen_pack(self.own_at(midnight), midnight, self.additions)
+        return None if pack is None else pack.asset_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a unit costs, where that was found, and what a quantity comes to if it was asked."""
+    """What a unit costs, where that was found, and what a quantity comes to if it was asked.
+
+    `asset_id` is the asset or the pack whose rate it is.
+    """
 
     terms: RateTerms
     is_fixed: bool
     source: Source
     rated: Rated | None = None
+    asset_id: AssetId | None = None
 
 
 def answer(
@@ -138,7 +162,8 @@ def _own(
     if terms is None:
         return None
     found = CatalogueTerms(terms=terms, is_fixed=rates.is_fixed)
-    return _answer(found, Source.ASSET, asked.quantity, rates.overage)
+    made = _answer(found, Source.ASSET, asked.quantity, rates.overage)
+    return replace(made, asset_id=rates.winner(asked.day or today) or held[1])
 
 
 def _answer(

@@ -49,7 +49,9 @@ class RateQuestion(_message.Message):
     token_unit: _builtins.str
     """The token instead of a currency: `unitsOfMeasure/{unit}`."""
     asset: _builtins.str
-    """An asset, whose own rates come first: `accounts/{account}/assets/{asset}`."""
+    """An asset, whose own rates come first, with those of packs and commitments that were added to it:
+    `accounts/{account}/assets/{asset}`.
+    """
     selling_model: _builtins.str
     """The selling model: `sellingModels/{selling_model}`. Entries for it come before those for all."""
     @_builtins.property
@@ -163,8 +165,11 @@ class RateAnswer(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     WATERFALL_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Where it was found: `CATALOG` or `ASSET`."""
+    asset: _builtins.str
+    """The asset whose rate it is, of source `ASSET`: the one asked about, or a pack that was added to it."""
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """Absent when there is an answer; otherwise why there is none."""
@@ -189,10 +194,11 @@ class RateAnswer(_message.Message):
         source: _builtins.str = ...,
         amount: _decimal_pb2.Decimal | None = ...,
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
+        asset: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "status", b"status", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
