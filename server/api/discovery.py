@@ -17,6 +17,7 @@ from usage.v1 import rate_service_pb2 as pb
 from server.api import names, revisions
 from server.api.errors import status_of
 from server.api.forms import FAULTS, FIRST, LAST, currencies
+from server.api.mapping.rate_candidates import loser_to_pb
 from server.api.mapping.terms import step_to_pb, terms_to_pb
 from server.api.names import BadName
 from server.api.values import decimal_pb
@@ -24,6 +25,7 @@ from server.api.work import caller, look
 from server.domain.discovery import Answer, Asked, Source, answer
 from server.domain.errors import InvalidArgument, UsageError
 from server.domain.exact import ZERO, DecimalError, parse_decimal
+from server.domain.explanations import explained
 from server.env import Env
 from server.rate_snapshots import CompiledRates, RateSnapshots
 from server.usecases.discovery import Present, present
@@ -35,6 +37,7 @@ MOST_KEPT = 20_000
 LONGEST_KEPT = 600
 # Questions nobody asked before are answered in slices of so many, a few milliseconds each.
 SLICE = 100
+MOST_EXPLAINED, EXPLAINED_SLICE = 100, 5
 FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
 AT_LEAST = pb.DiscoverRatesRequest.AT_LEAST
 # What it takes to tell the caller in time that its own has run out.
@@ -55,8 +58,19 @@ async def discover(
     env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest
 ) -> pb.DiscoverRatesResponse:
     """The answers, in the order of the questions."""
+    _check_explained(request)
     compiled = await _compiled(snapshots, request)
-    questions = request.questions
+    ask = _explained if request.explain else _answered
+    return pb.DiscoverRatesResponse(
+        answers=await ask(env, compiled, request.questions),
+        catalogue_revision=compiled.revision,
+        revision_token=_token(caller().tenant_id, compiled.revision),
+    )
+
+
+async def _answered(
+    env: Env, compiled: CompiledRates, questions: Sequence[pb.RateQuestion]
+) -> list[pb.RateAnswer]:
     keys = [question.SerializeToString() for question in questions]
     answers: list[Any] = list(map(compiled.made.get, keys))
     unknown = [index for index, found in enumerate(answers) if found is None]
@@ -69,11 +83,36 @@ async def discover(
                 _keep(compiled, keys[index], found)
             if count % SLICE == 0:
                 await asyncio.sleep(0)  # other calls have their turn
-    return pb.DiscoverRatesResponse(
-        answers=answers,
-        catalogue_revision=compiled.revision,
-        revision_token=_token(caller().tenant_id, compiled.revision),
-    )
+    return answers
+
+
+async def _explained(
+    env: Env, compiled: CompiledRates, questions: Sequence[pb.RateQuestion]
+) -> list[pb.RateAnswer]:
+    """The answers with those that lost, which nothing is remembered of."""
+    read = [_read(question) for question in questions]
+    world = await _world(env, read)
+    answers = []
+    for count, asked in enumerate(read, 1):
+        made = pb.RateAnswer()
+        made.CopyFrom(_answer(asked, world, compiled))
+        if isinstance(asked, Asked):
+            why = explained(asked, world.today, compiled.rates, world.sold)
+            account_id = asked.held and asked.held[0]
+            made.losers.extend(loser_to_pb(one, account_id) for one in why.losers)
+            made.losers_omitted = why.omitted
+        answers.append(made)
+        if count % EXPLAINED_SLICE == 0:
+            await asyncio.sleep(0)
+    return answers
+
+
+def _check_explained(request: pb.DiscoverRatesRequest) -> None:
+    """Raise TOO_MANY_ITEMS: an explanation is longer than its answer."""
+    got = len(request.questions)
+    if request.explain and got > MOST_EXPLAINED:
+        fault = f"must contain no more than {MOST_EXPLAINED} items with explain"
+        raise InvalidArgument.at("questions", "TOO_MANY_ITEMS", fault, got=str(got))
 
 
 async def _compiled(snapshots: RateSnapshots, request: pb.DiscoverRatesRequest) -> CompiledRates:
