@@ -133,6 +133,16 @@ class CatalogueRates:
             return _terms(base, tier, attribute, question.currency_code)
         return None
 
+    def candidates(self, question: Question) -> Iterator[tuple[RateCard, RateCardEntry]]:
+        """Every active entry for the resource of the product on the cards of the book."""
+        product_id, resource_id = question.product_id, question.resource_id
+        for card in self._books.get(question.price_book_id, {}).values():
+            spans = self._spans[card.id]
+            for unit in sorted(self._currencies.get((card.id, product_id, resource_id), ())):
+                for span in spans.all_of((product_id, resource_id, unit)):
+                    for entry in span:
+                        yield card, entry
+
     def _entry(self, card: RateCard | None, question: Question, key: Key) -> RateCardEntry | None:
         if card is None or not in_force(card.start, card.end, question.day):
             return None
@@ -158,7 +168,7 @@ class CatalogueRates:
         if card is None:
             return _not_found(question, Missing.RATE_CARD, "the price book has no cards")
         if not in_force(card.start, card.end, question.day):
-            fault = f"the rate card {card.id} applies {_span_text(card.start, card.end)}"
+            fault = f"the rate card {card.id} applies {span_text(card.start, card.end)}"
             return _not_found(question, Missing.RATE_CARD, fault, rate_card=card.id)
         return self._why_not_on(card, question)
 
@@ -180,8 +190,8 @@ class CatalogueRates:
         if not near:
             fault = f"the rate card {card.id} has it for other selling models only"
             return _not_found(question, Missing.SELLING_MODEL, fault, **facts)
-        nearest = min(near, key=lambda entry: _days_away(entry, question.day))
-        facts |= {"nearest": nearest.key, "nearest_dates": _span_text(nearest.start, nearest.end)}
+        nearest = min(near, key=lambda entry: days_away(entry, question.day))
+        facts |= {"nearest": nearest.key, "nearest_dates": span_text(nearest.start, nearest.end)}
         fault = f"the nearest is {nearest.key}, which applies {facts['nearest_dates']}"
         return _not_found(question, Missing.DATE, fault, **facts)
 
@@ -200,6 +210,9 @@ class _Span:
         self._entries.append(entry)
         self._starts.append(_start(entry))
 
+    def __iter__(self) -> Iterator[RateCardEntry]:
+        return iter(self._entries)
+
     def at(self, day: date) -> RateCardEntry | None:
         """The one in force on `day`."""
         index = bisect_right(self._starts, day) - 1
@@ -208,25 +221,37 @@ class _Span:
 
     def nearest(self, day: date) -> RateCardEntry:
         """The one that begins or ends the fewest days away; of two, the earlier."""
-        return min(self._entries, key=lambda entry: _days_away(entry, day))
+        return min(self._entries, key=lambda entry: days_away(entry, day))
 
 
 class _Spans:
     """The entries of one card, for all and for selling models."""
 
-    __slots__ = ("for_all", "own")
+    __slots__ = ("for_all", "models", "own")
 
     def __init__(self) -> None:
         self.for_all: dict[Key, _Span] = {}
         self.own: dict[Own, _Span] = {}
+        self.models: dict[Key, list[SellingModelId]] = {}
 
     def add(self, entry: RateCardEntry) -> None:
         """Take in the next entry by the day it starts."""
         key = (entry.product_id, entry.resource_id, entry.currency_code)
         if entry.selling_model_id is None:
             self.for_all.setdefault(key, _Span()).add(entry)
-        else:
-            self.own.setdefault((*key, entry.selling_model_id), _Span()).add(entry)
+            return
+        own = self.own.get((*key, entry.selling_model_id))
+        if own is None:
+            own = self.own[*key, entry.selling_model_id] = _Span()
+            self.models.setdefault(key, []).append(entry.selling_model_id)
+        own.add(entry)
+
+    def all_of(self, key: Key) -> Iterator[_Span]:
+        """The entries for all, and those for each selling model."""
+        if key in self.for_all:
+            yield self.for_all[key]
+        for model in self.models.get(key, ()):
+            yield self.own[*key, model]
 
     def of(self, question: Question) -> Iterator[_Span]:
         """The entries that could answer on another day."""
@@ -245,7 +270,8 @@ def _start(entry: RateCardEntry) -> date:
     return entry.start or date.min
 
 
-def _days_away(entry: RateCardEntry, day: date) -> int:
+def days_away(entry: RateCardEntry, day: date) -> int:
+    """How many days there are between a day and the nearest on which an entry applies."""
     after = (entry.start - day).days if entry.start else 0
     before = (day - entry.end).days + 1 if entry.end else 0
     return max(after, before, 0)
@@ -281,7 +307,8 @@ def _check_per(base: RateCardEntry, tier: RateCardEntry, question: Question) -> 
         raise _not_found(question, Missing.BASE_RATE, fault, **facts)
 
 
-def _span_text(start: date | None, end: date | None) -> str:
+def span_text(start: date | None, end: date | None) -> str:
+    """Days in words."""
     if start is None and end is None:
         return "always"
     if end is None:
