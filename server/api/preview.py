@@ -9,10 +9,11 @@ from usage.v1 import preview_service_pb2_grpc as rpc
 from server.api import names
 from server.api.forms import Form
 from server.api.mapping import preview as mapping
+from server.api.mapping import replay as replay_mapping
 from server.api.values import time_pb
 from server.api.work import caller, look
 from server.env import Env
-from server.usecases import preview
+from server.usecases import preview, replay
 
 
 class PreviewService(rpc.PreviewServiceServicer):
@@ -37,3 +38,13 @@ class PreviewService(rpc.PreviewServiceServicer):
             answer.previews.append(mapping.preview_to_pb(stage, one))
             await asyncio.sleep(0)  # other calls have their turn
         return answer
+
+    async def ReplayRates(
+        self, request: pb.ReplayRatesRequest, context: Any
+    ) -> pb.ReplayRatesResponse:
+        command = replay_mapping.replay_rates_from_pb(request)
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: replay.replay(tx, tenant_id, command), snapshot=True
+        )
+        return replay_mapping.replay_to_pb(command.account_id, found)

@@ -10,7 +10,8 @@ from usage.v1 import preview_service_pb2 as pb
 
 from clients import UsageError
 from tests.stories.rate_words import priced, put
-from tests.stories.token_words import Credits, described, set_up
+from tests.stories.test_commitments import linked
+from tests.stories.token_words import Credits, commitment, described, set_up
 from tests.stories.words import Metered, figure, line, moment, number, stamp, usage
 from tests.stories.world import World
 
@@ -323,3 +324,43 @@ async def rows(database: str, world: World) -> dict[str, tuple[int, str]]:
         return found
     finally:
         await connection.close()
+
+
+async def test_a_commitment_pays_first_at_its_discount(sandbox: Any) -> None:
+    world = await sandbox("2024-01-31")
+    costs = {"minutes": "5"}
+    await set_up(world, described("plan", costs, Credits(price="0.5", grant="100")))
+    await set_up(world, commitment("commit", "credits", "250", discount="10"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.sell(account, linked("commit", "2024-01-01", asset))
+    asked = lines(asset, "minutes", ("2024-01-05", 40), ("2024-01-06", 60))
+
+    found = await preview(world, account, *asked)
+    await record_all(world, asked)
+    await world.advance("2024-02-10")
+
+    first, second = (one.wallets[1] for one in found)
+    assert [(figure(d.quantity), figure(d.amount)) for d in first.drawn_from] == [(200, 180)]
+    assert len(second.drawn_from) == 2
+    charged = [figure(one.exact_amount) for one in await world.liable(account)]
+    assert sum(amounts(found, 1)) == sum(charged) > 0
+
+
+async def test_assets_that_share_a_wallet_see_each_others_usage(sandbox: Any) -> None:
+    """A line that takes what another asset's later usage was paid from charges that asset."""
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="calls", grant="10", rate="2"))
+    account = await world.account("ann")
+    sold = [line("plan", "2024-01-01", binding="ACCOUNT") for _ in range(2)]
+    one, other = await world.sell(account, *sold)
+    await world.use(other, "calls", "2024-01-20", 18)
+    asked = lines(one, "calls", ("2024-01-10", 5))
+
+    [found] = await preview(world, account, *asked)
+    before = figure((await world.wallet(account, "calls")).estimated_amount)
+    await record_all(world, asked)
+    after = figure((await world.wallet(account, "calls")).estimated_amount)
+
+    assert figure(found.wallets[0].overage_quantity) == 3
+    assert figure(found.wallets[0].amount) == after - before == 6
