@@ -24,6 +24,7 @@ from usage.v1 import (
     consumption_service_pb2_grpc,
     order_service_pb2_grpc,
     policy_service_pb2_grpc,
+    preview_service_pb2_grpc,
     procedure_service_pb2_grpc,
     quote_service_pb2_grpc,
     rate_service_pb2_grpc,
@@ -75,6 +76,7 @@ class UsageClient:
         self.consumption = consumption_service_pb2_grpc.ConsumptionServiceStub(channel)
         self.orders = order_service_pb2_grpc.OrderServiceStub(channel)
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
+        self.previews = preview_service_pb2_grpc.PreviewServiceStub(channel)
         self.procedures = procedure_service_pb2_grpc.ProcedureServiceStub(channel)
         self.quotes = quote_service_pb2_grpc.QuoteServiceStub(channel)
         self.rates = rate_service_pb2_grpc.RateServiceStub(channel)
