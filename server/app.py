@@ -24,6 +24,7 @@ from usage.v1 import (
     consumption_service_pb2,
     order_service_pb2,
     policy_service_pb2,
+    preview_service_pb2,
     procedure_service_pb2,
     quote_service_pb2,
     rate_service_pb2,
@@ -43,6 +44,7 @@ from server.api.consumption import ConsumptionService
 from server.api.edge import Edge, handler
 from server.api.orders import OrderService
 from server.api.policies import PolicyService
+from server.api.preview import PreviewService
 from server.api.procedures import ProcedureService
 from server.api.quotes import QuoteService
 from server.api.rates import RateService
@@ -97,6 +99,7 @@ SERVICES: tuple[tuple[ServiceDescriptor, Maker], ...] = (
     (_service(consumption_service_pb2, "ConsumptionService"), _plain(ConsumptionService)),
     (_service(order_service_pb2, "OrderService"), _plain(OrderService)),
     (_service(policy_service_pb2, "PolicyService"), _plain(PolicyService)),
+    (_service(preview_service_pb2, "PreviewService"), _plain(PreviewService)),
     (_service(procedure_service_pb2, "ProcedureService"), _plain(ProcedureService)),
     (_service(quote_service_pb2, "QuoteService"), _plain(QuoteService)),
     (_service(rate_service_pb2, "RateService"), RateService),

@@ -159,11 +159,12 @@ def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
     for source in wallet.sources:
         assert wallet.purse is not None, wallet
         results = project(source, now=now).results
-        lines = _lines(source, results)
+        lines = rated(source, results)
         yield from (cell for _, cell in token_cells(wallet.purse, source.cells, results, lines))
 
 
-def _lines(wallet: WalletState, results: tuple[Result, ...]) -> tuple[RatableLine, ...]:
+def rated(wallet: WalletState, results: tuple[Result, ...]) -> tuple[RatableLine, ...]:
+    """What usage of a wallet, drawn like this, is rated as."""
     return ratable_lines(
         wallet.terms.id,
         results,
@@ -207,7 +208,7 @@ def _grant_balances(
 
 
 def _charges(wallet: WalletState, results: tuple[Result, ...]) -> tuple[Charge, ...]:
-    lines = _lines(wallet, results)
+    lines = rated(wallet, results)
     by_asset: dict[tuple[int, AssetId, UnitId | None], list[RatableLine]] = {}
     for line in lines:
         if line.key.period_start == wallet.period.start:

@@ -25,7 +25,7 @@ def fitting(state: WalletState, cells: Sequence[Cell], *, now: datetime) -> list
     while len(fits) < len(cells):
         left = cells[len(fits) :]
         count = _longest(state, left, allowed, now)
-        state = _with(state, left[:count])
+        state = with_usage(state, left[:count])
         fits += [True] * count
         if count < len(left):
             fits.append(False)
@@ -37,7 +37,7 @@ def _longest(state: WalletState, cells: Sequence[Cell], allowed: Decimal, now: d
     low, high = 0, len(cells)
     count = high
     while low < high:
-        if _overage(_with(state, cells[:count]), now) <= allowed:
+        if _overage(with_usage(state, cells[:count]), now) <= allowed:
             low = count
         else:
             high = count - 1
@@ -49,7 +49,7 @@ def _overage(state: WalletState, now: datetime) -> Decimal:
     return sum((result.overage for result in project(state, now=now).results), ZERO)
 
 
-def _with(state: WalletState, cells: Sequence[Cell]) -> WalletState:
+def with_usage(state: WalletState, cells: Sequence[Cell]) -> WalletState:
     """The wallet with more usage, its own or that of its sources."""
     own = [cell for cell in cells if cell.wallet_id == state.terms.id]
     if own:
@@ -60,7 +60,7 @@ def _with(state: WalletState, cells: Sequence[Cell]) -> WalletState:
 
 
 def _with_own(source: WalletState, cells: Sequence[Cell]) -> WalletState:
-    return _with(source, [cell for cell in cells if cell.wallet_id == source.terms.id])
+    return with_usage(source, [cell for cell in cells if cell.wallet_id == source.terms.id])
 
 
 def _merged(cells: Sequence[Cell], more: Sequence[Cell]) -> tuple[Cell, ...]:

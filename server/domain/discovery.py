@@ -1,7 +1,8 @@
 """Discovery: what a unit costs, by what an asset was sold under or else by the catalogue.
 
-An asset's own rates come first. Where it has none on the day, or none in the currency that is asked
-for, the catalogue answers, if the question says where to look in it. Nothing is ever free because
+An asset's own rates come first, with those of the packs and commitments that were added to it.
+Where it has none on the day, or none in the currency that is asked for, the catalogue answers, if
+the question says where to look in it. Nothing is ever free because
 nobody said what it costs.
 """
 
@@ -13,6 +14,7 @@ from enum import StrEnum
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
+from server.domain.additions import Addition, chosen_pack, in_force
 from server.domain.calendar import PolicyPeriod, local_midnight, rating_period
 from server.domain.errors import NotFound
 from server.domain.ids import (
@@ -27,7 +29,7 @@ from server.domain.policies import OveragePolicy
 from server.domain.procedures.state import Line
 from server.domain.rate_index import CatalogueRates, Missing, Question, RateNotFound
 from server.domain.raters import SHIPPED_VERSIONS, VersionKey, Versions, not_in_force
-from server.domain.rates import RateTerms
+from server.domain.rates import RateSegment, RateTerms
 from server.domain.rating import Rated
 
 # A resource of an asset.
@@ -56,6 +58,7 @@ class Asked:
     day: date | None
     quantity: Decimal | None
     selling_model_id: SellingModelId | None = None
+    attributes: Mapping[str, str] | None = None
 
     def in_catalogue(self, today: date) -> Question | None:
         """The question for the catalogue; None when it was not said where to look."""
@@ -80,10 +83,14 @@ class AssetStretch:
     end: datetime | None
     terms: RateTerms
 
+    def is_open(self, instant: datetime) -> bool:
+        """Whether it holds at `instant`."""
+        return self.start <= instant and (self.end is None or instant < self.end)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetRates:
-    """What one resource of an asset was sold under, in the zone of its buyer.
+    """What one resource of an asset was sold under, in its buyer's zone, and what was added.
 
     Its rating periods are of this `length` and begin as the `anchor` says.
     """
@@ -94,13 +101,21 @@ class AssetRates:
     is_fixed: bool
     overage: OveragePolicy
     stretches: tuple[AssetStretch, ...]
+    additions: tuple[Addition, ...] = ()
 
     def on(self, day: date, currency_code: str | None) -> RateTerms | None:
         """The terms in force as `day` begins, if they are in that currency or none is named."""
         midnight = local_midnight(self.zone, day)
+        own = self.own_at(midnight)
+        if own is None or currency_code not in (None, own.unit):
+            return None
+        segment = RateSegment(start=midnight, terms=own, overage=self.overage)
+        return in_force(segment, midnight, self.additions).terms
+
+    def own_at(self, instant: datetime) -> RateTerms | None:
+        """What the asset itself was sold under, whatever was added to it."""
         for stretch in self.stretches:
-            is_in = stretch.start <= midnight and (stretch.end is None or midnight < stretch.end)
-            if is_in and currency_code in (None, stretch.terms.unit):
+            if stretch.is_open(instant):
                 return stretch.terms
         return None
 
@@ -110,12 +125,19 @@ class AssetRates:
         period = rating_period(self.zone, self.anchor, self.length, midnight)
         return period.start.astimezone(ZoneInfo(self.zone)).date()
 
+    def winner(self, day: date) -> AssetId | None:
+        """The pack whose rate holds as `day` begins; None where it is the asset's own."""
+        midnight = local_midnight(self.zone, day)
+        pack = chosen_pack(self.own_at(midnight), midnight, self.additions)
+        return None if pack is None else pack.asset_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a unit costs, where that was found, and what a quantity comes to if it was asked.
 
-    `version` is that of the procedure that made the amount.
+    `asset_id` is the asset or the pack whose rate it is, `version` that of the procedure that made
+    the amount.
     """
 
     terms: RateTerms
@@ -123,6 +145,7 @@ class Answer:
     source: Source
     rated: Rated | None = None
     version: VersionKey | None = None
+    asset_id: AssetId | None = None
 
 
 def answer(
@@ -148,8 +171,9 @@ def answer(
         assert asked.held is not None, asked
         raise _asset_has_none(asked.held, asked.day or today, sold[asked.held])
     found = rates.find(question)
-    rated = _rated(asked.quantity, found.terms, question.day, versions, OveragePolicy.CHARGE)
-    return Answer(terms=found.terms, is_fixed=found.is_fixed, source=Source.CATALOG, **rated)
+    terms = _used(found.terms, asked)
+    rated = _rated(asked.quantity, terms, question.day, versions, OveragePolicy.CHARGE)
+    return Answer(terms=terms, is_fixed=found.is_fixed, source=Source.CATALOG, **rated)
 
 
 def _own(
@@ -169,9 +193,19 @@ def _own(
     terms = rates.on(day, asked.currency_code)
     if terms is None:
         return None
+    terms = _used(terms, asked)
     start = day if asked.quantity is None else rates.rated_from(day)
-    rated = _rated(asked.quantity, terms, start, versions, rates.overage)
-    return Answer(terms=terms, is_fixed=rates.is_fixed, source=Source.ASSET, **rated)
+    return Answer(
+        terms=terms,
+        is_fixed=rates.is_fixed,
+        source=Source.ASSET,
+        asset_id=rates.winner(day) or held[1],
+        **_rated(asked.quantity, terms, start, versions, rates.overage),
+    )
+
+
+def _used(terms: RateTerms, asked: Asked) -> RateTerms:
+    return terms if asked.attributes is None else terms.used_with(asked.attributes)
 
 
 class _Priced(TypedDict, total=False):

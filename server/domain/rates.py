@@ -116,7 +116,7 @@ class RateTerms:
 
     def used_with(self, attributes: Mapping[str, str]) -> "RateTerms":
         """The terms for usage with these attributes, which come before those that were agreed."""
-        if not self.adjustments or not attributes:
+        if not attributes:
             return self
         return replace(self, attributes={**self.attributes, **attributes})
 

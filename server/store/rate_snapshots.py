@@ -5,15 +5,17 @@ from collections.abc import Iterable, Sequence
 
 from asyncpg import Record
 
+from server.domain.additions import Addition
 from server.domain.calendar import PolicyPeriod
 from server.domain.discovery import AssetRates, AssetStretch, Held
 from server.domain.ids import (
+    AssetId,
     PriceBookId,
     ProductId,
     RateCardId,
     TenantId,
 )
-from server.domain.policies import OveragePolicy
+from server.domain.policies import CommitmentRate, OveragePolicy
 from server.domain.rate_cards import PriceBook, RateCard, RateCardType
 from server.domain.rate_index import CatalogueRates
 from server.domain.raters import Versions
@@ -79,17 +81,21 @@ async def asset_rates(
     None stands for a resource that the asset does not have; an asset that is not there is left out.
     """
     wanted = sorted(set(held))
-    rows = await tx.fetch(
-        SQL["asset_rates"],
-        tenant_id,
+    keys = (
         [account_id for account_id, _, _ in wanted],
         [asset_id for _, asset_id, _ in wanted],
         [resource_id for _, _, resource_id in wanted],
     )
-    by_key: defaultdict[Held, list[Record]] = defaultdict(list)
+    sold = _by_held(await tx.fetch(SQL["asset_rates"], tenant_id, *keys))
+    added = _by_held(await tx.fetch(SQL["asset_additions"], tenant_id, *keys))
+    return {key: _asset_rates(same, added.get(key, [])) for key, same in sold.items()}
+
+
+def _by_held(rows: Iterable[Record]) -> dict[Held, list[Record]]:
+    found: defaultdict[Held, list[Record]] = defaultdict(list)
     for row in rows:
-        by_key[row["account_id"], row["asset_id"], row["usage_resource_id"]].append(row)
-    return {key: _asset_rates(same) for key, same in by_key.items()}
+        found[row["account_id"], row["asset_id"], row["usage_resource_id"]].append(row)
+    return found
 
 
 async def _in_slices(tx: Connection, query: str, tenant_id: TenantId) -> list[Record]:
@@ -101,7 +107,7 @@ async def _in_slices(tx: Connection, query: str, tenant_id: TenantId) -> list[Re
     return found
 
 
-def _asset_rates(rows: list[Record]) -> AssetRates | None:
+def _asset_rates(rows: list[Record], added: list[Record]) -> AssetRates | None:
     first = rows[0]
     if first["policies"] is None:
         return None
@@ -120,6 +126,18 @@ def _asset_rates(rows: list[Record]) -> AssetRates | None:
         is_fixed=is_fixed,
         overage=OveragePolicy(first["overage"]),
         stretches=stretches,
+        additions=tuple(map(_addition, added)),
+    )
+
+
+def _addition(row: Record) -> Addition:
+    kind = row["commitment_rate"]
+    return Addition(
+        asset_id=AssetId(row["addition_id"]),
+        start=row["start_time"],
+        end=row["end_time"],
+        terms=terms_from_doc(row["terms"]),
+        commitment=None if kind is None else CommitmentRate(kind),
     )
 
 

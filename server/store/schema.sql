@@ -698,6 +698,7 @@ CREATE TABLE public.rate_card_entries (
     is_package boolean DEFAULT false NOT NULL,
     tier_bounds text DEFAULT 'LOWER_INCLUSIVE'::text NOT NULL,
     tier_mode text DEFAULT 'VOLUME'::text NOT NULL,
+    adjustments jsonb,
     is_negotiable boolean DEFAULT true NOT NULL,
     start_date date,
     end_date date,
@@ -706,6 +707,7 @@ CREATE TABLE public.rate_card_entries (
     catalogue_revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
+    CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'rows'::text)) > 0)),
     CONSTRAINT rate_card_entries_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT rate_is_not_negative CHECK (((rate_value)::numeric >= (0)::numeric)),
     CONSTRAINT rate_per_is_positive CHECK (((rate_per)::numeric > (0)::numeric))

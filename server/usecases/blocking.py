@@ -37,11 +37,11 @@ async def refuse_blocked(
         wallet = await wallets.get(tx, tenant_id, *key, with_sources=True)
         asked = [one for one in by_wallet[key] if one[0] not in outcomes]
         numbers = await wallets.asset_numbers(tx, tenant_id, key[0], _assets(asked))
-        cells = [_cell(item, place, numbers) for _, item, place in asked]
+        cells = [cell_of(item, place, numbers) for _, item, place in asked]
         fits = fitting(wallet.state, cells, now=wallet.now)
         for (index, item, _), fit in zip(asked, fits, strict=True):
             if not fit:
-                outcomes[index] = rejected(_refusal(wallet, item))
+                outcomes[index] = rejected(cap_reached(wallet, item))
     return [one for one in placed if one[0] not in outcomes]
 
 
@@ -49,7 +49,7 @@ def _assets(placed: Iterable[Placed]) -> set[AssetId]:
     return {item.usage.asset_id for _, item, _ in placed}
 
 
-def _cell(item: Counted, place: Place, numbers: Mapping[AssetId, int]) -> Cell:
+def cell_of(item: Counted, place: Place, numbers: Mapping[AssetId, int]) -> Cell:
     """The usage of one record, as a cell of its own."""
     usage, slot = item.usage, item.slot
     return Cell(
@@ -72,7 +72,8 @@ def _handling(place: Place) -> Period:
     return slot.period if is_own else slot.meter.period_of(place.period_start)
 
 
-def _refusal(wallet: StoredWallet, item: Counted) -> FailedPrecondition:
+def cap_reached(wallet: StoredWallet, item: Counted) -> FailedPrecondition:
+    """The refusal of usage that a wallet does not cover."""
     name = f"accounts/{wallet.account_id}/wallets/{wallet.id}"
     return FailedPrecondition(
         "CAP_REACHED",

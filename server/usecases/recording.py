@@ -84,12 +84,13 @@ async def record(tx: Connection, tenant_id: TenantId, command: RecordUsage) -> t
         else:
             usages[index] = item
     if usages:
-        intake = await _intake(tx, tenant_id, usages.values())
+        intake = await intake_of(tx, tenant_id, usages.values())
         await _take_in(tx, tenant_id, intake, usages, outcomes)
     return tuple(outcomes[index] for index in range(len(command.records)))
 
 
-async def _intake(tx: Connection, tenant_id: TenantId, usages: Iterable[Usage]) -> Intake:
+async def intake_of(tx: Connection, tenant_id: TenantId, usages: Iterable[Usage]) -> Intake:
+    """What usage is held against: the clock, what was sold, the units that are named."""
     keys: set[MeterKey] = set()
     named: set[UnitId] = set()
     for usage in usages:

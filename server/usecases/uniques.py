@@ -23,21 +23,25 @@ async def count_unique(
     record must be one that is not kept yet.
     """
     asked = [
-        (item, _window_key(item), item.usage.labels[label])
+        (item, window_key(item), item.usage.labels[label])
         for _, item, _ in placed
         if (label := item.slot.meter.unique_label) and item.usage.labels
     ]
     new = await store.add_unique_values(tx, tenant_id, asked)
-    return [(index, _counting(item, item.usage.key in new), place) for index, item, place in placed]
+    return [
+        (index, as_counted(item, item.usage.key in new), place) for index, item, place in placed
+    ]
 
 
-def _window_key(item: Counted) -> str:
+def window_key(item: Counted) -> str:
+    """Within which equal values count once."""
     slot, meter = item.slot, item.slot.meter
     place = window(slot.day.start, slot.period.start, meter.unique_period, meter.zone)
     return f"{slot.period.start.isoformat()}/{place}"
 
 
-def _counting(item: Counted, is_new: bool) -> Counted:
+def as_counted(item: Counted, is_new: bool) -> Counted:
+    """The record with what it counts: of different values, one for a new one."""
     if item.slot.meter.unique_label is None:
         return item
     quantity = ONE if is_new else ZERO

@@ -4,6 +4,7 @@ Hot: a thousand records a call. Names are read once for all records that share t
 of a record is its answer. Paths in refusals are those within the record.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -51,17 +52,22 @@ def _usage(record: pb.UsageRecordInput) -> Usage:
             "EVENT_ID_FORMAT",
             "must be 1 to 128 printable ASCII characters without spaces",
         )
+    return usage_of(record, RecordId(record_id), usage_time)
+
+
+def usage_of(record: Any, record_id: RecordId, time_of: Callable[[Any], datetime]) -> Usage:
+    """Usage as a message describes it. Raises InvalidArgument."""
     account_id, asset_id = _asset(record.asset)
     resource_id = _resource(record.usage_resource)
     unit = record.unit_of_measure
     return Usage(
         account_id,
-        RecordId(record_id),
+        record_id,
         asset_id,
         resource_id,
         _quantity(record),
         _unit(unit) if unit else OWN_UNIT,
-        _time(record),
+        time_of(record),
         _labels(record) if record.labels else None,
     )
 
@@ -92,7 +98,7 @@ def _ids(path: str, text: str, pattern: Name) -> tuple[Any, ...]:
         raise InvalidArgument.at(path, error.reason, str(error)) from error
 
 
-def _quantity(record: pb.UsageRecordInput) -> Decimal:
+def _quantity(record: Any) -> Decimal:
     text = record.quantity.value
     if not text and not record.HasField("quantity"):
         raise InvalidArgument.at("quantity", "FIELD_REQUIRED", "is required")
@@ -111,7 +117,8 @@ def _quantity(record: pb.UsageRecordInput) -> Decimal:
     )
 
 
-def _time(record: pb.UsageRecordInput) -> datetime:
+def usage_time(record: Any) -> datetime:
+    """When it was used. Raises InvalidArgument."""
     if not record.HasField("usage_time"):
         raise InvalidArgument.at("usage_time", "FIELD_REQUIRED", "is required")
     try:
@@ -120,7 +127,7 @@ def _time(record: pb.UsageRecordInput) -> datetime:
         raise InvalidArgument.at("usage_time", error.reason, str(error)) from error
 
 
-def _labels(record: pb.UsageRecordInput) -> dict[str, str]:
+def _labels(record: Any) -> dict[str, str]:
     labels = dict(record.labels)
     fault = labels_fault(labels)
     if fault is not None:

@@ -446,6 +446,7 @@ CREATE TABLE rate_card_entries (
     is_package         boolean NOT NULL DEFAULT false,
     tier_bounds        text NOT NULL DEFAULT 'LOWER_INCLUSIVE',
     tier_mode          text NOT NULL DEFAULT 'VOLUME',
+    adjustments        jsonb CHECK (jsonb_array_length(adjustments -> 'rows') > 0),
     is_negotiable      boolean NOT NULL DEFAULT true,
     start_date         date,
     end_date           date,

@@ -1,0 +1,95 @@
+"""Previews on the wire."""
+
+from datetime import datetime
+from typing import Any
+
+from usage.v1 import consumption_service_pb2 as consumption
+from usage.v1 import preview_service_pb2 as pb
+from usage.v1 import summary_service_pb2 as summaries
+
+from server.api import names
+from server.api.errors import status_of
+from server.api.mapping.recording import usage_of, usage_time
+from server.api.mapping.terms import step_to_pb, terms_to_pb, unit_pb
+from server.api.values import decimal_pb, optional_decimal_pb, time_pb
+from server.domain.errors import InvalidArgument, UsageError
+from server.domain.ids import AccountId, RecordId
+from server.domain.preview import Effect
+from server.domain.recording import Place, Usage
+from server.store.wallets import StoredWallet
+from server.usecases.preview import AT_PRESENT, Previewed, PreviewUsage, Stage
+
+
+def preview_usage_from_pb(account_id: AccountId, request: pb.PreviewUsageRequest) -> PreviewUsage:
+    """The lines, each as it was read or as it is refused; paths are those within the line."""
+    lines = (_read(account_id, index, line) for index, line in enumerate(request.lines))
+    return PreviewUsage(account_id, tuple(lines))
+
+
+def preview_to_pb(stage: Stage, found: Previewed) -> pb.UsagePreview:
+    """What a line would do."""
+    if found.error is not None:
+        return pb.UsagePreview(status=status_of(found.error))
+    assert found.item is not None, found
+    assert found.place is not None, found
+    return pb.UsagePreview(
+        counted_quantity=decimal_pb(found.item.quantity),
+        late=_late(found.place),
+        wallets=[_wallet(stage.wallets[one.wallet_id], one) for one in found.effects],
+    )
+
+
+def _read(account_id: AccountId, index: int, line: pb.PreviewLine) -> Usage | UsageError:
+    try:
+        # After all that is recorded at the same moment, and in turn; `~` is the last of characters.
+        usage = usage_of(line, RecordId(f"~~~{index:04}"), _time)
+        if usage.account_id != account_id:
+            raise InvalidArgument.at("asset", "NAME_FORMAT", "must be an asset of the parent")
+    except InvalidArgument as error:
+        return error
+    return usage
+
+
+def _time(line: Any) -> datetime:
+    return usage_time(line) if line.HasField("usage_time") else AT_PRESENT
+
+
+def _late(place: Place) -> consumption.LateUsage | None:
+    if place.late is None:
+        return None
+    return consumption.LateUsage(
+        policy=str(place.late), period_start_time=time_pb(place.period_start)
+    )
+
+
+def _wallet(wallet: StoredWallet, found: Effect) -> pb.WalletPreview:
+    made = pb.WalletPreview(
+        wallet=names.WALLET.of(wallet.account_id, wallet.id),
+        usage_resource=names.RESOURCE.of(wallet.resource_id),
+        unit_of_measure=names.UNIT.of(wallet.unit_id),
+        used_quantity=decimal_pb(found.used),
+        drawn_from=[
+            summaries.DrawnFrom(
+                grant=names.GRANT.of(wallet.account_id, wallet.id, debit.grant_id),
+                quantity=decimal_pb(debit.quantity),
+                amount=decimal_pb(debit.amount),
+            )
+            for debit in found.debits
+        ],
+        overage_quantity=decimal_pb(found.overage),
+        amount=optional_decimal_pb(found.amount),
+        error_reason=found.failure or "",
+    )
+    if found.unit is not None:
+        unit = unit_pb(found.unit)
+        made.currency_code = unit.get("currency_code", "")
+        made.token_unit = unit.get("token_unit", "")
+    if found.line is not None:
+        line = found.line
+        made.rated_quantity.CopyFrom(decimal_pb(line.overage))
+        if line.amount is not None:
+            made.rated_amount.CopyFrom(decimal_pb(line.amount))
+        if line.terms is not None:
+            made.terms.CopyFrom(terms_to_pb(line.terms))
+        made.waterfall.extend(map(step_to_pb, line.steps))
+    return made

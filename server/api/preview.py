@@ -1,0 +1,50 @@
+"""PreviewService: parse, do, render."""
+
+import asyncio
+from typing import Any
+
+from usage.v1 import preview_service_pb2 as pb
+from usage.v1 import preview_service_pb2_grpc as rpc
+
+from server.api import names
+from server.api.forms import Form
+from server.api.mapping import preview as mapping
+from server.api.mapping import replay as replay_mapping
+from server.api.values import time_pb
+from server.api.work import caller, look
+from server.env import Env
+from server.usecases import preview, replay
+
+
+class PreviewService(rpc.PreviewServiceServicer):
+    """Says what would be drawn and charged. Writes nothing."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def PreviewUsage(
+        self, request: pb.PreviewUsageRequest, context: Any
+    ) -> pb.PreviewUsageResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        command = mapping.preview_usage_from_pb(account_id, request)
+        tenant_id = caller().tenant_id
+        stage = await look(
+            self._env, lambda tx: preview.stage(tx, tenant_id, command), snapshot=True
+        )
+        answer = pb.PreviewUsageResponse(as_of_time=time_pb(stage.now))
+        for one in preview.previews(stage):
+            answer.previews.append(mapping.preview_to_pb(stage, one))
+            await asyncio.sleep(0)  # other calls have their turn
+        return answer
+
+    async def ReplayRates(
+        self, request: pb.ReplayRatesRequest, context: Any
+    ) -> pb.ReplayRatesResponse:
+        command = replay_mapping.replay_rates_from_pb(request)
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: replay.replay(tx, tenant_id, command), snapshot=True
+        )
+        return replay_mapping.replay_to_pb(command.account_id, found)

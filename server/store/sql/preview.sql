@@ -1,0 +1,28 @@
+-- Preview: what a preview sees beside the wallets. Nothing here locks.
+
+-- name: first_open
+-- The first open period of each wallet that has one: it handles late usage.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
+SELECT wallet_id, min(start_time) AS start_time
+  FROM rating_periods
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[]) AND state = 'OPEN'
+ GROUP BY wallet_id ORDER BY wallet_id;
+
+-- name: known_values
+-- Which of these values have been counted in their windows.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 asset_ids uuid[],
+--   $5 window_keys text[], $6 values text[]
+SELECT v.wallet_id, v.asset_id, v.window_key, v.value
+  FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[]) AS k (wallet_id, asset_id, window_key, value)
+  JOIN unique_values AS v
+    ON v.tenant_id = $1 AND v.account_id = $2 AND v.wallet_id = k.wallet_id AND v.asset_id = k.asset_id
+   AND v.window_key = k.window_key AND v.value = k.value
+ ORDER BY v.wallet_id, v.asset_id, v.window_key, v.value;
+
+-- name: rated_overage
+-- The overage of each asset and origin of a wallet that is rated already.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT asset_id, origin_start_time, sum(overage_quantity) AS overage
+  FROM ratable_summaries
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+ GROUP BY asset_id, origin_start_time ORDER BY asset_id, origin_start_time;
