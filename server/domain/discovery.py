@@ -172,7 +172,7 @@ def answer(
         raise _asset_has_none(asked.held, asked.day or today, sold[asked.held])
     found = rates.find(question)
     terms = _used(found.terms, asked)
-    rated = _rated(asked.quantity, terms, question.day, versions, OveragePolicy.CHARGE)
+    rated = _rated(asked, terms, question.day, versions, OveragePolicy.CHARGE)
     return Answer(terms=terms, is_fixed=found.is_fixed, source=Source.CATALOG, **rated)
 
 
@@ -200,7 +200,7 @@ def _own(
         is_fixed=rates.is_fixed,
         source=Source.ASSET,
         asset_id=rates.winner(day) or held[1],
-        **_rated(asked.quantity, terms, start, versions, rates.overage),
+        **_rated(asked, terms, start, versions, rates.overage),
     )
 
 
@@ -216,19 +216,26 @@ class _Priced(TypedDict, total=False):
 
 
 def _rated(
-    quantity: Decimal | None,
+    asked: Asked,
     terms: RateTerms,
     day: date,
     versions: Versions,
     overage: OveragePolicy,
 ) -> _Priced:
     """What a quantity comes to as the overage of a rating period. Raises `RatingFailed`."""
+    quantity = asked.quantity
     if quantity is None:
         return {}
     rater = versions.on(day)
     if rater is None:
         raise not_in_force(day)
-    line = Line(quantity=quantity, terms=terms, tier_quantity=quantity, overage=overage)
+    line = Line(
+        quantity=quantity,
+        terms=terms,
+        tier_quantity=quantity,
+        overage=overage,
+        attributes=asked.attributes or {},
+    )
     return {"rated": rater.price(line), "version": rater.name}
 
 

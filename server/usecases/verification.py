@@ -102,7 +102,7 @@ async def _settled(
         found += _different("quantity", name, increment.quantity, one.quantity)
         results.append(Result(increment=increment, drawn=one.drawn, overage=one.overage, debits=()))
     rated = await store.rated_lines(tx, tenant_id, account_id, wallet_id)
-    raters = await _as_rated(tx, tenant_id, wallet, rated)
+    raters = await as_rated(tx, tenant_id, wallet, rated)
     lines = ratable_lines(wallet_id, results, wallet.state.rates, raters=raters)
     slow = {line_id for line_id, line in rated.items() if line.failure == TIME_LIMIT}
     lines = tuple(replace(one, amount=None) if one.id in slow else one for one in lines)
@@ -118,13 +118,16 @@ async def _settled(
     return found
 
 
-async def _as_rated(
+async def as_rated(
     tx: Connection,
     tenant_id: TenantId,
     wallet: StoredWallet,
     rated: Mapping[RatableSummaryId, RatedLine],
 ) -> AsRated:
-    """The versions by which lines were rated. A line that was too slow once may not be again."""
+    """The versions by which the lines of a wallet were rated, without limits of time.
+
+    A line that was too slow once may not be so again.
+    """
     named = {line.version for line in rated.values() if line.version}
     known = await procedures.raters(tx, tenant_id, named) if named else {}
     lines: dict[RatableSummaryId, Rater | None] = {
