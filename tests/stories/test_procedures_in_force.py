@@ -320,3 +320,35 @@ async def test_a_period_that_is_opened_again_is_rated_by_another_execution(sandb
     assert after.procedure_version == shown.procedure_version == "procedures/own/versions/v1"
     assert (figure(before.amount), figure(after.amount)) == (8, 25)
     assert stale.reason == "RATE_EXECUTION_NOT_FOUND"
+
+
+async def test_a_procedure_reads_what_tells_usage_apart(sandbox):
+    """Without any rate by attribute: the region is an input of the tenant's own procedure."""
+    world = await sandbox("2024-01-31")
+    inputs = [{"name": "region", "kind": "TEXT"}]
+    half = {"list_group": {"condition": 'region == "eu"', "elements": [voucher(50)]}}
+    await version(world, "v1", [{"rating_setting": {"inputs": inputs}}, BASE, half])
+    await use_own(world)
+    metered = Metered(resource="data", rate="2", dimensions=("region",))
+    account, asset = await sold(world, metered)
+
+    acts = (("eu", 10), ("us", 10), ("", 5))
+    labels = [({"region": region} if region else {}, quantity) for region, quantity in acts]
+    await world.record([usage(asset, "data", "2024-01-10", n, **told) for told, n in labels])
+    eu = await world.discover("plan", "data", quantity=number(10), attributes={"region": "eu"})
+    us = await world.discover("plan", "data", quantity=number(10), attributes={"region": "us"})
+    await world.advance("2024-02-10")
+
+    rated = {one.dimensions.get("region", ""): one for one in await world.ratable(account)}
+    assert (figure(eu.amount), figure(us.amount)) == (10, 20)
+    assert (figure(rated["eu"].amount), figure(rated["us"].amount)) == (10, 20)
+    # What names no region is kept, and says what is missing.
+    assert rated[""].error_reason == "RATING_FAILED"
+    assert rated[""].error_message == "the attribute region is not given"
+    assert figure(rated[""].overage_quantity) == 5
+    owing = [(one.State.Name(one.state), money(one.amount)) for one in await world.liable(account)]
+    assert sorted(owing) == [
+        ("FAILED", 0),
+        ("READY_FOR_INVOICING", 10),
+        ("READY_FOR_INVOICING", 20),
+    ]
