@@ -12,10 +12,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypedDict
-from zoneinfo import ZoneInfo
 
 from server.domain.additions import Addition, chosen_pack, in_force
-from server.domain.calendar import PolicyPeriod, local_midnight, rating_period
+from server.domain.calendar import PolicyPeriod, local_date, local_midnight, rating_period
 from server.domain.errors import NotFound
 from server.domain.ids import (
     AccountId,
@@ -123,7 +122,7 @@ class AssetRates:
         """The first day of the rating period around the beginning of `day`."""
         midnight = local_midnight(self.zone, day)
         period = rating_period(self.zone, self.anchor, self.length, midnight)
-        return period.start.astimezone(ZoneInfo(self.zone)).date()
+        return local_date(self.zone, period.start)
 
     def winner(self, day: date) -> AssetId | None:
         """The pack whose rate holds as `day` begins; None where it is the asset's own."""
