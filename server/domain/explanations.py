@@ -224,7 +224,7 @@ def _of_asset(
         if why is not None:
             span = stretch.start, stretch.end
             yield _asset_loser(why, asset_id, rates.zone, span, stretch.terms)
-    compared = _compared(asked.quantity, won, rates, midnight, rater)
+    compared = _compared(asked.quantity, won, rates.overage, rater)
     for one in rates.additions:
         why = _why_not_added(one, midnight, own, pack, asked.quantity, compared)
         if why is not None and one.terms is not None:
@@ -302,22 +302,19 @@ class _Compared:
 def _compared(
     quantity: Decimal | None,
     won: RateTerms | None,
-    rates: AssetRates,
-    at: datetime,
+    overage: OveragePolicy,
     rater: Rater | None,
 ) -> _Compared:
     if quantity is None or won is None or not won.committed or rater is None:
         return _Compared({})
-    lowering = {one.commitment for one in won.committed}
     amounts: dict[AssetId, Decimal] = {}
-    for one in rates.additions:
-        if one.terms is not None and one.asset_id in lowering and one.is_open(at):
-            alone = replace(won, committed=(one.terms,))
-            amount = _amount(quantity, alone, rates.overage, rater)
-            if amount is not None:
-                amounts[one.asset_id] = amount
+    for committed in won.committed:
+        alone = replace(won, committed=(committed,))
+        amount = _amount(quantity, alone, overage, rater)
+        if committed.commitment is not None and amount is not None:
+            amounts[committed.commitment] = amount
     best = min(amounts, key=lambda asset_id: (amounts[asset_id], asset_id), default=None)
-    without = _amount(quantity, replace(won, committed=()), rates.overage, rater)
+    without = _amount(quantity, replace(won, committed=()), overage, rater)
     if best is not None and without is not None and amounts[best] >= without:
         best = None
     return _Compared(amounts, best)

@@ -31,13 +31,14 @@ from server.domain.rates import RateTerms
 from server.domain.replay import Pair, Stretch, at_other_rates
 from server.domain.settlement import Result
 from server.domain.summaries import RatableLine, ratable_lines
-from server.store import accounts, quotes, verification, wallets
+from server.store import accounts, quotes, wallets
 from server.store import replay as store
 from server.store.pool import Connection
 from server.store.rate_snapshots import compiled, rows_of_product
 from server.store.replay import RatedLine, SoldAs
+from server.store.verification import final_cells, rated_lines
 from server.store.wallets import StoredWallet
-from server.usecases.verification import as_rated
+from server.usecases.procedures import as_rated
 
 MOST_LINES = 2_000
 
@@ -121,8 +122,8 @@ async def _wallet_again(
         return [Replayed(line=line, error=obstacle) for line in lines]
     results = await _results(world, wallet)
     rates = wallet.state.rates
-    rated = await verification.rated_lines(world.tx, *key)
-    raters = await as_rated(world.tx, world.tenant_id, wallet, rated)
+    kept = await rated_lines(world.tx, *key)
+    raters = await as_rated(world.tx, world.tenant_id, wallet, kept)
     before = {one.id: one for one in ratable_lines(wallet_id, results, rates, raters=raters)}
     terms = await _terms(world, wallet)
     other = at_other_rates(rates, terms)
@@ -154,7 +155,7 @@ def _is_same(line: RatedLine, again: RatableLine) -> bool:
 
 async def _results(world: _World, wallet: StoredWallet) -> list[Result]:
     """How the final usage of a wallet was paid for."""
-    found = await verification.final_cells(world.tx, world.tenant_id, wallet.account_id, wallet.id)
+    found = await final_cells(world.tx, world.tenant_id, wallet.account_id, wallet.id)
     kept = {one.cell.id: one for one in found}
     terms = wallet.state.terms
     results = []
