@@ -137,6 +137,26 @@ async def test_what_was_rated_stays_and_its_version_too(sandbox):
     assert [figure(one.amount) for one in rated] == [20, 4]
 
 
+async def test_what_is_shown_follows_the_default_at_once(sandbox):
+    world = await sandbox("2024-01-31")
+    account, asset = await sold(world)
+    await world.use(asset, "data", "2024-01-10", 14)
+
+    async def shown() -> Any:
+        return figure((await world.wallet(account, "data")).estimated_amount)
+
+    shipped = await shown()
+    await own(world, formula("net_unit_rate + 3"))
+    by_own = await shown()
+    second = await version(world, "v2", [SETTING, BASE, voucher(50)], rank=2)
+    by_second = await shown()
+    await put(world, second.name, state=INACTIVE)
+    back = await shown()
+    await use_own(world, "negotiable-rating")
+
+    assert (shipped, by_own, by_second, back, await shown()) == (8, 20, 4, 20, 8)
+
+
 @pytest.mark.capability("M54")
 async def test_the_lines_of_a_period_are_rated_together(sandbox):
     """Ten off a unit's price, in percent, where the assets of a wallet use 100 together."""
