@@ -176,6 +176,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such quote."""
     RATABLE_SUMMARY_NOT_FOUND: _ErrorReason.ValueType  # 213
     """There is no such ratable summary."""
+    RATING_REQUEST_NOT_FOUND: _ErrorReason.ValueType  # 243
+    """There is no such rating request."""
     RATE_CARD_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 214
     """The rate card has no such entry."""
     RATE_CARD_NOT_FOUND: _ErrorReason.ValueType  # 215
@@ -462,6 +464,8 @@ QUOTE_NOT_FOUND: ErrorReason.ValueType  # 212
 """There is no such quote."""
 RATABLE_SUMMARY_NOT_FOUND: ErrorReason.ValueType  # 213
 """There is no such ratable summary."""
+RATING_REQUEST_NOT_FOUND: ErrorReason.ValueType  # 243
+"""There is no such rating request."""
 RATE_CARD_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 214
 """The rate card has no such entry."""
 RATE_CARD_NOT_FOUND: ErrorReason.ValueType  # 215
