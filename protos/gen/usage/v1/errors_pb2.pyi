@@ -176,6 +176,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such quote."""
     RATABLE_SUMMARY_NOT_FOUND: _ErrorReason.ValueType  # 213
     """There is no such ratable summary."""
+    RATING_REQUEST_NOT_FOUND: _ErrorReason.ValueType  # 243
+    """There is no such rating request."""
     RATE_CARD_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 214
     """The rate card has no such entry."""
     RATE_CARD_NOT_FOUND: _ErrorReason.ValueType  # 215
@@ -254,6 +256,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Add a tier for the quantity, or a base rate."""
     AMOUNT_RANGE: _ErrorReason.ValueType  # 419
     """The amount has more digits than are kept."""
+    AGGREGATE_OVERFLOW: _ErrorReason.ValueType  # 427
+    """The usage of a period adds up to more digits than are kept; void some of it, then try the job again."""
     RATING_FAILED: _ErrorReason.ValueType  # 420
     """A part of the line could not be rated; see its ratable summaries."""
     VALIDATION_FAILED: _ErrorReason.ValueType  # 421
@@ -462,6 +466,8 @@ QUOTE_NOT_FOUND: ErrorReason.ValueType  # 212
 """There is no such quote."""
 RATABLE_SUMMARY_NOT_FOUND: ErrorReason.ValueType  # 213
 """There is no such ratable summary."""
+RATING_REQUEST_NOT_FOUND: ErrorReason.ValueType  # 243
+"""There is no such rating request."""
 RATE_CARD_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 214
 """The rate card has no such entry."""
 RATE_CARD_NOT_FOUND: ErrorReason.ValueType  # 215
@@ -540,6 +546,8 @@ NO_TIER_FOR_QUANTITY: ErrorReason.ValueType  # 418
 """Add a tier for the quantity, or a base rate."""
 AMOUNT_RANGE: ErrorReason.ValueType  # 419
 """The amount has more digits than are kept."""
+AGGREGATE_OVERFLOW: ErrorReason.ValueType  # 427
+"""The usage of a period adds up to more digits than are kept; void some of it, then try the job again."""
 RATING_FAILED: ErrorReason.ValueType  # 420
 """A part of the line could not be rated; see its ratable summaries."""
 VALIDATION_FAILED: ErrorReason.ValueType  # 421
