@@ -4,11 +4,12 @@
         wallet = await client.wallets.GetWallet(GetWalletRequest(name="accounts/acme/wallets/…"))
 
 The attributes are the stubs generated from the protos, so that requests and answers are typed.
+After a change, `client.revision_token` is what `DiscoverRates` needs to see it at once (AT_LEAST).
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ from google.protobuf.message import Message
 from usage.v1 import (
     access_service_pb2_grpc,
     account_service_pb2_grpc,
+    annotations_pb2,
     asset_service_pb2_grpc,
     catalog_service_pb2_grpc,
     consumption_service_pb2_grpc,
@@ -44,6 +46,9 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.keepalive_time_ms", 120_000),
 )
+
+
+REVISION_TOKEN = "usage-revision-token"
 
 
 class UsageClient:
@@ -91,6 +96,14 @@ class UsageClient:
     ) -> None:
         await self.close()
 
+    @property
+    def revision_token(self) -> str:
+        """The latest state of the rates that an answer to this client named; empty before any.
+
+        Pass it on as `DiscoverRatesRequest.revision_token`, also to other processes.
+        """
+        return self._wires.revision_token
+
     async def close(self) -> None:
         """End the connection. A later call opens another."""
         await self._wires.close()
@@ -110,6 +123,7 @@ class _Wires:
         self._credentials = credentials
         self._channel: grpc.aio.Channel | None = None
         self.timeout = timeout
+        self.revision_token = ""
         self.metadata = (("authorization", f"Bearer {key}"),)
 
     def open(self) -> grpc.aio.Channel:
@@ -128,6 +142,12 @@ class _Wires:
         if channel is not None:
             await channel.close()
 
+    def note(self, trailers: Iterable[tuple[str, Any]]) -> None:
+        """Remember the latest revision; of two tokens the later sorts later."""
+        for key, value in trailers or ():
+            if key == REVISION_TOKEN:
+                self.revision_token = max(self.revision_token, value)
+
     def unary_unary(self, path: str, **codec: Any) -> "_Unary":
         return _Unary(self, path, codec)
 
@@ -145,7 +165,9 @@ class _Unary:
         self._wires = wires
         self._path = path
         self._codec = codec
-        self._is_safe = retry.is_safe(retry.method(path))
+        method = retry.method(path)
+        self._is_safe = retry.is_safe(method)
+        self._is_change = method.GetOptions().Extensions[annotations_pb2.mutation]
         self._made: tuple[grpc.aio.Channel, Any] | None = None
 
     async def __call__(  # the time goes with the call, over the wire
@@ -173,7 +195,11 @@ class _Unary:
         channel = self._wires.open()
         if self._made is None or self._made[0] is not channel:
             self._made = channel, channel.unary_unary(self._path, **self._codec)
-        return await self._made[1](request, timeout=seconds, metadata=self._wires.metadata)
+        call = self._made[1](request, timeout=seconds, metadata=self._wires.metadata)
+        answer = await call
+        if self._is_change:
+            self._wires.note(await call.trailing_metadata())
+        return answer
 
 
 class _Stream:

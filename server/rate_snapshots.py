@@ -1,8 +1,8 @@
 """Compiled rates, one immutable snapshot a tenant, kept by a process and replaced as a whole.
 
 A snapshot that is handed out was right at most a second ago, or, if the caller wants it so, after
-the call began. A poll looks at the revisions of all tenants in one query; where it is late or
-fails, the call looks for itself.
+the call began, or has at least the revision that the caller names. A poll looks at the revisions of
+all tenants in one query; where it is late or fails, the call looks for itself.
 """
 
 import asyncio
@@ -14,8 +14,10 @@ from typing import Any
 import asyncpg
 import structlog
 
+from server.domain.errors import DeadlineExceeded
 from server.domain.ids import TenantId
 from server.domain.rate_index import CatalogueRates
+from server.domain.raters import SHIPPED_VERSIONS, Versions
 from server.store.rate_snapshots import compiled, revision, revisions, rows_of_tenant
 from server.store.transaction import read
 
@@ -25,14 +27,20 @@ log = structlog.get_logger("rates")
 POLL_SECONDS = 0.5
 FRESH_SECONDS = 1.0
 IDLE_SECONDS = 900.0
+# How long whoever waits for a revision that is not there yet sleeps before the next look.
+PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRates:
-    """The rates of a tenant at one revision, and what callers have made of them so far."""
+    """The rates of a tenant at one revision, and what callers have made of them so far.
+
+    `versions` are those of the procedure by which the tenant rates.
+    """
 
     revision: int
     rates: CatalogueRates
+    versions: Versions = SHIPPED_VERSIONS
     made: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -81,6 +89,22 @@ class RateSnapshots:
             return holder.current
         return await self._checked(tenant_id, holder, since)
 
+    async def at_least(self, tenant_id: TenantId, least: int, until: float) -> CompiledRates:
+        """The tenant's rates at this revision or a later one, waited for until then.
+
+        Raises REVISION_NOT_REACHED, STORE_UNAVAILABLE.
+        """
+        found = await self.of(tenant_id, fresh=False)
+        while found.revision < least:
+            found = await self.of(tenant_id, fresh=True)
+            if found.revision >= least:
+                break
+            if time.monotonic() + PAUSE_SECONDS >= until:
+                text = "the revision that the token names was not seen in the time given"
+                raise DeadlineExceeded("REVISION_NOT_REACHED", text)
+            await asyncio.sleep(PAUSE_SECONDS)
+        return found
+
     async def _checked(self, tenant_id: TenantId, holder: _Holder, since: float) -> CompiledRates:
         """Look at the revision, once for all who wait; load when it is another."""
         async with holder.loading:
@@ -97,7 +121,7 @@ class RateSnapshots:
         return await read(self._pool, tenant_id, lambda tx: revision(tx, tenant_id))
 
     async def _load(self, tenant_id: TenantId) -> CompiledRates:
-        known, rows = await read(
+        known, versions, rows = await read(
             self._pool,
             tenant_id,
             lambda tx: rows_of_tenant(tx, tenant_id),
@@ -105,7 +129,7 @@ class RateSnapshots:
             snapshot=True,
         )
         # Another thread, so that a large catalogue does not hold up the calls under way.
-        return CompiledRates(known, await asyncio.to_thread(compiled, rows))
+        return CompiledRates(known, await asyncio.to_thread(compiled, rows), versions)
 
     async def _poll_for_ever(self) -> None:
         while True:

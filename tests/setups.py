@@ -42,7 +42,7 @@ from server.domain.policies import (
     RatingFrequency,
 )
 from server.domain.rate_cards import EntryState, PriceBook, RateCard, RateCardEntry, RateCardType
-from server.domain.rates import Adjustment, AdjustmentKind, Rate, Tier
+from server.domain.rates import Adjustment, AdjustmentKind, AttributeRow, Rate, Tier
 from server.domain.sales import SoldPolicies, WalletPolicies
 from server.domain.units import UnitClassKind
 from server.domain.validator import (
@@ -55,6 +55,7 @@ from server.domain.validator import (
 
 ACTIVE, DRAFT, INACTIVE = CatalogState.ACTIVE, CatalogState.DRAFT, CatalogState.INACTIVE
 BASE, TIERS, SPARE = RateCardId("base"), RateCardId("tiers"), RateCardId("spare")
+PLACES = RateCardId("places")
 DAILY, MONTHLY = PolicyPeriod.DAILY, PolicyPeriod.MONTHLY
 MONTH = Cadence(CadenceUnit.MONTH)
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -199,6 +200,13 @@ def entry(
     )
 
 
+def regional(kind: str, value: str) -> RateCardEntry:
+    """An adjustment of the rate for one region."""
+    adjustment = Adjustment(kind=AdjustmentKind(kind), value=Decimal(value))
+    row = AttributeRow(attributes=(("region", "eu"),), adjustment=adjustment)
+    return replace(entry(None, id_="regional", card=PLACES), adjustments=(row,))
+
+
 def tier(kind: str, value: str, lower: str = "0", upper: str | None = None) -> Tier:
     return Tier(
         lower=Decimal(lower),
@@ -215,7 +223,12 @@ def setup(
     **more: Any,
 ) -> Setup:
     """A product with one resource and its rate, unless told otherwise, looked at on 1 March."""
-    card_types = {BASE: RateCardType.BASE, TIERS: RateCardType.TIER, SPARE: RateCardType.BASE}
+    card_types = {
+        BASE: RateCardType.BASE,
+        TIERS: RateCardType.TIER,
+        PLACES: RateCardType.ATTRIBUTE,
+        SPARE: RateCardType.BASE,
+    }
     usual: dict[str, Any] = {
         "product": kept(
             Product(id=ProductId("plan"), display_name="", usage_model_type=UsageModelType.ANCHOR)

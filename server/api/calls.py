@@ -2,7 +2,7 @@
 
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ class Caller:
     call_id: str
     deadline: float
     context: Any = None
+    trailers: dict[str, str] = field(default_factory=dict)
 
     @property
     def seconds_left(self) -> float:
@@ -31,8 +32,14 @@ class Caller:
 
     def announce_replay(self) -> None:
         """Tell the client that the answer was given before."""
+        self.announce("usage-replayed", "true")
+
+    def announce(self, key: str, value: str) -> None:
+        """Tell the client something beside the answer."""
+        self.trailers[key] = value
         if self.context is not None:
-            self.context.set_trailing_metadata((("usage-replayed", "true"),))
+            # gRPC keeps what was set last, so all of it is set every time.
+            self.context.set_trailing_metadata(tuple(self.trailers.items()))
 
 
 NOBODY = Caller(

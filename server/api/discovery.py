@@ -6,7 +6,7 @@ paths are those within the question.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -14,9 +14,10 @@ from typing import Any
 
 from usage.v1 import rate_service_pb2 as pb
 
-from server.api import names
+from server.api import names, revisions
 from server.api.errors import status_of
-from server.api.forms import FAULTS, FIRST, LAST, currencies
+from server.api.forms import FAULTS, FIRST, LAST, currencies, labels_fault
+from server.api.mapping.rate_candidates import loser_to_pb
 from server.api.mapping.terms import step_to_pb, terms_to_pb
 from server.api.names import BadName
 from server.api.values import decimal_pb
@@ -24,6 +25,7 @@ from server.api.work import caller, look
 from server.domain.discovery import Answer, Asked, Source, answer
 from server.domain.errors import InvalidArgument, UsageError
 from server.domain.exact import ZERO, DecimalError, parse_decimal
+from server.domain.explanations import explained
 from server.env import Env
 from server.rate_snapshots import CompiledRates, RateSnapshots
 from server.usecases.discovery import Present, present
@@ -35,15 +37,20 @@ MOST_KEPT = 20_000
 LONGEST_KEPT = 600
 # Questions nobody asked before are answered in slices of so many, a few milliseconds each.
 SLICE = 100
+MOST_EXPLAINED, EXPLAINED_SLICE = 100, 5
 FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
+AT_LEAST = pb.DiscoverRatesRequest.AT_LEAST
+# What it takes to tell the caller in time that its own has run out.
+REFUSAL_SECONDS = 0.05
 FIRST_DAY, LAST_DAY = FIRST.date(), LAST.date()
 # A name that cannot be read raises and is not remembered.
 _book = lru_cache(maxsize=16_384)(names.PRICE_BOOK.parse)
 _product = lru_cache(maxsize=16_384)(names.PRODUCT.parse)
 _resource = lru_cache(maxsize=16_384)(names.RESOURCE.parse)
 _asset = lru_cache(maxsize=16_384)(names.ASSET.parse)
-_token = lru_cache(maxsize=16_384)(names.UNIT.parse)
+_token_unit = lru_cache(maxsize=16_384)(names.UNIT.parse)
 _model = lru_cache(maxsize=16_384)(names.SELLING_MODEL.parse)
+_token = lru_cache(maxsize=1_024)(revisions.token_of)
 NOTHING_SOLD = Present(today=date.min, sold={})
 
 
@@ -51,9 +58,19 @@ async def discover(
     env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest
 ) -> pb.DiscoverRatesResponse:
     """The answers, in the order of the questions."""
-    is_fresh = request.freshness == FULLY_CONSISTENT
-    compiled = await snapshots.of(caller().tenant_id, is_fresh)
-    questions = request.questions
+    _check_explained(request)
+    compiled = await _compiled(snapshots, request)
+    ask = _explained if request.explain else _answered
+    return pb.DiscoverRatesResponse(
+        answers=await ask(env, compiled, request.questions),
+        catalogue_revision=compiled.revision,
+        revision_token=_token(caller().tenant_id, compiled.revision),
+    )
+
+
+async def _answered(
+    env: Env, compiled: CompiledRates, questions: Sequence[pb.RateQuestion]
+) -> list[pb.RateAnswer]:
     keys = [question.SerializeToString() for question in questions]
     answers: list[Any] = list(map(compiled.made.get, keys))
     unknown = [index for index, found in enumerate(answers) if found is None]
@@ -66,7 +83,49 @@ async def discover(
                 _keep(compiled, keys[index], found)
             if count % SLICE == 0:
                 await asyncio.sleep(0)  # other calls have their turn
-    return pb.DiscoverRatesResponse(answers=answers, catalogue_revision=compiled.revision)
+    return answers
+
+
+async def _explained(
+    env: Env, compiled: CompiledRates, questions: Sequence[pb.RateQuestion]
+) -> list[pb.RateAnswer]:
+    """The answers with those that lost, which nothing is remembered of."""
+    read = [_read(question) for question in questions]
+    world = await _world(env, read)
+    answers = []
+    for count, asked in enumerate(read, 1):
+        made = pb.RateAnswer()
+        made.CopyFrom(_answer(asked, world, compiled))
+        if isinstance(asked, Asked):
+            why = explained(asked, world.today, compiled.rates, world.sold)
+            account_id = asked.held and asked.held[0]
+            made.losers.extend(loser_to_pb(one, account_id) for one in why.losers)
+            made.losers_omitted = why.omitted
+        answers.append(made)
+        if count % EXPLAINED_SLICE == 0:
+            await asyncio.sleep(0)
+    return answers
+
+
+def _check_explained(request: pb.DiscoverRatesRequest) -> None:
+    """Raise TOO_MANY_ITEMS: an explanation is longer than its answer."""
+    got = len(request.questions)
+    if request.explain and got > MOST_EXPLAINED:
+        fault = f"must contain no more than {MOST_EXPLAINED} items with explain"
+        raise InvalidArgument.at("questions", "TOO_MANY_ITEMS", fault, got=str(got))
+
+
+async def _compiled(snapshots: RateSnapshots, request: pb.DiscoverRatesRequest) -> CompiledRates:
+    """The rates, as fresh as they are asked for. Raises REVISION_TOKEN_INVALID, FIELD_REQUIRED."""
+    call, token = caller(), request.revision_token
+    if request.freshness == AT_LEAST:
+        if not token:
+            raise InvalidArgument.at("revision_token", "FIELD_REQUIRED", "is required by AT_LEAST")
+        least = revisions.revision_in(token, call.tenant_id)
+        return await snapshots.at_least(call.tenant_id, least, call.deadline - REFUSAL_SECONDS)
+    if token:
+        raise revisions.refused("is for freshness AT_LEAST only")
+    return await snapshots.of(call.tenant_id, request.freshness == FULLY_CONSISTENT)
 
 
 async def _world(env: Env, read: Sequence[Read]) -> Present:
@@ -97,32 +156,39 @@ def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnsw
     try:
         if isinstance(asked, InvalidArgument):
             raise asked
-        return _answer_to_pb(answer(asked, world.today, compiled.rates, world.sold), compiled)
+        found = answer(asked, world.today, compiled.rates, world.sold, compiled.versions)
+        return _answer_to_pb(found, compiled, asked.held and asked.held[0])
     except UsageError as error:
         return pb.RateAnswer(status=status_of(error))
 
 
-def _answer_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
-    terms = _terms_to_pb(found, compiled)
+def _answer_to_pb(found: Answer, compiled: CompiledRates, account_id: str | None) -> pb.RateAnswer:
+    terms = _terms_to_pb(found, compiled, account_id)
     if found.rated is None:
         return terms
     steps = map(step_to_pb, found.rated.steps)
-    message = pb.RateAnswer(amount=decimal_pb(found.rated.amount), waterfall=steps)
+    assert found.version is not None, found
+    version = names.PROCEDURE_VERSION.of(*found.version)
+    message = pb.RateAnswer(
+        amount=decimal_pb(found.rated.amount), waterfall=steps, procedure_version=version
+    )
     message.MergeFrom(terms)
     return message
 
 
-def _terms_to_pb(found: Answer, compiled: CompiledRates) -> pb.RateAnswer:
+def _terms_to_pb(found: Answer, compiled: CompiledRates, account_id: str | None) -> pb.RateAnswer:
     """Terms and source. Those of the catalogue are made once; nobody changes them afterwards."""
     terms = found.terms
-    key = (terms.base_entry, terms.tier_entry)
-    known: pb.RateAnswer | None = None
-    if found.source is Source.CATALOG:
-        known = compiled.made.get(key)
+    is_common = found.source is Source.CATALOG and not terms.attributes
+    key = (terms.base_entry, terms.tier_entry, terms.attribute_entry)
+    known: pb.RateAnswer | None = compiled.made.get(key) if is_common else None
     if known is not None:
         return known
     made = pb.RateAnswer(terms=terms_to_pb(terms, is_fixed=found.is_fixed), source=found.source)
-    return _keep(compiled, key, made) if found.source is Source.CATALOG else made
+    if found.asset_id is not None:
+        assert account_id is not None, found
+        made.asset = names.ASSET.of(account_id, str(found.asset_id))
+    return _keep(compiled, key, made) if is_common else made
 
 
 def _read(question: pb.RateQuestion) -> Read:
@@ -148,6 +214,7 @@ def _asked(question: pb.RateQuestion) -> Asked:
         _day(question) if question.HasField("date") else None,
         _quantity(question.quantity.value) if question.HasField("quantity") else None,
         model and model[0],
+        _attributes(question.attributes) if question.attributes else None,
     )
 
 
@@ -171,7 +238,7 @@ def _unit(question: pb.RateQuestion, *, is_needed: bool) -> str | None:
     if question.currency_code:
         fault = "a price is in a currency or in a token"
         raise InvalidArgument.at("token_unit", "CURRENCY_MISMATCH", fault)
-    (unit,) = _name("token_unit", question.token_unit, _token)
+    (unit,) = _name("token_unit", question.token_unit, _token_unit)
     return str(unit)
 
 
@@ -196,6 +263,13 @@ def _day(question: pb.RateQuestion) -> date:
     if not FIRST_DAY <= day <= LAST_DAY:
         raise InvalidArgument.at("date", "DATE_INVALID", "must be in the years 1990 to 2200")
     return day
+
+
+def _attributes(labels: Mapping[str, str]) -> dict[str, str]:
+    fault = labels_fault(labels)
+    if fault is not None:
+        raise InvalidArgument.at("attributes", "LABELS_INVALID", fault)
+    return dict(labels)
 
 
 def _quantity(text: str) -> Decimal:

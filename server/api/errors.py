@@ -29,6 +29,7 @@ CODES: dict[type[UsageError], StatusCode] = {
     errors.OutOfRange: StatusCode.OUT_OF_RANGE,
     errors.ResourceExhausted: StatusCode.RESOURCE_EXHAUSTED,
     errors.Unavailable: StatusCode.UNAVAILABLE,
+    errors.DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
     errors.Unimplemented: StatusCode.UNIMPLEMENTED,
     UsageError: StatusCode.INTERNAL,
 }

@@ -21,6 +21,8 @@ REASONS = {
     "required": "FIELD_REQUIRED",
     "repeated.min_items": "FIELD_REQUIRED",
     "repeated.max_items": "TOO_MANY_ITEMS",
+    "map.min_pairs": "FIELD_REQUIRED",
+    "map.max_pairs": "TOO_MANY_ITEMS",
     "string.max_len": "TEXT_TOO_LONG",
     "string.max_bytes": "TEXT_TOO_LONG",
     "enum.not_in": "ENUM_UNSPECIFIED",

@@ -1,7 +1,8 @@
 """What a servicer method does with a use case: run it in a transaction of the caller's tenant.
 
 A change that carries a `request_id` is done once: its answer is kept with its effect, and a repeat
-is given that answer. One that carries `validate_only` is done and taken back.
+is given that answer. One that carries `validate_only` is done and taken back. What may change a
+rate answers with the revision it made, for whoever asks what something costs now.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from server.api import revisions
 from server.api.calls import Caller, caller
 from server.api.forms import fields_of
 from server.domain.errors import InvalidArgument
@@ -17,6 +19,7 @@ from server.domain.ids import CODE, REQUEST_ID, AccountId, TenantId
 from server.env import Env
 from server.store import requests
 from server.store.pool import Connection
+from server.store.rate_snapshots import revision
 from server.store.requests import Request
 from server.store.transaction import read, transact
 
@@ -62,14 +65,19 @@ async def change(
     is_dry = getattr(request, "validate_only", False)
     previewed: list[M] = []
 
-    async def find(tx: Connection) -> M | None:
+    async def noted(tx: Connection, message: M) -> tuple[M, int | None]:
+        # Read last: a revision of this very change, or of all that was committed before.
+        is_noted = revisions.is_noted(call.method)
+        return message, await revision(tx, tenant) if is_noted else None
+
+    async def find(tx: Connection) -> tuple[M, int | None] | None:
         known = None if key is None else await requests.find(tx, key)
         if known is None:
             return None
         call.announce_replay()
-        return answer.FromString(known)
+        return await noted(tx, answer.FromString(known))
 
-    async def do(tx: Connection) -> M:
+    async def do(tx: Connection) -> tuple[M, int | None]:
         if key is not None:
             await requests.lock(tx, key)
             known = await find(tx)
@@ -81,13 +89,17 @@ async def change(
             raise _TakeBackError
         if key is not None:
             await requests.keep(tx, key, message.SerializeToString(deterministic=True))
-        return message
+        return await noted(tx, message)
 
     resolve = None if key is None else find
     try:
-        result = await transact(env.pool, tenant, do, seconds=call.seconds_left, resolve=resolve)
+        result, made = await transact(
+            env.pool, tenant, do, seconds=call.seconds_left, resolve=resolve
+        )
     except _TakeBackError:
         return previewed[-1]
+    if made is not None:
+        call.announce(revisions.METADATA_KEY, revisions.token_of(tenant, made))
     env.doorbell.ring()
     return result
 

@@ -50,7 +50,7 @@ def overlaid(
         inside = {edge for edge in edges if segment.contains(edge)} | {segment.start}
         starts = sorted(inside)
         for start, end in zip(starts, [*starts[1:], segment.end], strict=True):
-            _append(found, replace(_in_force(segment, start, added), start=start, end=end))
+            _append(found, replace(in_force(segment, start, added), start=start, end=end))
     return tuple(found)
 
 
@@ -64,18 +64,13 @@ def _append(found: list[RateSegment], piece: RateSegment) -> None:
     found.append(piece)
 
 
-def _in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> RateSegment:
+def in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> RateSegment:
     """The segment with the terms that hold at `at`; what is rated in another unit adds nothing."""
-    unit = None if segment.terms is None else segment.terms.unit
-    held = [one for one in added if one.is_open(at) and one.terms and one.terms.unit == unit]
-    packs = [one for one in held if one.commitment is None]
-    terms = segment.terms
-    if packs:
-        best = min(packs, key=_turn)
-        if _is_negotiated(best.terms) or not _is_negotiated(terms):
-            terms = best.terms
+    held = _held(segment.terms, at, added)
+    pack = chosen_pack(segment.terms, at, held)
+    terms = segment.terms if pack is None else pack.terms
     committed = tuple(
-        one.terms
+        replace(one.terms, commitment=one.asset_id)
         for one in sorted(held, key=_turn)
         if one.terms and one.commitment is CommitmentRate.LOWEST
     )
@@ -84,7 +79,24 @@ def _in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> 
     return replace(segment, terms=terms)
 
 
-def _is_negotiated(terms: RateTerms | None) -> bool:
+def chosen_pack(
+    terms: RateTerms | None, at: datetime, added: Iterable[Addition]
+) -> Addition | None:
+    """The pack whose rate holds at `at` in the place of these terms, if one does."""
+    packs = [one for one in _held(terms, at, added) if one.commitment is None]
+    best = min(packs, key=_turn, default=None)
+    if best is None or (is_negotiated(terms) and not is_negotiated(best.terms)):
+        return None
+    return best
+
+
+def _held(terms: RateTerms | None, at: datetime, added: Iterable[Addition]) -> list[Addition]:
+    unit = None if terms is None else terms.unit
+    return [one for one in added if one.is_open(at) and one.terms and one.terms.unit == unit]
+
+
+def is_negotiated(terms: RateTerms | None) -> bool:
+    """Whether any part of these terms was agreed on a quote."""
     if terms is None:
         return False
     return terms.negotiated_rate is not None or terms.negotiated_tiers is not None
@@ -94,5 +106,5 @@ def _turn(one: Addition) -> tuple[bool, timedelta, bool, Fraction, AssetId]:
     """What was negotiated comes first, then what started last, then the cheapest, then by id."""
     rate = None if one.terms is None else one.terms.effective_rate
     price = Fraction(0) if rate is None else Fraction(rate.value) / Fraction(rate.per)
-    is_listed = not _is_negotiated(one.terms)
+    is_listed = not is_negotiated(one.terms)
     return is_listed, EPOCH - one.start, rate is None, price, one.asset_id

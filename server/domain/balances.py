@@ -15,6 +15,7 @@ from server.domain.drawdown import FOREVER
 from server.domain.exact import ZERO, Rounding, divide, exact
 from server.domain.grants import Entitlement, Grant, next_start
 from server.domain.ids import AssetId, UnitId, WalletId
+from server.domain.raters import SHIPPED, Raters
 from server.domain.settlement import (
     Commitments,
     Result,
@@ -34,7 +35,8 @@ class WalletState:
 
     `settled` holds the final cells of origins that some of `cells` correct, and `rated_before` the
     overage rated for those origins. `period` is the rating period around now. A wallet of tokens
-    has a `purse`, and as `sources` the wallets of what is rated in them.
+    has a `purse`, and as `sources` the wallets of what is rated in them. `raters` are the versions
+    of the tenant's procedure.
     """
 
     terms: WalletTerms
@@ -46,6 +48,7 @@ class WalletState:
     rates: Rates = field(default_factory=dict)
     rated_before: Mapping[Origin, Decimal] = field(default_factory=dict)
     commitments: Commitments = field(default_factory=dict)
+    raters: Raters = SHIPPED
     purse: Purse | None = None
     sources: tuple["WalletState", ...] = ()
 
@@ -162,8 +165,13 @@ def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
 
 def rated(wallet: WalletState, results: tuple[Result, ...]) -> tuple[RatableLine, ...]:
     """What usage of a wallet, drawn like this, is rated as."""
-    rated_before = wallet.rated_before
-    return ratable_lines(wallet.terms.id, results, wallet.rates, rated_before=rated_before)
+    return ratable_lines(
+        wallet.terms.id,
+        results,
+        wallet.rates,
+        rated_before=wallet.rated_before,
+        raters=wallet.raters,
+    )
 
 
 def _next_change(wallet: WalletState, settlement: Settlement, now: datetime) -> datetime:

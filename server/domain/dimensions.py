@@ -1,7 +1,8 @@
 """Dimensions: what usage is told apart by beside its asset, as in a region or a model.
 
 A resource names the labels that matter. Usage with other values of these is counted, drawn and
-rated apart. The values of one piece of usage travel as one text, the same for the same values.
+rated apart; which tier it is in depends on all that the wallet used, as it does for several assets.
+The values of one piece of usage travel as one text, the same for the same values.
 Source: rates by attribute.
 """
 

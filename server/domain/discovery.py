@@ -1,7 +1,8 @@
 """Discovery: what a unit costs, by what an asset was sold under or else by the catalogue.
 
-An asset's own rates come first. Where it has none on the day, or none in the currency that is asked
-for, the catalogue answers, if the question says where to look in it. Nothing is ever free because
+An asset's own rates come first, with those of the packs and commitments that were added to it.
+Where it has none on the day, or none in the currency that is asked for, the catalogue answers, if
+the question says where to look in it. Nothing is ever free because
 nobody said what it costs.
 """
 
@@ -10,8 +11,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypedDict
+from zoneinfo import ZoneInfo
 
-from server.domain.calendar import local_midnight
+from server.domain.additions import Addition, chosen_pack, in_force
+from server.domain.calendar import PolicyPeriod, local_midnight, rating_period
 from server.domain.errors import NotFound
 from server.domain.ids import (
     AccountId,
@@ -22,9 +26,11 @@ from server.domain.ids import (
     SellingModelId,
 )
 from server.domain.policies import OveragePolicy
-from server.domain.rate_index import CatalogueRates, CatalogueTerms, Missing, Question, RateNotFound
-from server.domain.rates import RateTerms
-from server.domain.rating import Rated, rate
+from server.domain.procedures.state import Line
+from server.domain.rate_index import CatalogueRates, Missing, Question, RateNotFound
+from server.domain.raters import SHIPPED_VERSIONS, VersionKey, Versions, not_in_force
+from server.domain.rates import RateSegment, RateTerms
+from server.domain.rating import Rated
 
 # A resource of an asset.
 Held = tuple[AccountId, AssetId, ResourceId]
@@ -52,6 +58,7 @@ class Asked:
     day: date | None
     quantity: Decimal | None
     selling_model_id: SellingModelId | None = None
+    attributes: Mapping[str, str] | None = None
 
     def in_catalogue(self, today: date) -> Question | None:
         """The question for the catalogue; None when it was not said where to look."""
@@ -76,45 +83,87 @@ class AssetStretch:
     end: datetime | None
     terms: RateTerms
 
+    def is_open(self, instant: datetime) -> bool:
+        """Whether it holds at `instant`."""
+        return self.start <= instant and (self.end is None or instant < self.end)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetRates:
-    """What one resource of an asset was sold under, in the zone of its buyer."""
+    """What one resource of an asset was sold under, in its buyer's zone, and what was added.
+
+    Its rating periods are of this `length` and begin as the `anchor` says.
+    """
 
     zone: str
+    anchor: date
+    length: PolicyPeriod
     is_fixed: bool
     overage: OveragePolicy
     stretches: tuple[AssetStretch, ...]
+    additions: tuple[Addition, ...] = ()
 
     def on(self, day: date, currency_code: str | None) -> RateTerms | None:
         """The terms in force as `day` begins, if they are in that currency or none is named."""
         midnight = local_midnight(self.zone, day)
+        own = self.own_at(midnight)
+        if own is None or currency_code not in (None, own.unit):
+            return None
+        segment = RateSegment(start=midnight, terms=own, overage=self.overage)
+        return in_force(segment, midnight, self.additions).terms
+
+    def own_at(self, instant: datetime) -> RateTerms | None:
+        """What the asset itself was sold under, whatever was added to it."""
         for stretch in self.stretches:
-            is_in = stretch.start <= midnight and (stretch.end is None or midnight < stretch.end)
-            if is_in and currency_code in (None, stretch.terms.unit):
+            if stretch.is_open(instant):
                 return stretch.terms
         return None
+
+    def rated_from(self, day: date) -> date:
+        """The first day of the rating period around the beginning of `day`."""
+        midnight = local_midnight(self.zone, day)
+        period = rating_period(self.zone, self.anchor, self.length, midnight)
+        return period.start.astimezone(ZoneInfo(self.zone)).date()
+
+    def winner(self, day: date) -> AssetId | None:
+        """The pack whose rate holds as `day` begins; None where it is the asset's own."""
+        midnight = local_midnight(self.zone, day)
+        pack = chosen_pack(self.own_at(midnight), midnight, self.additions)
+        return None if pack is None else pack.asset_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a unit costs, where that was found, and what a quantity comes to if it was asked."""
+    """What a unit costs, where that was found, and what a quantity comes to if it was asked.
+
+    `asset_id` is the asset or the pack whose rate it is, `version` that of the procedure that made
+    the amount.
+    """
 
     terms: RateTerms
     is_fixed: bool
     source: Source
     rated: Rated | None = None
+    version: VersionKey | None = None
+    asset_id: AssetId | None = None
 
 
 def answer(
-    asked: Asked, today: date, rates: CatalogueRates, sold: Mapping[Held, AssetRates | None]
+    asked: Asked,
+    today: date,
+    rates: CatalogueRates,
+    sold: Mapping[Held, AssetRates | None],
+    versions: Versions = SHIPPED_VERSIONS,
 ) -> Answer:
     """The answer to a question; `sold` has every asset that is asked about and exists.
+
+    A quantity is priced by the version of the rating procedure that is in force: for an asset on
+    the day on which its rating period begins, else on the day that is asked for.
 
     Raises ASSET_NOT_FOUND, `RateNotFound` (RATE_NOT_FOUND), `RatingFailed`.
     """
     if asked.held is not None:
-        own = _own(asked, asked.held, today, sold)
+        own = _own(asked, asked.held, today, sold, versions)
         if own is not None:
             return own
     question = asked.in_catalogue(today)
@@ -122,11 +171,17 @@ def answer(
         assert asked.held is not None, asked
         raise _asset_has_none(asked.held, asked.day or today, sold[asked.held])
     found = rates.find(question)
-    return _answer(found, Source.CATALOG, asked.quantity, OveragePolicy.CHARGE)
+    terms = _used(found.terms, asked)
+    rated = _rated(asked.quantity, terms, question.day, versions, OveragePolicy.CHARGE)
+    return Answer(terms=terms, is_fixed=found.is_fixed, source=Source.CATALOG, **rated)
 
 
 def _own(
-    asked: Asked, held: Held, today: date, sold: Mapping[Held, AssetRates | None]
+    asked: Asked,
+    held: Held,
+    today: date,
+    sold: Mapping[Held, AssetRates | None],
+    versions: Versions,
 ) -> Answer | None:
     if held not in sold:
         account_id, asset_id, _ = held
@@ -134,20 +189,47 @@ def _own(
     rates = sold[held]
     if rates is None:
         return None
-    terms = rates.on(asked.day or today, asked.currency_code)
+    day = asked.day or today
+    terms = rates.on(day, asked.currency_code)
     if terms is None:
         return None
-    found = CatalogueTerms(terms=terms, is_fixed=rates.is_fixed)
-    return _answer(found, Source.ASSET, asked.quantity, rates.overage)
+    terms = _used(terms, asked)
+    start = day if asked.quantity is None else rates.rated_from(day)
+    return Answer(
+        terms=terms,
+        is_fixed=rates.is_fixed,
+        source=Source.ASSET,
+        asset_id=rates.winner(day) or held[1],
+        **_rated(asked.quantity, terms, start, versions, rates.overage),
+    )
 
 
-def _answer(
-    found: CatalogueTerms, source: Source, quantity: Decimal | None, overage: OveragePolicy
-) -> Answer:
-    rated = None
-    if quantity is not None:
-        rated = rate(quantity, found.terms, tier_quantity=quantity, overage=overage)
-    return Answer(terms=found.terms, is_fixed=found.is_fixed, source=source, rated=rated)
+def _used(terms: RateTerms, asked: Asked) -> RateTerms:
+    return terms if asked.attributes is None else terms.used_with(asked.attributes)
+
+
+class _Priced(TypedDict, total=False):
+    """What a quantity comes to, and by what; empty when none is asked for."""
+
+    rated: Rated
+    version: VersionKey
+
+
+def _rated(
+    quantity: Decimal | None,
+    terms: RateTerms,
+    day: date,
+    versions: Versions,
+    overage: OveragePolicy,
+) -> _Priced:
+    """What a quantity comes to as the overage of a rating period. Raises `RatingFailed`."""
+    if quantity is None:
+        return {}
+    rater = versions.on(day)
+    if rater is None:
+        raise not_in_force(day)
+    line = Line(quantity=quantity, terms=terms, tier_quantity=quantity, overage=overage)
+    return {"rated": rater.price(line), "version": rater.name}
 
 
 def _asset_has_none(held: Held, day: date, rates: AssetRates | None) -> RateNotFound:

@@ -11,6 +11,7 @@
     ├── OutOfRange            past the end of what can be read
     ├── ResourceExhausted     a limit: send less, or wait
     ├── Unavailable           ours to mend: retry
+    ├── DeadlineExceeded      what was waited for did not come in the time given
     └── Unimplemented         this service cannot do that yet
 
 A refusal carries a `reason` from `ErrorReason` in `errors.proto`, a sentence, and the facts of that
@@ -117,6 +118,10 @@ class ResourceExhausted(UsageError):
 
 class Unavailable(UsageError):
     """Ours to mend; the call may be tried again."""
+
+
+class DeadlineExceeded(UsageError):
+    """What was waited for did not come in the time that the caller gave."""
 
 
 class Unimplemented(UsageError):

@@ -33,6 +33,7 @@ LIMITS = (
     Limit("procedure.elements", 70, "elements a version", "PROCEDURE_INVALID"),
     Limit("procedure.lines", 1_000, "lines a simulation", "TOO_MANY_ITEMS"),
     Limit("quote.lines", 200, "lines a quote or an order", "TOO_MANY_ITEMS"),
+    Limit("rate.attribute_adjustments", 100, "adjustments an entry", "TOO_MANY_ITEMS"),
     Limit("rate.batch_size", 1_000, "entries a call", "TOO_MANY_ITEMS"),
     Limit("rate.card_entries", USUAL_SIZE.entries, "entries a rate card", "LIMIT_RATE_CARD"),
     Limit("rate.card_tiers", USUAL_SIZE.tiers, "tiers a rate card", "LIMIT_RATE_CARD"),

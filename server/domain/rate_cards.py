@@ -22,6 +22,7 @@ from server.domain.ids import (
 from server.domain.rates import (
     ONE,
     AdjustmentKind,
+    AttributeRow,
     Rate,
     Tier,
     TierBounds,
@@ -36,6 +37,7 @@ class RateCardType(StrEnum):
 
     BASE = "BASE"
     TIER = "TIER"
+    ATTRIBUTE = "ATTRIBUTE"
 
 
 class EntryState(StrEnum):
@@ -82,7 +84,8 @@ class RateCardEntry:
 
     With a selling model it is for what is sold under that, and goes before one for all. A base
     entry has a rate, and its `per` is the rate's. A tier entry has tiers, whose overrides count
-    `per` units where there is no base rate.
+    `per` units where there is no base rate. An attribute entry has adjustments, of which the first
+    that fits is made.
     """
 
     id: RateEntryId
@@ -96,6 +99,7 @@ class RateCardEntry:
     tiers: tuple[Tier, ...] = ()
     bounds: TierBounds = TierBounds.LOWER_INCLUSIVE
     mode: TierMode = TierMode.VOLUME
+    adjustments: tuple[AttributeRow, ...] = ()
     is_negotiable: bool = True
     start: date | None = None
     end: date | None = None
@@ -119,16 +123,22 @@ class RateCardEntry:
         return self.card_id, self.product_id, self.resource_id, self.currency_code, model
 
     @property
+    def size(self) -> int:
+        """How many tiers or adjustments it has."""
+        return len(self.tiers) + len(self.adjustments)
+
+    @property
     def stands_alone(self) -> bool:
         """Whether it prices a unit without a base rate."""
         if self.rate is not None:
             return True
-        return all(t.adjustment.kind is AdjustmentKind.OVERRIDE for t in self.tiers)
+        overrides = [t.adjustment.kind is AdjustmentKind.OVERRIDE for t in self.tiers]
+        return bool(overrides) and all(overrides)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardSize:
-    """How many entries and tiers a card has, or may have."""
+    """How many entries and tiers a card has, or may have; adjustments by attribute are tiers."""
 
     entries: int
     tiers: int
@@ -186,20 +196,38 @@ def checked(
     """The entry as it is kept on a card of this type: with the gaps of inclusive tiers closed.
 
     `scale` is that of the resource's unit. Raises FIELD_REQUIRED, RATE_CARD_TYPE_MISMATCH,
-    CURRENCY_MISMATCH, TIERS_INVALID.
+    CURRENCY_MISMATCH, TIERS_INVALID, ATTRIBUTES_INVALID.
     """
+    says = {
+        RateCardType.BASE: ("rate", entry.rate is not None),
+        RateCardType.TIER: ("tiers", bool(entry.tiers)),
+        RateCardType.ATTRIBUTE: ("adjustments", bool(entry.adjustments)),
+    }
+    field, is_there = says.pop(card)
+    _need(is_there, f"{path}.{field}", f"required on a card of type {card}")
+    for field, is_there in says.values():
+        _refuse(is_there, f"{path}.{field}", f"a card of type {card} has none")
+    if card is not RateCardType.TIER:
+        _refuse(entry.per != ONE, f"{path}.tier_per", f"a card of type {card} has no tiers")
     if card is RateCardType.BASE:
-        _need(entry.rate is not None, f"{path}.rate", "is required on a BASE card")
-        _refuse(bool(entry.tiers), f"{path}.tiers", "a BASE card has no tiers")
-        _refuse(entry.per != ONE, f"{path}.tier_per", "a BASE card has no tiers")
         return replace(entry, per=_rate_in_currency(entry, path).per)
-    _need(bool(entry.tiers), f"{path}.tiers", "are required on a TIER card")
-    _refuse(entry.rate is not None, f"{path}.rate", "a TIER card has no base rates")
+    if card is RateCardType.ATTRIBUTE:
+        _check_rows(entry.adjustments, f"{path}.adjustments")
+        return entry
     tiers = entry.tiers
     if entry.bounds is TierBounds.UPPER_INCLUSIVE:
         tiers = close_gaps(tiers, scale=scale)
     check_tiers(tiers, path=f"{path}.tiers.tiers")
     return replace(entry, tiers=tiers)
+
+
+def _check_rows(rows: tuple[AttributeRow, ...], path: str) -> None:
+    """Raise ATTRIBUTES_INVALID for a row that nothing reaches: all it fits, an earlier one fits."""
+    for index, row in enumerate(rows):
+        for place, earlier in enumerate(rows[:index]):
+            if set(earlier.attributes) <= set(row.attributes):
+                fault = f"is never reached: adjustments[{place}] fits whatever it fits"
+                raise InvalidArgument.at(f"{path}[{index}]", "ATTRIBUTES_INVALID", fault)
 
 
 def _need(is_there: bool, path: str, fault: str) -> None:

@@ -1,8 +1,9 @@
 """The index of active rates: what applies to a product's resource on a day, and why nothing does.
 
 A price book names a card of each type. The base rate is the entry of its BASE card in force on the
-day, the tiers are those of its TIER card; a card outside its own dates says nothing. On either, an
-entry for the selling model goes before one for all. Currencies are not converted, and what is not
+day, the tiers are those of its TIER card, the adjustments by attribute those of its ATTRIBUTE card;
+a card outside its own dates says nothing. On each, an entry for the selling model goes before one
+for all. Currencies are not converted, and what is not
 found is refused with what comes nearest.
 """
 
@@ -30,7 +31,7 @@ Key = tuple[ProductId, ResourceId, str]
 Own = tuple[ProductId, ResourceId, str, SellingModelId]
 
 
-BASE, TIER = RateCardType.BASE, RateCardType.TIER
+BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
 
 
 class Missing(StrEnum):
@@ -71,10 +72,10 @@ class CatalogueTerms:
 
 
 class CatalogueRates:
-    """An index of active entries: the answer to a question takes two lookups and two bisections.
+    """An index of active entries: an answer takes a look-up and a bisection for each card.
 
-    With a selling model it takes two more. Entries of one card, product, resource, currency and
-    selling model never overlap. Nothing changes after it is made, but for answers it remembers.
+    With a selling model it takes another of each. Entries of one card, product, resource, currency
+    and selling model never overlap. Nothing changes after it is made, but for answers it remembers.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class CatalogueRates:
             known = self._currencies.setdefault((card_id, product_id, resource_id), set())
             known.add(currency)
         # By the identity of entries, which live as long as the index: hashing them would cost more.
-        self._pairs: dict[tuple[int, int], CatalogueTerms] = {}
+        self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
 
     def find(self, question: Question) -> CatalogueTerms:
         """The terms that apply. Raises `RateNotFound` (RATE_NOT_FOUND)."""
@@ -109,15 +110,16 @@ class CatalogueRates:
         key = (question.product_id, question.resource_id, question.currency_code)
         base = self._entry(cards.get(BASE), question, key)
         tier = self._entry(cards.get(TIER), question, key)
-        pair = (id(base), id(tier))
-        known = self._pairs.get(pair)
+        attribute = self._entry(cards.get(ATTRIBUTE), question, key)
+        entries = (id(base), id(tier), id(attribute))
+        known = self._found.get(entries)
         if known is not None:
             return known
         if base is None and (tier is None or not tier.stands_alone):
             raise self._why(cards, tier, question)
         if base is not None and tier is not None:
             _check_per(base, tier, question)
-        found = self._pairs[pair] = _terms(base, tier, question.currency_code)
+        found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
         return found
 
     def find_addition(self, question: Question) -> CatalogueTerms | None:
@@ -126,7 +128,20 @@ class CatalogueRates:
         key = (question.product_id, question.resource_id, question.currency_code)
         base = self._entry(cards.get(BASE), question, key)
         tier = self._entry(cards.get(TIER), question, key)
-        return _terms(base, tier, question.currency_code) if base or tier else None
+        attribute = self._entry(cards.get(ATTRIBUTE), question, key)
+        if base or tier or attribute:
+            return _terms(base, tier, attribute, question.currency_code)
+        return None
+
+    def candidates(self, question: Question) -> Iterator[tuple[RateCard, RateCardEntry]]:
+        """Every active entry for the resource of the product on the cards of the book."""
+        product_id, resource_id = question.product_id, question.resource_id
+        for card in self._books.get(question.price_book_id, {}).values():
+            spans = self._spans[card.id]
+            for unit in sorted(self._currencies.get((card.id, product_id, resource_id), ())):
+                for span in spans.all_of((product_id, resource_id, unit)):
+                    for entry in span:
+                        yield card, entry
 
     def _entry(self, card: RateCard | None, question: Question, key: Key) -> RateCardEntry | None:
         if card is None or not in_force(card.start, card.end, question.day):
@@ -149,11 +164,11 @@ class CatalogueRates:
         if tier is not None:
             fault = f"the tiers of {tier.key} adjust a rate, and there is none"
             return _not_found(question, Missing.BASE_RATE, fault, entry=tier.key)
-        card = cards.get(BASE) or next(iter(cards.values()), None)
+        card = cards.get(BASE) or cards.get(TIER) or next(iter(cards.values()), None)
         if card is None:
             return _not_found(question, Missing.RATE_CARD, "the price book has no cards")
         if not in_force(card.start, card.end, question.day):
-            fault = f"the rate card {card.id} applies {_span_text(card.start, card.end)}"
+            fault = f"the rate card {card.id} applies {span_text(card.start, card.end)}"
             return _not_found(question, Missing.RATE_CARD, fault, rate_card=card.id)
         return self._why_not_on(card, question)
 
@@ -175,8 +190,8 @@ class CatalogueRates:
         if not near:
             fault = f"the rate card {card.id} has it for other selling models only"
             return _not_found(question, Missing.SELLING_MODEL, fault, **facts)
-        nearest = min(near, key=lambda entry: _days_away(entry, question.day))
-        facts |= {"nearest": nearest.key, "nearest_dates": _span_text(nearest.start, nearest.end)}
+        nearest = min(near, key=lambda entry: days_away(entry, question.day))
+        facts |= {"nearest": nearest.key, "nearest_dates": span_text(nearest.start, nearest.end)}
         fault = f"the nearest is {nearest.key}, which applies {facts['nearest_dates']}"
         return _not_found(question, Missing.DATE, fault, **facts)
 
@@ -195,6 +210,9 @@ class _Span:
         self._entries.append(entry)
         self._starts.append(_start(entry))
 
+    def __iter__(self) -> Iterator[RateCardEntry]:
+        return iter(self._entries)
+
     def at(self, day: date) -> RateCardEntry | None:
         """The one in force on `day`."""
         index = bisect_right(self._starts, day) - 1
@@ -203,25 +221,37 @@ class _Span:
 
     def nearest(self, day: date) -> RateCardEntry:
         """The one that begins or ends the fewest days away; of two, the earlier."""
-        return min(self._entries, key=lambda entry: _days_away(entry, day))
+        return min(self._entries, key=lambda entry: days_away(entry, day))
 
 
 class _Spans:
     """The entries of one card, for all and for selling models."""
 
-    __slots__ = ("for_all", "own")
+    __slots__ = ("for_all", "models", "own")
 
     def __init__(self) -> None:
         self.for_all: dict[Key, _Span] = {}
         self.own: dict[Own, _Span] = {}
+        self.models: dict[Key, list[SellingModelId]] = {}
 
     def add(self, entry: RateCardEntry) -> None:
         """Take in the next entry by the day it starts."""
         key = (entry.product_id, entry.resource_id, entry.currency_code)
         if entry.selling_model_id is None:
             self.for_all.setdefault(key, _Span()).add(entry)
-        else:
-            self.own.setdefault((*key, entry.selling_model_id), _Span()).add(entry)
+            return
+        own = self.own.get((*key, entry.selling_model_id))
+        if own is None:
+            own = self.own[*key, entry.selling_model_id] = _Span()
+            self.models.setdefault(key, []).append(entry.selling_model_id)
+        own.add(entry)
+
+    def all_of(self, key: Key) -> Iterator[_Span]:
+        """The entries for all, and those for each selling model."""
+        if key in self.for_all:
+            yield self.for_all[key]
+        for model in self.models.get(key, ()):
+            yield self.own[*key, model]
 
     def of(self, question: Question) -> Iterator[_Span]:
         """The entries that could answer on another day."""
@@ -240,16 +270,20 @@ def _start(entry: RateCardEntry) -> date:
     return entry.start or date.min
 
 
-def _days_away(entry: RateCardEntry, day: date) -> int:
+def days_away(entry: RateCardEntry, day: date) -> int:
+    """How many days there are between a day and the nearest on which an entry applies."""
     after = (entry.start - day).days if entry.start else 0
     before = (day - entry.end).days + 1 if entry.end else 0
     return max(after, before, 0)
 
 
 def _terms(
-    base: RateCardEntry | None, tier: RateCardEntry | None, currency_code: str
+    base: RateCardEntry | None,
+    tier: RateCardEntry | None,
+    attribute: RateCardEntry | None,
+    currency_code: str,
 ) -> CatalogueTerms:
-    parts = [entry for entry in (base, tier) if entry is not None]
+    parts = [entry for entry in (base, tier, attribute) if entry is not None]
     tiers = {} if tier is None else {"tiers": tier.tiers, "bounds": tier.bounds, "mode": tier.mode}
     terms = RateTerms(
         unit=UnitId(currency_code),
@@ -257,6 +291,8 @@ def _terms(
         rate=None if base is None else base.rate,
         base_entry=_entry_key(base),
         tier_entry=_entry_key(tier),
+        adjustments=() if attribute is None else attribute.adjustments,
+        attribute_entry=_entry_key(attribute),
         **tiers,  # type: ignore[arg-type]
     )
     return CatalogueTerms(terms=terms, is_fixed=not all(part.is_negotiable for part in parts))
@@ -271,7 +307,8 @@ def _check_per(base: RateCardEntry, tier: RateCardEntry, question: Question) -> 
         raise _not_found(question, Missing.BASE_RATE, fault, **facts)
 
 
-def _span_text(start: date | None, end: date | None) -> str:
+def span_text(start: date | None, end: date | None) -> str:
+    """Days in words."""
     if start is None and end is None:
         return "always"
     if end is None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from server.domain.errors import InvalidArgument
 from server.domain.exact import exact, plain
-from server.domain.ids import RateEntryId, UnitId
+from server.domain.ids import AssetId, RateEntryId, UnitId
 from server.domain.policies import OveragePolicy
 
 HUNDRED = Decimal(100)
@@ -90,7 +90,8 @@ class RateTerms:
     What was negotiated replaces what the catalogue says: the rate the rate, the tiers the tiers.
     Without a rate, tiers must override, and count `per` units. `committed` are the terms of
     commitments, the lowest of which holds if it is lower. Of the `adjustments` by attribute the
-    first holds that fits the usage and the `attributes` that were agreed.
+    first holds that fits the usage and the `attributes` that were agreed. `commitment` is the asset
+    whose terms these are, among `committed`.
     """
 
     unit: UnitId
@@ -104,6 +105,7 @@ class RateTerms:
     negotiated_rate: Rate | None = None
     negotiated_tiers: tuple[Tier, ...] | None = None
     committed: tuple["RateTerms", ...] = ()
+    commitment: AssetId | None = None
     adjustments: tuple[AttributeRow, ...] = ()
     attribute_entry: RateEntryId | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -114,7 +116,7 @@ class RateTerms:
 
     def used_with(self, attributes: Mapping[str, str]) -> "RateTerms":
         """The terms for usage with these attributes, which come before those that were agreed."""
-        if not self.adjustments or not attributes:
+        if not attributes:
             return self
         return replace(self, attributes={**self.attributes, **attributes})
 

@@ -183,6 +183,11 @@ class SaleLine:
     selling_model_id: SellingModelId | None = None
     resources: tuple[LineResource, ...] = ()
 
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What was agreed of all its usage; the terms of each resource have the same."""
+        return next((one.terms.attributes for one in self.resources if one.terms), {})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:

@@ -23,8 +23,11 @@ from server.domain.ids import (
     derive,
 )
 from server.domain.policies import OveragePolicy
+from server.domain.procedures.state import Line
+from server.domain.procedures.waterfall import Outcome
+from server.domain.raters import SHIPPED, Rater, Raters, VersionKey, not_in_force
 from server.domain.rates import RateSegment, RateTerms
-from server.domain.rating import Rated, RatingFailed, Step, rate
+from server.domain.rating import Rated, RatingFailed, Step
 from server.domain.settlement import Result
 
 Rates = Mapping[AssetId, tuple[RateSegment, ...]]
@@ -51,7 +54,8 @@ class RatableLine:
     """Usage that one set of terms prices; `before` is what of its origin is rated already, and
     `origin_used` all that its origin used.
 
-    Without an amount, `failure` says why.
+    `version` is that of the procedure which rated it; None is the one that is shipped. Without an
+    amount, `failure` says why, and `failure_text` in words.
     """
 
     id: RatableSummaryId
@@ -70,6 +74,8 @@ class RatableLine:
     amount: Decimal | None
     steps: tuple[Step, ...]
     failure: str | None = None
+    failure_text: str = ""
+    version: VersionKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +104,12 @@ def ratable_lines(
     rates: Rates,
     *,
     rated_before: Mapping[Origin, Decimal] | None = None,
+    raters: Raters = SHIPPED,
 ) -> tuple[RatableLine, ...]:
     """Rate the settled usage of one wallet: own usage first, then corrections, period by period.
+
+    `raters` say by which procedure; the lines of one period that have the same go through it
+    together.
 
     Usage is priced by the terms in force when it happened. A VOLUME tier is picked by all overage
     of the (asset, origin period) known by then; GRADUATED tiers go on where the line before it
@@ -108,17 +118,20 @@ def ratable_lines(
     """
     groups = _grouped(results, rates)
     totals = dict(rated_before or {})
-    lines: list[RatableLine] = []
+    sized: list[_Sized] = []
     for origin, keys in _by_origin(groups):
         before = totals.get(origin, ZERO)
         whole = before + sum((groups[key].overage for key in keys), ZERO)
         used = before + sum((groups[key].used for key in keys), ZERO)
         for key in keys:
             sizes = _Sizes(whole=whole, before=before, used=used)
-            lines.append(_rated_line(wallet_id, key, groups[key], sizes))
+            line_id = _line_id(wallet_id, key)
+            rater = raters.of(line_id, key.origin_start)
+            sized.append(_Sized(line_id, key, groups[key], sizes, rater))
             before += groups[key].overage
         totals[origin] = whole
-    return tuple(lines)
+    outcomes = _outcomes(sized)
+    return tuple(_rated_line(wallet_id, one, outcomes[one.id]) for one in sized)
 
 
 @exact
@@ -180,6 +193,37 @@ class _Sizes:
     used: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class _Sized:
+    """A line that is to be rated, and by what."""
+
+    id: RatableSummaryId
+    key: RatableKey
+    group: _Group
+    sizes: _Sizes
+    rater: Rater | None
+
+    @property
+    def terms(self) -> RateTerms | None:
+        return self.group.segment.terms if self.group.segment else None
+
+    @property
+    def policy(self) -> OveragePolicy:
+        return self.group.segment.overage if self.group.segment else OveragePolicy.CHARGE
+
+    @property
+    def line(self) -> Line:
+        return Line(
+            quantity=self.group.overage,
+            terms=self.terms,
+            tier_quantity=self.sizes.whole,
+            before=self.sizes.before,
+            used=self.sizes.used,
+            overage=self.policy,
+            attributes=dimensions_of(self.key.dimensions),
+        )
+
+
 def _grouped(results: Iterable[Result], rates: Rates) -> dict[RatableKey, _Group]:
     groups: dict[RatableKey, _Group] = {}
     for result in results:
@@ -211,19 +255,33 @@ def _by_origin(groups: Iterable[RatableKey]) -> list[tuple[Origin, list[RatableK
     return [(origin, keys) for (_, origin), keys in found.items()]
 
 
-def _rated_line(wallet_id: WalletId, key: RatableKey, group: _Group, sizes: _Sizes) -> RatableLine:
-    segment = group.segment
-    terms = segment.terms if segment else None
-    policy = segment.overage if segment else OveragePolicy.CHARGE
-    seen = terms and terms.used_with(dimensions_of(key.dimensions))
-    outcome = _outcome(group.overage, seen, sizes, policy)
+def _outcomes(sized: Iterable[_Sized]) -> dict[RatableSummaryId, Outcome]:
+    """What the lines come to, those of one period and version together."""
+    found: dict[RatableSummaryId, Outcome] = {}
+    runs: dict[tuple[datetime, VersionKey | None], list[_Sized]] = {}
+    for one in sized:
+        if one.rater is None:
+            found[one.id] = not_in_force(one.key.origin_start)
+        else:
+            runs.setdefault((one.key.period_start, one.rater.key), []).append(one)
+    for some in runs.values():
+        rater = some[0].rater
+        assert rater is not None, some
+        outcomes = rater.rate([one.line for one in some])
+        found.update(zip((one.id for one in some), outcomes, strict=True))
+    return found
+
+
+def _rated_line(wallet_id: WalletId, one: _Sized, outcome: Outcome) -> RatableLine:
+    group, sizes = one.group, one.sizes
     rated = outcome if isinstance(outcome, Rated) else None
+    failed = outcome if isinstance(outcome, RatingFailed) else None
     return RatableLine(
-        id=_line_id(wallet_id, key),
+        id=one.id,
         wallet_id=wallet_id,
-        key=key,
-        terms=terms,
-        overage_policy=policy,
+        key=one.key,
+        terms=one.terms,
+        overage_policy=one.policy,
         cell_ids=tuple(group.cell_ids),
         used=group.used,
         drawn=group.drawn,
@@ -233,25 +291,11 @@ def _rated_line(wallet_id: WalletId, key: RatableKey, group: _Group, sizes: _Siz
         origin_used=sizes.used,
         net_unit_rate=rated.net_unit_rate if rated else None,
         amount=rated.amount if rated else None,
-        steps=rated.steps if rated else (),
-        failure=outcome.reason if isinstance(outcome, RatingFailed) else None,
+        steps=outcome.steps,
+        failure=failed.reason if failed else None,
+        failure_text=failed.message if failed else "",
+        version=one.rater.key if one.rater else None,
     )
-
-
-def _outcome(
-    quantity: Decimal, terms: RateTerms | None, sizes: _Sizes, policy: OveragePolicy
-) -> Rated | RatingFailed:
-    try:
-        return rate(
-            quantity,
-            terms,
-            tier_quantity=sizes.whole,
-            before=sizes.before,
-            used=sizes.used,
-            overage=policy,
-        )
-    except RatingFailed as failure:
-        return failure
 
 
 def _line_id(wallet_id: WalletId, key: RatableKey) -> RatableSummaryId:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from server.domain.aggregation import Cell, Measure
 from server.domain.calendar import Period, PolicyPeriod, rating_period
 from server.domain.dimensions import dimensions_of
-from server.domain.exact import PLACES, ZERO, Rounding, exact, round_to
+from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
 from server.domain.ids import CellId, RecordId, UnitId, WalletId, derive
 from server.domain.rating import rate
 from server.domain.settlement import Result
@@ -76,7 +76,14 @@ def _shares(
 
 
 def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
-    """What the first units of a line cost."""
+    """What the first units of a line cost.
+
+    By a procedure of the tenant's own they cost as much of the line's amount as they are of its
+    units: such a procedure may look at lines together, and at how many units there are.
+    """
+    if line.version is not None and line.amount is not None and line.overage:
+        tokens = round_to(line.amount, PLACES, Rounding.HALF_EVEN)
+        return divide(tokens * overage, line.overage, places=PLACES, mode=Rounding.HALF_EVEN)
     rated = rate(
         overage,
         line.terms and line.terms.used_with(dimensions_of(line.key.dimensions)),

@@ -164,6 +164,19 @@ def policies_from_doc(doc: Document) -> tuple[SoldPolicies, bool]:
     return policies, doc["is_fixed"]
 
 
+def adjustments_to_doc(rows: tuple[AttributeRow, ...]) -> Document | None:
+    """What `rate_card_entries.adjustments` keeps: adjustments by attribute, if there are any."""
+    return {"v": VERSION, "rows": _rows_to_doc(rows)} if rows else None
+
+
+def adjustments_from_doc(doc: Document | None) -> tuple[AttributeRow, ...]:
+    """The adjustments that were kept."""
+    if doc is None:
+        return ()
+    check_version(doc)
+    return _rows_from_doc(doc["rows"])
+
+
 def check_version(doc: Document) -> None:
     """Refuse a document that is not of this version."""
     if doc["v"] != VERSION:

@@ -1,12 +1,18 @@
 """Procedures and their versions: as rows and back; which is the default of a tenant."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Any
 
+import msgspec
 from asyncpg import Record
 
 from server.domain.catalog import CatalogState
 from server.domain.ids import ProcedureId, ProcedureVersionId, TenantId
 from server.domain.procedures.versions import Procedure, TimeLimits, Usage, Version
+from server.domain.raters import Rater, VersionKey, Versions
 from server.store.pool import Connection
 from server.store.procedure_documents import elements_from_doc, elements_to_doc
 from server.store.records import Kind
@@ -84,6 +90,50 @@ async def versions(
     """All versions of a procedure, each with its state."""
     rows = await tx.fetch(SQL["versions"], tenant_id, procedure_id)
     return [(_version(row), CatalogState(row["state"])) for row in rows]
+
+
+async def rating_versions(tx: Connection, tenant_id: TenantId) -> Versions:
+    """What the tenant rates by."""
+    return unpacked_versions(await tx.fetchval(SQL["rating_versions"], tenant_id))
+
+
+@lru_cache(maxsize=1_024)
+def unpacked_versions(text: str | None) -> Versions:
+    """What the function `rating_versions` of the database says; the same is not compiled twice."""
+    if text is None:
+        return Versions()
+    return Versions(tuple(_rater(item) for item in msgspec.json.decode(text)))
+
+
+async def raters(
+    tx: Connection, tenant_id: TenantId, keys: Iterable[VersionKey]
+) -> dict[VersionKey, Rater]:
+    """Some versions, in whatever state, as raters that take as long as they take."""
+    wanted = sorted(set(keys))
+    rows = await tx.fetch(
+        SQL["some_versions"], tenant_id, [key[0] for key in wanted], [key[1] for key in wanted]
+    )
+    found = map(_version, rows)
+    return {(one.procedure_id, one.id): Rater.of(one) for one in found}
+
+
+def _rater(item: Sequence[Any]) -> Rater:
+    """A version of an array's parts. What a line takes is counted in time of the processor."""
+    version = Version(
+        procedure_id=ProcedureId(item[0]),
+        id=ProcedureVersionId(item[1]),
+        display_name="",
+        rank=item[2],
+        start_date=_date(item[3]),
+        end_date=_date(item[4]),
+        elements=elements_from_doc(item[7]),
+        limits=TimeLimits(run=item[5], element=item[6]),
+    )
+    return Rater.of(version, time.thread_time_ns)
+
+
+def _date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
 
 
 async def default(tx: Connection, tenant_id: TenantId, usage: Usage) -> ProcedureId | None:

@@ -26,6 +26,7 @@ from server.domain.rates import (
     TierBounds,
     TierMode,
 )
+from server.store.documents import adjustments_from_doc, adjustments_to_doc
 from server.store.edits import check_done
 from server.store.pool import Connection
 from server.store.rates import kept
@@ -233,6 +234,7 @@ def entry_from_row(row: Record, tiers: tuple[Tier, ...]) -> RateCardEntry:
         tiers=tiers,
         bounds=TierBounds(row["tier_bounds"]),
         mode=TierMode(row["tier_mode"]),
+        adjustments=adjustments_from_doc(row["adjustments"]),
         is_negotiable=row["is_negotiable"],
         start=row["start_date"],
         end=row["end_date"],
@@ -254,6 +256,7 @@ def _columns(entry: RateCardEntry) -> tuple[Any, ...]:
         rate is not None and rate.is_package,
         entry.bounds,
         entry.mode,
+        adjustments_to_doc(entry.adjustments),
         entry.is_negotiable,
         entry.start,
         entry.end,

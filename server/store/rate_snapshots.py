@@ -5,18 +5,23 @@ from collections.abc import Iterable, Sequence
 
 from asyncpg import Record
 
+from server.domain.additions import Addition
+from server.domain.calendar import PolicyPeriod
 from server.domain.discovery import AssetRates, AssetStretch, Held
 from server.domain.ids import (
+    AssetId,
     PriceBookId,
     ProductId,
     RateCardId,
     TenantId,
 )
-from server.domain.policies import OveragePolicy
+from server.domain.policies import CommitmentRate, OveragePolicy
 from server.domain.rate_cards import PriceBook, RateCard, RateCardType
 from server.domain.rate_index import CatalogueRates
+from server.domain.raters import Versions
 from server.store.documents import policies_from_doc, terms_from_doc
 from server.store.pool import Connection
+from server.store.procedures import rating_versions
 from server.store.rate_entries import entry_from_row, tiers_from_rows
 from server.store.sql import load
 
@@ -39,12 +44,13 @@ async def revisions(connection: Connection, tenant_ids: Sequence[TenantId]) -> d
     return {TenantId(row["tenant_id"]): row["catalogue_revision"] for row in rows}
 
 
-async def rows_of_tenant(tx: Connection, tenant_id: TenantId) -> tuple[int, Rows]:
-    """A revision and all active rates; `tx` has to see one moment."""
-    known = await revision(tx, tenant_id)
+async def rows_of_tenant(tx: Connection, tenant_id: TenantId) -> tuple[int, Versions, Rows]:
+    """A revision, what rates, and all active rates; `tx` has to see one moment."""
+    known, versions = await revision(tx, tenant_id), await rating_versions(tx, tenant_id)
     books = await tx.fetch(SQL["all_books"], tenant_id)
     entries = await _in_slices(tx, SQL["all_entries"], tenant_id)
-    return known, (books, entries, await _in_slices(tx, SQL["all_tiers"], tenant_id))
+    tiers = await _in_slices(tx, SQL["all_tiers"], tenant_id)
+    return known, versions, (books, entries, tiers)
 
 
 async def rows_of_product(
@@ -75,17 +81,21 @@ async def asset_rates(
     None stands for a resource that the asset does not have; an asset that is not there is left out.
     """
     wanted = sorted(set(held))
-    rows = await tx.fetch(
-        SQL["asset_rates"],
-        tenant_id,
+    keys = (
         [account_id for account_id, _, _ in wanted],
         [asset_id for _, asset_id, _ in wanted],
         [resource_id for _, _, resource_id in wanted],
     )
-    by_key: defaultdict[Held, list[Record]] = defaultdict(list)
+    sold = _by_held(await tx.fetch(SQL["asset_rates"], tenant_id, *keys))
+    added = _by_held(await tx.fetch(SQL["asset_additions"], tenant_id, *keys))
+    return {key: _asset_rates(same, added.get(key, [])) for key, same in sold.items()}
+
+
+def _by_held(rows: Iterable[Record]) -> dict[Held, list[Record]]:
+    found: defaultdict[Held, list[Record]] = defaultdict(list)
     for row in rows:
-        by_key[row["account_id"], row["asset_id"], row["usage_resource_id"]].append(row)
-    return {key: _asset_rates(same) for key, same in by_key.items()}
+        found[row["account_id"], row["asset_id"], row["usage_resource_id"]].append(row)
+    return found
 
 
 async def _in_slices(tx: Connection, query: str, tenant_id: TenantId) -> list[Record]:
@@ -97,7 +107,7 @@ async def _in_slices(tx: Connection, query: str, tenant_id: TenantId) -> list[Re
     return found
 
 
-def _asset_rates(rows: list[Record]) -> AssetRates | None:
+def _asset_rates(rows: list[Record], added: list[Record]) -> AssetRates | None:
     first = rows[0]
     if first["policies"] is None:
         return None
@@ -111,9 +121,23 @@ def _asset_rates(rows: list[Record]) -> AssetRates | None:
     )
     return AssetRates(
         zone=first["time_zone"],
+        anchor=first["anchor_date"],
+        length=PolicyPeriod(first["rating_period"]),
         is_fixed=is_fixed,
         overage=OveragePolicy(first["overage"]),
         stretches=stretches,
+        additions=tuple(map(_addition, added)),
+    )
+
+
+def _addition(row: Record) -> Addition:
+    kind = row["commitment_rate"]
+    return Addition(
+        asset_id=AssetId(row["addition_id"]),
+        start=row["start_time"],
+        end=row["end_time"],
+        terms=terms_from_doc(row["terms"]),
+        commitment=None if kind is None else CommitmentRate(kind),
     )
 
 

@@ -38,6 +38,20 @@ CREATE FUNCTION public.due_jobs(maximum integer) RETURNS TABLE(tenant_id uuid, j
      ORDER BY due.fire_time, due.rank, due.job_id LIMIT maximum
 $$;
 
+CREATE FUNCTION public.rating_versions(tenant uuid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    SELECT coalesce((
+           SELECT json_agg(json_build_array(v.procedure_id, v.version_id, v.rank, v.start_date, v.end_date,
+                                            v.run_milliseconds, v.element_milliseconds, v.elements)
+                           ORDER BY v.rank DESC, v.version_id)::text
+             FROM procedure_versions AS v
+            WHERE v.tenant_id = tenant AND v.procedure_id = d.procedure_id AND v.state = 'ACTIVE'), '[]')
+      FROM default_procedures AS d
+     WHERE d.tenant_id = tenant AND d.usage = 'RATING'
+$$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -654,11 +668,15 @@ CREATE TABLE public.ratable_summaries (
     currency_code text NOT NULL,
     waterfall jsonb NOT NULL,
     error_reason text DEFAULT ''::text NOT NULL,
+    error_message text DEFAULT ''::text NOT NULL,
+    procedure_id public.code,
+    procedure_version_id public.code,
     liable_summary_id uuid,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT ratable_summaries_state_check CHECK ((state = ANY (ARRAY['RATED'::text, 'RATING_FAILED'::text]))),
     CONSTRAINT ratable_summary_adds_up CHECK (((used_quantity)::numeric = ((drawn_quantity)::numeric + (overage_quantity)::numeric))),
-    CONSTRAINT rated_means_amount CHECK (((state = 'RATED'::text) = (amount IS NOT NULL)))
+    CONSTRAINT rated_means_amount CHECK (((state = 'RATED'::text) = (amount IS NOT NULL))),
+    CONSTRAINT version_is_whole CHECK ((num_nonnulls(procedure_id, procedure_version_id) <> 1))
 );
 
 ALTER TABLE ONLY public.ratable_summaries FORCE ROW LEVEL SECURITY;
@@ -678,6 +696,7 @@ CREATE TABLE public.rate_card_entries (
     is_package boolean DEFAULT false NOT NULL,
     tier_bounds text DEFAULT 'LOWER_INCLUSIVE'::text NOT NULL,
     tier_mode text DEFAULT 'VOLUME'::text NOT NULL,
+    adjustments jsonb,
     is_negotiable boolean DEFAULT true NOT NULL,
     start_date date,
     end_date date,
@@ -686,6 +705,7 @@ CREATE TABLE public.rate_card_entries (
     catalogue_revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
+    CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'rows'::text)) > 0)),
     CONSTRAINT rate_card_entries_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT rate_is_not_negative CHECK (((rate_value)::numeric >= (0)::numeric)),
     CONSTRAINT rate_per_is_positive CHECK (((rate_per)::numeric > (0)::numeric))
@@ -1415,6 +1435,8 @@ CREATE UNIQUE INDEX product_usage_resource_id_taken ON public.product_usage_reso
 
 CREATE INDEX product_usage_resources_by_resource ON public.product_usage_resources USING btree (tenant_id, product_id, usage_resource_id);
 
+CREATE INDEX ratable_summaries_by_version ON public.ratable_summaries USING btree (tenant_id, procedure_id, procedure_version_id) WHERE (procedure_id IS NOT NULL);
+
 CREATE INDEX ratable_summaries_by_wallet ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, start_time, ratable_summary_id);
 
 CREATE INDEX rate_card_entries_by_product ON public.rate_card_entries USING btree (tenant_id, product_id, usage_resource_id);
@@ -1706,6 +1728,9 @@ ALTER TABLE ONLY public.rate_card_entries
 
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
+
+ALTER TABLE ONLY public.ratable_summaries
+    ADD CONSTRAINT version_exists FOREIGN KEY (tenant_id, procedure_id, procedure_version_id) REFERENCES public.procedure_versions(tenant_id, procedure_id, version_id);
 
 ALTER TABLE ONLY public.asset_resources
     ADD CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);

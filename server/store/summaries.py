@@ -129,6 +129,9 @@ async def add_ratable(
         [line.failure or "" for line in lines],
         [key.segment_start for key in keys],
         [key.dimensions for key in keys],
+        [line.failure_text for line in lines],
+        [line.version and line.version[0] for line in lines],
+        [line.version and line.version[1] for line in lines],
     )
 
 

@@ -16,6 +16,8 @@ from server.domain.ids import (
     CellId,
     GrantId,
     LiableSummaryId,
+    ProcedureId,
+    ProcedureVersionId,
     ProductId,
     RatableSummaryId,
     ResourceId,
@@ -57,7 +59,10 @@ class UsageSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatableSummary:
-    """A ratable line; `waterfall` is what `store.summaries` wrote."""
+    """A ratable line; `waterfall` is what `store.summaries` wrote.
+
+    Without a version it was rated by the one that is shipped.
+    """
 
     ratable_summary_id: RatableSummaryId
     wallet_id: WalletId
@@ -78,6 +83,9 @@ class RatableSummary:
     error_reason: str
     liable_summary_id: LiableSummaryId | None
     dimensions: str
+    error_message: str
+    procedure_id: ProcedureId | None
+    procedure_version_id: ProcedureVersionId | None
 
 
 class Superseded(NamedTuple):

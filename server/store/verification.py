@@ -9,8 +9,17 @@ from asyncpg import Record
 
 from server.domain.aggregation import Cell
 from server.domain.exact import plain
-from server.domain.ids import AccountId, CellId, RatableSummaryId, TenantId, WalletId
+from server.domain.ids import (
+    AccountId,
+    CellId,
+    ProcedureId,
+    ProcedureVersionId,
+    RatableSummaryId,
+    TenantId,
+    WalletId,
+)
 from server.domain.ledger import Head
+from server.domain.raters import VersionKey
 from server.domain.verification import Finding
 from server.store.ledger import head_of
 from server.store.pool import Connection
@@ -36,6 +45,16 @@ class FinalCell:
     quantity: Decimal
     drawn: Decimal
     overage: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatedLine:
+    """A ratable line: what it came to, or why to nothing, and by which version."""
+
+    overage: Decimal
+    amount: Decimal | None
+    failure: str
+    version: VersionKey | None
 
 
 async def heads(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> dict[WalletId, Head]:
@@ -76,12 +95,27 @@ async def final_cells(
     ]
 
 
-async def ratable_amounts(
+async def rated_lines(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
-) -> dict[RatableSummaryId, tuple[Decimal, Decimal | None]]:
-    """The overage and the amount of each of a wallet's ratable lines."""
-    rows = await tx.fetch(SQL["ratable_amounts"], tenant_id, account_id, wallet_id)
-    return {row["ratable_summary_id"]: (row["overage_quantity"], row["amount"]) for row in rows}
+) -> dict[RatableSummaryId, RatedLine]:
+    """What is kept of a wallet's ratable lines."""
+    rows = await tx.fetch(SQL["rated_lines"], tenant_id, account_id, wallet_id)
+    return {row["ratable_summary_id"]: _rated_line(row) for row in rows}
+
+
+def _rated_line(row: Record) -> RatedLine:
+    version = None
+    if row["procedure_id"] is not None:
+        version = (
+            ProcedureId(row["procedure_id"]),
+            ProcedureVersionId(row["procedure_version_id"]),
+        )
+    return RatedLine(
+        overage=row["overage_quantity"],
+        amount=row["amount"],
+        failure=row["error_reason"],
+        version=version,
+    )
 
 
 async def token_quantities(

@@ -37,10 +37,12 @@ from server.domain.policies import (
     LatePolicy,
     RatingFrequency,
 )
+from server.domain.raters import InForce
 from server.domain.settlement import WalletTerms
 from server.domain.tokens import Purse
 from server.store.ledger import head_of
 from server.store.pool import Connection
+from server.store.procedures import unpacked_versions
 from server.store.sql import load
 from server.store.wallet_texts import (
     SoldAsset,
@@ -283,6 +285,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         rates=unpacked_assets(row["assets"])[1],
         commitments=unpacked_assets(row["assets"])[2],
         rated_before=unpacked_overage(row["rated"]),
+        raters=InForce(unpacked_versions(row["versions"]), zone),
     )
 
 

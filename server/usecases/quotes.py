@@ -67,6 +67,7 @@ class AskedLine:
     selling_model_id: SellingModelId | None = None
     omitted: tuple[ResourceId, ...] = ()
     policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
     negotiated: tuple[Negotiated, ...] = ()
 
 
@@ -245,7 +246,7 @@ class _Selling:
     def _resource(self, resource: ResolvedResource) -> LineResource:
         found = self.rates.get(resource.resource_id)
         is_anchor = self.product.role is Role.ANCHOR
-        terms = None if found is None else found.terms
+        terms = None if found is None else replace(found.terms, attributes=self.asked.attributes)
         if self.product.role.is_commitment and terms is not None:
             _check_discount(terms, self.asked.product_id, resource.resource_id)
         return LineResource(

@@ -63,7 +63,7 @@ async def update(
     if found.state is ACTIVE:
         await _refuse_overlaps(tx, tenant_id, [wanted])
     await store.save(tx, tenant_id, wanted, revision=last, catalogue=catalogue)
-    if len(wanted.tiers) > len(found.tiers):
+    if wanted.size > found.size:
         await check_sizes(tx, tenant_id, [wanted.card_id], most)
     return await get_entry(tx, tenant_id, entry.card_id, entry.id)
 

@@ -81,7 +81,11 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
     settlement = revised(_settled(wallet, period), found.reopened)
     state = wallet.state
     lines = ratable_lines(
-        wallet_id, settlement.results, state.rates, rated_before=state.rated_before
+        wallet_id,
+        settlement.results,
+        state.rates,
+        rated_before=state.rated_before,
+        raters=state.raters,
     )
 
     await _post(tx, tenant_id, wallet, settlement)

@@ -1,6 +1,7 @@
 """Verification: all that is derived, derived again and compared; each difference is named."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from server.domain.aggregation import Cell, increments
@@ -16,8 +17,10 @@ from server.store import wallets
 from server.store.pool import Connection
 from server.store.wallets import StoredWallet
 from server.usecases.currencies import minor_places
+from server.usecases.procedures import as_rated
 
 PAGE = 1_000
+TIME_LIMIT = "TIME_LIMIT"
 
 
 async def verify_account(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Verified:
@@ -97,17 +100,20 @@ async def _settled(
         name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
         found += _different("quantity", name, increment.quantity, one.quantity)
         results.append(Result(increment=increment, drawn=one.drawn, overage=one.overage, debits=()))
-    amounts = await store.ratable_amounts(tx, tenant_id, account_id, wallet_id)
-    lines = ratable_lines(wallet_id, results, wallet.state.rates)
+    rated = await store.rated_lines(tx, tenant_id, account_id, wallet_id)
+    raters = await as_rated(tx, tenant_id, wallet, rated)
+    lines = ratable_lines(wallet_id, results, wallet.state.rates, raters=raters)
+    slow = {line_id for line_id, line in rated.items() if line.failure == TIME_LIMIT}
+    lines = tuple(replace(one, amount=None) if one.id in slow else one for one in lines)
     found += await _tokens(tx, tenant_id, wallet, cells, results, lines)
     for line in lines:
         name = f"accounts/{account_id}/ratableSummaries/{line.id}"
-        overage, amount = amounts.pop(line.id, (None, None))
-        found += _different("overage", name, line.overage, overage)
-        found += _different("amount", name, line.amount, amount)
-    for line_id, (overage, _) in amounts.items():
+        is_ = rated.pop(line.id, None)
+        found += _different("overage", name, line.overage, is_.overage if is_ else None)
+        found += _different("amount", name, line.amount, is_.amount if is_ else None)
+    for line_id, one_rated in rated.items():
         name = f"accounts/{account_id}/ratableSummaries/{line_id}"
-        found += _different("overage", name, None, overage)
+        found += _different("overage", name, None, one_rated.overage)
     return found
 
 

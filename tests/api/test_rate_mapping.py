@@ -18,7 +18,7 @@ from server.api.mapping.rates import (
     entry_to_pb,
 )
 from server.api.mapping.terms import step_to_pb, terms_to_pb
-from server.domain.errors import InvalidArgument, Unimplemented
+from server.domain.errors import InvalidArgument
 from server.domain.rate_cards import Kept, PriceBook
 from server.domain.rates import Rate, TierBounds
 from server.domain.rating import rate
@@ -120,15 +120,6 @@ def test_an_entry_that_cannot_be_read_is_refused_by_its_field(content, reason, f
 
     assert caught.value.reason == reason
     assert caught.value.facts["field"] == f"rate_card_entry.{field}"
-
-
-def test_a_card_by_attributes_is_still_to_come():
-    request = pb.CreateRateCardRequest(rate_card_id="a", rate_card=pb.RateCard(type="ATTRIBUTE"))
-
-    with pytest.raises(Unimplemented) as caught:
-        create_card_from_pb(request)
-
-    assert caught.value.reason == "NOT_SUPPORTED"
 
 
 @pytest.mark.parametrize(

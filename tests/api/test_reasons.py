@@ -11,8 +11,9 @@ SERVER = Path(__file__).parents[2] / "server"
 REASON = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 GIVERS = {
     "InvalidArgument", "Unauthenticated", "PermissionDenied", "AlreadyExists", "FailedPrecondition",
-    "Aborted", "OutOfRange", "ResourceExhausted", "Unavailable", "Unimplemented", "RatingFailed",
-    "BadName", "BadTime", "DecimalError", "Violation", "at", "fault",
+    "Aborted", "OutOfRange", "ResourceExhausted", "Unavailable", "Unimplemented",
+    "DeadlineExceeded", "RatingFailed", "BadName", "BadTime", "DecimalError",
+    "Violation", "at", "fault",
 }  # fmt: skip
 KNOWN = set(errors_pb2.ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"}
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.domain.calendar import PolicyPeriod
 from server.domain.discovery import Asked, AssetRates, AssetStretch, Source, answer
 from server.domain.errors import InvalidArgument, NotFound
 from server.domain.policies import OveragePolicy
@@ -211,7 +212,14 @@ def sold(value="3", *, start=JANUARY, end=None, overage=OveragePolicy.CHARGE, zo
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
     stretch = AssetStretch(start=midnight(start), end=end and midnight(end), terms=terms(value))
-    rates = AssetRates(zone=zone, is_fixed=False, overage=overage, stretches=(stretch,))
+    rates = AssetRates(
+        zone=zone,
+        anchor=JANUARY,
+        length=PolicyPeriod.MONTHLY,
+        is_fixed=False,
+        overage=overage,
+        stretches=(stretch,),
+    )
     return {ASSET: rates}
 
 

@@ -149,12 +149,32 @@ def test_attributes_of_the_line_adjust_the_rate(attributes, expected):
 def test_the_lowest_commitment_holds_if_it_is_lower():
     committed = tuple(
         RateTerms(unit=USD, rate=None, tiers=(tier(0, None, "PERCENTAGE", percent),))
-        for percent in (5, 20, 10)
+        for percent in (5, 20, 20, 0)
     )
 
     [rated] = run([BaseRate(), CommitmentRate()], line(2, terms("10", committed=committed)))
 
     assert (rated.net_unit_rate, rated.amount) == (8, 16)
+    rows = [step for step in rated.steps if step.element == "COMMITMENT_RATE"]
+    assert [(row.inputs["commitment"], row.inputs["value"]) for row in rows] == [
+        ("1", "5"),
+        ("2", "20"),
+        ("3", "20"),
+        ("4", "0"),
+    ]
+    assert [row.outputs["rate"] for row in rows] == ["9.5", "8", "8", "10"]
+    assert [row.outputs["won"] for row in rows] == ["false", "true", "false", "false"]
+    assert [row.note.split()[0] for row in rows] == ["another", "the", "another", "not"]
+
+
+def test_a_commitment_that_is_not_lower_leaves_the_rate():
+    dear = RateTerms(unit=USD, rate=price(11))
+
+    [rated] = run([BaseRate(), CommitmentRate()], line(2, terms("10", committed=(dear,))))
+
+    [row] = [step for step in rated.steps if step.element == "COMMITMENT_RATE"]
+    assert rated.amount == 20
+    assert (row.outputs["rate"], row.outputs["won"]) == ("11", "false")
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ from tests.setups import (
     metered,
     product_in,
     promise,
+    regional,
     setup,
     tier,
     unit,
@@ -53,6 +54,7 @@ EUR, BOTH = entry(currency="EUR", id_="eur"), (metered(), metered("bytes"))
 BYTES = entry(resource="bytes", id_="bytes")
 UNTIL, LATER = "2024-07-01", "later"
 NEXT = metered(start=UNTIL, held_id=LATER)
+REGIONAL = replace(metered(), resource=replace(metered().resource, dimensions=("region",)))
 DRAFTS = Scope(days=Days(TODAY), with_drafts=True)
 DAY = Cadence(CadenceUnit.DAY)
 
@@ -225,6 +227,11 @@ TABLE: list[tuple[str, Setup, Setup]] = [
         "TIER_BELOW_ZERO",
         setup(entries=(entry("0.5"), entry(None, tier("AMOUNT", "-0.6")))),
         setup(entries=(entry("0.5"), entry(None, tier("AMOUNT", "-0.5")))),
+    ),
+    (
+        "ATTRIBUTE_UNKNOWN",
+        setup(entries=(entry(), regional("PERCENTAGE", "5"))),
+        setup(REGIONAL, entries=(entry(), regional("PERCENTAGE", "5"))),
     ),
     (
         "TIERS_INCOMPLETE",

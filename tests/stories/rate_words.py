@@ -76,6 +76,21 @@ def priced(
     return made
 
 
+def adjusted(
+    resource: str, *rows: tuple[dict[str, str], str, str], **fields: Any
+) -> rates.RateCardEntry:
+    """An entry with adjustments by attribute such as ({"region": "eu"}, "PERCENTAGE", "5")."""
+    made = priced(resource, **fields)
+    made.adjustments.extend(
+        types.AttributeRow(
+            attributes=attributes,
+            adjustment=types.RateAdjustment(kind=kind, value=number(value)),
+        )
+        for attributes, kind, value in rows
+    )
+    return made
+
+
 def tier(lower: str, upper: str | None, kind: Any, value: str) -> types.RateTier:
     made = types.RateTier(
         lower=number(lower), adjustment=types.RateAdjustment(kind=kind, value=number(value))

@@ -141,6 +141,35 @@ async def test_a_quantity_is_committed_to_at_a_lower_rate(sandbox, policy, owed)
     assert [money(one.amount) for one in await world.liable(account)] == [owed]
 
 
+@pytest.mark.capability("M52")
+async def test_each_commitment_is_tried_and_the_waterfall_says_what_became_of_it(sandbox):
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {}, Credits(price="10"), category="USAGE"))
+    discounts = {"first": "20", "second": "25", "third": "25"}
+    for product, discount in discounts.items():
+        kind = "QUANTITY_COMMITMENT"
+        text = commitment(product, "credits", "100", discount=discount, kind=kind)
+        await set_up(world, text)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    sold = [
+        (await world.sell(account, linked(product, f"2024-01-0{place}", asset)))[0]
+        for place, product in enumerate(discounts, 1)
+    ]
+
+    await world.use(asset, "credits", "2024-01-10", 1_200)
+    await world.advance("2024-02-10")
+
+    [rated] = await world.ratable(account)
+    rows = [step for step in rated.waterfall if step.element == "COMMITMENT_RATE"]
+    tried = {row.inputs["commitment"]: row.outputs for row in rows}
+    ids = [one.name.split("/")[-1] for one in sold]
+    assert [tried[one]["rate"] for one in ids] == ["8", "7.5", "7.5"]
+    assert sorted(tried[one]["won"] for one in ids[1:]) == ["false", "true"]
+    assert tried[ids[0]]["won"] == "false"
+    assert figure(rated.net_unit_rate) == Decimal("7.5")
+
+
 @pytest.mark.parametrize(
     ("tiers", "left"),
     [

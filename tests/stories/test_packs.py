@@ -1,5 +1,6 @@
 """Packs, and what grants are bound to: an asset, the account, a contract, a team."""
 
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from usage.v1 import catalog_resources_pb2 as catalog
 from usage.v1 import catalog_service_pb2 as catalog_rpc
 from usage.v1 import policy_service_pb2 as policy_rpc
 from usage.v1 import quote_service_pb2 as quotes
+from usage.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
 from tests.stories.test_figures import money
@@ -96,15 +98,52 @@ async def test_of_the_rates_of_packs_the_latest_wins_then_the_cheapest(sandbox):
         await set_up(world, pack(name, "credits", price=price))
         await world.sell(account, to(asset.name, name, start, end))
 
-    for date, price in DAYS.items():
-        await world.advance(f"{date}T12:00")
+    for on, price in DAYS.items():
+        await world.advance(f"{on}T12:00")
         before = figure((await world.wallet(account, "credits")).estimated_amount)
-        await world.use(asset, "credits", date, 1)
+        await world.use(asset, "credits", on, 1)
         after = figure((await world.wallet(account, "credits")).estimated_amount)
-        assert after - before == price, date
+        assert after - before == price, on
     await world.advance("2024-10-10")
 
     assert sum(money(one.amount) for one in await world.liable(account)) == sum(DAYS.values())
+
+
+# X7: the price on every day of a year, from the first of these on.
+SPANS = {
+    "2024-01-01": 10,
+    "2024-01-15": 8,
+    "2024-02-01": 7,
+    "2024-05-01": 10,
+    "2024-06-01": 6,
+    "2024-09-01": 10,
+}
+
+
+@pytest.mark.capability("M56")
+async def test_a_look_up_says_what_holds_on_every_day_of_the_year_and_whose_rate_it_is(sandbox):
+    world = await sandbox("2024-01-01")
+    await plan(world)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    sold = {10: asset.name}
+    for name, price, start, end in PACKS:
+        await set_up(world, pack(name, "credits", price=price))
+        [added] = await world.sell(account, to(asset.name, name, start, end))
+        sold[int(price)] = added.name
+    days = [f"{date(2024, 1, 1) + timedelta(days=number)}" for number in range(366)]
+    request = rates.DiscoverRatesRequest()
+    for one in days:
+        request.questions.add(
+            asset=asset.name, usage_resource="usageResources/credits", date=day(one)
+        )
+
+    answers = (await world.client.rates.DiscoverRates(request)).answers
+
+    expected = [SPANS[max(start for start in SPANS if start <= one)] for one in days]
+    assert [figure(one.terms.rate.value) for one in answers] == expected
+    assert [one.asset for one in answers] == [sold[price] for price in expected]
+    assert {one.source for one in answers} == {"ASSET"}
 
 
 @pytest.mark.capability("M28")

@@ -7,8 +7,8 @@ import pytest
 from usage.v1 import preview_service_pb2 as pb
 
 from clients.pages import pages
+from tests.stories.preview_words import amounts, lines, preview
 from tests.stories.rate_words import refusal
-from tests.stories.test_preview import amounts, lines, preview
 from tests.stories.words import Metered, figure, line, number
 from tests.stories.world import World
 

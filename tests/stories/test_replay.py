@@ -8,10 +8,10 @@ from usage.v1 import preview_service_pb2 as pb
 from usage.v1 import quote_service_pb2 as quotes
 from usage.v1 import types_pb2 as types
 
+from tests.stories.preview_words import rows
 from tests.stories.rate_words import book, card, priced, put, refusal
 from tests.stories.test_commitments import linked
 from tests.stories.test_packs import to
-from tests.stories.test_preview import rows
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
 from tests.stories.words import Metered, day, figure, line, moment, number, stamp
 from tests.stories.world import World

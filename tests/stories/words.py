@@ -69,6 +69,7 @@ class Metered:
     scale: int = 0
     negotiable: bool = True
     unique_label: str = ""
+    dimensions: tuple[str, ...] = ()
 
 
 def tier(lower: str, upper: str | None, override: str) -> types.RateTier:
@@ -109,6 +110,7 @@ def usage(
     at: str | datetime,
     quantity: object,
     record_id: str | None = None,
+    **labels: str,
 ) -> consumption.UsageRecordInput:
     """A usage record; without an id it gets one of its own."""
     return consumption.UsageRecordInput(
@@ -117,4 +119,5 @@ def usage(
         usage_resource=f"usageResources/{resource}",
         quantity=number(quantity),
         usage_time=stamp(moment(at) if isinstance(at, str) else at),
+        labels=labels,
     )

@@ -247,7 +247,9 @@ class World:
             make.CreateUsageResourceRequest(
                 usage_resource_id=one.resource,
                 usage_resource=catalog.UsageResource(
-                    category="USAGE", unit_class=f"unitClasses/{one.resource}-class"
+                    category="USAGE",
+                    unit_class=f"unitClasses/{one.resource}-class",
+                    dimensions=one.dimensions,
                 ),
             )
         )

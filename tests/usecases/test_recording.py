@@ -67,12 +67,13 @@ async def test_shuffled_batches_of_many_accounts_at_once_never_deadlock(pool, ow
     for account in accounts:
         await sell(owner, account)
     batch = many(300, accounts)
-    shuffled = [random.Random(seed).sample(batch, len(batch)) for seed in range(12)]
+    # As many as there are connections: more would wait for one, and be refused on a slow day.
+    shuffled = [random.Random(seed).sample(batch, len(batch)) for seed in range(6)]
 
     answers = await asyncio.gather(*(codes(pool, *some) for some in shuffled))
 
     found = sorted(code for answer in answers for code in answer)
-    assert found == ["ACCEPTED"] * 300 + ["DUPLICATE"] * 300 * 11
+    assert found == ["ACCEPTED"] * 300 + ["DUPLICATE"] * 300 * 5
     assert await cells(owner) == await recounted(owner)
     assert (
         await owner.fetchval(

@@ -10,7 +10,12 @@ from usage.v1 import procedure_resources_pb2 as pb
 from server.api import names
 from server.api.forms import Form
 from server.api.mapping.catalog import state_pb
-from server.api.mapping.terms import adjustment_from_form, adjustment_to_pb
+from server.api.mapping.terms import (
+    adjustment_from_form,
+    adjustment_to_pb,
+    attribute_row_from_form,
+    attribute_row_to_pb,
+)
 from server.api.values import date_pb, decimal_pb, enum_pb, etag, optional_date_pb, time_pb
 from server.domain.catalog import Kept
 from server.domain.exact import ZERO, Rounding
@@ -19,7 +24,7 @@ from server.domain.procedures import elements as el
 from server.domain.procedures.elements import NET_UNIT_RATE, ProcedureElement
 from server.domain.procedures.programs import ELEMENT_MILLISECONDS, RUN_MILLISECONDS
 from server.domain.procedures.versions import Procedure, TimeLimits, Usage, Version
-from server.domain.rates import HUNDRED, AttributeRow
+from server.domain.rates import HUNDRED
 from server.usecases.procedures import Resolved
 
 USAGE, AGREED = "PROCEDURE_USAGE_", "AGREED_WITH_"
@@ -121,14 +126,6 @@ def resolved_to_pb(resolved: Resolved) -> rpc.ResolveProcedureResponse:
     )
 
 
-def attribute_row_from_form(form: Form) -> AttributeRow:
-    """An adjustment by attributes. Notes LABELS_INVALID and what an adjustment notes."""
-    return AttributeRow(
-        attributes=tuple(sorted(form.labels("attributes").items())),
-        adjustment=adjustment_from_form(form.sub("adjustment")),
-    )
-
-
 def _days(form: Form) -> tuple[date | None, date | None]:
     start, end = form.optional_date("start_date"), form.optional_date("end_date")
     if start is not None and end is not None and end <= start:
@@ -194,13 +191,7 @@ def _order_to_pb(order: tuple[el.Agreed, ...]) -> list[Any]:
 
 
 def _attributes_to_pb(one: el.AttributeAdjustment) -> pb.AttributeAdjustmentElement:
-    rows = [
-        pb.AttributeRow(
-            attributes=dict(row.attributes), adjustment=adjustment_to_pb(row.adjustment)
-        )
-        for row in one.rows
-    ]
-    return pb.AttributeAdjustmentElement(rows=rows)
+    return pb.AttributeAdjustmentElement(rows=map(attribute_row_to_pb, one.rows))
 
 
 def _discount_from_form(form: Form, name: str) -> el.ManualDiscount:

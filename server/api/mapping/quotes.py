@@ -90,6 +90,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
             if (negotiated := _negotiated_to_pb(resource)) is not None
         ],
         policies=overrides_to_pb(_overridden(line)),
+        attributes=line.attributes,
         resources=[_resource_to_pb(line, resource) for resource in line.resources],
     )
 
@@ -139,6 +140,7 @@ def _line_from_form(form: Form, account_id: AccountId) -> AskedLine:
             ResourceId(ids[0]) for ids in form.names("omitted_resources", names.RESOURCE)
         ),
         policies=overrides_from_form(form),
+        attributes=form.labels("attributes"),
         negotiated=tuple(_negotiated_from_form(wish) for wish in form.subs("negotiated_rates")),
     )
 

@@ -9,6 +9,8 @@ from usage.v1 import types_pb2
 from server.api import names
 from server.api.forms import Form, placed_at
 from server.api.mapping.terms import (
+    attribute_row_from_form,
+    attribute_row_to_pb,
     per_from_form,
     rate_from_form,
     rate_to_pb,
@@ -54,7 +56,7 @@ def create_book_from_pb(request: pb.CreatePriceBookRequest) -> CreatePriceBook:
 
 
 def create_card_from_pb(request: pb.CreateRateCardRequest) -> RateCard:
-    """Raises InvalidArgument; Unimplemented (NOT_SUPPORTED) for types that are still to come."""
+    """Raises InvalidArgument."""
     form = Form(request)
     card_id = RateCardId(form.code("rate_card_id"))
     card = form.sub("rate_card")
@@ -76,6 +78,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
     unit = unit_from_form(entry)
     rate = rate_from_form(entry.sub("rate")) if entry.has("rate") else None
     bounds, mode, tiers = tiers_from_form(entry.sub("tiers"))
+    adjustments = tuple(map(attribute_row_from_form, entry.subs("adjustments")))
     per = per_from_form(entry, "tier_per")
     start, end = _dates_from_form(entry)
     form.done()
@@ -91,6 +94,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
         tiers=tiers,
         bounds=bounds,
         mode=mode,
+        adjustments=adjustments,
         is_negotiable=request.rate_card_entry.negotiability != NON_NEGOTIABLE,
         start=start,
         end=end,
@@ -170,6 +174,7 @@ def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
         selling_model="" if model is None else names.SELLING_MODEL.of(model),
         rate=None if entry.rate is None else rate_to_pb(entry.rate),
         tiers=tiers_to_pb(entry.tiers, entry.bounds, entry.mode) if entry.tiers else None,
+        adjustments=map(attribute_row_to_pb, entry.adjustments),
         tier_per=decimal_pb(entry.per) if entry.tiers else None,
         negotiability=enum_pb(pb.RateCardEntry.Negotiability, negotiability),
         start_date=optional_date_pb(entry.start),

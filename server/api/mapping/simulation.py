@@ -9,8 +9,9 @@ from usage.v1 import procedure_simulation_pb2 as pb
 from server.api import names
 from server.api.errors import status_of
 from server.api.forms import Form
-from server.api.mapping.procedures import attribute_row_from_form, version_from_form
+from server.api.mapping.procedures import version_from_form
 from server.api.mapping.terms import (
+    attribute_row_from_form,
     per_from_form,
     rate_from_form,
     step_to_pb,

@@ -7,6 +7,7 @@ from server.api import names
 from server.api.mapping.terms import unit_pb
 from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
 from server.domain.dimensions import dimensions_of
+from server.domain.raters import SHIPPED_KEY
 from server.store.summary_reads import LiableSummary, RatableSummary, UsageSummary
 from server.usecases.summaries import Trace
 
@@ -61,7 +62,18 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
         error_reason=line.error_reason,
         liable_summary=names.LIABLE_SUMMARY.of(account_id, liable_id) if liable_id else "",
         dimensions=dimensions_of(line.dimensions),
+        procedure_version=_version(line),
+        error_message=line.error_message,
     )
+
+
+def _version(line: RatableSummary) -> str:
+    """What rated a line; what names no version was rated by the one that is shipped."""
+    if line.error_reason == "PROCEDURE_NOT_IN_FORCE":
+        return ""
+    if line.procedure_id is None or line.procedure_version_id is None:
+        return names.PROCEDURE_VERSION.of(*SHIPPED_KEY)
+    return names.PROCEDURE_VERSION.of(line.procedure_id, line.procedure_version_id)
 
 
 def liable_to_pb(account_id: str, line: LiableSummary) -> pb.LiableSummary:

@@ -17,6 +17,7 @@ from server.domain.rates import (
     ONE,
     Adjustment,
     AdjustmentKind,
+    AttributeRow,
     Rate,
     RateTerms,
     Tier,
@@ -86,11 +87,14 @@ def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
     return pb.RateTerms(
         rate=None if rate is None else rate_to_pb(rate),
         tiers=tiers_to_pb(tiers, terms.bounds, terms.mode) if tiers else None,
-        base_entry=_entry_name(terms.base_entry),
-        tier_entry=_entry_name(terms.tier_entry),
+        base_entry=entry_name(terms.base_entry),
+        tier_entry=entry_name(terms.tier_entry),
         is_rate_negotiated=terms.negotiated_rate is not None,
         are_tiers_negotiated=terms.negotiated_tiers is not None,
         is_fixed=is_fixed,
+        adjustments=map(attribute_row_to_pb, terms.adjustments),
+        attribute_entry=entry_name(terms.attribute_entry),
+        attributes=terms.attributes,
     )
 
 
@@ -142,6 +146,21 @@ def adjustment_to_pb(adjustment: Adjustment) -> pb.RateAdjustment:
     )
 
 
+def attribute_row_from_form(form: Form) -> AttributeRow:
+    """An adjustment by attributes. Notes LABELS_INVALID and what an adjustment notes."""
+    return AttributeRow(
+        attributes=tuple(sorted(form.labels("attributes").items())),
+        adjustment=adjustment_from_form(form.sub("adjustment")),
+    )
+
+
+def attribute_row_to_pb(row: AttributeRow) -> pb.AttributeRow:
+    """An adjustment by attributes."""
+    return pb.AttributeRow(
+        attributes=dict(row.attributes), adjustment=adjustment_to_pb(row.adjustment)
+    )
+
+
 def _tier_from_form(form: Form) -> Tier:
     lower, upper = form.decimal("lower", default=ZERO), form.optional_decimal("upper")
     return Tier(lower=lower, upper=upper, adjustment=adjustment_from_form(form.sub("adjustment")))
@@ -155,5 +174,6 @@ def _tier_to_pb(tier: Tier) -> pb.RateTier:
     )
 
 
-def _entry_name(entry_id: RateEntryId | None) -> str:
+def entry_name(entry_id: RateEntryId | None) -> str:
+    """The resource name of an entry; empty for none."""
     return "" if entry_id is None else names.RATE_ENTRY.of(*entry_id.split("/"))

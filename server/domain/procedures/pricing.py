@@ -30,6 +30,11 @@ _NOTES = {
 }
 
 
+_WON = "the lowest committed rate goes on beyond the commitment"
+_LOST = "another commitment has a rate that is as low or lower"
+_NOT_LOWER = "not lower than the rate without it"
+
+
 def base_rate(state: State) -> None:
     """The rate of the catalogue, if it has one."""
     terms = state.terms
@@ -210,18 +215,28 @@ def _agreed(state: State, agreed: Agreed) -> RateTerms | None:
 
 
 def _committed(state: State, part: Part, used: Decimal) -> Part:
-    """The units at the lowest rate of the commitments, if that is lower."""
-    best = part.rate
-    for committed in state.terms.committed:
-        rate = committed_rate(part.rate, committed, used)
+    """The units at the lowest rate of the commitments, if that is lower; a step for each of them.
+
+    Of commitments with the same rate the first one holds.
+    """
+    rates = [committed_rate(part.rate, terms, used) for terms in state.terms.committed]
+    best, winner = part.rate, 0
+    for place, rate in enumerate(rates, 1):
         if is_lower(rate, best):
-            best = rate
-    if best is part.rate:
-        return part
-    inputs = rate_text(part.rate) | {"quantity": plain(part.quantity), "used": plain(used)}
-    note = "the lowest committed rate goes on beyond the commitment"
-    state.add(Element.COMMITMENT_RATE, inputs, rate_text(best), note)
-    return Part(part.quantity, best, part.before)
+            best, winner = rate, place
+    given = rate_text(part.rate) | {"quantity": plain(part.quantity), "used": plain(used)}
+    for place, (terms, rate) in enumerate(zip(state.terms.committed, rates, strict=True), 1):
+        inputs = {"commitment": str(terms.commitment or place)} | given | _own_tier(terms, used)
+        is_won = place == winner
+        outputs = rate_text(rate) | {"won": str(is_won).lower()}
+        note = _WON if is_won else _LOST if is_lower(rate, part.rate) else _NOT_LOWER
+        state.add(Element.COMMITMENT_RATE, inputs, outputs, note)
+    return Part(part.quantity, best, part.before) if winner else part
+
+
+def _own_tier(terms: RateTerms, used: Decimal) -> dict[str, str]:
+    tier = pick(terms.effective_tiers, terms.bounds, used)
+    return {} if tier is None else _tier_text(tier)
 
 
 def _slices(

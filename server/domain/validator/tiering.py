@@ -134,7 +134,7 @@ def _tier_base_missing(setup: Setup) -> Iterator[Finding]:
         if base.selling_model_id in (None, tiers.selling_model_id):
             bases[tiers.key].append(setup.priced_days(base))
     for entry in _clear(setup):
-        if entry.stands_alone or entry.resource_id not in sold:
+        if not entry.tiers or entry.stands_alone or entry.resource_id not in sold:
             continue
         days = setup.priced_days(entry).meeting(sold[entry.resource_id])
         for hole in gaps(days, bases[entry.key]):
@@ -151,6 +151,17 @@ def _tier_per(setup: Setup) -> Iterator[Finding]:
                 f"its tiers are for {plain(tiers.per)} units, the rate of {base.key} for {of_base}"
             )
             yield Finding(text, (entry_name(tiers), entry_name(base)))
+
+
+def _attribute_unknown(setup: Setup) -> Iterator[Finding]:
+    told: defaultdict[ResourceId, set[str]] = defaultdict(set)
+    for metered in setup.resources:
+        told[metered.id].update(metered.resource.dimensions)
+    for entry in _clear(setup):
+        names = {name for row in entry.adjustments for name, _ in row.attributes}
+        for name in sorted(names - told[entry.resource_id]):
+            text = f"{name} is no dimension of {entry.resource_id}: only sale lines can say it"
+            yield Finding(text, (entry_name(entry), f"usageResources/{entry.resource_id}"))
 
 
 TIERS = (
@@ -181,6 +192,13 @@ TIERS = (
         "A tier does not take a rate below zero.",
         "Take off no more than the base rate.",
         _tier_below_zero,
+    ),
+    Rule(
+        "ATTRIBUTE_UNKNOWN",
+        Severity.WARNING,
+        "A rate is adjusted by attributes that usage is told apart by.",
+        "Add the attribute to the dimensions of the resource, or say it on every sale.",
+        _attribute_unknown,
     ),
     Rule(
         "TIERS_INCOMPLETE",

@@ -446,6 +446,7 @@ CREATE TABLE rate_card_entries (
     is_package         boolean NOT NULL DEFAULT false,
     tier_bounds        text NOT NULL DEFAULT 'LOWER_INCLUSIVE',
     tier_mode          text NOT NULL DEFAULT 'VOLUME',
+    adjustments        jsonb CHECK (jsonb_array_length(adjustments -> 'rows') > 0),
     is_negotiable      boolean NOT NULL DEFAULT true,
     start_date         date,
     end_date           date,
@@ -1053,17 +1054,25 @@ CREATE TABLE ratable_summaries (
     currency_code      text NOT NULL,
     waterfall          jsonb NOT NULL,
     error_reason       text NOT NULL DEFAULT '',
+    error_message      text NOT NULL DEFAULT '',
+    procedure_id       code,
+    procedure_version_id code,
     liable_summary_id  uuid,
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, ratable_summary_id),
     CONSTRAINT ratable_summary_adds_up CHECK (used_quantity = drawn_quantity + overage_quantity),
     CONSTRAINT rated_means_amount CHECK ((state = 'RATED') = (amount IS NOT NULL)),
+    CONSTRAINT version_is_whole CHECK (num_nonnulls(procedure_id, procedure_version_id) <> 1),
+    CONSTRAINT version_exists FOREIGN KEY (tenant_id, procedure_id, procedure_version_id)
+        REFERENCES procedure_versions,
     CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time)
         REFERENCES rating_periods
 );
 COMMENT ON TABLE ratable_summaries IS 'run-time: what the overage of one asset and resource in one rating period costs';
 CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
     (tenant_id, account_id, wallet_id, start_time, ratable_summary_id);
+CREATE INDEX ratable_summaries_by_version ON ratable_summaries
+    (tenant_id, procedure_id, procedure_version_id) WHERE procedure_id IS NOT NULL;
 
 CREATE TABLE liable_summaries (
     tenant_id              uuid NOT NULL,
@@ -1181,6 +1190,20 @@ CREATE POLICY across_tenants ON jobs FOR SELECT TO usage_owner USING (true);
 CREATE FUNCTION tenant_now(tenant uuid) RETURNS timestamptz LANGUAGE sql VOLATILE
     SET search_path FROM CURRENT
     AS 'SELECT coalesce(clock_time, clock_timestamp()) FROM tenants WHERE tenant_id = tenant';
+
+-- What a tenant rates by, as text: the active versions of its default procedure, the highest rank first;
+-- null without a default.
+CREATE FUNCTION rating_versions(tenant uuid) RETURNS text LANGUAGE sql STABLE
+    SET search_path FROM CURRENT AS $$
+    SELECT coalesce((
+           SELECT json_agg(json_build_array(v.procedure_id, v.version_id, v.rank, v.start_date, v.end_date,
+                                            v.run_milliseconds, v.element_milliseconds, v.elements)
+                           ORDER BY v.rank DESC, v.version_id)::text
+             FROM procedure_versions AS v
+            WHERE v.tenant_id = tenant AND v.procedure_id = d.procedure_id AND v.state = 'ACTIVE'), '[]')
+      FROM default_procedures AS d
+     WHERE d.tenant_id = tenant AND d.usage = 'RATING'
+$$;
 
 CREATE FUNCTION tenant_of_credential(hash bytea) RETURNS TABLE (tenant_id uuid, credential_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT

@@ -99,6 +99,21 @@ SELECT procedure_id, version_id, display_name, rank, start_date, end_date, run_m
  WHERE tenant_id = $1 AND procedure_id = $2
  ORDER BY version_id;
 
+-- name: some_versions
+-- Versions by their names, whatever their state.
+--   $1 tenant_id uuid, $2 procedure_ids text[], $3 version_ids text[]
+SELECT v.procedure_id, v.version_id, v.display_name, v.rank, v.start_date, v.end_date, v.run_milliseconds,
+       v.element_milliseconds, v.elements
+  FROM unnest($2::text[], $3::text[]) AS k (procedure_id, version_id)
+  JOIN procedure_versions AS v
+    ON (v.tenant_id, v.procedure_id, v.version_id) = ($1, k.procedure_id, k.version_id)
+ ORDER BY v.procedure_id, v.version_id;
+
+-- name: rating_versions
+-- What the tenant rates by.
+--   $1 tenant_id uuid
+SELECT rating_versions($1);
+
 -- name: default_procedure
 -- What the tenant uses for a usage.
 --   $1 tenant_id uuid, $2 usage text

@@ -10,13 +10,15 @@ SELECT rate_card_id, type
    FOR NO KEY UPDATE;
 
 -- name: card_sizes
--- How much there is on some cards.
+-- How much there is on some cards; adjustments by attribute are tiers of another kind.
 --   $1 tenant_id uuid, $2 rate_card_ids text[]
 SELECT c.rate_card_id,
        (SELECT count(*) FROM rate_card_entries AS e
          WHERE e.tenant_id = $1 AND e.rate_card_id = c.rate_card_id) AS entries,
        (SELECT count(*) FROM rate_tiers AS t
-         WHERE t.tenant_id = $1 AND t.rate_card_id = c.rate_card_id) AS tiers
+         WHERE t.tenant_id = $1 AND t.rate_card_id = c.rate_card_id)
+       + (SELECT coalesce(sum(jsonb_array_length(e.adjustments -> 'rows')), 0) FROM rate_card_entries AS e
+           WHERE e.tenant_id = $1 AND e.rate_card_id = c.rate_card_id) AS tiers
   FROM rate_cards AS c
  WHERE c.tenant_id = $1 AND c.rate_card_id = ANY ($2::text[])
  ORDER BY c.rate_card_id;
@@ -42,19 +44,19 @@ SELECT pr.product_id, pr.usage_resource_id, coalesce(u.scale, 0) AS scale
 --   $1 tenant_id uuid, $2 rate_card_id text[], $3 entry_id text[], $4 product_id text[],
 --   $5 usage_resource_id text[], $6 selling_model_id text[], $7 rate_unit_id text[], $8 rate_value numeric[],
 --   $9 rate_per numeric[], $10 is_package boolean[], $11 tier_bounds text[], $12 tier_mode text[],
---   $13 is_negotiable boolean[], $14 start_date date[], $15 end_date date[]
+--   $13 adjustments jsonb[], $14 is_negotiable boolean[], $15 start_date date[], $16 end_date date[]
 INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id, usage_resource_id,
                                selling_model_id, rate_unit_id, rate_value, rate_per, is_package,
-                               tier_bounds, tier_mode, is_negotiable, start_date, end_date)
+                               tier_bounds, tier_mode, adjustments, is_negotiable, start_date, end_date)
 SELECT $1, w.rate_card_id, w.entry_id, w.product_id, w.usage_resource_id, w.selling_model_id,
        w.rate_unit_id, w.rate_value, w.rate_per, w.is_package, w.tier_bounds, w.tier_mode,
-       w.is_negotiable, w.start_date, w.end_date
+       w.adjustments, w.is_negotiable, w.start_date, w.end_date
   FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[],
-              $9::numeric[], $10::boolean[], $11::text[], $12::text[], $13::boolean[], $14::date[],
-              $15::date[])
+              $9::numeric[], $10::boolean[], $11::text[], $12::text[], $13::jsonb[], $14::boolean[],
+              $15::date[], $16::date[])
        AS w (rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-             rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date,
-             end_date)
+             rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable,
+             start_date, end_date)
  ORDER BY w.rate_card_id COLLATE "C", w.entry_id COLLATE "C"
     ON CONFLICT DO NOTHING
 RETURNING rate_card_id, entry_id;
@@ -73,7 +75,7 @@ SELECT $1, w.rate_card_id, w.entry_id, w.position, w.lower, w.upper, w.kind, w.v
 -- Ids that differ in case only are one id, as far as making another is concerned.
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
-       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.is_negotiable, e.start_date,
+       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.start_date,
        e.end_date, e.state, e.revision, e.create_time
   FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id)
   JOIN rate_card_entries AS e
@@ -85,7 +87,7 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
 --   $6 state text or null, $7 product_id text or null, $8 usage_resource_id text or null,
 --   $9 rate_unit_id text or null, $10 selling_model_id text or null, $11 on_date date or null
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date,
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
        end_date, state, revision, create_time
   FROM rate_card_entries
  WHERE tenant_id = $1 AND ($2::text IS NULL OR rate_card_id = $2)
@@ -111,14 +113,14 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 product_id text,
 --   $5 usage_resource_id text, $6 selling_model_id text, $7 rate_unit_id text, $8 rate_value numeric,
 --   $9 rate_per numeric, $10 is_package boolean, $11 tier_bounds text, $12 tier_mode text,
---   $13 is_negotiable boolean, $14 start_date date, $15 end_date date, $16 revision bigint,
---   $17 catalogue_revision bigint or null
+--   $13 adjustments jsonb, $14 is_negotiable boolean, $15 start_date date, $16 end_date date,
+--   $17 revision bigint, $18 catalogue_revision bigint or null
 UPDATE rate_card_entries
    SET product_id = $4, usage_resource_id = $5, selling_model_id = $6, rate_unit_id = $7, rate_value = $8,
-       rate_per = $9, is_package = $10, tier_bounds = $11, tier_mode = $12, is_negotiable = $13,
-       start_date = $14, end_date = $15, revision = revision + 1,
-       catalogue_revision = coalesce($17, catalogue_revision)
- WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $16;
+       rate_per = $9, is_package = $10, tier_bounds = $11, tier_mode = $12, adjustments = $13,
+       is_negotiable = $14, start_date = $15, end_date = $16, revision = revision + 1,
+       catalogue_revision = coalesce($18, catalogue_revision)
+ WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $17;
 
 -- name: move_entries
 -- From one state to another, those that still are what was looked at.
@@ -133,7 +135,7 @@ UPDATE rate_card_entries AS e SET state = $5, revision = e.revision + 1, catalog
 -- What prices some resources of products now or will; tiers are not asked for.
 --   $1 tenant_id uuid, $2 product_ids text[], $3 usage_resource_ids text[]
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
-       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.is_negotiable, e.start_date,
+       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.start_date,
        e.end_date, e.state
   FROM unnest($2::text[], $3::text[]) AS w (product_id, usage_resource_id)
   JOIN rate_card_entries AS e

@@ -37,8 +37,8 @@ SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
 -- Every entry in force or to come into it; drafts and what was withdrawn price nothing.
 --   $1 tenant_id uuid
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date,
-       state
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
+       end_date, state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND state = 'ACTIVE'
  ORDER BY rate_card_id, entry_id;
@@ -57,8 +57,8 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
 -- The same entries, of one product.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date,
-       state
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
+       end_date, state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'ACTIVE'
  ORDER BY rate_card_id, entry_id;
@@ -78,6 +78,7 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
 -- resource without rates, is a row with nulls; an asset that is not there is none.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
 SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.time_zone,
+       t.anchor_date, l.rating_period,
        r.start_time, r.end_time, r.terms
   FROM unnest($2::text[], $3::uuid[], $4::text[]) AS w (account_id, asset_id, usage_resource_id)
   JOIN assets AS a
@@ -94,3 +95,21 @@ SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.t
     ON (r.tenant_id, r.account_id, r.asset_id, r.usage_resource_id)
      = (h.tenant_id, h.account_id, h.asset_id, h.usage_resource_id)
  ORDER BY w.account_id COLLATE "C", w.asset_id, w.usage_resource_id COLLATE "C", r.start_time;
+
+-- name: asset_additions
+-- The rates of packs and commitments that were added to the wallets of these assets' resources. Nothing is
+-- added to what is an addition itself.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
+SELECT w.account_id, w.asset_id, w.usage_resource_id, o.asset_id AS addition_id, o.commitment_rate,
+       r.start_time, o.end_time, r.terms
+  FROM unnest($2::text[], $3::uuid[], $4::text[]) AS w (account_id, asset_id, usage_resource_id)
+  JOIN asset_resources AS h
+    ON h.tenant_id = $1 AND h.account_id = w.account_id AND h.asset_id = w.asset_id
+   AND h.usage_resource_id = w.usage_resource_id AND h.role = 'ANCHOR'
+  JOIN asset_resources AS o
+    ON o.tenant_id = $1 AND o.account_id = w.account_id AND o.wallet_id = h.wallet_id
+   AND o.role <> 'ANCHOR'
+  JOIN asset_rates AS r
+    ON r.tenant_id = $1 AND r.account_id = w.account_id AND r.asset_id = o.asset_id
+   AND r.usage_resource_id = o.usage_resource_id
+ ORDER BY w.account_id COLLATE "C", w.asset_id, w.usage_resource_id COLLATE "C", r.start_time, o.asset_id;

@@ -46,7 +46,8 @@ SELECT e.cause_id, e.grant_id, -e.amount AS quantity, coalesce(e.covered, -e.amo
 --   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_id uuid
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
-       currency_code, waterfall, error_reason, liable_summary_id, dimensions
+       currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
+       procedure_id, procedure_version_id
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND ratable_summary_id = $3;
 
@@ -56,7 +57,8 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 --   $5 limit bigint
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
-       currency_code, waterfall, error_reason, liable_summary_id, dimensions
+       currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
+       procedure_id, procedure_version_id
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (start_time, ratable_summary_id) > ($3, $4::uuid))
@@ -67,7 +69,8 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 liable_summary_id uuid
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
-       currency_code, waterfall, error_reason, liable_summary_id, dimensions
+       currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
+       procedure_id, procedure_version_id
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id = $4
  ORDER BY start_time, ratable_summary_id;

@@ -30,8 +30,8 @@ SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quan
 -- What some products cost; what was withdrawn prices nothing.
 --   $1 tenant_id uuid, $2 product_ids text[]
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, is_negotiable, start_date, end_date,
-       state
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
+       end_date, state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND product_id = ANY ($2::text[]) AND state <> 'INACTIVE'
  ORDER BY product_id, rate_card_id, entry_id;

@@ -23,6 +23,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
        w.aggregation_combine, w.aggregation_label, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        w.drawdown_order, w.head_seq, w.balance, w.head_hash, e.target_kind, e.target_id, e.time_zone,
        e.currency_code, e.anchor_date, e.billing_months, tenant_now($1) AS now,
+       (SELECT rating_versions($1)) AS versions,
        (SELECT max(p.end_time) FROM rating_periods AS p
          WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id
            AND p.state = 'FINAL') AS closed,

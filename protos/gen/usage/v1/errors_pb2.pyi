@@ -138,6 +138,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Mend the formula at the character that is named."""
     PROCEDURE_USAGE: _ErrorReason.ValueType  # 152
     """Use a procedure of the other usage."""
+    ATTRIBUTES_INVALID: _ErrorReason.ValueType  # 153
+    """Put the adjustment for fewer attributes after those for more, or leave the later one out."""
+    REVISION_TOKEN_INVALID: _ErrorReason.ValueType  # 161
+    """Use the `usage-revision-token` of a change of this tenant, and freshness `AT_LEAST`."""
     ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 200
     """There is no such account."""
     COMMITMENT_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 240
@@ -290,6 +294,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Split the order, or start it later."""
     LIMIT_RATE_CARD: _ErrorReason.ValueType  # 509
     """Use another rate card, or delete entries of this one; the violation says how many it may have."""
+    REVISION_NOT_REACHED: _ErrorReason.ValueType  # 511
+    """What the token names cannot be seen here yet; ask again, and give it more time."""
     OUTCOME_UNKNOWN: _ErrorReason.ValueType  # 506
     """It may have happened; sending the same call again is safe."""
     STORE_UNAVAILABLE: _ErrorReason.ValueType  # 507
@@ -418,6 +424,10 @@ FORMULA_INVALID: ErrorReason.ValueType  # 151
 """Mend the formula at the character that is named."""
 PROCEDURE_USAGE: ErrorReason.ValueType  # 152
 """Use a procedure of the other usage."""
+ATTRIBUTES_INVALID: ErrorReason.ValueType  # 153
+"""Put the adjustment for fewer attributes after those for more, or leave the later one out."""
+REVISION_TOKEN_INVALID: ErrorReason.ValueType  # 161
+"""Use the `usage-revision-token` of a change of this tenant, and freshness `AT_LEAST`."""
 ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 200
 """There is no such account."""
 COMMITMENT_POLICY_NOT_FOUND: ErrorReason.ValueType  # 240
@@ -570,6 +580,8 @@ LIMIT_ORDER_PERIODS: ErrorReason.ValueType  # 505
 """Split the order, or start it later."""
 LIMIT_RATE_CARD: ErrorReason.ValueType  # 509
 """Use another rate card, or delete entries of this one; the violation says how many it may have."""
+REVISION_NOT_REACHED: ErrorReason.ValueType  # 511
+"""What the token names cannot be seen here yet; ask again, and give it more time."""
 OUTCOME_UNKNOWN: ErrorReason.ValueType  # 506
 """It may have happened; sending the same call again is safe."""
 STORE_UNAVAILABLE: ErrorReason.ValueType  # 507

@@ -492,56 +492,6 @@ class NegotiatedTiersElement(_message.Message):
 Global___NegotiatedTiersElement: _TypeAlias = NegotiatedTiersElement  # noqa: Y015
 
 @_typing.final
-class AttributeRow(_message.Message):
-    """An adjustment for lines whose attributes have all these values."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class AttributesEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    ATTRIBUTES_FIELD_NUMBER: _builtins.int
-    ADJUSTMENT_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The attributes and their values: 1 to 20."""
-
-    @_builtins.property
-    def adjustment(self) -> _types_pb2.RateAdjustment:
-        """What it does to the rate."""
-
-    def __init__(
-        self,
-        *,
-        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        adjustment: _types_pb2.RateAdjustment | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "attributes", b"attributes"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___AttributeRow: _TypeAlias = AttributeRow  # noqa: Y015
-
-@_typing.final
 class AttributeAdjustmentElement(_message.Message):
     """The first row that fits, of these and then of those that come with the line."""
 
@@ -549,13 +499,13 @@ class AttributeAdjustmentElement(_message.Message):
 
     ROWS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttributeRow]:
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.AttributeRow]:
         """The rows: at most 1,000."""
 
     def __init__(
         self,
         *,
-        rows: _abc.Iterable[Global___AttributeRow] | None = ...,
+        rows: _abc.Iterable[_types_pb2.AttributeRow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

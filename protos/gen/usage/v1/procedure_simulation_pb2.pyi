@@ -189,7 +189,7 @@ class SimulatedLine(_message.Message):
         """Its attributes."""
 
     @_builtins.property
-    def attribute_adjustments(self) -> _containers.RepeatedCompositeFieldContainer[_procedure_resources_pb2.AttributeRow]:
+    def attribute_adjustments(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.AttributeRow]:
         """The catalogue's adjustments by attribute, the first that fits: at most 100."""
 
     def __init__(
@@ -211,7 +211,7 @@ class SimulatedLine(_message.Message):
         target_tiers: _types_pb2.RateTiers | None = ...,
         commitments: _abc.Iterable[Global___SimulatedLine.Commitment] | None = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        attribute_adjustments: _abc.Iterable[_procedure_resources_pb2.AttributeRow] | None = ...,
+        attribute_adjustments: _abc.Iterable[_types_pb2.AttributeRow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asset_rate", b"asset_rate", "asset_tiers", b"asset_tiers", "quantity", b"quantity", "quantity_before", b"quantity_before", "rate", b"rate", "target_rate", b"target_rate", "target_tiers", b"target_tiers", "tier_per", b"tier_per", "tier_quantity", b"tier_quantity", "tiers", b"tiers", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -33,7 +33,7 @@ from usage.v1 import catalog_resources_pb2 as usage_dot_v1_dot_catalog__resource
 from usage.v1 import types_pb2 as usage_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cusage/v1/quote_service.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x1ausage/v1/annotations.proto\x1a usage/v1/catalog_resources.proto\x1a\x14usage/v1/types.proto\"\xf1\x02\n\x05Quote\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x15.usage.v1.Quote.StateB\x04\xe2\x41\x01\x03\x12\x1e\n\nprice_book\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x33\n\x05lines\x18\x04 \x03(\x0b\x32\x12.usage.v1.SaleLineB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\xe8\x07\xc8\x01\x01\x12\x1b\n\rcurrency_code\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"6\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\t\n\x05\x44RAFT\x10\x01\x12\x0b\n\x07ORDERED\x10\x02:3\xea\x41\x30\n\x0busage/Quote\x12!accounts/{account}/quotes/{quote}\"\xff\x04\n\x08SaleLine\x12\x1b\n\x07product\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12,\n\x08quantity\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x31\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12)\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x39\n\x07\x62inding\x18\x05 \x01(\x0e\x32\x1a.usage.v1.SaleLine.BindingB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x1c\n\x0e\x62inding_target\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0clinked_asset\x18\t \x01(\tB\x04\xe2\x41\x01\x01\x12\'\n\x11omitted_resources\x18\n \x03(\tB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12\x1b\n\rselling_model\x18\x0b \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\x08policies\x18\x0c \x03(\x0b\x32\x18.usage.v1.PolicyOverrideB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12@\n\x10negotiated_rates\x18\x06 \x03(\x0b\x32\x18.usage.v1.NegotiatedRateB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12\x33\n\tresources\x18\x07 \x03(\x0b\x32\x1a.usage.v1.SaleLineResourceB\x04\xe2\x41\x01\x03\"^\n\x07\x42inding\x12\x17\n\x13\x42INDING_UNSPECIFIED\x10\x00\x12\x08\n\x04SELF\x10\x01\x12\x0b\n\x07\x41\x43\x43OUNT\x10\x02\x12\x0c\n\x08\x43ONTRACT\x10\x03\x12\t\n\x05\x41SSET\x10\x04\x12\n\n\x06\x43USTOM\x10\x05\"\x82\x01\n\x0eNegotiatedRate\x12\"\n\x0eusage_resource\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\"\n\x04rate\x18\x02 \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12(\n\x05tiers\x18\x03 \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\"\xf3\x02\n\x10SaleLineResource\x12\x16\n\x0eusage_resource\x18\x01 \x01(\t\x12\"\n\x05terms\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTerms\x12\'\n\x06grants\x18\x03 \x03(\x0b\x32\x17.usage.v1.SaleLineGrant\x12\x1a\n\x12\x61ggregation_policy\x18\x04 \x01(\t\x12\x1f\n\x17rating_frequency_policy\x18\x05 \x01(\t\x12\x16\n\x0eoverage_policy\x18\x06 \x01(\t\x12\x16\n\x0etoken_resource\x18\x07 \x01(\t\x12 \n\x18usage_definition_product\x18\x08 \x01(\t\x12\"\n\x1a\x61ggregation_policy_version\x18\t \x01(\x05\x12\'\n\x1frating_frequency_policy_version\x18\n \x01(\x05\x12\x1e\n\x16overage_policy_version\x18\x0b \x01(\x05\"\xdf\x01\n\rSaleLineGrant\x12\x1b\n\x13product_usage_grant\x18\x01 \x01(\t\x12&\n\x08quantity\x18\x02 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0funit_of_measure\x18\x03 \x01(\t\x12\x16\n\x0erefresh_policy\x18\x04 \x01(\t\x12\x17\n\x0frollover_policy\x18\x05 \x01(\t\x12\x1e\n\x16refresh_policy_version\x18\x06 \x01(\x05\x12\x1f\n\x17rollover_policy_version\x18\x07 \x01(\x05\"+\n\x0fGetQuoteRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"b\n\x11ListQuotesRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"N\n\x12ListQuotesResponse\x12\x1f\n\x06quotes\x18\x01 \x03(\x0b\x32\x0f.usage.v1.Quote\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x93\x01\n\x12\x43reateQuoteRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12*\n\x05quote\x18\x02 \x01(\x0b\x32\x0f.usage.v1.QuoteB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1b\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x32\x82\x02\n\x0cQuoteService\x12\x46\n\x08GetQuote\x12\x19.usage.v1.GetQuoteRequest\x1a\x0f.usage.v1.Quote\"\x0e\x8a\xe4\x19\nsales.read\x12W\n\nListQuotes\x12\x1b.usage.v1.ListQuotesRequest\x1a\x1c.usage.v1.ListQuotesResponse\"\x0e\x8a\xe4\x19\nsales.read\x12Q\n\x0b\x43reateQuote\x12\x1c.usage.v1.CreateQuoteRequest\x1a\x0f.usage.v1.Quote\"\x13\x8a\xe4\x19\x0bsales.write\x90\xe4\x19\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cusage/v1/quote_service.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x1ausage/v1/annotations.proto\x1a usage/v1/catalog_resources.proto\x1a\x14usage/v1/types.proto\"\xf1\x02\n\x05Quote\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x15.usage.v1.Quote.StateB\x04\xe2\x41\x01\x03\x12\x1e\n\nprice_book\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x33\n\x05lines\x18\x04 \x03(\x0b\x32\x12.usage.v1.SaleLineB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\xe8\x07\xc8\x01\x01\x12\x1b\n\rcurrency_code\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"6\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\t\n\x05\x44RAFT\x10\x01\x12\x0b\n\x07ORDERED\x10\x02:3\xea\x41\x30\n\x0busage/Quote\x12!accounts/{account}/quotes/{quote}\"\xf0\x05\n\x08SaleLine\x12\x1b\n\x07product\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12,\n\x08quantity\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x31\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12)\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x39\n\x07\x62inding\x18\x05 \x01(\x0e\x32\x1a.usage.v1.SaleLine.BindingB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x1c\n\x0e\x62inding_target\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0clinked_asset\x18\t \x01(\tB\x04\xe2\x41\x01\x01\x12\'\n\x11omitted_resources\x18\n \x03(\tB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12\x1b\n\rselling_model\x18\x0b \x01(\tB\x04\xe2\x41\x01\x01\x12\x38\n\x08policies\x18\x0c \x03(\x0b\x32\x18.usage.v1.PolicyOverrideB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12<\n\nattributes\x18\r \x03(\x0b\x32\".usage.v1.SaleLine.AttributesEntryB\x04\xe2\x41\x01\x01\x12@\n\x10negotiated_rates\x18\x06 \x03(\x0b\x32\x18.usage.v1.NegotiatedRateB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12\x33\n\tresources\x18\x07 \x03(\x0b\x32\x1a.usage.v1.SaleLineResourceB\x04\xe2\x41\x01\x03\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"^\n\x07\x42inding\x12\x17\n\x13\x42INDING_UNSPECIFIED\x10\x00\x12\x08\n\x04SELF\x10\x01\x12\x0b\n\x07\x41\x43\x43OUNT\x10\x02\x12\x0c\n\x08\x43ONTRACT\x10\x03\x12\t\n\x05\x41SSET\x10\x04\x12\n\n\x06\x43USTOM\x10\x05\"\x82\x01\n\x0eNegotiatedRate\x12\"\n\x0eusage_resource\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\"\n\x04rate\x18\x02 \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12(\n\x05tiers\x18\x03 \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\"\xf3\x02\n\x10SaleLineResource\x12\x16\n\x0eusage_resource\x18\x01 \x01(\t\x12\"\n\x05terms\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTerms\x12\'\n\x06grants\x18\x03 \x03(\x0b\x32\x17.usage.v1.SaleLineGrant\x12\x1a\n\x12\x61ggregation_policy\x18\x04 \x01(\t\x12\x1f\n\x17rating_frequency_policy\x18\x05 \x01(\t\x12\x16\n\x0eoverage_policy\x18\x06 \x01(\t\x12\x16\n\x0etoken_resource\x18\x07 \x01(\t\x12 \n\x18usage_definition_product\x18\x08 \x01(\t\x12\"\n\x1a\x61ggregation_policy_version\x18\t \x01(\x05\x12\'\n\x1frating_frequency_policy_version\x18\n \x01(\x05\x12\x1e\n\x16overage_policy_version\x18\x0b \x01(\x05\"\xdf\x01\n\rSaleLineGrant\x12\x1b\n\x13product_usage_grant\x18\x01 \x01(\t\x12&\n\x08quantity\x18\x02 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0funit_of_measure\x18\x03 \x01(\t\x12\x16\n\x0erefresh_policy\x18\x04 \x01(\t\x12\x17\n\x0frollover_policy\x18\x05 \x01(\t\x12\x1e\n\x16refresh_policy_version\x18\x06 \x01(\x05\x12\x1f\n\x17rollover_policy_version\x18\x07 \x01(\x05\"+\n\x0fGetQuoteRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"b\n\x11ListQuotesRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"N\n\x12ListQuotesResponse\x12\x1f\n\x06quotes\x18\x01 \x03(\x0b\x32\x0f.usage.v1.Quote\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x93\x01\n\x12\x43reateQuoteRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12*\n\x05quote\x18\x02 \x01(\x0b\x32\x0f.usage.v1.QuoteB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1b\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x32\x82\x02\n\x0cQuoteService\x12\x46\n\x08GetQuote\x12\x19.usage.v1.GetQuoteRequest\x1a\x0f.usage.v1.Quote\"\x0e\x8a\xe4\x19\nsales.read\x12W\n\nListQuotes\x12\x1b.usage.v1.ListQuotesRequest\x1a\x1c.usage.v1.ListQuotesResponse\"\x0e\x8a\xe4\x19\nsales.read\x12Q\n\x0b\x43reateQuote\x12\x1c.usage.v1.CreateQuoteRequest\x1a\x0f.usage.v1.Quote\"\x13\x8a\xe4\x19\x0bsales.write\x90\xe4\x19\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +56,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUOTE'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
   _globals['_QUOTE']._loaded_options = None
   _globals['_QUOTE']._serialized_options = b'\352A0\n\013usage/Quote\022!accounts/{account}/quotes/{quote}'
+  _globals['_SALELINE_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_SALELINE_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_SALELINE'].fields_by_name['product']._loaded_options = None
   _globals['_SALELINE'].fields_by_name['product']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_SALELINE'].fields_by_name['quantity']._loaded_options = None
@@ -76,6 +78,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SALELINE'].fields_by_name['selling_model']._serialized_options = b'\342A\001\001'
   _globals['_SALELINE'].fields_by_name['policies']._loaded_options = None
   _globals['_SALELINE'].fields_by_name['policies']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020\024'
+  _globals['_SALELINE'].fields_by_name['attributes']._loaded_options = None
+  _globals['_SALELINE'].fields_by_name['attributes']._serialized_options = b'\342A\001\001'
   _globals['_SALELINE'].fields_by_name['negotiated_rates']._loaded_options = None
   _globals['_SALELINE'].fields_by_name['negotiated_rates']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020\024'
   _globals['_SALELINE'].fields_by_name['resources']._loaded_options = None
@@ -113,23 +117,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUOTE_STATE']._serialized_start=562
   _globals['_QUOTE_STATE']._serialized_end=616
   _globals['_SALELINE']._serialized_start=672
-  _globals['_SALELINE']._serialized_end=1311
-  _globals['_SALELINE_BINDING']._serialized_start=1217
-  _globals['_SALELINE_BINDING']._serialized_end=1311
-  _globals['_NEGOTIATEDRATE']._serialized_start=1314
-  _globals['_NEGOTIATEDRATE']._serialized_end=1444
-  _globals['_SALELINERESOURCE']._serialized_start=1447
-  _globals['_SALELINERESOURCE']._serialized_end=1818
-  _globals['_SALELINEGRANT']._serialized_start=1821
-  _globals['_SALELINEGRANT']._serialized_end=2044
-  _globals['_GETQUOTEREQUEST']._serialized_start=2046
-  _globals['_GETQUOTEREQUEST']._serialized_end=2089
-  _globals['_LISTQUOTESREQUEST']._serialized_start=2091
-  _globals['_LISTQUOTESREQUEST']._serialized_end=2189
-  _globals['_LISTQUOTESRESPONSE']._serialized_start=2191
-  _globals['_LISTQUOTESRESPONSE']._serialized_end=2269
-  _globals['_CREATEQUOTEREQUEST']._serialized_start=2272
-  _globals['_CREATEQUOTEREQUEST']._serialized_end=2419
-  _globals['_QUOTESERVICE']._serialized_start=2422
-  _globals['_QUOTESERVICE']._serialized_end=2680
+  _globals['_SALELINE']._serialized_end=1424
+  _globals['_SALELINE_ATTRIBUTESENTRY']._serialized_start=1279
+  _globals['_SALELINE_ATTRIBUTESENTRY']._serialized_end=1328
+  _globals['_SALELINE_BINDING']._serialized_start=1330
+  _globals['_SALELINE_BINDING']._serialized_end=1424
+  _globals['_NEGOTIATEDRATE']._serialized_start=1427
+  _globals['_NEGOTIATEDRATE']._serialized_end=1557
+  _globals['_SALELINERESOURCE']._serialized_start=1560
+  _globals['_SALELINERESOURCE']._serialized_end=1931
+  _globals['_SALELINEGRANT']._serialized_start=1934
+  _globals['_SALELINEGRANT']._serialized_end=2157
+  _globals['_GETQUOTEREQUEST']._serialized_start=2159
+  _globals['_GETQUOTEREQUEST']._serialized_end=2202
+  _globals['_LISTQUOTESREQUEST']._serialized_start=2204
+  _globals['_LISTQUOTESREQUEST']._serialized_end=2302
+  _globals['_LISTQUOTESRESPONSE']._serialized_start=2304
+  _globals['_LISTQUOTESRESPONSE']._serialized_end=2382
+  _globals['_CREATEQUOTEREQUEST']._serialized_start=2385
+  _globals['_CREATEQUOTEREQUEST']._serialized_end=2532
+  _globals['_QUOTESERVICE']._serialized_start=2535
+  _globals['_QUOTESERVICE']._serialized_end=2793
 # @@protoc_insertion_point(module_scope)

@@ -140,6 +140,26 @@ class SaleLine(_message.Message):
     CUSTOM: SaleLine.Binding.ValueType  # 5
     """To a target of the account's own, such as a team or a device: `binding_target`."""
 
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PRODUCT_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
@@ -150,6 +170,7 @@ class SaleLine(_message.Message):
     OMITTED_RESOURCES_FIELD_NUMBER: _builtins.int
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
     POLICIES_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
     NEGOTIATED_RATES_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
     product: _builtins.str
@@ -190,6 +211,12 @@ class SaleLine(_message.Message):
         """
 
     @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What is agreed of all its usage, as in a region or a plan: adjustments of rates by attribute look at
+        it. At most 64.
+        """
+
+    @_builtins.property
     def negotiated_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___NegotiatedRate]:
         """What departs from the catalogue, a resource each: at most 20."""
 
@@ -210,12 +237,13 @@ class SaleLine(_message.Message):
         omitted_resources: _abc.Iterable[_builtins.str] | None = ...,
         selling_model: _builtins.str = ...,
         policies: _abc.Iterable[_catalog_resources_pb2.PolicyOverride] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         negotiated_rates: _abc.Iterable[Global___NegotiatedRate] | None = ...,
         resources: _abc.Iterable[Global___SaleLineResource] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "linked_asset", b"linked_asset", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "linked_asset", b"linked_asset", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,13 +30,15 @@ from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage.v1 import types_pb2 as usage_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dusage/v1/rate_discovery.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x14usage/v1/types.proto\"\x9b\x02\n\x0cRateQuestion\x12\x18\n\nprice_book\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07product\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eusage_resource\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rcurrency_code\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\ntoken_unit\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12%\n\x04\x64\x61te\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61sset\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x08quantity\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x1b\n\rselling_model\x18\t \x01(\tB\x04\xe2\x41\x01\x01\"\xf2\x01\n\x14\x44iscoverRatesRequest\x12;\n\tquestions\x18\x01 \x03(\x0b\x32\x16.usage.v1.RateQuestionB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\xe8\x07\xc8\x01\x01\x12I\n\tfreshness\x18\x02 \x01(\x0e\x32(.usage.v1.DiscoverRatesRequest.FreshnessB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\"R\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x14\n\x10MINIMIZE_LATENCY\x10\x01\x12\x14\n\x10\x46ULLY_CONSISTENT\x10\x02\"\xb6\x01\n\nRateAnswer\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\x12\"\n\x05terms\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTerms\x12\x0e\n\x06source\x18\x03 \x01(\t\x12$\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x14.google.type.Decimal\x12*\n\twaterfall\x18\x05 \x03(\x0b\x32\x17.usage.v1.WaterfallStep\"Z\n\x15\x44iscoverRatesResponse\x12%\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x14.usage.v1.RateAnswer\x12\x1a\n\x12\x63\x61talogue_revision\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dusage/v1/rate_discovery.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x14usage/v1/types.proto\"\x90\x03\n\x0cRateQuestion\x12\x18\n\nprice_book\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07product\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eusage_resource\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rcurrency_code\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\ntoken_unit\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12%\n\x04\x64\x61te\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61sset\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12,\n\x08quantity\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x1b\n\rselling_model\x18\t \x01(\tB\x04\xe2\x41\x01\x01\x12@\n\nattributes\x18\n \x03(\x0b\x32&.usage.v1.RateQuestion.AttributesEntryB\x04\xe2\x41\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb5\x02\n\x14\x44iscoverRatesRequest\x12;\n\tquestions\x18\x01 \x03(\x0b\x32\x16.usage.v1.RateQuestionB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\xe8\x07\xc8\x01\x01\x12I\n\tfreshness\x18\x02 \x01(\x0e\x32(.usage.v1.DiscoverRatesRequest.FreshnessB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x1c\n\x0erevision_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07\x65xplain\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"`\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x14\n\x10MINIMIZE_LATENCY\x10\x01\x12\x14\n\x10\x46ULLY_CONSISTENT\x10\x02\x12\x0c\n\x08\x41T_LEAST\x10\x03\"\xfc\x04\n\rRateCandidate\x12.\n\x06reason\x18\x01 \x01(\x0e\x32\x1e.usage.v1.RateCandidate.Reason\x12\x13\n\x0b\x65xplanation\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\r\n\x05\x65ntry\x18\x04 \x01(\t\x12\r\n\x05\x61sset\x18\x05 \x01(\t\x12\x1c\n\x04rate\x18\x06 \x01(\x0b\x32\x0e.usage.v1.Rate\x12\x15\n\rcurrency_code\x18\x07 \x01(\t\x12\x12\n\ntoken_unit\x18\x08 \x01(\t\x12\x15\n\rselling_model\x18\t \x01(\t\x12%\n\nstart_date\x18\n \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x0b \x01(\x0b\x32\x11.google.type.Date\"\xcb\x02\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41SSET_FIRST\x10\x01\x12\x0e\n\nNEGOTIATED\x10\x02\x12\x12\n\x0e\x41\x44\x44ITION_FIRST\x10\x03\x12\x12\n\x0eNOT_NEGOTIATED\x10\x04\x12\x13\n\x0fSTARTED_EARLIER\x10\x05\x12\x0f\n\x0bNOT_CHEAPER\x10\x06\x12\x0e\n\nNOT_LOWEST\x10\x07\x12\x0f\n\x0bNO_QUANTITY\x10\x08\x12\x18\n\x14\x45NDS_WITH_COMMITMENT\x10\t\x12\x17\n\x13SELLING_MODEL_FIRST\x10\n\x12\x10\n\x0cNO_BASE_RATE\x10\x0b\x12\x10\n\x0cNOT_IN_FORCE\x10\x0c\x12\x15\n\x11\x43\x41RD_NOT_IN_FORCE\x10\r\x12\x17\n\x13OTHER_SELLING_MODEL\x10\x0e\x12\x12\n\x0eOTHER_CURRENCY\x10\x0f\"\xa1\x02\n\nRateAnswer\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\x12\"\n\x05terms\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTerms\x12\x0e\n\x06source\x18\x03 \x01(\t\x12$\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x14.google.type.Decimal\x12*\n\twaterfall\x18\x05 \x03(\x0b\x32\x17.usage.v1.WaterfallStep\x12\x19\n\x11procedure_version\x18\x06 \x01(\t\x12\r\n\x05\x61sset\x18\x07 \x01(\t\x12\'\n\x06losers\x18\x08 \x03(\x0b\x32\x17.usage.v1.RateCandidate\x12\x16\n\x0elosers_omitted\x18\t \x01(\x05\"r\n\x15\x44iscoverRatesResponse\x12%\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x14.usage.v1.RateAnswer\x12\x1a\n\x12\x63\x61talogue_revision\x18\x02 \x01(\x03\x12\x16\n\x0erevision_token\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'usage.v1.rate_discovery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RATEQUESTION_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_RATEQUESTION_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_RATEQUESTION'].fields_by_name['price_book']._loaded_options = None
   _globals['_RATEQUESTION'].fields_by_name['price_book']._serialized_options = b'\342A\001\001'
   _globals['_RATEQUESTION'].fields_by_name['product']._loaded_options = None
@@ -55,18 +57,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATEQUESTION'].fields_by_name['quantity']._serialized_options = b'\342A\001\001'
   _globals['_RATEQUESTION'].fields_by_name['selling_model']._loaded_options = None
   _globals['_RATEQUESTION'].fields_by_name['selling_model']._serialized_options = b'\342A\001\001'
+  _globals['_RATEQUESTION'].fields_by_name['attributes']._loaded_options = None
+  _globals['_RATEQUESTION'].fields_by_name['attributes']._serialized_options = b'\342A\001\001'
   _globals['_DISCOVERRATESREQUEST'].fields_by_name['questions']._loaded_options = None
   _globals['_DISCOVERRATESREQUEST'].fields_by_name['questions']._serialized_options = b'\342A\001\002\272H\t\222\001\003\020\350\007\310\001\001'
   _globals['_DISCOVERRATESREQUEST'].fields_by_name['freshness']._loaded_options = None
   _globals['_DISCOVERRATESREQUEST'].fields_by_name['freshness']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
+  _globals['_DISCOVERRATESREQUEST'].fields_by_name['revision_token']._loaded_options = None
+  _globals['_DISCOVERRATESREQUEST'].fields_by_name['revision_token']._serialized_options = b'\342A\001\001'
+  _globals['_DISCOVERRATESREQUEST'].fields_by_name['explain']._loaded_options = None
+  _globals['_DISCOVERRATESREQUEST'].fields_by_name['explain']._serialized_options = b'\342A\001\001'
   _globals['_RATEQUESTION']._serialized_start=204
-  _globals['_RATEQUESTION']._serialized_end=487
-  _globals['_DISCOVERRATESREQUEST']._serialized_start=490
-  _globals['_DISCOVERRATESREQUEST']._serialized_end=732
-  _globals['_DISCOVERRATESREQUEST_FRESHNESS']._serialized_start=650
-  _globals['_DISCOVERRATESREQUEST_FRESHNESS']._serialized_end=732
-  _globals['_RATEANSWER']._serialized_start=735
-  _globals['_RATEANSWER']._serialized_end=917
-  _globals['_DISCOVERRATESRESPONSE']._serialized_start=919
-  _globals['_DISCOVERRATESRESPONSE']._serialized_end=1009
+  _globals['_RATEQUESTION']._serialized_end=604
+  _globals['_RATEQUESTION_ATTRIBUTESENTRY']._serialized_start=555
+  _globals['_RATEQUESTION_ATTRIBUTESENTRY']._serialized_end=604
+  _globals['_DISCOVERRATESREQUEST']._serialized_start=607
+  _globals['_DISCOVERRATESREQUEST']._serialized_end=916
+  _globals['_DISCOVERRATESREQUEST_FRESHNESS']._serialized_start=820
+  _globals['_DISCOVERRATESREQUEST_FRESHNESS']._serialized_end=916
+  _globals['_RATECANDIDATE']._serialized_start=919
+  _globals['_RATECANDIDATE']._serialized_end=1555
+  _globals['_RATECANDIDATE_REASON']._serialized_start=1224
+  _globals['_RATECANDIDATE_REASON']._serialized_end=1555
+  _globals['_RATEANSWER']._serialized_start=1558
+  _globals['_RATEANSWER']._serialized_end=1847
+  _globals['_DISCOVERRATESRESPONSE']._serialized_start=1849
+  _globals['_DISCOVERRATESRESPONSE']._serialized_end=1963
 # @@protoc_insertion_point(module_scope)

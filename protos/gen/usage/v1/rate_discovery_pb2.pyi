@@ -29,6 +29,26 @@ class RateQuestion(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PRICE_BOOK_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
@@ -38,6 +58,7 @@ class RateQuestion(_message.Message):
     ASSET_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
     price_book: _builtins.str
     """The price book: `priceBooks/{price_book}`. Needed unless `asset` is given."""
     product: _builtins.str
@@ -49,7 +70,9 @@ class RateQuestion(_message.Message):
     token_unit: _builtins.str
     """The token instead of a currency: `unitsOfMeasure/{unit}`."""
     asset: _builtins.str
-    """An asset, whose own rates come first: `accounts/{account}/assets/{asset}`."""
+    """An asset, whose own rates come first, with those of packs and commitments that were added to it:
+    `accounts/{account}/assets/{asset}`.
+    """
     selling_model: _builtins.str
     """The selling model: `sellingModels/{selling_model}`. Entries for it come before those for all."""
     @_builtins.property
@@ -59,6 +82,10 @@ class RateQuestion(_message.Message):
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """A quantity to be priced as overage of one rating period; nothing is priced if absent."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Attributes of the usage, as in `region`: they pick among adjustments by attribute. At most 64."""
 
     def __init__(
         self,
@@ -72,10 +99,11 @@ class RateQuestion(_message.Message):
         asset: _builtins.str = ...,
         quantity: _decimal_pb2.Decimal | None = ...,
         selling_model: _builtins.str = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "selling_model", b"selling_model", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "attributes", b"attributes", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "selling_model", b"selling_model", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -83,7 +111,13 @@ Global___RateQuestion: _TypeAlias = RateQuestion  # noqa: Y015
 
 @_typing.final
 class DiscoverRatesRequest(_message.Message):
-    """Asks what units cost."""
+    """Asks what units cost.
+
+    A change of the catalogue, its rates or policies, of orders or assets answers with a token in its
+    trailing metadata, `usage-revision-token`. Whoever passes that on to whoever asks next has the change
+    seen at once, in every process of the service; without it, a second later at most. A token is opaque; of
+    two of a tenant, the one that sorts later as text is the later.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -99,6 +133,10 @@ class DiscoverRatesRequest(_message.Message):
         """At most one second old."""
         FULLY_CONSISTENT: DiscoverRatesRequest._Freshness.ValueType  # 2
         """Everything committed before the call."""
+        AT_LEAST: DiscoverRatesRequest._Freshness.ValueType  # 3
+        """What `revision_token` names, and everything before it: the call waits for it as long as its
+        deadline allows, then fails with DEADLINE_EXCEEDED (`REVISION_NOT_REACHED`).
+        """
 
     class Freshness(_Freshness, metaclass=_FreshnessEnumTypeWrapper):
         """How fresh the answer has to be. New ways may be added."""
@@ -109,11 +147,23 @@ class DiscoverRatesRequest(_message.Message):
     """At most one second old."""
     FULLY_CONSISTENT: DiscoverRatesRequest.Freshness.ValueType  # 2
     """Everything committed before the call."""
+    AT_LEAST: DiscoverRatesRequest.Freshness.ValueType  # 3
+    """What `revision_token` names, and everything before it: the call waits for it as long as its
+    deadline allows, then fails with DEADLINE_EXCEEDED (`REVISION_NOT_REACHED`).
+    """
 
     QUESTIONS_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
+    REVISION_TOKEN_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     freshness: Global___DiscoverRatesRequest.Freshness.ValueType
     """How fresh the answer has to be."""
+    revision_token: _builtins.str
+    """What is to be seen, with `AT_LEAST` and needed there: the `usage-revision-token` of a change, or the
+    `revision_token` of an earlier answer. Another tenant's is refused (`REVISION_TOKEN_INVALID`).
+    """
+    explain: _builtins.bool
+    """Say for each question which other rates there are and why they lost; then at most 100 questions."""
     @_builtins.property
     def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateQuestion]:
         """The questions: 1 to 1,000."""
@@ -123,14 +173,159 @@ class DiscoverRatesRequest(_message.Message):
         *,
         questions: _abc.Iterable[Global___RateQuestion] | None = ...,
         freshness: Global___DiscoverRatesRequest.Freshness.ValueType = ...,
+        revision_token: _builtins.str = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["freshness", b"freshness", "questions", b"questions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "freshness", b"freshness", "questions", b"questions", "revision_token", b"revision_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DiscoverRatesRequest: _TypeAlias = DiscoverRatesRequest  # noqa: Y015
+
+@_typing.final
+class RateCandidate(_message.Message):
+    """A rate that could have applied and did not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Reason:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RateCandidate._Reason.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        REASON_UNSPECIFIED: RateCandidate._Reason.ValueType  # 0
+        """Never given."""
+        ASSET_FIRST: RateCandidate._Reason.ValueType  # 1
+        """The asset has a rate of its own, which goes before the catalogue's."""
+        NEGOTIATED: RateCandidate._Reason.ValueType  # 2
+        """Another was negotiated in its place."""
+        ADDITION_FIRST: RateCandidate._Reason.ValueType  # 3
+        """A pack was added to the asset, whose rate goes before the asset's own."""
+        NOT_NEGOTIATED: RateCandidate._Reason.ValueType  # 4
+        """A pack's rate that was not negotiated, while another in force was."""
+        STARTED_EARLIER: RateCandidate._Reason.ValueType  # 5
+        """A pack that started before the one whose rate holds."""
+        NOT_CHEAPER: RateCandidate._Reason.ValueType  # 6
+        """A pack that started with the one whose rate holds, and is not cheaper."""
+        NOT_LOWEST: RateCandidate._Reason.ValueType  # 7
+        """A commitment whose rate does not make the quantity cheaper than all others do."""
+        NO_QUANTITY: RateCandidate._Reason.ValueType  # 8
+        """A commitment, which is compared when a quantity is asked for."""
+        ENDS_WITH_COMMITMENT: RateCandidate._Reason.ValueType  # 9
+        """A commitment whose policy says that its rate ends with what was committed to."""
+        SELLING_MODEL_FIRST: RateCandidate._Reason.ValueType  # 10
+        """An entry for all, where there is one for the selling model."""
+        NO_BASE_RATE: RateCandidate._Reason.ValueType  # 11
+        """Tiers that adjust a base rate for as many units, where none applies."""
+        NOT_IN_FORCE: RateCandidate._Reason.ValueType  # 12
+        """It does not apply on the day."""
+        CARD_NOT_IN_FORCE: RateCandidate._Reason.ValueType  # 13
+        """Its rate card does not apply on the day."""
+        OTHER_SELLING_MODEL: RateCandidate._Reason.ValueType  # 14
+        """An entry for a selling model that the question does not name."""
+        OTHER_CURRENCY: RateCandidate._Reason.ValueType  # 15
+        """It is in another currency or token."""
+
+    class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
+        """Why it lost. New reasons may be added."""
+
+    REASON_UNSPECIFIED: RateCandidate.Reason.ValueType  # 0
+    """Never given."""
+    ASSET_FIRST: RateCandidate.Reason.ValueType  # 1
+    """The asset has a rate of its own, which goes before the catalogue's."""
+    NEGOTIATED: RateCandidate.Reason.ValueType  # 2
+    """Another was negotiated in its place."""
+    ADDITION_FIRST: RateCandidate.Reason.ValueType  # 3
+    """A pack was added to the asset, whose rate goes before the asset's own."""
+    NOT_NEGOTIATED: RateCandidate.Reason.ValueType  # 4
+    """A pack's rate that was not negotiated, while another in force was."""
+    STARTED_EARLIER: RateCandidate.Reason.ValueType  # 5
+    """A pack that started before the one whose rate holds."""
+    NOT_CHEAPER: RateCandidate.Reason.ValueType  # 6
+    """A pack that started with the one whose rate holds, and is not cheaper."""
+    NOT_LOWEST: RateCandidate.Reason.ValueType  # 7
+    """A commitment whose rate does not make the quantity cheaper than all others do."""
+    NO_QUANTITY: RateCandidate.Reason.ValueType  # 8
+    """A commitment, which is compared when a quantity is asked for."""
+    ENDS_WITH_COMMITMENT: RateCandidate.Reason.ValueType  # 9
+    """A commitment whose policy says that its rate ends with what was committed to."""
+    SELLING_MODEL_FIRST: RateCandidate.Reason.ValueType  # 10
+    """An entry for all, where there is one for the selling model."""
+    NO_BASE_RATE: RateCandidate.Reason.ValueType  # 11
+    """Tiers that adjust a base rate for as many units, where none applies."""
+    NOT_IN_FORCE: RateCandidate.Reason.ValueType  # 12
+    """It does not apply on the day."""
+    CARD_NOT_IN_FORCE: RateCandidate.Reason.ValueType  # 13
+    """Its rate card does not apply on the day."""
+    OTHER_SELLING_MODEL: RateCandidate.Reason.ValueType  # 14
+    """An entry for a selling model that the question does not name."""
+    OTHER_CURRENCY: RateCandidate.Reason.ValueType  # 15
+    """It is in another currency or token."""
+
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
+    SELLING_MODEL_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    reason: Global___RateCandidate.Reason.ValueType
+    """Why it lost."""
+    explanation: _builtins.str
+    """The same in a sentence."""
+    source: _builtins.str
+    """Where it is: `CATALOG` or `ASSET`."""
+    entry: _builtins.str
+    """The entry it is, or comes from: `rateCards/{card}/entries/{entry}`."""
+    asset: _builtins.str
+    """The asset that was sold under it, perhaps a pack or a commitment: `accounts/{account}/assets/{asset}`."""
+    currency_code: _builtins.str
+    """The currency it is in."""
+    token_unit: _builtins.str
+    """The token it is in instead: `unitsOfMeasure/{unit}`."""
+    selling_model: _builtins.str
+    """The selling model it is for, if it is not for all: `sellingModels/{selling_model}`."""
+    @_builtins.property
+    def rate(self) -> _types_pb2.Rate:
+        """The rate before tiers, if it has one."""
+
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The first day it applies; absent for one that always did."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """The first day it applies no more; absent for one without an end."""
+
+    def __init__(
+        self,
+        *,
+        reason: Global___RateCandidate.Reason.ValueType = ...,
+        explanation: _builtins.str = ...,
+        source: _builtins.str = ...,
+        entry: _builtins.str = ...,
+        asset: _builtins.str = ...,
+        rate: _types_pb2.Rate | None = ...,
+        currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
+        selling_model: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "rate", b"rate", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "end_date", b"end_date", "entry", b"entry", "explanation", b"explanation", "rate", b"rate", "reason", b"reason", "selling_model", b"selling_model", "source", b"source", "start_date", b"start_date", "token_unit", b"token_unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateCandidate: _TypeAlias = RateCandidate  # noqa: Y015
 
 @_typing.final
 class RateAnswer(_message.Message):
@@ -143,8 +338,21 @@ class RateAnswer(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     WATERFALL_FIELD_NUMBER: _builtins.int
+    PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    LOSERS_FIELD_NUMBER: _builtins.int
+    LOSERS_OMITTED_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Where it was found: `CATALOG` or `ASSET`."""
+    procedure_version: _builtins.str
+    """The version of the rating procedure that made `amount`, as it will make what is billed: that in
+    force as the asset's rating period begins, or in the catalogue on the day that was asked for.
+    `procedures/{procedure}/versions/{version}`.
+    """
+    asset: _builtins.str
+    """The asset whose rate it is, of source `ASSET`: the one asked about, or a pack that was added to it."""
+    losers_omitted: _builtins.int
+    """How many more there are than `losers` has."""
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """Absent when there is an answer; otherwise why there is none."""
@@ -161,6 +369,13 @@ class RateAnswer(_message.Message):
     def waterfall(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.WaterfallStep]:
         """The steps that led to `amount`."""
 
+    @_builtins.property
+    def losers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCandidate]:
+        """With `explain`, what else could have applied, those that came nearest first: active entries for the
+        resource of the product on the cards of the book, the asset's own rates, what was added to it. At
+        most 50.
+        """
+
     def __init__(
         self,
         *,
@@ -169,10 +384,14 @@ class RateAnswer(_message.Message):
         source: _builtins.str = ...,
         amount: _decimal_pb2.Decimal | None = ...,
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
+        procedure_version: _builtins.str = ...,
+        asset: _builtins.str = ...,
+        losers: _abc.Iterable[Global___RateCandidate] | None = ...,
+        losers_omitted: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "status", b"status", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "losers", b"losers", "losers_omitted", b"losers_omitted", "procedure_version", b"procedure_version", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,8 +405,11 @@ class DiscoverRatesResponse(_message.Message):
 
     ANSWERS_FIELD_NUMBER: _builtins.int
     CATALOGUE_REVISION_FIELD_NUMBER: _builtins.int
+    REVISION_TOKEN_FIELD_NUMBER: _builtins.int
     catalogue_revision: _builtins.int
     """The revision of the catalogue that was read."""
+    revision_token: _builtins.str
+    """The same as a token, for a later question with `AT_LEAST`."""
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateAnswer]:
         """One for each question, in order."""
@@ -197,10 +419,11 @@ class DiscoverRatesResponse(_message.Message):
         *,
         answers: _abc.Iterable[Global___RateAnswer] | None = ...,
         catalogue_revision: _builtins.int = ...,
+        revision_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "catalogue_revision", b"catalogue_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "catalogue_revision", b"catalogue_revision", "revision_token", b"revision_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

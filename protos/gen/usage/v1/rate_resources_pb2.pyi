@@ -84,7 +84,7 @@ class RateCard(_message.Message):
         TIER: RateCard._Type.ValueType  # 2
         """Tiers that adjust the base rate."""
         ATTRIBUTE: RateCard._Type.ValueType  # 3
-        """Adjustments by attribute. Answers UNIMPLEMENTED for now."""
+        """Adjustments of that rate for usage with certain attributes, as in a region."""
 
     class Type(_Type, metaclass=_TypeEnumTypeWrapper):
         """What its entries say. New types may be added."""
@@ -96,7 +96,7 @@ class RateCard(_message.Message):
     TIER: RateCard.Type.ValueType  # 2
     """Tiers that adjust the base rate."""
     ATTRIBUTE: RateCard.Type.ValueType  # 3
-    """Adjustments by attribute. Answers UNIMPLEMENTED for now."""
+    """Adjustments of that rate for usage with certain attributes, as in a region."""
 
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
@@ -181,6 +181,7 @@ class RateCardEntry(_message.Message):
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
+    ADJUSTMENTS_FIELD_NUMBER: _builtins.int
     TIER_PER_FIELD_NUMBER: _builtins.int
     NEGOTIABILITY_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
@@ -219,6 +220,13 @@ class RateCardEntry(_message.Message):
         """The tiers; required on a `TIER` card, refused on others."""
 
     @_builtins.property
+    def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.AttributeRow]:
+        """Adjustments by attribute, of which the first that fits is made, after those by tier: 100 at most.
+        Required on an `ATTRIBUTE` card, refused on others. Usage has the attributes that its resource names
+        as dimensions, and those of its sale line.
+        """
+
+    @_builtins.property
     def tier_per(self) -> _decimal_pb2.Decimal:
         """How many units an override or amount of the tiers is for: those of the base rate, which is what
         1 and an absent value mean too. Any other number makes `RATE_NOT_FOUND` of the look-up.
@@ -247,6 +255,7 @@ class RateCardEntry(_message.Message):
         selling_model: _builtins.str = ...,
         rate: _types_pb2.Rate | None = ...,
         tiers: _types_pb2.RateTiers | None = ...,
+        adjustments: _abc.Iterable[_types_pb2.AttributeRow] | None = ...,
         tier_per: _decimal_pb2.Decimal | None = ...,
         negotiability: Global___RateCardEntry.Negotiability.ValueType = ...,
         start_date: _date_pb2.Date | None = ...,
@@ -257,7 +266,7 @@ class RateCardEntry(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "currency_code", b"currency_code", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from usage.v1.rate_discovery_pb2 import DiscoverRatesRequest as DiscoverRatesRequest
 from usage.v1.rate_discovery_pb2 import DiscoverRatesResponse as DiscoverRatesResponse
 from usage.v1.rate_discovery_pb2 import RateAnswer as RateAnswer
+from usage.v1.rate_discovery_pb2 import RateCandidate as RateCandidate
 from usage.v1.rate_discovery_pb2 import RateQuestion as RateQuestion
 from usage.v1.rate_requests_pb2 import BatchCreateRateCardEntriesRequest as BatchCreateRateCardEntriesRequest
 from usage.v1.rate_requests_pb2 import BatchCreateRateCardEntriesResponse as BatchCreateRateCardEntriesResponse

@@ -243,6 +243,8 @@ class RatableSummary(_message.Message):
     ERROR_REASON_FIELD_NUMBER: _builtins.int
     LIABLE_SUMMARY_FIELD_NUMBER: _builtins.int
     DIMENSIONS_FIELD_NUMBER: _builtins.int
+    PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
+    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/ratableSummaries/{ratable_summary}`."""
     asset: _builtins.str
@@ -263,6 +265,13 @@ class RatableSummary(_message.Message):
     """Why it could not be rated."""
     liable_summary: _builtins.str
     """The invoice-ready line it is in; empty until there is one."""
+    procedure_version: _builtins.str
+    """The version of the procedure that rated it: `procedures/{procedure}/versions/{version}`; empty if
+    none was in force. Of the default procedure, the one of the highest rank on the day on which the
+    rating period began in which the usage happened.
+    """
+    error_message: _builtins.str
+    """The same as `error_reason`, in words."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the rating period begins."""
@@ -332,10 +341,12 @@ class RatableSummary(_message.Message):
         error_reason: _builtins.str = ...,
         liable_summary: _builtins.str = ...,
         dimensions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        procedure_version: _builtins.str = ...,
+        error_message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "currency_code", b"currency_code", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error_reason", b"error_reason", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "currency_code", b"currency_code", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error_message", b"error_message", "error_reason", b"error_reason", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -319,10 +319,80 @@ class RateTiers(_message.Message):
 Global___RateTiers: _TypeAlias = RateTiers  # noqa: Y015
 
 @_typing.final
+class AttributeRow(_message.Message):
+    """An adjustment for usage whose attributes have all these values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The attributes and their values: 1 to 20."""
+
+    @_builtins.property
+    def adjustment(self) -> Global___RateAdjustment:
+        """What it does to the rate."""
+
+    def __init__(
+        self,
+        *,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        adjustment: Global___RateAdjustment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "attributes", b"attributes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttributeRow: _TypeAlias = AttributeRow  # noqa: Y015
+
+@_typing.final
 class RateTerms(_message.Message):
     """What a resource costs, and where that comes from."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     RATE_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
@@ -331,6 +401,9 @@ class RateTerms(_message.Message):
     IS_RATE_NEGOTIATED_FIELD_NUMBER: _builtins.int
     ARE_TIERS_NEGOTIATED_FIELD_NUMBER: _builtins.int
     IS_FIXED_FIELD_NUMBER: _builtins.int
+    ADJUSTMENTS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_ENTRY_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
     base_entry: _builtins.str
     """The catalogue entry that gave the base rate: `rateCards/{card}/entries/{entry}`."""
     tier_entry: _builtins.str
@@ -341,6 +414,8 @@ class RateTerms(_message.Message):
     """True when the tiers were negotiated on a quote."""
     is_fixed: _builtins.bool
     """True when neither rate nor tiers may be negotiated."""
+    attribute_entry: _builtins.str
+    """The catalogue entry that gave the adjustments: `rateCards/{card}/entries/{entry}`."""
     @_builtins.property
     def rate(self) -> Global___Rate:
         """The rate before tiers: the negotiated one if there is one, else the catalogue's."""
@@ -348,6 +423,14 @@ class RateTerms(_message.Message):
     @_builtins.property
     def tiers(self) -> Global___RateTiers:
         """The tiers, if any: the negotiated ones if there are any, else the catalogue's."""
+
+    @_builtins.property
+    def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttributeRow]:
+        """Adjustments by attribute, of which the first that fits is made after those by tier."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The attributes that were agreed on, or asked about. Those of the usage itself come before them."""
 
     def __init__(
         self,
@@ -359,10 +442,13 @@ class RateTerms(_message.Message):
         is_rate_negotiated: _builtins.bool = ...,
         are_tiers_negotiated: _builtins.bool = ...,
         is_fixed: _builtins.bool = ...,
+        adjustments: _abc.Iterable[Global___AttributeRow] | None = ...,
+        attribute_entry: _builtins.str = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["are_tiers_negotiated", b"are_tiers_negotiated", "base_entry", b"base_entry", "is_fixed", b"is_fixed", "is_rate_negotiated", b"is_rate_negotiated", "rate", b"rate", "tier_entry", b"tier_entry", "tiers", b"tiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "are_tiers_negotiated", b"are_tiers_negotiated", "attribute_entry", b"attribute_entry", "attributes", b"attributes", "base_entry", b"base_entry", "is_fixed", b"is_fixed", "is_rate_negotiated", b"is_rate_negotiated", "rate", b"rate", "tier_entry", b"tier_entry", "tiers", b"tiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
