@@ -29,6 +29,7 @@ from server.domain.raters import SHIPPED, Rater, Raters, VersionKey, not_in_forc
 from server.domain.rates import RateSegment, RateTerms
 from server.domain.rating import Rated, RatingFailed, Step
 from server.domain.settlement import Result
+from server.domain.units import LIMIT
 
 Rates = Mapping[AssetId, tuple[RateSegment, ...]]
 """The terms of each asset, as segments that neither overlap nor leave a gap."""
@@ -95,6 +96,15 @@ class LiableLine:
     amount: Decimal
     net_unit_rate: Decimal
     ratable_ids: tuple[RatableSummaryId, ...]
+
+
+def check_range(lines: Iterable[RatableLine | LiableLine]) -> None:
+    """Raise AGGREGATE_OVERFLOW for a sum that has more digits than a quantity may have."""
+    for line in lines:
+        if max(line.used, line.overage) >= LIMIT:
+            asset = str(line.key.asset_id if isinstance(line, RatableLine) else line.asset_id)
+            text = f"the usage of the asset {asset} adds up to more than 26 digits; void some of it"
+            raise FailedPrecondition("AGGREGATE_OVERFLOW", text, {"asset": asset})
 
 
 @exact

@@ -85,7 +85,8 @@ def _result(found: Previewed, skips_waterfall: bool) -> LineResult:
     error = None
     if own.failure is not None:
         assert found.item is not None, found
-        text = f"{found.item.usage.resource_id} cannot be priced: {own.failure}"
+        words = own.line.failure_text if own.line is not None else ""
+        text = f"{found.item.usage.resource_id} cannot be priced: {words or own.failure}"
         error = FailedPrecondition(own.failure, text)
     return LineResult(
         error=error,

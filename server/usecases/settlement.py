@@ -33,6 +33,7 @@ from server.domain.settlement import Result, Settlement, opening, revised, settl
 from server.domain.summaries import (
     LiableLine,
     RatableLine,
+    check_range,
     liable_group,
     liable_lines,
     ratable_lines,
@@ -68,7 +69,7 @@ class RefreshGrants:
 
 
 async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod) -> None:
-    """Make a rating period final. Raises Aborted (PREVIOUS_PERIOD_OPEN)."""
+    """Make a rating period final. Raises Aborted (PREVIOUS_PERIOD_OPEN), AGGREGATE_OVERFLOW."""
     account_id, wallet_id = command.account_id, command.wallet_id
     found = await periods.lock(tx, tenant_id, account_id, wallet_id, command.start)
     if found is None or found.is_final:
@@ -88,6 +89,7 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
         raters=state.raters,
     )
 
+    check_range(lines)
     await _post(tx, tenant_id, wallet, settlement)
     if lines:
         await summaries.add_ratable(tx, tenant_id, wallet, period, lines)
@@ -211,6 +213,7 @@ async def _bill(tx: Connection, tenant_id: TenantId, wallet: StoredWallet, billi
     owed = [line for line in lines if not _is_in_tokens(wallet, line)]
     if owed:
         new = _liable(wallet, billing, owed)
+        check_range(one.line for one in new)
         await summaries.add_liable(tx, tenant_id, wallet, billing, new)
 
 

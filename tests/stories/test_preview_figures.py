@@ -14,6 +14,7 @@ from tests.stories.preview_words import (
     record_all,
     said,
 )
+from tests.stories.test_dimensions import EU, US, market, used
 from tests.stories.words import Metered, figure, line
 
 METHODS = {
@@ -148,3 +149,22 @@ async def test_assets_that_share_a_wallet_see_each_others_usage(sandbox: Any) ->
 
     assert figure(found.wallets[0].overage_quantity) == 3
     assert figure(found.wallets[0].amount) == after - before == 6
+
+
+async def test_dimensions_are_drawn_and_priced_apart(sandbox: Any) -> None:
+    world = await market(sandbox, (EU, "PERCENTAGE", "20"), (US, "AMOUNT", "1"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-15"))
+    await used(world, asset, ("2024-01-15", 5, EU))
+    asked = lines(asset, "data", *[("2024-01-15", 2)] * 3)
+    for one, region in zip(asked, ("eu", "us", "ap"), strict=True):
+        one.labels["region"] = region
+
+    found = await preview(world, account, *asked)
+    for one in asked:
+        await used(world, asset, ("2024-01-15", 2, dict(one.labels)))
+    await world.advance("2024-02-10")
+
+    assert amounts(found) == [16, 22, 20]
+    assert [figure(one.wallets[0].rated_quantity) for one in found] == [7, 2, 2]
+    assert (await charged(world, account))[3] == sum(amounts(found)) + 40

@@ -254,6 +254,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Add a tier for the quantity, or a base rate."""
     AMOUNT_RANGE: _ErrorReason.ValueType  # 419
     """The amount has more digits than are kept."""
+    AGGREGATE_OVERFLOW: _ErrorReason.ValueType  # 427
+    """The usage of a period adds up to more digits than are kept; void some of it, then try the job again."""
     RATING_FAILED: _ErrorReason.ValueType  # 420
     """A part of the line could not be rated; see its ratable summaries."""
     VALIDATION_FAILED: _ErrorReason.ValueType  # 421
@@ -540,6 +542,8 @@ NO_TIER_FOR_QUANTITY: ErrorReason.ValueType  # 418
 """Add a tier for the quantity, or a base rate."""
 AMOUNT_RANGE: ErrorReason.ValueType  # 419
 """The amount has more digits than are kept."""
+AGGREGATE_OVERFLOW: ErrorReason.ValueType  # 427
+"""The usage of a period adds up to more digits than are kept; void some of it, then try the job again."""
 RATING_FAILED: ErrorReason.ValueType  # 420
 """A part of the line could not be rated; see its ratable summaries."""
 VALIDATION_FAILED: ErrorReason.ValueType  # 421
