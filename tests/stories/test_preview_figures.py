@@ -14,6 +14,7 @@ from tests.stories.preview_words import (
     record_all,
     said,
 )
+from tests.stories.rate_words import refusal
 from tests.stories.test_dimensions import EU, US, market, used
 from tests.stories.words import Metered, figure, line
 
@@ -168,3 +169,22 @@ async def test_dimensions_are_drawn_and_priced_apart(sandbox: Any) -> None:
     assert amounts(found) == [16, 22, 20]
     assert [figure(one.wallets[0].rated_quantity) for one in found] == [7, 2, 2]
     assert (await charged(world, account))[3] == sum(amounts(found)) + 40
+
+
+async def test_what_would_take_too_long_says_how_many_lines_would_not(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="calls", rate="1"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    for day in range(1, 11):
+        await world.use(asset, "calls", f"2024-01-{day:02}", 1)
+    monkeypatch.setattr("server.usecases.preview.MOST_WORK", 50)
+    asked = lines(asset, "calls", *[("2024-01-20", 2)] * 6)
+
+    refused = await refusal(preview(world, account, *asked))
+    found = await preview(world, account, *asked[:5])
+
+    assert (refused.reason, refused.facts["limit"]) == ("TOO_MANY_ITEMS", "5")
+    assert amounts(found) == [2] * 5
