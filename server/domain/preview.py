@@ -79,7 +79,7 @@ def pictured(state: WalletState, *, now: datetime) -> Picture:
 
 def added(scene: Scene, cell: Cell, *, now: datetime) -> dict[WalletId, Picture]:
     """The wallets that more usage touches, with it: its own first, then those of its tokens."""
-    touched = [one for one in scene.values() if _is_touched(one.state, cell.wallet_id)]
+    touched = [one for one in scene.values() if touches(one.state, cell.wallet_id)]
     own_first = sorted(
         touched, key=lambda one: (one.state.terms.id != cell.wallet_id, one.state.terms.id)
     )
@@ -110,7 +110,8 @@ def effect(before: Picture, after: Picture, cell_ids: Iterable[CellId]) -> Effec
     )
 
 
-def _is_touched(state: WalletState, wallet_id: WalletId) -> bool:
+def touches(state: WalletState, wallet_id: WalletId) -> bool:
+    """Whether usage of a wallet changes another: it is its own, or costs its tokens."""
     return state.terms.id == wallet_id or any(one.terms.id == wallet_id for one in state.sources)
 
 

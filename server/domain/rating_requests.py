@@ -69,6 +69,6 @@ def verdict(results: Sequence[LineResult]) -> Verdict:
     if not failed:
         return Verdict(RequestState.RATING_COMPLETE)
     index, first = failed[0]
-    more = f" (and {len(failed) - 1} more lines)" if len(failed) > 1 else ""
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     text = f"lines[{index}]: {first.message}{more}"
     return Verdict(RequestState.FAILED, first.reason, text[:LONGEST_TEXT])

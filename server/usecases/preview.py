@@ -3,16 +3,17 @@
 Everything is read at one moment and nothing is locked or written; what follows from it is computed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from server.domain.aggregation import Cell
 from server.domain.balances import WalletState
-from server.domain.errors import Unimplemented, UsageError
+from server.domain.errors import InvalidArgument, Unimplemented, UsageError
 from server.domain.ids import AccountId, AssetId, CellId, TenantId, WalletId, derive
 from server.domain.policies import LatePolicy
-from server.domain.preview import Effect, Scene, added, effect, pictured
+from server.domain.preview import Effect, Scene, added, effect, pictured, touches
 from server.domain.recording import (
     Counted,
     Place,
@@ -33,6 +34,10 @@ from server.usecases.uniques import as_counted, window_key
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
 """The time of usage that happens now, by the tenant's clock."""
+
+
+MOST_WORK = 100_000
+"""How many cells the lines of a call may be projected over, all together: a few seconds of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,13 @@ class Stage:
     known: frozenset[Value] = frozenset()
 
 
-async def stage(tx: Connection, tenant_id: TenantId, command: PreviewUsage) -> Stage:
-    """Read what the lines depend on; `tx` should see one moment. Raises ACCOUNT_NOT_FOUND."""
+async def stage(
+    tx: Connection, tenant_id: TenantId, command: PreviewUsage, *, most_work: int | None = None
+) -> Stage:
+    """Read what the lines depend on; `tx` should see one moment.
+
+    Raises ACCOUNT_NOT_FOUND, and TOO_MANY_ITEMS where it would take too long.
+    """
     account_id = command.account_id
     await accounts.get(tx, tenant_id, account_id)
     usages = [one for one in command.lines if isinstance(one, Usage)]
@@ -79,11 +89,13 @@ async def stage(tx: Connection, tenant_id: TenantId, command: PreviewUsage) -> S
     found = await _wallets(tx, tenant_id, account_id, items)
     late = {_wallet_id(one.slot) for one in items if _is_late(found, one.slot)}
     args = (tx, tenant_id, account_id)
+    states = await _states(tx, tenant_id, found, late)
+    _refuse_too_much(items, states, MOST_WORK if most_work is None else most_work)
     return Stage(
         now=intake.now,
         lines=lines,
         wallets=found,
-        states=await _states(tx, tenant_id, found, late),
+        states=states,
         first_open=await store.first_open(*args, late) if late else {},
         numbers=await wallets.asset_numbers(*args, {one.usage.asset_id for one in items}),
         known=frozenset(await store.known_values(*args, filter(None, map(_value, items)))),
@@ -109,6 +121,24 @@ def previews(stage: Stage) -> Iterator[Previewed]:
         if value is not None:
             known.add(value)
         yield Previewed(item=item, place=place, effects=effects)
+
+
+def _refuse_too_much(
+    items: Iterable[Counted], states: Mapping[WalletId, WalletState], most_work: int
+) -> None:
+    """Every line is projected over all usage of its wallets that is not final."""
+    lines = Counter(_wallet_id(item.slot) for item in items)
+    cells = {key: sum(_size(one) for one in states.values() if touches(one, key)) for key in lines}
+    work = sum(count * cells[key] for key, count in lines.items())
+    if lines.total() > 1 and work > most_work:
+        most = max(1, most_work // max(cells.values()))
+        text = f"its wallets have so much usage that is not final: send {most} lines at once"
+        raise InvalidArgument.at("lines", "TOO_MANY_ITEMS", text, limit=str(most))
+
+
+def _size(state: WalletState) -> int:
+    own = len(state.cells) + len(state.settled)
+    return own + sum(map(_size, state.sources))
 
 
 def _taken(

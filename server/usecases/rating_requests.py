@@ -6,7 +6,7 @@ A worker that dies leaves a request pending and nothing of its results; the next
 from dataclasses import dataclass
 from uuid import UUID
 
-from server.domain.errors import FailedPrecondition
+from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.ids import AccountId, JobId, RatingRequestId, TenantId, derive
 from server.domain.rating_requests import LineResult, RatingRequest, verdict
 from server.domain.recording import Usage
@@ -18,6 +18,9 @@ from server.store.jobs import Job
 from server.store.pool import Connection
 from server.store.rating_requests import NewRequest
 from server.usecases.preview import Previewed, PreviewUsage, previews, stage
+
+MOST_WORK = 40_000
+"""As of a preview, but less: a job has to end within seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +63,12 @@ async def rate(tx: Connection, tenant_id: TenantId, job: Job) -> None:
     if not await store.lock(tx, tenant_id, job.account_id, request_id):
         return
     request = await store.get(tx, tenant_id, job.account_id, request_id)
-    found = await stage(tx, tenant_id, PreviewUsage(job.account_id, request.lines))
-    results = [_result(one, request.skips_waterfall) for one in previews(found)]
+    try:
+        command = PreviewUsage(job.account_id, request.lines)
+        found = await stage(tx, tenant_id, command, most_work=MOST_WORK)
+        results = [_result(one, request.skips_waterfall) for one in previews(found)]
+    except (InvalidArgument, FailedPrecondition) as error:
+        results = [LineResult(error=error) for _ in request.lines]
     await store.finish(tx, tenant_id, request, results, verdict(results))
 
 
@@ -85,7 +92,8 @@ def _result(found: Previewed, skips_waterfall: bool) -> LineResult:
     error = None
     if own.failure is not None:
         assert found.item is not None, found
-        text = f"{found.item.usage.resource_id} cannot be priced: {own.failure}"
+        words = own.line.failure_text if own.line is not None else ""
+        text = f"{found.item.usage.resource_id} cannot be priced: {words or own.failure}"
         error = FailedPrecondition(own.failure, text)
     return LineResult(
         error=error,

@@ -145,7 +145,7 @@ def _compared(
     found = terms.get((line.asset_id, line.segment_start))
     if isinstance(found, UsageError):
         return Replayed(line=line, error=found)
-    text = f"{line.resource_id} cannot be priced by these rates: {after.failure}"
+    text = f"{line.resource_id} cannot be priced by these rates: {after.failure_text}"
     return Replayed(line=line, replay=after, error=FailedPrecondition(after.failure or "", text))
 
 

@@ -3,52 +3,22 @@
 from decimal import Decimal
 from typing import Any
 
-import asyncpg
 import pytest
-from usage.v1 import asset_service_pb2 as assets
 from usage.v1 import preview_service_pb2 as pb
 
 from clients import UsageError
+from tests.stories.preview_words import (
+    amounts,
+    lines,
+    preview,
+    reason,
+    record_all,
+    rows,
+)
 from tests.stories.rate_words import priced, put
 from tests.stories.test_commitments import linked
 from tests.stories.token_words import Credits, commitment, described, set_up
 from tests.stories.words import Metered, figure, line, moment, number, stamp, usage
-from tests.stories.world import World
-
-
-def lines(asset: assets.Asset, resource: str, *used: tuple[str, object]) -> list[pb.PreviewLine]:
-    return [
-        pb.PreviewLine(
-            asset=asset.name,
-            usage_resource=f"usageResources/{resource}",
-            quantity=number(quantity),
-            usage_time=stamp(moment(at)),
-        )
-        for at, quantity in used
-    ]
-
-
-async def preview(world: World, account: str, *asked: pb.PreviewLine) -> list[pb.UsagePreview]:
-    request = pb.PreviewUsageRequest(parent=account, lines=asked)
-    return list((await world.client.previews.PreviewUsage(request)).previews)
-
-
-async def record_all(world: World, asked: list[pb.PreviewLine]) -> None:
-    """Record what was previewed."""
-    for one in asked:
-        at = one.usage_time.ToDatetime().isoformat()
-        given = usage(assets.Asset(name=one.asset), "x", moment(at), one.quantity.value)
-        given.usage_resource = one.usage_resource
-        [outcome] = await world.record([given])
-        assert outcome.code in (1, 4), outcome
-
-
-def amounts(found: list[pb.UsagePreview], place: int = 0) -> list[Decimal]:
-    return [figure(one.wallets[place].amount) for one in found]
-
-
-def reason(one: pb.UsagePreview) -> str:
-    return str(one.status)
 
 
 async def test_each_line_says_what_it_draws_what_is_left_and_what_that_costs(sandbox: Any) -> None:
@@ -177,35 +147,6 @@ async def test_tokens_are_shown_in_both_wallets(sandbox: Any) -> None:
     assert sum(figure(one.exact_amount) for one in await world.liable(account)) == 70
 
 
-async def test_late_usage_is_priced_where_it_would_be_handled(sandbox: Any) -> None:
-    world = await sandbox("2024-01-31")
-    await world.product(
-        "plan",
-        Metered(
-            resource="calls",
-            grant="10",
-            refresh="MONTH",
-            rate="2",
-            tiers=(("0", "10", "1"), ("10", None, "0.5")),
-        ),
-    )
-    account = await world.account("ann")
-    [asset] = await world.sell(account, line("plan", "2024-01-01"))
-    await world.use(asset, "calls", "2024-01-10", 15)
-    await world.advance("2024-02-10")
-    await world.use(asset, "calls", "2024-02-06", 4)
-    asked = lines(asset, "calls", ("2024-01-20", 8), ("2024-02-08", 5))
-
-    found = await preview(world, account, *asked)
-    await record_all(world, asked)
-    await world.advance("2024-03-10")
-
-    assert found[0].late.policy == "NEXT_PERIOD"
-    assert not found[1].HasField("late")
-    charged = [figure(one.exact_amount) for one in await world.liable(account)]
-    assert sum(amounts(found)) == sum(charged) - 5
-
-
 async def test_what_no_rate_covers_is_named_and_not_free(sandbox: Any) -> None:
     world = await sandbox("2024-01-31")
     tiers = (("0", "5", "1"),)
@@ -306,26 +247,6 @@ async def test_nothing_is_written(sandbox: Any, story_database: str) -> None:
     assert await rows(story_database, world) == before
 
 
-async def rows(database: str, world: World) -> dict[str, tuple[int, str]]:
-    """How many rows of its account each table has, and a digest of them."""
-    connection = await asyncpg.connect(database)
-    try:
-        tables = await connection.fetch(
-            "SELECT DISTINCT table_name FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND column_name = 'account_id' ORDER BY 1"
-        )
-        found = {}
-        for (table,) in tables:
-            query = (
-                "SELECT count(*), coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '')"
-                f' FROM "{table}" AS t'
-            )
-            found[table] = tuple(await connection.fetchrow(query))
-        return found
-    finally:
-        await connection.close()
-
-
 async def test_a_commitment_pays_first_at_its_discount(sandbox: Any) -> None:
     world = await sandbox("2024-01-31")
     costs = {"minutes": "5"}
@@ -345,22 +266,3 @@ async def test_a_commitment_pays_first_at_its_discount(sandbox: Any) -> None:
     assert len(second.drawn_from) == 2
     charged = [figure(one.exact_amount) for one in await world.liable(account)]
     assert sum(amounts(found, 1)) == sum(charged) > 0
-
-
-async def test_assets_that_share_a_wallet_see_each_others_usage(sandbox: Any) -> None:
-    """A line that takes what another asset's later usage was paid from charges that asset."""
-    world = await sandbox("2024-01-31")
-    await world.product("plan", Metered(resource="calls", grant="10", rate="2"))
-    account = await world.account("ann")
-    sold = [line("plan", "2024-01-01", binding="ACCOUNT") for _ in range(2)]
-    one, other = await world.sell(account, *sold)
-    await world.use(other, "calls", "2024-01-20", 18)
-    asked = lines(one, "calls", ("2024-01-10", 5))
-
-    [found] = await preview(world, account, *asked)
-    before = figure((await world.wallet(account, "calls")).estimated_amount)
-    await record_all(world, asked)
-    after = figure((await world.wallet(account, "calls")).estimated_amount)
-
-    assert figure(found.wallets[0].overage_quantity) == 3
-    assert figure(found.wallets[0].amount) == after - before == 6

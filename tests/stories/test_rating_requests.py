@@ -7,8 +7,8 @@ import pytest
 from usage.v1 import preview_service_pb2 as pb
 
 from clients.pages import pages
+from tests.stories.preview_words import amounts, lines, preview
 from tests.stories.rate_words import refusal
-from tests.stories.test_preview import amounts, lines, preview
 from tests.stories.words import Metered, figure, line, number
 from tests.stories.world import World
 
@@ -150,3 +150,17 @@ async def test_bad_requests_are_refused_and_not_kept(sandbox: Any) -> None:
     assert nobody.reason == "ACCOUNT_NOT_FOUND"
     assert missing.reason == "RATING_REQUEST_NOT_FOUND"
     assert not listed.rating_requests
+
+
+async def test_what_would_take_too_long_fails_and_says_so(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, account, asset = await plan(sandbox)
+    monkeypatch.setattr("server.usecases.rating_requests.MOST_WORK", 2)
+    given = lines(asset, "calls", *[("2024-01-05", 1)] * 3)
+
+    failed = await rated(world, await create(world, account, asked(*given)))
+
+    assert (failed.state, failed.error_code) == (FAILED, "TOO_MANY_ITEMS")
+    assert "send 2 lines at once" in failed.error_text
+    assert ["TOO_MANY_ITEMS" in str(one.status) for one in failed.results] == [True] * 3

@@ -8,12 +8,13 @@ from usage.v1 import preview_service_pb2 as pb
 from usage.v1 import quote_service_pb2 as quotes
 from usage.v1 import types_pb2 as types
 
+from tests.stories.preview_words import rows
 from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, version
 from tests.stories.procedure_words import put as change_states
-from tests.stories.rate_words import book, card, priced, put, refusal
+from tests.stories.rate_words import adjusted, book, card, priced, put, refusal
 from tests.stories.test_commitments import linked
+from tests.stories.test_dimensions import EU, US, market, used
 from tests.stories.test_packs import to
-from tests.stories.test_preview import rows
 from tests.stories.test_procedures_in_force import use_own
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
 from tests.stories.words import Metered, day, figure, line, moment, number, stamp
@@ -267,3 +268,26 @@ async def test_a_replay_writes_nothing(sandbox: Any, story_database: str) -> Non
 
     assert len(answer.summaries) == 2
     assert await rows(story_database, world) == before
+
+
+async def test_adjustments_by_attribute_are_those_of_the_other_book(sandbox: Any) -> None:
+    world = await market(sandbox, (EU, "PERCENTAGE", "20"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-15"))
+    await used(world, asset, ("2024-01-15", 5, EU), ("2024-01-15", 3, US))
+    await world.advance("2024-02-10")
+    await card(world, "next-base")
+    await card(world, "next-places", "ATTRIBUTE")
+    await book(world, "next", "next-base", "next-places")
+    await put(world, "next-base/data", priced("data", "10"))
+    await put(world, "next-places/data", adjusted("data", (US, "PERCENTAGE", "50")))
+
+    same = await replay(world, account, price_book="priceBooks/book")
+    answer = await replay(world, account)
+
+    by_region = {one.dimensions["region"]: one for one in answer.summaries}
+    assert figure(by_region["eu"].rated_amount) == 40
+    assert figure(by_region["eu"].replayed_amount) == 50
+    assert figure(by_region["us"].rated_amount) == 30
+    assert figure(by_region["us"].replayed_amount) == 15
+    assert {difference for _, _, difference in figures(same)} == {0}

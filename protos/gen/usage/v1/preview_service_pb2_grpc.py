@@ -72,6 +72,9 @@ class PreviewServiceServicer:
         each draws on which grants, what it leaves as overage, and what that costs. Graduated and volume
         tiers, grants and caps see all usage there is, and the lines before. A line that would be refused
         has that refusal as its status and counts for nothing.
+
+        Each line is worked out over all usage of its wallets that is not final. Where that would take too
+        long it fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which says how many lines do not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

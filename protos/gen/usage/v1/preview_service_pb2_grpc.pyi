@@ -46,6 +46,9 @@ class PreviewServiceStub:
     each draws on which grants, what it leaves as overage, and what that costs. Graduated and volume
     tiers, grants and caps see all usage there is, and the lines before. A line that would be refused
     has that refusal as its status and counts for nothing.
+
+    Each line is worked out over all usage of its wallets that is not final. Where that would take too
+    long it fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which says how many lines do not.
     """
     ReplayRates: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]
     """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
@@ -71,6 +74,9 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     each draws on which grants, what it leaves as overage, and what that costs. Graduated and volume
     tiers, grants and caps see all usage there is, and the lines before. A line that would be refused
     has that refusal as its status and counts for nothing.
+
+    Each line is worked out over all usage of its wallets that is not final. Where that would take too
+    long it fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which says how many lines do not.
     """
     ReplayRates: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]  # type: ignore[assignment]
     """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
@@ -99,6 +105,9 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         each draws on which grants, what it leaves as overage, and what that costs. Graduated and volume
         tiers, grants and caps see all usage there is, and the lines before. A line that would be refused
         has that refusal as its status and counts for nothing.
+
+        Each line is worked out over all usage of its wallets that is not final. Where that would take too
+        long it fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which says how many lines do not.
         """
 
     @_abc_1.abstractmethod

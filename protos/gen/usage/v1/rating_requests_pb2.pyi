@@ -196,7 +196,9 @@ class RatingRequest(_message.Message):
     state: Global___RatingRequest.State.ValueType
     """Where it stands."""
     error_code: _builtins.str
-    """Why it failed: the reason of the first line without an amount, as in `RATE_NOT_FOUND`."""
+    """Why it failed: the reason of the first line without an amount, as in `RATE_NOT_FOUND`;
+    `TOO_MANY_ITEMS` where it would take too long.
+    """
     error_text: _builtins.str
     """The same in a sentence."""
     @_builtins.property
