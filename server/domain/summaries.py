@@ -23,7 +23,7 @@ from server.domain.ids import (
     derive,
 )
 from server.domain.policies import OveragePolicy
-from server.domain.procedures.state import Line
+from server.domain.procedures.state import Line, too_many_digits
 from server.domain.procedures.waterfall import Outcome
 from server.domain.raters import SHIPPED, Rater, Raters, VersionKey, not_in_force
 from server.domain.rates import RateSegment, RateTerms
@@ -278,8 +278,17 @@ def _outcomes(sized: Iterable[_Sized]) -> dict[RatableSummaryId, Outcome]:
         rater = some[0].rater
         assert rater is not None, some
         outcomes = rater.rate([one.line for one in some])
-        found.update(zip((one.id for one in some), outcomes, strict=True))
+        found.update(zip((one.id for one in some), map(_payable, outcomes), strict=True))
     return found
+
+
+def _payable(outcome: Outcome) -> Outcome:
+    """An amount that is longer than money may be is none: the line fails, and holds up no other."""
+    if isinstance(outcome, RatingFailed) or outcome.amount < LIMIT:
+        return outcome
+    failure = too_many_digits()
+    failure.steps = outcome.steps
+    return failure
 
 
 def _rated_line(wallet_id: WalletId, one: _Sized, outcome: Outcome) -> RatableLine:

@@ -226,6 +226,21 @@ async def test_what_a_procedure_fails_is_kept_and_says_why(sandbox):
     assert (figure(owing.used_quantity), money(owing.amount)) == (14, 0)
 
 
+async def test_an_amount_that_is_longer_than_money_is_fails_its_line(sandbox):
+    world = await sandbox("2024-01-31")
+    await own(world, formula("net_unit_rate * 10000000000000000000000000"))
+    account, asset = await sold(world)
+
+    await world.use(asset, "data", "2024-01-10", 110)
+    await world.advance("2024-02-10")
+
+    [rated] = await world.ratable(account)
+    [owing] = await world.liable(account)
+    assert rated.error_reason == "AMOUNT_RANGE"
+    assert figure(rated.overage_quantity) == 100
+    assert owing.State.Name(owing.state) == "FAILED"
+
+
 async def test_a_day_without_a_version_fails_what_it_would_rate(sandbox):
     world = await sandbox("2024-01-31")
     made = await own(world, start_date={"year": 2024, "month": 2, "day": 1})
