@@ -212,7 +212,7 @@ def _of_asset(
         if why is not None:
             span = stretch.start, stretch.end
             yield _asset_loser(why, asset_id, rates.zone, span, stretch.terms)
-    compared = _compared(asked.quantity, won, rates, midnight)
+    compared = _compared(asked.quantity, won, rates)
     for one in rates.additions:
         why = _why_not_added(one, midnight, own, pack, asked.quantity, compared)
         if why is not None and one.terms is not None:
@@ -287,17 +287,14 @@ class _Compared:
     lowest: AssetId | None = None
 
 
-def _compared(
-    quantity: Decimal | None, won: RateTerms | None, rates: AssetRates, at: datetime
-) -> _Compared:
+def _compared(quantity: Decimal | None, won: RateTerms | None, rates: AssetRates) -> _Compared:
     if quantity is None or won is None or not won.committed:
         return _Compared({})
     amounts: dict[AssetId, Decimal] = {}
-    for one in rates.additions:
-        if one.terms is not None and one.terms in won.committed and one.is_open(at):
-            amount = _amount(quantity, replace(won, committed=(one.terms,)), rates)
-            if amount is not None:
-                amounts[one.asset_id] = amount
+    for terms in won.committed:
+        amount = _amount(quantity, replace(won, committed=(terms,)), rates)
+        if amount is not None and terms.commitment is not None:
+            amounts[terms.commitment] = amount
     best = min(amounts, key=lambda asset_id: (amounts[asset_id], asset_id), default=None)
     without = _amount(quantity, replace(won, committed=()), rates)
     if best is not None and without is not None and amounts[best] >= without:
