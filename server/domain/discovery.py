@@ -7,6 +7,7 @@ nobody said what it costs.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from server.domain.additions import Addition, chosen_pack, in_force
 from server.domain.calendar import PolicyPeriod, local_midnight, rating_period
-from server.domain.errors import NotFound
+from server.domain.errors import NotFound, UsageError
 from server.domain.ids import (
     AccountId,
     AssetId,
@@ -206,6 +207,19 @@ def _own(
 
 def _used(terms: RateTerms, asked: Asked) -> RateTerms:
     return terms if asked.attributes is None else terms.used_with(asked.attributes)
+
+
+def amount_for(
+    asked: Asked, terms: RateTerms, rates: AssetRates, today: date, versions: Versions
+) -> Decimal | None:
+    """What the quantity would come to under other terms of the asset, if it can be said."""
+    if asked.quantity is None:
+        return None
+    start = rates.rated_from(asked.day or today)
+    with suppress(UsageError):
+        priced = _rated(asked.quantity, _used(terms, asked), start, versions, rates.overage)
+        return priced["rated"].amount
+    return None
 
 
 class _Priced(TypedDict, total=False):

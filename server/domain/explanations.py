@@ -15,7 +15,7 @@ from heapq import nsmallest
 
 from server.domain.additions import Addition, chosen_pack, is_negotiated
 from server.domain.calendar import local_date, local_midnight
-from server.domain.discovery import Asked, AssetRates, Held, Source
+from server.domain.discovery import Asked, AssetRates, Held, Source, amount_for
 from server.domain.exact import plain
 from server.domain.ids import AssetId, RateEntryId, SellingModelId
 from server.domain.policies import CommitmentRate
@@ -27,8 +27,8 @@ from server.domain.rate_index import (
     days_away,
     span_text,
 )
+from server.domain.raters import SHIPPED_VERSIONS, Versions
 from server.domain.rates import Rate, RateTerms
-from server.domain.rating import RatingFailed, rate
 
 # What one question is told; how many more there are is counted.
 MOST_LOSERS = 50
@@ -65,7 +65,7 @@ WORDS = {
     Why.NO_QUANTITY: "a commitment is compared when a quantity is asked for",
     Why.ENDS_WITH_COMMITMENT: "its policy says that its rate ends with what was committed to",
     Why.SELLING_MODEL_FIRST: "it is for all, and there is one for the selling model",
-    Why.NO_BASE_RATE: "its tiers adjust a base rate for as many units, and none applies",
+    Why.NO_BASE_RATE: "it adjusts a base rate for as many units, and none applies",
     Why.NOT_IN_FORCE: "it applies {dates}",
     Why.CARD_NOT_IN_FORCE: "its rate card applies {dates}",
     Why.OTHER_SELLING_MODEL: "it is for the selling model {model}",
@@ -106,6 +106,7 @@ def explained(
     today: date,
     rates: CatalogueRates,
     sold: Mapping[Held, AssetRates | None],
+    versions: Versions = SHIPPED_VERSIONS,
     most: int = MOST_LOSERS,
 ) -> Explanation:
     """Who else could have answered the question, and why they did not."""
@@ -115,7 +116,8 @@ def explained(
     owned = None if asked.held is None else sold.get(asked.held)
     if asked.held is not None and owned is not None:
         won = owned.on(day, asked.currency_code)
-        losers += _of_asset(asked, asked.held[1], owned, day, won)
+        compared = _compared(asked, today, won, owned, versions)
+        losers += _of_asset(asked, asked.held[1], owned, day, won, compared)
     question = asked.in_catalogue(today)
     others: list[Loser] = []
     total = 0
@@ -199,7 +201,12 @@ def _loser(card: RateCard, entry: RateCardEntry, why: Why) -> Loser:
 
 
 def _of_asset(
-    asked: Asked, asset_id: AssetId, rates: AssetRates, day: date, won: RateTerms | None
+    asked: Asked,
+    asset_id: AssetId,
+    rates: AssetRates,
+    day: date,
+    won: RateTerms | None,
+    compared: "_Compared",
 ) -> Iterator[Loser]:
     """What the asset was sold under and what was added to it, as far as it did not win."""
     midnight = local_midnight(rates.zone, day)
@@ -212,7 +219,6 @@ def _of_asset(
         if why is not None:
             span = stretch.start, stretch.end
             yield _asset_loser(why, asset_id, rates.zone, span, stretch.terms)
-    compared = _compared(asked.quantity, won, rates)
     for one in rates.additions:
         why = _why_not_added(one, midnight, own, pack, asked.quantity, compared)
         if why is not None and one.terms is not None:
@@ -287,25 +293,22 @@ class _Compared:
     lowest: AssetId | None = None
 
 
-def _compared(quantity: Decimal | None, won: RateTerms | None, rates: AssetRates) -> _Compared:
-    if quantity is None or won is None or not won.committed:
+def _compared(
+    asked: Asked, today: date, won: RateTerms | None, rates: AssetRates, versions: Versions
+) -> _Compared:
+    if asked.quantity is None or won is None or not won.committed:
         return _Compared({})
     amounts: dict[AssetId, Decimal] = {}
     for terms in won.committed:
-        amount = _amount(quantity, replace(won, committed=(terms,)), rates)
+        alone = replace(won, committed=(terms,))
+        amount = amount_for(asked, alone, rates, today, versions)
         if amount is not None and terms.commitment is not None:
             amounts[terms.commitment] = amount
     best = min(amounts, key=lambda asset_id: (amounts[asset_id], asset_id), default=None)
-    without = _amount(quantity, replace(won, committed=()), rates)
+    without = amount_for(asked, replace(won, committed=()), rates, today, versions)
     if best is not None and without is not None and amounts[best] >= without:
         best = None
     return _Compared(amounts, best)
-
-
-def _amount(quantity: Decimal, terms: RateTerms, rates: AssetRates) -> Decimal | None:
-    with suppress(RatingFailed):
-        return rate(quantity, terms, tier_quantity=quantity, overage=rates.overage).amount
-    return None
 
 
 def _asset_loser(
