@@ -16,6 +16,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("clients.cli.record", "Record the usage in a file of CSV or JSON lines."),
     "wallet": ("clients.cli.reading", "Wallets: what is left, and every movement."),
     "validate": ("clients.cli.validate", "Say what is wrong with products, and what to do."),
+    "preview": ("clients.cli.preview", "Say what usage would draw and cost, before it happens."),
+    "replay": ("clients.cli.preview", "Price final usage by another price book."),
     "trace": ("clients.cli.reading", "Explain an invoice-ready line down to its days."),
     "bench": (
         "clients.cli.bench",

@@ -6,14 +6,19 @@ from typing import Any
 from usage.v1 import preview_service_pb2 as pb
 from usage.v1 import preview_service_pb2_grpc as rpc
 
-from server.api import names
+from server.api import names, pages
 from server.api.forms import Form
 from server.api.mapping import preview as mapping
 from server.api.mapping import replay as replay_mapping
+from server.api.mapping.rating_requests import (
+    create_rating_request_from_pb,
+    rating_request_to_pb,
+)
 from server.api.values import time_pb
-from server.api.work import caller, look
+from server.api.work import caller, change, look
 from server.env import Env
-from server.usecases import preview, replay
+from server.store import rating_requests as request_store
+from server.usecases import preview, rating_requests, replay
 
 
 class PreviewService(rpc.PreviewServiceServicer):
@@ -48,3 +53,49 @@ class PreviewService(rpc.PreviewServiceServicer):
             self._env, lambda tx: replay.replay(tx, tenant_id, command), snapshot=True
         )
         return replay_mapping.replay_to_pb(command.account_id, found)
+
+    async def CreateRatingRequest(
+        self, request: pb.CreateRatingRequestRequest, context: Any
+    ) -> pb.RatingRequest:
+        command = create_rating_request_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.RatingRequest,
+            lambda tx: rating_requests.create(tx, tenant_id, command),
+            rating_request_to_pb,
+        )
+
+    async def GetRatingRequest(
+        self, request: pb.GetRatingRequestRequest, context: Any
+    ) -> pb.RatingRequest:
+        form = Form(request)
+        account_id, request_id = form.name("name", names.RATING_REQUEST)
+        form.done()
+        tenant_id = caller().tenant_id
+        return rating_request_to_pb(
+            await look(
+                self._env,
+                lambda tx: request_store.get(tx, tenant_id, account_id, request_id),
+            )
+        )
+
+    async def ListRatingRequests(
+        self, request: pb.ListRatingRequestsRequest, context: Any
+    ) -> pb.ListRatingRequestsResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: rating_requests.list_requests(
+                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            ),
+        )
+        found, token = pages.cut(page, rows, key=lambda one: (one.create_time.isoformat(), one.id))
+        return pb.ListRatingRequestsResponse(
+            rating_requests=map(rating_request_to_pb, found), next_page_token=token
+        )

@@ -671,6 +671,8 @@ CREATE TABLE public.ratable_summaries (
     error_message text DEFAULT ''::text NOT NULL,
     procedure_id public.code,
     procedure_version_id public.code,
+    execution_id uuid NOT NULL,
+    execution_time timestamp with time zone DEFAULT now() NOT NULL,
     liable_summary_id uuid,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT ratable_summaries_state_check CHECK ((state = ANY (ARRAY['RATED'::text, 'RATING_FAILED'::text]))),
@@ -790,6 +792,27 @@ ALTER TABLE ONLY public.rating_periods FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE public.rating_periods IS 'run-time: the rating periods of a wallet, and which are closed';
 
 COMMENT ON COLUMN public.rating_periods.reopen_count IS 'how often late usage opened it again after it was final';
+
+CREATE TABLE public.rating_requests (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    rating_request_id uuid NOT NULL,
+    state text DEFAULT 'PENDING'::text NOT NULL,
+    skips_waterfall boolean NOT NULL,
+    lines jsonb NOT NULL,
+    results jsonb,
+    error_code text DEFAULT ''::text NOT NULL,
+    error_text text DEFAULT ''::text NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    rate_time timestamp with time zone,
+    CONSTRAINT failed_means_code CHECK (((state = 'FAILED'::text) = (error_code <> ''::text))),
+    CONSTRAINT rated_means_results CHECK (((state = 'PENDING'::text) = (results IS NULL))),
+    CONSTRAINT rating_requests_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'RATING_COMPLETE'::text, 'FAILED'::text])))
+);
+
+ALTER TABLE ONLY public.rating_requests FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.rating_requests IS 'run-time: usage as it might happen, to be priced by a worker';
 
 CREATE TABLE public.refresh_policies (
     tenant_id uuid NOT NULL,
@@ -1312,6 +1335,9 @@ ALTER TABLE ONLY public.rating_frequency_policies
 ALTER TABLE ONLY public.rating_periods
     ADD CONSTRAINT rating_periods_pkey PRIMARY KEY (tenant_id, account_id, wallet_id, start_time);
 
+ALTER TABLE ONLY public.rating_requests
+    ADD CONSTRAINT rating_requests_pkey PRIMARY KEY (tenant_id, account_id, rating_request_id);
+
 ALTER TABLE ONLY public.usage_records
     ADD CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id);
 
@@ -1425,6 +1451,8 @@ CREATE UNIQUE INDEX rating_frequency_policy_id_taken ON public.rating_frequency_
 
 CREATE INDEX rating_periods_open ON public.rating_periods USING btree (tenant_id, account_id, wallet_id, start_time) WHERE (state <> 'FINAL'::text);
 
+CREATE INDEX rating_requests_by_time ON public.rating_requests USING btree (tenant_id, account_id, create_time, rating_request_id);
+
 CREATE UNIQUE INDEX refresh_policy_id_taken ON public.refresh_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE UNIQUE INDEX rollover_policy_id_taken ON public.rollover_policies USING btree (tenant_id, lower((policy_id)::text));
@@ -1464,6 +1492,9 @@ ALTER TABLE ONLY public.entitlement_accounts
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
+
+ALTER TABLE ONLY public.rating_requests
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.superseded_liables
@@ -1835,6 +1866,8 @@ CREATE POLICY own_tenant ON public.rating_frequency_policies USING ((tenant_id =
 
 CREATE POLICY own_tenant ON public.rating_periods USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.rating_requests USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.refresh_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.request_log USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -1898,6 +1931,8 @@ ALTER TABLE public.rate_tiers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.rating_frequency_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rating_periods ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rating_requests ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.refresh_policies ENABLE ROW LEVEL SECURITY;
 
@@ -2015,6 +2050,8 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.rate_tiers TO usage_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rating_frequency_policies TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rating_periods TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.rating_requests TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_policies TO usage_app;
 

@@ -1,18 +1,24 @@
 """Procedures: what a version must be, which one is used on a day, and the default of a tenant."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from server.domain.catalog import CatalogState, Kept
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import ProcedureId, ProcedureVersionId, TenantId
+from server.domain.ids import ProcedureId, ProcedureVersionId, RatableSummaryId, TenantId
 from server.domain.procedures.programs import check
 from server.domain.procedures.shipped import SHIPPED, USUAL
 from server.domain.procedures.versions import Candidate, Procedure, Usage, Version, choose
+from server.domain.raters import SHIPPED_RATER, AsRated, Rater
 from server.store import procedures as store
 from server.store import records, tenants
 from server.store.pool import Connection
 from server.store.procedures import PROCEDURE, VERSION
+from server.store.verification import RatedLine
+from server.store.wallets import StoredWallet
+
+NOT_IN_FORCE = "PROCEDURE_NOT_IN_FORCE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +83,7 @@ async def resolve(
         await records.get(tx, tenant_id, PROCEDURE, asked)
     if asked is None:
         text = f"no procedure is the default for {usage}; SetDefaultProcedure makes one"
-        raise FailedPrecondition("PROCEDURE_NOT_IN_FORCE", text, {"usage": str(usage)})
+        raise FailedPrecondition(NOT_IN_FORCE, text, {"usage": str(usage)})
     on = day or (await tenants.now(tx, tenant_id)).date()
     version, candidates = choose(await store.versions(tx, tenant_id, asked), on)
     return Resolved(procedure_id=asked, version=version, candidates=candidates, day=on)
@@ -90,7 +96,7 @@ async def in_force(tx: Connection, tenant_id: TenantId, usage: Usage, day: date)
         name = PROCEDURE.resource_name(found.procedure_id)
         text = f"no version of {name} is in force on {day}"
         facts = {"procedure": name, "date": day.isoformat()}
-        raise FailedPrecondition("PROCEDURE_NOT_IN_FORCE", text, facts)
+        raise FailedPrecondition(NOT_IN_FORCE, text, facts)
     return found.version
 
 
@@ -107,3 +113,20 @@ async def get_rating_version(
         text = f"procedures/{procedure_id} looks for rates; it makes no amounts to be tried"
         raise InvalidArgument.at("version", "PROCEDURE_USAGE", text, usage=str(procedure.usage))
     return version
+
+
+async def as_rated(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    rated: Mapping[RatableSummaryId, RatedLine],
+) -> AsRated:
+    """The versions by which lines were rated. A line that was too slow once may not be again."""
+    named = {line.version for line in rated.values() if line.version}
+    known = await store.raters(tx, tenant_id, named) if named else {}
+    lines: dict[RatableSummaryId, Rater | None] = {
+        line_id: known[line.version] if line.version else SHIPPED_RATER
+        for line_id, line in rated.items()
+    }
+    unrated = {id_: None for id_, line in rated.items() if line.failure == NOT_IN_FORCE}
+    return AsRated(lines | unrated, wallet.state.raters)

@@ -36,8 +36,9 @@ from server.store import replay as store
 from server.store.pool import Connection
 from server.store.rate_snapshots import compiled, rows_of_product
 from server.store.replay import RatedLine, SoldAs
-from server.store.verification import final_cells
+from server.store.verification import final_cells, rated_lines
 from server.store.wallets import StoredWallet
+from server.usecases.procedures import as_rated
 
 MOST_LINES = 2_000
 
@@ -121,10 +122,12 @@ async def _wallet_again(
         return [Replayed(line=line, error=obstacle) for line in lines]
     results = await _results(world, wallet)
     rates = wallet.state.rates
-    before = {one.id: one for one in ratable_lines(wallet_id, results, rates)}
+    kept = await rated_lines(world.tx, *key)
+    raters = await as_rated(world.tx, world.tenant_id, wallet, kept)
+    before = {one.id: one for one in ratable_lines(wallet_id, results, rates, raters=raters)}
     terms = await _terms(world, wallet)
     other = at_other_rates(rates, terms)
-    after = {one.id: one for one in ratable_lines(wallet_id, results, other)}
+    after = {one.id: one for one in ratable_lines(wallet_id, results, other, raters=raters)}
     return [_compared(line, before.get(line.id), after.get(line.id), terms) for line in lines]
 
 

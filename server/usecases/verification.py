@@ -1,27 +1,26 @@
 """Verification: all that is derived, derived again and compared; each difference is named."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from server.domain.aggregation import Cell, increments
 from server.domain.exact import plain, round_to
-from server.domain.ids import AccountId, GrantId, RatableSummaryId, TenantId, WalletId
+from server.domain.ids import AccountId, GrantId, TenantId, WalletId
 from server.domain.ledger import Entry, GrantHead, Head, check_chain
-from server.domain.raters import SHIPPED_RATER, AsRated, Rater
 from server.domain.settlement import Result
 from server.domain.summaries import RatableLine, ratable_lines
 from server.domain.tokens import token_cells
 from server.domain.verification import Finding, Verified
-from server.store import procedures, wallets
 from server.store import verification as store
+from server.store import wallets
 from server.store.pool import Connection
-from server.store.verification import RatedLine
 from server.store.wallets import StoredWallet
 from server.usecases.currencies import minor_places
+from server.usecases.procedures import as_rated
 
 PAGE = 1_000
-TIME_LIMIT, NOT_IN_FORCE = "TIME_LIMIT", "PROCEDURE_NOT_IN_FORCE"
+TIME_LIMIT = "TIME_LIMIT"
 
 
 async def verify_account(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Verified:
@@ -102,7 +101,7 @@ async def _settled(
         found += _different("quantity", name, increment.quantity, one.quantity)
         results.append(Result(increment=increment, drawn=one.drawn, overage=one.overage, debits=()))
     rated = await store.rated_lines(tx, tenant_id, account_id, wallet_id)
-    raters = await _as_rated(tx, tenant_id, wallet, rated)
+    raters = await as_rated(tx, tenant_id, wallet, rated)
     lines = ratable_lines(wallet_id, results, wallet.state.rates, raters=raters)
     slow = {line_id for line_id, line in rated.items() if line.failure == TIME_LIMIT}
     lines = tuple(replace(one, amount=None) if one.id in slow else one for one in lines)
@@ -116,23 +115,6 @@ async def _settled(
         name = f"accounts/{account_id}/ratableSummaries/{line_id}"
         found += _different("overage", name, None, one_rated.overage)
     return found
-
-
-async def _as_rated(
-    tx: Connection,
-    tenant_id: TenantId,
-    wallet: StoredWallet,
-    rated: Mapping[RatableSummaryId, RatedLine],
-) -> AsRated:
-    """The versions by which lines were rated. A line that was too slow once may not be again."""
-    named = {line.version for line in rated.values() if line.version}
-    known = await procedures.raters(tx, tenant_id, named) if named else {}
-    lines: dict[RatableSummaryId, Rater | None] = {
-        line_id: known[line.version] if line.version else SHIPPED_RATER
-        for line_id, line in rated.items()
-    }
-    unrated = {id_: None for id_, line in rated.items() if line.failure == NOT_IN_FORCE}
-    return AsRated(lines | unrated, wallet.state.raters)
 
 
 async def _tokens(

@@ -12,6 +12,7 @@ import grpc
 import pytest
 from usage.v1 import account_service_pb2 as accounts
 from usage.v1 import consumption_service_pb2 as consumption
+from usage.v1 import preview_service_pb2 as previews
 from usage.v1 import wallet_service_pb2 as wallets
 
 from clients.cli.arguments import hoisted
@@ -172,3 +173,66 @@ async def test_a_time_without_a_zone_is_2(tmp_path: Path) -> None:
         ended = await usage("record", str(file), *RECORD, *where, home=tmp_path)
         assert ended.code == 2
         assert "--time-zone" in ended.err
+
+
+def preview_answer() -> previews.PreviewUsageResponse:
+    refused = refusal(grpc.StatusCode.FAILED_PRECONDITION, "CAP_REACHED")
+    wallet = previews.WalletPreview(
+        usage_resource="usageResources/calls",
+        used_quantity={"value": "7"},
+        overage_quantity={"value": "5"},
+        amount={"value": "2.5"},
+        currency_code="USD",
+        terms={"base_entry": "rateCards/base/entries/plan-calls"},
+        drawn_from=[{"grant": "g", "quantity": {"value": "2"}}],
+    )
+    return previews.PreviewUsageResponse(previews=[{"wallets": [wallet]}, {"status": refused}])
+
+
+async def test_a_preview_asks_and_shows_each_line(tmp_path: Path) -> None:
+    script = Script({"PreviewUsage": [preview_answer()]})
+    line = ("preview", "acme", "calls=7", "sms=1", "--asset", "x", "--at", "2026-01-31T12:00:00Z")
+    async with answering(script) as address:
+        where = ("--address", address, "--key", "k")
+        told = await usage(*line, *where, home=tmp_path)
+        plain = await usage(*line, *where, "--json", home=tmp_path)
+        bad = await usage("preview", "acme", "calls", "--asset", "x", *where, home=tmp_path)
+
+    assert (told.code, plain.code, bad.code) == (4, 4, 2)
+    assert "2.5 USD" in told.out
+    assert "because CAP_REACHED" in " ".join(told.out.split())
+    assert json.loads(plain.out)["previews"][0]["wallets"][0]["amount"] == {"value": "2.5"}
+    request = script.asked[0]
+    assert isinstance(request, previews.PreviewUsageRequest)
+    assert [one.usage_resource for one in request.lines] == [
+        "usageResources/calls",
+        "usageResources/sms",
+    ]
+    assert request.lines[0].asset == "accounts/acme/assets/x"
+    assert request.lines[0].usage_time.seconds == 1769860800
+
+
+async def test_a_replay_shows_totals_and_what_is_left_out(tmp_path: Path) -> None:
+    lost = refusal(grpc.StatusCode.FAILED_PRECONDITION, "RATE_NOT_FOUND")
+    answer = previews.ReplayRatesResponse(
+        summaries=[
+            {"usage_resource": "usageResources/calls", "rated_amount": {"value": "80"}},
+            {"usage_resource": "usageResources/sms", "status": lost},
+        ],
+        totals=[{"currency_code": "USD", "difference": {"value": "40"}}],
+        left_out_count=1,
+    )
+    script = Script({"ReplayRates": [answer]})
+    async with answering(script) as address:
+        where = ("--address", address, "--key", "k")
+        line = ("replay", "acme", "--price-book", "next", "--from", "2026-01-01")
+        told = await usage(*line, "--date", "2026-02-01", *where, home=tmp_path)
+        bad = await usage(*line, "--date", "soon", *where, home=tmp_path)
+
+    assert (told.code, bad.code) == (4, 2)
+    assert "1 left out" in told.out
+    assert "because RATE_NOT_FOUND" in " ".join(told.out.split())
+    request = script.asked[0]
+    assert isinstance(request, previews.ReplayRatesRequest)
+    assert (request.price_book, request.rate_date.month) == ("priceBooks/next", 2)
+    assert request.start_time.seconds == 1767225600

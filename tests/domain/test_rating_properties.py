@@ -1,5 +1,6 @@
 """What holds of rating whatever the rates, tiers, packages and dates are."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -16,7 +17,17 @@ from server.domain.rate_cards import (
     overlapping,
 )
 from server.domain.rate_index import CatalogueRates, Question, RateNotFound
-from server.domain.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier, TierMode, pick
+from server.domain.rates import (
+    Adjustment,
+    AdjustmentKind,
+    AttributeRow,
+    Rate,
+    RateTerms,
+    Tier,
+    TierMode,
+    adjust,
+    pick,
+)
 from server.domain.rating import Element, Rated, RatingFailed, rate
 from tests import strategies
 from tests.strategies import USD
@@ -116,6 +127,41 @@ def test_nothing_is_free_but_what_somebody_says_is(price, quantity, has_base):
             if one.element in (Element.BASE_RATE, Element.VOLUME_TIER, Element.GRADUATED_TIER)
         ]
         assert min(told) <= 0
+
+
+PLACES = st.dictionaries(
+    st.sampled_from(["region", "model", "plan"]), st.sampled_from(["a", "b"]), max_size=3
+)
+
+
+@given(
+    prices(),
+    st.lists(st.tuples(PLACES.filter(bool), strategies.adjustments()), max_size=5),
+    PLACES,
+    PLACES,
+)
+def test_the_first_adjustment_that_fits_is_made_and_told_and_nothing_else(
+    price, rows, agreed, used
+):
+    """Whatever usage is told apart by, it costs its rate or what the first row makes of that."""
+    adjustments = tuple(
+        AttributeRow(attributes=tuple(sorted(names.items())), adjustment=adjustment)
+        for names, adjustment in rows
+    )
+    whole = replace(price, tiers=(), adjustments=adjustments, attributes=agreed).used_with(used)
+    has = agreed | used
+    fitting = next((a for names, a in rows if names.items() <= has.items()), None)
+
+    rated = outcome(Decimal(7), whole)
+
+    if isinstance(rated, str):
+        assert fitting is not None
+        assert rated in ("RATE_NEGATIVE", "AMOUNT_RANGE")
+        return
+    told = [one for one in rated.steps if one.element is Element.ATTRIBUTE_ADJUSTMENT]
+    expected = price.rate if fitting is None else adjust(price.rate, fitting, terms=whole)
+    assert len(told) == (fitting is not None)
+    assert rated.amount == cost(Decimal(7), replace(price, tiers=(), rate=expected)).amount
 
 
 @given(st.data())

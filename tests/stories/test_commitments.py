@@ -81,6 +81,30 @@ async def test_a_commitment_pays_first_at_its_discount(sandbox, policy, owed, ra
     assert ("COMMITMENT_RATE" in steps) == (policy != "BOUNDED")
 
 
+async def test_two_commitments_then_a_grant_then_the_rest_and_the_trace_tells_all_of_it(sandbox):
+    """X18: of 1,500 units 375 committed at 1.5 for 2 pay 500, 125 pay 166.67, a grant 500."""
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {"calls": "1"}, Credits(price="1", grant="500")))
+    for name, quantity in (("large", "375"), ("small", "125")):
+        text = commitment(name, "credits", quantity, discount="25", policy="BOUNDED")
+        await set_up(world, text)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.sell(account, linked("large", "2024-01-01", asset))
+    await world.sell(account, linked("small", "2024-01-02", asset))
+
+    await world.use(asset, "calls", "2024-01-10", 1_500)
+    await world.advance("2024-02-10")
+
+    [liable] = await world.liable(account)
+    [traced] = (await world.trace(liable)).sources
+    amounts, covered = paid_by_grant(traced)
+    assert sorted(amounts) == [125, 375, 500]
+    assert sorted(round(one, 2) for one in covered) == [Decimal("166.67"), 500, 500]
+    assert round(figure(liable.overage_quantity), 2) == Decimal("333.33")
+    assert money(liable.amount) == Decimal("333.33")
+
+
 async def test_what_is_left_of_a_commitment_and_of_a_grant(sandbox):
     """§3.8: 30,000 tokens: 25,000 committed at −10 % pay 27,777.78, the grant 2,222.22."""
     world = await sandbox("2024-01-31")

@@ -109,6 +109,38 @@ async def test_of_the_rates_of_packs_the_latest_wins_then_the_cheapest(sandbox):
     assert sum(money(one.amount) for one in await world.liable(account)) == sum(DAYS.values())
 
 
+@pytest.mark.parametrize("changes", ["the rate", "nothing"])
+async def test_a_rate_that_changes_within_a_period_splits_what_is_billed(sandbox, changes):
+    """X2: 10 until 14 January, 9 from the 15th; usage is rated by what held when it happened."""
+    world = await sandbox("2024-01-31")
+    await plan(world)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    if changes == "the rate":
+        await set_up(world, pack("nine", "credits", price="9"))
+        await world.sell(account, to(asset.name, "nine", "2024-01-15", "2024-03-01"))
+
+    # The last of one rate, the first of the other, and out of order.
+    await world.use(asset, "credits", "2024-01-15T00:00", 5)
+    await world.use(asset, "credits", "2024-01-14T23:59", 3)
+    await world.use(asset, "credits", "2024-01-30T23:59", 2)
+    live = await world.wallet(account, "credits")
+    await world.advance("2024-02-10")
+
+    found = [
+        (figure(one.overage_quantity), figure(one.net_unit_rate), figure(one.amount))
+        for one in await world.ratable(account)
+        if figure(one.overage_quantity)
+    ]
+    liable = [money(one.amount) for one in await world.liable(account)]
+    if changes == "nothing":
+        assert (found, liable) == ([(10, 10, 100)], [100])
+    else:
+        assert sorted(found) == [(3, 10, 30), (7, 9, 63)]
+        assert sorted(one for one in liable if one) == [30, 63]
+    assert figure(live.estimated_amount) == sum(liable)
+
+
 # X7: the price on every day of a year, from the first of these on.
 SPANS = {
     "2024-01-01": 10,

@@ -39,15 +39,20 @@ def preview_to_pb(stage: Stage, found: Previewed) -> pb.UsagePreview:
     )
 
 
+def line_usage(account_id: AccountId, index: int, line: Any) -> Usage:
+    """The usage that a line describes, in its turn. Raises InvalidArgument."""
+    # After all that is recorded at the same moment, and in turn; `~` is the last of characters.
+    usage = usage_of(line, RecordId(f"~~~{index:04}"), _time)
+    if usage.account_id != account_id:
+        raise InvalidArgument.at("asset", "NAME_FORMAT", "must be an asset of the parent")
+    return usage
+
+
 def _read(account_id: AccountId, index: int, line: pb.PreviewLine) -> Usage | UsageError:
     try:
-        # After all that is recorded at the same moment, and in turn; `~` is the last of characters.
-        usage = usage_of(line, RecordId(f"~~~{index:04}"), _time)
-        if usage.account_id != account_id:
-            raise InvalidArgument.at("asset", "NAME_FORMAT", "must be an asset of the parent")
+        return line_usage(account_id, index, line)
     except InvalidArgument as error:
         return error
-    return usage
 
 
 def _time(line: Any) -> datetime:

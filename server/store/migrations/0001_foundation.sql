@@ -1057,6 +1057,8 @@ CREATE TABLE ratable_summaries (
     error_message      text NOT NULL DEFAULT '',
     procedure_id       code,
     procedure_version_id code,
+    execution_id       uuid NOT NULL,
+    execution_time     timestamptz NOT NULL DEFAULT now(),
     liable_summary_id  uuid,
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, ratable_summary_id),
@@ -1120,6 +1122,26 @@ CREATE TABLE superseded_liables (
 );
 COMMENT ON TABLE superseded_liables IS 'run-time: what invoice-ready lines said before late usage reopened their period';
 
+CREATE TABLE rating_requests (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    rating_request_id uuid NOT NULL,
+    state             text NOT NULL DEFAULT 'PENDING' CHECK (state IN ('PENDING', 'RATING_COMPLETE', 'FAILED')),
+    skips_waterfall   boolean NOT NULL,
+    lines             jsonb NOT NULL,
+    results           jsonb,
+    error_code        text NOT NULL DEFAULT '',
+    error_text        text NOT NULL DEFAULT '',
+    create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    rate_time         timestamptz,
+    PRIMARY KEY (tenant_id, account_id, rating_request_id),
+    CONSTRAINT rated_means_results CHECK ((state = 'PENDING') = (results IS NULL)),
+    CONSTRAINT failed_means_code CHECK ((state = 'FAILED') = (error_code <> '')),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
+);
+COMMENT ON TABLE rating_requests IS 'run-time: usage as it might happen, to be priced by a worker';
+CREATE INDEX rating_requests_by_time ON rating_requests (tenant_id, account_id, create_time, rating_request_id);
+
 -- The ledger only grows: no right to change it, and two triggers behind that ------------------------
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1153,7 +1175,7 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
-    rating_periods, usage_summaries, ratable_summaries TO usage_app;
+    rating_periods, usage_summaries, ratable_summaries, rating_requests TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures TO usage_app;
 GRANT DELETE ON ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,

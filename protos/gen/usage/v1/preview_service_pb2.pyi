@@ -14,6 +14,13 @@ from google.type import decimal_pb2 as _decimal_pb2
 from usage.v1 import consumption_service_pb2 as _consumption_service_pb2
 from usage.v1 import summary_service_pb2 as _summary_service_pb2
 from usage.v1 import types_pb2 as _types_pb2
+from usage.v1.rating_requests_pb2 import CreateRatingRequestRequest as CreateRatingRequestRequest
+from usage.v1.rating_requests_pb2 import GetRatingRequestRequest as GetRatingRequestRequest
+from usage.v1.rating_requests_pb2 import ListRatingRequestsRequest as ListRatingRequestsRequest
+from usage.v1.rating_requests_pb2 import ListRatingRequestsResponse as ListRatingRequestsResponse
+from usage.v1.rating_requests_pb2 import RatedLine as RatedLine
+from usage.v1.rating_requests_pb2 import RatingLine as RatingLine
+from usage.v1.rating_requests_pb2 import RatingRequest as RatingRequest
 import builtins as _builtins
 import sys
 import typing as _typing

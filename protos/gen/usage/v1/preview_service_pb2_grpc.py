@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from usage.v1 import preview_service_pb2 as usage_dot_v1_dot_preview__service__pb2
+from usage.v1 import rating_requests_pb2 as usage_dot_v1_dot_rating__requests__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,7 +27,7 @@ if _version_not_supported:
 
 
 class PreviewServiceStub:
-    """Says what would be drawn and charged. Writes nothing.
+    """Says what would be drawn and charged. Usage, wallets and amounts stay as they are.
     """
 
     def __init__(self, channel):
@@ -45,10 +46,25 @@ class PreviewServiceStub:
                 request_serializer=usage_dot_v1_dot_preview__service__pb2.ReplayRatesRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_preview__service__pb2.ReplayRatesResponse.FromString,
                 _registered_method=True)
+        self.CreateRatingRequest = channel.unary_unary(
+                '/usage.v1.PreviewService/CreateRatingRequest',
+                request_serializer=usage_dot_v1_dot_rating__requests__pb2.CreateRatingRequestRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rating__requests__pb2.RatingRequest.FromString,
+                _registered_method=True)
+        self.GetRatingRequest = channel.unary_unary(
+                '/usage.v1.PreviewService/GetRatingRequest',
+                request_serializer=usage_dot_v1_dot_rating__requests__pb2.GetRatingRequestRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rating__requests__pb2.RatingRequest.FromString,
+                _registered_method=True)
+        self.ListRatingRequests = channel.unary_unary(
+                '/usage.v1.PreviewService/ListRatingRequests',
+                request_serializer=usage_dot_v1_dot_rating__requests__pb2.ListRatingRequestsRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rating__requests__pb2.ListRatingRequestsResponse.FromString,
+                _registered_method=True)
 
 
 class PreviewServiceServicer:
-    """Says what would be drawn and charged. Writes nothing.
+    """Says what would be drawn and charged. Usage, wallets and amounts stay as they are.
     """
 
     def PreviewUsage(self, request, context):
@@ -70,6 +86,28 @@ class PreviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateRatingRequest(self, request, context):
+        """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
+        until then, whatever becomes of workers, and is rated once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRatingRequest(self, request, context):
+        """Gets one rating request with its results.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRatingRequests(self, request, context):
+        """Lists an account's rating requests, newest first, without lines and results.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PreviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -83,6 +121,21 @@ def add_PreviewServiceServicer_to_server(servicer, server):
                     request_deserializer=usage_dot_v1_dot_preview__service__pb2.ReplayRatesRequest.FromString,
                     response_serializer=usage_dot_v1_dot_preview__service__pb2.ReplayRatesResponse.SerializeToString,
             ),
+            'CreateRatingRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRatingRequest,
+                    request_deserializer=usage_dot_v1_dot_rating__requests__pb2.CreateRatingRequestRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rating__requests__pb2.RatingRequest.SerializeToString,
+            ),
+            'GetRatingRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRatingRequest,
+                    request_deserializer=usage_dot_v1_dot_rating__requests__pb2.GetRatingRequestRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rating__requests__pb2.RatingRequest.SerializeToString,
+            ),
+            'ListRatingRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRatingRequests,
+                    request_deserializer=usage_dot_v1_dot_rating__requests__pb2.ListRatingRequestsRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rating__requests__pb2.ListRatingRequestsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'usage.v1.PreviewService', rpc_method_handlers)
@@ -92,7 +145,7 @@ def add_PreviewServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PreviewService:
-    """Says what would be drawn and charged. Writes nothing.
+    """Says what would be drawn and charged. Usage, wallets and amounts stay as they are.
     """
 
     @staticmethod
@@ -139,6 +192,87 @@ class PreviewService:
             '/usage.v1.PreviewService/ReplayRates',
             usage_dot_v1_dot_preview__service__pb2.ReplayRatesRequest.SerializeToString,
             usage_dot_v1_dot_preview__service__pb2.ReplayRatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRatingRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PreviewService/CreateRatingRequest',
+            usage_dot_v1_dot_rating__requests__pb2.CreateRatingRequestRequest.SerializeToString,
+            usage_dot_v1_dot_rating__requests__pb2.RatingRequest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRatingRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PreviewService/GetRatingRequest',
+            usage_dot_v1_dot_rating__requests__pb2.GetRatingRequestRequest.SerializeToString,
+            usage_dot_v1_dot_rating__requests__pb2.RatingRequest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRatingRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.PreviewService/ListRatingRequests',
+            usage_dot_v1_dot_rating__requests__pb2.ListRatingRequestsRequest.SerializeToString,
+            usage_dot_v1_dot_rating__requests__pb2.ListRatingRequestsResponse.FromString,
             options,
             channel_credentials,
             insecure,

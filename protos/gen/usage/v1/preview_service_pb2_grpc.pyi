@@ -6,6 +6,14 @@ Previews: what usage would cost before it happens, and what it would have cost a
 from collections import abc as _abc
 from grpc import aio as _aio
 from usage.v1 import preview_service_pb2 as _preview_service_pb2
+from usage.v1 import rating_requests_pb2 as _rating_requests_pb2
+from usage.v1.rating_requests_pb2 import CreateRatingRequestRequest as CreateRatingRequestRequest
+from usage.v1.rating_requests_pb2 import GetRatingRequestRequest as GetRatingRequestRequest
+from usage.v1.rating_requests_pb2 import ListRatingRequestsRequest as ListRatingRequestsRequest
+from usage.v1.rating_requests_pb2 import ListRatingRequestsResponse as ListRatingRequestsResponse
+from usage.v1.rating_requests_pb2 import RatedLine as RatedLine
+from usage.v1.rating_requests_pb2 import RatingLine as RatingLine
+from usage.v1.rating_requests_pb2 import RatingRequest as RatingRequest
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -27,7 +35,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PreviewServiceStub:
-    """Says what would be drawn and charged. Writes nothing."""
+    """Says what would be drawn and charged. Usage, wallets and amounts stay as they are."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -44,10 +52,18 @@ class PreviewServiceStub:
     What grants paid for stays as it was, and so does what was negotiated: it goes before the
     catalogue's. What cannot be replayed says so and has no amount.
     """
+    CreateRatingRequest: _grpc.UnaryUnaryMultiCallable[_rating_requests_pb2.CreateRatingRequestRequest, _rating_requests_pb2.RatingRequest]
+    """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
+    until then, whatever becomes of workers, and is rated once.
+    """
+    GetRatingRequest: _grpc.UnaryUnaryMultiCallable[_rating_requests_pb2.GetRatingRequestRequest, _rating_requests_pb2.RatingRequest]
+    """Gets one rating request with its results."""
+    ListRatingRequests: _grpc.UnaryUnaryMultiCallable[_rating_requests_pb2.ListRatingRequestsRequest, _rating_requests_pb2.ListRatingRequestsResponse]
+    """Lists an account's rating requests, newest first, without lines and results."""
 
 @_typing.type_check_only
 class PreviewServiceAsyncStub(PreviewServiceStub):
-    """Says what would be drawn and charged. Writes nothing."""
+    """Says what would be drawn and charged. Usage, wallets and amounts stay as they are."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PreviewUsage: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.PreviewUsageRequest, _preview_service_pb2.PreviewUsageResponse]  # type: ignore[assignment]
@@ -61,9 +77,17 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     What grants paid for stays as it was, and so does what was negotiated: it goes before the
     catalogue's. What cannot be replayed says so and has no amount.
     """
+    CreateRatingRequest: _aio.UnaryUnaryMultiCallable[_rating_requests_pb2.CreateRatingRequestRequest, _rating_requests_pb2.RatingRequest]  # type: ignore[assignment]
+    """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
+    until then, whatever becomes of workers, and is rated once.
+    """
+    GetRatingRequest: _aio.UnaryUnaryMultiCallable[_rating_requests_pb2.GetRatingRequestRequest, _rating_requests_pb2.RatingRequest]  # type: ignore[assignment]
+    """Gets one rating request with its results."""
+    ListRatingRequests: _aio.UnaryUnaryMultiCallable[_rating_requests_pb2.ListRatingRequestsRequest, _rating_requests_pb2.ListRatingRequestsResponse]  # type: ignore[assignment]
+    """Lists an account's rating requests, newest first, without lines and results."""
 
 class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Says what would be drawn and charged. Writes nothing."""
+    """Says what would be drawn and charged. Usage, wallets and amounts stay as they are."""
 
     @_abc_1.abstractmethod
     def PreviewUsage(
@@ -87,5 +111,31 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         What grants paid for stays as it was, and so does what was negotiated: it goes before the
         catalogue's. What cannot be replayed says so and has no amount.
         """
+
+    @_abc_1.abstractmethod
+    def CreateRatingRequest(
+        self,
+        request: _rating_requests_pb2.CreateRatingRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rating_requests_pb2.RatingRequest, _abc.Awaitable[_rating_requests_pb2.RatingRequest]]:
+        """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
+        until then, whatever becomes of workers, and is rated once.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRatingRequest(
+        self,
+        request: _rating_requests_pb2.GetRatingRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rating_requests_pb2.RatingRequest, _abc.Awaitable[_rating_requests_pb2.RatingRequest]]:
+        """Gets one rating request with its results."""
+
+    @_abc_1.abstractmethod
+    def ListRatingRequests(
+        self,
+        request: _rating_requests_pb2.ListRatingRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rating_requests_pb2.ListRatingRequestsResponse, _abc.Awaitable[_rating_requests_pb2.ListRatingRequestsResponse]]:
+        """Lists an account's rating requests, newest first, without lines and results."""
 
 def add_PreviewServiceServicer_to_server(servicer: PreviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

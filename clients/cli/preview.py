@@ -1,0 +1,199 @@
+"""`usage preview` and `usage replay`: what usage would cost, and what it would have cost."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import status_pb2
+from google.type import date_pb2, decimal_pb2
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+from usage.v1 import preview_service_pb2 as pb
+
+from clients import UsageClient
+from clients.cli.session import MISUSED, PARTLY, fail, session
+from clients.screens import last, number, when
+
+
+def preview(
+    context: typer.Context,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="ACME or accounts/ACME")],
+    used: Annotated[
+        list[str],
+        typer.Argument(metavar="RESOURCE=QUANTITY...", help="what is used, in this order"),
+    ],
+    asset: Annotated[str, typer.Option(help="the asset that is used: its id or its name")],
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="2026-01-31T12:00:00Z; now if not given")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="a label of all; repeatable")
+    ] = None,
+) -> None:
+    """Say what usage would draw and cost, without recording it; exit 4 if some is refused."""
+    now = session(context)
+    parent = _account(account)
+    name = asset if asset.startswith("accounts/") else f"{parent}/assets/{last(asset)}"
+    labels = dict(_pair(one) for one in label or ())
+    lines = [
+        pb.PreviewLine(
+            asset=name,
+            usage_resource=f"usageResources/{last(resource)}",
+            quantity=decimal_pb2.Decimal(value=quantity),
+            usage_time=_stamp(at) if at else None,
+            labels=labels,
+        )
+        for resource, quantity in map(_pair, used)
+    ]
+
+    async def work(client: UsageClient) -> int:
+        answer = await client.previews.PreviewUsage(
+            pb.PreviewUsageRequest(parent=parent, lines=lines)
+        )
+        if now.as_json:
+            now.print_json(answer)
+        else:
+            now.console.print(_preview_table(lines, answer))
+        return PARTLY if any(one.HasField("status") for one in answer.previews) else 0
+
+    now.run(work)
+
+
+def replay(  # noqa: PLR0913, PLR0917 - an option each
+    context: typer.Context,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="ACME or accounts/ACME")],
+    price_book: Annotated[str, typer.Option(help="the price book: its id or its name")],
+    asset: Annotated[str | None, typer.Option(help="only this asset: its id or its name")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="only periods that start then or later"),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="only periods that start before")
+    ] = None,
+    day: Annotated[
+        str | None,
+        typer.Option(
+            "--date", metavar="DAY", help="price all by the entries of a day, not as it was sold"
+        ),
+    ] = None,
+) -> None:
+    """Price final usage by another price book, beside what it came to; exit 4 if some is not."""
+    now = session(context)
+    parent = _account(account)
+    request = pb.ReplayRatesRequest(
+        parent=parent,
+        price_book=f"priceBooks/{last(price_book)}",
+        rate_date=_day(day) if day else None,
+        start_time=_stamp(since) if since else None,
+        end_time=_stamp(until) if until else None,
+    )
+    if asset:
+        is_whole = asset.startswith("accounts/")
+        request.asset = asset if is_whole else f"{parent}/assets/{last(asset)}"
+
+    async def work(client: UsageClient) -> int:
+        answer = await client.previews.ReplayRates(request)
+        if now.as_json:
+            now.print_json(answer)
+            return PARTLY if answer.left_out_count else 0
+        now.console.print(_replay_table(answer, parent))
+        if answer.left_out_count:
+            text = f"{answer.left_out_count} left out of the totals; the reasons are above"
+            now.console.print(text, style="yellow")
+        return PARTLY if answer.left_out_count else 0
+
+    now.run(work)
+
+
+def _preview_table(lines: Sequence[pb.PreviewLine], answer: pb.PreviewUsageResponse) -> Table:
+    """A row for each wallet that a line would change, or why it would be refused."""
+    title = f"If it were recorded at {when(answer.as_of_time)} (UTC)"
+    table = _table(title, "line", "wallet of", "used", "drawn", "beyond", "amount", "rate from")
+    for count, (line, one) in enumerate(zip(lines, answer.previews, strict=True), 1):
+        if one.HasField("status"):
+            resource = last(line.usage_resource)
+            table.add_row(str(count), resource, number(line.quantity), "", "", _refused(one.status))
+        for place, wallet in enumerate(one.wallets):
+            table.add_row(
+                "" if place else str(count),
+                last(wallet.usage_resource),
+                number(wallet.used_quantity),
+                " + ".join(number(drawn.quantity) for drawn in wallet.drawn_from),
+                number(wallet.overage_quantity),
+                _amount(wallet),
+                last(wallet.terms.base_entry or wallet.terms.tier_entry),
+            )
+    return table
+
+
+def _replay_table(answer: pb.ReplayRatesResponse, account: str) -> Table:
+    """A row for each summary, and one for each total."""
+    table = _table(
+        f"{account} at other rates", "period from", "resource", "beyond", "was", "would be", "more"
+    )
+    for one in answer.summaries:
+        table.add_row(
+            when(one.start_time),
+            last(one.usage_resource),
+            number(one.overage_quantity),
+            number(one.rated_amount),
+            _refused(one.status) if one.HasField("status") else number(one.replayed_amount),
+            number(one.difference),
+        )
+    for total in answer.totals:
+        sums = (total.rated_amount, total.replayed_amount, total.difference)
+        table.add_row("total", total.currency_code, "", *map(number, sums), style="bold")
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _amount(wallet: pb.WalletPreview) -> Text:
+    if wallet.error_reason:
+        return Text(wallet.error_reason, style="red")
+    return Text(f"{number(wallet.amount)} {wallet.currency_code or last(wallet.token_unit)}")
+
+
+def _refused(status: status_pb2.Status) -> Text:
+    return Text(status.message, style="red")
+
+
+def _account(name: str) -> str:
+    return name if name.startswith("accounts/") else f"accounts/{name}"
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        fail(MISUSED, f"{text!r} is not of the form NAME=VALUE")
+    return key, value
+
+
+def _stamp(text: str) -> Timestamp:
+    """An instant, which has to say its offset; a day alone begins in UTC."""
+    try:
+        moment = datetime.fromisoformat(f"{text}T00:00:00Z" if "T" not in text else text)
+    except ValueError:
+        fail(MISUSED, f"{text!r} is not a time, as in 2026-01-31T12:00:00Z")
+    if moment.tzinfo is None:
+        fail(MISUSED, f"{text!r} has no offset; write it as in 2026-01-31T12:00:00Z")
+    made = Timestamp()
+    made.FromDatetime(moment)
+    return made
+
+
+def _day(text: str) -> date_pb2.Date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        fail(MISUSED, f"{text!r} is not a day, as in 2026-01-31")
+    return date_pb2.Date(year=day.year, month=day.month, day=day.day)
