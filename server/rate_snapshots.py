@@ -18,7 +18,13 @@ from server.domain.errors import DeadlineExceeded
 from server.domain.ids import TenantId
 from server.domain.rate_index import CatalogueRates
 from server.domain.raters import SHIPPED_VERSIONS, Versions
-from server.store.rate_snapshots import compiled, revision, revisions, rows_of_tenant
+from server.store.rate_snapshots import (
+    Rows,
+    compiled,
+    revision,
+    revisions,
+    rows_of_tenant,
+)
 from server.store.transaction import read
 
 log = structlog.get_logger("rates")
@@ -29,6 +35,8 @@ FRESH_SECONDS = 1.0
 IDLE_SECONDS = 900.0
 # How long whoever waits for a revision that is not there yet sleeps before the next look.
 PAUSE_SECONDS = 0.02
+# Of what is not needed any more, so much is freed at a time.
+PIECE = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +69,7 @@ class RateSnapshots:
         self._pool = pool
         self._holders: dict[TenantId, _Holder] = {}
         self._poll: asyncio.Task[None] | None = None
+        self._partings: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Begin to look for changes."""
@@ -113,7 +122,11 @@ class RateSnapshots:
                 return current
             began = time.monotonic()
             if current is None or await self._revision(tenant_id) != current.revision:
-                current = holder.current = await self._load(tenant_id)
+                before, current = holder.current, await self._load(tenant_id)
+                holder.current = current
+                if before is not None:
+                    self._let_go(before.rates)
+                    del before
             holder.checked = began
             return current
 
@@ -129,7 +142,7 @@ class RateSnapshots:
             snapshot=True,
         )
         # Another thread, so that a large catalogue does not hold up the calls under way.
-        return CompiledRates(known, await asyncio.to_thread(compiled, rows), versions)
+        return CompiledRates(known, await asyncio.to_thread(_compiled, rows), versions)
 
     async def _poll_for_ever(self) -> None:
         while True:
@@ -159,3 +172,36 @@ class RateSnapshots:
         idle = time.monotonic() - IDLE_SECONDS
         for tenant_id in [t for t, holder in self._holders.items() if holder.used < idle]:
             del self._holders[tenant_id]
+
+    def _let_go(self, rates: CatalogueRates) -> None:
+        """Take an old index apart in a thread: freed at once, a large one would stop the loop."""
+        task = asyncio.create_task(asyncio.to_thread(_forgotten, [rates]))
+        self._partings.add(task)
+        task.add_done_callback(self._partings.discard)
+
+
+def _compiled(rows: Rows) -> CatalogueRates:
+    """In a thread: the index, and the rows freed a few at a time."""
+    made = compiled(rows, _pause)
+    for some in rows:
+        _taken_apart(some)
+    return made
+
+
+def _forgotten(one: list[CatalogueRates]) -> None:
+    """In a thread: an index, which is freed before its parts are, since these are held apart."""
+    parts = [*one[0].parts()]
+    one.clear()
+    _taken_apart(parts)
+
+
+def _taken_apart(parts: Any) -> None:
+    """Free what a list holds piece by piece, with a turn for the loop after each."""
+    while parts:
+        del parts[-PIECE:]
+        _pause()
+
+
+def _pause() -> None:
+    # Longer than nothing: else this thread has the interpreter again before the loop wakes up.
+    time.sleep(0.0001)

@@ -67,7 +67,7 @@ WORDS = {
     Why.NO_QUANTITY: "a commitment is compared when a quantity is asked for",
     Why.ENDS_WITH_COMMITMENT: "its policy says that its rate ends with what was committed to",
     Why.SELLING_MODEL_FIRST: "it is for all, and there is one for the selling model",
-    Why.NO_BASE_RATE: "its tiers adjust a base rate for as many units, and none applies",
+    Why.NO_BASE_RATE: "it adjusts a base rate for as many units, and none applies",
     Why.NOT_IN_FORCE: "it applies {dates}",
     Why.CARD_NOT_IN_FORCE: "its rate card applies {dates}",
     Why.OTHER_SELLING_MODEL: "it is for the selling model {model}",
@@ -121,6 +121,8 @@ def explained(
     owned = None if asked.held is None else sold.get(asked.held)
     if asked.held is not None and owned is not None:
         won = owned.on(day, asked.currency_code)
+        if won is not None and asked.attributes is not None:
+            won = won.used_with(asked.attributes)
         rater = versions.on(owned.rated_from(day)) if asked.quantity is not None else None
         losers += _of_asset(asked, asked.held[1], owned, day, won, rater)
     question = asked.in_catalogue(today)

@@ -122,6 +122,13 @@ class CatalogueRates:
         found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
         return found
 
+    def parts(self) -> Iterator[object]:
+        """All that the index is made of, for whoever takes it apart piece by piece."""
+        for spans in self._spans.values():
+            for span in (*spans.for_all.values(), *spans.own.values()):
+                yield span
+                yield from span
+
     def find_addition(self, question: Question) -> CatalogueTerms | None:
         """The terms of what adds to an anchor, which may adjust the anchor's rate and have none."""
         cards = self._books.get(question.price_book_id, {})

@@ -1,7 +1,7 @@
 """Active rates as a whole: what a process compiles, and what a sale reads of one product."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from asyncpg import Record
 
@@ -27,7 +27,10 @@ from server.store.sql import load
 
 SQL = load("rate_snapshots.sql")
 
-SLICE = 1_000
+# A slice of rows holds up the event loop for about two milliseconds.
+SLICE = 250
+
+PACE = 100
 
 Rows = tuple[Sequence[Record], Sequence[Record], Sequence[Record]]
 
@@ -62,15 +65,31 @@ async def rows_of_product(
     return books, entries, await tx.fetch(SQL["product_tiers"], tenant_id, product_id)
 
 
-def compiled(rows: Rows) -> CatalogueRates:
-    """The index of these rows. Touches no connection, so a thread may do it."""
+def compiled(rows: Rows, pause: Callable[[], None] | None = None) -> CatalogueRates:
+    """The index of these rows. Touches no connection, so a thread may do it.
+
+    It may pause every few rows, so that the event loop is not kept waiting by the thread.
+    """
     book_rows, entry_rows, tier_rows = rows
-    tiers = tiers_from_rows(tier_rows)
+    tiers = tiers_from_rows(_paced(tier_rows, pause))
     entries = (
         entry_from_row(row, tiers.get((row["rate_card_id"], row["entry_id"]), ()))
-        for row in entry_rows
+        for row in _paced(entry_rows, pause)
     )
     return CatalogueRates(_books(book_rows), map(_card, book_rows), entries)
+
+
+def _paced(rows: Sequence[Record], pause: Callable[[], None] | None) -> Iterable[Record]:
+    if pause is None:
+        return rows
+    return _pausing(rows, pause)
+
+
+def _pausing(rows: Sequence[Record], pause: Callable[[], None]) -> Iterator[Record]:
+    for count, row in enumerate(rows):
+        if count % PACE == 0:
+            pause()
+        yield row
 
 
 async def asset_rates(

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from tests.bench.lookups import lookups, wallet_reads
 from tests.bench.recording import recording
+from tests.bench.snapshots import snapshots
 from tests.bench.stack import stack
 from tests.bench.validation import validation
 
@@ -27,6 +28,7 @@ async def measure(*, small: bool) -> list[dict[str, Any]]:
     """Every row, on one stack."""
     seconds, batches, accounts = (1.0, 5, 20) if small else (5.0, 100, 900)
     products = 100 if small else 2_000
+    sizes = (1_200,) if small else (1_200, 120_000)
     started = time.perf_counter()
     async with stack() as running:
         rows = [
@@ -39,6 +41,7 @@ async def measure(*, small: bool) -> list[dict[str, Any]]:
         ]
         for name, step in (
             ("lookups", lookups(running, seconds)),
+            ("rate snapshots", snapshots(running, sizes)),
             ("wallet reads", wallet_reads(running, seconds)),
             ("recording", recording(running, batches, accounts)),
             ("validation", validation(running, products)),

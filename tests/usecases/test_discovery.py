@@ -15,6 +15,7 @@ from server.api.discovery import MOST_KEPT, discover
 from server.config import Config
 from server.domain.errors import Unavailable
 from server.domain.rate_cards import RateCard, RateCardType
+from server.domain.rate_index import Question
 from server.doorbell import Doorbell
 from server.env import Env, new_id
 from server.rate_snapshots import RateSnapshots
@@ -296,3 +297,15 @@ async def test_what_a_snapshot_remembers_has_an_end(world, snapshots, monkeypatc
 
     assert 0 < len((await snapshots.of(world.tenant_id, fresh=True)).made) <= 3
     assert MOST_KEPT > 1000
+
+
+async def test_an_old_copy_is_taken_apart_while_calls_that_hold_it_go_on(world, snapshots):
+    await world.rate("1")
+    held = await snapshots.of(world.tenant_id, fresh=True)
+    await world.do(create_card, RateCard(id="spare", type=RateCardType.BASE))
+    new = await snapshots.of(world.tenant_id, fresh=True)
+    await asyncio.gather(*snapshots._partings)
+
+    asked = Question("book", "plan", "sms", "USD", TODAY)
+    assert held.rates.find(asked).terms == new.rates.find(asked).terms
+    assert list(held.rates.parts())

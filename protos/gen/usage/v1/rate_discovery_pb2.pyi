@@ -219,7 +219,7 @@ class RateCandidate(_message.Message):
         SELLING_MODEL_FIRST: RateCandidate._Reason.ValueType  # 10
         """An entry for all, where there is one for the selling model."""
         NO_BASE_RATE: RateCandidate._Reason.ValueType  # 11
-        """Tiers that adjust a base rate for as many units, where none applies."""
+        """Adjustments of a base rate for as many units, where none applies."""
         NOT_IN_FORCE: RateCandidate._Reason.ValueType  # 12
         """It does not apply on the day."""
         CARD_NOT_IN_FORCE: RateCandidate._Reason.ValueType  # 13
@@ -255,7 +255,7 @@ class RateCandidate(_message.Message):
     SELLING_MODEL_FIRST: RateCandidate.Reason.ValueType  # 10
     """An entry for all, where there is one for the selling model."""
     NO_BASE_RATE: RateCandidate.Reason.ValueType  # 11
-    """Tiers that adjust a base rate for as many units, where none applies."""
+    """Adjustments of a base rate for as many units, where none applies."""
     NOT_IN_FORCE: RateCandidate.Reason.ValueType  # 12
     """It does not apply on the day."""
     CARD_NOT_IN_FORCE: RateCandidate.Reason.ValueType  # 13

@@ -1,0 +1,153 @@
+"""Rate snapshots: how long they take to make, what they hold, what a refresh does to the loop."""
+
+import asyncio
+import gc
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import psutil
+
+from server.app import settle_memory
+from server.domain.ids import TenantId
+from server.rate_snapshots import RateSnapshots
+from server.store.pool import open_pool
+from server.store.rate_snapshots import compiled, rows_of_tenant
+from server.store.transaction import read
+from tests.bench.stack import Stack
+
+TICK_SECONDS = 0.001
+REFRESHES = 5
+
+CATALOGUE = (
+    "INSERT INTO tenants (tenant_id, id) SELECT $1, 'snap-' || $2::integer",
+    """INSERT INTO unit_classes (tenant_id, unit_class_id, kind, default_unit_id)
+       SELECT $1, 'count', 'USAGE', 'each' WHERE $2::integer > 0""",
+    """INSERT INTO units_of_measure (tenant_id, unit_of_measure_id, unit_class_id, scale)
+       SELECT $1, 'each', 'count', 0 WHERE $2::integer > 0""",
+    """INSERT INTO usage_resources (tenant_id, usage_resource_id, category, unit_class_id)
+       SELECT $1, 'r' || n, 'USAGE', 'count'
+         FROM generate_series(0, 4 + 0 * $2::integer) AS n""",
+    """INSERT INTO products (tenant_id, product_id, usage_model_type)
+       SELECT $1, 'p' || n, 'ANCHOR' FROM generate_series(0, $2::integer / 20) AS n""",
+    """INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id,
+                                            usage_resource_id)
+       SELECT $1, 'p' || n, 'r' || m, 'r' || m
+         FROM generate_series(0, $2::integer / 20) AS n, generate_series(0, 4) AS m""",
+    """INSERT INTO rate_cards (tenant_id, rate_card_id, type)
+       SELECT $1, kind || n, upper(kind)
+         FROM generate_series(0, $2::integer / 1200) AS n, unnest(ARRAY['base', 'tier']) AS kind""",
+    """INSERT INTO price_books (tenant_id, price_book_id)
+       SELECT $1, 'b' || n FROM generate_series(0, $2::integer / 1200) AS n""",
+    """INSERT INTO price_book_rate_cards (tenant_id, price_book_id, rate_card_id, type)
+       SELECT $1, 'b' || n, kind || n, upper(kind)
+         FROM generate_series(0, $2::integer / 1200) AS n, unnest(ARRAY['base', 'tier']) AS kind""",
+    # Every tenth is a tier entry; a product's resource has two spans of days on each card.
+    """INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id,
+                                      usage_resource_id, rate_unit_id, rate_value, start_date,
+                                      end_date, state)
+       SELECT $1, (CASE WHEN n % 10 = 9 THEN 'tier' ELSE 'base' END) || n / 1200, 'e' || n,
+              'p' || n / 20, 'r' || n % 5, 'USD', CASE WHEN n % 10 = 9 THEN NULL ELSE 1 + n END,
+              date '2023-01-01' + (n % 20) * 100, date '2023-01-01' + (n % 20) * 100 + 100, 'ACTIVE'
+         FROM generate_series(0, $2::integer - 1) AS n""",
+    """INSERT INTO rate_tiers (tenant_id, rate_card_id, entry_id, position, lower, upper, kind,
+                               value)
+       SELECT $1, 'tier' || n / 1200, 'e' || n, t, t, t + 1, 'PERCENTAGE', t
+         FROM generate_series(0, $2::integer - 1) AS n, generate_series(0, 24) AS t
+        WHERE n % 10 = 9""",
+)
+
+
+async def snapshots(stack: Stack, sizes: Sequence[int]) -> list[dict[str, Any]]:
+    """Rows for catalogues of these sizes; one entry in ten has tiers, 25 of them."""
+    settle_memory()  # as the server does
+    rows: list[dict[str, Any]] = []
+    pool = await open_pool(stack.dsn, size=3)
+    try:
+        for size in sizes:
+            tenant_id = await _fill(stack, size)
+            rows += await _measure(pool, tenant_id, size)
+    finally:
+        await pool.close()
+    return rows
+
+
+async def _fill(stack: Stack, size: int) -> TenantId:
+    tenant_id = TenantId(uuid4())
+    superuser = await asyncpg.connect(stack.dsn)
+    try:
+        for statement in CATALOGUE:
+            await superuser.execute(statement, tenant_id, size, timeout=120)
+        await superuser.execute("ANALYZE rate_card_entries; ANALYZE rate_tiers")
+    finally:
+        await superuser.close()
+    return tenant_id
+
+
+async def _measure(pool: asyncpg.Pool, tenant_id: TenantId, size: int) -> list[dict[str, Any]]:
+    _, _, raw = await read(
+        pool, tenant_id, lambda tx: rows_of_tenant(tx, tenant_id), seconds=30, snapshot=True
+    )
+    tiers = len(raw[2])
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    started = time.perf_counter()
+    made = compiled(raw)
+    took = time.perf_counter() - started
+    grown = psutil.Process().memory_info().rss - before
+    del made, raw
+    gc.collect()
+    kept = RateSnapshots(pool)
+    await kept.of(tenant_id, fresh=True)
+    idle = await _lateness(asyncio.sleep(0.5))
+    started = time.perf_counter()
+    late = await _lateness(_refreshed(pool, kept, tenant_id))
+    each = (time.perf_counter() - started) / REFRESHES
+    about = f"{size:,} entries, {tiers:,} tiers"
+    return [
+        _row(f"compiling {about}", took * 1000, "ms", "< 100 for 1,200" if size <= 1200 else "–"),
+        _row(f"refreshing {about}, read and compiled", each * 1000, "ms", "–"),
+        _row(f"the loop held up meanwhile, p99 of {len(late):,}", _p(late, 0.99), "ms", "≤ 20"),
+        _row("… at most", late[-1], "ms", "–"),
+        _row("… while idle, p99", _p(idle, 0.99), "ms", "–"),
+        _row("memory of a snapshot, for 100,000 entries", grown / 2**20 * 1e5 / size, "MiB", "–"),
+    ]
+
+
+async def _refreshed(pool: asyncpg.Pool, kept: RateSnapshots, tenant_id: TenantId) -> None:
+    """A change of the catalogue, and the whole of it read and compiled anew, a few times."""
+    statement = "UPDATE tenants SET catalogue_revision = catalogue_revision + 1"
+    for _ in range(REFRESHES):
+        before = (await kept.of(tenant_id, fresh=False)).revision
+        await read(pool, tenant_id, lambda tx: tx.execute(statement))
+        after = (await kept.of(tenant_id, fresh=True)).revision
+        assert after > before, (before, after)
+
+
+async def _lateness(work: Any) -> list[float]:
+    """By how many milliseconds the loop was late for a tick while the work was done, sorted."""
+    late: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            due = time.perf_counter() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
+            late.append(max(0.0, time.perf_counter() - due) * 1000)
+
+    ticking = asyncio.create_task(tick())
+    await work
+    ticking.cancel()
+    with suppress(asyncio.CancelledError):
+        await ticking
+    return sorted(late)
+
+
+def _p(values: list[float], share: float) -> float:
+    return values[int(len(values) * share)]
+
+
+def _row(what: str, value: float, unit: str, target: str) -> dict[str, Any]:
+    return {"what": what, "value": value, "unit": unit, "target": target}
