@@ -97,7 +97,7 @@ async def _explained(
         made = pb.RateAnswer()
         made.CopyFrom(_answer(asked, world, compiled))
         if isinstance(asked, Asked):
-            why = explained(asked, world.today, compiled.rates, world.sold)
+            why = explained(asked, world.today, compiled.rates, world.sold, compiled.versions)
             account_id = asked.held and asked.held[0]
             made.losers.extend(loser_to_pb(one, account_id) for one in why.losers)
             made.losers_omitted = why.omitted

@@ -170,6 +170,17 @@ class Form:
         found = (self._parsed(f"{name}[{index}]", text, pattern) for index, text in texts)
         return [ids for ids in found if ids is not None]
 
+    def optional_uuid(self, name: str) -> UUID | None:
+        """An id of ours that is no name; None when it is empty."""
+        text: str = getattr(self.message, name)
+        if not text:
+            return None
+        try:
+            return uuid(text)
+        except BadName as error:
+            self.fault(name, error.reason, str(error))
+            return None
+
     def decimal(self, name: str, *, default: Decimal | None = None) -> Decimal:
         """A number; required when there is no default."""
         found = self.optional_decimal(name)

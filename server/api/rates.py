@@ -16,6 +16,7 @@ from server.api.mapping.rate_edits import (
     entries_from_form,
     entry_edit_from_pb,
 )
+from server.api.mapping.rate_plans import plan_to_pb
 from server.api.mapping.rates import (
     book_to_pb,
     card_filter_from_pb,
@@ -32,7 +33,7 @@ from server.config import Config
 from server.domain.rate_cards import CardSize, EntryState
 from server.env import Env
 from server.rate_snapshots import RateSnapshots
-from server.usecases import rate_edits, rate_entries, rate_entry_edits, rates
+from server.usecases import rate_edits, rate_entries, rate_entry_edits, rate_plans, rates
 from server.usecases.rate_entry_edits import Entry
 
 Context: TypeAlias = ServicerContext[Any, Any]
@@ -280,3 +281,16 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.DiscoverRatesRequest, context: Context
     ) -> pb.DiscoverRatesResponse:
         return await discover(self._env, self._snapshots, request)
+
+    async def GetRatePlan(self, request: pb.GetRatePlanRequest, context: Context) -> pb.RatePlan:
+        form = Form(request)
+        account_id, asset_id = form.name("name", names.ASSET)
+        day = form.optional_date("date")
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env,
+            lambda tx: rate_plans.get(tx, tenant_id, account_id, asset_id, day),
+            snapshot=True,
+        )
+        return plan_to_pb(account_id, asset_id, found)

@@ -7,8 +7,15 @@ from usage.v1 import summary_service_pb2_grpc as rpc
 
 from server.api import names, pages
 from server.api.forms import Form
-from server.api.mapping.summaries import liable_to_pb, ratable_to_pb, trace_to_pb, usage_to_pb
+from server.api.mapping.summaries import (
+    liable_to_pb,
+    ratable_to_pb,
+    trace_to_pb,
+    usage_to_pb,
+    waterfall_to_pb,
+)
 from server.api.work import caller, look
+from server.domain.ids import ExecutionId
 from server.env import Env
 from server.store import summary_reads as store
 from server.usecases import summaries
@@ -112,6 +119,29 @@ class SummaryService(rpc.SummaryServiceServicer):
             liable_summaries=[liable_to_pb(account_id, one) for one in kept],
             next_page_token=token,
         )
+
+    async def GetRateWaterfall(
+        self, request: pb.GetRateWaterfallRequest, context: Any
+    ) -> pb.RateWaterfall:
+        form = Form(request)
+        is_liable = "/liableSummaries/" in request.name
+        pattern = names.LIABLE_SUMMARY if is_liable else names.RATABLE_SUMMARY
+        account_id, line_id = form.name("name", pattern)
+        execution_id = form.optional_uuid("execution_id")
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env,
+            lambda tx: summaries.waterfall(
+                tx,
+                tenant_id,
+                account_id,
+                line_id,
+                is_liable=is_liable,
+                execution_id=None if execution_id is None else ExecutionId(execution_id),
+            ),
+        )
+        return waterfall_to_pb(request.name, account_id, found)
 
     async def TraceLiableSummary(
         self, request: pb.TraceLiableSummaryRequest, context: Any

@@ -12,10 +12,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypedDict
-from zoneinfo import ZoneInfo
 
 from server.domain.additions import Addition, chosen_pack, in_force
-from server.domain.calendar import PolicyPeriod, local_midnight, rating_period
+from server.domain.calendar import PolicyPeriod, local_date, local_midnight, rating_period
 from server.domain.errors import NotFound
 from server.domain.ids import (
     AccountId,
@@ -123,7 +122,7 @@ class AssetRates:
         """The first day of the rating period around the beginning of `day`."""
         midnight = local_midnight(self.zone, day)
         period = rating_period(self.zone, self.anchor, self.length, midnight)
-        return period.start.astimezone(ZoneInfo(self.zone)).date()
+        return local_date(self.zone, period.start)
 
     def winner(self, day: date) -> AssetId | None:
         """The pack whose rate holds as `day` begins; None where it is the asset's own."""
@@ -172,7 +171,7 @@ def answer(
         raise _asset_has_none(asked.held, asked.day or today, sold[asked.held])
     found = rates.find(question)
     terms = _used(found.terms, asked)
-    rated = _rated(asked.quantity, terms, question.day, versions, OveragePolicy.CHARGE)
+    rated = _rated(asked, terms, question.day, versions, OveragePolicy.CHARGE)
     return Answer(terms=terms, is_fixed=found.is_fixed, source=Source.CATALOG, **rated)
 
 
@@ -200,7 +199,7 @@ def _own(
         is_fixed=rates.is_fixed,
         source=Source.ASSET,
         asset_id=rates.winner(day) or held[1],
-        **_rated(asked.quantity, terms, start, versions, rates.overage),
+        **_rated(asked, terms, start, versions, rates.overage),
     )
 
 
@@ -216,19 +215,26 @@ class _Priced(TypedDict, total=False):
 
 
 def _rated(
-    quantity: Decimal | None,
+    asked: Asked,
     terms: RateTerms,
     day: date,
     versions: Versions,
     overage: OveragePolicy,
 ) -> _Priced:
     """What a quantity comes to as the overage of a rating period. Raises `RatingFailed`."""
+    quantity = asked.quantity
     if quantity is None:
         return {}
     rater = versions.on(day)
     if rater is None:
         raise not_in_force(day)
-    line = Line(quantity=quantity, terms=terms, tier_quantity=quantity, overage=overage)
+    line = Line(
+        quantity=quantity,
+        terms=terms,
+        tier_quantity=quantity,
+        overage=overage,
+        attributes=asked.attributes or {},
+    )
     return {"rated": rater.price(line), "version": rater.name}
 
 

@@ -18,7 +18,8 @@ from server.domain.calendar import local_date, local_midnight
 from server.domain.discovery import Asked, AssetRates, Held, Source
 from server.domain.exact import plain
 from server.domain.ids import AssetId, RateEntryId, SellingModelId
-from server.domain.policies import CommitmentRate
+from server.domain.policies import CommitmentRate, OveragePolicy
+from server.domain.procedures.state import Line
 from server.domain.rate_cards import RateCard, RateCardEntry, in_force
 from server.domain.rate_index import (
     CatalogueRates,
@@ -27,8 +28,9 @@ from server.domain.rate_index import (
     days_away,
     span_text,
 )
+from server.domain.raters import SHIPPED_VERSIONS, Rater, Versions
 from server.domain.rates import Rate, RateTerms
-from server.domain.rating import RatingFailed, rate
+from server.domain.rating import RatingFailed
 
 # What one question is told; how many more there are is counted.
 MOST_LOSERS = 50
@@ -106,16 +108,21 @@ def explained(
     today: date,
     rates: CatalogueRates,
     sold: Mapping[Held, AssetRates | None],
+    versions: Versions = SHIPPED_VERSIONS,
     most: int = MOST_LOSERS,
 ) -> Explanation:
-    """Who else could have answered the question, and why they did not."""
+    """Who else could have answered the question, and why they did not.
+
+    Commitments are compared as `versions` of the rating procedure price them.
+    """
     day = asked.day or today
     losers: list[Loser] = []
     won: RateTerms | None = None
     owned = None if asked.held is None else sold.get(asked.held)
     if asked.held is not None and owned is not None:
         won = owned.on(day, asked.currency_code)
-        losers += _of_asset(asked, asked.held[1], owned, day, won)
+        rater = versions.on(owned.rated_from(day)) if asked.quantity is not None else None
+        losers += _of_asset(asked, asked.held[1], owned, day, won, rater)
     question = asked.in_catalogue(today)
     others: list[Loser] = []
     total = 0
@@ -199,7 +206,12 @@ def _loser(card: RateCard, entry: RateCardEntry, why: Why) -> Loser:
 
 
 def _of_asset(
-    asked: Asked, asset_id: AssetId, rates: AssetRates, day: date, won: RateTerms | None
+    asked: Asked,
+    asset_id: AssetId,
+    rates: AssetRates,
+    day: date,
+    won: RateTerms | None,
+    rater: Rater | None,
 ) -> Iterator[Loser]:
     """What the asset was sold under and what was added to it, as far as it did not win."""
     midnight = local_midnight(rates.zone, day)
@@ -212,7 +224,7 @@ def _of_asset(
         if why is not None:
             span = stretch.start, stretch.end
             yield _asset_loser(why, asset_id, rates.zone, span, stretch.terms)
-    compared = _compared(asked.quantity, won, rates)
+    compared = _compared(asked.quantity, won, rates.overage, rater)
     for one in rates.additions:
         why = _why_not_added(one, midnight, own, pack, asked.quantity, compared)
         if why is not None and one.terms is not None:
@@ -287,24 +299,33 @@ class _Compared:
     lowest: AssetId | None = None
 
 
-def _compared(quantity: Decimal | None, won: RateTerms | None, rates: AssetRates) -> _Compared:
-    if quantity is None or won is None or not won.committed:
+def _compared(
+    quantity: Decimal | None,
+    won: RateTerms | None,
+    overage: OveragePolicy,
+    rater: Rater | None,
+) -> _Compared:
+    if quantity is None or won is None or not won.committed or rater is None:
         return _Compared({})
     amounts: dict[AssetId, Decimal] = {}
     for committed in won.committed:
-        amount = _amount(quantity, replace(won, committed=(committed,)), rates)
+        alone = replace(won, committed=(committed,))
+        amount = _amount(quantity, alone, overage, rater)
         if committed.commitment is not None and amount is not None:
             amounts[committed.commitment] = amount
     best = min(amounts, key=lambda asset_id: (amounts[asset_id], asset_id), default=None)
-    without = _amount(quantity, replace(won, committed=()), rates)
+    without = _amount(quantity, replace(won, committed=()), overage, rater)
     if best is not None and without is not None and amounts[best] >= without:
         best = None
     return _Compared(amounts, best)
 
 
-def _amount(quantity: Decimal, terms: RateTerms, rates: AssetRates) -> Decimal | None:
+def _amount(
+    quantity: Decimal, terms: RateTerms, overage: OveragePolicy, rater: Rater
+) -> Decimal | None:
+    line = Line(quantity=quantity, terms=terms, tier_quantity=quantity, overage=overage)
     with suppress(RatingFailed):
-        return rate(quantity, terms, tier_quantity=quantity, overage=rates.overage).amount
+        return rater.price(line).amount
     return None
 
 

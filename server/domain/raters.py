@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
+from server.domain.calendar import local_date
 from server.domain.ids import ProcedureId, ProcedureVersionId, RatableSummaryId
 from server.domain.procedures.engine import MOST_LINES, Clock, Program
 from server.domain.procedures.programs import compile_rating, compiled
@@ -106,7 +106,7 @@ class InForce:
 
     def of(self, line_id: RatableSummaryId, origin_start: datetime) -> Rater | None:
         """By the day on which the period began."""
-        return self.versions.on(origin_start.astimezone(ZoneInfo(self.zone)).date())
+        return self.versions.on(local_date(self.zone, origin_start))
 
 
 SHIPPED = InForce()

@@ -671,6 +671,8 @@ CREATE TABLE public.ratable_summaries (
     error_message text DEFAULT ''::text NOT NULL,
     procedure_id public.code,
     procedure_version_id public.code,
+    execution_id uuid NOT NULL,
+    execution_time timestamp with time zone DEFAULT now() NOT NULL,
     liable_summary_id uuid,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT ratable_summaries_state_check CHECK ((state = ANY (ARRAY['RATED'::text, 'RATING_FAILED'::text]))),

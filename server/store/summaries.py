@@ -14,6 +14,7 @@ from server.domain.calendar import Period
 from server.domain.ids import (
     AssetId,
     CellId,
+    ExecutionId,
     LiableSummaryId,
     ProductId,
     RatableSummaryId,
@@ -99,6 +100,7 @@ async def add_ratable(
     wallet: StoredWallet,
     period: Period,
     lines: Sequence[RatableLine],
+    execution_id: ExecutionId,
 ) -> None:
     """Keep the ratable lines of one closed period, with how each amount came about."""
     rate_ids: Mapping[AssetId, Mapping[Any, UUID]] = {
@@ -132,6 +134,7 @@ async def add_ratable(
         [line.failure_text for line in lines],
         [line.version and line.version[0] for line in lines],
         [line.version and line.version[1] for line in lines],
+        execution_id,
     )
 
 

@@ -14,6 +14,7 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     CellId,
+    ExecutionId,
     GrantId,
     LiableSummaryId,
     ProcedureId,
@@ -86,6 +87,9 @@ class RatableSummary:
     error_message: str
     procedure_id: ProcedureId | None
     procedure_version_id: ProcedureVersionId | None
+    execution_id: ExecutionId
+    execution_time: datetime
+    create_time: datetime
 
 
 class Superseded(NamedTuple):

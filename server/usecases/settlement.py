@@ -23,6 +23,7 @@ from server.domain.exact import ZERO
 from server.domain.grants import issues
 from server.domain.ids import (
     AccountId,
+    ExecutionId,
     JobId,
     LiableSummaryId,
     TenantId,
@@ -92,7 +93,8 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
     check_range(lines)
     await _post(tx, tenant_id, wallet, settlement)
     if lines:
-        await summaries.add_ratable(tx, tenant_id, wallet, period, lines)
+        execution_id = _execution_id(wallet_id, period, found.reopened)
+        await summaries.add_ratable(tx, tenant_id, wallet, period, lines, execution_id)
         await summaries.save_drawn(tx, tenant_id, wallet, settlement.results, lines)
         await _pass_on(tx, tenant_id, wallet, settlement.results, lines)
     billing = period_containing(wallet.zone, wallet.anchor, wallet.billing, period.start)
@@ -247,6 +249,11 @@ def _liable(wallet: StoredWallet, billing: Period, lines: Sequence[RatableLine])
             )
         )
     return found
+
+
+def _execution_id(wallet_id: WalletId, period: Period, reopened: int) -> ExecutionId:
+    """What the lines have in common that one close rates: the same close, the same id."""
+    return ExecutionId(derive(wallet_id, "execution", period.start.isoformat(), reopened))
 
 
 def _summable(line: RatableLine) -> RatableLine:

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 
 from server.domain.errors import NotFound
-from server.domain.ids import AccountId, LiableSummaryId, RatableSummaryId, TenantId
+from server.domain.ids import (
+    AccountId,
+    ExecutionId,
+    LiableSummaryId,
+    RatableSummaryId,
+    TenantId,
+)
 from server.store import summary_reads as store
 from server.store.pool import Connection
 from server.store.summary_reads import Drawn, LiableSummary, RatableSummary, UsageSummary
@@ -53,6 +59,32 @@ async def get_liable(
         name = f"accounts/{account_id}/liableSummaries/{liable_id}"
         raise NotFound.of("LiableSummary", name)
     return found
+
+
+async def waterfall(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    line_id: RatableSummaryId | LiableSummaryId,
+    *,
+    is_liable: bool,
+    execution_id: ExecutionId | None,
+) -> list[RatableSummary]:
+    """What of a line was rated, by all executions or by one.
+
+    Raises RATABLE_SUMMARY_NOT_FOUND, LIABLE_SUMMARY_NOT_FOUND, RATE_EXECUTION_NOT_FOUND.
+    """
+    if is_liable:
+        liable = await get_liable(tx, tenant_id, account_id, LiableSummaryId(line_id))
+        found = await store.ratable_of_liable(tx, tenant_id, account_id, liable)
+    else:
+        found = [await get_ratable(tx, tenant_id, account_id, RatableSummaryId(line_id))]
+    if execution_id is None:
+        return found
+    rated = [one for one in found if one.execution_id == execution_id]
+    if not rated:
+        raise NotFound.of("RateExecution", str(execution_id))
+    return rated
 
 
 async def trace(

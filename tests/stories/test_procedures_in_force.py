@@ -1,10 +1,12 @@
 """Procedures in force: what a tenant rates by is what it bills, shows and explains."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from usage.v1 import procedure_requests_pb2 as requests
 from usage.v1 import procedure_resources_pb2 as procedures
+from usage.v1 import summary_service_pb2 as summaries
 
 from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, put, version, voucher
 from tests.stories.test_figures import money
@@ -135,6 +137,26 @@ async def test_what_was_rated_stays_and_its_version_too(sandbox):
     assert [figure(one.amount) for one in rated] == [20, 4]
 
 
+async def test_what_is_shown_follows_the_default_at_once(sandbox):
+    world = await sandbox("2024-01-31")
+    account, asset = await sold(world)
+    await world.use(asset, "data", "2024-01-10", 14)
+
+    async def shown() -> Any:
+        return figure((await world.wallet(account, "data")).estimated_amount)
+
+    shipped = await shown()
+    await own(world, formula("net_unit_rate + 3"))
+    by_own = await shown()
+    second = await version(world, "v2", [SETTING, BASE, voucher(50)], rank=2)
+    by_second = await shown()
+    await put(world, second.name, state=INACTIVE)
+    back = await shown()
+    await use_own(world, "negotiable-rating")
+
+    assert (shipped, by_own, by_second, back, await shown()) == (8, 20, 4, 20, 8)
+
+
 @pytest.mark.capability("M54")
 async def test_the_lines_of_a_period_are_rated_together(sandbox):
     """Ten off a unit's price, in percent, where the assets of a wallet use 100 together."""
@@ -257,3 +279,96 @@ async def test_what_cannot_be_rated_is_no_amount_when_it_is_discovered(sandbox):
     assert "nobody is paid" in after.status.message
     assert not (before.HasField("amount"))
     assert not (after.HasField("amount"))
+
+
+async def waterfall(world: World, line: Any, execution_id: str = "") -> summaries.RateWaterfall:
+    request = summaries.GetRateWaterfallRequest(name=line.name, execution_id=execution_id)
+    return await world.client.summaries.GetRateWaterfall(request)
+
+
+@pytest.mark.capability("M58")
+async def test_a_waterfall_is_of_a_line_and_of_an_execution(sandbox):
+    world = await sandbox("2024-01-31")
+    made = await own(world, formula("net_unit_rate + 3"))
+    daily = Metered(resource="data", rate="2", rating="DAILY", waiting_days=0)
+    account, asset = await sold(world, daily)
+    await world.use(asset, "data", "2024-01-30T12:00", 4)
+    await world.use(asset, "data", "2024-01-30T13:00", 1)
+    await world.advance("2024-01-31T12:00")
+    await world.use(asset, "data", "2024-01-31T11:00", 2)
+    await world.advance("2024-02-10")
+
+    first, second = await world.ratable(account)
+    [owing] = await world.liable(account)
+    whole = await waterfall(world, owing)
+    one = await waterfall(world, second)
+    same = await waterfall(world, owing, second.execution_id)
+    gone = await refusal(waterfall(world, first, second.execution_id))
+    wrong = await refusal(waterfall(world, first, "yesterday"))
+    none = await refusal(waterfall(world, summaries.LiableSummary(name=first.name[:-1] + "z")))
+
+    assert [one.ratable_summary for one in whole.lines] == [first.name, second.name]
+    assert one.lines == same.lines == [whole.lines[1]]
+    shown = whole.lines[0]
+    assert (shown.success, shown.currency_code, shown.procedure_version) == (True, "USD", made.name)
+    assert (shown.inputs["overage_quantity"], shown.inputs["used_quantity"]) == ("5", "5")
+    assert (shown.outputs["amount"], shown.outputs["net_unit_rate"]) == ("25", "5")
+    assert [step.sequence for step in shown.steps] == [1, 2, 3]
+    assert [step.element for step in shown.steps] == ["BASE_RATE", "FORMULA", "AMOUNT"]
+    assert first.execution_id != second.execution_id
+    assert shown.execution_start_time.ToNanoseconds() < shown.execution_end_time.ToNanoseconds()
+    assert (gone.reason, wrong.reason) == ("RATE_EXECUTION_NOT_FOUND", "ID_FORMAT")
+    assert none.reason == "ID_FORMAT"
+
+
+async def test_a_period_that_is_opened_again_is_rated_by_another_execution(sandbox):
+    world = await sandbox("2024-01-31")
+    account, asset = await sold(world, replace(DATA, late="REOPEN"))
+    await world.use(asset, "data", "2024-01-10", 14)
+    await world.advance("2024-02-10")
+    [before] = await world.ratable(account)
+
+    await own(world, formula("net_unit_rate + 3"))
+    await world.use(asset, "data", "2024-01-20", 1)
+    await world.advance("2024-02-20")
+
+    [after] = await world.ratable(account)
+    stale = await refusal(waterfall(world, after, before.execution_id))
+    [shown] = (await waterfall(world, after, after.execution_id)).lines
+    assert before.name == after.name
+    assert before.procedure_version == "procedures/negotiable-rating/versions/v1"
+    assert after.procedure_version == shown.procedure_version == "procedures/own/versions/v1"
+    assert (figure(before.amount), figure(after.amount)) == (8, 25)
+    assert stale.reason == "RATE_EXECUTION_NOT_FOUND"
+
+
+async def test_a_procedure_reads_what_tells_usage_apart(sandbox):
+    """Without any rate by attribute: the region is an input of the tenant's own procedure."""
+    world = await sandbox("2024-01-31")
+    inputs = [{"name": "region", "kind": "TEXT"}]
+    half = {"list_group": {"condition": 'region == "eu"', "elements": [voucher(50)]}}
+    await version(world, "v1", [{"rating_setting": {"inputs": inputs}}, BASE, half])
+    await use_own(world)
+    metered = Metered(resource="data", rate="2", dimensions=("region",))
+    account, asset = await sold(world, metered)
+
+    acts = (("eu", 10), ("us", 10), ("", 5))
+    labels = [({"region": region} if region else {}, quantity) for region, quantity in acts]
+    await world.record([usage(asset, "data", "2024-01-10", n, **told) for told, n in labels])
+    eu = await world.discover("plan", "data", quantity=number(10), attributes={"region": "eu"})
+    us = await world.discover("plan", "data", quantity=number(10), attributes={"region": "us"})
+    await world.advance("2024-02-10")
+
+    rated = {one.dimensions.get("region", ""): one for one in await world.ratable(account)}
+    assert (figure(eu.amount), figure(us.amount)) == (10, 20)
+    assert (figure(rated["eu"].amount), figure(rated["us"].amount)) == (10, 20)
+    # What names no region is kept, and says what is missing.
+    assert rated[""].error_reason == "RATING_FAILED"
+    assert rated[""].error_message == "the attribute region is not given"
+    assert figure(rated[""].overage_quantity) == 5
+    owing = [(one.State.Name(one.state), money(one.amount)) for one in await world.liable(account)]
+    assert sorted(owing) == [
+        ("FAILED", 0),
+        ("READY_FOR_INVOICING", 10),
+        ("READY_FOR_INVOICING", 20),
+    ]

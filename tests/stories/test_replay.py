@@ -9,10 +9,13 @@ from usage.v1 import quote_service_pb2 as quotes
 from usage.v1 import types_pb2 as types
 
 from tests.stories.preview_words import rows
+from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, version
+from tests.stories.procedure_words import put as change_states
 from tests.stories.rate_words import adjusted, book, card, priced, put, refusal
 from tests.stories.test_commitments import linked
 from tests.stories.test_dimensions import EU, US, market, used
 from tests.stories.test_packs import to
+from tests.stories.test_procedures_in_force import use_own
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
 from tests.stories.words import Metered, day, figure, line, moment, number, stamp
 from tests.stories.world import World
@@ -50,6 +53,29 @@ def figures(answer: pb.ReplayRatesResponse) -> list[tuple[Decimal, ...]]:
         tuple(map(figure, (one.rated_amount, one.replayed_amount, one.difference)))
         for one in answer.summaries
     ]
+
+
+async def test_what_a_procedure_rated_is_replayed_by_it(sandbox: Any) -> None:
+    """January by the shipped procedure, February by an own one that is withdrawn since."""
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="calls", rate="2"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.use(asset, "calls", "2024-01-05", 10)
+    await world.advance("2024-02-20")
+    own = await version(world, "v1", [SETTING, BASE, formula("net_unit_rate + 3")])
+    await use_own(world)
+    await world.use(asset, "calls", "2024-02-10", 10)
+    await world.advance("2024-03-10")
+    await version(world, "v2", [SETTING, BASE, formula("net_unit_rate + 100")], rank=2)
+    await change_states(world, own.name, state=INACTIVE)
+    await next_book(world)
+    await put(world, "next-base/calls", priced("calls", "4"))
+
+    answer = await replay(world, account)
+
+    assert figures(answer) == [(20, 40, 20), (50, 70, 20)]
+    assert answer.left_out_count == 0
 
 
 async def test_another_base_rate_prices_what_grants_left(sandbox: Any) -> None:

@@ -1,5 +1,8 @@
 """Summaries on the wire."""
 
+from collections.abc import Iterable
+from typing import Literal
+
 from usage.v1 import summary_service_pb2 as pb
 from usage.v1 import types_pb2
 
@@ -10,6 +13,20 @@ from server.domain.dimensions import dimensions_of
 from server.domain.raters import SHIPPED_KEY
 from server.store.summary_reads import LiableSummary, RatableSummary, UsageSummary
 from server.usecases.summaries import Trace
+
+# The figures of a line that went in and came out, and what a waterfall says of it as it does.
+INPUTS = ("used_quantity", "drawn_quantity", "overage_quantity", "tier_quantity")
+OUTPUTS: tuple[Literal["amount", "net_unit_rate"], ...] = ("amount", "net_unit_rate")
+SAME = (
+    "error_reason",
+    "error_message",
+    "procedure_version",
+    "execution_id",
+    "execution_start_time",
+    "execution_end_time",
+    "currency_code",
+    "token_unit",
+)
 
 # What the state of its period makes of a cell.
 CELL_STATES = {"OPEN": "OPEN", "FROZEN": "FROZEN", "FINAL": "DRAWN"}
@@ -64,6 +81,32 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
         dimensions=dimensions_of(line.dimensions),
         procedure_version=_version(line),
         error_message=line.error_message,
+        execution_id=str(line.execution_id),
+        execution_start_time=time_pb(line.execution_time),
+        execution_end_time=time_pb(line.create_time),
+    )
+
+
+def waterfall_to_pb(
+    name: str, account_id: str, lines: Iterable[RatableSummary]
+) -> pb.RateWaterfall:
+    """How the amounts of some lines came about."""
+    made = [_line_waterfall(ratable_to_pb(account_id, one)) for one in lines]
+    return pb.RateWaterfall(name=name, lines=made)
+
+
+def _line_waterfall(line: pb.RatableSummary) -> pb.LineWaterfall:
+    inputs = {name: getattr(line, name).value for name in INPUTS} | dict(line.dimensions)
+    outputs: dict[str, str] = {
+        name: getattr(line, name).value for name in OUTPUTS if line.HasField(name)
+    }
+    return pb.LineWaterfall(
+        ratable_summary=line.name,
+        success=line.state == pb.RatableSummary.RATED,
+        inputs=inputs,
+        outputs=outputs,
+        steps=line.waterfall,
+        **{name: getattr(line, name) for name in SAME},
     )
 
 

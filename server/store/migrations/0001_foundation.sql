@@ -1057,6 +1057,8 @@ CREATE TABLE ratable_summaries (
     error_message      text NOT NULL DEFAULT '',
     procedure_id       code,
     procedure_version_id code,
+    execution_id       uuid NOT NULL,
+    execution_time     timestamptz NOT NULL DEFAULT now(),
     liable_summary_id  uuid,
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, ratable_summary_id),

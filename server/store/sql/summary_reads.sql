@@ -47,7 +47,7 @@ SELECT e.cause_id, e.grant_id, -e.amount AS quantity, coalesce(e.covered, -e.amo
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
-       procedure_id, procedure_version_id
+       procedure_id, procedure_version_id, execution_id, execution_time, create_time
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND ratable_summary_id = $3;
 
@@ -58,7 +58,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
-       procedure_id, procedure_version_id
+       procedure_id, procedure_version_id, execution_id, execution_time, create_time
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (start_time, ratable_summary_id) > ($3, $4::uuid))
@@ -70,7 +70,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
-       procedure_id, procedure_version_id
+       procedure_id, procedure_version_id, execution_id, execution_time, create_time
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id = $4
  ORDER BY start_time, ratable_summary_id;

@@ -204,6 +204,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such usage summary."""
     WALLET_NOT_FOUND: _ErrorReason.ValueType  # 226
     """There is no such wallet."""
+    RATE_EXECUTION_NOT_FOUND: _ErrorReason.ValueType  # 253
+    """The line was not rated by that execution, or is rated anew since late usage opened its period again."""
     PROCEDURE_NOT_FOUND: _ErrorReason.ValueType  # 250
     """There is no such procedure."""
     PROCEDURE_VERSION_NOT_FOUND: _ErrorReason.ValueType  # 251
@@ -492,6 +494,8 @@ USAGE_SUMMARY_NOT_FOUND: ErrorReason.ValueType  # 225
 """There is no such usage summary."""
 WALLET_NOT_FOUND: ErrorReason.ValueType  # 226
 """There is no such wallet."""
+RATE_EXECUTION_NOT_FOUND: ErrorReason.ValueType  # 253
+"""The line was not rated by that execution, or is rated anew since late usage opened its period again."""
 PROCEDURE_NOT_FOUND: ErrorReason.ValueType  # 250
 """There is no such procedure."""
 PROCEDURE_VERSION_NOT_FOUND: ErrorReason.ValueType  # 251

@@ -9,6 +9,10 @@ from usage.v1.rate_discovery_pb2 import DiscoverRatesResponse as DiscoverRatesRe
 from usage.v1.rate_discovery_pb2 import RateAnswer as RateAnswer
 from usage.v1.rate_discovery_pb2 import RateCandidate as RateCandidate
 from usage.v1.rate_discovery_pb2 import RateQuestion as RateQuestion
+from usage.v1.rate_plan_pb2 import CommittedTerms as CommittedTerms
+from usage.v1.rate_plan_pb2 import GetRatePlanRequest as GetRatePlanRequest
+from usage.v1.rate_plan_pb2 import RatePlan as RatePlan
+from usage.v1.rate_plan_pb2 import RatePlanLine as RatePlanLine
 from usage.v1.rate_requests_pb2 import BatchCreateRateCardEntriesRequest as BatchCreateRateCardEntriesRequest
 from usage.v1.rate_requests_pb2 import BatchCreateRateCardEntriesResponse as BatchCreateRateCardEntriesResponse
 from usage.v1.rate_requests_pb2 import ChangeRateCardEntryStatesRequest as ChangeRateCardEntryStatesRequest

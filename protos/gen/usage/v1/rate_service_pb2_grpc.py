@@ -5,6 +5,7 @@ import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from usage.v1 import rate_discovery_pb2 as usage_dot_v1_dot_rate__discovery__pb2
+from usage.v1 import rate_plan_pb2 as usage_dot_v1_dot_rate__plan__pb2
 from usage.v1 import rate_requests_pb2 as usage_dot_v1_dot_rate__requests__pb2
 from usage.v1 import rate_resources_pb2 as usage_dot_v1_dot_rate__resources__pb2
 
@@ -130,6 +131,11 @@ class RateServiceStub:
                 '/usage.v1.RateService/DiscoverRates',
                 request_serializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesResponse.FromString,
+                _registered_method=True)
+        self.GetRatePlan = channel.unary_unary(
+                '/usage.v1.RateService/GetRatePlan',
+                request_serializer=usage_dot_v1_dot_rate__plan__pb2.GetRatePlanRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_rate__plan__pb2.RatePlan.FromString,
                 _registered_method=True)
 
 
@@ -290,6 +296,16 @@ class RateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRatePlan(self, request, context):
+        """Gets the rate plan of an asset: what each of its resources costs on a day, with packs and commitments,
+        and the version of the rating procedure that will make amounts of it.
+
+        Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -382,6 +398,11 @@ def add_RateServiceServicer_to_server(servicer, server):
                     servicer.DiscoverRates,
                     request_deserializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesRequest.FromString,
                     response_serializer=usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesResponse.SerializeToString,
+            ),
+            'GetRatePlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRatePlan,
+                    request_deserializer=usage_dot_v1_dot_rate__plan__pb2.GetRatePlanRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_rate__plan__pb2.RatePlan.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -874,6 +895,33 @@ class RateService:
             '/usage.v1.RateService/DiscoverRates',
             usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesRequest.SerializeToString,
             usage_dot_v1_dot_rate__discovery__pb2.DiscoverRatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRatePlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.RateService/GetRatePlan',
+            usage_dot_v1_dot_rate__plan__pb2.GetRatePlanRequest.SerializeToString,
+            usage_dot_v1_dot_rate__plan__pb2.RatePlan.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from usage.v1 import rate_discovery_pb2 as _rate_discovery_pb2
+from usage.v1 import rate_plan_pb2 as _rate_plan_pb2
 from usage.v1 import rate_requests_pb2 as _rate_requests_pb2
 from usage.v1 import rate_resources_pb2 as _rate_resources_pb2
 from usage.v1.rate_discovery_pb2 import DiscoverRatesRequest as DiscoverRatesRequest
@@ -14,6 +15,10 @@ from usage.v1.rate_discovery_pb2 import DiscoverRatesResponse as DiscoverRatesRe
 from usage.v1.rate_discovery_pb2 import RateAnswer as RateAnswer
 from usage.v1.rate_discovery_pb2 import RateCandidate as RateCandidate
 from usage.v1.rate_discovery_pb2 import RateQuestion as RateQuestion
+from usage.v1.rate_plan_pb2 import CommittedTerms as CommittedTerms
+from usage.v1.rate_plan_pb2 import GetRatePlanRequest as GetRatePlanRequest
+from usage.v1.rate_plan_pb2 import RatePlan as RatePlan
+from usage.v1.rate_plan_pb2 import RatePlanLine as RatePlanLine
 from usage.v1.rate_requests_pb2 import BatchCreateRateCardEntriesRequest as BatchCreateRateCardEntriesRequest
 from usage.v1.rate_requests_pb2 import BatchCreateRateCardEntriesResponse as BatchCreateRateCardEntriesResponse
 from usage.v1.rate_requests_pb2 import ChangeRateCardEntryStatesRequest as ChangeRateCardEntryStatesRequest
@@ -141,6 +146,12 @@ class RateServiceStub:
     question without an answer has a status of its own, as in FAILED_PRECONDITION
     (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
     """
+    GetRatePlan: _grpc.UnaryUnaryMultiCallable[_rate_plan_pb2.GetRatePlanRequest, _rate_plan_pb2.RatePlan]
+    """Gets the rate plan of an asset: what each of its resources costs on a day, with packs and commitments,
+    and the version of the rating procedure that will make amounts of it.
+
+    Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
+    """
 
 @_typing.type_check_only
 class RateServiceAsyncStub(RateServiceStub):
@@ -221,6 +232,12 @@ class RateServiceAsyncStub(RateServiceStub):
     """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
     question without an answer has a status of its own, as in FAILED_PRECONDITION
     (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
+    """
+    GetRatePlan: _aio.UnaryUnaryMultiCallable[_rate_plan_pb2.GetRatePlanRequest, _rate_plan_pb2.RatePlan]  # type: ignore[assignment]
+    """Gets the rate plan of an asset: what each of its resources costs on a day, with packs and commitments,
+    and the version of the rating procedure that will make amounts of it.
+
+    Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
     """
 
 class RateServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -407,6 +424,18 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
         question without an answer has a status of its own, as in FAILED_PRECONDITION
         (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRatePlan(
+        self,
+        request: _rate_plan_pb2.GetRatePlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_plan_pb2.RatePlan, _abc.Awaitable[_rate_plan_pb2.RatePlan]]:
+        """Gets the rate plan of an asset: what each of its resources costs on a day, with packs and commitments,
+        and the version of the rating procedure that will make amounts of it.
+
+        Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
         """
 
 def add_RateServiceServicer_to_server(servicer: RateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -34,6 +34,10 @@ try:
 except AttributeError:
   usage_dot_v1_dot_rate__discovery__pb2 = usage_dot_v1_dot_rate__service__pb2.usage.v1.rate_discovery_pb2
 try:
+  usage_dot_v1_dot_rate__plan__pb2 = usage_dot_v1_dot_rate__service__pb2.usage_dot_v1_dot_rate__plan__pb2
+except AttributeError:
+  usage_dot_v1_dot_rate__plan__pb2 = usage_dot_v1_dot_rate__service__pb2.usage.v1.rate_plan_pb2
+try:
   usage_dot_v1_dot_rate__requests__pb2 = usage_dot_v1_dot_rate__service__pb2.usage_dot_v1_dot_rate__requests__pb2
 except AttributeError:
   usage_dot_v1_dot_rate__requests__pb2 = usage_dot_v1_dot_rate__service__pb2.usage.v1.rate_requests_pb2

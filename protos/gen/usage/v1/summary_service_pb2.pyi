@@ -245,6 +245,9 @@ class RatableSummary(_message.Message):
     DIMENSIONS_FIELD_NUMBER: _builtins.int
     PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
     ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    EXECUTION_START_TIME_FIELD_NUMBER: _builtins.int
+    EXECUTION_END_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/ratableSummaries/{ratable_summary}`."""
     asset: _builtins.str
@@ -272,6 +275,10 @@ class RatableSummary(_message.Message):
     """
     error_message: _builtins.str
     """The same as `error_reason`, in words."""
+    execution_id: _builtins.str
+    """What the lines have in common that were rated together, as one rating period of a wallet was
+    closed; another when it is closed again.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the rating period begins."""
@@ -318,6 +325,14 @@ class RatableSummary(_message.Message):
     def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What tells its usage apart, by the dimensions of the resource."""
 
+    @_builtins.property
+    def execution_start_time(self) -> _timestamp_pb2.Timestamp:
+        """When that began, by the database's clock."""
+
+    @_builtins.property
+    def execution_end_time(self) -> _timestamp_pb2.Timestamp:
+        """When the line was made."""
+
     def __init__(
         self,
         *,
@@ -343,10 +358,13 @@ class RatableSummary(_message.Message):
         dimensions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         procedure_version: _builtins.str = ...,
         error_message: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        execution_start_time: _timestamp_pb2.Timestamp | None = ...,
+        execution_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "currency_code", b"currency_code", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error_message", b"error_message", "error_reason", b"error_reason", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "currency_code", b"currency_code", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error_message", b"error_message", "error_reason", b"error_reason", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -914,3 +932,179 @@ class DrawnFrom(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DrawnFrom: _TypeAlias = DrawnFrom  # noqa: Y015
+
+@_typing.final
+class GetRateWaterfallRequest(_message.Message):
+    """Asks how amounts came about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The line: `accounts/{account}/ratableSummaries/{ratable_summary}` or
+    `accounts/{account}/liableSummaries/{liable_summary}`.
+    """
+    execution_id: _builtins.str
+    """Only what this execution rated, as in `RatableSummary.execution_id`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRateWaterfallRequest: _TypeAlias = GetRateWaterfallRequest  # noqa: Y015
+
+@_typing.final
+class RateWaterfall(_message.Message):
+    """How amounts came about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The line that was asked for."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineWaterfall]:
+        """What was rated, oldest first; of a ratable summary that itself."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        lines: _abc.Iterable[Global___LineWaterfall] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateWaterfall: _TypeAlias = RateWaterfall  # noqa: Y015
+
+@_typing.final
+class LineWaterfall(_message.Message):
+    """How the amount of one ratable summary came about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class InputsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class OutputsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RATABLE_SUMMARY_FIELD_NUMBER: _builtins.int
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    ERROR_REASON_FIELD_NUMBER: _builtins.int
+    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    EXECUTION_START_TIME_FIELD_NUMBER: _builtins.int
+    EXECUTION_END_TIME_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    ratable_summary: _builtins.str
+    """The ratable summary: `accounts/{account}/ratableSummaries/{ratable_summary}`."""
+    success: _builtins.bool
+    """True when it has an amount."""
+    error_reason: _builtins.str
+    """Why it has none."""
+    error_message: _builtins.str
+    """The same in words."""
+    procedure_version: _builtins.str
+    """The version that rated it: `procedures/{procedure}/versions/{version}`."""
+    execution_id: _builtins.str
+    """The close of a rating period that rated it."""
+    currency_code: _builtins.str
+    """The currency of the amount; empty if it is in tokens."""
+    token_unit: _builtins.str
+    """The token that it is in: `unitsOfMeasure/{unit}`; empty if it is money."""
+    @_builtins.property
+    def execution_start_time(self) -> _timestamp_pb2.Timestamp:
+        """When that began, by the database's clock."""
+
+    @_builtins.property
+    def execution_end_time(self) -> _timestamp_pb2.Timestamp:
+        """When the line was made."""
+
+    @_builtins.property
+    def inputs(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What was to be rated, as text: the quantities, and what tells the usage apart."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What it came to, as text: `amount` and `net_unit_rate`; empty when it failed."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.WaterfallStep]:
+        """The steps between them, in order."""
+
+    def __init__(
+        self,
+        *,
+        ratable_summary: _builtins.str = ...,
+        success: _builtins.bool = ...,
+        error_reason: _builtins.str = ...,
+        error_message: _builtins.str = ...,
+        procedure_version: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        execution_start_time: _timestamp_pb2.Timestamp | None = ...,
+        execution_end_time: _timestamp_pb2.Timestamp | None = ...,
+        currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
+        inputs: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        outputs: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        steps: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "error_message", b"error_message", "error_reason", b"error_reason", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "inputs", b"inputs", "outputs", b"outputs", "procedure_version", b"procedure_version", "ratable_summary", b"ratable_summary", "steps", b"steps", "success", b"success", "token_unit", b"token_unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineWaterfall: _TypeAlias = LineWaterfall  # noqa: Y015

@@ -60,6 +60,11 @@ class SummaryServiceStub:
                 request_serializer=usage_dot_v1_dot_summary__service__pb2.ListLiableSummariesRequest.SerializeToString,
                 response_deserializer=usage_dot_v1_dot_summary__service__pb2.ListLiableSummariesResponse.FromString,
                 _registered_method=True)
+        self.GetRateWaterfall = channel.unary_unary(
+                '/usage.v1.SummaryService/GetRateWaterfall',
+                request_serializer=usage_dot_v1_dot_summary__service__pb2.GetRateWaterfallRequest.SerializeToString,
+                response_deserializer=usage_dot_v1_dot_summary__service__pb2.RateWaterfall.FromString,
+                _registered_method=True)
         self.TraceLiableSummary = channel.unary_unary(
                 '/usage.v1.SummaryService/TraceLiableSummary',
                 request_serializer=usage_dot_v1_dot_summary__service__pb2.TraceLiableSummaryRequest.SerializeToString,
@@ -106,6 +111,17 @@ class SummaryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRateWaterfall(self, request, context):
+        """Gets how the amounts of a ratable summary, or of all that a liable summary is made of, came about:
+        by line and execution, with the steps in order.
+
+        Fails with NOT_FOUND (`RATABLE_SUMMARY_NOT_FOUND`, `LIABLE_SUMMARY_NOT_FOUND`,
+        `RATE_EXECUTION_NOT_FOUND`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TraceLiableSummary(self, request, context):
         """Explains a liable summary: its ratable summaries with their waterfalls, the usage summaries they
         rate, and what paid for each. `ConsumptionService.ListUsageRecords` goes on to the records.
@@ -141,6 +157,11 @@ def add_SummaryServiceServicer_to_server(servicer, server):
                     servicer.ListLiableSummaries,
                     request_deserializer=usage_dot_v1_dot_summary__service__pb2.ListLiableSummariesRequest.FromString,
                     response_serializer=usage_dot_v1_dot_summary__service__pb2.ListLiableSummariesResponse.SerializeToString,
+            ),
+            'GetRateWaterfall': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRateWaterfall,
+                    request_deserializer=usage_dot_v1_dot_summary__service__pb2.GetRateWaterfallRequest.FromString,
+                    response_serializer=usage_dot_v1_dot_summary__service__pb2.RateWaterfall.SerializeToString,
             ),
             'TraceLiableSummary': grpc.unary_unary_rpc_method_handler(
                     servicer.TraceLiableSummary,
@@ -284,6 +305,33 @@ class SummaryService:
             '/usage.v1.SummaryService/ListLiableSummaries',
             usage_dot_v1_dot_summary__service__pb2.ListLiableSummariesRequest.SerializeToString,
             usage_dot_v1_dot_summary__service__pb2.ListLiableSummariesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRateWaterfall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage.v1.SummaryService/GetRateWaterfall',
+            usage_dot_v1_dot_summary__service__pb2.GetRateWaterfallRequest.SerializeToString,
+            usage_dot_v1_dot_summary__service__pb2.RateWaterfall.FromString,
             options,
             channel_credentials,
             insecure,

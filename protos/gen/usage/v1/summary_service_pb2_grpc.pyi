@@ -43,6 +43,13 @@ class SummaryServiceStub:
     """Gets one liable summary."""
     ListLiableSummaries: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.ListLiableSummariesRequest, _summary_service_pb2.ListLiableSummariesResponse]
     """Lists an account's liable summaries, oldest first."""
+    GetRateWaterfall: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.GetRateWaterfallRequest, _summary_service_pb2.RateWaterfall]
+    """Gets how the amounts of a ratable summary, or of all that a liable summary is made of, came about:
+    by line and execution, with the steps in order.
+
+    Fails with NOT_FOUND (`RATABLE_SUMMARY_NOT_FOUND`, `LIABLE_SUMMARY_NOT_FOUND`,
+    `RATE_EXECUTION_NOT_FOUND`).
+    """
     TraceLiableSummary: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.TraceLiableSummaryRequest, _summary_service_pb2.TraceLiableSummaryResponse]
     """Explains a liable summary: its ratable summaries with their waterfalls, the usage summaries they
     rate, and what paid for each. `ConsumptionService.ListUsageRecords` goes on to the records.
@@ -63,6 +70,13 @@ class SummaryServiceAsyncStub(SummaryServiceStub):
     """Gets one liable summary."""
     ListLiableSummaries: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.ListLiableSummariesRequest, _summary_service_pb2.ListLiableSummariesResponse]  # type: ignore[assignment]
     """Lists an account's liable summaries, oldest first."""
+    GetRateWaterfall: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.GetRateWaterfallRequest, _summary_service_pb2.RateWaterfall]  # type: ignore[assignment]
+    """Gets how the amounts of a ratable summary, or of all that a liable summary is made of, came about:
+    by line and execution, with the steps in order.
+
+    Fails with NOT_FOUND (`RATABLE_SUMMARY_NOT_FOUND`, `LIABLE_SUMMARY_NOT_FOUND`,
+    `RATE_EXECUTION_NOT_FOUND`).
+    """
     TraceLiableSummary: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.TraceLiableSummaryRequest, _summary_service_pb2.TraceLiableSummaryResponse]  # type: ignore[assignment]
     """Explains a liable summary: its ratable summaries with their waterfalls, the usage summaries they
     rate, and what paid for each. `ConsumptionService.ListUsageRecords` goes on to the records.
@@ -110,6 +124,19 @@ class SummaryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_summary_service_pb2.ListLiableSummariesResponse, _abc.Awaitable[_summary_service_pb2.ListLiableSummariesResponse]]:
         """Lists an account's liable summaries, oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetRateWaterfall(
+        self,
+        request: _summary_service_pb2.GetRateWaterfallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_summary_service_pb2.RateWaterfall, _abc.Awaitable[_summary_service_pb2.RateWaterfall]]:
+        """Gets how the amounts of a ratable summary, or of all that a liable summary is made of, came about:
+        by line and execution, with the steps in order.
+
+        Fails with NOT_FOUND (`RATABLE_SUMMARY_NOT_FOUND`, `LIABLE_SUMMARY_NOT_FOUND`,
+        `RATE_EXECUTION_NOT_FOUND`).
+        """
 
     @_abc_1.abstractmethod
     def TraceLiableSummary(
