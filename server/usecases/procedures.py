@@ -89,17 +89,6 @@ async def resolve(
     return Resolved(procedure_id=asked, version=version, candidates=candidates, day=on)
 
 
-async def in_force(tx: Connection, tenant_id: TenantId, usage: Usage, day: date) -> Version:
-    """The version by which a tenant rates or discovers on `day`. Raises PROCEDURE_NOT_IN_FORCE."""
-    found = await resolve(tx, tenant_id, day, usage=usage)
-    if found.version is None:
-        name = PROCEDURE.resource_name(found.procedure_id)
-        text = f"no version of {name} is in force on {day}"
-        facts = {"procedure": name, "date": day.isoformat()}
-        raise FailedPrecondition(NOT_IN_FORCE, text, facts)
-    return found.version
-
-
 async def get_rating_version(
     tx: Connection,
     tenant_id: TenantId,

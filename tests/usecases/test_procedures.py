@@ -20,9 +20,13 @@ async def do(pool, work, *args, **more):
     return await transact(pool, TENANT, lambda tx: work(tx, TENANT, *args, **more))
 
 
+async def in_use(pool, usage: Usage):
+    return (await do(pool, procedures.resolve, DAY, usage=usage)).version
+
+
 async def test_a_tenant_without_a_default_is_told_so(pool):
     with pytest.raises(FailedPrecondition) as refused:
-        await do(pool, procedures.in_force, Usage.RATING, DAY)
+        await in_use(pool, Usage.RATING)
 
     assert refused.value.reason == "PROCEDURE_NOT_IN_FORCE"
 
@@ -30,13 +34,13 @@ async def test_a_tenant_without_a_default_is_told_so(pool):
 async def test_seeds_are_sown_once_and_are_what_the_tenant_uses(pool):
     await do(pool, procedures.seed)
     await do(pool, procedures.set_default, DEFAULT[0].id)
-    before = await do(pool, procedures.in_force, Usage.RATING, DAY)
+    before = await in_use(pool, Usage.RATING)
 
     await asyncio.gather(*(do(pool, procedures.seed) for _ in range(3)))
 
     assert before == DEFAULT[1]
-    assert await do(pool, procedures.in_force, Usage.RATING, DAY) == NEGOTIABLE[1]
-    assert await do(pool, procedures.in_force, Usage.DISCOVERY, DAY) == DISCOVERY[1]
+    assert await in_use(pool, Usage.RATING) == NEGOTIABLE[1]
+    assert await in_use(pool, Usage.DISCOVERY) == DISCOVERY[1]
 
 
 async def test_the_last_who_sets_the_default_has_set_it(pool):
