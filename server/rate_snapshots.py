@@ -19,7 +19,8 @@ from server.domain.ids import TenantId
 from server.domain.rate_index import CatalogueRates
 from server.domain.raters import SHIPPED_VERSIONS, Versions
 from server.store.rate_snapshots import (
-    Rows,
+    Loaded,
+    Marks,
     compiled,
     revision,
     revisions,
@@ -43,12 +44,14 @@ PIECE = 500
 class CompiledRates:
     """The rates of a tenant at one revision, and what callers have made of them so far.
 
-    `versions` are those of the procedure by which the tenant rates.
+    `versions` are those of the procedure by which the tenant rates; `marks` tell a later look which
+    cards have changed.
     """
 
     revision: int
     rates: CatalogueRates
     versions: Versions = SHIPPED_VERSIONS
+    marks: Marks = field(default_factory=dict)
     made: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -122,10 +125,10 @@ class RateSnapshots:
                 return current
             began = time.monotonic()
             if current is None or await self._revision(tenant_id) != current.revision:
-                before, current = holder.current, await self._load(tenant_id)
+                before, current = holder.current, await self._load(tenant_id, current)
                 holder.current = current
                 if before is not None:
-                    self._let_go(before.rates)
+                    self._let_go(before.rates, current.rates)
                     del before
             holder.checked = began
             return current
@@ -133,16 +136,19 @@ class RateSnapshots:
     async def _revision(self, tenant_id: TenantId) -> int:
         return await read(self._pool, tenant_id, lambda tx: revision(tx, tenant_id))
 
-    async def _load(self, tenant_id: TenantId) -> CompiledRates:
-        known, versions, rows = await read(
+    async def _load(self, tenant_id: TenantId, old: CompiledRates | None) -> CompiledRates:
+        """All that is there, or of what is known the cards that changed."""
+        known = None if old is None else old.marks
+        loaded = await read(
             self._pool,
             tenant_id,
-            lambda tx: rows_of_tenant(tx, tenant_id),
+            lambda tx: rows_of_tenant(tx, tenant_id, known),
             seconds=30,
             snapshot=True,
         )
         # Another thread, so that a large catalogue does not hold up the calls under way.
-        return CompiledRates(known, await asyncio.to_thread(_compiled, rows), versions)
+        rates = await asyncio.to_thread(_compiled, loaded, None if old is None else old.rates)
+        return CompiledRates(loaded.revision, rates, loaded.versions, loaded.marks)
 
     async def _poll_for_ever(self) -> None:
         while True:
@@ -173,24 +179,26 @@ class RateSnapshots:
         for tenant_id in [t for t, holder in self._holders.items() if holder.used < idle]:
             del self._holders[tenant_id]
 
-    def _let_go(self, rates: CatalogueRates) -> None:
+    def _let_go(self, rates: CatalogueRates, new: CatalogueRates) -> None:
         """Take an old index apart in a thread: freed at once, a large one would stop the loop."""
-        task = asyncio.create_task(asyncio.to_thread(_forgotten, [rates]))
+        task = asyncio.create_task(asyncio.to_thread(_forgotten, [rates], new))
         self._partings.add(task)
         task.add_done_callback(self._partings.discard)
 
 
-def _compiled(rows: Rows) -> CatalogueRates:
+def _compiled(loaded: Loaded, old: CatalogueRates | None) -> CatalogueRates:
     """In a thread: the index, and the rows freed a few at a time."""
-    made = compiled(rows, _pause)
-    for some in rows:
+    made = compiled(loaded.rows, _pause)
+    for some in loaded.rows:
         _taken_apart(some)
-    return made
+    if old is None or loaded.changed is None:
+        return made
+    return made.sharing(old, loaded.changed)
 
 
-def _forgotten(one: list[CatalogueRates]) -> None:
+def _forgotten(one: list[CatalogueRates], new: CatalogueRates) -> None:
     """In a thread: an index, which is freed before its parts are, since these are held apart."""
-    parts = [*one[0].parts()]
+    parts = [*one[0].parts(but_of=new)]
     one.clear()
     _taken_apart(parts)
 

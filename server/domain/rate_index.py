@@ -8,10 +8,11 @@ found is refused with what comes nearest.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Self
 
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import (
@@ -90,16 +91,16 @@ class CatalogueRates:
             for book in books
         }
         self._spans = {card_id: _Spans() for card_id in by_id}
-        self._currencies: dict[tuple[RateCardId, ProductId, ResourceId], set[str]] = {}
-        self._products: set[tuple[RateCardId, ProductId]] = set()
         for entry in sorted(entries, key=_start):
-            card_id, product_id, resource_id, currency, _ = entry.prices
-            self._spans.setdefault(card_id, _Spans()).add(entry)
-            self._products.add((card_id, product_id))
-            known = self._currencies.setdefault((card_id, product_id, resource_id), set())
-            known.add(currency)
+            self._spans.setdefault(entry.card_id, _Spans()).add(entry)
         # By the identity of entries, which live as long as the index: hashing them would cost more.
         self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
+
+    def sharing(self, old: "CatalogueRates", changed: Collection[RateCardId]) -> Self:
+        """This index, just made of the cards that changed, with all others as they are in `old`."""
+        others = {key: spans for key, spans in old._spans.items() if key not in changed}
+        self._spans |= others
+        return self
 
     def find(self, question: Question) -> CatalogueTerms:
         """The terms that apply. Raises `RateNotFound` (RATE_NOT_FOUND)."""
@@ -122,9 +123,11 @@ class CatalogueRates:
         found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
         return found
 
-    def parts(self) -> Iterator[object]:
-        """All that the index is made of, for whoever takes it apart piece by piece."""
-        for spans in self._spans.values():
+    def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
+        """All that the index is made of, and no other, for whoever takes it apart piece by piece."""
+        for card_id, spans in self._spans.items():
+            if but_of is not None and but_of._spans.get(card_id) is spans:
+                continue
             for span in (*spans.for_all.values(), *spans.own.values()):
                 yield span
                 yield from span
@@ -145,7 +148,7 @@ class CatalogueRates:
         product_id, resource_id = question.product_id, question.resource_id
         for card in self._books.get(question.price_book_id, {}).values():
             spans = self._spans[card.id]
-            for unit in sorted(self._currencies.get((card.id, product_id, resource_id), ())):
+            for unit in sorted(spans.currencies.get((product_id, resource_id), ())):
                 for span in spans.all_of((product_id, resource_id, unit)):
                     for entry in span:
                         yield card, entry
@@ -182,10 +185,11 @@ class CatalogueRates:
     def _why_not_on(self, card: RateCard, question: Question) -> RateNotFound:
         product_id, resource_id = question.product_id, question.resource_id
         facts = {"rate_card": str(card.id)}
-        if (card.id, product_id) not in self._products:
+        spans = self._spans[card.id]
+        if product_id not in spans.products:
             fault = f"the rate card {card.id} has no active entry for the product"
             return _not_found(question, Missing.PRODUCT, fault, **facts)
-        currencies = self._currencies.get((card.id, product_id, resource_id))
+        currencies = spans.currencies.get((product_id, resource_id))
         if currencies is None:
             fault = f"the rate card {card.id} has no active entry for that resource of the product"
             return _not_found(question, Missing.USAGE_RESOURCE, fault, **facts)
@@ -193,7 +197,7 @@ class CatalogueRates:
             facts["currencies"] = ", ".join(sorted(currencies))
             fault = f"the rate card {card.id} has it in {facts['currencies']}"
             return _not_found(question, Missing.CURRENCY, fault, **facts)
-        near = [span.nearest(question.day) for span in self._spans[card.id].of(question)]
+        near = [span.nearest(question.day) for span in spans.of(question)]
         if not near:
             fault = f"the rate card {card.id} has it for other selling models only"
             return _not_found(question, Missing.SELLING_MODEL, fault, **facts)
@@ -234,16 +238,20 @@ class _Span:
 class _Spans:
     """The entries of one card, for all and for selling models."""
 
-    __slots__ = ("for_all", "models", "own")
+    __slots__ = ("currencies", "for_all", "models", "own", "products")
 
     def __init__(self) -> None:
         self.for_all: dict[Key, _Span] = {}
         self.own: dict[Own, _Span] = {}
         self.models: dict[Key, list[SellingModelId]] = {}
+        self.products: set[ProductId] = set()
+        self.currencies: dict[tuple[ProductId, ResourceId], set[str]] = {}
 
     def add(self, entry: RateCardEntry) -> None:
         """Take in the next entry by the day it starts."""
         key = (entry.product_id, entry.resource_id, entry.currency_code)
+        self.products.add(entry.product_id)
+        self.currencies.setdefault(key[:2], set()).add(entry.currency_code)
         if entry.selling_model_id is None:
             self.for_all.setdefault(key, _Span()).add(entry)
             return

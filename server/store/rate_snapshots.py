@@ -1,7 +1,8 @@
 """Active rates as a whole: what a process compiles, and what a sale reads of one product."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from asyncpg import Record
 
@@ -34,6 +35,23 @@ PACE = 100
 
 Rows = tuple[Sequence[Record], Sequence[Record], Sequence[Record]]
 
+Marks = Mapping[RateCardId, tuple[int, int]]
+"""What tells whether the active entries of each card are what they were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A tenant's catalogue at a revision: what rates, its books, and the entries of some cards.
+
+    `changed` are the cards whose entries were read since others are known; None when all were.
+    """
+
+    revision: int
+    versions: Versions
+    marks: Marks
+    changed: frozenset[RateCardId] | None
+    rows: Rows
+
 
 async def revision(tx: Connection, tenant_id: TenantId) -> int:
     """How often the tenant's catalogue was changed."""
@@ -47,13 +65,23 @@ async def revisions(connection: Connection, tenant_ids: Sequence[TenantId]) -> d
     return {TenantId(row["tenant_id"]): row["catalogue_revision"] for row in rows}
 
 
-async def rows_of_tenant(tx: Connection, tenant_id: TenantId) -> tuple[int, Versions, Rows]:
-    """A revision, what rates, and all active rates; `tx` has to see one moment."""
-    known, versions = await revision(tx, tenant_id), await rating_versions(tx, tenant_id)
+async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | None = None) -> Loaded:
+    """All active rates, or of those whose marks are known what changed; `tx` sees one moment."""
+    at, versions = await revision(tx, tenant_id), await rating_versions(tx, tenant_id)
     books = await tx.fetch(SQL["all_books"], tenant_id)
-    entries = await _in_slices(tx, SQL["all_entries"], tenant_id)
-    tiers = await _in_slices(tx, SQL["all_tiers"], tenant_id)
-    return known, versions, (books, entries, tiers)
+    marks = {
+        RateCardId(row["rate_card_id"]): (row["entries"], row["revision"])
+        for row in await tx.fetch(SQL["card_marks"], tenant_id)
+    }
+    changed = None
+    if known is not None:
+        cards = marks.keys() | known.keys()
+        changed = frozenset(one for one in cards if marks.get(one) != known.get(one))
+    wanted = None if changed is None else sorted(changed)
+    entries = await _in_slices(tx, SQL["all_entries"], tenant_id, wanted)
+    tiers = await _in_slices(tx, SQL["all_tiers"], tenant_id, wanted)
+    rows = (books, entries, tiers)
+    return Loaded(revision=at, versions=versions, marks=marks, changed=changed, rows=rows)
 
 
 async def rows_of_product(
@@ -117,9 +145,11 @@ def _by_held(rows: Iterable[Record]) -> dict[Held, list[Record]]:
     return found
 
 
-async def _in_slices(tx: Connection, query: str, tenant_id: TenantId) -> list[Record]:
+async def _in_slices(
+    tx: Connection, query: str, tenant_id: TenantId, card_ids: Sequence[RateCardId] | None
+) -> list[Record]:
     """All rows, a slice at a time, so that a large catalogue holds up no call meanwhile."""
-    cursor = await tx.cursor(query, tenant_id)
+    cursor = await tx.cursor(query, tenant_id, card_ids)
     found: list[Record] = []
     while some := await cursor.fetch(SLICE):
         found.extend(some)

@@ -120,8 +120,11 @@ class RateWorld:
         """What the activation of the product does to its entries."""
 
         async def work(tx: asyncpg.Connection) -> None:
-            await tx.execute("UPDATE rate_card_entries SET state = 'ACTIVE'")
             await tx.execute("UPDATE tenants SET catalogue_revision = catalogue_revision + 1")
+            await tx.execute(
+                "UPDATE rate_card_entries SET state = 'ACTIVE', catalogue_revision ="
+                " (SELECT catalogue_revision FROM tenants) WHERE state = 'DRAFT'"
+            )
 
         await transact(self.pool, self.tenant_id, work)
 
@@ -176,7 +179,7 @@ def entry(value: str | None = None, **more: Any) -> RateCardEntry:
     resource = more.pop("resource", "sms")
     return RateCardEntry(
         id=more.pop("id", f"{resource}-{currency}"),
-        card_id="tier" if value is None else "base",
+        card_id=more.pop("card_id", "tier" if value is None else "base"),
         product_id=more.pop("product", "plan"),
         resource_id=resource,
         currency_code=currency,

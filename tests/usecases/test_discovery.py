@@ -1,7 +1,9 @@
 """Discovery: by a sale's transaction, by a snapshot, by an asset; and what callers are told."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -13,8 +15,8 @@ from usage.v1 import rate_service_pb2 as pb
 from server import rate_snapshots
 from server.api.discovery import MOST_KEPT, discover
 from server.config import Config
-from server.domain.errors import Unavailable
-from server.domain.rate_cards import RateCard, RateCardType
+from server.domain.errors import Unavailable, UsageError
+from server.domain.rate_cards import EntryState, RateCard, RateCardEntry, RateCardType
 from server.domain.rate_index import Question
 from server.doorbell import Doorbell
 from server.env import Env, new_id
@@ -22,6 +24,7 @@ from server.rate_snapshots import RateSnapshots
 from server.store.transaction import transact
 from server.usecases.discovery import Priced, catalogue_terms
 from server.usecases.rate_entries import create_entry
+from server.usecases.rate_entry_edits import Entry, change_states, delete
 from server.usecases.rates import create_card
 from tests.usecases.rate_world import (
     TODAY,
@@ -34,6 +37,7 @@ from tests.usecases.rate_world import (
     tier,
 )
 
+CURRENCIES = ["EUR", "JPY", "GBP", "CHF", "AUD", "NZD", "SEK", "NOK"]
 FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
 
 
@@ -254,9 +258,9 @@ async def test_many_who_ask_at_once_load_it_once(world, snapshots, monkeypatch):
     loads = []
     load = rate_snapshots.rows_of_tenant
 
-    async def count(tx, tenant_id):
+    async def count(tx, tenant_id, known):
         loads.append(tenant_id)
-        return await load(tx, tenant_id)
+        return await load(tx, tenant_id, known)
 
     monkeypatch.setattr(rate_snapshots, "rows_of_tenant", count)
     found = await asyncio.gather(
@@ -309,3 +313,55 @@ async def test_an_old_copy_is_taken_apart_while_calls_that_hold_it_go_on(world, 
     asked = Question("book", "plan", "sms", "USD", TODAY)
     assert held.rates.find(asked).terms == new.rates.find(asked).terms
     assert list(held.rates.parts())
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_changed_is_read_alone_and_comes_to_the_same_as_all_of_it(
+    world, snapshots, seed
+):
+    """Entries added, made longer, withdrawn, and withdrawn and deleted between two looks."""
+    chance = random.Random(seed)
+    for number in range(4):
+        card = RateCard(id=f"card{number}", type=RateCardType.BASE)
+        await world.do(create_card, card)
+        await world.rate("1", card_id=card.id, id="first", end=date(2024, 2, 1))
+    seen = await snapshots.of(world.tenant_id, fresh=True)
+    shared = 0
+    for step in range(20):
+        entries = {one.key: one for one in _entries(seen)}
+        for _ in range(chance.randint(1, 2)):
+            await _change(world, chance, entries, step)
+        before, seen = seen, await snapshots.of(world.tenant_id, fresh=True)
+        whole = await RateSnapshots(world.pool).of(world.tenant_id, fresh=True)
+        assert sorted(map(repr, _entries(seen))) == sorted(map(repr, _entries(whole)))
+        old = set(map(id, before.rates.parts()))
+        shared += sum(id(part) in old for part in seen.rates.parts())
+        assert all(id(one) in old for one in before.rates.parts(but_of=seen.rates))
+    assert shared > 0
+
+
+async def _change(world, chance, entries, step) -> None:
+    """Something that happens to entries, or on the way."""
+    card = f"card{chance.randrange(4)}"
+    name = Entry(card_id=card, id="first")
+    match chance.choice(["add", "withdraw", "delete", "return", "nothing"]):
+        case "add":
+            await world.rate("2", card_id=card, id=f"s{step}", currency=chance.choice(CURRENCIES))
+        case "withdraw":
+            with suppress(UsageError):
+                await world.do(change_states, [name], EntryState.INACTIVE)
+        case "return":
+            with suppress(UsageError):
+                await world.do(change_states, [name], EntryState.ACTIVE)
+        case "delete":
+            for key in [key for key in entries if key.startswith(f"{card}/s")][:1]:
+                gone = Entry(card_id=card, id=key.partition("/")[2])
+                with suppress(UsageError):
+                    await world.do(change_states, [gone], EntryState.INACTIVE)
+                    await world.do(delete, gone)
+        case "nothing":
+            await world.do(create_card, RateCard(id=f"x{step}", type=RateCardType.BASE))
+
+
+def _entries(snapshot) -> list[RateCardEntry]:
+    return [part for part in snapshot.rates.parts() if isinstance(part, RateCardEntry)]

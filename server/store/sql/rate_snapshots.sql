@@ -33,24 +33,34 @@ SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
  WHERE b.tenant_id = $1 AND b.price_book_id = $2
  ORDER BY b.type COLLATE "C";
 
+-- name: card_marks
+-- What tells whether the active entries of a card are what they were: an entry that changes or comes
+-- raises the revision, one that goes lowers the count.
+--   $1 tenant_id uuid
+SELECT rate_card_id, count(*) AS entries, max(catalogue_revision) AS revision
+  FROM rate_card_entries
+ WHERE tenant_id = $1 AND state = 'ACTIVE'
+ GROUP BY rate_card_id
+ ORDER BY rate_card_id;
+
 -- name: all_entries
 -- Every entry in force or to come into it; drafts and what was withdrawn price nothing.
---   $1 tenant_id uuid
+--   $1 tenant_id uuid, $2 rate_card_ids text[] or null for all
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
        rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
        end_date, state
   FROM rate_card_entries
- WHERE tenant_id = $1 AND state = 'ACTIVE'
+ WHERE tenant_id = $1 AND state = 'ACTIVE' AND ($2::text[] IS NULL OR rate_card_id = ANY ($2::text[]))
  ORDER BY rate_card_id, entry_id;
 
 -- name: all_tiers
 -- The tiers of those entries.
---   $1 tenant_id uuid
+--   $1 tenant_id uuid, $2 rate_card_ids text[] or null for all
 SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
   FROM rate_tiers AS t
   JOIN rate_card_entries AS e
     ON (e.tenant_id, e.rate_card_id, e.entry_id) = (t.tenant_id, t.rate_card_id, t.entry_id)
- WHERE t.tenant_id = $1 AND e.state = 'ACTIVE'
+ WHERE t.tenant_id = $1 AND e.state = 'ACTIVE' AND ($2::text[] IS NULL OR t.rate_card_id = ANY ($2::text[]))
  ORDER BY t.rate_card_id, t.entry_id, t.position;
 
 -- name: product_entries
