@@ -124,7 +124,7 @@ class CatalogueRates:
         return found
 
     def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
-        """All that the index is made of, and no other, for whoever takes it apart piece by piece."""
+        """All that it is made of, and no other, for whoever takes it apart piece by piece."""
         for card_id, spans in self._spans.items():
             if but_of is not None and but_of._spans.get(card_id) is spans:
                 continue
