@@ -159,7 +159,8 @@ class Load:
         if due >= self._until:
             return self._until
         await asyncio.sleep(max((due - now) / SECOND - CLOSE_SECONDS, 0))
-        while (now := time.perf_counter_ns()) < due:  # noqa: ASYNC110 - nobody here can tell us
+        # The loop's timers are a millisecond coarse, so the last moments are waited out.
+        while (now := time.perf_counter_ns()) < due:  # noqa: ASYNC110 - nothing tells the time
             await asyncio.sleep(0)
         self.figures.delays.record(now - due)
         return due

@@ -15,8 +15,8 @@ from google.protobuf.message import Message
 from usage.v1 import (
     annotations_pb2,
     catalog_service_pb2,  # noqa: F401 - its messages are elsewhere, so that no stub imports it
-    policy_service_pb2,  # noqa: F401 - as above
-    procedure_service_pb2,  # noqa: F401 - as above
+    policy_service_pb2,  # noqa: F401 - its messages are elsewhere too
+    procedure_service_pb2,  # noqa: F401 - its messages are elsewhere too
 )
 
 from clients.errors import UsageError
