@@ -72,7 +72,7 @@ def wallet_table(found: Sequence[wallets.Wallet], title: str, zone: str = "UTC")
     """What is left, granted and used, and what the rest would cost now."""
     spans = [span(one.period_start_time, one.period_end_time, zone) for one in found]
     title, periods = _periods(title, spans)
-    table = _table(title, "resource", "left", "granted", "used", "beyond", "would cost")
+    table = figures(title, "resource", "left", "granted", "used", "beyond", "would cost")
     if any(periods):
         table.add_column("period", no_wrap=True)
     for one, period in zip(found, periods, strict=True):
@@ -94,7 +94,7 @@ def grant_table(
 ) -> Table:
     """Every issue, what usage drew from it, and what became of the rest."""
     is_live = any(one.is_provisional or one.balance != one.posted_balance for _, one in found)
-    table = _table(title, "resource", "held", "left", *(["posted"] if is_live else []))
+    table = figures(title, "resource", "held", "left", *(["posted"] if is_live else []))
     for column in ("issue", "from", "until", *([""] if is_live else [])):
         table.add_column(column, no_wrap=True)
     before = ""
@@ -117,7 +117,7 @@ def grant_table(
 
 def entry_table(found: Sequence[wallets.WalletEntry], title: str, zone: str = "UTC") -> Table:
     """The ledger: every movement, with the wallet before and after."""
-    table = _table(title, "#", "moved", "before", "after")
+    table = figures(title, "#", "moved", "before", "after")
     for column in ("what", "as of", "because of"):
         table.add_column(column, overflow="fold")
     for entry in found:
@@ -137,7 +137,7 @@ def rating_table(found: Sequence[summaries.RatableSummary], title: str, zone: st
     """What was beyond the grants, the rate as it went from step to step, and what that makes."""
     spans = [span(one.start_time, one.end_time, zone) for one in found]
     title, periods = _periods(title, spans)
-    table = _table(title, "resource", "beyond", "rate", "amount")
+    table = figures(title, "resource", "beyond", "rate", "amount")
     if any(periods):
         table.add_column("period", no_wrap=True)
     for one, period in zip(found, periods, strict=True):
@@ -154,7 +154,7 @@ def rating_table(found: Sequence[summaries.RatableSummary], title: str, zone: st
 def waterfall_table(summary: summaries.RatableSummary, zone: str = "UTC") -> Table:
     """How an amount came about, step by step."""
     what = f"{last(summary.usage_resource)}, {span(summary.start_time, summary.end_time, zone)}"
-    table = _table(f"Waterfall of {what}", "")
+    table = figures(f"Waterfall of {what}", "")
     table.add_column("step", no_wrap=True)
     table.add_column("from", overflow="fold")
     table.add_column("to", overflow="fold")
@@ -172,7 +172,7 @@ def liable_table(found: Sequence[summaries.LiableSummary], title: str, zone: str
     """Lines an invoice can be made of, and what they come to."""
     spans = [span(line.start_time, line.end_time, zone) for line in found]
     title, periods = _periods(title, spans)
-    table = _table(title, "resource", "used", "beyond", "exact", "amount")
+    table = figures(title, "resource", "used", "beyond", "exact", "amount")
     table.show_footer = True
     if any(periods):
         table.add_column("period", no_wrap=True)
@@ -238,7 +238,7 @@ def _rates(summary: summaries.RatableSummary) -> str:
     return f"{shown} {unit} per {per}" if per != "1" else f"{shown} {unit}"
 
 
-def _table(title: str, *columns: str) -> Table:
+def figures(title: str, *columns: str) -> Table:
     """A table whose first column is a word and whose others are numbers."""
     table = Table(
         title=Text(title, no_wrap=True, overflow="ignore"),  # It may be wider than the table.

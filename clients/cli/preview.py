@@ -1,6 +1,5 @@
 """`usage preview` and `usage replay`: what usage would cost, and what it would have cost."""
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated
 
@@ -8,14 +7,14 @@ import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
 from google.type import date_pb2, decimal_pb2
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 from usage.v1 import preview_service_pb2 as pb
 
 from clients import UsageClient
-from clients.cli.session import MISUSED, PARTLY, fail, session
-from clients.screens import last, number, when
+from clients.cli.reading import zone_of
+from clients.cli.session import MISUSED, PARTLY, Session, fail, session
+from clients.screens import figures, last, number, when
 
 
 def preview(
@@ -56,7 +55,13 @@ def preview(
         if now.as_json:
             now.print_json(answer)
         else:
-            now.console.print(_preview_table(lines, answer))
+            zone = await zone_of(client, parent)
+            table = _preview_table(answer, zone)
+            now.console.print(table if table.row_count else "nothing of it would be taken in")
+            for place, (line, one) in enumerate(zip(lines, answer.previews, strict=True), 1):
+                if one.HasField("status"):
+                    what = f"line {place}, {last(line.usage_resource)}={line.quantity.value}"
+                    _tell(now, what, one.status)
         return PARTLY if any(one.HasField("status") for one in answer.previews) else 0
 
     now.run(work)
@@ -100,7 +105,13 @@ def replay(  # noqa: PLR0913, PLR0917 - an option each
         if now.as_json:
             now.print_json(answer)
             return PARTLY if answer.left_out_count else 0
-        now.console.print(_replay_table(answer, parent))
+        zone = await zone_of(client, parent)
+        title = f"{parent} at the rates of {request.price_book}"
+        now.console.print(_replay_table(answer, title, zone))
+        for one in answer.summaries:
+            if one.HasField("status"):
+                about = f"{when(one.start_time, zone)}, {last(one.usage_resource)}"
+                _tell(now, about, one.status)
         if answer.left_out_count:
             text = f"{answer.left_out_count} left out of the totals; the reasons are above"
             now.console.print(text, style="yellow")
@@ -109,14 +120,11 @@ def replay(  # noqa: PLR0913, PLR0917 - an option each
     now.run(work)
 
 
-def _preview_table(lines: Sequence[pb.PreviewLine], answer: pb.PreviewUsageResponse) -> Table:
-    """A row for each wallet that a line would change, or why it would be refused."""
-    title = f"If it were recorded at {when(answer.as_of_time)} (UTC)"
-    table = _table(title, "line", "wallet of", "used", "drawn", "beyond", "amount", "rate from")
-    for count, (line, one) in enumerate(zip(lines, answer.previews, strict=True), 1):
-        if one.HasField("status"):
-            resource = last(line.usage_resource)
-            table.add_row(str(count), resource, number(line.quantity), "", "", _refused(one.status))
+def _preview_table(answer: pb.PreviewUsageResponse, zone: str) -> Table:
+    """A row for each wallet that a line would change."""
+    title = f"If it were recorded at {when(answer.as_of_time, zone)} ({zone})"
+    table = figures(title, "line", "wallet of", "used", "drawn", "beyond", "amount", "rate from")
+    for count, one in enumerate(answer.previews, 1):
         for place, wallet in enumerate(one.wallets):
             table.add_row(
                 "" if place else str(count),
@@ -130,30 +138,21 @@ def _preview_table(lines: Sequence[pb.PreviewLine], answer: pb.PreviewUsageRespo
     return table
 
 
-def _replay_table(answer: pb.ReplayRatesResponse, account: str) -> Table:
+def _replay_table(answer: pb.ReplayRatesResponse, title: str, zone: str) -> Table:
     """A row for each summary, and one for each total."""
-    table = _table(
-        f"{account} at other rates", "period from", "resource", "beyond", "was", "would be", "more"
-    )
+    table = figures(title, "period from", "resource", "beyond", "was", "would be", "more")
     for one in answer.summaries:
         table.add_row(
-            when(one.start_time),
+            when(one.start_time, zone),
             last(one.usage_resource),
             number(one.overage_quantity),
             number(one.rated_amount),
-            _refused(one.status) if one.HasField("status") else number(one.replayed_amount),
+            number(one.replayed_amount),
             number(one.difference),
         )
     for total in answer.totals:
         sums = (total.rated_amount, total.replayed_amount, total.difference)
         table.add_row("total", total.currency_code, "", *map(number, sums), style="bold")
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table
 
 
@@ -163,8 +162,9 @@ def _amount(wallet: pb.WalletPreview) -> Text:
     return Text(f"{number(wallet.amount)} {wallet.currency_code or last(wallet.token_unit)}")
 
 
-def _refused(status: status_pb2.Status) -> Text:
-    return Text(status.message, style="red")
+def _tell(now: Session, about: str, status: status_pb2.Status) -> None:
+    """Why something has no figures."""
+    now.console.print(Text(f"  {about}: {status.message}", style="red"), soft_wrap=True)
 
 
 def _account(name: str) -> str:

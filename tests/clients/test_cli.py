@@ -175,6 +175,9 @@ async def test_a_time_without_a_zone_is_2(tmp_path: Path) -> None:
         assert "--time-zone" in ended.err
 
 
+PARIS = accounts.Account(time_zone="Europe/Paris")
+
+
 def preview_answer() -> previews.PreviewUsageResponse:
     refused = refusal(grpc.StatusCode.FAILED_PRECONDITION, "CAP_REACHED")
     wallet = previews.WalletPreview(
@@ -190,8 +193,17 @@ def preview_answer() -> previews.PreviewUsageResponse:
 
 
 async def test_a_preview_asks_and_shows_each_line(tmp_path: Path) -> None:
-    script = Script({"PreviewUsage": [preview_answer()]})
-    line = ("preview", "acme", "calls=7", "sms=1", "--asset", "x", "--at", "2026-01-31T12:00:00Z")
+    script = Script({"PreviewUsage": [preview_answer()], "GetAccount": [PARIS]})
+    line = (
+        "preview",
+        "acme",
+        "calls=7",
+        "sms=many",
+        "--asset",
+        "x",
+        "--at",
+        "2026-01-31T12:00:00Z",
+    )
     async with answering(script) as address:
         where = ("--address", address, "--key", "k")
         told = await usage(*line, *where, home=tmp_path)
@@ -201,6 +213,7 @@ async def test_a_preview_asks_and_shows_each_line(tmp_path: Path) -> None:
     assert (told.code, plain.code, bad.code) == (4, 4, 2)
     assert "2.5 USD" in told.out
     assert "because CAP_REACHED" in " ".join(told.out.split())
+    assert "line 2, sms=many: because" in told.out
     assert json.loads(plain.out)["previews"][0]["wallets"][0]["amount"] == {"value": "2.5"}
     request = script.asked[0]
     assert isinstance(request, previews.PreviewUsageRequest)
@@ -222,7 +235,7 @@ async def test_a_replay_shows_totals_and_what_is_left_out(tmp_path: Path) -> Non
         totals=[{"currency_code": "USD", "difference": {"value": "40"}}],
         left_out_count=1,
     )
-    script = Script({"ReplayRates": [answer]})
+    script = Script({"ReplayRates": [answer], "GetAccount": [PARIS]})
     async with answering(script) as address:
         where = ("--address", address, "--key", "k")
         line = ("replay", "acme", "--price-book", "next", "--from", "2026-01-01")
