@@ -188,12 +188,13 @@ class RateSnapshots:
 
 def _compiled(loaded: Loaded, old: CatalogueRates | None) -> CatalogueRates:
     """In a thread: the index, and the rows freed a few at a time."""
-    made = compiled(loaded.rows, _pause)
+    kept = None
+    if old is not None and loaded.changed is not None:
+        kept = old.all_but(loaded.changed)
+    made = compiled(loaded.rows, _pause, kept)
     for some in loaded.rows:
         _taken_apart(some)
-    if old is None or loaded.changed is None:
-        return made
-    return made.sharing(old, loaded.changed)
+    return made
 
 
 def _forgotten(one: list[CatalogueRates], new: CatalogueRates) -> None:

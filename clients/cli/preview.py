@@ -107,7 +107,8 @@ def replay(  # noqa: PLR0913, PLR0917 - an option each
             return PARTLY if answer.left_out_count else 0
         zone = await zone_of(client, parent)
         title = f"{parent} at the rates of {request.price_book}"
-        now.console.print(_replay_table(answer, title, zone))
+        table = _replay_table(answer, title, zone)
+        now.console.print(table if table.row_count else "nothing is final in that time")
         for one in answer.summaries:
             if one.HasField("status"):
                 about = f"{when(one.start_time, zone)}, {last(one.usage_resource)}"

@@ -8,11 +8,10 @@ found is refused with what comes nearest.
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Self
 
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import (
@@ -77,6 +76,7 @@ class CatalogueRates:
 
     With a selling model it takes another of each. Entries of one card, product, resource, currency
     and selling model never overlap. Nothing changes after it is made, but for answers it remembers.
+    What it keeps of an older index are the entries of cards that are not among its own.
     """
 
     def __init__(
@@ -84,23 +84,22 @@ class CatalogueRates:
         books: Iterable[PriceBook],
         cards: Iterable[RateCard],
         entries: Iterable[RateCardEntry],
+        kept: "KeptCards | None" = None,
     ) -> None:
         by_id = {card.id: card for card in cards}
         self._books = {
             book.id: {kind: by_id[card_id] for kind, card_id in book.cards.items()}
             for book in books
         }
-        self._spans = {card_id: _Spans() for card_id in by_id}
+        self._spans = {card_id: _Spans() for card_id in by_id} | dict(kept or {})
         for entry in sorted(entries, key=_start):
             self._spans.setdefault(entry.card_id, _Spans()).add(entry)
         # By the identity of entries, which live as long as the index: hashing them would cost more.
         self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
 
-    def sharing(self, old: "CatalogueRates", changed: Collection[RateCardId]) -> Self:
-        """This index, just made of the cards that changed, with all others as they are in `old`."""
-        others = {key: spans for key, spans in old._spans.items() if key not in changed}
-        self._spans |= others
-        return self
+    def all_but(self, changed: Collection[RateCardId]) -> "KeptCards":
+        """What the next index keeps as it is: the entries of cards that have not changed."""
+        return {card_id: spans for card_id, spans in self._spans.items() if card_id not in changed}
 
     def find(self, question: Question) -> CatalogueTerms:
         """The terms that apply. Raises `RateNotFound` (RATE_NOT_FOUND)."""
@@ -275,6 +274,10 @@ class _Spans:
             yield self.own[*key, question.selling_model_id]
         if key in self.for_all:
             yield self.for_all[key]
+
+
+KeptCards = Mapping[RateCardId, _Spans]
+"""The entries of cards, as one index hands them to the next."""
 
 
 def _entry_key(entry: RateCardEntry | None) -> RateEntryId | None:

@@ -18,7 +18,7 @@ from server.domain.ids import (
 )
 from server.domain.policies import CommitmentRate, OveragePolicy
 from server.domain.rate_cards import PriceBook, RateCard, RateCardType
-from server.domain.rate_index import CatalogueRates
+from server.domain.rate_index import CatalogueRates, KeptCards
 from server.domain.raters import Versions
 from server.store.documents import policies_from_doc, terms_from_doc
 from server.store.pool import Connection
@@ -93,8 +93,10 @@ async def rows_of_product(
     return books, entries, await tx.fetch(SQL["product_tiers"], tenant_id, product_id)
 
 
-def compiled(rows: Rows, pause: Callable[[], None] | None = None) -> CatalogueRates:
-    """The index of these rows. Touches no connection, so a thread may do it.
+def compiled(
+    rows: Rows, pause: Callable[[], None] | None = None, kept: KeptCards | None = None
+) -> CatalogueRates:
+    """The index of these rows, and of cards that another keeps. A thread may do it.
 
     It may pause every few rows, so that the event loop is not kept waiting by the thread.
     """
@@ -104,7 +106,7 @@ def compiled(rows: Rows, pause: Callable[[], None] | None = None) -> CatalogueRa
         entry_from_row(row, tiers.get((row["rate_card_id"], row["entry_id"]), ()))
         for row in _paced(entry_rows, pause)
     )
-    return CatalogueRates(_books(book_rows), map(_card, book_rows), entries)
+    return CatalogueRates(_books(book_rows), map(_card, book_rows), entries, kept)
 
 
 def _paced(rows: Sequence[Record], pause: Callable[[], None] | None) -> Iterable[Record]:
