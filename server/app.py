@@ -35,23 +35,23 @@ from usage.v1 import (
 )
 
 from server import metrics
-from server.api.access import AccessService
-from server.api.accounts import AccountService
-from server.api.assets import AssetService
 from server.api.auth import Authenticator
-from server.api.catalog import CatalogService
-from server.api.consumption import ConsumptionService
 from server.api.edge import Edge, handler
-from server.api.orders import OrderService
-from server.api.policies import PolicyService
-from server.api.preview import PreviewService
-from server.api.procedures import ProcedureService
-from server.api.quotes import QuoteService
-from server.api.rates import RateService
-from server.api.setup import SetupService
-from server.api.summaries import SummaryService
-from server.api.validator import ValidationService
-from server.api.wallets import WalletService
+from server.api.services.access import AccessService
+from server.api.services.accounts import AccountService
+from server.api.services.assets import AssetService
+from server.api.services.catalog import CatalogService
+from server.api.services.consumption import ConsumptionService
+from server.api.services.orders import OrderService
+from server.api.services.policies import PolicyService
+from server.api.services.preview import PreviewService
+from server.api.services.procedures import ProcedureService
+from server.api.services.quotes import QuoteService
+from server.api.services.rates import RateService
+from server.api.services.setup import SetupService
+from server.api.services.summaries import SummaryService
+from server.api.services.validator import ValidationService
+from server.api.services.wallets import WalletService
 from server.config import Config
 from server.doorbell import Doorbell
 from server.env import Env

@@ -16,9 +16,9 @@ import structlog
 
 from server.domain.errors import DeadlineExceeded
 from server.domain.ids import TenantId
-from server.domain.rate_index import CatalogueRates
-from server.domain.raters import SHIPPED_VERSIONS, Versions
-from server.store.rate_snapshots import (
+from server.domain.pricing.rate_index import CatalogueRates
+from server.domain.pricing.raters import SHIPPED_VERSIONS, Versions
+from server.store.pricing.rate_snapshots import (
     Loaded,
     Marks,
     compiled,

@@ -6,11 +6,11 @@ import time
 import asyncpg
 
 from server.domain.ids import AccountId, TenantId
-from server.domain.verification import Verified
+from server.domain.settling.verification import Verified
 from server.store import accounts, tenants
 from server.store.transaction import read
 from server.usecases.credentials import NO_TENANT
-from server.usecases.verification import verify_account
+from server.usecases.settling.verification import verify_account
 
 PAGE = 500
 PROGRESS_SECONDS = 2.0

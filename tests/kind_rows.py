@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from server.domain.catalog import Category, GrantType, Product, UsageModelType
 from server.domain.ids import ProductId, ResourceId
-from server.domain.validator import Metered, Parent, Promise, Setup
+from server.domain.modelling.catalog import Category, GrantType, Product, UsageModelType
+from server.domain.modelling.validator import Metered, Parent, Promise, Setup
 from tests.setups import ACTIVE, DAILY, DRAFT, entry, kept, metered, promise, setup, unit
 
 CREDIT = unit("credit", class_id="credits")

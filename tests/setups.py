@@ -6,7 +6,19 @@ from decimal import Decimal
 from typing import Any
 
 from server.domain.calendar import Cadence, CadenceUnit, PolicyPeriod
-from server.domain.catalog import (
+from server.domain.ids import (
+    PolicyId,
+    PriceBookId,
+    ProductGrantId,
+    ProductId,
+    ProductResourceId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    UnitClassId,
+    UnitId,
+)
+from server.domain.modelling.catalog import (
     Aggregation,
     CatalogState,
     Category,
@@ -20,19 +32,7 @@ from server.domain.catalog import (
     UsageModelType,
     UsageResource,
 )
-from server.domain.ids import (
-    PolicyId,
-    PriceBookId,
-    ProductGrantId,
-    ProductId,
-    ProductResourceId,
-    RateCardId,
-    RateEntryId,
-    ResourceId,
-    UnitClassId,
-    UnitId,
-)
-from server.domain.policies import (
+from server.domain.modelling.policies import (
     AggregationMethod,
     AggregationPolicy,
     LatePolicy,
@@ -41,17 +41,17 @@ from server.domain.policies import (
     PolicySources,
     RatingFrequency,
 )
-from server.domain.rate_cards import EntryState, PriceBook, RateCard, RateCardEntry, RateCardType
-from server.domain.rates import Adjustment, AdjustmentKind, AttributeRow, Rate, Tier
-from server.domain.sales import SoldPolicies, WalletPolicies
-from server.domain.units import UnitClassKind
-from server.domain.validator import (
-    Days,
-    Metered,
-    Promise,
-    Scope,
-    Setup,
+from server.domain.modelling.validator import Days, Metered, Promise, Scope, Setup
+from server.domain.pricing.rate_cards import (
+    EntryState,
+    PriceBook,
+    RateCard,
+    RateCardEntry,
+    RateCardType,
 )
+from server.domain.pricing.rates import Adjustment, AdjustmentKind, AttributeRow, Rate, Tier
+from server.domain.selling.sales import SoldPolicies, WalletPolicies
+from server.domain.units import UnitClassKind
 
 ACTIVE, DRAFT, INACTIVE = CatalogState.ACTIVE, CatalogState.DRAFT, CatalogState.INACTIVE
 BASE, TIERS, SPARE = RateCardId("base"), RateCardId("tiers"), RateCardId("spare")

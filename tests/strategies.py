@@ -12,7 +12,6 @@ from uuid import UUID
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from server.domain.aggregation import Cell, Measure
 from server.domain.calendar import (
     Cadence,
     CadenceUnit,
@@ -20,7 +19,7 @@ from server.domain.calendar import (
     PolicyPeriod,
     local_midnight,
 )
-from server.domain.grants import Entitlement, Grant, GrantKind
+from server.domain.consuming.aggregation import Cell, Measure
 from server.domain.ids import (
     AssetId,
     CellId,
@@ -31,7 +30,7 @@ from server.domain.ids import (
     WalletId,
     derive,
 )
-from server.domain.policies import (
+from server.domain.modelling.policies import (
     AggregationMethod,
     AggregationPolicy,
     Combination,
@@ -40,7 +39,7 @@ from server.domain.policies import (
     RolloverPolicy,
     Validity,
 )
-from server.domain.rates import (
+from server.domain.pricing.rates import (
     Adjustment,
     AdjustmentKind,
     Rate,
@@ -48,6 +47,7 @@ from server.domain.rates import (
     Tier,
     TierBounds,
 )
+from server.domain.settling.grants import Entitlement, Grant, GrantKind
 
 # A busy machine is no failure; what hangs meets the time limit of the test instead.
 settings.register_profile("usage", deadline=None)

@@ -19,7 +19,7 @@ from server.domain.ids import CODE, REQUEST_ID, AccountId, TenantId
 from server.env import Env
 from server.store import requests
 from server.store.pool import Connection
-from server.store.rate_snapshots import revision
+from server.store.pricing.rate_snapshots import revision
 from server.store.requests import Request
 from server.store.transaction import read, transact
 

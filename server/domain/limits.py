@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from server.domain.errors import InvalidArgument
-from server.domain.rate_cards import USUAL_SIZE
+from server.domain.pricing.rate_cards import USUAL_SIZE
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from server.domain.catalog import differences
 from server.domain.errors import Aborted, AlreadyExists, Subject
 from server.domain.ids import AccountId, TenantId
+from server.domain.modelling.catalog import differences
 from server.store import accounts as store
-from server.store import binding_targets
 from server.store.accounts import Account, KeptAccount
-from server.store.binding_targets import BindingTarget
 from server.store.pool import Connection
+from server.store.selling import binding_targets
+from server.store.selling.binding_targets import BindingTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

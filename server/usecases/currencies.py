@@ -5,9 +5,9 @@ from functools import cache
 
 from iso4217 import Currency
 
-from server.domain.catalog import UnitOfMeasure
 from server.domain.ids import UnitId
-from server.domain.seeds import CURRENCIES
+from server.domain.modelling.catalog import UnitOfMeasure
+from server.domain.modelling.seeds import CURRENCIES
 
 
 @cache

@@ -9,16 +9,17 @@ import asyncpg
 from server.domain.access import Role
 from server.domain.errors import AlreadyExists, InvalidArgument, NotFound
 from server.domain.ids import TenantId, derive
-from server.domain.seeds import CLASSES, UNITS
+from server.domain.modelling.seeds import CLASSES, UNITS
 from server.store import credentials as credential_store
-from server.store import seeds as seed_store
 from server.store import tenants as store
+from server.store.modelling import seeds as seed_store
 from server.store.pool import Connection
 from server.store.tenants import Tenant
 from server.store.transaction import transact
-from server.usecases import credentials, procedures
+from server.usecases import credentials
 from server.usecases.credentials import CreateCredential
 from server.usecases.currencies import units_of_currency
+from server.usecases.pricing import procedures
 
 # Where the ids of tenants come from: creating one twice is creating it once.
 SPACE = UUID("6f2b1d0e-7a63-5c0c-9d54-1f0e8a7c2b10")

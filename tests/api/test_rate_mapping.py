@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
 from usage.v1 import rate_service_pb2 as pb
 
-from server.api.mapping.rates import (
+from server.api.mapping.pricing.rates import (
     book_to_pb,
     card_to_pb,
     create_book_from_pb,
@@ -17,11 +17,11 @@ from server.api.mapping.rates import (
     create_entry_from_pb,
     entry_to_pb,
 )
-from server.api.mapping.terms import step_to_pb, terms_to_pb
+from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb
 from server.domain.errors import InvalidArgument
-from server.domain.rate_cards import Kept, PriceBook
-from server.domain.rates import Rate, TierBounds
-from server.domain.rating import rate
+from server.domain.pricing.rate_cards import Kept, PriceBook
+from server.domain.pricing.rates import Rate, TierBounds
+from server.domain.pricing.rating import rate
 from tests.strategies import terms
 
 KEPT = Kept(revision=3, create_time=datetime(2024, 1, 1, tzinfo=UTC))

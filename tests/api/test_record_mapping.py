@@ -12,9 +12,16 @@ from google.type.decimal_pb2 import Decimal as DecimalPb
 from usage.v1 import consumption_service_pb2 as pb
 
 from server.api.mapping.recording import record_usage_from_pb, record_usage_response_to_pb
+from server.domain.consuming.recording import (
+    ACCEPTED,
+    DUPLICATE,
+    Outcome,
+    OutcomeCode,
+    Usage,
+    rejected,
+)
 from server.domain.errors import AlreadyExists, InvalidArgument
-from server.domain.policies import LatePolicy
-from server.domain.recording import ACCEPTED, DUPLICATE, Outcome, OutcomeCode, Usage, rejected
+from server.domain.modelling.policies import LatePolicy
 
 ASSET = "018f0000-0000-7000-8000-000000000001"
 NOON = Timestamp(seconds=1_709_380_800, nanos=123_456_789)

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from server.domain.procedures.elements import ProcedureElement, RatingSetting
-from server.domain.procedures.engine import Clock, Program
-from server.domain.procedures.programs import compile_rating
-from server.domain.procedures.state import Line
-from server.domain.procedures.versions import TimeLimits
-from server.domain.procedures.waterfall import Outcome, Rated, RatingFailed
-from server.domain.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
+from server.domain.pricing.procedures.elements import ProcedureElement, RatingSetting
+from server.domain.pricing.procedures.engine import Clock, Program
+from server.domain.pricing.procedures.programs import compile_rating
+from server.domain.pricing.procedures.state import Line
+from server.domain.pricing.procedures.versions import TimeLimits
+from server.domain.pricing.procedures.waterfall import Outcome, Rated, RatingFailed
+from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
 from tests.strategies import USD, terms
 
 __all__ = ["by", "line", "price", "program", "rates", "run", "terms", "tier"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from server.domain.calendar import Delay, DelayUnit, PolicyPeriod
 from server.domain.ids import PolicyId, ProductGrantId, RateEntryId, ResourceId, UnitId
-from server.domain.policies import (
+from server.domain.modelling.policies import (
     LatePolicy,
     OveragePolicy,
     PolicyLevel,
@@ -20,9 +20,9 @@ from server.domain.policies import (
     RolloverPolicy,
     Validity,
 )
-from server.domain.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier, TierMode
-from server.domain.sales import LineGrant, LineResource, SoldPolicies, WalletPolicies
-from server.store.documents import (
+from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier, TierMode
+from server.domain.selling.sales import LineGrant, LineResource, SoldPolicies, WalletPolicies
+from server.store.selling.documents import (
     policies_from_doc,
     policies_to_doc,
     resources_from_doc,

@@ -12,10 +12,11 @@ import pytest
 from server.store import sql
 from server.store.migrate import APP
 
+FOLDER = Path(sql.__file__).parent
 QUERIES = [
-    (path.name, name, text)
-    for path in sorted(Path(sql.__file__).parent.glob("*.sql"))
-    for name, text in sql.load(path.name).items()
+    (str(path.relative_to(FOLDER)), name, text)
+    for path in sorted(FOLDER.rglob("*.sql"))
+    for name, text in sql.load(str(path.relative_to(FOLDER))).items()
 ]
 FORBIDDEN = (
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"

@@ -7,12 +7,13 @@ import pytest
 
 from server.store import sql
 
-FILES = sorted(path.name for path in Path(sql.__file__).parent.glob("*.sql"))
+FOLDER = Path(sql.__file__).parent
+FILES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.sql"))
 
 
 @pytest.mark.parametrize("file", FILES)
 async def test_every_query_prepares_and_is_used(file: str, app):
-    module = Path(sql.__file__).parents[1] / file.replace(".sql", ".py")
+    module = FOLDER.parent / file.replace(".sql", ".py")
     used = set(re.findall(r'SQL\["(\w+)"\]', module.read_text()))
 
     queries = sql.load(file)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("server", "workers", "clients", "tests")
 PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 PROTOS = sorted((ROOT / "protos/usage").rglob("*.proto"))
-QUERIES = sorted((ROOT / "server/store/sql").glob("*.sql"))
+QUERIES = sorted((ROOT / "server/store/sql").rglob("*.sql"))
 HALF_SAID = re.compile(r"\b(TODO|FIXME)\b(?! #\d)")
 
 
@@ -22,6 +23,15 @@ def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of a function without its docstring."""
     body = function.body[1:] if ast.get_docstring(function) else function.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+FULL = 24  # modules in a directory, beside what only says that it is a package
+
+
+def test_a_directory_is_seen_at_a_glance():
+    crowds = Counter(name(path.parent) for path in PYTHON if path.name != "__init__.py")
+
+    assert {folder: count for folder, count in crowds.items() if count > FULL} == {}
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=name)

@@ -14,7 +14,7 @@ import asyncpg
 from server.api import calls
 from server.domain.calendar import PolicyPeriod, local_midnight
 from server.domain.ids import CredentialId, RateEntryId, TenantId, UnitId
-from server.domain.policies import (
+from server.domain.modelling.policies import (
     AggregationMethod,
     AggregationPolicy,
     Combination,
@@ -22,14 +22,14 @@ from server.domain.policies import (
     OveragePolicy,
     RatingFrequency,
 )
-from server.domain.rate_cards import RateCard, RateCardEntry, RateCardType
-from server.domain.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
-from server.domain.sales import SoldPolicies, WalletPolicies
-from server.store.documents import policies_to_doc, terms_to_doc
+from server.domain.pricing.rate_cards import RateCard, RateCardEntry, RateCardType
+from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
+from server.domain.selling.sales import SoldPolicies, WalletPolicies
 from server.store.pool import open_pool
+from server.store.selling.documents import policies_to_doc, terms_to_doc
 from server.store.transaction import finish_commits, read, transact
-from server.usecases import rates
-from server.usecases.rate_entries import create_entry
+from server.usecases.pricing import rates
+from server.usecases.pricing.rate_entries import create_entry
 from tests.usecases.recorders import run
 
 NOW = datetime(2024, 1, 15, 12, tzinfo=UTC)

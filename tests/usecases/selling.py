@@ -9,13 +9,13 @@ from uuid import UUID
 import asyncpg
 
 from server.domain.ids import AccountId, PriceBookId, ProductId, ResourceId, TenantId
-from server.domain.sales import Binding, Order
+from server.domain.selling.sales import Binding, Order
 from server.store.pool import open_pool
 from server.store.transaction import finish_commits, read, transact
-from server.usecases import orders, quotes
-from server.usecases.bindings import AskedBinding
-from server.usecases.orders import CreateOrder
-from server.usecases.quotes import AskedLine, CreateQuote
+from server.usecases.selling import orders, quotes
+from server.usecases.selling.bindings import AskedBinding
+from server.usecases.selling.orders import CreateOrder
+from server.usecases.selling.quotes import AskedLine, CreateQuote
 
 TENANT = TenantId(UUID(int=0xA11CE))
 ACME = AccountId("acme")

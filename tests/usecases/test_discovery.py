@@ -13,19 +13,19 @@ from google.type import date_pb2, decimal_pb2
 from usage.v1 import rate_service_pb2 as pb
 
 from server import rate_snapshots
-from server.api.discovery import MOST_KEPT, discover
+from server.api.services.discovery import MOST_KEPT, discover
 from server.config import Config
 from server.domain.errors import Unavailable, UsageError
-from server.domain.rate_cards import EntryState, RateCard, RateCardEntry, RateCardType
-from server.domain.rate_index import Question
+from server.domain.pricing.rate_cards import EntryState, RateCard, RateCardEntry, RateCardType
+from server.domain.pricing.rate_index import Question
 from server.doorbell import Doorbell
 from server.env import Env, new_id
 from server.rate_snapshots import RateSnapshots
 from server.store.transaction import transact
-from server.usecases.discovery import Priced, catalogue_terms
-from server.usecases.rate_entries import create_entry
-from server.usecases.rate_entry_edits import Entry, change_states, delete
-from server.usecases.rates import create_card
+from server.usecases.pricing.discovery import Priced, catalogue_terms
+from server.usecases.pricing.rate_entries import create_entry
+from server.usecases.pricing.rate_entry_edits import Entry, change_states, delete
+from server.usecases.pricing.rates import create_card
 from tests.usecases.rate_world import (
     TODAY,
     RateWorld,
@@ -293,7 +293,7 @@ async def test_a_store_that_is_gone_is_said_not_hidden(world, snapshots, monkeyp
 
 async def test_what_a_snapshot_remembers_has_an_end(world, snapshots, monkeypatch):
     await world.rate("1")
-    monkeypatch.setattr("server.api.discovery.MOST_KEPT", 3)
+    monkeypatch.setattr("server.api.services.discovery.MOST_KEPT", 3)
 
     for product in range(5):
         await ask(world, snapshots, question(product=f"products/p{product}"))

@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 
 from server.domain.errors import Aborted, FailedPrecondition, UsageError
-from server.domain.sales import Binding, Order, OrderState
+from server.domain.selling.sales import Binding, Order, OrderState
 from server.store.transaction import read, transact
-from server.usecases import assets, orders
-from server.usecases.order_activation import ActivateOrder, activate_order
-from server.usecases.orders import CreateOrder
+from server.usecases.selling import assets, orders
+from server.usecases.selling.order_activation import ActivateOrder, activate_order
+from server.usecases.selling.orders import CreateOrder
 from tests.usecases.selling import (
     ACME,
     JANUARY,

@@ -9,12 +9,12 @@ import pytest
 
 from server.domain.errors import UsageError
 from server.domain.ids import AccountId, PriceBookId, ProductId, ResourceId, UnitId
-from server.domain.policies import OveragePolicy, RolloverPolicy
-from server.domain.rates import Adjustment, AdjustmentKind, Rate, Tier, TierBounds
-from server.domain.sales import Negotiated, Quote, QuoteState
+from server.domain.modelling.policies import OveragePolicy, RolloverPolicy
+from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, Tier, TierBounds
+from server.domain.selling.sales import Negotiated, Quote, QuoteState
 from server.store.transaction import read, transact
-from server.usecases import quotes
-from server.usecases.quotes import CreateQuote
+from server.usecases.selling import quotes
+from server.usecases.selling.quotes import CreateQuote
 from tests.usecases.selling import ACME, BOOK, SMS, STORAGE, TENANT, change, line, quote, rows, shop
 
 USD = UnitId("USD")

@@ -10,16 +10,16 @@ import asyncpg
 import pytest
 from usage.v1 import rate_service_pb2 as pb
 
-from server.api.rates import RateService
+from server.api.services.rates import RateService
 from server.config import Config
 from server.domain.errors import AlreadyExists, InvalidArgument, NotFound
-from server.domain.rate_cards import EntryState, RateCard, RateCardType
-from server.domain.rates import TierBounds
+from server.domain.pricing.rate_cards import EntryState, RateCard, RateCardType
+from server.domain.pricing.rates import TierBounds
 from server.doorbell import Doorbell
 from server.env import Env
 from server.rate_snapshots import RateSnapshots
-from server.store.rate_entries import EntryFilter
-from server.usecases import rate_entries, rates
+from server.store.pricing.rate_entries import EntryFilter
+from server.usecases.pricing import rate_entries, rates
 from tests.usecases.rate_world import RateWorld, add_tenant, begin_call, entry, rate_world, tier
 
 BASE = EntryFilter(card_id="base")

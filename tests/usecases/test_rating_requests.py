@@ -7,11 +7,11 @@ import asyncpg
 import pytest
 
 from server.domain.ids import AccountId, JobId, derive
-from server.domain.rating_requests import RatingRequest, RequestState
-from server.store import rating_requests as store
+from server.domain.pricing.rating_requests import RatingRequest, RequestState
+from server.store.pricing import rating_requests as store
 from server.store.transaction import read, transact
-from server.usecases import rating_requests
-from server.usecases.rating_requests import CreateRatingRequest
+from server.usecases.pricing import rating_requests
+from server.usecases.pricing.rating_requests import CreateRatingRequest
 from tests.usecases.recorders import TENANT, usage
 from workers.run import run_job
 from workers.tasks.registry import TASKS

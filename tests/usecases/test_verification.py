@@ -8,8 +8,8 @@ from clients import UsageClient
 from server.domain.ids import AccountId
 from server.store.pool import open_pool
 from server.store.transaction import read
+from server.usecases.settling.verification import verify_account
 from server.usecases.tenants import tenant_id_of
-from server.usecases.verification import verify_account
 from server.verification import verify_all
 from tests.service import add_tenant, serving
 from tests.stories.words import Metered, line, moment

@@ -3,7 +3,7 @@
 from server.domain.ids import TenantId
 from server.store.jobs import Job
 from server.store.pool import Connection
-from server.usecases import rating_requests
+from server.usecases.pricing import rating_requests
 
 
 async def rate_request(tx: Connection, tenant_id: TenantId, job: Job) -> None:

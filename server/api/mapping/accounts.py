@@ -8,9 +8,9 @@ from server.api.mapping.resource_policies import overrides_from_form, overrides_
 from server.api.masks import read_mask
 from server.api.values import enum_pb, etag, optional_time_pb, time_pb
 from server.domain.ids import AccountId, BindingTargetId
-from server.domain.targets import TargetKind
+from server.domain.selling.targets import TargetKind
 from server.store.accounts import Account, KeptAccount
-from server.store.binding_targets import BindingTarget
+from server.store.selling.binding_targets import BindingTarget
 from server.usecases.accounts import UpdateAccount
 
 CHANGEABLE = frozenset({"display_name", "labels"})

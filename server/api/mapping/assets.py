@@ -3,7 +3,7 @@
 from usage.v1 import asset_service_pb2 as pb
 
 from server.api import names
-from server.api.mapping.terms import terms_to_pb
+from server.api.mapping.pricing.terms import terms_to_pb
 from server.api.values import (
     cadence_pb,
     date_pb,
@@ -13,7 +13,7 @@ from server.api.values import (
     optional_time_pb,
 )
 from server.domain.ids import AccountId, UnitId
-from server.domain.sales import Asset, AssetResource, SoldEntitlement
+from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
 
 
 def asset_to_pb(asset: Asset) -> pb.Asset:

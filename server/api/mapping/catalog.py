@@ -24,18 +24,6 @@ from server.api.values import (
     time_pb,
 )
 from server.domain.calendar import Cadence, CadenceUnit
-from server.domain.catalog import (
-    Category,
-    GrantType,
-    Kept,
-    Product,
-    ProductGrant,
-    ProductResource,
-    UnitClass,
-    UnitOfMeasure,
-    UsageModelType,
-    UsageResource,
-)
 from server.domain.exact import Rounding
 from server.domain.ids import (
     CODE,
@@ -47,10 +35,22 @@ from server.domain.ids import (
     UnitClassId,
     UnitId,
 )
-from server.domain.sales import Binding
+from server.domain.modelling.catalog import (
+    Category,
+    GrantType,
+    Kept,
+    Product,
+    ProductGrant,
+    ProductResource,
+    UnitClass,
+    UnitOfMeasure,
+    UsageModelType,
+    UsageResource,
+)
+from server.domain.selling.sales import Binding
 from server.domain.units import UnitClassKind
-from server.usecases.activation import Activated
-from server.usecases.units import ConvertQuantity
+from server.usecases.modelling.activation import Activated
+from server.usecases.modelling.units import ConvertQuantity
 
 ONE = Decimal(1)
 

@@ -6,9 +6,9 @@ from server.api import names
 from server.api.forms import Form
 from server.api.mapping.quotes import line_to_pb
 from server.api.values import enum_pb, etag, optional_time_pb, time_pb
-from server.domain.sales import Order
-from server.usecases.order_activation import ActivateOrder
-from server.usecases.orders import CreateOrder
+from server.domain.selling.sales import Order
+from server.usecases.selling.order_activation import ActivateOrder
+from server.usecases.selling.orders import CreateOrder
 
 
 def create_order_from_pb(request: pb.CreateOrderRequest) -> CreateOrder:

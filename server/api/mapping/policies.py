@@ -10,7 +10,8 @@ from server.api.forms import Form
 from server.api.mapping.catalog import cadence_from_pb, state_pb
 from server.api.values import cadence_pb, enum_pb, etag, optional_decimal_pb, time_pb
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
-from server.domain.catalog import (
+from server.domain.ids import PolicyId
+from server.domain.modelling.catalog import (
     Aggregation,
     Commitment,
     Kept,
@@ -19,8 +20,7 @@ from server.domain.catalog import (
     Refresh,
     Rollover,
 )
-from server.domain.ids import PolicyId
-from server.domain.policies import (
+from server.domain.modelling.policies import (
     DEFAULT_DELAY,
     AggregationMethod,
     Combination,

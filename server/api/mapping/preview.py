@@ -9,15 +9,15 @@ from usage.v1 import summary_service_pb2 as summaries
 
 from server.api import names
 from server.api.errors import status_of
+from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb, unit_pb
 from server.api.mapping.recording import usage_of, usage_time
-from server.api.mapping.terms import step_to_pb, terms_to_pb, unit_pb
 from server.api.values import decimal_pb, optional_decimal_pb, time_pb
+from server.domain.consuming.recording import Place, Usage
 from server.domain.errors import InvalidArgument, UsageError
 from server.domain.ids import AccountId, RecordId
-from server.domain.preview import Effect
-from server.domain.recording import Place, Usage
-from server.store.wallets import StoredWallet
-from server.usecases.preview import AT_PRESENT, Previewed, PreviewUsage, Stage
+from server.domain.settling.preview import Effect
+from server.store.settling.wallets import StoredWallet
+from server.usecases.settling.preview import AT_PRESENT, Previewed, PreviewUsage, Stage
 
 
 def preview_usage_from_pb(account_id: AccountId, request: pb.PreviewUsageRequest) -> PreviewUsage:

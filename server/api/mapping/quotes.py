@@ -7,14 +7,14 @@ from usage.v1 import quote_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form
-from server.api.mapping.resource_policies import overrides_from_form, overrides_to_pb
-from server.api.mapping.terms import (
+from server.api.mapping.pricing.terms import (
     rate_from_form,
     rate_to_pb,
     terms_to_pb,
     tiers_from_form,
     tiers_to_pb,
 )
+from server.api.mapping.resource_policies import overrides_from_form, overrides_to_pb
 from server.api.values import (
     date_pb,
     decimal_pb,
@@ -23,7 +23,6 @@ from server.api.values import (
     optional_date_pb,
     time_pb,
 )
-from server.domain.catalog import PolicyIds
 from server.domain.errors import NotFound
 from server.domain.exact import ZERO, decimal_places
 from server.domain.ids import (
@@ -34,8 +33,9 @@ from server.domain.ids import (
     ResourceId,
     SellingModelId,
 )
-from server.domain.policies import PolicyLevel, PolicySource
-from server.domain.sales import (
+from server.domain.modelling.catalog import PolicyIds
+from server.domain.modelling.policies import PolicyLevel, PolicySource
+from server.domain.selling.sales import (
     Binding,
     LineGrant,
     LineResource,
@@ -44,8 +44,8 @@ from server.domain.sales import (
     SaleLine,
     SoldPolicies,
 )
-from server.usecases.bindings import AskedBinding
-from server.usecases.quotes import AskedLine, CreateQuote
+from server.usecases.selling.bindings import AskedBinding
+from server.usecases.selling.quotes import AskedLine, CreateQuote
 
 ONE = Decimal(1)
 

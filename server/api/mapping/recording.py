@@ -17,11 +17,11 @@ from server.api.errors import status_of
 from server.api.forms import FAULTS, BadTime, instant, labels_fault
 from server.api.names import BadName, Name
 from server.api.values import time_pb
+from server.domain.consuming.recording import OWN_UNIT, Outcome, OutcomeCode, Usage
 from server.domain.errors import InvalidArgument
 from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import RECORD_ID, AccountId, AssetId, RecordId, ResourceId, UnitId
-from server.domain.recording import OWN_UNIT, Outcome, OutcomeCode, Usage
-from server.usecases.recording import RecordUsage
+from server.usecases.consuming.recording import RecordUsage
 
 _ACCEPTED = pb.RecordOutcome(code=pb.RecordOutcome.ACCEPTED)
 _DUPLICATE = pb.RecordOutcome(code=pb.RecordOutcome.DUPLICATE)

@@ -10,10 +10,10 @@ from usage.v1 import catalog_service_pb2 as pb
 from server.api import names
 from server.api.mapping import policies as mapping
 from server.api.values import enum_pb
-from server.domain.catalog import Kept
-from server.domain.policies import PolicyLevel
-from server.domain.resolved import NAMELESS
-from server.usecases.resolution import Explained
+from server.domain.modelling.catalog import Kept
+from server.domain.modelling.policies import PolicyLevel
+from server.domain.modelling.resolved import NAMELESS
+from server.usecases.modelling.resolution import Explained
 
 # What is not told of a policy as it was when something was sold, and of a default nobody keeps.
 OF_RECORDS = ("state", "create_time", "etag")

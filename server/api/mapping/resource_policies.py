@@ -8,9 +8,9 @@ from server.api import names
 from server.api.forms import Form
 from server.api.names import Name
 from server.api.values import enum_pb
-from server.domain.catalog import PolicyIds
 from server.domain.ids import PolicyId, ResourceId
-from server.domain.policies import DrawdownOrder
+from server.domain.modelling.catalog import PolicyIds
+from server.domain.modelling.policies import DrawdownOrder
 
 
 def policy_from_form(form: Form, field: str, pattern: Name) -> PolicyId | None:

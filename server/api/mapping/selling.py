@@ -6,8 +6,8 @@ from server.api import names
 from server.api.forms import Form
 from server.api.mapping.catalog import cadence_from_pb, state_pb
 from server.api.values import cadence_pb, enum_pb, etag, time_pb
-from server.domain.catalog import Kept, SellingModel, SellingModelType
 from server.domain.ids import SellingModelId
+from server.domain.modelling.catalog import Kept, SellingModel, SellingModelType
 
 
 def selling_model_from_pb(request: pb.CreateSellingModelRequest) -> SellingModel:

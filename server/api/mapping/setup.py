@@ -9,7 +9,9 @@ from usage.v1 import rate_service_pb2 as rate_rpc
 from usage.v1 import setup_service_pb2 as pb
 
 from server.api import names
-from server.api.kinds import (
+from server.api.mapping.pricing import rates
+from server.api.names import BadName, Name
+from server.api.services.kinds import (
     AGGREGATION,
     COMMITMENT,
     OVERAGE,
@@ -25,13 +27,11 @@ from server.api.kinds import (
     UNIT_CLASS,
     Creation,
 )
-from server.api.mapping import rates
-from server.api.names import BadName, Name
 from server.api.validation import validate
 from server.api.values import enum_pb, time_pb
 from server.domain.errors import InvalidArgument, UsageError, Violation
-from server.domain.setup import MOST_GRANTS, NAMELESS, placed
-from server.usecases.setup import GrantPart, Part, ResourcePart, SetUp, SetUpProduct
+from server.domain.modelling.setup import MOST_GRANTS, NAMELESS, placed
+from server.usecases.modelling.setup import GrantPart, Part, ResourcePart, SetUp, SetUpProduct
 
 T = TypeVar("T")
 ANY_ID = "nameless"  # stands in for the id of a policy that has none while its settings are read

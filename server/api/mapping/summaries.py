@@ -7,12 +7,12 @@ from usage.v1 import summary_service_pb2 as pb
 from usage.v1 import types_pb2
 
 from server.api import names
-from server.api.mapping.terms import unit_pb
+from server.api.mapping.pricing.terms import unit_pb
 from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
-from server.domain.dimensions import dimensions_of
-from server.domain.raters import SHIPPED_KEY
-from server.store.summary_reads import LiableSummary, RatableSummary, UsageSummary
-from server.usecases.summaries import Trace
+from server.domain.consuming.dimensions import dimensions_of
+from server.domain.pricing.raters import SHIPPED_KEY
+from server.store.settling.summary_reads import LiableSummary, RatableSummary, UsageSummary
+from server.usecases.settling.summaries import Trace
 
 # The figures of a line that went in and came out, and what a waterfall says of it as it does.
 INPUTS = ("used_quantity", "drawn_quantity", "overage_quantity", "tier_quantity")

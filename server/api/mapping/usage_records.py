@@ -10,9 +10,9 @@ from server.api.forms import Form
 from server.api.names import Name
 from server.api.pages import Page
 from server.api.values import decimal_pb, optional_decimal_pb, time_pb
+from server.domain.consuming.recording import Trace, UsageRecord
 from server.domain.ids import AccountId, AssetId, CellId, RecordId, ResourceId
-from server.domain.recording import Trace, UsageRecord
-from server.usecases.usage_records import ListUsageRecords
+from server.usecases.consuming.usage_records import ListUsageRecords
 
 
 def get_usage_record_from_pb(request: pb.GetUsageRecordRequest) -> tuple[AccountId, RecordId]:

@@ -8,10 +8,10 @@ from server.api import names
 from server.api.forms import Form
 from server.api.values import date_pb, enum_pb
 from server.domain.ids import ProductId, RunId
-from server.domain.validator import RULES, Result, Rule, Severity, Verdict
-from server.store.findings import Asked, Finding
-from server.usecases.catalog_run import ValidateCatalog
-from server.usecases.validator import ValidateProducts
+from server.domain.modelling.validator import RULES, Result, Rule, Severity, Verdict
+from server.store.modelling.findings import Asked, Finding
+from server.usecases.modelling.catalog_run import ValidateCatalog
+from server.usecases.modelling.validator import ValidateProducts
 
 BY_ID = {rule.id: rule for rule in RULES}
 

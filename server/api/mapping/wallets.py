@@ -6,12 +6,12 @@ from usage.v1 import wallet_service_pb2 as pb
 
 from server.api import names
 from server.api.values import decimal_pb, enum_pb, optional_decimal_pb, optional_time_pb, time_pb
-from server.domain.balances import Charge, GrantBalance, WalletBalance
 from server.domain.exact import EXACT, ZERO
-from server.domain.ledger import CauseKind, Entry
-from server.store.wallets import StoredWallet
+from server.domain.settling.balances import Charge, GrantBalance, WalletBalance
+from server.domain.settling.ledger import CauseKind, Entry
+from server.store.settling.wallets import StoredWallet
 from server.usecases.currencies import is_currency
-from server.usecases.wallets import WalletNow
+from server.usecases.settling.wallets import WalletNow
 
 
 def wallet_to_pb(current: WalletNow) -> pb.Wallet:

@@ -1,0 +1,1 @@
+"""Rates, procedures and what is rated, to and from protos."""

@@ -1,0 +1,55 @@
+"""Rate plans on the wire."""
+
+from collections.abc import Iterable
+
+from usage.v1 import rate_plan_pb2 as pb
+
+from server.api import names
+from server.api.errors import status_of
+from server.api.mapping.pricing.terms import terms_to_pb, unit_pb
+from server.api.values import date_pb, optional_time_pb, time_pb
+from server.domain.pricing.rate_plans import PlanLine
+from server.domain.pricing.rates import RateTerms
+from server.usecases.pricing.rate_plans import RatePlan
+
+
+def plan_to_pb(account_id: str, asset_id: object, plan: RatePlan) -> pb.RatePlan:
+    """What an asset's resources cost on a day."""
+    return pb.RatePlan(
+        name=names.ASSET.of(account_id, asset_id),
+        date=date_pb(plan.day),
+        lines=[_line_to_pb(account_id, one) for one in plan.lines],
+    )
+
+
+def _line_to_pb(account_id: str, line: PlanLine) -> pb.RatePlanLine:
+    made = pb.RatePlanLine(
+        usage_resource=names.RESOURCE.of(line.resource_id),
+        wallet=names.WALLET.of(account_id, line.wallet_id),
+        status=None if line.error is None else status_of(line.error),
+        rating_period_date=date_pb(line.period),
+    )
+    if line.rater is not None:
+        made.procedure_version = names.PROCEDURE_VERSION.of(*line.rater.name)
+    segment = line.segment
+    if segment is None or segment.terms is None:
+        return made
+    terms = segment.terms
+    made.MergeFrom(
+        pb.RatePlanLine(
+            terms=terms_to_pb(terms, is_fixed=line.is_fixed),
+            start_time=time_pb(segment.start),
+            end_time=optional_time_pb(segment.end),
+            overage=segment.overage,
+            commitments=_commitments(account_id, terms.committed),
+            **unit_pb(terms.unit),
+        )
+    )
+    return made
+
+
+def _commitments(account_id: str, terms: Iterable[RateTerms]) -> list[pb.CommittedTerms]:
+    return [
+        pb.CommittedTerms(asset=names.ASSET.of(account_id, one.commitment), terms=terms_to_pb(one))
+        for one in terms
+    ]

@@ -1,0 +1,76 @@
+"""Rating requests on the wire."""
+
+from usage.v1 import preview_service_pb2 as pb
+
+from server.api import names
+from server.api.errors import status_of
+from server.api.forms import Form, placed_at
+from server.api.mapping.preview import line_usage
+from server.api.mapping.pricing.terms import step_to_pb, unit_pb
+from server.api.values import (
+    decimal_pb,
+    enum_pb,
+    optional_decimal_pb,
+    optional_time_pb,
+    time_pb,
+)
+from server.domain.consuming.recording import OWN_UNIT, Usage
+from server.domain.ids import AccountId
+from server.domain.pricing.rating_requests import LineResult, RatingRequest
+from server.usecases.pricing.rating_requests import CreateRatingRequest
+from server.usecases.settling.preview import AT_PRESENT
+
+
+def create_rating_request_from_pb(request: pb.CreateRatingRequestRequest) -> CreateRatingRequest:
+    """What is to be rated; the path of a fault names the line. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    form.done()
+    lines = []
+    for index, line in enumerate(request.rating_request.lines):
+        with placed_at(f"rating_request.lines[{index}]"):
+            lines.append(line_usage(account_id, index, line))
+    return CreateRatingRequest(
+        account_id=account_id,
+        lines=tuple(lines),
+        skips_waterfall=request.rating_request.skips_waterfall,
+    )
+
+
+def rating_request_to_pb(found: RatingRequest) -> pb.RatingRequest:
+    """A request as it stands."""
+    return pb.RatingRequest(
+        name=names.RATING_REQUEST.of(found.account_id, found.id),
+        lines=[_line(found.account_id, one) for one in found.lines],
+        skips_waterfall=found.skips_waterfall,
+        state=enum_pb(pb.RatingRequest.State, found.state),
+        results=[_result(one) for one in found.results],
+        error_code=found.error_code,
+        error_text=found.error_text,
+        create_time=time_pb(found.create_time),
+        rate_time=optional_time_pb(found.rate_time),
+    )
+
+
+def _line(account_id: AccountId, line: Usage) -> pb.RatingLine:
+    return pb.RatingLine(
+        asset=names.ASSET.of(account_id, line.asset_id),
+        usage_resource=names.RESOURCE.of(line.resource_id),
+        quantity=decimal_pb(line.quantity),
+        unit_of_measure="" if line.unit_id == OWN_UNIT else names.UNIT.of(line.unit_id),
+        usage_time=None if line.time == AT_PRESENT else time_pb(line.time),
+        labels=line.labels or {},
+    )
+
+
+def _result(one: LineResult) -> pb.RatedLine:
+    unit = unit_pb(one.unit) if one.unit else {}
+    return pb.RatedLine(
+        status=None if one.error is None else status_of(one.error),
+        used_quantity=optional_decimal_pb(one.used),
+        overage_quantity=optional_decimal_pb(one.overage),
+        amount=optional_decimal_pb(one.amount),
+        currency_code=unit.get("currency_code", ""),
+        token_unit=unit.get("token_unit", ""),
+        waterfall=map(step_to_pb, one.steps),
+    )

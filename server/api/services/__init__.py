@@ -1,0 +1,1 @@
+"""The servicers: parse, do, render, one module for each service or kind of record."""

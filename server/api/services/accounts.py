@@ -1,0 +1,116 @@
+"""AccountService: parse, do, render."""
+
+from typing import Any
+
+from usage.v1 import account_service_pb2 as pb
+from usage.v1 import account_service_pb2_grpc as rpc
+
+from server.api import names, pages
+from server.api.forms import Form
+from server.api.mapping.accounts import (
+    account_to_pb,
+    binding_target_to_pb,
+    create_account_from_pb,
+    create_binding_target_from_pb,
+    update_account_from_pb,
+)
+from server.api.work import caller, change, look
+from server.env import Env
+from server.store import accounts as store
+from server.store.selling import binding_targets
+from server.usecases import accounts
+
+
+class AccountService(rpc.AccountServiceServicer):
+    """Keeps the accounts of a tenant."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def GetAccount(self, request: pb.GetAccountRequest, context: Any) -> pb.Account:
+        form = Form(request)
+        (account_id,) = form.name("name", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        return account_to_pb(await look(self._env, lambda tx: store.get(tx, tenant_id, account_id)))
+
+    async def ListAccounts(
+        self, request: pb.ListAccountsRequest, context: Any
+    ) -> pb.ListAccountsResponse:
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: store.list_accounts(tx, tenant_id, after=page.after, limit=page.limit),
+        )
+        kept, token = pages.cut(page, rows, lambda account: (account.content.id,))
+        return pb.ListAccountsResponse(
+            accounts=[account_to_pb(account) for account in kept], next_page_token=token
+        )
+
+    async def CreateAccount(self, request: pb.CreateAccountRequest, context: Any) -> pb.Account:
+        wanted = create_account_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Account,
+            lambda tx: accounts.create(tx, tenant_id, wanted),
+            account_to_pb,
+        )
+
+    async def UpdateAccount(self, request: pb.UpdateAccountRequest, context: Any) -> pb.Account:
+        command = update_account_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Account,
+            lambda tx: accounts.update(tx, tenant_id, command),
+            account_to_pb,
+        )
+
+    async def GetBindingTarget(
+        self, request: pb.GetBindingTargetRequest, context: Any
+    ) -> pb.BindingTarget:
+        form = Form(request)
+        account_id, target_id = form.name("name", names.BINDING_TARGET)
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: binding_targets.get(tx, tenant_id, account_id, target_id)
+        )
+        return binding_target_to_pb(account_id, found)
+
+    async def ListBindingTargets(
+        self, request: pb.ListBindingTargetsRequest, context: Any
+    ) -> pb.ListBindingTargetsResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: accounts.list_binding_targets(
+                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            ),
+        )
+        kept, token = pages.cut(page, rows, lambda target: (target.id,))
+        return pb.ListBindingTargetsResponse(
+            binding_targets=[binding_target_to_pb(account_id, target) for target in kept],
+            next_page_token=token,
+        )
+
+    async def CreateBindingTarget(
+        self, request: pb.CreateBindingTargetRequest, context: Any
+    ) -> pb.BindingTarget:
+        account_id, wanted = create_binding_target_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.BindingTarget,
+            lambda tx: accounts.create_binding_target(tx, tenant_id, account_id, wanted),
+            lambda target: binding_target_to_pb(account_id, target),
+        )

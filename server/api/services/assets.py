@@ -1,0 +1,49 @@
+"""Assets on the wire."""
+
+from typing import Any, TypeAlias
+
+from grpc.aio import ServicerContext
+from usage.v1 import asset_service_pb2 as pb
+from usage.v1 import asset_service_pb2_grpc as rpc
+
+from server.api import names, pages
+from server.api.forms import Form
+from server.api.mapping.assets import asset_to_pb
+from server.api.work import caller, look
+from server.env import Env
+from server.usecases.selling import assets
+
+Context: TypeAlias = ServicerContext[Any, Any]
+
+
+class AssetService(rpc.AssetServiceServicer):
+    """Reads assets and what they were sold with."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def GetAsset(self, request: pb.GetAssetRequest, context: Context) -> pb.Asset:
+        form = Form(request)
+        account_id, asset_id = form.name("name", names.ASSET)
+        form.done()
+        tenant_id = caller().tenant_id
+        return asset_to_pb(
+            await look(self._env, lambda tx: assets.get(tx, tenant_id, account_id, asset_id))
+        )
+
+    async def ListAssets(
+        self, request: pb.ListAssetsRequest, context: Context
+    ) -> pb.ListAssetsResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: assets.list_assets(
+                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            ),
+        )
+        found, token = pages.cut(page, rows, key=lambda asset: (asset.number,))
+        return pb.ListAssetsResponse(assets=map(asset_to_pb, found), next_page_token=token)

@@ -1,0 +1,91 @@
+"""ConsumptionService: usage in, once, and what became of it."""
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+from grpc.aio import ServicerContext
+from usage.v1 import consumption_service_pb2 as pb
+from usage.v1 import consumption_service_pb2_grpc as rpc
+
+from server.api import pages
+from server.api.mapping import recording as recording_mapping
+from server.api.mapping import usage_records as mapping
+from server.api.work import caller, change, look
+from server.domain.errors import Unimplemented
+from server.env import Env
+from server.usecases.consuming import recording, usage_records
+
+Context: TypeAlias = ServicerContext[Any, Any]
+
+
+class ConsumptionService(rpc.ConsumptionServiceServicer):
+    """Takes usage in, once, and says what became of it."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def RecordUsage(
+        self, request: pb.RecordUsageRequest, context: Context
+    ) -> pb.RecordUsageResponse:
+        command = recording_mapping.record_usage_from_pb(request)
+        accounts = self._env.config.record_accounts_per_transaction
+        if accounts is None:
+            return await self._record(request, command)
+        outcomes: dict[int, pb.RecordOutcome] = {}
+        for part in recording.parts(command, accounts):
+            answer = await self._record(request, recording.RecordUsage(tuple(part.values())))
+            outcomes |= zip(part, answer.outcomes, strict=True)
+        return pb.RecordUsageResponse(outcomes=[outcomes[n] for n in sorted(outcomes)])
+
+    async def _record(
+        self, request: pb.RecordUsageRequest, command: recording.RecordUsage
+    ) -> pb.RecordUsageResponse:
+        """Keep records in one transaction."""
+        return await change(
+            self._env,
+            request,
+            pb.RecordUsageResponse,
+            lambda tx: recording.record(tx, caller().tenant_id, command),
+            recording_mapping.record_usage_response_to_pb,
+        )
+
+    async def GetUsageRecord(
+        self, request: pb.GetUsageRecordRequest, context: Context
+    ) -> pb.UsageRecord:
+        account_id, record_id = mapping.get_usage_record_from_pb(request)
+        tenant_id = caller().tenant_id
+        record = await look(
+            self._env, lambda tx: usage_records.get(tx, tenant_id, account_id, record_id)
+        )
+        return mapping.usage_record_to_pb(record)
+
+    async def ListUsageRecords(
+        self, request: pb.ListUsageRecordsRequest, context: Context
+    ) -> pb.ListUsageRecordsResponse:
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        command = mapping.list_usage_records_from_pb(request, page)
+        found = await look(self._env, lambda tx: usage_records.list_records(tx, tenant_id, command))
+        records, token = pages.cut(page, found, key=lambda r: (r.time.isoformat(), r.id))
+        return mapping.list_usage_records_response_to_pb(records, token)
+
+    async def VoidUsage(self, request: pb.VoidUsageRequest, context: Context) -> pb.UsageRecord:
+        raise _not_supported("VoidUsage", "a record that was kept cannot be taken back yet")
+
+    async def ConsumeUsage(
+        self, request: pb.ConsumeUsageRequest, context: Context
+    ) -> pb.ConsumeUsageResponse:
+        raise _not_supported("ConsumeUsage", "usage is not held against a cap yet; RecordUsage it")
+
+    async def CreateHold(self, request: pb.CreateHoldRequest, context: Context) -> pb.Hold:
+        raise _not_supported("CreateHold", "nothing can be set aside before it is used yet")
+
+    async def StreamUsage(
+        self, request_iterator: AsyncIterator[pb.StreamUsageRequest], context: Context
+    ) -> AsyncIterator[pb.StreamUsageResponse]:
+        raise _not_supported("StreamUsage", "send batches of up to 1,000 records to RecordUsage")
+        yield  # Makes this the generator that a streaming method has to be.
+
+
+def _not_supported(method: str, why: str) -> Unimplemented:
+    return Unimplemented("NOT_SUPPORTED", f"{method} is not there yet: {why}", {"method": method})

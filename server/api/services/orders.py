@@ -1,0 +1,76 @@
+"""Orders on the wire."""
+
+from typing import Any, TypeAlias
+
+from grpc.aio import ServicerContext
+from usage.v1 import order_service_pb2 as pb
+from usage.v1 import order_service_pb2_grpc as rpc
+
+from server.api import names, pages
+from server.api.forms import Form
+from server.api.mapping.orders import (
+    activate_order_from_pb,
+    create_order_from_pb,
+    order_to_pb,
+)
+from server.api.work import caller, change, look
+from server.env import Env
+from server.usecases.selling import orders
+from server.usecases.selling.order_activation import activate_order
+
+Context: TypeAlias = ServicerContext[Any, Any]
+
+
+class OrderService(rpc.OrderServiceServicer):
+    """Turns quotes into orders, and orders into assets with wallets."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
+        form = Form(request)
+        account_id, order_id = form.name("name", names.ORDER)
+        form.done()
+        tenant_id = caller().tenant_id
+        return order_to_pb(
+            await look(self._env, lambda tx: orders.get(tx, tenant_id, account_id, order_id))
+        )
+
+    async def ListOrders(
+        self, request: pb.ListOrdersRequest, context: Context
+    ) -> pb.ListOrdersResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: orders.list_orders(
+                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            ),
+        )
+        found, token = pages.cut(page, rows, key=lambda o: (o.create_time.isoformat(), o.id))
+        return pb.ListOrdersResponse(orders=map(order_to_pb, found), next_page_token=token)
+
+    async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
+        command = create_order_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Order,
+            lambda tx: orders.create(tx, tenant_id, command),
+            order_to_pb,
+        )
+
+    async def ActivateOrder(self, request: pb.ActivateOrderRequest, context: Context) -> pb.Order:
+        command = activate_order_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Order,
+            lambda tx: activate_order(tx, tenant_id, command),
+            order_to_pb,
+        )

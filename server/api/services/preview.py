@@ -1,0 +1,103 @@
+"""PreviewService: parse, do, render."""
+
+import asyncio
+from typing import Any
+
+from usage.v1 import preview_service_pb2 as pb
+from usage.v1 import preview_service_pb2_grpc as rpc
+
+from server.api import names, pages
+from server.api.forms import Form
+from server.api.mapping import preview as mapping
+from server.api.mapping.pricing import replay as replay_mapping
+from server.api.mapping.pricing.rating_requests import (
+    create_rating_request_from_pb,
+    rating_request_to_pb,
+)
+from server.api.values import time_pb
+from server.api.work import caller, change, look
+from server.env import Env
+from server.store.pricing import rating_requests as request_store
+from server.usecases.pricing import rating_requests, replay
+from server.usecases.settling import preview
+
+
+class PreviewService(rpc.PreviewServiceServicer):
+    """Says what would be drawn and charged. Writes nothing."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def PreviewUsage(
+        self, request: pb.PreviewUsageRequest, context: Any
+    ) -> pb.PreviewUsageResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        command = mapping.preview_usage_from_pb(account_id, request)
+        tenant_id = caller().tenant_id
+        stage = await look(
+            self._env, lambda tx: preview.stage(tx, tenant_id, command), snapshot=True
+        )
+        answer = pb.PreviewUsageResponse(as_of_time=time_pb(stage.now))
+        found = preview.previews(stage)
+        # In a thread, a line at a time: other calls have their turn, and a deadline ends it.
+        while (one := await asyncio.to_thread(next, found, None)) is not None:
+            answer.previews.append(mapping.preview_to_pb(stage, one))
+        return answer
+
+    async def ReplayRates(
+        self, request: pb.ReplayRatesRequest, context: Any
+    ) -> pb.ReplayRatesResponse:
+        command = replay_mapping.replay_rates_from_pb(request)
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: replay.replay(tx, tenant_id, command), snapshot=True
+        )
+        return replay_mapping.replay_to_pb(command.account_id, found)
+
+    async def CreateRatingRequest(
+        self, request: pb.CreateRatingRequestRequest, context: Any
+    ) -> pb.RatingRequest:
+        command = create_rating_request_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.RatingRequest,
+            lambda tx: rating_requests.create(tx, tenant_id, command),
+            rating_request_to_pb,
+        )
+
+    async def GetRatingRequest(
+        self, request: pb.GetRatingRequestRequest, context: Any
+    ) -> pb.RatingRequest:
+        form = Form(request)
+        account_id, request_id = form.name("name", names.RATING_REQUEST)
+        form.done()
+        tenant_id = caller().tenant_id
+        return rating_request_to_pb(
+            await look(
+                self._env,
+                lambda tx: request_store.get(tx, tenant_id, account_id, request_id),
+            )
+        )
+
+    async def ListRatingRequests(
+        self, request: pb.ListRatingRequestsRequest, context: Any
+    ) -> pb.ListRatingRequestsResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: rating_requests.list_requests(
+                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            ),
+        )
+        found, token = pages.cut(page, rows, key=lambda one: (one.create_time.isoformat(), one.id))
+        return pb.ListRatingRequestsResponse(
+            rating_requests=map(rating_request_to_pb, found), next_page_token=token
+        )

@@ -1,0 +1,188 @@
+"""ProcedureService: parse, do, render."""
+
+import asyncio
+import time
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+from usage.v1 import procedure_requests_pb2 as messages
+from usage.v1 import procedure_resources_pb2 as pb
+from usage.v1 import procedure_service_pb2_grpc as rpc
+from usage.v1 import procedure_simulation_pb2 as simulation_pb
+
+from server.api import names
+from server.api.forms import Form
+from server.api.mapping.pricing import procedures as mapping
+from server.api.mapping.pricing.simulation import Simulate, outcomes_to_pb, simulate_from_pb
+from server.api.services.kinds import OnWire
+from server.api.services.records import (
+    change_states,
+    create_record,
+    delete_record,
+    get_record,
+    list_records,
+    update_record,
+)
+from server.api.work import caller, change, look
+from server.domain.pricing.procedures.programs import compile_rating
+from server.domain.pricing.procedures.versions import Usage, Version
+from server.domain.pricing.procedures.waterfall import Outcome
+from server.env import Env
+from server.store.pricing import procedures as kinds
+from server.usecases.pricing import procedures
+
+PROCEDURE = OnWire(
+    kind=kinds.PROCEDURE,
+    name=names.PROCEDURE,
+    field="procedure",
+    message=pb.Procedure,
+    creation=messages.CreateProcedureRequest,
+    read=mapping.procedure_from_pb,
+    write=mapping.procedure_to_pb,
+    filters=(lambda form: form.optional_choice("usage", Usage, prefix=mapping.USAGE),),
+)
+VERSION = OnWire(
+    kind=kinds.VERSION,
+    name=names.PROCEDURE_VERSION,
+    field="procedure_version",
+    message=pb.ProcedureVersion,
+    creation=messages.CreateProcedureVersionRequest,
+    read=mapping.version_from_pb,
+    write=mapping.version_to_pb,
+    check=procedures.check_version,
+)
+
+
+class ProcedureService(rpc.ProcedureServiceServicer):
+    """Keeps procedures, says which is used, and tries them."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def GetProcedure(
+        self, request: messages.GetProcedureRequest, context: Any
+    ) -> pb.Procedure:
+        return await get_record(self._env, request, PROCEDURE)
+
+    async def ListProcedures(
+        self, request: messages.ListProceduresRequest, context: Any
+    ) -> messages.ListProceduresResponse:
+        found, token = await list_records(self._env, request, PROCEDURE)
+        return messages.ListProceduresResponse(procedures=found, next_page_token=token)
+
+    async def CreateProcedure(
+        self, request: messages.CreateProcedureRequest, context: Any
+    ) -> pb.Procedure:
+        return await create_record(self._env, request, PROCEDURE)
+
+    async def UpdateProcedure(
+        self, request: messages.UpdateProcedureRequest, context: Any
+    ) -> pb.Procedure:
+        return await update_record(self._env, request, PROCEDURE)
+
+    async def DeleteProcedure(
+        self, request: messages.DeleteProcedureRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, PROCEDURE)
+
+    async def GetProcedureVersion(
+        self, request: messages.GetProcedureVersionRequest, context: Any
+    ) -> pb.ProcedureVersion:
+        return await get_record(self._env, request, VERSION)
+
+    async def ListProcedureVersions(
+        self, request: messages.ListProcedureVersionsRequest, context: Any
+    ) -> messages.ListProcedureVersionsResponse:
+        found, token = await list_records(self._env, request, VERSION, names.PROCEDURE)
+        return messages.ListProcedureVersionsResponse(
+            procedure_versions=found, next_page_token=token
+        )
+
+    async def CreateProcedureVersion(
+        self, request: messages.CreateProcedureVersionRequest, context: Any
+    ) -> pb.ProcedureVersion:
+        return await create_record(self._env, request, VERSION)
+
+    async def UpdateProcedureVersion(
+        self, request: messages.UpdateProcedureVersionRequest, context: Any
+    ) -> pb.ProcedureVersion:
+        return await update_record(self._env, request, VERSION)
+
+    async def DeleteProcedureVersion(
+        self, request: messages.DeleteProcedureVersionRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, VERSION)
+
+    async def ChangeProcedureStates(
+        self, request: messages.ChangeProcedureStatesRequest, context: Any
+    ) -> messages.ChangeProcedureStatesResponse:
+        answer = messages.ChangeProcedureStatesResponse
+        return await change_states(self._env, request, answer, (PROCEDURE, VERSION))
+
+    async def SetDefaultProcedure(
+        self, request: messages.SetDefaultProcedureRequest, context: Any
+    ) -> messages.SetDefaultProcedureResponse:
+        form = Form(request)
+        (procedure_id,) = form.name("procedure", names.PROCEDURE)
+        form.done()
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            messages.SetDefaultProcedureResponse,
+            lambda tx: procedures.set_default(tx, tenant_id, procedure_id),
+            lambda found: messages.SetDefaultProcedureResponse(
+                procedure=mapping.procedure_to_pb(found[0]),
+                replaced="" if found[1] is None else names.PROCEDURE.of(found[1]),
+            ),
+        )
+
+    async def ResolveProcedure(
+        self, request: messages.ResolveProcedureRequest, context: Any
+    ) -> messages.ResolveProcedureResponse:
+        form = Form(request)
+        named = form.optional_name("procedure", names.PROCEDURE)
+        usage, day = None, form.optional_date("date")
+        if named is None:
+            usage = form.choice("usage", Usage, prefix=mapping.USAGE)
+        form.done()
+        tenant_id = caller().tenant_id
+        procedure_id = None if named is None else named[0]
+        return mapping.resolved_to_pb(
+            await look(
+                self._env,
+                lambda tx: procedures.resolve(
+                    tx, tenant_id, day, usage=usage, procedure_id=procedure_id
+                ),
+                snapshot=True,
+            )
+        )
+
+    async def SimulateProcedure(
+        self, request: simulation_pb.SimulateProcedureRequest, context: Any
+    ) -> simulation_pb.SimulateProcedureResponse:
+        asked = simulate_from_pb(request)
+        version = asked.inline
+        if version is None:
+            assert asked.stored is not None, request
+            tenant_id, key = caller().tenant_id, asked.stored
+            version = await look(
+                self._env, lambda tx: procedures.get_rating_version(tx, tenant_id, *key)
+            )
+        # A thousand lines take a moment, in which others are answered.
+        end = time.monotonic() + caller().seconds_left
+        return outcomes_to_pb(await asyncio.to_thread(_run, version, asked, end))
+
+
+def _run(version: Version, asked: Simulate, end: float) -> tuple[Outcome, ...]:
+    """What lines come to. What a line takes is counted in time of the processor.
+
+    Raises TimeoutError when the call is over: nobody waits for the rest.
+    """
+
+    def clock() -> int:
+        if time.monotonic() > end:
+            raise TimeoutError
+        return time.thread_time_ns()
+
+    return compile_rating(version.elements, version.limits).run(asked.lines, clock=clock)

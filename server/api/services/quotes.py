@@ -1,0 +1,62 @@
+"""Quotes on the wire."""
+
+from typing import Any, TypeAlias
+
+from grpc.aio import ServicerContext
+from usage.v1 import quote_service_pb2 as pb
+from usage.v1 import quote_service_pb2_grpc as rpc
+
+from server.api import names, pages
+from server.api.forms import Form
+from server.api.mapping.quotes import create_quote_from_pb, quote_to_pb
+from server.api.work import caller, change, look
+from server.domain.limits import check_lines
+from server.env import Env
+from server.usecases.selling import quotes
+
+Context: TypeAlias = ServicerContext[Any, Any]
+
+
+class QuoteService(rpc.QuoteServiceServicer):
+    """Prices what an account may buy, and keeps what was agreed."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def GetQuote(self, request: pb.GetQuoteRequest, context: Context) -> pb.Quote:
+        form = Form(request)
+        account_id, quote_id = form.name("name", names.QUOTE)
+        form.done()
+        tenant_id = caller().tenant_id
+        return quote_to_pb(
+            await look(self._env, lambda tx: quotes.get(tx, tenant_id, account_id, quote_id))
+        )
+
+    async def ListQuotes(
+        self, request: pb.ListQuotesRequest, context: Context
+    ) -> pb.ListQuotesResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: quotes.list_quotes(
+                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            ),
+        )
+        found, token = pages.cut(page, rows, key=lambda q: (q.create_time.isoformat(), q.id))
+        return pb.ListQuotesResponse(quotes=map(quote_to_pb, found), next_page_token=token)
+
+    async def CreateQuote(self, request: pb.CreateQuoteRequest, context: Context) -> pb.Quote:
+        check_lines(len(request.quote.lines), most=self._env.config.quote_lines)
+        command = create_quote_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Quote,
+            lambda tx: quotes.create(tx, tenant_id, command),
+            quote_to_pb,
+        )

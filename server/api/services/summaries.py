@@ -1,0 +1,156 @@
+"""SummaryService: parse, do, render."""
+
+from typing import Any
+
+from usage.v1 import summary_service_pb2 as pb
+from usage.v1 import summary_service_pb2_grpc as rpc
+
+from server.api import names, pages
+from server.api.forms import Form
+from server.api.mapping.summaries import (
+    liable_to_pb,
+    ratable_to_pb,
+    trace_to_pb,
+    usage_to_pb,
+    waterfall_to_pb,
+)
+from server.api.work import caller, look
+from server.domain.ids import ExecutionId
+from server.env import Env
+from server.store.settling import summary_reads as store
+from server.usecases.settling import summaries
+
+
+class SummaryService(rpc.SummaryServiceServicer):
+    """Reads what usage came to, and explains it."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def ListUsageSummaries(
+        self, request: pb.ListUsageSummariesRequest, context: Any
+    ) -> pb.ListUsageSummariesResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        chosen = form.optional_name("wallet", names.WALLET)
+        if chosen is not None and chosen[0] != account_id:
+            form.fault("wallet", "NAME_FORMAT", "must be a wallet of the parent")
+        form.done()
+        wallet_id = chosen[1] if chosen else None
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: store.list_usage(
+                tx, tenant_id, account_id, wallet_id, after=page.after, limit=page.limit
+            ),
+        )
+        kept, token = pages.cut(
+            page, rows, lambda one: (one.start_time.isoformat(), one.usage_summary_id)
+        )
+        return pb.ListUsageSummariesResponse(
+            usage_summaries=[usage_to_pb(account_id, one) for one in kept], next_page_token=token
+        )
+
+    async def GetRatableSummary(
+        self, request: pb.GetRatableSummaryRequest, context: Any
+    ) -> pb.RatableSummary:
+        form = Form(request)
+        account_id, ratable_id = form.name("name", names.RATABLE_SUMMARY)
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: summaries.get_ratable(tx, tenant_id, account_id, ratable_id)
+        )
+        return ratable_to_pb(account_id, found)
+
+    async def ListRatableSummaries(
+        self, request: pb.ListRatableSummariesRequest, context: Any
+    ) -> pb.ListRatableSummariesResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: store.list_ratable(
+                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            ),
+        )
+        kept, token = pages.cut(
+            page, rows, lambda one: (one.start_time.isoformat(), one.ratable_summary_id)
+        )
+        return pb.ListRatableSummariesResponse(
+            ratable_summaries=[ratable_to_pb(account_id, one) for one in kept],
+            next_page_token=token,
+        )
+
+    async def GetLiableSummary(
+        self, request: pb.GetLiableSummaryRequest, context: Any
+    ) -> pb.LiableSummary:
+        form = Form(request)
+        account_id, liable_id = form.name("name", names.LIABLE_SUMMARY)
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: summaries.get_liable(tx, tenant_id, account_id, liable_id)
+        )
+        return liable_to_pb(account_id, found)
+
+    async def ListLiableSummaries(
+        self, request: pb.ListLiableSummariesRequest, context: Any
+    ) -> pb.ListLiableSummariesResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: store.list_liable(
+                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            ),
+        )
+        kept, token = pages.cut(
+            page, rows, lambda one: (one.start_time.isoformat(), one.liable_summary_id)
+        )
+        return pb.ListLiableSummariesResponse(
+            liable_summaries=[liable_to_pb(account_id, one) for one in kept],
+            next_page_token=token,
+        )
+
+    async def GetRateWaterfall(
+        self, request: pb.GetRateWaterfallRequest, context: Any
+    ) -> pb.RateWaterfall:
+        form = Form(request)
+        is_liable = "/liableSummaries/" in request.name
+        pattern = names.LIABLE_SUMMARY if is_liable else names.RATABLE_SUMMARY
+        account_id, line_id = form.name("name", pattern)
+        execution_id = form.optional_uuid("execution_id")
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env,
+            lambda tx: summaries.waterfall(
+                tx,
+                tenant_id,
+                account_id,
+                line_id,
+                is_liable=is_liable,
+                execution_id=None if execution_id is None else ExecutionId(execution_id),
+            ),
+        )
+        return waterfall_to_pb(request.name, account_id, found)
+
+    async def TraceLiableSummary(
+        self, request: pb.TraceLiableSummaryRequest, context: Any
+    ) -> pb.TraceLiableSummaryResponse:
+        form = Form(request)
+        account_id, liable_id = form.name("name", names.LIABLE_SUMMARY)
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: summaries.trace(tx, tenant_id, account_id, liable_id)
+        )
+        return trace_to_pb(account_id, found)

@@ -1,0 +1,73 @@
+"""ValidationService: parse, do, render."""
+
+import asyncio
+from typing import Any
+
+from usage.v1 import access_service_pb2 as access_pb
+from usage.v1 import validation_service_pb2 as pb
+from usage.v1 import validation_service_pb2_grpc as rpc
+
+from server.api import pages
+from server.api.mapping import validator as mapping
+from server.api.mapping.access import run_to_pb
+from server.api.work import caller, change, look
+from server.domain.modelling.validator import RULES, Setup, Verdict, validate
+from server.env import Env
+from server.usecases.modelling import catalog_run
+from server.usecases.modelling.validator import load_setups
+
+
+class ValidationService(rpc.ValidationServiceServicer):
+    """Says what is wrong with the setup of products."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def ListValidationRules(
+        self, request: pb.ListValidationRulesRequest, context: Any
+    ) -> pb.ListValidationRulesResponse:
+        return pb.ListValidationRulesResponse(validation_rules=map(mapping.rule_to_pb, RULES))
+
+    async def ValidateProducts(
+        self, request: pb.ValidateProductsRequest, context: Any
+    ) -> pb.ValidateProductsResponse:
+        asked = mapping.validate_products_from_pb(request)
+        tenant_id = caller().tenant_id
+        setups = await look(self._env, lambda tx: load_setups(tx, tenant_id, asked), snapshot=True)
+        # Ten products of a thousand entries take a moment, in which others are answered.
+        verdicts = await asyncio.to_thread(_all, setups)
+        return mapping.verdicts_to_pb(verdicts, setups[0].scope.days.start)
+
+    async def ValidateCatalog(
+        self, request: pb.ValidateCatalogRequest, context: Any
+    ) -> access_pb.Run:
+        asked = mapping.validate_catalog_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            access_pb.Run,
+            lambda tx: catalog_run.begin(tx, tenant_id, asked),
+            run_to_pb,
+        )
+
+    async def ListValidationFindings(
+        self, request: pb.ListValidationFindingsRequest, context: Any
+    ) -> pb.ListValidationFindingsResponse:
+        run_id, asked = mapping.findings_from_pb(request)
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: catalog_run.list_findings(
+                tx, tenant_id, run_id, asked, after=page.after, limit=page.limit
+            ),
+        )
+        kept, token = pages.cut(page, rows, lambda one: one.key)
+        return pb.ListValidationFindingsResponse(
+            validation_findings=map(mapping.finding_to_pb, kept), next_page_token=token
+        )
+
+
+def _all(setups: tuple[Setup, ...]) -> tuple[Verdict, ...]:
+    return tuple(map(validate, setups))

@@ -1,0 +1,97 @@
+"""WalletService: parse, do, render."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from usage.v1 import wallet_service_pb2 as pb
+from usage.v1 import wallet_service_pb2_grpc as rpc
+
+from server.api import names, pages
+from server.api.forms import Form
+from server.api.mapping.wallets import entry_to_pb, grant_to_pb, wallet_to_pb
+from server.api.work import caller, look
+from server.domain.errors import Unimplemented
+from server.env import Env
+from server.usecases.settling import wallets
+
+
+class WalletService(rpc.WalletServiceServicer):
+    """Shows the truth now, and how it came about."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def GetWallet(self, request: pb.GetWalletRequest, context: Any) -> pb.Wallet:
+        form = Form(request)
+        account_id, wallet_id = form.name("name", names.WALLET)
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(self._env, lambda tx: wallets.get(tx, tenant_id, account_id, wallet_id))
+        return wallet_to_pb(found)
+
+    async def ListWallets(
+        self, request: pb.ListWalletsRequest, context: Any
+    ) -> pb.ListWalletsResponse:
+        form = Form(request)
+        (account_id,) = form.name("parent", names.ACCOUNT)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        rows = await look(
+            self._env,
+            lambda tx: wallets.list_wallets(
+                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            ),
+        )
+        kept, token = pages.cut(page, rows, lambda one: (one.wallet.resource_id, one.wallet.id))
+        return pb.ListWalletsResponse(
+            wallets=[wallet_to_pb(one) for one in kept], next_page_token=token
+        )
+
+    async def ListGrants(
+        self, request: pb.ListGrantsRequest, context: Any
+    ) -> pb.ListGrantsResponse:
+        form = Form(request)
+        account_id, wallet_id = form.name("parent", names.WALLET)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        current, grants = await look(
+            self._env,
+            lambda tx: wallets.list_grants(tx, tenant_id, account_id, wallet_id),
+            snapshot=True,
+        )
+        keyed = [((one.grant.start.isoformat(), str(one.grant.id)), one) for one in grants]
+        rows = [pair for pair in keyed if page.after is None or pair[0] > page.after]
+        kept, token = pages.cut(page, rows[: page.limit], lambda pair: pair[0])
+        return pb.ListGrantsResponse(
+            grants=[grant_to_pb(current.wallet, one) for _, one in kept], next_page_token=token
+        )
+
+    async def ListWalletEntries(
+        self, request: pb.ListWalletEntriesRequest, context: Any
+    ) -> pb.ListWalletEntriesResponse:
+        form = Form(request)
+        account_id, wallet_id = form.name("parent", names.WALLET)
+        form.done()
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id)
+        after = int(page.after[0]) if page.after else 0
+        rows = await look(
+            self._env,
+            lambda tx: wallets.list_entries(
+                tx, tenant_id, account_id, wallet_id, after=after, limit=page.limit
+            ),
+        )
+        kept, token = pages.cut(page, rows, lambda pair: (pair[0].seq,))
+        return pb.ListWalletEntriesResponse(
+            wallet_entries=[entry_to_pb(account_id, entry, at) for entry, at in kept],
+            next_page_token=token,
+        )
+
+    async def WatchWallets(
+        self, request: pb.WatchWalletsRequest, context: Any
+    ) -> AsyncIterator[pb.WatchWalletsResponse]:
+        text = "balances are not sent as they change yet; call ListWallets, which is never stale"
+        raise Unimplemented("NOT_SUPPORTED", text)
+        yield pb.WatchWalletsResponse()  # makes this an asynchronous generator

@@ -1,0 +1,1 @@
+"""What it costs, and why: rates, cards, discovery, procedures, tokens."""

@@ -1,0 +1,358 @@
+"""The index of active rates: what applies to a product's resource on a day, and why nothing does.
+
+A price book names a card of each type. The base rate is the entry of its BASE card in force on the
+day, the tiers are those of its TIER card, the adjustments by attribute those of its ATTRIBUTE card;
+a card outside its own dates says nothing. On each, an entry for the selling model goes before one
+for all. Currencies are not converted, and what is not
+found is refused with what comes nearest.
+"""
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from server.domain.errors import FailedPrecondition
+from server.domain.ids import (
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    SellingModelId,
+    UnitId,
+)
+from server.domain.pricing.rate_cards import (
+    PriceBook,
+    RateCard,
+    RateCardEntry,
+    RateCardType,
+    in_force,
+)
+from server.domain.pricing.rates import ONE, RateTerms
+
+# What a card has entries for: a resource of a product in a unit, for all or for a selling model.
+Key = tuple[ProductId, ResourceId, str]
+Own = tuple[ProductId, ResourceId, str, SellingModelId]
+
+
+BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
+
+
+class Missing(StrEnum):
+    """What there would have to be for a rate to be found."""
+
+    PRICE_BOOK = "PRICE_BOOK"
+    RATE_CARD = "RATE_CARD"
+    PRODUCT = "PRODUCT"
+    USAGE_RESOURCE = "USAGE_RESOURCE"
+    CURRENCY = "CURRENCY"
+    SELLING_MODEL = "SELLING_MODEL"
+    DATE = "DATE"
+    BASE_RATE = "BASE_RATE"
+
+
+class RateNotFound(FailedPrecondition):
+    """Nobody said what this costs; `facts["missing"]` says what is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What does a unit cost? In the catalogue, by this price book, on this day."""
+
+    price_book_id: PriceBookId
+    product_id: ProductId
+    resource_id: ResourceId
+    currency_code: str
+    day: date
+    selling_model_id: SellingModelId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueTerms:
+    """What the catalogue says; `is_fixed` when a quote may not depart from it."""
+
+    terms: RateTerms
+    is_fixed: bool
+
+
+class CatalogueRates:
+    """An index of active entries: an answer takes a look-up and a bisection for each card.
+
+    With a selling model it takes another of each. Entries of one card, product, resource, currency
+    and selling model never overlap. Nothing changes after it is made, but for answers it remembers.
+    What it keeps of an older index are the entries of cards that are not among its own.
+    """
+
+    def __init__(
+        self,
+        books: Iterable[PriceBook],
+        cards: Iterable[RateCard],
+        entries: Iterable[RateCardEntry],
+        kept: "KeptCards | None" = None,
+    ) -> None:
+        by_id = {card.id: card for card in cards}
+        self._books = {
+            book.id: {kind: by_id[card_id] for kind, card_id in book.cards.items()}
+            for book in books
+        }
+        self._spans = {card_id: _Spans() for card_id in by_id} | dict(kept or {})
+        for entry in sorted(entries, key=_start):
+            self._spans.setdefault(entry.card_id, _Spans()).add(entry)
+        # By the identity of entries, which live as long as the index: hashing them would cost more.
+        self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
+
+    def all_but(self, changed: Collection[RateCardId]) -> "KeptCards":
+        """What the next index keeps as it is: the entries of cards that have not changed."""
+        return {card_id: spans for card_id, spans in self._spans.items() if card_id not in changed}
+
+    def find(self, question: Question) -> CatalogueTerms:
+        """The terms that apply. Raises `RateNotFound` (RATE_NOT_FOUND)."""
+        cards = self._books.get(question.price_book_id)
+        if cards is None:
+            fault = f"there is no price book {question.price_book_id}"
+            raise _not_found(question, Missing.PRICE_BOOK, fault)
+        key = (question.product_id, question.resource_id, question.currency_code)
+        base = self._entry(cards.get(BASE), question, key)
+        tier = self._entry(cards.get(TIER), question, key)
+        attribute = self._entry(cards.get(ATTRIBUTE), question, key)
+        entries = (id(base), id(tier), id(attribute))
+        known = self._found.get(entries)
+        if known is not None:
+            return known
+        if base is None and (tier is None or not tier.stands_alone):
+            raise self._why(cards, tier, question)
+        if base is not None and tier is not None:
+            _check_per(base, tier, question)
+        found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
+        return found
+
+    def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
+        """All that it is made of, and no other, for whoever takes it apart piece by piece."""
+        for card_id, spans in self._spans.items():
+            if but_of is not None and but_of._spans.get(card_id) is spans:
+                continue
+            for span in (*spans.for_all.values(), *spans.own.values()):
+                yield span
+                yield from span
+
+    def find_addition(self, question: Question) -> CatalogueTerms | None:
+        """The terms of what adds to an anchor, which may adjust the anchor's rate and have none."""
+        cards = self._books.get(question.price_book_id, {})
+        key = (question.product_id, question.resource_id, question.currency_code)
+        base = self._entry(cards.get(BASE), question, key)
+        tier = self._entry(cards.get(TIER), question, key)
+        attribute = self._entry(cards.get(ATTRIBUTE), question, key)
+        if base or tier or attribute:
+            return _terms(base, tier, attribute, question.currency_code)
+        return None
+
+    def candidates(self, question: Question) -> Iterator[tuple[RateCard, RateCardEntry]]:
+        """Every active entry for the resource of the product on the cards of the book."""
+        product_id, resource_id = question.product_id, question.resource_id
+        for card in self._books.get(question.price_book_id, {}).values():
+            spans = self._spans[card.id]
+            for unit in sorted(spans.currencies.get((product_id, resource_id), ())):
+                for span in spans.all_of((product_id, resource_id, unit)):
+                    for entry in span:
+                        yield card, entry
+
+    def _entry(self, card: RateCard | None, question: Question, key: Key) -> RateCardEntry | None:
+        if card is None or not in_force(card.start, card.end, question.day):
+            return None
+        spans = self._spans[card.id]
+        if question.selling_model_id is not None:
+            own = spans.own.get((*key, question.selling_model_id))
+            found = None if own is None else own.at(question.day)
+            if found is not None:
+                return found
+        span = spans.for_all.get(key)
+        return None if span is None else span.at(question.day)
+
+    def _why(
+        self,
+        cards: dict[RateCardType, RateCard],
+        tier: RateCardEntry | None,
+        question: Question,
+    ) -> RateNotFound:
+        if tier is not None:
+            fault = f"the tiers of {tier.key} adjust a rate, and there is none"
+            return _not_found(question, Missing.BASE_RATE, fault, entry=tier.key)
+        card = cards.get(BASE) or cards.get(TIER) or next(iter(cards.values()), None)
+        if card is None:
+            return _not_found(question, Missing.RATE_CARD, "the price book has no cards")
+        if not in_force(card.start, card.end, question.day):
+            fault = f"the rate card {card.id} applies {span_text(card.start, card.end)}"
+            return _not_found(question, Missing.RATE_CARD, fault, rate_card=card.id)
+        return self._why_not_on(card, question)
+
+    def _why_not_on(self, card: RateCard, question: Question) -> RateNotFound:
+        product_id, resource_id = question.product_id, question.resource_id
+        facts = {"rate_card": str(card.id)}
+        spans = self._spans[card.id]
+        if product_id not in spans.products:
+            fault = f"the rate card {card.id} has no active entry for the product"
+            return _not_found(question, Missing.PRODUCT, fault, **facts)
+        currencies = spans.currencies.get((product_id, resource_id))
+        if currencies is None:
+            fault = f"the rate card {card.id} has no active entry for that resource of the product"
+            return _not_found(question, Missing.USAGE_RESOURCE, fault, **facts)
+        if question.currency_code not in currencies:
+            facts["currencies"] = ", ".join(sorted(currencies))
+            fault = f"the rate card {card.id} has it in {facts['currencies']}"
+            return _not_found(question, Missing.CURRENCY, fault, **facts)
+        near = [span.nearest(question.day) for span in spans.of(question)]
+        if not near:
+            fault = f"the rate card {card.id} has it for other selling models only"
+            return _not_found(question, Missing.SELLING_MODEL, fault, **facts)
+        nearest = min(near, key=lambda entry: days_away(entry, question.day))
+        facts |= {"nearest": nearest.key, "nearest_dates": span_text(nearest.start, nearest.end)}
+        fault = f"the nearest is {nearest.key}, which applies {facts['nearest_dates']}"
+        return _not_found(question, Missing.DATE, fault, **facts)
+
+
+class _Span:
+    """The entries of one key in the order of their days."""
+
+    __slots__ = ("_entries", "_starts")
+
+    def __init__(self) -> None:
+        self._entries: list[RateCardEntry] = []
+        self._starts: list[date] = []
+
+    def add(self, entry: RateCardEntry) -> None:
+        """Put the next one after those that start before it."""
+        self._entries.append(entry)
+        self._starts.append(_start(entry))
+
+    def __iter__(self) -> Iterator[RateCardEntry]:
+        return iter(self._entries)
+
+    def at(self, day: date) -> RateCardEntry | None:
+        """The one in force on `day`."""
+        index = bisect_right(self._starts, day) - 1
+        entry = self._entries[index] if index >= 0 else None
+        return entry if entry is not None and (entry.end is None or day < entry.end) else None
+
+    def nearest(self, day: date) -> RateCardEntry:
+        """The one that begins or ends the fewest days away; of two, the earlier."""
+        return min(self._entries, key=lambda entry: days_away(entry, day))
+
+
+class _Spans:
+    """The entries of one card, for all and for selling models."""
+
+    __slots__ = ("currencies", "for_all", "models", "own", "products")
+
+    def __init__(self) -> None:
+        self.for_all: dict[Key, _Span] = {}
+        self.own: dict[Own, _Span] = {}
+        self.models: dict[Key, list[SellingModelId]] = {}
+        self.products: set[ProductId] = set()
+        self.currencies: dict[tuple[ProductId, ResourceId], set[str]] = {}
+
+    def add(self, entry: RateCardEntry) -> None:
+        """Take in the next entry by the day it starts."""
+        key = (entry.product_id, entry.resource_id, entry.currency_code)
+        self.products.add(entry.product_id)
+        self.currencies.setdefault(key[:2], set()).add(entry.currency_code)
+        if entry.selling_model_id is None:
+            self.for_all.setdefault(key, _Span()).add(entry)
+            return
+        own = self.own.get((*key, entry.selling_model_id))
+        if own is None:
+            own = self.own[*key, entry.selling_model_id] = _Span()
+            self.models.setdefault(key, []).append(entry.selling_model_id)
+        own.add(entry)
+
+    def all_of(self, key: Key) -> Iterator[_Span]:
+        """The entries for all, and those for each selling model."""
+        if key in self.for_all:
+            yield self.for_all[key]
+        for model in self.models.get(key, ()):
+            yield self.own[*key, model]
+
+    def of(self, question: Question) -> Iterator[_Span]:
+        """The entries that could answer on another day."""
+        key = (question.product_id, question.resource_id, question.currency_code)
+        if question.selling_model_id is not None and (*key, question.selling_model_id) in self.own:
+            yield self.own[*key, question.selling_model_id]
+        if key in self.for_all:
+            yield self.for_all[key]
+
+
+KeptCards = Mapping[RateCardId, _Spans]
+"""The entries of cards, as one index hands them to the next."""
+
+
+def _entry_key(entry: RateCardEntry | None) -> RateEntryId | None:
+    return None if entry is None else entry.key
+
+
+def _start(entry: RateCardEntry) -> date:
+    return entry.start or date.min
+
+
+def days_away(entry: RateCardEntry, day: date) -> int:
+    """How many days there are between a day and the nearest on which an entry applies."""
+    after = (entry.start - day).days if entry.start else 0
+    before = (day - entry.end).days + 1 if entry.end else 0
+    return max(after, before, 0)
+
+
+def _terms(
+    base: RateCardEntry | None,
+    tier: RateCardEntry | None,
+    attribute: RateCardEntry | None,
+    currency_code: str,
+) -> CatalogueTerms:
+    parts = [entry for entry in (base, tier, attribute) if entry is not None]
+    tiers = {} if tier is None else {"tiers": tier.tiers, "bounds": tier.bounds, "mode": tier.mode}
+    terms = RateTerms(
+        unit=UnitId(currency_code),
+        per=ONE if tier is None else tier.per,
+        rate=None if base is None else base.rate,
+        base_entry=_entry_key(base),
+        tier_entry=_entry_key(tier),
+        adjustments=() if attribute is None else attribute.adjustments,
+        attribute_entry=_entry_key(attribute),
+        **tiers,  # type: ignore[arg-type]
+    )
+    return CatalogueTerms(terms=terms, is_fixed=not all(part.is_negotiable for part in parts))
+
+
+def _check_per(base: RateCardEntry, tier: RateCardEntry, question: Question) -> None:
+    """Overrides count the units of the base rate; tiers that say they count others are refused."""
+    assert base.rate is not None, base
+    if tier.per not in (ONE, base.rate.per):
+        fault = f"the tiers of {tier.key} are for {tier.per} units, the rate of {base.key} is not"
+        facts = {"entry": tier.key, "per": str(tier.per), "base_entry": base.key}
+        raise _not_found(question, Missing.BASE_RATE, fault, **facts)
+
+
+def span_text(start: date | None, end: date | None) -> str:
+    """Days in words."""
+    if start is None and end is None:
+        return "always"
+    if end is None:
+        return f"from {start} on"
+    return f"before {end}" if start is None else f"from {start} and before {end}"
+
+
+def _not_found(question: Question, missing: Missing, fault: str, **facts: str) -> RateNotFound:
+    about = f"{question.resource_id} of {question.product_id} in {question.currency_code}"
+    return RateNotFound(
+        "RATE_NOT_FOUND",
+        f"no rate for {about} on {question.day}: {fault}",
+        {
+            "price_book": question.price_book_id,
+            "product": question.product_id,
+            "usage_resource": question.resource_id,
+            "currency_code": question.currency_code,
+            "date": question.day.isoformat(),
+            "missing": missing,
+            **({"selling_model": question.selling_model_id} if question.selling_model_id else {}),
+            **facts,
+        },
+    )

@@ -1,0 +1,50 @@
+"""Rating: what a quantity costs under its terms, by the procedure that is shipped as the default.
+
+Amounts keep 24 places and are rounded to money elsewhere, once. The net unit rate is for display;
+no amount is made from it. A quantity that no rate covers is refused, never priced at zero.
+"""
+
+from decimal import Decimal
+
+from server.domain.exact import ZERO, exact
+from server.domain.modelling.policies import OveragePolicy
+from server.domain.pricing.procedures.programs import compiled
+from server.domain.pricing.procedures.shipped import NEGOTIABLE
+from server.domain.pricing.procedures.state import State, no_rate, unpriced
+from server.domain.pricing.procedures.waterfall import Element, Rated, RatingFailed, Step
+from server.domain.pricing.rates import RateTerms
+
+__all__ = ["Element", "Rated", "RatingFailed", "Step", "rate"]
+
+_PROGRAM = compiled(NEGOTIABLE[1])
+
+
+@exact
+def rate(
+    quantity: Decimal,
+    terms: RateTerms | None,
+    *,
+    tier_quantity: Decimal,
+    overage: OveragePolicy = OveragePolicy.CHARGE,
+    before: Decimal = ZERO,
+    used: Decimal | None = None,
+) -> Rated:
+    """Price `quantity` units.
+
+    VOLUME tiers are picked by `tier_quantity`, the whole of which these units may be a part.
+    GRADUATED tiers price the units after the first `before`. Units outside every tier fall back to
+    the rate itself. The tiers of commitments are picked by all that is `used`, granted or not.
+
+    Raises `RatingFailed`: `RATE_NOT_FOUND` without any rate, `NO_TIER_FOR_QUANTITY` outside every
+    tier and without a rate to fall back to, `AMOUNT_RANGE` when the result has too many digits.
+    """
+    assert min(quantity, before) >= 0, (quantity, before)
+    if quantity == 0 or overage is OveragePolicy.FREE:
+        return unpriced(quantity, overage)
+    if terms is None:
+        raise no_rate(quantity)
+    state = State(quantity, terms, tier_quantity, before, used)
+    if terms.adjustments:
+        state.attributes = terms.attributes
+        state.adjustments = terms.adjustments
+    return _PROGRAM.price(state)

@@ -1,0 +1,367 @@
+"""Activation: what an order brings about when it takes effect.
+
+Each line becomes an asset. What it grants goes to a target, the asset itself or the account, which
+holds one wallet for each resource; a wallet that exists must count, rate and spend as the line was
+sold. All issues that are due are opened, however far back the line starts, and the rating periods
+from its start through today are named. Nothing is saved here.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from server.domain.calendar import (
+    Period,
+    PolicyPeriod,
+    anchor_date,
+    freeze_time,
+    local_date,
+    local_midnight,
+    period_after,
+    rating_period,
+)
+from server.domain.errors import FailedPrecondition, ResourceExhausted
+from server.domain.ids import (
+    AssetId,
+    EntitlementAccountId,
+    EntitlementId,
+    ResourceId,
+    WalletId,
+)
+from server.domain.selling.sales import (
+    Asset,
+    AssetResource,
+    Buyer,
+    LineGrant,
+    LineResource,
+    Order,
+    Role,
+    SaleLine,
+    SoldEntitlement,
+    WalletPolicies,
+)
+from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet, target_key
+from server.domain.settling.grants import Entitlement, Grant, issues
+
+MOST_WALLETS = 2_000
+MOST_DAYS_BACK = 400
+MOST_ISSUES_BACK = 400
+MOST_PERIODS = 20_000
+
+INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What the account has already: targets by what they were asked for as, wallets, numbers."""
+
+    targets: Mapping[TargetKey, EntitlementAccount] = field(default_factory=dict)
+    wallets: tuple[Wallet, ...] = ()
+    asset_number: int = 0
+    entitlement_number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuePeriod:
+    """A rating period of a wallet, and when to close it: not before `close_time`."""
+
+    wallet_id: WalletId
+    period: Period
+    close_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """What comes into being. `targets` and `wallets` are all that are touched, by id.
+
+    `grants` are new, oldest first; `refreshes` say when a wallet is due for its next issue.
+    """
+
+    assets: tuple[Asset, ...]
+    targets: tuple[EntitlementAccount, ...]
+    wallets: tuple[Wallet, ...]
+    grants: tuple[Grant, ...]
+    periods: tuple[DuePeriod, ...]
+    refreshes: tuple[tuple[WalletId, datetime], ...]
+
+
+def activate(
+    order: Order, buyer: Buyer, before: Before, *, now: datetime, new_id: Callable[[], UUID]
+) -> Activation:
+    """Decide what `order` brings about at `now`, tenant time.
+
+    Raises POLICY_CONFLICT, BACKDATED_TOO_FAR, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
+    """
+    plan = _Plan(
+        order=order,
+        buyer=buyer,
+        now=now,
+        new_id=new_id,
+        entitlement_number=before.entitlement_number,
+    )
+    plan.targets.update(before.targets)
+    for wallet in before.wallets:
+        plan.wallets[wallet.entitlement_account_id, wallet.resource_id] = wallet
+    for position, line in enumerate(order.lines):
+        plan.sell(line, position, before.asset_number + position + 1)
+    return plan.result()
+
+
+def next_issue(entitlement: Entitlement, zone: str, now: datetime) -> tuple[int, datetime] | None:
+    """The place of the first issue after `now`, and when it starts; None when there is none."""
+    refresh = entitlement.refresh
+    k = _next_index(entitlement, zone, now)
+    if k is None:
+        first = refresh.cadence.index(entitlement.anchor, entitlement.start) if refresh else 0
+        return first, local_midnight(zone, entitlement.start)
+    if refresh is None:
+        return None
+    day = refresh.cadence.nth(entitlement.anchor, k)
+    if entitlement.end is not None and day >= entitlement.end:
+        return None
+    return k, local_midnight(zone, day)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Plan:
+    """The activation as it grows, line by line."""
+
+    order: Order
+    buyer: Buyer
+    now: datetime
+    new_id: Callable[[], UUID]
+    entitlement_number: int
+    assets: list[Asset] = field(default_factory=list)
+    targets: dict[TargetKey, EntitlementAccount] = field(default_factory=dict)
+    wallets: dict[tuple[EntitlementAccountId, ResourceId], Wallet] = field(default_factory=dict)
+    touched: dict[WalletId, Wallet] = field(default_factory=dict)
+    grants: list[Grant] = field(default_factory=list)
+    periods: dict[tuple[WalletId, datetime], DuePeriod] = field(default_factory=dict)
+    refreshes: set[tuple[WalletId, datetime]] = field(default_factory=set)
+
+    def sell(self, line: SaleLine, position: int, number: int) -> None:
+        """Make the asset of one line, and all that comes with it."""
+        asset_id = AssetId(self.new_id())
+        sale = _Sale(line, asset_id, self._target(line, asset_id))
+        # Wallets of tokens first: those of what is rated in them refer to them.
+        ordered = sorted(line.resources, key=lambda one: one.token_resource_id is not None)
+        held = tuple(self._hold(sale, resource) for resource in ordered)
+        self.assets.append(
+            Asset(
+                id=asset_id,
+                account_id=self.order.account_id,
+                number=number,
+                order_id=self.order.id,
+                position=position,
+                product_id=line.product_id,
+                quantity=line.quantity,
+                start_date=line.start_date,
+                end_date=line.end_date,
+                resources=held,
+            )
+        )
+
+    def result(self) -> Activation:
+        """All of it, in a total order."""
+        used = {wallet.entitlement_account_id for wallet in self.touched.values()}
+        targets = {target.id: target for target in self.targets.values() if target.id in used}
+        return Activation(
+            assets=tuple(self.assets),
+            targets=tuple(targets[key] for key in sorted(targets)),
+            wallets=tuple(sorted(self.touched.values(), key=lambda w: w.id)),
+            grants=tuple(sorted(self.grants, key=lambda g: (g.start, g.id))),
+            periods=tuple(self.periods[key] for key in sorted(self.periods)),
+            refreshes=tuple(sorted(self.refreshes)),
+        )
+
+    def _target(self, line: SaleLine, asset_id: AssetId) -> EntitlementAccount:
+        """The target of a line, made if it does not exist, with the line's days in its window."""
+        key = target_key(line.binding, line.target_id, asset_id)
+        known = self.targets.get(key)
+        target = known or EntitlementAccount(
+            id=EntitlementAccountId(self.new_id()),
+            target_kind=key[0],
+            target_id=key[1],
+            zone=self.buyer.zone,
+            currency_code=self.buyer.currency_code,
+            anchor=anchor_date(self.buyer.billing_anchor_day, line.start_date),
+            billing_months=self.buyer.billing_months,
+            start_date=line.start_date,
+            end_date=line.end_date,
+        )
+        wide = target.widened(line.start_date, line.end_date)
+        for same, one in self.targets.items():
+            if one.id == wide.id:
+                self.targets[same] = wide
+        self.targets[key] = wide
+        return wide
+
+    def _hold(self, sale: "_Sale", resource: LineResource) -> AssetResource:
+        """What the asset holds of one resource: its wallet's periods, its grants' first issues."""
+        wallet = self._wallet(sale, resource)
+        self._open_periods(sale, wallet)
+        zone, line = sale.target.zone, sale.line
+        return AssetResource(
+            resource_id=resource.resource_id,
+            wallet_id=wallet.id,
+            policies=resource.policies,
+            terms=resource.terms,
+            is_fixed=resource.is_fixed,
+            start_time=local_midnight(zone, line.start_date),
+            end_time=None if line.end_date is None else local_midnight(zone, line.end_date),
+            token_wallet_id=self._token_wallet(sale, resource),
+            definition_product_id=resource.definition_product_id,
+            role=line.role,
+            commitment=resource.commitment,
+            entitlements=tuple(
+                SoldEntitlement(
+                    entitlement=self._entitle(sale, wallet, grant, resource.unit_scale),
+                    product_id=line.product_id,
+                    product_grant_id=grant.product_grant_id,
+                    refresh_policy=grant.refresh_policy,
+                    rollover_policy=grant.rollover_policy,
+                )
+                for grant in resource.grants
+            ),
+        )
+
+    def _token_wallet(self, sale: "_Sale", resource: LineResource) -> WalletId | None:
+        if resource.token_resource_id is None or sale.line.role is not Role.ANCHOR:
+            return None
+        return self.wallets[sale.target.id, resource.token_resource_id].id
+
+    def _wallet(self, sale: "_Sale", resource: LineResource) -> Wallet:
+        """The target's wallet of a resource, made if it does not exist."""
+        key = (sale.target.id, resource.resource_id)
+        policies = resource.policies.wallet
+        wallet = self.wallets.get(key)
+        if wallet is None and sale.line.role is not Role.ANCHOR:
+            raise _no_wallet(sale.line, resource)
+        if wallet is None:
+            wallet = Wallet(
+                id=WalletId(self.new_id()),
+                entitlement_account_id=sale.target.id,
+                resource_id=resource.resource_id,
+                policies=policies,
+            )
+            self.wallets[key] = wallet
+        if wallet.policies != policies:
+            raise _policy_conflict(wallet, policies)
+        self.touched[wallet.id] = wallet
+        if len(self.touched) > MOST_WALLETS:
+            raise _limit("LIMIT_ORDER_WALLETS", "wallets", MOST_WALLETS)
+        return wallet
+
+    def _open_periods(self, sale: "_Sale", wallet: Wallet) -> None:
+        rating, zone = wallet.policies.rating, sale.target.zone
+        if rating.period is PolicyPeriod.DAILY:
+            days = (sale.last_day(self.now) - sale.line.start_date).days
+            sale.check_back(days, MOST_DAYS_BACK, "days of usage that is rated daily")
+        before = self.now
+        for period in sale.periods(rating.period, self.now):
+            # A period that is over waits from now on, so that its usage can still be brought in;
+            # periods that are over together are closed one after the other.
+            waited = freeze_time(zone, max(period.end, self.now), rating.delay)
+            close = before = max(waited, before + INSTANT)
+            due = DuePeriod(wallet_id=wallet.id, period=period, close_time=close)
+            self.periods[wallet.id, period.start] = due
+        if len(self.periods) > MOST_PERIODS:
+            raise _limit("LIMIT_ORDER_PERIODS", "rating periods", MOST_PERIODS)
+
+    def _entitle(
+        self, sale: "_Sale", wallet: Wallet, grant: LineGrant, unit_scale: int
+    ) -> Entitlement:
+        """What one promise of the line comes to, counted from the day of the sale."""
+        self.entitlement_number += 1
+        line, zone = sale.line, sale.target.zone
+        entitlement = Entitlement(
+            id=EntitlementId(self.new_id()),
+            wallet_id=wallet.id,
+            asset_id=sale.asset_id,
+            number=self.entitlement_number,
+            quantity=grant.quantity,
+            unit_scale=unit_scale,
+            start=line.start_date,
+            end=line.end_date,
+            anchor=line.start_date,
+            refresh=grant.refresh,
+            validity=grant.validity,
+            rollover=grant.rollover,
+        )
+        if grant.refresh is not None:
+            count = grant.refresh.cadence.index(entitlement.anchor, sale.last_day(self.now))
+            sale.check_back(count, MOST_ISSUES_BACK, "issues")
+        self.grants.extend(issues(entitlement, zone, through=self.now))
+        after = next_issue(entitlement, zone, self.now)
+        if after is not None:
+            self.refreshes.add((wallet.id, after[1]))
+        return replace(entitlement, next_index=_next_index(entitlement, zone, self.now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sale:
+    """One line, the asset it becomes, and the target it is bound to."""
+
+    line: SaleLine
+    asset_id: AssetId
+    target: EntitlementAccount
+
+    def last_day(self, now: datetime) -> date:
+        """Today, or the line's end if that is past."""
+        today = local_date(self.target.zone, now)
+        return min(today, self.line.end_date or today)
+
+    def check_back(self, count: int, limit: int, what: str) -> None:
+        """Raise BACKDATED_TOO_FAR when `count` are due at once."""
+        if count > limit:
+            line = self.line
+            message = f"{line.product_id} from {line.start_date}: more than {limit} {what} back"
+            facts = {"product": line.product_id, "start_date": str(line.start_date)}
+            raise FailedPrecondition("BACKDATED_TOO_FAR", message, {**facts, "limit": str(limit)})
+
+    def periods(self, length: PolicyPeriod, now: datetime) -> Iterator[Period]:
+        """The rating periods from the line's start through `now` or its end; one always."""
+        zone, line = self.target.zone, self.line
+        anchor = self.target.anchor
+        until = now
+        if line.end_date is not None:
+            until = min(now, local_midnight(zone, line.end_date) - INSTANT)
+        period = rating_period(zone, anchor, length, local_midnight(zone, line.start_date))
+        yield period
+        while period.end <= until:
+            period = period_after(zone, anchor, length.cadence, period)
+            yield period
+
+
+def _next_index(entitlement: Entitlement, zone: str, now: datetime) -> int | None:
+    """The first issue that is not due at `now`; None before the first."""
+    today = local_date(zone, now)
+    if today < entitlement.start:
+        return None
+    if entitlement.refresh is None:
+        return 1
+    return entitlement.refresh.cadence.index(entitlement.anchor, today) + 1
+
+
+def _no_wallet(line: SaleLine, resource: LineResource) -> FailedPrecondition:
+    return FailedPrecondition(
+        "BINDING_TARGET",
+        f"{line.product_id} adds to {resource.resource_id}, of which its target has no wallet",
+        {"product": line.product_id, "usage_resource": resource.resource_id},
+    )
+
+
+def _policy_conflict(wallet: Wallet, policies: WalletPolicies) -> FailedPrecondition:
+    names = wallet.policies.differences(policies)
+    return FailedPrecondition(
+        "POLICY_CONFLICT",
+        f"the shared wallet of {wallet.resource_id} was sold with another {', '.join(names)}",
+        {"usage_resource": wallet.resource_id, "differences": ",".join(names)},
+    )
+
+
+def _limit(reason: str, what: str, limit: int) -> ResourceExhausted:
+    return ResourceExhausted(
+        reason, f"an order may touch at most {limit} {what}", {"limit": str(limit)}
+    )

@@ -1,0 +1,386 @@
+"""Sales as values: what is quoted, ordered and bought, and what a line froze when it was made.
+
+Quantities are in the resource's unit, dates are civil dates in the account's zone, ends are
+exclusive. What activation brings about is decided in `activation`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from server.domain.calendar import Cadence, CadenceUnit
+from server.domain.errors import FailedPrecondition, InvalidArgument
+from server.domain.exact import exact
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    OrderId,
+    PriceBookId,
+    ProductGrantId,
+    ProductId,
+    QuoteId,
+    ResourceId,
+    SellingModelId,
+    UnitId,
+    WalletId,
+)
+from server.domain.modelling.policies import (
+    NO_SOURCE,
+    NO_SOURCES,
+    AggregationPolicy,
+    CommitmentRate,
+    DrawdownOrder,
+    LatePolicy,
+    OveragePolicy,
+    PolicySource,
+    PolicySources,
+    RatingFrequency,
+    RefreshPolicy,
+    RolloverPolicy,
+    Validity,
+)
+from server.domain.pricing.rates import (
+    AdjustmentKind,
+    Rate,
+    RateTerms,
+    Tier,
+    TierBounds,
+    TierMode,
+    check_tiers,
+    close_gaps,
+)
+from server.domain.settling.grants import Entitlement
+from server.domain.units import LIMIT
+
+
+class Binding(StrEnum):
+    """Where the grants of a line go."""
+
+    SELF = "SELF"
+    ACCOUNT = "ACCOUNT"
+    CONTRACT = "CONTRACT"
+    ASSET = "ASSET"
+    CUSTOM = "CUSTOM"
+
+
+class Role(StrEnum):
+    """What an asset is to the wallets it is bound to: usage is recorded of anchors only."""
+
+    ANCHOR = "ANCHOR"
+    PACK = "PACK"
+    TOKEN_COMMITMENT = "TOKEN_COMMITMENT"
+    QUANTITY_COMMITMENT = "QUANTITY_COMMITMENT"
+
+    @property
+    def is_commitment(self) -> bool:
+        """Whether it is a promise of the buyer's."""
+        return self not in (Role.ANCHOR, Role.PACK)
+
+
+class QuoteState(StrEnum):
+    """Where a quote stands."""
+
+    DRAFT = "DRAFT"
+    ORDERED = "ORDERED"
+
+
+class OrderState(StrEnum):
+    """Where an order stands."""
+
+    DRAFT = "DRAFT"
+    ACTIVE = "ACTIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buyer:
+    """What a sale has to know of an account."""
+
+    id: AccountId
+    zone: str
+    currency_code: str
+    billing_anchor_day: int
+    billing_months: int = 1
+
+    @property
+    def billing(self) -> Cadence:
+        """How long its billing periods are."""
+        return Cadence(CadenceUnit.MONTH, self.billing_months)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletPolicies:
+    """How a wallet counts, is rated and spends: all that is bound to it must agree in this."""
+
+    unit_id: UnitId
+    aggregation: AggregationPolicy
+    rating: RatingFrequency
+    late: LatePolicy
+    order: DrawdownOrder = DrawdownOrder.EXPIRING_FIRST
+    dimensions: tuple[str, ...] = ()
+
+    def differences(self, other: "WalletPolicies") -> tuple[str, ...]:
+        """The names of what is not the same."""
+        names = (field.name for field in fields(self))
+        return tuple(name for name in names if getattr(self, name) != getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoldPolicies:
+    """The policies a resource is sold under, and where they come from."""
+
+    wallet: WalletPolicies
+    overage: OveragePolicy
+    sources: PolicySources = NO_SOURCES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineGrant:
+    """What a line includes of a resource: `quantity` is the promise times the line's quantity."""
+
+    product_grant_id: ProductGrantId
+    quantity: Decimal
+    refresh: RefreshPolicy | None = None
+    validity: Validity | None = None
+    rollover: RolloverPolicy | None = None
+    refresh_policy: PolicySource = NO_SOURCE
+    rollover_policy: PolicySource = NO_SOURCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineResource:
+    """What a line carries for one resource; without `terms` it has no rate and needs none.
+
+    With a token, `terms` are in its unit, and the line has the token as a resource too.
+    """
+
+    resource_id: ResourceId
+    unit_scale: int
+    policies: SoldPolicies
+    terms: RateTerms | None
+    is_fixed: bool = False
+    token_resource_id: ResourceId | None = None
+    definition_product_id: ProductId | None = None
+    commitment: CommitmentRate | None = None
+    grants: tuple[LineGrant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaleLine:
+    """One product, so many times, for a span of days. The same on quote and order.
+
+    `target_id` is the asset, contract or custom target it is bound to; of a commitment, its anchor.
+    """
+
+    product_id: ProductId
+    quantity: Decimal
+    start_date: date
+    end_date: date | None = None
+    role: Role = Role.ANCHOR
+    binding: Binding = Binding.SELF
+    target_id: str | None = None
+    selling_model_id: SellingModelId | None = None
+    resources: tuple[LineResource, ...] = ()
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What was agreed of all its usage; the terms of each resource have the same."""
+        return next((one.terms.attributes for one in self.resources if one.terms), {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What would be sold to an account."""
+
+    id: QuoteId
+    account_id: AccountId
+    state: QuoteState = QuoteState.DRAFT
+    price_book_id: PriceBookId
+    currency_code: str
+    lines: tuple[SaleLine, ...]
+    revision: int
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What an account has agreed to buy; `asset_ids` are one for each line, none in a draft."""
+
+    id: OrderId
+    account_id: AccountId
+    quote_id: QuoteId
+    state: OrderState = OrderState.DRAFT
+    price_book_id: PriceBookId
+    currency_code: str
+    lines: tuple[SaleLine, ...]
+    asset_ids: tuple[AssetId, ...] = ()
+    activate_time: datetime | None = None
+    revision: int
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoldEntitlement:
+    """An entitlement, and the promise and policies it comes from."""
+
+    entitlement: Entitlement
+    product_id: ProductId
+    product_grant_id: ProductGrantId
+    refresh_policy: PolicySource = NO_SOURCE
+    rollover_policy: PolicySource = NO_SOURCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetResource:
+    """What an asset holds for one resource, from one local midnight to another."""
+
+    resource_id: ResourceId
+    wallet_id: WalletId
+    policies: SoldPolicies
+    terms: RateTerms | None
+    is_fixed: bool
+    start_time: datetime
+    end_time: datetime | None
+    token_wallet_id: WalletId | None = None
+    definition_product_id: ProductId | None = None
+    role: Role = Role.ANCHOR
+    commitment: CommitmentRate | None = None
+    entitlements: tuple[SoldEntitlement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """Something an account has bought. `number` counts the account's assets from 1.
+
+    `create_time` is absent until it is stored.
+    """
+
+    id: AssetId
+    account_id: AccountId
+    number: int
+    order_id: OrderId
+    position: int
+    product_id: ProductId
+    quantity: Decimal
+    start_date: date
+    end_date: date | None
+    resources: tuple[AssetResource, ...]
+    create_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negotiated:
+    """What departs from the catalogue for one resource: a rate, tiers, or both."""
+
+    resource_id: ResourceId
+    rate: Rate | None
+    tiers: tuple[Tier, ...] | None
+    bounds: TierBounds = TierBounds.LOWER_INCLUSIVE
+    mode: TierMode = TierMode.VOLUME
+
+    def closed_tiers(self, scale: int) -> tuple[Tier, ...] | None:
+        """The tiers, those written with both ends inside without the gaps that come of it."""
+        if self.tiers is None or self.bounds is TierBounds.LOWER_INCLUSIVE:
+            return self.tiers
+        return close_gaps(self.tiers, scale=scale)
+
+
+@exact
+def granted(promise: Decimal, quantity: Decimal, *, path: str) -> Decimal:
+    """What an issue of `promise` holds for `quantity` of the product. Raises DECIMAL_RANGE."""
+    product = promise * quantity
+    if product >= LIMIT:
+        fault = "so many of the product would grant more than 26 digits can hold"
+        raise InvalidArgument.at(f"{path}.quantity", "DECIMAL_RANGE", fault)
+    return product
+
+
+def check_negotiated(
+    negotiated: tuple[Negotiated, ...],
+    resources: Mapping[ResourceId, LineResource],
+    *,
+    currency_code: str,
+    path: str,
+) -> None:
+    """Refuse what cannot be negotiated, in the order given.
+
+    Raises RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
+    NOT_NEGOTIABLE, TIERS_INVALID.
+    """
+    seen: set[ResourceId] = set()
+    for index, wish in enumerate(negotiated):
+        at = f"{path}.negotiated_rates[{index}]"
+        if wish.resource_id in seen:
+            fault = "the resource has a negotiated rate already"
+            raise _refusal(at, "usage_resource", "RESOURCE_TWICE", fault, wish)
+        seen.add(wish.resource_id)
+        if wish.resource_id not in resources:
+            fault = "is not a resource of the product"
+            raise _refusal(at, "usage_resource", "RESOURCE_NOT_IN_PRODUCT", fault, wish)
+        _check_unit(wish, resources[wish.resource_id], currency_code, at)
+        _check_negotiable(wish, resources[wish.resource_id], at)
+
+
+def negotiate(resource: LineResource, wish: Negotiated) -> LineResource:
+    """The resource with the negotiated rate and tiers beside the catalogue's."""
+    assert resource.terms is not None, resource
+    terms = replace(resource.terms, negotiated_rate=wish.rate)
+    tiers = wish.closed_tiers(resource.unit_scale)
+    if tiers is not None:
+        terms = replace(terms, negotiated_tiers=tiers, bounds=wish.bounds, mode=wish.mode)
+    return replace(resource, terms=terms)
+
+
+def check_rates(resources: tuple[LineResource, ...], *, day: date, currency_code: str) -> None:
+    """Raise RATE_NOT_FOUND for overage that is charged and has no rate."""
+    for resource in resources:
+        terms = resource.terms
+        has_rate = terms is not None and (terms.effective_rate or terms.effective_tiers)
+        if not has_rate and resource.policies.overage is OveragePolicy.CHARGE:
+            unit = resource.token_resource_id or currency_code
+            raise rate_not_found(resource.resource_id, day=day, currency_code=unit)
+
+
+def rate_not_found(resource_id: ResourceId, *, day: date, currency_code: str) -> FailedPrecondition:
+    """The refusal of a resource without a rate."""
+    return FailedPrecondition(
+        "RATE_NOT_FOUND",
+        f"{resource_id} has no rate in {currency_code} on {day}",
+        {"usage_resource": resource_id, "currency_code": currency_code, "date": str(day)},
+    )
+
+
+def _check_unit(wish: Negotiated, resource: LineResource, currency_code: str, at: str) -> None:
+    unit = currency_code if resource.terms is None else resource.terms.unit
+    if wish.rate is None or wish.rate.unit == unit:
+        return
+    if resource.token_resource_id is None:
+        fault = f"must be {unit}, the account's currency"
+        raise _refusal(at, "rate.currency_code", "CURRENCY_MISMATCH", fault, wish)
+    fault = f"must be unitsOfMeasure/{unit}, that of {resource.token_resource_id}"
+    raise _refusal(at, "rate.token_unit", "CURRENCY_MISMATCH", fault, wish)
+
+
+def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None:
+    if resource.terms is None:
+        raise FailedPrecondition(
+            "RATE_NOT_FOUND",
+            f"{at}: {wish.resource_id} has no rate in the catalogue to depart from",
+            {"field": at, "usage_resource": wish.resource_id},
+        )
+    if resource.is_fixed:
+        raise FailedPrecondition(
+            "NOT_NEGOTIABLE",
+            f"{at}: the rate of {wish.resource_id} may not be negotiated",
+            {"field": at, "usage_resource": wish.resource_id},
+        )
+    check_tiers(wish.closed_tiers(resource.unit_scale) or (), path=f"{at}.tiers.tiers")
+    adjusts = [t.adjustment.kind is not AdjustmentKind.OVERRIDE for t in wish.tiers or ()]
+    if (wish.rate or resource.terms.rate) is None and any(adjusts):
+        fault = "must override: there is no rate to adjust"
+        raise _refusal(at, f"tiers.tiers[{adjusts.index(True)}]", "TIERS_INVALID", fault, wish)
+
+
+def _refusal(at: str, field: str, reason: str, fault: str, wish: Negotiated) -> InvalidArgument:
+    return InvalidArgument.at(f"{at}.{field}", reason, fault, usage_resource=wish.resource_id)

@@ -1,0 +1,62 @@
+"""Targets: what grants are bound to, its calendar and window, and the wallets it holds."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+
+from server.domain.ids import AssetId, EntitlementAccountId, ResourceId, WalletId
+from server.domain.selling.sales import Binding, WalletPolicies
+
+
+class TargetKind(StrEnum):
+    """What wallets are bound to."""
+
+    ASSET = "ASSET"
+    ACCOUNT = "ACCOUNT"
+    CONTRACT = "CONTRACT"
+    CUSTOM = "CUSTOM"
+
+
+TargetKey = tuple[TargetKind, str]
+"""What a line is bound to: an asset by its id, the account by none, or a target of its own."""
+
+
+def target_key(binding: Binding, target_id: str | None, asset_id: AssetId | str) -> TargetKey:
+    """What a line with this binding is bound to, which is to become `asset_id`."""
+    if binding is Binding.SELF:
+        return TargetKind.ASSET, str(asset_id)
+    return TargetKind(binding), target_id or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntitlementAccount:
+    """One target: an asset by its id or the account by no id; its calendar, its service window.
+
+    Its periods are counted from `anchor`, also those before it.
+    """
+
+    id: EntitlementAccountId
+    target_kind: TargetKind
+    target_id: str
+    zone: str
+    currency_code: str
+    anchor: date
+    billing_months: int = 1
+    start_date: date
+    end_date: date | None
+
+    def widened(self, start: date, end: date | None) -> "EntitlementAccount":
+        """The same with a window that holds these days too."""
+        is_open = self.end_date is None or end is None
+        last = None if is_open else max(day for day in (self.end_date, end) if day)
+        return replace(self, start_date=min(self.start_date, start), end_date=last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wallet:
+    """Everything one target holds of one resource, and how it counts."""
+
+    id: WalletId
+    entitlement_account_id: EntitlementAccountId
+    resource_id: ResourceId
+    policies: WalletPolicies

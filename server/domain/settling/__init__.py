@@ -1,0 +1,1 @@
+"""What pays for it: grants, drawdown, the ledger, balances, summaries."""

@@ -1,0 +1,356 @@
+"""Summaries: from settled usage to lines that can be rated, and from those to invoice lines.
+
+A ratable line is one asset's usage of one origin period under one set of terms, with its amount to
+24 places. A liable line gathers the ratable lines of a billing period that belong together; it is
+where money is rounded, once. A total is the sum of rounded lines.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from server.domain.consuming.dimensions import dimensions_of
+from server.domain.errors import FailedPrecondition
+from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
+from server.domain.ids import (
+    AssetId,
+    CellId,
+    RatableSummaryId,
+    UnitId,
+    WalletId,
+    derive,
+)
+from server.domain.modelling.policies import OveragePolicy
+from server.domain.pricing.procedures.state import Line, too_many_digits
+from server.domain.pricing.procedures.waterfall import Outcome
+from server.domain.pricing.raters import SHIPPED, Rater, Raters, VersionKey, not_in_force
+from server.domain.pricing.rates import RateSegment, RateTerms
+from server.domain.pricing.rating import Rated, RatingFailed, Step
+from server.domain.settling.settlement import Result
+from server.domain.units import LIMIT
+
+Rates = Mapping[AssetId, tuple[RateSegment, ...]]
+"""The terms of each asset, as segments that neither overlap nor leave a gap."""
+
+Origin = tuple[AssetId, datetime]
+"""An asset and the start of a rating period in which it was used."""
+
+
+class RatableKey(NamedTuple):
+    """What makes a ratable line, in the order of the lines."""
+
+    period_start: datetime
+    is_correction: bool
+    origin_start: datetime
+    asset_number: int
+    asset_id: AssetId
+    segment_start: datetime
+    dimensions: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatableLine:
+    """Usage that one set of terms prices; `before` is what of its origin is rated already, and
+    `origin_used` all that its origin used.
+
+    `version` is that of the procedure which rated it; None is the one that is shipped. Without an
+    amount, `failure` says why, and `failure_text` in words.
+    """
+
+    id: RatableSummaryId
+    wallet_id: WalletId
+    key: RatableKey
+    terms: RateTerms | None
+    overage_policy: OveragePolicy
+    cell_ids: tuple[CellId, ...]
+    used: Decimal
+    drawn: Decimal
+    overage: Decimal
+    tier_quantity: Decimal
+    before: Decimal = ZERO
+    origin_used: Decimal = ZERO
+    net_unit_rate: Decimal | None
+    amount: Decimal | None
+    steps: tuple[Step, ...]
+    failure: str | None = None
+    failure_text: str = ""
+    version: VersionKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiableLine:
+    """An invoice-ready line: quantities summed, `amount` rounded once to money."""
+
+    asset_id: AssetId
+    asset_number: int
+    segment_start: datetime
+    is_correction: bool
+    dimensions: str = ""
+    unit: UnitId | None
+    used: Decimal
+    drawn: Decimal
+    overage: Decimal
+    exact_amount: Decimal
+    amount: Decimal
+    net_unit_rate: Decimal
+    ratable_ids: tuple[RatableSummaryId, ...]
+
+
+def check_range(lines: Iterable[RatableLine | LiableLine]) -> None:
+    """Raise AGGREGATE_OVERFLOW for a sum that has more digits than a quantity may have."""
+    for line in lines:
+        if max(line.used, line.overage) >= LIMIT:
+            asset = str(line.key.asset_id if isinstance(line, RatableLine) else line.asset_id)
+            text = f"the usage of the asset {asset} adds up to more than 26 digits; void some of it"
+            raise FailedPrecondition("AGGREGATE_OVERFLOW", text, {"asset": asset})
+
+
+@exact
+def ratable_lines(
+    wallet_id: WalletId,
+    results: Iterable[Result],
+    rates: Rates,
+    *,
+    rated_before: Mapping[Origin, Decimal] | None = None,
+    raters: Raters = SHIPPED,
+) -> tuple[RatableLine, ...]:
+    """Rate the settled usage of one wallet: own usage first, then corrections, period by period.
+
+    `raters` say by which procedure; the lines of one period that have the same go through it
+    together.
+
+    Usage is priced by the terms in force when it happened. A VOLUME tier is picked by all overage
+    of the (asset, origin period) known by then; GRADUATED tiers go on where the line before it
+    stopped. `rated_before` is the overage of corrected origins that is rated already. What cannot
+    be priced becomes a line with a failure, never a zero.
+    """
+    groups = _grouped(results, rates)
+    totals = dict(rated_before or {})
+    sized: list[_Sized] = []
+    for origin, keys in _by_origin(groups):
+        before = totals.get(origin, ZERO)
+        whole = before + sum((groups[key].overage for key in keys), ZERO)
+        used = before + sum((groups[key].used for key in keys), ZERO)
+        for key in keys:
+            sizes = _Sizes(whole=whole, before=before, used=used)
+            line_id = _line_id(wallet_id, key)
+            rater = raters.of(line_id, key.origin_start)
+            sized.append(_Sized(line_id, key, groups[key], sizes, rater))
+            before += groups[key].overage
+        totals[origin] = whole
+    outcomes = _outcomes(sized)
+    return tuple(_rated_line(wallet_id, one, outcomes[one.id]) for one in sized)
+
+
+@exact
+def liable_lines(
+    lines: Iterable[RatableLine], *, places: int, mode: Rounding = Rounding.HALF_UP
+) -> tuple[LiableLine, ...]:
+    """The invoice lines of one billing period: one per asset, terms, dimensions, and own usage or
+    correction.
+
+    Raises `RATING_FAILED` when a line has no amount.
+    """
+    groups: dict[tuple[int, AssetId, datetime, bool, str], list[RatableLine]] = {}
+    for line in sorted(lines, key=lambda line: (line.key, line.id)):
+        key = line.key
+        group = liable_group(key)
+        groups.setdefault(group, []).append(line)
+    return tuple(_liable_line(groups[group], places, mode) for group in sorted(groups))
+
+
+def liable_group(key: RatableKey) -> tuple[int, AssetId, datetime, bool, str]:
+    """What the ratable lines of one invoice line have in common."""
+    asset = (key.asset_number, key.asset_id)
+    return (*asset, key.segment_start, key.is_correction, key.dimensions)
+
+
+@exact
+def total(lines: Iterable[LiableLine]) -> Decimal:
+    """The sum of the rounded lines, which must be in one unit."""
+    found = tuple(lines)
+    assert len({line.unit for line in found if line.unit is not None}) <= 1, found
+    return sum((line.amount for line in found), ZERO)
+
+
+@dataclass(slots=True)
+class _Group:
+    """The results that one ratable line is made of."""
+
+    segment: RateSegment | None
+    cell_ids: list[CellId] = field(default_factory=list)
+    drawn: Decimal = ZERO
+    overage: Decimal = ZERO
+
+    @property
+    def used(self) -> Decimal:
+        return self.drawn + self.overage
+
+    def add(self, result: Result) -> None:
+        self.cell_ids.append(result.increment.cell_id)
+        self.drawn += result.drawn
+        self.overage += result.overage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sizes:
+    """Of an asset and origin: all overage, what of it comes before a line, and all usage."""
+
+    whole: Decimal
+    before: Decimal
+    used: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class _Sized:
+    """A line that is to be rated, and by what."""
+
+    id: RatableSummaryId
+    key: RatableKey
+    group: _Group
+    sizes: _Sizes
+    rater: Rater | None
+
+    @property
+    def terms(self) -> RateTerms | None:
+        return self.group.segment.terms if self.group.segment else None
+
+    @property
+    def policy(self) -> OveragePolicy:
+        return self.group.segment.overage if self.group.segment else OveragePolicy.CHARGE
+
+    @property
+    def line(self) -> Line:
+        return Line(
+            quantity=self.group.overage,
+            terms=self.terms,
+            tier_quantity=self.sizes.whole,
+            before=self.sizes.before,
+            used=self.sizes.used,
+            overage=self.policy,
+            attributes=dimensions_of(self.key.dimensions),
+        )
+
+
+def _grouped(results: Iterable[Result], rates: Rates) -> dict[RatableKey, _Group]:
+    groups: dict[RatableKey, _Group] = {}
+    for result in results:
+        increment = result.increment
+        segments = rates.get(increment.asset_id, ())
+        segment = next((s for s in segments if s.contains(increment.used_at)), None)
+        key = RatableKey(
+            increment.period_start,
+            increment.is_correction,
+            increment.origin_start,
+            increment.asset_number,
+            increment.asset_id,
+            segment.start if segment else increment.origin_start,
+            increment.dimensions,
+        )
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group(segment)
+        group.add(result)
+    return groups
+
+
+def _by_origin(groups: Iterable[RatableKey]) -> list[tuple[Origin, list[RatableKey]]]:
+    """The keys in order, those of one period, asset and origin together."""
+    found: dict[tuple[datetime, Origin], list[RatableKey]] = {}
+    for key in sorted(groups):
+        origin = (key.asset_id, key.origin_start)
+        found.setdefault((key.period_start, origin), []).append(key)
+    return [(origin, keys) for (_, origin), keys in found.items()]
+
+
+def _outcomes(sized: Iterable[_Sized]) -> dict[RatableSummaryId, Outcome]:
+    """What the lines come to, those of one period and version together."""
+    found: dict[RatableSummaryId, Outcome] = {}
+    runs: dict[tuple[datetime, VersionKey | None], list[_Sized]] = {}
+    for one in sized:
+        if one.rater is None:
+            found[one.id] = not_in_force(one.key.origin_start)
+        else:
+            runs.setdefault((one.key.period_start, one.rater.key), []).append(one)
+    for some in runs.values():
+        rater = some[0].rater
+        assert rater is not None, some
+        outcomes = rater.rate([one.line for one in some])
+        found.update(zip((one.id for one in some), map(_payable, outcomes), strict=True))
+    return found
+
+
+def _payable(outcome: Outcome) -> Outcome:
+    """An amount that is longer than money may be is none: the line fails, and holds up no other."""
+    if isinstance(outcome, RatingFailed) or outcome.amount < LIMIT:
+        return outcome
+    failure = too_many_digits()
+    failure.steps = outcome.steps
+    return failure
+
+
+def _rated_line(wallet_id: WalletId, one: _Sized, outcome: Outcome) -> RatableLine:
+    group, sizes = one.group, one.sizes
+    rated = outcome if isinstance(outcome, Rated) else None
+    failed = outcome if isinstance(outcome, RatingFailed) else None
+    return RatableLine(
+        id=one.id,
+        wallet_id=wallet_id,
+        key=one.key,
+        terms=one.terms,
+        overage_policy=one.policy,
+        cell_ids=tuple(group.cell_ids),
+        used=group.used,
+        drawn=group.drawn,
+        overage=group.overage,
+        tier_quantity=sizes.whole,
+        before=sizes.before,
+        origin_used=sizes.used,
+        net_unit_rate=rated.net_unit_rate if rated else None,
+        amount=rated.amount if rated else None,
+        steps=outcome.steps,
+        failure=failed.reason if failed else None,
+        failure_text=failed.message if failed else "",
+        version=one.rater.key if one.rater else None,
+    )
+
+
+def _line_id(wallet_id: WalletId, key: RatableKey) -> RatableSummaryId:
+    times = (key.period_start, key.origin_start, key.segment_start)
+    texts = [instant.isoformat() for instant in times]
+    texts += [key.dimensions] if key.dimensions else []
+    return RatableSummaryId(derive(wallet_id, "ratable", key.asset_id, *texts))
+
+
+def _liable_line(lines: list[RatableLine], places: int, mode: Rounding) -> LiableLine:
+    failed = next((line for line in lines if line.amount is None), None)
+    if failed:
+        message = f"ratable summary {failed.id} has no amount: {failed.failure}"
+        facts = {"ratable_summary": str(failed.id), "failure": failed.failure or ""}
+        raise FailedPrecondition("RATING_FAILED", message, facts)
+    first = lines[0]
+    amount = sum((line.amount for line in lines if line.amount is not None), ZERO)
+    overage = sum((line.overage for line in lines), ZERO)
+    return LiableLine(
+        asset_id=first.key.asset_id,
+        asset_number=first.key.asset_number,
+        segment_start=first.key.segment_start,
+        is_correction=first.key.is_correction,
+        dimensions=first.key.dimensions,
+        unit=first.terms.unit if first.terms else None,
+        used=sum((line.used for line in lines), ZERO),
+        drawn=sum((line.drawn for line in lines), ZERO),
+        overage=overage,
+        exact_amount=amount,
+        amount=round_to(amount, places, mode),
+        net_unit_rate=_display_rate(amount, overage),
+        ratable_ids=tuple(line.id for line in lines),
+    )
+
+
+def _display_rate(amount: Decimal, overage: Decimal) -> Decimal:
+    if overage == 0:
+        return ZERO
+    return divide(amount, overage, places=PLACES, mode=Rounding.HALF_EVEN)

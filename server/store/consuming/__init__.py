@@ -1,0 +1,1 @@
+"""Meters, records and cells, as rows and back."""

@@ -1,0 +1,129 @@
+"""Usage records, the side that reads: what was recorded and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from server.domain.calendar import Period
+from server.domain.consuming.recording import RecordState, Trace, UsageRecord
+from server.domain.errors import NotFound
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    CellId,
+    LiableSummaryId,
+    RecordId,
+    ResourceId,
+    TenantId,
+    UnitId,
+)
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("consuming/usage_records.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Which records of an account: used in `[start, end)`, and what else is wanted of them."""
+
+    start: datetime
+    end: datetime
+    asset_id: AssetId | None = None
+    resource_id: ResourceId | None = None
+    cell_id: CellId | None = None
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, record_id: RecordId
+) -> UsageRecord:
+    """One record. Raises USAGE_RECORD_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["get_record"], tenant_id, account_id, record_id)
+    if row is None:
+        raise NotFound.of("UsageRecord", f"accounts/{account_id}/usageRecords/{record_id}")
+    return _record(row)
+
+
+async def list_records(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wanted: Range,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+) -> list[UsageRecord]:
+    """Newest first; `after` is the time and the id of the last record seen."""
+    # No id is empty, so just before the end and the empty id is before the end.
+    time, record_id = (datetime.fromisoformat(after[0]), after[1]) if after else (wanted.end, "")
+    rows = await tx.fetch(
+        SQL["list_records"],
+        tenant_id,
+        account_id,
+        wanted.start,
+        time,
+        record_id,
+        wanted.asset_id,
+        wanted.resource_id,
+        wanted.cell_id,
+        limit,
+    )
+    return [_record(row) for row in rows]
+
+
+async def cell_bounds(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, cell_id: CellId
+) -> Period:
+    """The day of a cell. Raises USAGE_SUMMARY_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["find_cell_bounds"], tenant_id, account_id, cell_id)
+    if row is None:
+        raise NotFound.of("UsageSummary", f"accounts/{account_id}/usageSummaries/{cell_id}")
+    return Period(row["start_time"], row["end_time"])
+
+
+async def is_account(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> bool:
+    """Whether there is such an account."""
+    found: bool = await tx.fetchval(SQL["is_account"], tenant_id, account_id)
+    return found
+
+
+def _record(row: Any) -> UsageRecord:
+    return UsageRecord(
+        account_id=AccountId(row["account_id"]),
+        id=RecordId(row["record_id"]),
+        asset_id=AssetId(row["asset_id"]),
+        resource_id=ResourceId(row["usage_resource_id"]),
+        quantity=row["quantity"],
+        unit_id=UnitId(row["unit_of_measure_id"]),
+        time=row["usage_time"],
+        labels=row["labels"] or {},
+        create_time=row["create_time"],
+        trace=Trace(
+            state=_state(row["period_state"], row["liable_summary_id"]),
+            counted_quantity=row["counted_quantity"],
+            cell_id=CellId(row["usage_summary_id"]),
+            period_start=row["period_start_time"],
+            is_late=row["origin_start_time"] != row["period_start_time"],
+            drawn_quantity=row["drawn_quantity"],
+            overage_quantity=row["overage_quantity"],
+            liable_summary_id=_line_id(row["liable_summary_id"]),
+        ),
+    )
+
+
+def _line_id(value: UUID | None) -> LiableSummaryId | None:
+    return None if value is None else LiableSummaryId(value)
+
+
+def _state(period_state: str, liable_summary_id: UUID | None) -> RecordState:
+    match period_state:
+        case "OPEN":
+            return RecordState.PENDING
+        case "FROZEN":
+            return RecordState.FROZEN
+        case "FINAL" if liable_summary_id is not None:
+            return RecordState.LIABLE
+        case "FINAL":
+            return RecordState.RATED
+    raise ValueError(period_state)

@@ -1,0 +1,1 @@
+"""The catalogue and its policies, as rows and back."""

@@ -1,0 +1,1 @@
+"""Price books, cards, entries and procedures, as rows and back."""

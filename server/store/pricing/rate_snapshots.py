@@ -1,0 +1,209 @@
+"""Active rates as a whole: what a process compiles, and what a sale reads of one product."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from asyncpg import Record
+
+from server.domain.calendar import PolicyPeriod
+from server.domain.ids import (
+    AssetId,
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    TenantId,
+)
+from server.domain.modelling.policies import CommitmentRate, OveragePolicy
+from server.domain.pricing.discovery import AssetRates, AssetStretch, Held
+from server.domain.pricing.rate_cards import PriceBook, RateCard, RateCardType
+from server.domain.pricing.rate_index import CatalogueRates, KeptCards
+from server.domain.pricing.raters import Versions
+from server.domain.selling.additions import Addition
+from server.store.pool import Connection
+from server.store.pricing.procedures import rating_versions
+from server.store.pricing.rate_entries import entry_from_row, tiers_from_rows
+from server.store.selling.documents import policies_from_doc, terms_from_doc
+from server.store.sql import load
+
+SQL = load("pricing/rate_snapshots.sql")
+
+# A slice of rows holds up the event loop for about two milliseconds.
+SLICE = 250
+
+PACE = 100
+
+Rows = tuple[Sequence[Record], Sequence[Record], Sequence[Record]]
+
+Marks = Mapping[RateCardId, tuple[int, int]]
+"""What tells whether the active entries of each card are what they were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A tenant's catalogue at a revision: what rates, its books, and the entries of some cards.
+
+    `changed` are the cards whose entries were read since others are known; None when all were.
+    """
+
+    revision: int
+    versions: Versions
+    marks: Marks
+    changed: frozenset[RateCardId] | None
+    rows: Rows
+
+
+async def revision(tx: Connection, tenant_id: TenantId) -> int:
+    """How often the tenant's catalogue was changed."""
+    found: int = await tx.fetchval(SQL["revision"], tenant_id)
+    return found
+
+
+async def revisions(connection: Connection, tenant_ids: Sequence[TenantId]) -> dict[TenantId, int]:
+    """The same of several tenants, on a connection that is nobody's."""
+    rows = await connection.fetch(SQL["revisions"], tenant_ids)
+    return {TenantId(row["tenant_id"]): row["catalogue_revision"] for row in rows}
+
+
+async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | None = None) -> Loaded:
+    """All active rates, or of those whose marks are known what changed; `tx` sees one moment."""
+    at, versions = await revision(tx, tenant_id), await rating_versions(tx, tenant_id)
+    books = await tx.fetch(SQL["all_books"], tenant_id)
+    marks = {
+        RateCardId(row["rate_card_id"]): (row["entries"], row["revision"])
+        for row in await tx.fetch(SQL["card_marks"], tenant_id)
+    }
+    changed = None
+    if known is not None:
+        cards = marks.keys() | known.keys()
+        changed = frozenset(one for one in cards if marks.get(one) != known.get(one))
+    wanted = None if changed is None else sorted(changed)
+    entries = await _in_slices(tx, SQL["all_entries"], tenant_id, wanted)
+    tiers = await _in_slices(tx, SQL["all_tiers"], tenant_id, wanted)
+    rows = (books, entries, tiers)
+    return Loaded(revision=at, versions=versions, marks=marks, changed=changed, rows=rows)
+
+
+async def rows_of_product(
+    tx: Connection, tenant_id: TenantId, price_book_id: PriceBookId, product_id: ProductId
+) -> Rows:
+    """One book and the active rates of a product. Tiers never change, so they may be read last."""
+    books = await tx.fetch(SQL["one_book"], tenant_id, price_book_id)
+    entries = await tx.fetch(SQL["product_entries"], tenant_id, product_id)
+    return books, entries, await tx.fetch(SQL["product_tiers"], tenant_id, product_id)
+
+
+def compiled(
+    rows: Rows, pause: Callable[[], None] | None = None, kept: KeptCards | None = None
+) -> CatalogueRates:
+    """The index of these rows, and of cards that another keeps. A thread may do it.
+
+    It may pause every few rows, so that the event loop is not kept waiting by the thread.
+    """
+    book_rows, entry_rows, tier_rows = rows
+    tiers = tiers_from_rows(_paced(tier_rows, pause))
+    entries = (
+        entry_from_row(row, tiers.get((row["rate_card_id"], row["entry_id"]), ()))
+        for row in _paced(entry_rows, pause)
+    )
+    return CatalogueRates(_books(book_rows), map(_card, book_rows), entries, kept)
+
+
+def _paced(rows: Sequence[Record], pause: Callable[[], None] | None) -> Iterable[Record]:
+    if pause is None:
+        return rows
+    return _pausing(rows, pause)
+
+
+def _pausing(rows: Sequence[Record], pause: Callable[[], None]) -> Iterator[Record]:
+    for count, row in enumerate(rows):
+        if count % PACE == 0:
+            pause()
+        yield row
+
+
+async def asset_rates(
+    tx: Connection, tenant_id: TenantId, held: Iterable[Held]
+) -> dict[Held, AssetRates | None]:
+    """What assets were sold under, by resource.
+
+    None stands for a resource that the asset does not have; an asset that is not there is left out.
+    """
+    wanted = sorted(set(held))
+    keys = (
+        [account_id for account_id, _, _ in wanted],
+        [asset_id for _, asset_id, _ in wanted],
+        [resource_id for _, _, resource_id in wanted],
+    )
+    sold = _by_held(await tx.fetch(SQL["asset_rates"], tenant_id, *keys))
+    added = _by_held(await tx.fetch(SQL["asset_additions"], tenant_id, *keys))
+    return {key: _asset_rates(same, added.get(key, [])) for key, same in sold.items()}
+
+
+def _by_held(rows: Iterable[Record]) -> dict[Held, list[Record]]:
+    found: defaultdict[Held, list[Record]] = defaultdict(list)
+    for row in rows:
+        found[row["account_id"], row["asset_id"], row["usage_resource_id"]].append(row)
+    return found
+
+
+async def _in_slices(
+    tx: Connection, query: str, tenant_id: TenantId, card_ids: Sequence[RateCardId] | None
+) -> list[Record]:
+    """All rows, a slice at a time, so that a large catalogue holds up no call meanwhile."""
+    cursor = await tx.cursor(query, tenant_id, card_ids)
+    found: list[Record] = []
+    while some := await cursor.fetch(SLICE):
+        found.extend(some)
+    return found
+
+
+def _asset_rates(rows: list[Record], added: list[Record]) -> AssetRates | None:
+    first = rows[0]
+    if first["policies"] is None:
+        return None
+    _, is_fixed = policies_from_doc(first["policies"])
+    stretches = tuple(
+        AssetStretch(
+            start=row["start_time"], end=row["end_time"], terms=terms_from_doc(row["terms"])
+        )
+        for row in rows
+        if row["terms"] is not None
+    )
+    return AssetRates(
+        zone=first["time_zone"],
+        anchor=first["anchor_date"],
+        length=PolicyPeriod(first["rating_period"]),
+        is_fixed=is_fixed,
+        overage=OveragePolicy(first["overage"]),
+        stretches=stretches,
+        additions=tuple(map(_addition, added)),
+    )
+
+
+def _addition(row: Record) -> Addition:
+    kind = row["commitment_rate"]
+    return Addition(
+        asset_id=AssetId(row["addition_id"]),
+        start=row["start_time"],
+        end=row["end_time"],
+        terms=terms_from_doc(row["terms"]),
+        commitment=None if kind is None else CommitmentRate(kind),
+    )
+
+
+def _books(rows: Sequence[Record]) -> list[PriceBook]:
+    cards: defaultdict[PriceBookId, dict[RateCardType, RateCardId]] = defaultdict(dict)
+    for row in rows:
+        kind = RateCardType(row["type"])
+        cards[row["price_book_id"]][kind] = RateCardId(row["rate_card_id"])
+    return [PriceBook(id=id_, cards=of_book) for id_, of_book in cards.items()]
+
+
+def _card(row: Record) -> RateCard:
+    return RateCard(
+        id=RateCardId(row["rate_card_id"]),
+        type=RateCardType(row["type"]),
+        start=row["start_date"],
+        end=row["end_date"],
+    )

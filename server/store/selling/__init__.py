@@ -1,0 +1,1 @@
+"""Quotes, orders, assets and targets, as rows and back."""

@@ -1,0 +1,361 @@
+"""Assets: reading them, and writing what an activation brings about but for grants and periods."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from asyncpg import Record
+
+from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit
+from server.domain.errors import NotFound
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    EntitlementId,
+    OrderId,
+    PolicyId,
+    ProductGrantId,
+    ProductId,
+    ResourceId,
+    TenantId,
+    WalletId,
+    derive,
+)
+from server.domain.modelling.policies import (
+    CommitmentRate,
+    PolicyLevel,
+    PolicySource,
+    RefreshPolicy,
+    RolloverPolicy,
+    Validity,
+)
+from server.domain.selling.activation import Activation, Before
+from server.domain.selling.sales import Asset, AssetResource, Role, SoldEntitlement
+from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet
+from server.domain.settling.grants import Entitlement
+from server.domain.settling.ledger import Head
+from server.store.pool import Connection
+from server.store.selling import targets
+from server.store.selling.documents import (
+    policies_from_doc,
+    policies_to_doc,
+    terms_from_doc,
+    terms_to_doc,
+)
+from server.store.settling.ledger import head_of
+from server.store.sql import load
+
+SQL = load("selling/assets.sql")
+
+
+async def before(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, keys: Iterable[TargetKey]
+) -> Before:
+    """What the account has of some targets; right for as long as its lock is held."""
+    numbers = await tx.fetchrow(SQL["last_numbers"], tenant_id, account_id)
+    assert numbers is not None, account_id
+    found = await targets.find(tx, tenant_id, account_id, keys)
+    ids = {target.id for target in found.values()}
+    return Before(
+        targets=found,
+        wallets=await targets.wallets(tx, tenant_id, account_id, ids),
+        asset_number=numbers["asset"],
+        entitlement_number=numbers["entitlement"],
+    )
+
+
+async def lock_heads(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_ids: Iterable[WalletId]
+) -> dict[WalletId, Head]:
+    """The ends of the chains of wallets, held until the transaction ends."""
+    ids = sorted(wallet_ids)
+    rows = await tx.fetch(SQL["lock_wallets"], tenant_id, account_id, ids)
+    return {WalletId(row["wallet_id"]): head_of(row) for row in rows}
+
+
+async def add(tx: Connection, tenant_id: TenantId, account_id: AccountId, new: Activation) -> None:
+    """Write the assets with all they hold: targets, wallets, resources, rates, entitlements."""
+    await _add_assets(tx, tenant_id, account_id, new.assets)
+    await _save_targets(tx, tenant_id, account_id, new.targets)
+    await _add_wallets(tx, tenant_id, account_id, new.wallets)
+    held = [(asset.id, resource) for asset in new.assets for resource in asset.resources]
+    await _add_resources(tx, tenant_id, account_id, held)
+    await _add_rates(tx, tenant_id, account_id, held)
+    sold = [(resource.resource_id, one) for _, resource in held for one in resource.entitlements]
+    await _add_entitlements(tx, tenant_id, account_id, sold)
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId
+) -> Asset:
+    """One asset. Raises ASSET_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["find_asset"], tenant_id, account_id, asset_id)
+    if row is None:
+        raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
+    return (await _whole(tx, tenant_id, account_id, [row]))[0]
+
+
+async def list_assets(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+) -> list[Asset]:
+    """An account's assets, oldest first; `after` is the number of the last one seen."""
+    number = int(after[0]) if after else 0
+    rows = await tx.fetch(SQL["list_assets"], tenant_id, account_id, number, limit)
+    return await _whole(tx, tenant_id, account_id, rows)
+
+
+async def _add_assets(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, assets: Sequence[Asset]
+) -> None:
+    await tx.execute(
+        SQL["add_assets"],
+        tenant_id,
+        account_id,
+        [asset.id for asset in assets],
+        [asset.number for asset in assets],
+        [asset.order_id for asset in assets],
+        [asset.position for asset in assets],
+        [asset.product_id for asset in assets],
+        [asset.quantity for asset in assets],
+        [asset.start_date for asset in assets],
+        [asset.end_date for asset in assets],
+    )
+
+
+async def _save_targets(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    targets: Sequence[EntitlementAccount],
+) -> None:
+    await tx.execute(
+        SQL["save_targets"],
+        tenant_id,
+        account_id,
+        [target.id for target in targets],
+        [target.target_kind for target in targets],
+        [target.target_id for target in targets],
+        [target.zone for target in targets],
+        [target.currency_code for target in targets],
+        [target.anchor for target in targets],
+        [target.billing_months for target in targets],
+        [target.start_date for target in targets],
+        [target.end_date for target in targets],
+    )
+
+
+async def _add_wallets(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallets: Sequence[Wallet]
+) -> None:
+    policies = [wallet.policies for wallet in wallets]
+    await tx.execute(
+        SQL["add_wallets"],
+        tenant_id,
+        account_id,
+        [wallet.id for wallet in wallets],
+        [wallet.entitlement_account_id for wallet in wallets],
+        [wallet.resource_id for wallet in wallets],
+        [each.unit_id for each in policies],
+        [each.aggregation.method for each in policies],
+        [each.aggregation.period for each in policies],
+        [each.aggregation.combine for each in policies],
+        [each.rating.period for each in policies],
+        [_waiting(each.rating.delay, DelayUnit.DAYS) for each in policies],
+        [_waiting(each.rating.delay, DelayUnit.HOURS) for each in policies],
+        [each.late for each in policies],
+        [each.order for each in policies],
+        [each.aggregation.label for each in policies],
+        [",".join(each.dimensions) for each in policies],
+    )
+
+
+async def _add_resources(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    held: Sequence[tuple[AssetId, AssetResource]],
+) -> None:
+    resources = [resource for _, resource in held]
+    await tx.execute(
+        SQL["add_asset_resources"],
+        tenant_id,
+        account_id,
+        [asset_id for asset_id, _ in held],
+        [resource.resource_id for resource in resources],
+        [resource.wallet_id for resource in resources],
+        [resource.policies.overage for resource in resources],
+        [resource.start_time for resource in resources],
+        [resource.end_time for resource in resources],
+        [policies_to_doc(each.policies, is_fixed=each.is_fixed) for each in resources],
+        [resource.token_wallet_id for resource in resources],
+        [resource.definition_product_id for resource in resources],
+        [resource.role for resource in resources],
+        [resource.commitment for resource in resources],
+    )
+
+
+async def _add_rates(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    held: Sequence[tuple[AssetId, AssetResource]],
+) -> None:
+    rated = [
+        (asset_id, resource, terms_to_doc(resource.terms))
+        for asset_id, resource in held
+        if resource.terms is not None
+    ]
+    await tx.execute(
+        SQL["add_asset_rates"],
+        tenant_id,
+        account_id,
+        [derive(a, "rate", r.resource_id, r.start_time.isoformat()) for a, r, _ in rated],
+        [asset_id for asset_id, _, _ in rated],
+        [resource.resource_id for _, resource, _ in rated],
+        [resource.start_time for _, resource, _ in rated],
+        [resource.end_time for _, resource, _ in rated],
+        [terms for _, _, terms in rated],
+    )
+
+
+async def _add_entitlements(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    sold: Sequence[tuple[ResourceId, SoldEntitlement]],
+) -> None:
+    new = [one.entitlement for _, one in sold]
+    refreshes = [each.refresh.cadence if each.refresh else None for each in new]
+    validities = [each.validity.cadence if each.validity else None for each in new]
+    await tx.execute(
+        SQL["add_entitlements"],
+        tenant_id,
+        account_id,
+        [each.id for each in new],
+        [each.number for each in new],
+        [each.wallet_id for each in new],
+        [each.asset_id for each in new],
+        [resource_id for resource_id, _ in sold],
+        [one.product_id for _, one in sold],
+        [one.product_grant_id for _, one in sold],
+        [each.quantity for each in new],
+        [each.unit_scale for each in new],
+        [each.start for each in new],
+        [each.end for each in new],
+        [each.anchor for each in new],
+        [cadence and cadence.unit for cadence in refreshes],
+        [cadence and cadence.count for cadence in refreshes],
+        [one.refresh_policy.id for _, one in sold],
+        [cadence and cadence.unit for cadence in validities],
+        [cadence and cadence.count for cadence in validities],
+        [each.rollover is not None for each in new],
+        [each.rollover.max_count if each.rollover else None for each in new],
+        [each.rollover.max_quantity if each.rollover else None for each in new],
+        [each.rollover.max_percent if each.rollover else None for each in new],
+        [one.rollover_policy.id for _, one in sold],
+        [each.next_index for each in new],
+        [one.refresh_policy.version for _, one in sold],
+        [one.rollover_policy.version for _, one in sold],
+    )
+
+
+async def _whole(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, rows: Sequence[Record]
+) -> list[Asset]:
+    ids = [row["asset_id"] for row in rows]
+    sold: dict[tuple[UUID, str], list[SoldEntitlement]] = {}
+    for row in await tx.fetch(SQL["held_entitlements"], tenant_id, account_id, ids):
+        key = (row["asset_id"], row["usage_resource_id"])
+        sold.setdefault(key, []).append(_sold(row))
+    held: dict[UUID, list[AssetResource]] = {}
+    for row in await tx.fetch(SQL["held_resources"], tenant_id, account_id, ids):
+        entitlements = sold.get((row["asset_id"], row["usage_resource_id"]), ())
+        held.setdefault(row["asset_id"], []).append(_held(row, tuple(entitlements)))
+    return [_asset(row, tuple(held.get(row["asset_id"], ()))) for row in rows]
+
+
+def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
+    return Asset(
+        id=AssetId(row["asset_id"]),
+        account_id=AccountId(row["account_id"]),
+        number=row["number"],
+        order_id=OrderId(row["order_id"]),
+        position=row["position"],
+        product_id=ProductId(row["product_id"]),
+        quantity=row["quantity"],
+        start_date=row["start_date"],
+        end_date=row["end_date"],
+        resources=resources,
+        create_time=row["create_time"],
+    )
+
+
+def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResource:
+    policies, is_fixed = policies_from_doc(row["policies"])
+    token, definition = row["token_wallet_id"], row["definition_product_id"]
+    commitment = row["commitment_rate"]
+    return AssetResource(
+        resource_id=ResourceId(row["usage_resource_id"]),
+        wallet_id=WalletId(row["wallet_id"]),
+        policies=policies,
+        terms=None if row["terms"] is None else terms_from_doc(row["terms"]),
+        is_fixed=is_fixed,
+        start_time=row["start_time"],
+        end_time=row["end_time"],
+        token_wallet_id=None if token is None else WalletId(token),
+        definition_product_id=None if definition is None else ProductId(definition),
+        role=Role(row["role"]),
+        commitment=None if commitment is None else CommitmentRate(commitment),
+        entitlements=entitlements,
+    )
+
+
+def _sold(row: Record) -> SoldEntitlement:
+    refresh = _cadence(row["refresh_unit"], row["refresh_count"])
+    validity = _cadence(row["validity_unit"], row["validity_count"])
+    rollover = RolloverPolicy(
+        max_count=row["max_rollovers"],
+        max_quantity=row["rollover_max_quantity"],
+        max_percent=row["rollover_max_percent"],
+    )
+    entitlement = Entitlement(
+        id=EntitlementId(row["entitlement_id"]),
+        wallet_id=WalletId(row["wallet_id"]),
+        asset_id=AssetId(row["asset_id"]),
+        number=row["number"],
+        quantity=row["quantity"],
+        unit_scale=row["unit_scale"],
+        start=row["start_date"],
+        end=row["end_date"],
+        anchor=row["anchor_date"],
+        refresh=RefreshPolicy(cadence=refresh) if refresh else None,
+        validity=Validity(cadence=validity) if validity else None,
+        rollover=rollover if row["can_roll_over"] else None,
+        next_index=row["next_index"],
+    )
+    return SoldEntitlement(
+        entitlement=entitlement,
+        product_id=ProductId(row["product_id"]),
+        product_grant_id=ProductGrantId(row["product_grant_id"]),
+        refresh_policy=_source(row["refresh_policy_id"], row["refresh_policy_version"]),
+        rollover_policy=_source(row["rollover_policy_id"], row["rollover_policy_version"]),
+    )
+
+
+def _source(policy_id: str | None, version: int) -> PolicySource:
+    if policy_id is None:
+        return PolicySource()
+    level = PolicyLevel.PRODUCT_USAGE_RESOURCE
+    return PolicySource(level=level, id=PolicyId(policy_id), version=version)
+
+
+def _waiting(delay: Delay, unit: DelayUnit) -> int | None:
+    return delay.count if delay.unit is unit else None
+
+
+def _cadence(unit: str | None, count: int | None) -> Cadence | None:
+    return None if unit is None or count is None else Cadence(CadenceUnit(unit), count)

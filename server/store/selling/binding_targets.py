@@ -1,0 +1,110 @@
+"""Binding targets: contracts and whatever else an account binds its grants to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from asyncpg import Record
+
+from server.domain.errors import NotFound
+from server.domain.ids import AccountId, BindingTargetId, ResourceId, TenantId
+from server.domain.modelling.catalog import PolicyIds
+from server.domain.selling.targets import TargetKind
+from server.store.modelling.catalog import policy_ids
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("selling/binding_targets.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindingTarget:
+    """A contract, or a target of the caller's own, and what it says of the policies of its wallets.
+
+    `create_time` is absent until it is kept.
+    """
+
+    id: BindingTargetId
+    display_name: str
+    kind: TargetKind
+    policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
+    create_time: datetime | None = None
+
+
+async def add(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, target: BindingTarget
+) -> None:
+    """Keep a new target, unless its id is taken."""
+    args = (tenant_id, account_id, target.id, target.display_name, target.kind)
+    if await tx.fetchval(SQL["add_target"], *args) is None or not target.policies:
+        return
+    keys = sorted(target.policies)
+    said = [target.policies[key] for key in keys]
+    await tx.execute(
+        SQL["add_target_policies"],
+        tenant_id,
+        account_id,
+        target.id,
+        keys,
+        [ids.aggregation for ids in said],
+        [ids.rating_frequency for ids in said],
+        [ids.overage for ids in said],
+        [ids.commitment for ids in said],
+        [ids.order for ids in said],
+    )
+
+
+async def find(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, target_id: str
+) -> BindingTarget | None:
+    """The target of that id, in whatever case."""
+    row = await tx.fetchrow(SQL["find_target"], tenant_id, account_id, target_id)
+    if row is None:
+        return None
+    [target] = await _with_policies(tx, tenant_id, account_id, [row])
+    return target
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, target_id: str
+) -> BindingTarget:
+    """One target. Raises BINDING_TARGET_NOT_FOUND."""
+    found = await find(tx, tenant_id, account_id, target_id)
+    if found is None or found.id != target_id:
+        name = f"accounts/{account_id}/bindingTargets/{target_id}"
+        raise NotFound.of("BindingTarget", name)
+    return found
+
+
+async def list_targets(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+) -> list[BindingTarget]:
+    """An account's targets by id, after the last one seen."""
+    last = after[0] if after else ""
+    rows = await tx.fetch(SQL["list_targets"], tenant_id, account_id, last, limit)
+    return await _with_policies(tx, tenant_id, account_id, rows)
+
+
+async def _with_policies(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, rows: Sequence[Record]
+) -> list[BindingTarget]:
+    ids = [row["binding_target_id"] for row in rows]
+    said: dict[str, dict[ResourceId, PolicyIds]] = {id_: {} for id_ in ids}
+    for row in await tx.fetch(SQL["target_policies"], tenant_id, account_id, ids):
+        said[row["binding_target_id"]][ResourceId(row["usage_resource_id"])] = policy_ids(row)
+    return [_target(row, said[row["binding_target_id"]]) for row in rows]
+
+
+def _target(row: Record, policies: Mapping[ResourceId, PolicyIds]) -> BindingTarget:
+    return BindingTarget(
+        id=BindingTargetId(row["binding_target_id"]),
+        display_name=row["display_name"],
+        kind=TargetKind(row["kind"]),
+        policies=policies,
+        create_time=row["create_time"],
+    )

@@ -1,0 +1,133 @@
+"""Orders: their rows and lines, and the locks and marks of an activation."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg import Record
+
+from server.domain.errors import NotFound
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    OrderId,
+    PriceBookId,
+    ProductId,
+    QuoteId,
+    ResourceId,
+    TenantId,
+)
+from server.domain.selling.sales import Buyer, Order, OrderState
+from server.store.pool import Connection
+from server.store.selling.quotes import buyer_from_row, key_from_text, lines_from_rows
+from server.store.sql import load
+
+SQL = load("selling/orders.sql")
+
+
+async def add(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    order_id: OrderId,
+    quote_id: QuoteId,
+) -> None:
+    """Keep a new draft with the lines of a quote."""
+    await tx.execute(SQL["add_order"], tenant_id, account_id, order_id, quote_id)
+    await tx.execute(SQL["add_order_lines"], tenant_id, account_id, order_id, quote_id)
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, order_id: OrderId
+) -> Order:
+    """One order. Raises ORDER_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["find_order"], tenant_id, account_id, order_id)
+    if row is None:
+        raise _not_found(account_id, order_id)
+    return (await _whole(tx, tenant_id, account_id, [row]))[0]
+
+
+async def lock(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, order_id: OrderId
+) -> Order:
+    """One order, held until the transaction ends. Raises ORDER_NOT_FOUND."""
+    if await tx.fetchval(SQL["lock_order"], tenant_id, account_id, order_id) is None:
+        raise _not_found(account_id, order_id)
+    return await get(tx, tenant_id, account_id, order_id)
+
+
+async def list_orders(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+) -> list[Order]:
+    """An account's orders, newest first; `after` is the time and id of the last one seen."""
+    time, id_ = key_from_text(after)
+    rows = await tx.fetch(SQL["list_orders"], tenant_id, account_id, time, id_, limit)
+    return await _whole(tx, tenant_id, account_id, rows)
+
+
+async def lock_buyer(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Buyer:
+    """The account that buys, held until the transaction ends. Raises ACCOUNT_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["lock_buyer"], tenant_id, account_id)
+    if row is None:
+        raise NotFound.of("Account", f"accounts/{account_id}")
+    return buyer_from_row(row)
+
+
+async def find_inactive(
+    tx: Connection, tenant_id: TenantId, sold: Sequence[tuple[ProductId, ResourceId]]
+) -> tuple[ProductId, ResourceId] | None:
+    """The first of these that is not sold any more."""
+    products, resources = [product for product, _ in sold], [resource for _, resource in sold]
+    row = await tx.fetchrow(SQL["inactive"], tenant_id, products, resources)
+    if row is None:
+        return None
+    return ProductId(row["product_id"]), ResourceId(row["usage_resource_id"])
+
+
+async def mark_active(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    order_id: OrderId,
+    activate_time: datetime,
+) -> None:
+    """Note that a draft took effect, and that the account's rates changed with it."""
+    await tx.execute(SQL["mark_active"], tenant_id, account_id, order_id, activate_time)
+    await tx.execute(SQL["bump_rates"], tenant_id, account_id)
+
+
+async def _whole(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, rows: Sequence[Record]
+) -> list[Order]:
+    ids = [row["order_id"] for row in rows]
+    lines = lines_from_rows(await tx.fetch(SQL["order_lines"], tenant_id, account_id, ids))
+    assets: dict[UUID, list[AssetId]] = {}
+    for row in await tx.fetch(SQL["order_assets"], tenant_id, account_id, ids):
+        assets.setdefault(row["order_id"], []).append(AssetId(row["asset_id"]))
+    return [
+        Order(
+            id=OrderId(row["order_id"]),
+            account_id=AccountId(row["account_id"]),
+            quote_id=QuoteId(row["quote_id"]),
+            state=OrderState(row["state"]),
+            price_book_id=PriceBookId(row["price_book_id"]),
+            currency_code=row["currency_code"],
+            lines=tuple(lines.get(row["order_id"], ())),
+            asset_ids=tuple(assets.get(row["order_id"], ())),
+            activate_time=row["activate_time"],
+            revision=row["revision"],
+            create_time=row["create_time"],
+        )
+        for row in rows
+    ]
+
+
+def _not_found(account_id: AccountId, order_id: OrderId) -> NotFound:
+    return NotFound.of("Order", f"accounts/{account_id}/orders/{order_id}")

@@ -1,0 +1,178 @@
+"""Quotes: their rows and lines, and what a sale has to know of the buyer."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg import Record
+
+from server.domain.errors import NotFound
+from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId, TenantId
+from server.domain.selling.sales import Binding, Buyer, Quote, QuoteState, Role, SaleLine
+from server.store.pool import Connection
+from server.store.selling.documents import resources_from_doc, resources_to_doc
+from server.store.sql import load
+
+SQL = load("selling/quotes.sql")
+
+
+async def get_buyer(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Buyer:
+    """The account that buys. Raises ACCOUNT_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["find_buyer"], tenant_id, account_id)
+    if row is None:
+        raise NotFound.of("Account", f"accounts/{account_id}")
+    return buyer_from_row(row)
+
+
+def buyer_from_row(row: Record) -> Buyer:
+    """What a sale has to know of an account's row."""
+    return Buyer(
+        id=AccountId(row["account_id"]),
+        zone=row["time_zone"],
+        currency_code=row["currency_code"],
+        billing_anchor_day=row["billing_anchor_day"],
+        billing_months=row["billing_months"],
+    )
+
+
+async def check_price_book(tx: Connection, tenant_id: TenantId, price_book_id: PriceBookId) -> None:
+    """Raise PRICE_BOOK_NOT_FOUND if there is none by that id."""
+    if not await tx.fetchval(SQL["has_price_book"], tenant_id, price_book_id):
+        raise NotFound.of("PriceBook", f"priceBooks/{price_book_id}")
+
+
+async def add(
+    tx: Connection,
+    tenant_id: TenantId,
+    quote_id: QuoteId,
+    *,
+    buyer: Buyer,
+    price_book_id: PriceBookId,
+    lines: Sequence[SaleLine],
+) -> Quote:
+    """Keep a new draft."""
+    state, currency = QuoteState.DRAFT, buyer.currency_code
+    row = await tx.fetchrow(
+        SQL["add_quote"], tenant_id, buyer.id, quote_id, state, price_book_id, currency
+    )
+    assert row is not None, quote_id
+    await tx.execute(
+        SQL["add_quote_lines"],
+        tenant_id,
+        buyer.id,
+        quote_id,
+        list(range(len(lines))),
+        [line.product_id for line in lines],
+        [line.quantity for line in lines],
+        [line.start_date for line in lines],
+        [line.end_date for line in lines],
+        [line.binding for line in lines],
+        [resources_to_doc(line.resources) for line in lines],
+        [line.role for line in lines],
+        [line.target_id for line in lines],
+        [line.selling_model_id for line in lines],
+    )
+    return Quote(
+        id=quote_id,
+        account_id=buyer.id,
+        price_book_id=price_book_id,
+        currency_code=currency,
+        lines=tuple(lines),
+        revision=row["revision"],
+        create_time=row["create_time"],
+    )
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, quote_id: QuoteId
+) -> Quote:
+    """One quote. Raises QUOTE_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["find_quote"], tenant_id, account_id, quote_id)
+    if row is None:
+        raise _not_found(account_id, quote_id)
+    return (await _whole(tx, tenant_id, account_id, [row]))[0]
+
+
+async def lock(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, quote_id: QuoteId
+) -> Quote:
+    """One quote, held until the transaction ends. Raises QUOTE_NOT_FOUND."""
+    if await tx.fetchval(SQL["lock_quote"], tenant_id, account_id, quote_id) is None:
+        raise _not_found(account_id, quote_id)
+    return await get(tx, tenant_id, account_id, quote_id)
+
+
+async def list_quotes(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+) -> list[Quote]:
+    """An account's quotes, newest first; `after` is the time and id of the last one seen."""
+    time, id_ = key_from_text(after)
+    rows = await tx.fetch(SQL["list_quotes"], tenant_id, account_id, time, id_, limit)
+    return await _whole(tx, tenant_id, account_id, rows)
+
+
+async def mark_ordered(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, quote_id: QuoteId
+) -> None:
+    """Note that an order was made of a draft."""
+    await tx.execute(SQL["mark_ordered"], tenant_id, account_id, quote_id)
+
+
+def key_from_text(after: tuple[str, ...] | None) -> tuple[datetime | None, UUID | None]:
+    """The time and id that a list goes on after."""
+    if after is None:
+        return None, None
+    time, id_ = after
+    return datetime.fromisoformat(time), UUID(id_)
+
+
+def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
+    """Lines by the quote or order they are of."""
+    found: dict[UUID, list[SaleLine]] = {}
+    for row in rows:
+        line = SaleLine(
+            product_id=ProductId(row["product_id"]),
+            quantity=row["quantity"],
+            start_date=row["start_date"],
+            end_date=row["end_date"],
+            role=Role(row["role"]),
+            binding=Binding(row["binding"]),
+            target_id=row["target_id"],
+            selling_model_id=_optional_model(row["selling_model_id"]),
+            resources=resources_from_doc(row["resources"]),
+        )
+        found.setdefault(row["sale_id"], []).append(line)
+    return found
+
+
+def _optional_model(id_: str | None) -> SellingModelId | None:
+    return None if id_ is None else SellingModelId(id_)
+
+
+async def _whole(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, rows: Sequence[Record]
+) -> list[Quote]:
+    ids = [row["quote_id"] for row in rows]
+    lines = lines_from_rows(await tx.fetch(SQL["quote_lines"], tenant_id, account_id, ids))
+    return [
+        Quote(
+            id=QuoteId(row["quote_id"]),
+            account_id=AccountId(row["account_id"]),
+            state=QuoteState(row["state"]),
+            price_book_id=PriceBookId(row["price_book_id"]),
+            currency_code=row["currency_code"],
+            lines=tuple(lines.get(row["quote_id"], ())),
+            revision=row["revision"],
+            create_time=row["create_time"],
+        )
+        for row in rows
+    ]
+
+
+def _not_found(account_id: AccountId, quote_id: QuoteId) -> NotFound:
+    return NotFound.of("Quote", f"accounts/{account_id}/quotes/{quote_id}")

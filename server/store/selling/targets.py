@@ -1,0 +1,97 @@
+"""Targets of an account: what of them is there, their wallets, and what these are rated in."""
+
+from collections.abc import Iterable
+
+from asyncpg import Record
+
+from server.domain.calendar import Delay, DelayUnit, PolicyPeriod
+from server.domain.ids import (
+    AccountId,
+    EntitlementAccountId,
+    ResourceId,
+    TenantId,
+    UnitId,
+    WalletId,
+)
+from server.domain.modelling.policies import (
+    AggregationMethod,
+    AggregationPolicy,
+    Combination,
+    DrawdownOrder,
+    LatePolicy,
+    RatingFrequency,
+)
+from server.domain.selling.sales import WalletPolicies
+from server.domain.selling.targets import EntitlementAccount, TargetKey, TargetKind, Wallet
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("selling/targets.sql")
+
+
+async def find(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, keys: Iterable[TargetKey]
+) -> dict[TargetKey, EntitlementAccount]:
+    """Those of some targets that are there; of an asset, the target that it is bound to."""
+    asked = sorted(set(keys))
+    kinds, ids = [kind for kind, _ in asked], [id_ for _, id_ in asked]
+    rows = await tx.fetch(SQL["targets"], tenant_id, account_id, kinds, ids)
+    return {(TargetKind(row["asked_kind"]), row["asked_id"]): _target(row) for row in rows}
+
+
+async def wallets(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    target_ids: Iterable[EntitlementAccountId],
+) -> tuple[Wallet, ...]:
+    """The wallets of some targets."""
+    ids = sorted(target_ids)
+    rows = await tx.fetch(SQL["target_wallets"], tenant_id, account_id, ids) if ids else ()
+    return tuple(map(_wallet, rows))
+
+
+async def rate_units(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, target_id: EntitlementAccountId
+) -> dict[ResourceId, str]:
+    """What the resources of one target are rated in."""
+    rows = await tx.fetch(SQL["rate_units"], tenant_id, account_id, target_id)
+    return {ResourceId(row["usage_resource_id"]): row["unit"] for row in rows}
+
+
+def _target(row: Record) -> EntitlementAccount:
+    return EntitlementAccount(
+        id=EntitlementAccountId(row["entitlement_account_id"]),
+        target_kind=TargetKind(row["target_kind"]),
+        target_id=row["target_id"],
+        zone=row["time_zone"],
+        currency_code=row["currency_code"],
+        anchor=row["anchor_date"],
+        billing_months=row["billing_months"],
+        start_date=row["start_date"],
+        end_date=row["end_date"],
+    )
+
+
+def _wallet(row: Record) -> Wallet:
+    counting = AggregationPolicy(
+        method=AggregationMethod(row["aggregation_method"]),
+        period=PolicyPeriod(row["aggregation_period"]),
+        combine=Combination(row["aggregation_combine"]),
+        label=row["aggregation_label"],
+    )
+    days, hours = row["waiting_days"], row["waiting_hours"]
+    delay = Delay(hours, DelayUnit.HOURS) if days is None else Delay(days)
+    return Wallet(
+        id=WalletId(row["wallet_id"]),
+        entitlement_account_id=EntitlementAccountId(row["entitlement_account_id"]),
+        resource_id=ResourceId(row["usage_resource_id"]),
+        policies=WalletPolicies(
+            unit_id=UnitId(row["unit_of_measure_id"]),
+            aggregation=counting,
+            rating=RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay),
+            late=LatePolicy(row["late_policy"]),
+            order=DrawdownOrder(row["drawdown_order"]),
+            dimensions=tuple(row["dimensions"]),
+        ),
+    )

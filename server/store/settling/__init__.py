@@ -1,0 +1,1 @@
+"""Periods, wallets, the ledger and summaries, as rows and back."""

@@ -1,0 +1,41 @@
+"""What a preview sees beside the wallets: open periods, values that are counted, what is rated."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from server.domain.ids import AccountId, AssetId, TenantId, WalletId
+from server.domain.settling.summaries import Origin
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("settling/preview.sql")
+
+# A value in its window, of an asset and a wallet.
+Value = tuple[WalletId, AssetId, str, str]
+
+
+async def first_open(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_ids: Iterable[WalletId]
+) -> dict[WalletId, datetime]:
+    """The start of the first open period of each wallet that has one."""
+    rows = await tx.fetch(SQL["first_open"], tenant_id, account_id, sorted(wallet_ids))
+    return {WalletId(row["wallet_id"]): row["start_time"] for row in rows}
+
+
+async def known_values(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, values: Iterable[Value]
+) -> set[Value]:
+    """Those of the values that have been counted."""
+    keys = sorted(set(values))
+    columns = [[key[column] for key in keys] for column in range(4)]
+    rows = await tx.fetch(SQL["known_values"], tenant_id, account_id, *columns)
+    return {(row["wallet_id"], row["asset_id"], row["window_key"], row["value"]) for row in rows}
+
+
+async def rated_overage(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> dict[Origin, Decimal]:
+    """The overage of each asset and origin that is rated already."""
+    rows = await tx.fetch(SQL["rated_overage"], tenant_id, account_id, wallet_id)
+    return {(AssetId(row["asset_id"]), row["origin_start_time"]): row["overage"] for row in rows}

@@ -1,0 +1,232 @@
+"""Summaries, the side that reads: rows as they are kept, and what leads from one to the next."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    CellId,
+    ExecutionId,
+    GrantId,
+    LiableSummaryId,
+    ProcedureId,
+    ProcedureVersionId,
+    ProductId,
+    RatableSummaryId,
+    ResourceId,
+    TenantId,
+    UnitId,
+    WalletId,
+)
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("settling/summary_reads.sql")
+
+After = tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSummary:
+    """A cell; drawn figures are absent until its period is final."""
+
+    usage_summary_id: CellId
+    asset_id: AssetId
+    usage_resource_id: ResourceId
+    wallet_id: WalletId
+    start_time: datetime
+    end_time: datetime
+    origin_start_time: datetime
+    period_start_time: datetime
+    period_state: str
+    record_count: int
+    sum_quantity: Decimal
+    max_quantity: Decimal
+    quantity: Decimal | None
+    drawn_quantity: Decimal | None
+    overage_quantity: Decimal | None
+    ratable_summary_id: RatableSummaryId | None
+    source_summary_id: CellId | None
+    dimensions: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatableSummary:
+    """A ratable line; `waterfall` is what `store.summaries` wrote.
+
+    Without a version it was rated by the one that is shipped.
+    """
+
+    ratable_summary_id: RatableSummaryId
+    wallet_id: WalletId
+    asset_id: AssetId
+    usage_resource_id: ResourceId
+    start_time: datetime
+    end_time: datetime
+    origin_start_time: datetime
+    state: str
+    used_quantity: Decimal
+    drawn_quantity: Decimal
+    overage_quantity: Decimal
+    tier_quantity: Decimal
+    net_unit_rate: Decimal | None
+    amount: Decimal | None
+    currency_code: str
+    waterfall: list[dict[str, Any]]
+    error_reason: str
+    liable_summary_id: LiableSummaryId | None
+    dimensions: str
+    error_message: str
+    procedure_id: ProcedureId | None
+    procedure_version_id: ProcedureVersionId | None
+    execution_id: ExecutionId
+    execution_time: datetime
+    create_time: datetime
+
+
+class Superseded(NamedTuple):
+    """What an invoice-ready line said before late usage opened its period again."""
+
+    used_quantity: Decimal
+    overage_quantity: Decimal
+    amount: Decimal
+    create_time: datetime
+    supersede_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiableSummary:
+    """An invoice-ready line."""
+
+    liable_summary_id: LiableSummaryId
+    wallet_id: WalletId
+    asset_id: AssetId
+    product_id: ProductId
+    definition_product_id: ProductId | None
+    usage_resource_id: ResourceId
+    unit_of_measure_id: UnitId
+    start_time: datetime
+    end_time: datetime
+    state: str
+    used_quantity: Decimal
+    overage_quantity: Decimal
+    exact_amount: Decimal
+    amount: Decimal
+    currency_code: str
+    create_time: datetime
+    superseded: tuple[Superseded, ...]
+    dimensions: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What one grant paid for of one cell, and what that took of it."""
+
+    grant_id: GrantId
+    quantity: Decimal
+    amount: Decimal
+
+
+async def list_usage(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId | None,
+    *,
+    after: After,
+    limit: int,
+) -> list[UsageSummary]:
+    """Cells, oldest first."""
+    rows = await tx.fetch(
+        SQL["list_usage"], tenant_id, account_id, wallet_id, *_position(after), limit
+    )
+    return [UsageSummary(**row) for row in rows]
+
+
+async def usage_of_ratable(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    ratable_ids: Iterable[RatableSummaryId],
+) -> list[UsageSummary]:
+    """The cells that some ratable lines of a wallet rate, oldest first."""
+    ids = list(ratable_ids)
+    rows = await tx.fetch(SQL["usage_of_ratable"], tenant_id, account_id, wallet_id, ids)
+    return [UsageSummary(**row) for row in rows]
+
+
+async def drawn_from(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    cell_ids: Iterable[CellId],
+) -> dict[CellId, list[Drawn]]:
+    """What paid for each of some cells, in turn."""
+    causes = [str(cell_id) for cell_id in cell_ids]
+    rows = await tx.fetch(SQL["drawn_from"], tenant_id, account_id, wallet_id, causes)
+    found: dict[CellId, list[Drawn]] = {}
+    for row in rows:
+        drawn = Drawn(GrantId(row["grant_id"]), row["covered"], row["quantity"])
+        found.setdefault(CellId(UUID(row["cause_id"])), []).append(drawn)
+    return found
+
+
+async def find_ratable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, ratable_id: RatableSummaryId
+) -> RatableSummary | None:
+    """One ratable line."""
+    row = await tx.fetchrow(SQL["find_ratable"], tenant_id, account_id, ratable_id)
+    return None if row is None else RatableSummary(**row)
+
+
+async def list_ratable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, *, after: After, limit: int
+) -> list[RatableSummary]:
+    """Ratable lines, oldest first."""
+    args = (tenant_id, account_id, *_position(after), limit)
+    return [RatableSummary(**row) for row in await tx.fetch(SQL["list_ratable"], *args)]
+
+
+async def ratable_of_liable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, line: LiableSummary
+) -> list[RatableSummary]:
+    """What a liable line sums up, oldest first."""
+    args = (tenant_id, account_id, line.wallet_id, line.liable_summary_id)
+    return [RatableSummary(**row) for row in await tx.fetch(SQL["ratable_of_liable"], *args)]
+
+
+async def find_liable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
+) -> LiableSummary | None:
+    """One invoice-ready line."""
+    row = await tx.fetchrow(SQL["find_liable"], tenant_id, account_id, liable_id)
+    return None if row is None else _liable(row)
+
+
+async def list_liable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, *, after: After, limit: int
+) -> list[LiableSummary]:
+    """Invoice-ready lines, oldest first."""
+    args = (tenant_id, account_id, *_position(after), limit)
+    return [_liable(row) for row in await tx.fetch(SQL["list_liable"], *args)]
+
+
+def _liable(row: Record) -> LiableSummary:
+    said = msgspec.json.decode(row["superseded"] or "[]", type=tuple[Superseded, ...])
+    return LiableSummary(**(dict(row) | {"superseded": said}))
+
+
+def _position(after: After) -> tuple[datetime | None, UUID | None]:
+    if after is None:
+        return None, None
+    return datetime.fromisoformat(after[0]), UUID(after[1])

@@ -1,0 +1,1 @@
+"""Usage: recorded once, refused at a cap, read."""

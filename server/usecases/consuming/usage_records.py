@@ -1,0 +1,59 @@
+"""Read usage records: one, or an account's by the time of usage, with what became of each."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from server.domain.consuming.recording import UsageRecord
+from server.domain.errors import NotFound
+from server.domain.ids import AccountId, AssetId, CellId, RecordId, ResourceId, TenantId
+from server.store.consuming import usage_records as store
+from server.store.consuming.usage_records import Range
+from server.store.pool import Connection
+
+# No record is used before the one or after the other.
+FIRST, LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListUsageRecords:
+    """An account's records; None asks for all. `after` is the time and id of the last one seen."""
+
+    account_id: AccountId
+    asset_id: AssetId | None
+    resource_id: ResourceId | None
+    start_time: datetime | None
+    end_time: datetime | None
+    cell_id: CellId | None
+    after: tuple[str, ...] | None
+    limit: int
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, record_id: RecordId
+) -> UsageRecord:
+    """One record. Raises USAGE_RECORD_NOT_FOUND."""
+    return await store.get(tx, tenant_id, account_id, record_id)
+
+
+async def list_records(
+    tx: Connection, tenant_id: TenantId, command: ListUsageRecords
+) -> list[UsageRecord]:
+    """A page of records, newest first. Raises ACCOUNT_NOT_FOUND, USAGE_SUMMARY_NOT_FOUND."""
+    account_id = command.account_id
+    start, end = command.start_time or FIRST, command.end_time or LAST
+    if command.cell_id is not None:
+        bounds = await store.cell_bounds(tx, tenant_id, account_id, command.cell_id)
+        start, end = max(start, bounds.start), min(end, bounds.end)
+    wanted = Range(
+        start=start,
+        end=end,
+        asset_id=command.asset_id,
+        resource_id=command.resource_id,
+        cell_id=command.cell_id,
+    )
+    found = await store.list_records(
+        tx, tenant_id, account_id, wanted, after=command.after, limit=command.limit
+    )
+    if not found and not await store.is_account(tx, tenant_id, account_id):
+        raise NotFound.of("Account", f"accounts/{account_id}")
+    return found

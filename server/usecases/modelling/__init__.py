@@ -1,0 +1,1 @@
+"""The catalogue: made, changed, activated, checked."""

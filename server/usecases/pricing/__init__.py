@@ -1,0 +1,1 @@
+"""Rates: made, changed, looked up, applied."""

@@ -1,0 +1,73 @@
+"""Discovery in the database: rates read in the transaction of whoever needs them.
+
+The hot path of `DiscoverRates` needs neither of these for the catalogue, of which the process keeps
+a compiled copy; see `server.rate_snapshots`.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+
+from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId, TenantId
+from server.domain.pricing.discovery import AssetRates, Held
+from server.domain.pricing.rate_index import CatalogueRates, CatalogueTerms, Question, RateNotFound
+from server.store.pool import Connection
+from server.store.pricing.rate_snapshots import asset_rates, compiled, rows_of_product
+from server.store.tenants import now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """What a batch of questions needs besides the catalogue: today, and what assets cost."""
+
+    today: date
+    sold: Mapping[Held, AssetRates | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """Resources of a product, each in a currency or a token, on a day.
+
+    An addition to an anchor may adjust the anchor's rate and have none itself.
+    """
+
+    price_book_id: PriceBookId
+    product_id: ProductId
+    units: Mapping[ResourceId, str]
+    day: date
+    selling_model_id: SellingModelId | None = None
+    is_addition: bool = False
+
+
+async def catalogue_terms(
+    tx: Connection, tenant_id: TenantId, wanted: Priced
+) -> dict[ResourceId, CatalogueTerms]:
+    """What the catalogue says of each resource; one without a rate is absent.
+
+    Reads the database, so that it sees what the transaction sees.
+    """
+    book, product = wanted.price_book_id, wanted.product_id
+    rates = compiled(await rows_of_product(tx, tenant_id, book, product))
+    found = {}
+    for resource_id, unit in wanted.units.items():
+        model = wanted.selling_model_id
+        question = Question(book, product, resource_id, unit, wanted.day, model)
+        is_addition = wanted.is_addition
+        terms = rates.find_addition(question) if is_addition else _found(rates, question)
+        if terms is not None:
+            found[resource_id] = terms
+    return found
+
+
+def _found(rates: CatalogueRates, question: Question) -> CatalogueTerms | None:
+    with suppress(RateNotFound):
+        return rates.find(question)
+    return None
+
+
+async def present(tx: Connection, tenant_id: TenantId, held: Iterable[Held]) -> Present:
+    """Today by the tenant's clock in UTC, and the rates of these assets' resources."""
+    wanted = set(held)
+    sold = await asset_rates(tx, tenant_id, wanted) if wanted else {}
+    return Present(today=(await now(tx, tenant_id)).date(), sold=sold)

@@ -1,0 +1,122 @@
+"""Procedures: what a version must be, which one is used on a day, and the default of a tenant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from server.domain.errors import FailedPrecondition, InvalidArgument
+from server.domain.ids import ProcedureId, ProcedureVersionId, RatableSummaryId, TenantId
+from server.domain.modelling.catalog import CatalogState, Kept
+from server.domain.pricing.procedures.programs import check
+from server.domain.pricing.procedures.shipped import SHIPPED, USUAL
+from server.domain.pricing.procedures.versions import Candidate, Procedure, Usage, Version, choose
+from server.domain.pricing.raters import SHIPPED_RATER, AsRated, Rater
+from server.store import tenants
+from server.store.modelling import records
+from server.store.pool import Connection
+from server.store.pricing import procedures as store
+from server.store.pricing.procedures import PROCEDURE, VERSION
+from server.store.settling.verification import RatedLine
+from server.store.settling.wallets import StoredWallet
+
+NOT_IN_FORCE = "PROCEDURE_NOT_IN_FORCE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """The procedure that is used, its version on that day, and what became of all of them."""
+
+    procedure_id: ProcedureId
+    version: Version | None
+    candidates: tuple[Candidate, ...]
+    day: date
+
+
+async def seed(tx: Connection, tenant_id: TenantId) -> None:
+    """Give a new tenant the procedures that are shipped."""
+    await store.seed(tx, tenant_id, SHIPPED)
+    for usage, procedure_id in USUAL.items():
+        await store.set_default(tx, tenant_id, usage, procedure_id)
+
+
+async def check_version(tx: Connection, tenant_id: TenantId, wanted: Version) -> None:
+    """Raise PROCEDURE_NOT_FOUND, PROCEDURE_INVALID, FORMULA_INVALID."""
+    procedure = (await records.get(tx, tenant_id, PROCEDURE, wanted.procedure_id)).content
+    check(wanted.elements, procedure.usage, path="procedure_version.elements")
+
+
+async def set_default(
+    tx: Connection, tenant_id: TenantId, procedure_id: ProcedureId
+) -> tuple[Kept[Procedure], ProcedureId | None]:
+    """Use a procedure for its usage; the answer has the one that was used before.
+
+    Raises PROCEDURE_NOT_FOUND, RESOURCE_INACTIVE.
+    """
+    await tenants.bump_catalogue(tx, tenant_id)  # one at a time, and rates are looked up anew
+    found = await records.get(tx, tenant_id, PROCEDURE, procedure_id)
+    if found.state is not CatalogState.ACTIVE:
+        name = PROCEDURE.resource_name(procedure_id)
+        text = f"{name} is {found.state}; only what is active can be the default"
+        raise FailedPrecondition("RESOURCE_INACTIVE", text, {"name": name})
+    usage = found.content.usage
+    replaced = await store.default(tx, tenant_id, usage)
+    await store.set_default(tx, tenant_id, usage, procedure_id)
+    return found, replaced
+
+
+async def resolve(
+    tx: Connection,
+    tenant_id: TenantId,
+    day: date | None,
+    *,
+    usage: Usage | None = None,
+    procedure_id: ProcedureId | None = None,
+) -> Resolved:
+    """The version that is used on `day`, or today, of a procedure or of the default.
+
+    Raises PROCEDURE_NOT_FOUND, PROCEDURE_NOT_IN_FORCE when there is no default.
+    """
+    asked = procedure_id
+    if asked is None:
+        assert usage is not None
+        asked = await store.default(tx, tenant_id, usage)
+    else:
+        await records.get(tx, tenant_id, PROCEDURE, asked)
+    if asked is None:
+        text = f"no procedure is the default for {usage}; SetDefaultProcedure makes one"
+        raise FailedPrecondition(NOT_IN_FORCE, text, {"usage": str(usage)})
+    on = day or (await tenants.now(tx, tenant_id)).date()
+    version, candidates = choose(await store.versions(tx, tenant_id, asked), on)
+    return Resolved(procedure_id=asked, version=version, candidates=candidates, day=on)
+
+
+async def get_rating_version(
+    tx: Connection,
+    tenant_id: TenantId,
+    procedure_id: ProcedureId,
+    version_id: ProcedureVersionId,
+) -> Version:
+    """A version to try, in whatever state. Raises `…_NOT_FOUND`, PROCEDURE_USAGE."""
+    procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
+    version = (await records.get(tx, tenant_id, VERSION, procedure_id, version_id)).content
+    if procedure.usage is not Usage.RATING:
+        text = f"procedures/{procedure_id} looks for rates; it makes no amounts to be tried"
+        raise InvalidArgument.at("version", "PROCEDURE_USAGE", text, usage=str(procedure.usage))
+    return version
+
+
+async def as_rated(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    rated: Mapping[RatableSummaryId, RatedLine],
+) -> AsRated:
+    """The versions by which lines were rated. A line that was too slow once may not be again."""
+    named = {line.version for line in rated.values() if line.version}
+    known = await store.raters(tx, tenant_id, named) if named else {}
+    lines: dict[RatableSummaryId, Rater | None] = {
+        line_id: known[line.version] if line.version else SHIPPED_RATER
+        for line_id, line in rated.items()
+    }
+    unrated = {id_: None for id_, line in rated.items() if line.failure == NOT_IN_FORCE}
+    return AsRated(lines | unrated, wallet.state.raters)

@@ -1,0 +1,43 @@
+"""Rate plans: what each resource of an asset costs on a day."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from server.domain.calendar import local_date
+from server.domain.ids import AccountId, AssetId, TenantId
+from server.domain.pricing.rate_plans import Metering, PlanLine, planned
+from server.store import accounts, tenants
+from server.store.pool import Connection
+from server.store.pricing.procedures import rating_versions
+from server.store.selling import assets
+from server.store.settling import wallets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatePlan:
+    """The resources of an asset, by name, on a day."""
+
+    day: date
+    lines: tuple[PlanLine, ...]
+
+
+async def get(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    asset_id: AssetId,
+    day: date | None,
+) -> RatePlan:
+    """The plan of a day, or of today; `tx` should see one moment. Raises ASSET_NOT_FOUND."""
+    asset = await assets.get(tx, tenant_id, account_id, asset_id)
+    versions = await rating_versions(tx, tenant_id)
+    if day is None:
+        account = await accounts.get(tx, tenant_id, account_id)
+        day = local_date(account.content.time_zone, await tenants.now(tx, tenant_id))
+    lines = []
+    for held in sorted(asset.resources, key=lambda one: one.resource_id):
+        wallet = await wallets.get(tx, tenant_id, account_id, held.wallet_id)
+        metering = Metering(zone=wallet.zone, anchor=wallet.anchor, length=wallet.frequency.period)
+        segments = wallet.state.rates.get(asset_id, ())
+        lines.append(planned(held, segments, metering, versions, day))
+    return RatePlan(day=day, lines=tuple(lines))

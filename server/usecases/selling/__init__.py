@@ -1,0 +1,1 @@
+"""Sales: quoted, ordered, activated."""

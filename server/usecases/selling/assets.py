@@ -1,0 +1,26 @@
+"""Assets: read and listed. Activating an order makes them."""
+
+from server.domain.ids import AccountId, AssetId, TenantId
+from server.domain.selling.sales import Asset
+from server.store.pool import Connection
+from server.store.selling import assets, quotes
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId
+) -> Asset:
+    """One asset with all it holds. Raises ASSET_NOT_FOUND."""
+    return await assets.get(tx, tenant_id, account_id, asset_id)
+
+
+async def list_assets(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+) -> list[Asset]:
+    """An account's assets, oldest first. Raises ACCOUNT_NOT_FOUND."""
+    await quotes.get_buyer(tx, tenant_id, account_id)
+    return await assets.list_assets(tx, tenant_id, account_id, after=after, limit=limit)

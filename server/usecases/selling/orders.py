@@ -1,0 +1,55 @@
+"""Orders: made of quotes, read and listed. Activation has a module of its own."""
+
+from dataclasses import dataclass
+
+from server.domain.errors import FailedPrecondition
+from server.domain.ids import AccountId, OrderId, QuoteId, TenantId
+from server.domain.selling.sales import Order, QuoteState
+from server.env import new_id
+from server.store.pool import Connection
+from server.store.selling import orders, quotes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOrder:
+    """The quote to make an order of."""
+
+    account_id: AccountId
+    quote_id: QuoteId
+
+
+async def create(tx: Connection, tenant_id: TenantId, command: CreateOrder) -> Order:
+    """Make a draft order with the lines of a draft quote, and mark the quote as ordered.
+
+    Raises QUOTE_NOT_FOUND, QUOTE_STATE.
+    """
+    account_id, quote_id = command.account_id, command.quote_id
+    quote = await quotes.lock(tx, tenant_id, account_id, quote_id)
+    if quote.state is not QuoteState.DRAFT:
+        message = "an order was made of this quote before"
+        raise FailedPrecondition("QUOTE_STATE", message, {"state": quote.state})
+
+    order_id = OrderId(new_id())
+    await orders.add(tx, tenant_id, account_id, order_id=order_id, quote_id=quote_id)
+    await quotes.mark_ordered(tx, tenant_id, account_id, quote_id)
+    return await orders.get(tx, tenant_id, account_id, order_id)
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, order_id: OrderId
+) -> Order:
+    """One order. Raises ORDER_NOT_FOUND."""
+    return await orders.get(tx, tenant_id, account_id, order_id)
+
+
+async def list_orders(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    after: tuple[str, ...] | None,
+    limit: int,
+) -> list[Order]:
+    """An account's orders, newest first. Raises ACCOUNT_NOT_FOUND."""
+    await quotes.get_buyer(tx, tenant_id, account_id)
+    return await orders.list_orders(tx, tenant_id, account_id, after=after, limit=limit)

@@ -1,0 +1,1 @@
+"""Periods: closed, opened again, read, verified; wallets as they are now."""

@@ -1,0 +1,1 @@
+"""The rules, in numbers a person can add up, and their properties."""

@@ -1,0 +1,293 @@
+"""Replays: what final usage would have cost at other rates, beside what it came to."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from usage.v1 import preview_service_pb2 as pb
+from usage.v1 import quote_service_pb2 as quotes
+from usage.v1 import types_pb2 as types
+
+from tests.stories.consuming.test_dimensions import EU, US, market, used
+from tests.stories.preview_words import rows
+from tests.stories.pricing.test_procedures_in_force import use_own
+from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, version
+from tests.stories.procedure_words import put as change_states
+from tests.stories.rate_words import adjusted, book, card, priced, put, refusal
+from tests.stories.selling.test_commitments import linked
+from tests.stories.selling.test_packs import to
+from tests.stories.token_words import Credits, commitment, described, pack, set_up
+from tests.stories.words import Metered, day, figure, line, moment, number, stamp
+from tests.stories.world import World
+
+
+async def replay(world: World, account: str, **more: Any) -> pb.ReplayRatesResponse:
+    more = {"price_book": "priceBooks/next"} | more
+    return await world.client.previews.ReplayRates(pb.ReplayRatesRequest(parent=account, **more))
+
+
+async def next_book(world: World) -> None:
+    """Another price book, with cards of its own that have nothing on them."""
+    await card(world, "next-base")
+    await card(world, "next-tiers", "TIER")
+    await book(world, "next", "next-base", "next-tiers")
+
+
+async def two_months(sandbox: Any, *metered: Metered) -> tuple[World, str, Any]:
+    """A plan used in January and February, of which both are final."""
+    world = await sandbox("2024-01-31")
+    await world.product("plan", *metered)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    for at, quantity in (("2024-01-05", 30), ("2024-01-25", 20)):
+        await world.use(asset, "calls", at, quantity)
+    await world.advance("2024-02-20")
+    await world.use(asset, "calls", "2024-02-10", 25)
+    await world.advance("2024-03-10")
+    await next_book(world)
+    return world, account, asset
+
+
+def figures(answer: pb.ReplayRatesResponse) -> list[tuple[Decimal, ...]]:
+    return [
+        tuple(map(figure, (one.rated_amount, one.replayed_amount, one.difference)))
+        for one in answer.summaries
+    ]
+
+
+async def test_what_a_procedure_rated_is_replayed_by_it(sandbox: Any) -> None:
+    """January by the shipped procedure, February by an own one that is withdrawn since."""
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="calls", rate="2"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.use(asset, "calls", "2024-01-05", 10)
+    await world.advance("2024-02-20")
+    own = await version(world, "v1", [SETTING, BASE, formula("net_unit_rate + 3")])
+    await use_own(world)
+    await world.use(asset, "calls", "2024-02-10", 10)
+    await world.advance("2024-03-10")
+    await version(world, "v2", [SETTING, BASE, formula("net_unit_rate + 100")], rank=2)
+    await change_states(world, own.name, state=INACTIVE)
+    await next_book(world)
+    await put(world, "next-base/calls", priced("calls", "4"))
+
+    answer = await replay(world, account)
+
+    assert figures(answer) == [(20, 40, 20), (50, 70, 20)]
+    assert answer.left_out_count == 0
+
+
+async def test_another_base_rate_prices_what_grants_left(sandbox: Any) -> None:
+    world, account, asset = await two_months(
+        sandbox, Metered(resource="calls", grant="10", refresh="MONTH", rate="2")
+    )
+    await put(world, "next-base/calls", priced("calls", "3"))
+
+    answer = await replay(world, account)
+    february = await replay(world, account, start_time=stamp(moment("2024-02-01")))
+    none = await replay(world, account, end_time=stamp(moment("2024-01-01")))
+
+    assert figures(answer) == [(80, 120, 40), (30, 45, 15)]
+    assert [figure(one.overage_quantity) for one in answer.summaries] == [40, 15]
+    assert {one.terms.base_entry for one in answer.summaries} == {
+        "rateCards/next-base/entries/calls"
+    }
+    assert [one.ratable_summary for one in answer.summaries] == [
+        one.name for one in await world.ratable(account)
+    ]
+    assert [one.waterfall[0].element for one in answer.summaries] != []
+    [total] = answer.totals
+    assert (total.currency_code, total.summary_count, answer.left_out_count) == ("USD", 2, 0)
+    assert [figure(one) for one in (total.rated_amount, total.replayed_amount)] == [110, 165]
+    assert figure(total.difference) == 55
+    assert figures(february) == [(30, 45, 15)]
+    assert (list(none.summaries), list(none.totals)) == ([], [])
+    only = await replay(world, account, asset=asset.name)
+    assert only == answer
+
+
+@pytest.mark.parametrize(
+    ("mode", "january", "february"), [("VOLUME", 40, 30), ("GRADUATED", 60, 30)]
+)
+async def test_other_tiers_are_picked_by_what_was_used(
+    sandbox: Any, mode: str, january: int, february: int
+) -> None:
+    world, account, _ = await two_months(
+        sandbox, Metered(resource="calls", grant="10", refresh="MONTH", rate="2")
+    )
+    await put(world, "next-base/calls", priced("calls", "2"))
+    steps = (("0", "20", "OVERRIDE", "2"), ("20", None, "OVERRIDE", "1"))
+    await put(world, "next-tiers/calls", priced("calls", None, *steps, mode=mode))
+
+    answer = await replay(world, account)
+
+    assert [replayed for _, replayed, _ in figures(answer)] == [january, february]
+
+
+async def test_the_same_rates_come_to_the_same(sandbox: Any) -> None:
+    """Late usage, a peak, tiers and a rate for so many units: what is kept is what is replayed."""
+    tiers = (("0", "20", "1.7"), ("20", None, "0.3"))
+    world, account, asset = await two_months(
+        sandbox,
+        Metered(resource="calls", grant="7", refresh="MONTH", rate="2", per="3", tiers=tiers),
+        Metered(resource="seats", method="PEAK", rate="0.01"),
+    )
+    await world.use(asset, "calls", "2024-01-28", 9)
+    await world.use(asset, "seats", "2024-03-02", 5)
+    await world.advance("2024-04-10")
+
+    answer = await replay(world, account, price_book="priceBooks/book")
+
+    assert len(answer.summaries) == len(await world.ratable(account)) == 4
+    assert {difference for _, _, difference in figures(answer)} == {0}
+    assert answer.left_out_count == 0
+    late = [one for one in answer.summaries if one.origin_start_time != one.start_time]
+    assert len(late) == 1
+    assert figure(late[0].rated_amount) > 0
+
+
+async def test_what_has_no_rate_is_named_and_in_no_total(sandbox: Any) -> None:
+    world, account, asset = await two_months(
+        sandbox, Metered(resource="calls", rate="2"), Metered(resource="sms", rate="1")
+    )
+    await world.use(asset, "sms", "2024-03-09", 4)
+    await world.advance("2024-04-10")
+    await put(world, "next-base/calls", priced("calls", "3", start="2024-02-01"))
+
+    as_sold = await replay(world, account)
+    as_of_today = await replay(world, account, rate_date=day("2024-04-01"))
+
+    assert [one.HasField("replayed_amount") for one in as_sold.summaries] == [False] * 3
+    assert ["RATE_NOT_FOUND" in str(one.status) for one in as_sold.summaries] == [True] * 3
+    assert "2024-01-01" in as_sold.summaries[0].status.message
+    assert (as_sold.left_out_count, list(as_sold.totals)) == (3, [])
+    priced_, free = as_of_today.summaries[:2], as_of_today.summaries[2]
+    assert [figure(one.difference) for one in priced_] == [50, 25]
+    assert free.usage_resource == "usageResources/sms"
+    assert not free.HasField("difference")
+    assert "RATE_NOT_FOUND" in str(free.status)
+    assert as_of_today.left_out_count == 1
+    assert figure(as_of_today.totals[0].rated_amount) == 150
+
+
+async def test_what_was_negotiated_stays(sandbox: Any) -> None:
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="calls", rate="2"))
+    account = await world.account("ann")
+    wish = quotes.NegotiatedRate(
+        usage_resource="usageResources/calls",
+        rate=types.Rate(value=number("1.5"), currency_code="USD"),
+    )
+    [asset] = await world.sell(account, line("plan", "2024-01-01", negotiated=[wish]))
+    await world.use(asset, "calls", "2024-01-05", 10)
+    await world.advance("2024-02-10")
+    await next_book(world)
+    await put(world, "next-base/calls", priced("calls", "3"))
+
+    answer = await replay(world, account)
+
+    assert figures(answer) == [(15, 15, 0)]
+    assert answer.summaries[0].terms.is_rate_negotiated
+
+
+async def test_tokens_are_refused_and_not_guessed(sandbox: Any) -> None:
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {"data": "10"}, Credits(price="2", grant="5")))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.use(asset, "data", "2024-01-05", 8)
+    await world.advance("2024-02-10")
+
+    answer = await replay(world, account, price_book="priceBooks/book")
+
+    assert len(answer.summaries) == 2
+    assert ["NOT_SUPPORTED" in str(one.status) for one in answer.summaries] == [True, True]
+    assert not any(one.HasField("replayed_amount") for one in answer.summaries)
+    assert (answer.left_out_count, list(answer.totals)) == (2, [])
+
+
+async def test_the_rates_of_packs_are_refused_and_their_grants_are_not(sandbox: Any) -> None:
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {}, Credits(price="10"), category="USAGE"))
+    await set_up(world, pack("booster", "credits", grant="20"))
+    await set_up(world, pack("cheap", "credits", price="1"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.sell(account, to(asset.name, "booster", "2024-01-01", "2024-02-01"))
+    await world.use(asset, "credits", "2024-01-05", 25)
+    await world.advance("2024-02-10")
+
+    granted = await replay(world, account, price_book="priceBooks/book")
+    await world.sell(account, to(asset.name, "cheap", "2024-02-01", "2024-03-01"))
+    rated = await replay(world, account, price_book="priceBooks/book")
+
+    assert figures(granted) == [(50, 50, 0)]
+    assert ["NOT_SUPPORTED" in str(one.status) for one in rated.summaries] == [True]
+
+
+async def test_what_commitments_paid_for_is_refused(sandbox: Any) -> None:
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {}, Credits(price="10"), category="USAGE"))
+    text = commitment("commit", "credits", "10", discount="20", kind="QUANTITY_COMMITMENT")
+    await set_up(world, text)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.sell(account, linked("commit", "2024-01-01", asset))
+    await world.use(asset, "credits", "2024-01-05", 25)
+    await world.advance("2024-02-10")
+
+    answer = await replay(world, account, price_book="priceBooks/book")
+
+    assert ["NOT_SUPPORTED" in str(one.status) for one in answer.summaries] == [True]
+    assert (answer.left_out_count, list(answer.totals)) == (1, [])
+
+
+async def test_bad_requests_are_refused(sandbox: Any) -> None:
+    world, account, asset = await two_months(sandbox, Metered(resource="calls", rate="2"))
+    nobody = f"{account}/assets/00000000-0000-7000-8000-000000000000"
+
+    async def reason(**more: Any) -> str:
+        return (await refusal(replay(world, more.pop("parent", account), **more))).reason
+
+    assert await reason(parent="accounts/nobody") == "ACCOUNT_NOT_FOUND"
+    assert await reason(price_book="priceBooks/none") == "PRICE_BOOK_NOT_FOUND"
+    assert await reason(price_book="") == "FIELD_REQUIRED"
+    assert await reason(asset=nobody) == "ASSET_NOT_FOUND"
+    assert await reason(asset=asset.name.replace("ann", "bob")) == "NAME_FORMAT"
+    at = stamp(moment("2024-02-01"))
+    assert await reason(start_time=at, end_time=at) == "INTERVAL_INVALID"
+
+
+async def test_a_replay_writes_nothing(sandbox: Any, story_database: str) -> None:
+    world, account, _ = await two_months(sandbox, Metered(resource="calls", rate="2"))
+    await put(world, "next-base/calls", priced("calls", "3"))
+    before = await rows(story_database, world)
+
+    answer = await replay(world, account)
+
+    assert len(answer.summaries) == 2
+    assert await rows(story_database, world) == before
+
+
+async def test_adjustments_by_attribute_are_those_of_the_other_book(sandbox: Any) -> None:
+    world = await market(sandbox, (EU, "PERCENTAGE", "20"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-15"))
+    await used(world, asset, ("2024-01-15", 5, EU), ("2024-01-15", 3, US))
+    await world.advance("2024-02-10")
+    await card(world, "next-base")
+    await card(world, "next-places", "ATTRIBUTE")
+    await book(world, "next", "next-base", "next-places")
+    await put(world, "next-base/data", priced("data", "10"))
+    await put(world, "next-places/data", adjusted("data", (US, "PERCENTAGE", "50")))
+
+    same = await replay(world, account, price_book="priceBooks/book")
+    answer = await replay(world, account)
+
+    by_region = {one.dimensions["region"]: one for one in answer.summaries}
+    assert figure(by_region["eu"].rated_amount) == 40
+    assert figure(by_region["eu"].replayed_amount) == 50
+    assert figure(by_region["us"].rated_amount) == 30
+    assert figure(by_region["us"].replayed_amount) == 15
+    assert {difference for _, _, difference in figures(same)} == {0}

@@ -1,0 +1,183 @@
+"""Simulation: a procedure is tried before it is used; limits of time and size; nothing is kept."""
+
+import pytest
+from usage.v1 import procedure_requests_pb2 as requests
+from usage.v1 import procedure_simulation_pb2 as simulation
+
+from clients import UsageError
+from tests.stories.pricing.test_procedures import refusal
+from tests.stories.procedure_words import (
+    BASE,
+    SETTING,
+    amounts,
+    elements,
+    formula,
+    line,
+    num,
+    rate,
+    rounding,
+    simulate,
+    tiers,
+    version,
+    voucher,
+)
+
+
+@pytest.mark.capability("M57")
+async def test_a_draft_is_tried_on_lines_and_nothing_is_kept(sandbox):
+    world = await sandbox("2024-01-31")
+    made = await version(world, "v1", [SETTING, BASE, voucher(10)], active=False)
+    asked = [line(3), line(0), line(5, overage="FREE"), line(2, None)]
+
+    drafted = await simulate(world, made.name, *asked)
+    given = await simulate(world, [SETTING, BASE, voucher(10)], *asked)
+    after = await world.client.procedures.GetProcedureVersion(
+        requests.GetProcedureVersionRequest(name=made.name)
+    )
+
+    assert drafted == given
+    assert amounts(drafted) == ["27", "0", "0", "there is no rate to adjust"]
+    assert [
+        step.outputs["amount"] for step in drafted[0].waterfall if step.element == "AMOUNT"
+    ] == ["27"]
+    assert drafted[0].waterfall[1].inputs == {
+        "rate": "10",
+        "per": "1",
+        "unit": "USD",
+        "discount": "PERCENTAGE",
+        "value": "10",
+    }
+    assert after == made
+
+
+@pytest.mark.capability("M57")
+async def test_every_kind_of_term_can_be_tried(sandbox):
+    world = await sandbox("2024-01-31")
+    half = {"attributes": {"plan": "gold"}, "adjustment": {"kind": "PERCENTAGE", "value": num(50)}}
+    committed = [{"tiers": tiers((0, 100, "PERCENTAGE", 10), (100, None, "PERCENTAGE", 30))}]
+    shipped = "procedures/negotiable-rating/versions/v1"
+
+    outcomes = await simulate(
+        world,
+        shipped,
+        line(4, attributes={"plan": "gold"}, attribute_adjustments=[half]),
+        line(4, commitments=committed, used_quantity=num(150)),
+        line(40, None, tiers=tiers((0, None, "OVERRIDE", 5)), tier_per=num(10)),
+        line(
+            4,
+            quantity_before=num(8),
+            tiers=tiers((0, 10, "OVERRIDE", 1), (10, None, "OVERRIDE", 2), mode="GRADUATED"),
+        ),
+        line(
+            4,
+            tier_quantity=num(400),
+            tiers=tiers((0, 400, "OVERRIDE", 1), (400, None, "OVERRIDE", 2)),
+        ),
+        {
+            "token_unit": "unitsOfMeasure/credit",
+            "quantity": num(3),
+            "rate": {"value": num(2), "token_unit": "unitsOfMeasure/credit"},
+        },
+    )
+
+    assert amounts(outcomes) == ["20", "28", "20", "6", "8", "6"]
+    assert outcomes[-1].waterfall[0].outputs["unit"] == "credit"
+
+
+async def test_what_cannot_be_tried_is_refused_by_its_field(sandbox):
+    world = await sandbox("2024-01-31")
+    plain = [SETTING, BASE]
+    euros = {"value": num(1), "currency_code": "EUR"}
+    gap = tiers((0, 10, "OVERRIDE", 1), (11, None, "OVERRIDE", 2))
+    cases = [
+        (plain, line(-1), "QUANTITY_NEGATIVE", "lines[0].quantity"),
+        (plain, line(1, None, rate=euros), "CURRENCY_MISMATCH", "lines[0].rate"),
+        (plain, {"quantity": num(1)}, "FIELD_REQUIRED", "lines[0].currency_code"),
+        (plain, line(1, tiers=gap), "TIERS_INVALID", "lines[0].tiers.tiers[1]"),
+        ([BASE, SETTING], line(1), "PROCEDURE_INVALID", "inline.elements[0]"),
+        (
+            [SETTING, formula("net_unit_rate.real")],
+            line(1),
+            "FORMULA_INVALID",
+            "inline.elements[1].formula.expression",
+        ),
+    ]
+
+    for tried, one, reason, field in cases:
+        error = await refusal(simulate(world, tried, one))
+        assert (error.reason, error.violations[0].field) == (reason, field)
+    discovery = await refusal(simulate(world, "procedures/default-discovery/versions/v1", line(1)))
+    nothing = simulation.SimulateProcedureRequest()
+    assert discovery.reason == "PROCEDURE_USAGE"
+    with pytest.raises(UsageError):
+        await world.client.procedures.SimulateProcedure(nothing)
+
+
+@pytest.mark.capability("M142")
+async def test_a_line_that_takes_too_long_fails_with_its_reason_and_the_others_do_not(sandbox):
+    world = await sandbox("2024-01-31")
+    steps = [(n, n + 1, "PERCENTAGE", 10) for n in range(100)]
+    # A hundred parts, each at the best of twenty commitments of a hundred tiers each.
+    many = [{"tiers": tiers(*steps)}] * 20
+    slow = line(100, tiers=tiers(*steps, mode="GRADUATED"), commitments=many, used_quantity=num(99))
+    tried = [SETTING, BASE, {"graduated_tiers": {}}, {"commitment_rate": {}}]
+
+    outcomes = await simulate(world, tried, line(2), slow, line(3), element_milliseconds=4)
+    with_time = await simulate(world, tried, slow)
+
+    assert [one.status.message for one in outcomes if one.status.code == 0] == ["", ""]
+    assert "took longer" in outcomes[1].status.message
+    assert elements(outcomes[1])[0] == "BASE_RATE"
+    assert amounts(with_time) == ["810"]  # a hundred at 10, less ten percent, less ten again
+
+
+@pytest.mark.capability("M142")
+@pytest.mark.parametrize(
+    ("count", "times", "reason"),
+    [
+        (69, {}, None),
+        (70, {}, "PROCEDURE_INVALID"),
+        (100, {}, "PROCEDURE_INVALID"),
+        (0, {}, "PROCEDURE_INVALID"),
+        (1, {"run_milliseconds": 1_000, "element_milliseconds": 4}, None),
+        (1, {"run_milliseconds": 60_000, "element_milliseconds": 10_000}, None),
+        (1, {"run_milliseconds": 999}, "RANGE"),
+        (1, {"run_milliseconds": 60_001}, "RANGE"),
+        (1, {"element_milliseconds": 3}, "RANGE"),
+        (1, {"element_milliseconds": 10_001}, "RANGE"),
+    ],
+)
+async def test_elements_and_their_time_are_limited(sandbox, count, times, reason):
+    world = await sandbox("2024-01-31")
+    tried = [SETTING, *[BASE, *[rounding("HALF_UP", 12)] * 100][:count]]
+
+    if reason is None:
+        made = await version(world, "v1", tried, **times)
+        assert len(made.elements) == count + 1
+        assert {name: getattr(made, name) for name in times} == times
+        return
+    assert (await refusal(version(world, "v1", tried, **times))).reason == reason
+
+
+async def test_a_thousand_lines_are_tried_at_once(sandbox):
+    world = await sandbox("2024-01-31")
+    total = {"list_operation": {"function": "COUNT", "variable": "lines"}}
+
+    outcomes = await simulate(
+        world, [SETTING, BASE, total, formula("lines")], *(line(1) for _ in range(1000))
+    )
+    error = await refusal(simulate(world, [SETTING, BASE], *(line(1) for _ in range(1001))))
+
+    assert set(amounts(outcomes)) == {"1000"}
+    assert error.reason == "TOO_MANY_ITEMS"
+
+
+async def test_a_formula_that_fails_at_run_fails_its_line(sandbox):
+    world = await sandbox("2024-01-31")
+    tried = [SETTING, BASE, formula("net_unit_rate / (overage_quantity - 2)")]
+
+    outcomes = await simulate(world, tried, line(2), line(3, asset_rate=rate(1)))
+
+    assert outcomes[0].status.code == 9
+    assert "division by zero" in outcomes[0].status.message
+    assert amounts(outcomes[1:]) == ["30"]
