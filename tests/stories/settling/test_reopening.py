@@ -15,8 +15,8 @@ LATE = consumption.RecordOutcome.LATE
 
 
 def minutes(**more) -> Metered:
-    words = {"grant": "100", "refresh": "MONTH", "max_rollovers": 1, "rate": "0.5"}
-    return Metered(resource="minutes", late="REOPEN", **(words | more))
+    words = {"resource": "minutes", "grant": "100", "refresh": "MONTH", "max_rollovers": 1}
+    return Metered(**({"rate": "0.5", "late": "REOPEN"} | words | more))
 
 
 async def played(world, name: str, *, late: bool):
@@ -123,6 +123,41 @@ async def waterfall(world, name: str, execution_id: str = ""):
     request = summaries.GetRateWaterfallRequest(name=name, execution_id=execution_id)
     found = await world.client.summaries.GetRateWaterfall(request)
     return [list(found.lines), list(found.superseded)]
+
+
+async def test_late_usage_that_is_refused_opens_nothing(sandbox):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", minutes(overage="BLOCK"), minutes(resource="texts"))
+    account, asset = await played(world, "ann", late=True)
+    await world.use(asset, "texts", "2024-01-10", 60)
+    await world.advance("2024-02-06")
+    bills = await world.liable(account)
+    wallet = await world.wallet(account, "minutes")
+    entries = await world.entries(wallet)
+
+    [beyond] = await world.record([usage(asset, "minutes", "2024-01-20", 101)])
+    refused = await world.liable(account), await world.entries(wallet)
+    both = await world.record(
+        [
+            usage(asset, "minutes", "2024-01-20", 101, "too-much"),
+            usage(asset, "texts", "2024-01-20", 2, "texts"),
+        ]
+    )
+    texts_open = [one.usage_resource for one in await world.liable(account)]
+    fits = await world.record(
+        [
+            usage(asset, "minutes", "2024-01-20", 101, "too-much"),
+            usage(asset, "minutes", "2024-01-21", 3, "enough"),
+        ]
+    )
+    await world.advance("2024-02-10")
+
+    assert (beyond.code, len(bills)) == (consumption.RecordOutcome.REJECTED, 2)
+    assert refused == (bills, entries)
+    assert [one.code for one in both] == [consumption.RecordOutcome.REJECTED, LATE]
+    assert texts_open == ["usageResources/minutes"]
+    assert [one.code for one in fits] == [consumption.RecordOutcome.REJECTED, LATE]
+    assert [figure(one.used_quantity) for one in await world.liable(account)] == [63, 62]
 
 
 async def test_once_a_later_period_is_final_it_is_handled_in_the_next_one_and_says_so(sandbox):
