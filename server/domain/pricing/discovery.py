@@ -1,7 +1,8 @@
 """Discovery: what a unit costs, by what an asset was sold under or else by the catalogue.
 
-An asset's own rates come first, with those of the packs and commitments that were added to it.
-Where it has none on the day, or none in the currency that is asked for, the catalogue answers, if
+An asset's own rates come first, with those of the packs and commitments that were added to it, then
+what was agreed for the target that it is bound to, then what it took from the catalogue. Where it
+has none on the day, or none in the currency that is asked for, the catalogue answers, if
 the question says where to look in it. Nothing is ever free because
 nobody said what it costs.
 """
@@ -29,7 +30,7 @@ from server.domain.pricing.rate_index import CatalogueRates, Missing, Question, 
 from server.domain.pricing.raters import SHIPPED_VERSIONS, VersionKey, Versions, not_in_force
 from server.domain.pricing.rates import RateSegment, RateTerms
 from server.domain.pricing.rating import Rated
-from server.domain.selling.additions import Addition, chosen_pack, in_force
+from server.domain.selling.additions import Addition, chosen, chosen_agreement, competing, in_force
 
 # A resource of an asset.
 Held = tuple[AccountId, AssetId, ResourceId]
@@ -40,6 +41,7 @@ class Source(StrEnum):
 
     CATALOG = "CATALOG"
     ASSET = "ASSET"
+    TARGET = "TARGET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,12 @@ class AssetRates:
         if own is None or currency_code not in (None, own.unit):
             return None
         segment = RateSegment(start=midnight, terms=own, overage=self.overage)
-        return in_force(segment, midnight, self.additions).terms
+        return in_force(segment, midnight, self.competing).terms
+
+    @property
+    def competing(self) -> tuple[Addition, ...]:
+        """What competes with its own terms."""
+        return competing(self.additions, self.is_fixed)
 
     def own_at(self, instant: datetime) -> RateTerms | None:
         """What the asset itself was sold under, whatever was added to it."""
@@ -124,19 +131,29 @@ class AssetRates:
         period = rating_period(self.zone, self.anchor, self.length, midnight)
         return local_date(self.zone, period.start)
 
-    def winner(self, day: date) -> AssetId | None:
-        """The pack whose rate holds as `day` begins; None where it is the asset's own."""
+    def winner(self, day: date) -> Addition | None:
+        """What holds as `day` begins in the place of its own: a pack, or what was agreed."""
         midnight = local_midnight(self.zone, day)
-        pack = chosen_pack(self.own_at(midnight), midnight, self.additions)
-        return None if pack is None else pack.asset_id
+        return chosen(self.own_at(midnight), midnight, self.competing)
+
+    def agreed_at_target(self, day: date, currency_code: str | None) -> Addition | None:
+        """What was agreed for the target on another of its anchors, and is there as `day` begins.
+
+        None where the asset has something that was negotiated, a fixed rate, or no rate at all.
+        """
+        midnight = local_midnight(self.zone, day)
+        own = self.own_at(midnight)
+        if own is None or currency_code not in (None, own.unit):
+            return None
+        return chosen_agreement(own, midnight, self.competing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a unit costs, where that was found, and what a quantity comes to if it was asked.
 
-    `asset_id` is the asset or the pack whose rate it is, `version` that of the procedure that made
-    the amount.
+    `asset_id` is the asset or the pack whose rate it is, or the one on which it was agreed for the
+    target; `version` is that of the procedure that made the amount.
     """
 
     terms: RateTerms
@@ -194,11 +211,12 @@ def _own(
         return None
     terms = _used(terms, asked)
     start = day if asked.quantity is None else rates.rated_from(day)
+    winner = rates.winner(day)
     return Answer(
         terms=terms,
         is_fixed=rates.is_fixed,
-        source=Source.ASSET,
-        asset_id=rates.winner(day) or held[1],
+        source=Source.TARGET if winner is not None and winner.is_agreed else Source.ASSET,
+        asset_id=held[1] if winner is None else winner.asset_id,
         **_rated(asked, terms, start, versions, rates.overage),
     )
 

@@ -30,7 +30,7 @@ from server.domain.pricing.rate_index import (
 from server.domain.pricing.raters import SHIPPED_VERSIONS, Rater, Versions
 from server.domain.pricing.rates import Rate, RateTerms
 from server.domain.pricing.rating import RatingFailed
-from server.domain.selling.additions import Addition, chosen_pack, is_negotiated
+from server.domain.selling.additions import Addition, chosen, chosen_agreement, is_negotiated
 
 # What one question is told; how many more there are is counted.
 MOST_LOSERS = 50
@@ -40,8 +40,11 @@ class Why(StrEnum):
     """Why a candidate lost. Those that came nearest are first, and are told first."""
 
     ASSET_FIRST = "ASSET_FIRST"
+    TARGET_FIRST = "TARGET_FIRST"
     NEGOTIATED = "NEGOTIATED"
     ADDITION_FIRST = "ADDITION_FIRST"
+    ASSET_NEGOTIATED = "ASSET_NEGOTIATED"
+    RATE_FIXED = "RATE_FIXED"
     NOT_NEGOTIATED = "NOT_NEGOTIATED"
     STARTED_EARLIER = "STARTED_EARLIER"
     NOT_CHEAPER = "NOT_CHEAPER"
@@ -59,10 +62,13 @@ class Why(StrEnum):
 WORDS = {
     Why.ASSET_FIRST: "the asset has a rate of its own, which goes before the catalogue's",
     Why.NEGOTIATED: "another was negotiated in its place",
-    Why.ADDITION_FIRST: "a pack was added to the asset, whose rate goes before the asset's own",
+    Why.TARGET_FIRST: "what was agreed for the target goes before the catalogue's",
+    Why.ADDITION_FIRST: "a pack was added, whose rate goes before this one",
+    Why.ASSET_NEGOTIATED: "what was negotiated for the asset itself goes before the target's",
+    Why.RATE_FIXED: "the asset's rate is fixed; nothing that is agreed for the target changes it",
     Why.NOT_NEGOTIATED: "it was not negotiated, and another in force was",
-    Why.STARTED_EARLIER: "another pack started later",
-    Why.NOT_CHEAPER: "another pack that started with it is cheaper, or as cheap and was first",
+    Why.STARTED_EARLIER: "another {kind} started later",
+    Why.NOT_CHEAPER: "another {kind} that started with it is cheaper, or as cheap and was first",
     Why.NOT_LOWEST: "it does not make the quantity cheaper than all others do",
     Why.NO_QUANTITY: "a commitment is compared when a quantity is asked for",
     Why.ENDS_WITH_COMMITMENT: "its policy says that its rate ends with what was committed to",
@@ -118,11 +124,14 @@ def explained(
     day = asked.day or today
     losers: list[Loser] = []
     won: RateTerms | None = None
+    beaten: Why | None = None
     owned = None if asked.held is None else sold.get(asked.held)
     if asked.held is not None and owned is not None:
         won = owned.on(day, asked.currency_code)
         if won is not None and asked.attributes is not None:
             won = won.used_with(asked.attributes)
+        if won is not None:
+            beaten = Why.ASSET_FIRST if won.agreed_on is None else Why.TARGET_FIRST
         rater = versions.on(owned.rated_from(day)) if asked.quantity is not None else None
         losers += _of_asset(asked, asked.held[1], owned, day, won, rater)
     question = asked.in_catalogue(today)
@@ -130,7 +139,7 @@ def explained(
     total = 0
     if question is not None:
         told = {one.entry for one in losers if one.source is Source.CATALOG}
-        total, others = _of_catalogue(question, rates, won is not None, told, most)
+        total, others = _of_catalogue(question, rates, beaten, told, most)
     found = [*losers, *others]
     return Explanation(tuple(found[:most]), max(0, len(losers) + total - most))
 
@@ -138,7 +147,7 @@ def explained(
 def _of_catalogue(
     question: Question,
     rates: CatalogueRates,
-    has_own: bool,
+    beaten: Why | None,
     told: set[RateEntryId | None],
     most: int,
 ) -> tuple[int, list[Loser]]:
@@ -151,7 +160,7 @@ def _of_catalogue(
     lost: list[tuple[int, int, RateEntryId, RateCard, RateCardEntry, Why]] = []
     for card, entry in candidates:
         key = entry.key
-        why = _why(question, card, entry, key in won, has_own, card.id in with_model)
+        why = _why(question, card, entry, key in won, beaten, card.id in with_model)
         if why is not None and key not in told:
             lost.append((RANKS[why], days_away(entry, question.day), key, card, entry, why))
     nearest = nsmallest(most, lost, key=lambda one: one[:3])
@@ -170,12 +179,12 @@ def _why(
     card: RateCard,
     entry: RateCardEntry,
     has_won: bool,
-    has_own: bool,
+    beaten: Why | None,
     is_for_model: bool,
 ) -> Why | None:
-    """Why an entry lost; None for one that won."""
+    """Why an entry lost; None for one that won, unless what was sold has `beaten` the catalogue."""
     if has_won:
-        return Why.ASSET_FIRST if has_own else None
+        return beaten
     if entry.currency_code != question.currency_code:
         return Why.OTHER_CURRENCY
     if entry.selling_model_id not in (None, question.selling_model_id):
@@ -218,20 +227,27 @@ def _of_asset(
     """What the asset was sold under and what was added to it, as far as it did not win."""
     midnight = local_midnight(rates.zone, day)
     own = rates.own_at(midnight)
-    pack = chosen_pack(own, midnight, rates.additions)
+    winner = chosen(own, midnight, rates.competing)
+    agreed = chosen_agreement(own, midnight, rates.competing)
     if won is not None:
         yield from _replaced(won)
     for stretch in rates.stretches:
-        why = _why_not_own(asked, stretch.terms, stretch.is_open(midnight), pack)
+        why = _why_not_own(asked, stretch.terms, stretch.is_open(midnight), winner)
         if why is not None:
-            span = stretch.start, stretch.end
-            yield _asset_loser(why, asset_id, rates.zone, span, stretch.terms)
+            sold = Addition(
+                asset_id=asset_id, start=stretch.start, end=stretch.end, terms=stretch.terms
+            )
+            yield _asset_loser(why, sold, stretch.terms, rates.zone)
     compared = _compared(asked.quantity, won, rates.overage, rater)
     for one in rates.additions:
-        why = _why_not_added(one, midnight, own, pack, asked.quantity, compared)
+        why = _not_there(one, midnight, own)
+        if why is None and one.is_agreed:
+            why = _why_not_agreed(one, winner, agreed, rates.is_fixed)
+        elif why is None:
+            why = _why_not_added(one, winner, asked.quantity, compared)
         if why is not None and one.terms is not None:
-            span, amount = (one.start, one.end), compared.amounts.get(one.asset_id)
-            yield _asset_loser(why, one.asset_id, rates.zone, span, one.terms, amount)
+            amount = compared.amounts.get(one.asset_id)
+            yield _asset_loser(why, one, one.terms, rates.zone, amount)
 
 
 def _replaced(terms: RateTerms) -> Iterator[Loser]:
@@ -253,36 +269,58 @@ def _replaced(terms: RateTerms) -> Iterator[Loser]:
 
 
 def _why_not_own(
-    asked: Asked, terms: RateTerms, is_open: bool, pack: Addition | None
+    asked: Asked, terms: RateTerms, is_open: bool, winner: Addition | None
 ) -> Why | None:
     if asked.currency_code not in (None, terms.unit):
         return Why.OTHER_CURRENCY
     if not is_open:
         return Why.NOT_IN_FORCE
-    return None if pack is None else Why.ADDITION_FIRST
-
-
-def _why_not_added(
-    one: Addition,
-    at: datetime,
-    own: RateTerms | None,
-    pack: Addition | None,
-    quantity: Decimal | None,
-    compared: "_Compared",
-) -> Why | None:
-    if one is pack:
+    if winner is None:
         return None
+    return Why.TARGET_FIRST if winner.is_agreed else Why.ADDITION_FIRST
+
+
+def _not_there(one: Addition, at: datetime, own: RateTerms | None) -> Why | None:
+    """Why something that was added does not compete at all."""
     if not one.is_open(at) or own is None:
         return Why.NOT_IN_FORCE
     if one.terms is None or one.terms.unit != own.unit:
         return Why.OTHER_CURRENCY
+    return None
+
+
+def _why_not_agreed(
+    one: Addition, winner: Addition | None, best: Addition | None, is_fixed: bool
+) -> Why | None:
+    """Why something that was agreed for the target lost to the `best` such, a pack or the asset."""
+    if one is winner:
+        return None
+    if is_fixed:
+        return Why.RATE_FIXED
+    if best is None:
+        return Why.ASSET_NEGOTIATED
+    if one is best:
+        return Why.ADDITION_FIRST
+    return Why.STARTED_EARLIER if one.start < best.start else Why.NOT_CHEAPER
+
+
+def _why_not_added(
+    one: Addition,
+    winner: Addition | None,
+    quantity: Decimal | None,
+    compared: "_Compared",
+) -> Why | None:
+    if one is winner:
+        return None
     if one.commitment is CommitmentRate.BOUNDED:
         return Why.ENDS_WITH_COMMITMENT
     if one.commitment is CommitmentRate.LOWEST:
         return _why_not_committed(one.asset_id, quantity, compared)
-    if pack is None or (is_negotiated(pack.terms) and not is_negotiated(one.terms)):
+    if winner is None or winner.is_agreed:
         return Why.NOT_NEGOTIATED
-    return Why.STARTED_EARLIER if one.start < pack.start else Why.NOT_CHEAPER
+    if is_negotiated(winner.terms) and not is_negotiated(one.terms):
+        return Why.NOT_NEGOTIATED
+    return Why.STARTED_EARLIER if one.start < winner.start else Why.NOT_CHEAPER
 
 
 def _why_not_committed(
@@ -332,25 +370,24 @@ def _amount(
 
 
 def _asset_loser(
-    why: Why,
-    asset_id: AssetId,
-    zone: str,
-    span: tuple[datetime, datetime | None],
-    terms: RateTerms,
-    amount: Decimal | None = None,
+    why: Why, sold: Addition, terms: RateTerms, zone: str, amount: Decimal | None = None
 ) -> Loser:
-    start, end = local_date(zone, span[0]), None if span[1] is None else local_date(zone, span[1])
-    words = WORDS[why].format(dates=span_text(start, end), unit=terms.unit)
+    kind = "agreement for the target" if sold.is_agreed else "pack"
+    start, end = (
+        local_date(zone, sold.start),
+        None if sold.end is None else local_date(zone, sold.end),
+    )
+    words = WORDS[why].format(dates=span_text(start, end), unit=terms.unit, kind=kind)
     if why is Why.NOT_LOWEST and amount is not None:
         words = f"{words}: {plain(amount)}"
     return Loser(
         why=why,
         words=words,
-        source=Source.ASSET,
+        source=Source.TARGET if sold.is_agreed else Source.ASSET,
         unit=terms.unit,
         rate=terms.effective_rate,
         entry=terms.base_entry or terms.tier_entry,
-        asset_id=asset_id,
+        asset_id=sold.asset_id,
         start=start,
         end=end,
     )

@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from asyncpg import Record
 
 from server.domain.calendar import PolicyPeriod
 from server.domain.ids import (
+    AccountId,
     AssetId,
     PriceBookId,
     ProductId,
@@ -136,8 +138,22 @@ async def asset_rates(
         [resource_id for _, _, resource_id in wanted],
     )
     sold = _by_held(await tx.fetch(SQL["asset_rates"], tenant_id, *keys))
-    added = _by_held(await tx.fetch(SQL["asset_additions"], tenant_id, *keys))
-    return {key: _asset_rates(same, added.get(key, [])) for key, same in sold.items()}
+    rows = [same[0] for same in sold.values() if same[0]["wallet_id"] is not None]
+    wallets = {(row["account_id"], row["wallet_id"], row["is_shared"]) for row in rows}
+    added = await _additions(tx, tenant_id, wallets)
+    return {key: _asset_rates(same, added) for key, same in sold.items()}
+
+
+async def _additions(
+    tx: Connection, tenant_id: TenantId, wallets: Iterable[tuple[AccountId, UUID, bool]]
+) -> Mapping[UUID, list[Addition]]:
+    """What was added to some wallets, each with whether it is shared."""
+    keys = sorted(wallets)
+    columns = [[key[column] for key in keys] for column in range(3)]
+    found: defaultdict[UUID, list[Addition]] = defaultdict(list)
+    for row in await tx.fetch(SQL["wallet_additions"], tenant_id, *columns) if keys else ():
+        found[row["wallet_id"]].append(_addition(row))
+    return found
 
 
 def _by_held(rows: Iterable[Record]) -> dict[Held, list[Record]]:
@@ -158,7 +174,7 @@ async def _in_slices(
     return found
 
 
-def _asset_rates(rows: list[Record], added: list[Record]) -> AssetRates | None:
+def _asset_rates(rows: list[Record], added: Mapping[UUID, list[Addition]]) -> AssetRates | None:
     first = rows[0]
     if first["policies"] is None:
         return None
@@ -177,7 +193,9 @@ def _asset_rates(rows: list[Record], added: list[Record]) -> AssetRates | None:
         is_fixed=is_fixed,
         overage=OveragePolicy(first["overage"]),
         stretches=stretches,
-        additions=tuple(map(_addition, added)),
+        additions=tuple(
+            one for one in added.get(first["wallet_id"], ()) if one.asset_id != first["asset_id"]
+        ),
     )
 
 
@@ -189,6 +207,7 @@ def _addition(row: Record) -> Addition:
         end=row["end_time"],
         terms=terms_from_doc(row["terms"]),
         commitment=None if kind is None else CommitmentRate(kind),
+        is_agreed=row["is_agreed"],
     )
 
 

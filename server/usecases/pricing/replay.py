@@ -172,10 +172,11 @@ async def _terms(world: _World, wallet: StoredWallet) -> dict[Stretch, RateTerms
     by_product: dict[ProductId, CatalogueRates] = {}
     found: dict[Stretch, RateTerms | UsageError] = {}
     for asset_id, segments in wallet.state.rates.items():
-        of = world.sold[asset_id]
-        if of.product_id not in by_product:
-            by_product[of.product_id] = await world.rates_of(of.product_id)
         for segment in segments:
+            # What was agreed for the target adjusts what the line says on which that was.
+            of = world.sold[(segment.terms and segment.terms.agreed_on) or asset_id]
+            if of.product_id not in by_product:
+                by_product[of.product_id] = await world.rates_of(of.product_id)
             question = Question(
                 world.command.price_book_id,
                 of.product_id,

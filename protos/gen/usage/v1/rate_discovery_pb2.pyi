@@ -70,7 +70,8 @@ class RateQuestion(_message.Message):
     token_unit: _builtins.str
     """The token instead of a currency: `unitsOfMeasure/{unit}`."""
     asset: _builtins.str
-    """An asset, whose own rates come first, with those of packs and commitments that were added to it:
+    """An asset, whose own rates come first, with those of packs and commitments that were added to it, and
+    what was agreed for its target before what it took from the catalogue:
     `accounts/{account}/assets/{asset}`.
     """
     selling_model: _builtins.str
@@ -203,13 +204,13 @@ class RateCandidate(_message.Message):
         NEGOTIATED: RateCandidate._Reason.ValueType  # 2
         """Another was negotiated in its place."""
         ADDITION_FIRST: RateCandidate._Reason.ValueType  # 3
-        """A pack was added to the asset, whose rate goes before the asset's own."""
+        """A pack was added, whose rate goes before the asset's own or the one agreed for its target."""
         NOT_NEGOTIATED: RateCandidate._Reason.ValueType  # 4
-        """A pack's rate that was not negotiated, while another in force was."""
+        """A pack's rate that was not negotiated, while another in force was, perhaps for the target."""
         STARTED_EARLIER: RateCandidate._Reason.ValueType  # 5
-        """A pack that started before the one whose rate holds."""
+        """A pack, or an agreement for the target, that started before the one whose rate holds."""
         NOT_CHEAPER: RateCandidate._Reason.ValueType  # 6
-        """A pack that started with the one whose rate holds, and is not cheaper."""
+        """A pack, or an agreement for the target, that started with the one whose rate holds, and is not cheaper."""
         NOT_LOWEST: RateCandidate._Reason.ValueType  # 7
         """A commitment whose rate does not make the quantity cheaper than all others do."""
         NO_QUANTITY: RateCandidate._Reason.ValueType  # 8
@@ -228,6 +229,12 @@ class RateCandidate(_message.Message):
         """An entry for a selling model that the question does not name."""
         OTHER_CURRENCY: RateCandidate._Reason.ValueType  # 15
         """It is in another currency or token."""
+        TARGET_FIRST: RateCandidate._Reason.ValueType  # 16
+        """It was not negotiated, and what was agreed for the asset's target goes before the catalogue's."""
+        ASSET_NEGOTIATED: RateCandidate._Reason.ValueType  # 17
+        """It was agreed for the target, and the asset has something of its own that was negotiated."""
+        RATE_FIXED: RateCandidate._Reason.ValueType  # 18
+        """It was agreed for the target, and the asset's rate is fixed."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Why it lost. New reasons may be added."""
@@ -239,13 +246,13 @@ class RateCandidate(_message.Message):
     NEGOTIATED: RateCandidate.Reason.ValueType  # 2
     """Another was negotiated in its place."""
     ADDITION_FIRST: RateCandidate.Reason.ValueType  # 3
-    """A pack was added to the asset, whose rate goes before the asset's own."""
+    """A pack was added, whose rate goes before the asset's own or the one agreed for its target."""
     NOT_NEGOTIATED: RateCandidate.Reason.ValueType  # 4
-    """A pack's rate that was not negotiated, while another in force was."""
+    """A pack's rate that was not negotiated, while another in force was, perhaps for the target."""
     STARTED_EARLIER: RateCandidate.Reason.ValueType  # 5
-    """A pack that started before the one whose rate holds."""
+    """A pack, or an agreement for the target, that started before the one whose rate holds."""
     NOT_CHEAPER: RateCandidate.Reason.ValueType  # 6
-    """A pack that started with the one whose rate holds, and is not cheaper."""
+    """A pack, or an agreement for the target, that started with the one whose rate holds, and is not cheaper."""
     NOT_LOWEST: RateCandidate.Reason.ValueType  # 7
     """A commitment whose rate does not make the quantity cheaper than all others do."""
     NO_QUANTITY: RateCandidate.Reason.ValueType  # 8
@@ -264,6 +271,12 @@ class RateCandidate(_message.Message):
     """An entry for a selling model that the question does not name."""
     OTHER_CURRENCY: RateCandidate.Reason.ValueType  # 15
     """It is in another currency or token."""
+    TARGET_FIRST: RateCandidate.Reason.ValueType  # 16
+    """It was not negotiated, and what was agreed for the asset's target goes before the catalogue's."""
+    ASSET_NEGOTIATED: RateCandidate.Reason.ValueType  # 17
+    """It was agreed for the target, and the asset has something of its own that was negotiated."""
+    RATE_FIXED: RateCandidate.Reason.ValueType  # 18
+    """It was agreed for the target, and the asset's rate is fixed."""
 
     REASON_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
@@ -281,11 +294,13 @@ class RateCandidate(_message.Message):
     explanation: _builtins.str
     """The same in a sentence."""
     source: _builtins.str
-    """Where it is: `CATALOG` or `ASSET`."""
+    """Where it is: `CATALOG`, `ASSET` or, agreed for a target that the asset is bound to, `TARGET`."""
     entry: _builtins.str
     """The entry it is, or comes from: `rateCards/{card}/entries/{entry}`."""
     asset: _builtins.str
-    """The asset that was sold under it, perhaps a pack or a commitment: `accounts/{account}/assets/{asset}`."""
+    """The asset that was sold under it, perhaps a pack or a commitment, or another one of the target:
+    `accounts/{account}/assets/{asset}`.
+    """
     currency_code: _builtins.str
     """The currency it is in."""
     token_unit: _builtins.str
@@ -343,14 +358,20 @@ class RateAnswer(_message.Message):
     LOSERS_FIELD_NUMBER: _builtins.int
     LOSERS_OMITTED_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """Where it was found: `CATALOG` or `ASSET`."""
+    """Where it was found: `CATALOG`, `ASSET` or `TARGET`. What was negotiated on an asset that is bound to the
+    account, a contract or a custom target is agreed for that target: it holds, as a whole, for its other
+    assets too, unless they have something negotiated of their own or a fixed rate. The agreement that
+    started last holds, and of those that started together the cheapest.
+    """
     procedure_version: _builtins.str
     """The version of the rating procedure that made `amount`, as it will make what is billed: that in
     force as the asset's rating period begins, or in the catalogue on the day that was asked for.
     `procedures/{procedure}/versions/{version}`.
     """
     asset: _builtins.str
-    """The asset whose rate it is, of source `ASSET`: the one asked about, or a pack that was added to it."""
+    """The asset whose rate it is, of source `ASSET`: the one asked about, or a pack that was added to it. Of
+    source `TARGET` the asset on whose line it was negotiated.
+    """
     losers_omitted: _builtins.int
     """How many more there are than `losers` has."""
     @_builtins.property
