@@ -22,10 +22,11 @@ from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb
 from server.api.names import BadName
 from server.api.values import decimal_pb
 from server.api.work import caller, look
-from server.domain.errors import InvalidArgument, UsageError
+from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
 from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.pricing.discovery import Answer, Asked, Source, answer
 from server.domain.pricing.explanations import explained
+from server.domain.pricing.finders import Finder
 from server.env import Env
 from server.rate_snapshots import CompiledRates, RateSnapshots
 from server.usecases.pricing.discovery import Present, present
@@ -97,14 +98,23 @@ async def _explained(
         made = pb.RateAnswer()
         made.CopyFrom(_answer(asked, world, compiled))
         if isinstance(asked, Asked):
-            why = explained(asked, world.today, compiled.rates, world.sold, compiled.versions)
-            account_id = asked.held and asked.held[0]
-            made.losers.extend(loser_to_pb(one, account_id) for one in why.losers)
-            made.losers_omitted = why.omitted
+            _explain(made, asked, world, compiled)
         answers.append(made)
         if count % EXPLAINED_SLICE == 0:
             await asyncio.sleep(0)
     return answers
+
+
+def _explain(made: pb.RateAnswer, asked: Asked, world: Present, compiled: CompiledRates) -> None:
+    """Add who lost; where nothing looks there is nobody."""
+    try:
+        finder = compiled.finders.on(asked.day or world.today)
+    except FailedPrecondition:
+        return
+    why = explained(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
+    account_id = asked.held and asked.held[0]
+    made.losers.extend(loser_to_pb(one, account_id) for one in why.losers)
+    made.losers_omitted = why.omitted
 
 
 def _check_explained(request: pb.DiscoverRatesRequest) -> None:
@@ -153,17 +163,22 @@ def _keep(compiled: CompiledRates, key: object, found: pb.RateAnswer) -> pb.Rate
 
 
 def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnswer:
+    finder = None
     try:
         if isinstance(asked, InvalidArgument):
             raise asked
-        found = answer(asked, world.today, compiled.rates, world.sold, compiled.versions)
-        return _answer_to_pb(found, compiled, asked.held and asked.held[0])
+        finder = compiled.finders.on(asked.day or world.today)
+        found = answer(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
+        return _answer_to_pb(found, compiled, finder, asked.held and asked.held[0])
     except UsageError as error:
-        return pb.RateAnswer(status=status_of(error))
+        name = "" if finder is None else finder.name
+        return pb.RateAnswer(status=status_of(error), discovery_procedure_version=name)
 
 
-def _answer_to_pb(found: Answer, compiled: CompiledRates, account_id: str | None) -> pb.RateAnswer:
-    terms = _terms_to_pb(found, compiled, account_id)
+def _answer_to_pb(
+    found: Answer, compiled: CompiledRates, finder: Finder, account_id: str | None
+) -> pb.RateAnswer:
+    terms = _terms_to_pb(found, compiled, finder, account_id)
     if found.rated is None:
         return terms
     steps = map(step_to_pb, found.rated.steps)
@@ -176,15 +191,24 @@ def _answer_to_pb(found: Answer, compiled: CompiledRates, account_id: str | None
     return message
 
 
-def _terms_to_pb(found: Answer, compiled: CompiledRates, account_id: str | None) -> pb.RateAnswer:
-    """Terms and source. Those of the catalogue are made once; nobody changes them afterwards."""
+def _terms_to_pb(
+    found: Answer, compiled: CompiledRates, finder: Finder, account_id: str | None
+) -> pb.RateAnswer:
+    """Terms, their source and who found them.
+
+    Those of the catalogue are made once; nobody changes them afterwards.
+    """
     terms = found.terms
     is_common = found.source is Source.CATALOG and not terms.attributes
-    key = (terms.base_entry, terms.tier_entry, terms.attribute_entry)
+    key = (finder.key, terms.base_entry, terms.tier_entry, terms.attribute_entry)
     known: pb.RateAnswer | None = compiled.made.get(key) if is_common else None
     if known is not None:
         return known
-    made = pb.RateAnswer(terms=terms_to_pb(terms, is_fixed=found.is_fixed), source=found.source)
+    made = pb.RateAnswer(
+        terms=terms_to_pb(terms, is_fixed=found.is_fixed),
+        source=found.source,
+        discovery_procedure_version=finder.name,
+    )
     if found.asset_id is not None:
         assert account_id is not None, found
         made.asset = names.ASSET.of(account_id, str(found.asset_id))

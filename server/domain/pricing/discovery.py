@@ -1,12 +1,11 @@
-"""Discovery: what a unit costs, by what an asset was sold under or else by the catalogue.
+"""Discovery: what a unit costs, by the first place that knows of those where a finder looks.
 
-An asset's own rates come first, with those of the packs and commitments that were added to it.
-Where it has none on the day, or none in the currency that is asked for, the catalogue answers, if
-the question says where to look in it. Nothing is ever free because
-nobody said what it costs.
+Usually an asset's own rates come first, with those of the packs and commitments that were added to
+it. Where it has none on the day, or none in the currency that is asked for, the catalogue answers,
+if the question says where to look in it. Nothing is ever free because nobody said what it costs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,6 +23,8 @@ from server.domain.ids import (
     SellingModelId,
 )
 from server.domain.modelling.policies import OveragePolicy
+from server.domain.pricing.finders import SHIPPED_FINDER, Finder
+from server.domain.pricing.procedures.elements import LookupSource
 from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.rate_index import CatalogueRates, Missing, Question, RateNotFound
 from server.domain.pricing.raters import SHIPPED_VERSIONS, VersionKey, Versions, not_in_force
@@ -153,42 +154,69 @@ def answer(
     rates: CatalogueRates,
     sold: Mapping[Held, AssetRates | None],
     versions: Versions = SHIPPED_VERSIONS,
+    finder: Finder = SHIPPED_FINDER,
 ) -> Answer:
-    """The answer to a question; `sold` has every asset that is asked about and exists.
+    """The answer of the first place where `finder` looks and there is one.
+
+    `sold` has every asset that is asked about and exists; one that does not is refused wherever is
+    looked.
 
     A quantity is priced by the version of the rating procedure that is in force: for an asset on
     the day on which its rating period begins, else on the day that is asked for.
 
     Raises ASSET_NOT_FOUND, `RateNotFound` (RATE_NOT_FOUND), `RatingFailed`.
     """
-    if asked.held is not None:
-        own = _own(asked, asked.held, today, sold, versions)
-        if own is not None:
-            return own
-    question = asked.in_catalogue(today)
+    if asked.held is not None and asked.held not in sold:
+        account_id, asset_id, _ = asked.held
+        raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
+    looking = _Looking(asked, asked.day or today, rates, sold, versions, finder)
+    missing: RateNotFound | None = None
+    for place in finder.places:
+        try:
+            found = _LOOKS[place](looking)
+        except RateNotFound as error:
+            missing = error
+            continue
+        if found is not None:
+            return found
+    raise _said(missing or _none(looking), finder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """A question about a day, and where the answer may be."""
+
+    asked: Asked
+    day: date
+    rates: CatalogueRates
+    sold: Mapping[Held, AssetRates | None]
+    versions: Versions
+    finder: Finder
+
+
+def _in_catalogue(looking: _Looking) -> Answer | None:
+    """Raises `RateNotFound`, which says what comes nearest."""
+    asked, day = looking.asked, looking.day
+    question = asked.in_catalogue(day)
     if question is None:
-        assert asked.held is not None, asked
-        raise _asset_has_none(asked.held, asked.day or today, sold[asked.held])
-    found = rates.find(question)
+        return None
+    found = looking.rates.find(question, looking.finder.parts)
     terms = _used(found.terms, asked)
-    rated = _rated(asked, terms, question.day, versions, OveragePolicy.CHARGE)
+    rated = _rated(asked, terms, day, looking.versions, OveragePolicy.CHARGE)
     return Answer(terms=terms, is_fixed=found.is_fixed, source=Source.CATALOG, **rated)
 
 
-def _own(
-    asked: Asked,
-    held: Held,
-    today: date,
-    sold: Mapping[Held, AssetRates | None],
-    versions: Versions,
-) -> Answer | None:
-    if held not in sold:
-        account_id, asset_id, _ = held
-        raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
-    rates = sold[held]
-    if rates is None:
+def _at_target(_: _Looking) -> Answer | None:
+    """Nothing is agreed for a target yet."""
+    return None
+
+
+def _own(looking: _Looking) -> Answer | None:
+    asked, day, versions = looking.asked, looking.day, looking.versions
+    held = asked.held
+    rates = None if held is None else looking.sold[held]
+    if held is None or rates is None:
         return None
-    day = asked.day or today
     terms = rates.on(day, asked.currency_code)
     if terms is None:
         return None
@@ -201,6 +229,13 @@ def _own(
         asset_id=rates.winner(day) or held[1],
         **_rated(asked, terms, start, versions, rates.overage),
     )
+
+
+_LOOKS: Mapping[LookupSource, Callable[[_Looking], Answer | None]] = {
+    LookupSource.ASSET: _own,
+    LookupSource.TARGET: _at_target,
+    LookupSource.CATALOG_RATES: _in_catalogue,
+}
 
 
 def _used(terms: RateTerms, asked: Asked) -> RateTerms:
@@ -236,6 +271,31 @@ def _rated(
         attributes=asked.attributes or {},
     )
     return {"rated": rater.price(line), "version": rater.name}
+
+
+def _said(error: RateNotFound, finder: Finder) -> RateNotFound:
+    """The refusal, with where was looked unless that is the usual."""
+    if finder.is_usual:
+        return error
+    text = f"{error.message}; {finder.name} looks in {finder.looked_in} only"
+    facts = {"looked_in": finder.looked_in, "discovery_procedure_version": finder.name}
+    return RateNotFound(error.reason, text, error.facts | facts)
+
+
+def _none(looking: _Looking) -> RateNotFound:
+    """Nothing of the catalogue is in the way: it was not asked, or not looked in."""
+    asked, day = looking.asked, looking.day
+    if asked.held is not None and LookupSource.ASSET in looking.finder.places:
+        return _asset_has_none(asked.held, day, looking.sold[asked.held])
+    return RateNotFound(
+        "RATE_NOT_FOUND",
+        f"no rate for {asked.resource_id} on {day}: nothing is looked in that the question names",
+        {
+            "usage_resource": asked.resource_id,
+            "date": day.isoformat(),
+            "missing": Missing.PLACE,
+        },
+    )
 
 
 def _asset_has_none(held: Held, day: date, rates: AssetRates | None) -> RateNotFound:

@@ -18,6 +18,8 @@ from server.domain.exact import plain
 from server.domain.ids import AssetId, RateEntryId, SellingModelId
 from server.domain.modelling.policies import CommitmentRate, OveragePolicy
 from server.domain.pricing.discovery import Asked, AssetRates, Held, Source
+from server.domain.pricing.finders import SHIPPED_FINDER, SOURCES, Finder
+from server.domain.pricing.procedures.elements import LookupSource
 from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.rate_cards import RateCard, RateCardEntry, in_force
 from server.domain.pricing.rate_index import (
@@ -40,6 +42,8 @@ class Why(StrEnum):
     """Why a candidate lost. Those that came nearest are first, and are told first."""
 
     ASSET_FIRST = "ASSET_FIRST"
+    PLACE_LATER = "PLACE_LATER"
+    NOT_LOOKED_AT = "NOT_LOOKED_AT"
     NEGOTIATED = "NEGOTIATED"
     ADDITION_FIRST = "ADDITION_FIRST"
     NOT_NEGOTIATED = "NOT_NEGOTIATED"
@@ -58,6 +62,8 @@ class Why(StrEnum):
 
 WORDS = {
     Why.ASSET_FIRST: "the asset has a rate of its own, which goes before the catalogue's",
+    Why.PLACE_LATER: "{finder} looks in {place} after the place that has an answer",
+    Why.NOT_LOOKED_AT: "{finder} does not look in {place}",
     Why.NEGOTIATED: "another was negotiated in its place",
     Why.ADDITION_FIRST: "a pack was added to the asset, whose rate goes before the asset's own",
     Why.NOT_NEGOTIATED: "it was not negotiated, and another in force was",
@@ -109,73 +115,99 @@ def explained(
     rates: CatalogueRates,
     sold: Mapping[Held, AssetRates | None],
     versions: Versions = SHIPPED_VERSIONS,
-    most: int = MOST_LOSERS,
+    finder: Finder = SHIPPED_FINDER,
 ) -> Explanation:
-    """Who else could have answered the question, and why they did not.
+    """Who else could have answered the question where `finder` looks, and why they did not.
 
     Commitments are compared as `versions` of the rating procedure price them.
     """
     day = asked.day or today
     losers: list[Loser] = []
     won: RateTerms | None = None
+    question = asked.in_catalogue(today)
+    listed = set() if question is None else _won(question, rates, finder)
+    beaten = _beaten(LookupSource.ASSET, finder, {LookupSource.CATALOG_RATES} if listed else set())
     owned = None if asked.held is None else sold.get(asked.held)
     if asked.held is not None and owned is not None:
         won = owned.on(day, asked.currency_code)
         if won is not None and asked.attributes is not None:
             won = won.used_with(asked.attributes)
         rater = versions.on(owned.rated_from(day)) if asked.quantity is not None else None
-        losers += _of_asset(asked, asked.held[1], owned, day, won, rater)
-    question = asked.in_catalogue(today)
+        own = _Own(asked, asked.held[1], owned, day, won, rater, finder, beaten)
+        losers += _of_asset(own)
     others: list[Loser] = []
     total = 0
     if question is not None:
         told = {one.entry for one in losers if one.source is Source.CATALOG}
-        total, others = _of_catalogue(question, rates, won is not None, told, most)
+        has_own = won is not None and beaten is None
+        catalogue = _Catalogue(question, rates, listed, has_own, finder)
+        total, others = _of_catalogue(catalogue, told)
     found = [*losers, *others]
-    return Explanation(tuple(found[:most]), max(0, len(losers) + total - most))
+    omitted = max(0, len(losers) + total - MOST_LOSERS)
+    return Explanation(tuple(found[:MOST_LOSERS]), omitted)
 
 
-def _of_catalogue(
-    question: Question,
-    rates: CatalogueRates,
-    has_own: bool,
-    told: set[RateEntryId | None],
-    most: int,
-) -> tuple[int, list[Loser]]:
+def _beaten(place: LookupSource, finder: Finder, answering: set[LookupSource]) -> Why | None:
+    """Why nothing of a place wins, whatever is there; None where something may."""
+    if place not in finder.places:
+        return Why.NOT_LOOKED_AT
+    before = finder.places[: finder.places.index(place)]
+    return None if answering.isdisjoint(before) else Why.PLACE_LATER
+
+
+@dataclass(frozen=True, slots=True)
+class _Catalogue:
+    """A question for the catalogue, the entries that answer it, and whether an asset did before."""
+
+    question: Question
+    rates: CatalogueRates
+    won: set[RateEntryId]
+    has_own: bool
+    finder: Finder
+
+
+def _of_catalogue(catalogue: _Catalogue, told: set[RateEntryId | None]) -> tuple[int, list[Loser]]:
     """How many entries lost, and those that came nearest."""
-    candidates = list(rates.candidates(question))
-    won = _won(question, rates)
+    question, finder = catalogue.question, catalogue.finder
+    candidates = list(catalogue.rates.candidates(question))
+    chosen = catalogue.rates.chosen(question)
     with_model = {
-        card.id for card, entry in candidates if entry.key in won and entry.selling_model_id
+        card.id for card, entry in candidates if entry.key in chosen and entry.selling_model_id
     }
     lost: list[tuple[int, int, RateEntryId, RateCard, RateCardEntry, Why]] = []
     for card, entry in candidates:
         key = entry.key
-        why = _why(question, card, entry, key in won, has_own, card.id in with_model)
+        why = _why(catalogue, card, entry, key in chosen, card.id in with_model)
         if why is not None and key not in told:
             lost.append((RANKS[why], days_away(entry, question.day), key, card, entry, why))
-    nearest = nsmallest(most, lost, key=lambda one: one[:3])
-    return len(lost), [_loser(card, entry, why) for _, _, _, card, entry, why in nearest]
+    nearest = nsmallest(MOST_LOSERS, lost, key=lambda one: one[:3])
+    return len(lost), [_loser(card, entry, why, finder) for *_, card, entry, why in nearest]
 
 
-def _won(question: Question, rates: CatalogueRates) -> set[RateEntryId | None]:
+def _won(question: Question, rates: CatalogueRates, finder: Finder) -> set[RateEntryId]:
+    """The entries that make a rate of the catalogue, as far as it is looked in."""
+    if LookupSource.CATALOG_RATES not in finder.places:
+        return set()
     with suppress(RateNotFound):
-        terms = rates.find(question).terms
-        return {terms.base_entry, terms.tier_entry, terms.attribute_entry} - {None}
+        terms = rates.find(question, finder.parts).terms
+        found = (terms.base_entry, terms.tier_entry, terms.attribute_entry)
+        return {entry for entry in found if entry is not None}
     return set()
 
 
 def _why(
-    question: Question,
+    catalogue: _Catalogue,
     card: RateCard,
     entry: RateCardEntry,
-    has_won: bool,
-    has_own: bool,
+    is_chosen: bool,
     is_for_model: bool,
 ) -> Why | None:
-    """Why an entry lost; None for one that won."""
-    if has_won:
-        return Why.ASSET_FIRST if has_own else None
+    """Why an entry lost; None for one that won. Of its card the chosen one is that of the day."""
+    question = catalogue.question
+    if entry.key in catalogue.won:
+        return Why.ASSET_FIRST if catalogue.has_own else None
+    if is_chosen and card.type not in catalogue.finder.parts:
+        return Why.NOT_LOOKED_AT
     if entry.currency_code != question.currency_code:
         return Why.OTHER_CURRENCY
     if entry.selling_model_id not in (None, question.selling_model_id):
@@ -184,15 +216,17 @@ def _why(
         return Why.CARD_NOT_IN_FORCE
     if not in_force(entry.start, entry.end, question.day):
         return Why.NOT_IN_FORCE
-    return Why.SELLING_MODEL_FIRST if is_for_model else Why.NO_BASE_RATE
+    return Why.SELLING_MODEL_FIRST if is_for_model and not is_chosen else Why.NO_BASE_RATE
 
 
-def _loser(card: RateCard, entry: RateCardEntry, why: Why) -> Loser:
+def _loser(card: RateCard, entry: RateCardEntry, why: Why, finder: Finder) -> Loser:
     span = card if why is Why.CARD_NOT_IN_FORCE else entry
     words = WORDS[why].format(
         dates=span_text(span.start, span.end),
         model=entry.selling_model_id,
         unit=entry.currency_code,
+        finder=finder.name,
+        place=SOURCES[card.type],
     )
     return Loser(
         why=why,
@@ -207,31 +241,39 @@ def _loser(card: RateCard, entry: RateCardEntry, why: Why) -> Loser:
     )
 
 
-def _of_asset(
-    asked: Asked,
-    asset_id: AssetId,
-    rates: AssetRates,
-    day: date,
-    won: RateTerms | None,
-    rater: Rater | None,
-) -> Iterator[Loser]:
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What an asset says to a question; `won` is what it would answer, `beaten` why it does not."""
+
+    asked: Asked
+    asset_id: AssetId
+    rates: AssetRates
+    day: date
+    won: RateTerms | None
+    rater: Rater | None
+    finder: Finder
+    beaten: Why | None
+
+
+def _of_asset(of: _Own) -> Iterator[Loser]:
     """What the asset was sold under and what was added to it, as far as it did not win."""
-    midnight = local_midnight(rates.zone, day)
+    asked, rates, won = of.asked, of.rates, of.won
+    midnight = local_midnight(rates.zone, of.day)
     own = rates.own_at(midnight)
     pack = chosen_pack(own, midnight, rates.additions)
-    if won is not None:
+    if won is not None and of.beaten is None:
         yield from _replaced(won)
     for stretch in rates.stretches:
-        why = _why_not_own(asked, stretch.terms, stretch.is_open(midnight), pack)
+        why = _why_not_own(asked, stretch.terms, stretch.is_open(midnight), pack) or of.beaten
         if why is not None:
             span = stretch.start, stretch.end
-            yield _asset_loser(why, asset_id, rates.zone, span, stretch.terms)
-    compared = _compared(asked.quantity, won, rates.overage, rater)
+            yield _asset_loser(why, of.asset_id, of, span, stretch.terms)
+    compared = _compared(asked.quantity, won, rates.overage, of.rater)
     for one in rates.additions:
-        why = _why_not_added(one, midnight, own, pack, asked.quantity, compared)
+        why = _why_not_added(one, midnight, own, pack, asked.quantity, compared) or of.beaten
         if why is not None and one.terms is not None:
             span, amount = (one.start, one.end), compared.amounts.get(one.asset_id)
-            yield _asset_loser(why, one.asset_id, rates.zone, span, one.terms, amount)
+            yield _asset_loser(why, one.asset_id, of, span, one.terms, amount)
 
 
 def _replaced(terms: RateTerms) -> Iterator[Loser]:
@@ -334,13 +376,19 @@ def _amount(
 def _asset_loser(
     why: Why,
     asset_id: AssetId,
-    zone: str,
+    of: _Own,
     span: tuple[datetime, datetime | None],
     terms: RateTerms,
     amount: Decimal | None = None,
 ) -> Loser:
-    start, end = local_date(zone, span[0]), None if span[1] is None else local_date(zone, span[1])
-    words = WORDS[why].format(dates=span_text(start, end), unit=terms.unit)
+    zone, (first, last) = of.rates.zone, span
+    start, end = local_date(zone, first), None if last is None else local_date(zone, last)
+    words = WORDS[why].format(
+        dates=span_text(start, end),
+        unit=terms.unit,
+        finder=of.finder.name,
+        place=LookupSource.ASSET,
+    )
     if why is Why.NOT_LOWEST and amount is not None:
         words = f"{words}: {plain(amount)}"
     return Loser(

@@ -16,12 +16,13 @@ from server.domain.ids import (
 )
 from server.domain.modelling.policies import CommitmentRate, OveragePolicy
 from server.domain.pricing.discovery import AssetRates, AssetStretch, Held
+from server.domain.pricing.finders import Finders
 from server.domain.pricing.rate_cards import PriceBook, RateCard, RateCardType
 from server.domain.pricing.rate_index import CatalogueRates, KeptCards
 from server.domain.pricing.raters import Versions
 from server.domain.selling.additions import Addition
 from server.store.pool import Connection
-from server.store.pricing.procedures import rating_versions
+from server.store.pricing.procedures import finders, rating_versions
 from server.store.pricing.rate_entries import entry_from_row, tiers_from_rows
 from server.store.selling.documents import policies_from_doc, terms_from_doc
 from server.store.sql import load
@@ -41,13 +42,14 @@ Marks = Mapping[RateCardId, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A tenant's catalogue at a revision: what rates, its books, and the entries of some cards.
+    """A tenant's catalogue at a revision: what rates and finds, its books, entries of some cards.
 
     `changed` are the cards whose entries were read since others are known; None when all were.
     """
 
     revision: int
     versions: Versions
+    finders: Finders
     marks: Marks
     changed: frozenset[RateCardId] | None
     rows: Rows
@@ -68,6 +70,7 @@ async def revisions(connection: Connection, tenant_ids: Sequence[TenantId]) -> d
 async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | None = None) -> Loaded:
     """All active rates, or of those whose marks are known what changed; `tx` sees one moment."""
     at, versions = await revision(tx, tenant_id), await rating_versions(tx, tenant_id)
+    found_by = await finders(tx, tenant_id)
     books = await tx.fetch(SQL["all_books"], tenant_id)
     marks = {
         RateCardId(row["rate_card_id"]): (row["entries"], row["revision"])
@@ -81,7 +84,14 @@ async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | Non
     entries = await _in_slices(tx, SQL["all_entries"], tenant_id, wanted)
     tiers = await _in_slices(tx, SQL["all_tiers"], tenant_id, wanted)
     rows = (books, entries, tiers)
-    return Loaded(revision=at, versions=versions, marks=marks, changed=changed, rows=rows)
+    return Loaded(
+        revision=at,
+        versions=versions,
+        finders=found_by,
+        marks=marks,
+        changed=changed,
+        rows=rows,
+    )
 
 
 async def rows_of_product(

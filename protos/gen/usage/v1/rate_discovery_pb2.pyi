@@ -70,8 +70,8 @@ class RateQuestion(_message.Message):
     token_unit: _builtins.str
     """The token instead of a currency: `unitsOfMeasure/{unit}`."""
     asset: _builtins.str
-    """An asset, whose own rates come first, with those of packs and commitments that were added to it:
-    `accounts/{account}/assets/{asset}`.
+    """An asset, whose own rates usually come first, with those of packs and commitments that were added to
+    it: `accounts/{account}/assets/{asset}`.
     """
     selling_model: _builtins.str
     """The selling model: `sellingModels/{selling_model}`. Entries for it come before those for all."""
@@ -112,6 +112,10 @@ Global___RateQuestion: _TypeAlias = RateQuestion  # noqa: Y015
 @_typing.final
 class DiscoverRatesRequest(_message.Message):
     """Asks what units cost.
+
+    The version of the default discovery procedure that is in force on the day of a question says where is
+    looked: the first place that has a rate gives it, and no other is looked at. The procedure that is shipped
+    looks at what the asset was sold under, then in the catalogue with its tiers and adjustments by attribute.
 
     A change of the catalogue, its rates or policies, of orders or assets answers with a token in its
     trailing metadata, `usage-revision-token`. Whoever passes that on to whoever asks next has the change
@@ -228,6 +232,10 @@ class RateCandidate(_message.Message):
         """An entry for a selling model that the question does not name."""
         OTHER_CURRENCY: RateCandidate._Reason.ValueType  # 15
         """It is in another currency or token."""
+        PLACE_LATER: RateCandidate._Reason.ValueType  # 16
+        """What a place has that the discovery procedure comes to after another, which has an answer."""
+        NOT_LOOKED_AT: RateCandidate._Reason.ValueType  # 17
+        """What would hold on the day in a place where the discovery procedure does not look."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Why it lost. New reasons may be added."""
@@ -264,6 +272,10 @@ class RateCandidate(_message.Message):
     """An entry for a selling model that the question does not name."""
     OTHER_CURRENCY: RateCandidate.Reason.ValueType  # 15
     """It is in another currency or token."""
+    PLACE_LATER: RateCandidate.Reason.ValueType  # 16
+    """What a place has that the discovery procedure comes to after another, which has an answer."""
+    NOT_LOOKED_AT: RateCandidate.Reason.ValueType  # 17
+    """What would hold on the day in a place where the discovery procedure does not look."""
 
     REASON_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
@@ -342,6 +354,7 @@ class RateAnswer(_message.Message):
     ASSET_FIELD_NUMBER: _builtins.int
     LOSERS_FIELD_NUMBER: _builtins.int
     LOSERS_OMITTED_FIELD_NUMBER: _builtins.int
+    DISCOVERY_PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Where it was found: `CATALOG` or `ASSET`."""
     procedure_version: _builtins.str
@@ -353,6 +366,11 @@ class RateAnswer(_message.Message):
     """The asset whose rate it is, of source `ASSET`: the one asked about, or a pack that was added to it."""
     losers_omitted: _builtins.int
     """How many more there are than `losers` has."""
+    discovery_procedure_version: _builtins.str
+    """The version of the discovery procedure that found it, or that found nothing: that in force on the day
+    that was asked for. `procedures/{procedure}/versions/{version}`; empty for a question that is wrong and
+    where none is in force (`PROCEDURE_NOT_IN_FORCE`).
+    """
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """Absent when there is an answer; otherwise why there is none."""
@@ -388,10 +406,11 @@ class RateAnswer(_message.Message):
         asset: _builtins.str = ...,
         losers: _abc.Iterable[Global___RateCandidate] | None = ...,
         losers_omitted: _builtins.int = ...,
+        discovery_procedure_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "status", b"status", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "losers", b"losers", "losers_omitted", b"losers_omitted", "procedure_version", b"procedure_version", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "discovery_procedure_version", b"discovery_procedure_version", "losers", b"losers", "losers_omitted", b"losers_omitted", "procedure_version", b"procedure_version", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
