@@ -162,7 +162,7 @@ def in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> R
     """The segment with the terms that hold at `at`; what is rated in another unit adds nothing."""
     held = _held(segment.terms, at, added)
     winner = chosen(segment.terms, at, held)
-    terms = segment.terms if winner is None else _brought(winner, segment.terms)
+    terms = segment.terms if winner is None else brought(winner, segment.terms)
     committed = tuple(
         replace(one.terms, commitment=one.asset_id)
         for one in sorted(held, key=_turn)
@@ -174,7 +174,7 @@ def in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> R
     return replace(segment, terms=terms, sold_with=source)
 
 
-def _brought(winner: Addition, own: RateTerms | None) -> RateTerms | None:
+def brought(winner: Addition, own: RateTerms | None) -> RateTerms | None:
     """The terms of what was added; what was agreed of an asset's usage is still true of it."""
     if winner.terms is None or not winner.is_agreed:
         return winner.terms
@@ -193,10 +193,27 @@ def chosen_agreement(
     terms: RateTerms | None, at: datetime, added: Iterable[Addition]
 ) -> Addition | None:
     """What was agreed for the target and holds at `at`, unless these terms were negotiated."""
-    if is_negotiated(terms):
+    if terms is None or is_negotiated(terms):
         return None
-    agreed = [one for one in _held(terms, at, added) if one.is_agreed]
-    return min(agreed, key=_turn, default=None)
+    return best_agreement(terms.unit, at, added)
+
+
+def best_agreement(unit: UnitId, at: datetime, added: Iterable[Addition]) -> Addition | None:
+    """What was agreed for the target in this unit and holds at `at`."""
+    there = (one for one in added if one.is_agreed and one.is_open(at))
+    return min(
+        (one for one in there if one.terms and one.terms.unit == unit), key=_turn, default=None
+    )
+
+
+def chosen_for_target(at: datetime, added: Iterable[Addition]) -> Addition | None:
+    """What a target has at `at`: a pack that was negotiated, what was agreed, or another pack."""
+    there = [one for one in added if one.is_open(at) and one.terms and one.commitment is None]
+    packs = [one for one in there if not one.is_agreed]
+    best = min(packs, key=_turn, default=None)
+    if best is not None and is_negotiated(best.terms):
+        return best
+    return min((one for one in there if one.is_agreed), key=_turn, default=None) or best
 
 
 def chosen_pack(

@@ -34,7 +34,7 @@ class _ProcedureUsageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Proced
     PROCEDURE_USAGE_RATING: _ProcedureUsage.ValueType  # 1
     """Makes amounts of quantities."""
     PROCEDURE_USAGE_DISCOVERY: _ProcedureUsage.ValueType  # 2
-    """Says where rates are looked for."""
+    """Says where rates are looked for, by `DiscoverRates` and by quotes."""
 
 class ProcedureUsage(_ProcedureUsage, metaclass=_ProcedureUsageEnumTypeWrapper):
     """What a procedure is for."""
@@ -44,7 +44,7 @@ PROCEDURE_USAGE_UNSPECIFIED: ProcedureUsage.ValueType  # 0
 PROCEDURE_USAGE_RATING: ProcedureUsage.ValueType  # 1
 """Makes amounts of quantities."""
 PROCEDURE_USAGE_DISCOVERY: ProcedureUsage.ValueType  # 2
-"""Says where rates are looked for."""
+"""Says where rates are looked for, by `DiscoverRates` and by quotes."""
 Global___ProcedureUsage: _TypeAlias = ProcedureUsage  # noqa: Y015
 
 class _AgreedWith:
@@ -867,7 +867,11 @@ Global___StopElement: _TypeAlias = StopElement  # noqa: Y015
 
 @_typing.final
 class LookupElement(_message.Message):
-    """A place where a discovery procedure looks, in its turn; each place once."""
+    """A place where a discovery procedure looks, in its turn; each place once. The first of `ASSET`, `TARGET` and
+    `CATALOG_RATES` that has a rate gives it. `CATALOG_TIERS` and `CATALOG_ATTRIBUTES` add to a rate of the
+    catalogue, so they are refused without `CATALOG_RATES` (`PROCEDURE_INVALID`); what was sold or agreed has
+    what it had. Quotes freeze what is found in the catalogue so.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

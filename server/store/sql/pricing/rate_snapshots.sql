@@ -108,6 +108,25 @@ SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.t
      = (h.tenant_id, h.account_id, h.asset_id, h.usage_resource_id)
  ORDER BY w.account_id COLLATE "C", w.asset_id, w.usage_resource_id COLLATE "C", r.start_time;
 
+-- name: target_rates
+-- The wallets of some targets, where they have one of the resource: of contracts and custom targets by their
+-- ids, of accounts with an empty one. A target that is not there is no row.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 target_ids text[], $4 usage_resource_ids text[]
+SELECT w.account_id, w.target_id, w.usage_resource_id, l.wallet_id, t.time_zone, t.anchor_date, l.rating_period
+  FROM unnest($2::text[], $3::text[], $4::text[]) AS w (account_id, target_id, usage_resource_id)
+  JOIN accounts AS a
+    ON a.tenant_id = $1 AND a.account_id = w.account_id
+  LEFT JOIN binding_targets AS b
+    ON b.tenant_id = $1 AND b.account_id = w.account_id AND b.binding_target_id = w.target_id
+  LEFT JOIN entitlement_accounts AS t
+    ON t.tenant_id = $1 AND t.account_id = w.account_id AND t.target_kind = coalesce(b.kind, 'ACCOUNT')
+   AND t.target_id = w.target_id
+  LEFT JOIN wallets AS l
+    ON l.tenant_id = $1 AND l.account_id = w.account_id
+   AND l.entitlement_account_id = t.entitlement_account_id AND l.usage_resource_id = w.usage_resource_id
+ WHERE w.target_id = '' OR b.binding_target_id IS NOT NULL
+ ORDER BY w.account_id COLLATE "C", w.target_id COLLATE "C", w.usage_resource_id COLLATE "C";
+
 -- name: wallet_additions
 -- The rates of what was added to some wallets: of packs and commitments, and of targets' wallets, which are
 -- shared, what was negotiated on their anchors.

@@ -1,0 +1,119 @@
+"""Finders: the versions by which a tenant's rates are found, compiled, and which of them looks.
+
+A version of a discovery procedure says where is looked, in which order: the first place that has an
+answer gives it, and what the version does not name is not looked at. Of the catalogue it may leave
+out tiers and adjustments by attribute. Where a tenant has no procedure of its own, the one that is
+shipped finds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from server.domain.errors import FailedPrecondition
+from server.domain.ids import ProcedureId
+from server.domain.pricing.procedures.elements import Lookup, LookupSource, ProcedureElement
+from server.domain.pricing.procedures.shipped import DISCOVERY
+from server.domain.pricing.procedures.versions import Version
+from server.domain.pricing.rate_cards import RateCardType
+from server.domain.pricing.rate_index import EVERY_PART, Parts
+from server.domain.pricing.raters import VersionKey
+
+PLACES = (LookupSource.ASSET, LookupSource.TARGET, LookupSource.CATALOG_RATES)
+"""Where a rate can be; the other sources add to one of the catalogue."""
+
+PARTS: Mapping[LookupSource, RateCardType] = {
+    LookupSource.CATALOG_RATES: RateCardType.BASE,
+    LookupSource.CATALOG_TIERS: RateCardType.TIER,
+    LookupSource.CATALOG_ATTRIBUTES: RateCardType.ATTRIBUTE,
+}
+SOURCES = {part: source for source, part in PARTS.items()}
+
+
+def _sources(elements: tuple[ProcedureElement, ...]) -> list[LookupSource]:
+    return [one.source for one in elements if isinstance(one, Lookup)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finder:
+    """A version, the places where it looks in their order, and what it takes of the catalogue.
+
+    `is_usual` when that is all there is, in the order of what is shipped.
+    """
+
+    version: Version
+    places: tuple[LookupSource, ...]
+    parts: Parts
+    is_usual: bool
+
+    @staticmethod
+    def of(version: Version) -> "Finder":
+        """The finder of a version that was checked when it was saved."""
+        sources = _sources(version.elements)
+        places = tuple(source for source in sources if source in PLACES)
+        parts = frozenset(PARTS[source] for source in sources if source in PARTS)
+        if LookupSource.CATALOG_RATES not in places:
+            parts = frozenset()
+        return Finder(
+            version=version,
+            places=places,
+            parts=EVERY_PART if parts == EVERY_PART else parts,
+            is_usual=(places, parts) == (PLACES, EVERY_PART),
+        )
+
+    @property
+    def asks_target(self) -> bool:
+        """Whether what was agreed for a target goes before what its assets took from the catalogue.
+
+        Not if the catalogue itself goes before it.
+        """
+        if LookupSource.TARGET not in self.places:
+            return False
+        after = self.places[self.places.index(LookupSource.TARGET) :]
+        return LookupSource.CATALOG_RATES not in self.places or LookupSource.CATALOG_RATES in after
+
+    @property
+    def key(self) -> VersionKey:
+        """The ids of the version."""
+        return self.version.procedure_id, self.version.id
+
+    @property
+    def name(self) -> str:
+        """The resource name of the version."""
+        return f"procedures/{self.version.procedure_id}/versions/{self.version.id}"
+
+    @property
+    def looked_in(self) -> str:
+        """The sources in their order, in words."""
+        return ", ".join(_sources(self.version.elements))
+
+
+SHIPPED_FINDER = Finder.of(DISCOVERY[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Finders:
+    """The active versions of a tenant's procedure, the highest rank first."""
+
+    procedure_id: ProcedureId
+    finders: tuple[Finder, ...]
+
+    def on(self, day: date) -> Finder:
+        """The one that looks for the rates of `day`. Raises PROCEDURE_NOT_IN_FORCE."""
+        for one in self.finders:
+            if one.version.is_in_force(day):
+                return one
+        raise _not_in_force(self.procedure_id, day)
+
+
+SHIPPED_FINDERS = Finders(DISCOVERY[0].id, (SHIPPED_FINDER,))
+
+
+def _not_in_force(procedure_id: ProcedureId, day: date) -> FailedPrecondition:
+    name = f"procedures/{procedure_id}"
+    text = (
+        f"no version of {name}, by which rates are found, is in force on {day};"
+        " ChangeProcedureStates puts one in force, SetDefaultProcedure uses another procedure"
+    )
+    facts = {"procedure": name, "date": day.isoformat(), "usage": "DISCOVERY"}
+    return FailedPrecondition("PROCEDURE_NOT_IN_FORCE", text, facts)
