@@ -7,7 +7,7 @@ asset was sold under, and what was added to it. Nothing here decides what wins; 
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -16,11 +16,11 @@ from heapq import nsmallest
 from server.domain.calendar import local_date, local_midnight
 from server.domain.exact import plain
 from server.domain.ids import AssetId, RateEntryId, SellingModelId
-from server.domain.modelling.policies import CommitmentRate, OveragePolicy
+from server.domain.modelling.policies import CommitmentRate
+from server.domain.pricing.comparison import Compared, compared
 from server.domain.pricing.discovery import Asked, AssetRates, Held, Source
 from server.domain.pricing.finders import SHIPPED_FINDER, SOURCES, Finder
 from server.domain.pricing.procedures.elements import LookupSource
-from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.rate_cards import RateCard, RateCardEntry, in_force
 from server.domain.pricing.rate_index import (
     CatalogueRates,
@@ -31,7 +31,6 @@ from server.domain.pricing.rate_index import (
 )
 from server.domain.pricing.raters import SHIPPED_VERSIONS, Rater, Versions
 from server.domain.pricing.rates import Rate, RateTerms
-from server.domain.pricing.rating import RatingFailed
 from server.domain.selling.additions import Addition, chosen_pack, is_negotiated
 
 # What one question is told; how many more there are is counted.
@@ -225,7 +224,7 @@ def _loser(card: RateCard, entry: RateCardEntry, why: Why, finder: Finder) -> Lo
         dates=span_text(span.start, span.end),
         model=entry.selling_model_id,
         unit=entry.currency_code,
-        finder=finder.name,
+        finder=finder.words,
         place=SOURCES[card.type],
     )
     return Loser(
@@ -268,11 +267,11 @@ def _of_asset(of: _Own) -> Iterator[Loser]:
         if why is not None:
             span = stretch.start, stretch.end
             yield _asset_loser(why, of.asset_id, of, span, stretch.terms)
-    compared = _compared(asked.quantity, won, rates.overage, of.rater)
+    alone = compared(asked.quantity, won, rates.overage, of.rater)
     for one in rates.additions:
-        why = _why_not_added(one, midnight, own, pack, asked.quantity, compared) or of.beaten
+        why = _why_not_added(one, midnight, own, pack, asked.quantity, alone) or of.beaten
         if why is not None and one.terms is not None:
-            span, amount = (one.start, one.end), compared.amounts.get(one.asset_id)
+            span, amount = (one.start, one.end), alone.amounts.get(one.asset_id)
             yield _asset_loser(why, one.asset_id, of, span, one.terms, amount)
 
 
@@ -310,7 +309,7 @@ def _why_not_added(
     own: RateTerms | None,
     pack: Addition | None,
     quantity: Decimal | None,
-    compared: "_Compared",
+    alone: Compared,
 ) -> Why | None:
     if one is pack:
         return None
@@ -321,56 +320,16 @@ def _why_not_added(
     if one.commitment is CommitmentRate.BOUNDED:
         return Why.ENDS_WITH_COMMITMENT
     if one.commitment is CommitmentRate.LOWEST:
-        return _why_not_committed(one.asset_id, quantity, compared)
+        return _why_not_committed(one.asset_id, quantity, alone)
     if pack is None or (is_negotiated(pack.terms) and not is_negotiated(one.terms)):
         return Why.NOT_NEGOTIATED
     return Why.STARTED_EARLIER if one.start < pack.start else Why.NOT_CHEAPER
 
 
-def _why_not_committed(
-    asset_id: AssetId, quantity: Decimal | None, compared: "_Compared"
-) -> Why | None:
+def _why_not_committed(asset_id: AssetId, quantity: Decimal | None, alone: Compared) -> Why | None:
     if quantity is None:
         return Why.NO_QUANTITY
-    return None if asset_id == compared.lowest else Why.NOT_LOWEST
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """What a quantity comes to with each commitment alone, and which of them is used, if any."""
-
-    amounts: Mapping[AssetId, Decimal]
-    lowest: AssetId | None = None
-
-
-def _compared(
-    quantity: Decimal | None,
-    won: RateTerms | None,
-    overage: OveragePolicy,
-    rater: Rater | None,
-) -> _Compared:
-    if quantity is None or won is None or not won.committed or rater is None:
-        return _Compared({})
-    amounts: dict[AssetId, Decimal] = {}
-    for committed in won.committed:
-        alone = replace(won, committed=(committed,))
-        amount = _amount(quantity, alone, overage, rater)
-        if committed.commitment is not None and amount is not None:
-            amounts[committed.commitment] = amount
-    best = min(amounts, key=lambda asset_id: (amounts[asset_id], asset_id), default=None)
-    without = _amount(quantity, replace(won, committed=()), overage, rater)
-    if best is not None and without is not None and amounts[best] >= without:
-        best = None
-    return _Compared(amounts, best)
-
-
-def _amount(
-    quantity: Decimal, terms: RateTerms, overage: OveragePolicy, rater: Rater
-) -> Decimal | None:
-    line = Line(quantity=quantity, terms=terms, tier_quantity=quantity, overage=overage)
-    with suppress(RatingFailed):
-        return rater.price(line).amount
-    return None
+    return None if asset_id == alone.lowest else Why.NOT_LOWEST
 
 
 def _asset_loser(
@@ -386,7 +345,7 @@ def _asset_loser(
     words = WORDS[why].format(
         dates=span_text(start, end),
         unit=terms.unit,
-        finder=of.finder.name,
+        finder=of.finder.words,
         place=LookupSource.ASSET,
     )
     if why is Why.NOT_LOWEST and amount is not None:

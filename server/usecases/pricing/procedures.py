@@ -20,6 +20,10 @@ from server.store.settling.verification import RatedLine
 from server.store.settling.wallets import StoredWallet
 
 NOT_IN_FORCE = "PROCEDURE_NOT_IN_FORCE"
+_TRIED_ON = {
+    Usage.RATING: "makes amounts; it is tried on lines, not on questions",
+    Usage.DISCOVERY: "looks for rates; it is tried on questions, not on lines",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +94,18 @@ async def resolve(
     return Resolved(procedure_id=asked, version=version, candidates=candidates, day=on)
 
 
-async def get_rating_version(
+async def get_version(
     tx: Connection,
     tenant_id: TenantId,
     procedure_id: ProcedureId,
     version_id: ProcedureVersionId,
+    usage: Usage,
 ) -> Version:
     """A version to try, in whatever state. Raises `…_NOT_FOUND`, PROCEDURE_USAGE."""
     procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
     version = (await records.get(tx, tenant_id, VERSION, procedure_id, version_id)).content
-    if procedure.usage is not Usage.RATING:
-        text = f"procedures/{procedure_id} looks for rates; it makes no amounts to be tried"
+    if procedure.usage is not usage:
+        text = f"procedures/{procedure_id} {_TRIED_ON[procedure.usage]}"
         raise InvalidArgument.at("version", "PROCEDURE_USAGE", text, usage=str(procedure.usage))
     return version
 
