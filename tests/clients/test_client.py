@@ -37,6 +37,29 @@ async def test_a_call_carries_the_key(client: UsageClient, script: Script) -> No
     assert script.metadata[0]["authorization"] == "Bearer k"
 
 
+async def test_the_latest_revision_is_kept_in_whatever_order_changes_are_answered(
+    client: UsageClient, script: Script
+) -> None:
+    script.answers["CreateAccount"] = [accounts.Account()]
+    script.answers["GetTenant"] = [access.Tenant()]
+    script.trailers = [
+        ("usage-revision-token", "r1-0000000000000009-a"),
+        ("usage-revision-token", "r1-0000000000000008-f"),
+        ("of-something-else", "z"),
+        ("usage-revision-token", "r1-0000000000000010-0"),
+    ]
+
+    seen = [client.revision_token]
+    for _ in range(3):
+        await client.accounts.CreateAccount(accounts.CreateAccountRequest())
+        seen.append(client.revision_token)
+    await client.access.GetTenant(access.GetTenantRequest())
+
+    ninth = "r1-0000000000000009-a"
+    assert seen == ["", ninth, ninth, ninth]
+    assert client.revision_token == ninth, "reads change nothing, so their trailers are not read"
+
+
 async def test_a_refusal_is_one_error_with_all_it_says(client: UsageClient, script: Script) -> None:
     violation = details.BadRequest.FieldViolation(
         field="account.time_zone", reason="ZONE_UNKNOWN", description="no such zone"

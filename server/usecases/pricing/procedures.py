@@ -10,7 +10,7 @@ from server.domain.modelling.catalog import CatalogState, Kept
 from server.domain.pricing.procedures.programs import check
 from server.domain.pricing.procedures.shipped import SHIPPED, USUAL
 from server.domain.pricing.procedures.versions import Candidate, Procedure, Usage, Version, choose
-from server.domain.pricing.raters import SHIPPED_RATER, AsRated, Rater
+from server.domain.pricing.raters import SHIPPED_RATER, AsRated, Rater, Versions
 from server.store import tenants
 from server.store.modelling import records
 from server.store.pool import Connection
@@ -20,9 +20,9 @@ from server.store.settling.verification import RatedLine
 from server.store.settling.wallets import StoredWallet
 
 NOT_IN_FORCE = "PROCEDURE_NOT_IN_FORCE"
-_TRIED_ON = {
-    Usage.RATING: "makes amounts; it is tried on lines, not on questions",
-    Usage.DISCOVERY: "looks for rates; it is tried on questions, not on lines",
+_WORDS = {
+    Usage.RATING: "makes amounts of lines; it looks for no rates",
+    Usage.DISCOVERY: "looks for rates; it makes no amounts",
 }
 
 
@@ -105,9 +105,26 @@ async def get_version(
     procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
     version = (await records.get(tx, tenant_id, VERSION, procedure_id, version_id)).content
     if procedure.usage is not usage:
-        text = f"procedures/{procedure_id} {_TRIED_ON[procedure.usage]}"
-        raise InvalidArgument.at("version", "PROCEDURE_USAGE", text, usage=str(procedure.usage))
+        raise _not_for_this(procedure, "version")
     return version
+
+
+def _not_for_this(procedure: Procedure, path: str) -> InvalidArgument:
+    text = f"procedures/{procedure.id} {_WORDS[procedure.usage]}"
+    return InvalidArgument.at(path, "PROCEDURE_USAGE", text, usage=str(procedure.usage))
+
+
+async def versions_of(tx: Connection, tenant_id: TenantId, procedure_id: ProcedureId) -> Versions:
+    """What would rate if a procedure were the default.
+
+    Raises PROCEDURE_NOT_FOUND, PROCEDURE_USAGE.
+    """
+    procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
+    if procedure.usage is not Usage.RATING:
+        raise _not_for_this(procedure, "procedure")
+    found = await store.versions(tx, tenant_id, procedure_id)
+    active = [version for version, state in found if state is CatalogState.ACTIVE]
+    return Versions(tuple(map(Rater.of, sorted(active, key=lambda one: -one.rank))))
 
 
 async def as_rated(

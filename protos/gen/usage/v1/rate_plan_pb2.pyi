@@ -30,8 +30,11 @@ class GetRatePlanRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
+    PROCEDURE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The asset: `accounts/{account}/assets/{asset}`."""
+    procedure: _builtins.str
+    """Rated by this procedure, `procedures/{procedure}`, as if it were the default; by the default if empty."""
     @_builtins.property
     def date(self) -> _date_pb2.Date:
         """The day, in the account's zone; today by the tenant's clock if absent."""
@@ -41,10 +44,11 @@ class GetRatePlanRequest(_message.Message):
         *,
         name: _builtins.str = ...,
         date: _date_pb2.Date | None = ...,
+        procedure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "name", b"name", "procedure", b"procedure"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -113,7 +117,7 @@ class RatePlanLine(_message.Message):
     overage: _builtins.str
     """What becomes of usage beyond the grants, as in `CHARGE` or `FREE`."""
     procedure_version: _builtins.str
-    """The version that rates that period, by what is in force now:
+    """The version of the procedure that rates that period, by what is in force now:
     `procedures/{procedure}/versions/{version}`.
     """
     @_builtins.property
