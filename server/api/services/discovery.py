@@ -7,6 +7,7 @@ paths are those within the question.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -27,7 +28,8 @@ from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import ResourceId
 from server.domain.pricing.discovery import Answer, Asked, Source, answer
 from server.domain.pricing.explanations import explained
-from server.domain.pricing.finders import Finder
+from server.domain.pricing.finders import Finder, Finders
+from server.domain.pricing.procedures.versions import Version
 from server.domain.pricing.sold_rates import Bound, Held
 from server.env import Env
 from server.rate_snapshots import CompiledRates, RateSnapshots
@@ -71,6 +73,19 @@ async def discover(
         catalogue_revision=compiled.revision,
         revision_token=_token(caller().tenant_id, compiled.revision),
     )
+
+
+async def tried(
+    env: Env,
+    snapshots: RateSnapshots,
+    questions: Sequence[pb.RateQuestion],
+    version: Version,
+) -> list[pb.RateAnswer]:
+    """What a version would find on whatever day, and who would lose, by all that is committed."""
+    compiled = await snapshots.of(caller().tenant_id, fresh=True)
+    finder = Finder.of(replace(version, start_date=None, end_date=None))
+    finders = Finders(version.procedure_id, (finder,))
+    return await _explained(env, replace(compiled, finders=finders, made={}), questions)
 
 
 async def _answered(

@@ -237,7 +237,7 @@ def _said(error: RateNotFound, finder: Finder) -> RateNotFound:
     """The refusal, with where was looked unless that is the usual."""
     if finder.is_usual:
         return error
-    text = f"{error.message}; {finder.name} looks in {finder.looked_in} only"
+    text = f"{error.message}; {finder.words} looks in {finder.looked_in} only"
     facts = {"looked_in": finder.looked_in, "discovery_procedure_version": finder.name}
     return RateNotFound(error.reason, text, error.facts | facts)
 

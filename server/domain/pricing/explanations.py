@@ -155,7 +155,7 @@ def _loser(card: RateCard, entry: RateCardEntry, why: Why, finder: Finder) -> Lo
         dates=span_text(span.start, span.end),
         model=entry.selling_model_id,
         unit=entry.currency_code,
-        finder=finder.name,
+        finder=finder.words,
         place=SOURCES[card.type],
     )
     return Loser(

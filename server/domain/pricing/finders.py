@@ -79,8 +79,14 @@ class Finder:
 
     @property
     def name(self) -> str:
-        """The resource name of the version."""
-        return f"procedures/{self.version.procedure_id}/versions/{self.version.id}"
+        """The resource name of the version; empty of one that is not kept."""
+        procedure_id, version_id = self.key
+        return f"procedures/{procedure_id}/versions/{version_id}" if version_id else ""
+
+    @property
+    def words(self) -> str:
+        """What it is called in a sentence."""
+        return self.name or "the procedure"
 
     @property
     def looked_in(self) -> str:

@@ -3,38 +3,25 @@
 Nothing here decides what wins; `discovery`, `sold_rates` and `additions` do.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
 from server.domain.calendar import local_date, local_midnight
 from server.domain.exact import plain
 from server.domain.ids import AssetId
-from server.domain.modelling.policies import CommitmentRate, OveragePolicy
+from server.domain.modelling.policies import CommitmentRate
+from server.domain.pricing.comparison import Compared, compared
 from server.domain.pricing.discovery import Asked, Source
 from server.domain.pricing.finders import Finder
 from server.domain.pricing.losers import WORDS, Loser, Why
 from server.domain.pricing.procedures.elements import LookupSource
-from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.rate_index import span_text
 from server.domain.pricing.raters import Rater
 from server.domain.pricing.rates import RateSegment, RateTerms
-from server.domain.pricing.rating import RatingFailed
 from server.domain.pricing.sold_rates import AssetRates, Bound, SoldRates, TargetRates
 from server.domain.selling.additions import Addition, chosen_for_target, is_negotiated
-
-Answering = frozenset[LookupSource]
-"""The places that have an answer to a question."""
-
-
-def beaten(place: LookupSource, finder: Finder, answering: Answering) -> Why | None:
-    """Why nothing of a place wins, whatever is there; None where something may."""
-    if place not in finder.places:
-        return Why.NOT_LOOKED_AT
-    before = finder.places[: finder.places.index(place)]
-    return None if answering.isdisjoint(before) else Why.PLACE_LATER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +36,7 @@ class Contest:
     day: date
     rates: SoldRates
     finder: Finder
-    answering: Answering
+    answering: frozenset[LookupSource]
     own: RateSegment | None
     at_target: RateSegment | None
     rater: Rater | None
@@ -110,8 +97,12 @@ class Contest:
         return chosen_for_target(self.at, [one for one in self.rates.additions if one.is_agreed])
 
     def beaten(self, place: LookupSource) -> Why | None:
-        """Why nothing of a place wins."""
-        return beaten(place, self.finder, self.answering)
+        """Why nothing of a place wins, whatever is there; None where something may."""
+        places = self.finder.places
+        if place not in places:
+            return Why.NOT_LOOKED_AT
+        before = places[: places.index(place)]
+        return None if self.answering.isdisjoint(before) else Why.PLACE_LATER
 
 
 def lost(of: Contest) -> Iterator[Loser]:
@@ -120,17 +111,19 @@ def lost(of: Contest) -> Iterator[Loser]:
         yield from _replaced(of.won.terms)
     if isinstance(of.rates, AssetRates):
         yield from _own(of, of.rates)
-    best, compared = of.best(), _compared(of)
+    best, alone = of.best(), _alone(of)
     held, won = of.winner(of.own or of.at_target), of.winner(of.won)
     for one in of.rates.additions:
-        why = None if one is won else _not_there(one, of)
-        if one is not won and why is None:
-            why = _why_not_agreed(one, best, of) if one.is_agreed else None
-            if not one.is_agreed:
-                why = _why_not_added(one, held, of, compared)
+        if one is won:
+            continue
+        why = _not_there(one, of)
+        if why is None and one.is_agreed:
+            why = _why_not_agreed(one, best, of)
+        elif why is None:
+            why = _why_not_added(one, held, of, alone)
         if why is not None and one.terms is not None:
-            place = LookupSource.TARGET if one.is_agreed else place_of(of)
-            yield _loser(why, one, one.terms, of, place, compared.amounts.get(one.asset_id))
+            place = LookupSource.TARGET if one.is_agreed else _place_of(of)
+            yield _loser(why, one, one.terms, of, place, alone.amounts.get(one.asset_id))
 
 
 def _own(of: Contest, rates: AssetRates) -> Iterator[Loser]:
@@ -177,11 +170,14 @@ def _why_not_own(of: Contest, terms: RateTerms, is_open: bool) -> Why | None:
 
 def _not_there(one: Addition, of: Contest) -> Why | None:
     """Why something that was added does not compete at all."""
-    if not one.is_open(of.at) or of.terms is None:
+    if not one.is_open(of.at):
         return Why.NOT_IN_FORCE
-    if one.terms is None or one.terms.unit != of.terms.unit:
+    unit = None if one.terms is None else one.terms.unit
+    if of.asked.currency_code not in (None, unit):
         return Why.OTHER_CURRENCY
-    return None
+    if of.terms is None:
+        return Why.NOT_IN_FORCE
+    return None if unit == of.terms.unit else Why.OTHER_CURRENCY
 
 
 def _why_not_agreed(one: Addition, best: Addition | None, of: Contest) -> Why | None:
@@ -202,16 +198,16 @@ def _why_not_agreed(one: Addition, best: Addition | None, of: Contest) -> Why | 
 
 
 def _why_not_added(
-    one: Addition, winner: Addition | None, of: Contest, compared: "_Compared"
+    one: Addition, winner: Addition | None, of: Contest, alone: Compared
 ) -> Why | None:
     """Why a pack or a commitment lost to what holds of all that was sold."""
-    place = place_of(of)
+    place = _place_of(of)
     if one is winner:
         return of.beaten(place)
     if one.commitment is CommitmentRate.BOUNDED:
         return Why.ENDS_WITH_COMMITMENT
     if one.commitment is CommitmentRate.LOWEST:
-        return _why_not_committed(one.asset_id, of.asked.quantity, compared) or of.beaten(place)
+        return _why_not_committed(one.asset_id, of.asked.quantity, alone) or of.beaten(place)
     if winner is None or winner.is_agreed:
         return Why.NOT_NEGOTIATED
     if is_negotiated(winner.terms) and not is_negotiated(one.terms):
@@ -219,53 +215,24 @@ def _why_not_added(
     return Why.STARTED_EARLIER if one.start < winner.start else Why.NOT_CHEAPER
 
 
-def place_of(of: Contest) -> LookupSource:
+def _place_of(of: Contest) -> LookupSource:
     """Where packs and commitments are found."""
     return LookupSource.ASSET if isinstance(of.rates, AssetRates) else LookupSource.TARGET
 
 
-def _why_not_committed(
-    asset_id: AssetId, quantity: Decimal | None, compared: "_Compared"
-) -> Why | None:
+def _why_not_committed(asset_id: AssetId, quantity: Decimal | None, alone: Compared) -> Why | None:
     if quantity is None:
         return Why.NO_QUANTITY
-    return None if asset_id == compared.lowest else Why.NOT_LOWEST
+    return None if asset_id == alone.lowest else Why.NOT_LOWEST
 
 
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """What a quantity comes to with each commitment alone, and which of them is used, if any."""
-
-    amounts: Mapping[AssetId, Decimal]
-    lowest: AssetId | None = None
-
-
-def _compared(of: Contest) -> _Compared:
-    segment, quantity, rater = of.own or of.at_target, of.asked.quantity, of.rater
-    won = None if segment is None else segment.terms
-    if segment is None or won is None or not won.committed or quantity is None or rater is None:
-        return _Compared({})
-    won, overage = won.used_with(of.asked.attributes or {}), segment.overage
-    amounts: dict[AssetId, Decimal] = {}
-    for committed in won.committed:
-        alone = replace(won, committed=(committed,))
-        amount = _amount(quantity, alone, overage, rater)
-        if committed.commitment is not None and amount is not None:
-            amounts[committed.commitment] = amount
-    best = min(amounts, key=lambda asset_id: (amounts[asset_id], asset_id), default=None)
-    without = _amount(quantity, replace(won, committed=()), overage, rater)
-    if best is not None and without is not None and amounts[best] >= without:
-        best = None
-    return _Compared(amounts, best)
-
-
-def _amount(
-    quantity: Decimal, terms: RateTerms, overage: OveragePolicy, rater: Rater
-) -> Decimal | None:
-    line = Line(quantity=quantity, terms=terms, tier_quantity=quantity, overage=overage)
-    with suppress(RatingFailed):
-        return rater.price(line).amount
-    return None
+def _alone(of: Contest) -> Compared:
+    """Each commitment alone, with what would hold of all that was sold."""
+    segment = of.own or of.at_target
+    if segment is None or segment.terms is None:
+        return Compared({})
+    terms = segment.terms.used_with(of.asked.attributes or {})
+    return compared(of.asked.quantity, terms, segment.overage, of.rater)
 
 
 def _loser(
@@ -282,7 +249,7 @@ def _loser(
     words = WORDS[why].format(
         dates=span_text(start, end),
         unit=terms.unit,
-        finder=of.finder.name,
+        finder=of.finder.words,
         place=place,
         kind="agreement for the target" if sold.is_agreed else "pack",
     )

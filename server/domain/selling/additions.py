@@ -68,7 +68,7 @@ def overlaid_all(
 
 
 def competing(additions: Iterable[Addition], is_fixed: bool) -> tuple[Addition, ...]:
-    """What competes with the terms of an asset; with a fixed rate nothing that was agreed."""
+    """What competes with the terms of an asset; with those that are fixed nothing that was agreed."""
     return tuple(one for one in additions if not (is_fixed and one.is_agreed))
 
 
@@ -124,13 +124,13 @@ def overlaid(
     added = [one for one in additions if one.terms is not None]
     if not added:
         return tuple(segments)
-    edges = {edge for one in added for edge in (one.start, one.end) if edge is not None}
     found: list[RateSegment] = []
     for segment in segments:
-        inside = {edge for edge in edges if segment.contains(edge)} | {segment.start}
-        starts = sorted(inside)
+        rivals = competing(added, is_negotiated(segment.terms))
+        edges = {edge for one in rivals for edge in (one.start, one.end) if edge is not None}
+        starts = sorted({edge for edge in edges if segment.contains(edge)} | {segment.start})
         ends = [*starts[1:], segment.end]
-        for start, end, held in zip(starts, ends, _open_from(starts, added), strict=True):
+        for start, end, held in zip(starts, ends, _open_from(starts, rivals), strict=True):
             _append(found, replace(in_force(segment, start, held), start=start, end=end))
     return tuple(found)
 

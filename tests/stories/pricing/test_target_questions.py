@@ -53,7 +53,10 @@ async def test_a_target_itself_may_be_asked_about(sandbox):
     for answer in (nothing, euros):
         assert not answer.HasField("terms")
         assert "nothing was agreed for it" in answer.status.message
-    assert "early" in {names.get(one) for one in reasons(euros)}
+    assert {names.get(one, one): why for one, why in reasons(euros).items()} == {
+        "early": "OTHER_CURRENCY",
+        "late": "NOT_IN_FORCE",
+    }
 
 
 @pytest.mark.parametrize("asked_at", ["the account", "a custom target"])
