@@ -5,7 +5,7 @@ it. Where it has none on the day, or none in the currency that is asked for, the
 if the question says where to look in it. Nothing is ever free because nobody said what it costs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -26,7 +26,7 @@ from server.domain.modelling.policies import OveragePolicy
 from server.domain.pricing.finders import SHIPPED_FINDER, Finder
 from server.domain.pricing.procedures.elements import LookupSource
 from server.domain.pricing.procedures.state import Line
-from server.domain.pricing.rate_index import CatalogueRates, Missing, Question, RateNotFound
+from server.domain.pricing.rate_index import CatalogueRates, Missing, Parts, Question, RateNotFound
 from server.domain.pricing.raters import SHIPPED_VERSIONS, VersionKey, Versions, not_in_force
 from server.domain.pricing.rates import RateSegment, RateTerms
 from server.domain.pricing.rating import Rated
@@ -34,6 +34,7 @@ from server.domain.selling.additions import Addition, chosen_pack, in_force
 
 # A resource of an asset.
 Held = tuple[AccountId, AssetId, ResourceId]
+OWN, LISTED = LookupSource.ASSET, LookupSource.CATALOG_RATES
 
 
 class Source(StrEnum):
@@ -132,6 +133,10 @@ class AssetRates:
         return None if pack is None else pack.asset_id
 
 
+Sold = Mapping[Held, AssetRates | None]
+"""What assets cost that are asked about; None for a resource that one of them does not have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a unit costs, where that was found, and what a quantity comes to if it was asked.
@@ -152,7 +157,7 @@ def answer(
     asked: Asked,
     today: date,
     rates: CatalogueRates,
-    sold: Mapping[Held, AssetRates | None],
+    sold: Sold,
     versions: Versions = SHIPPED_VERSIONS,
     finder: Finder = SHIPPED_FINDER,
 ) -> Answer:
@@ -169,52 +174,46 @@ def answer(
     if asked.held is not None and asked.held not in sold:
         account_id, asset_id, _ = asked.held
         raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
-    looking = _Looking(asked, asked.day or today, rates, sold, versions, finder)
+    day = asked.day or today
     missing: RateNotFound | None = None
-    for place in finder.places:
+    for place in finder.unheld if asked.held is None else finder.places:
         try:
-            found = _LOOKS[place](looking)
+            if place is LISTED:
+                found = _in_catalogue(asked, day, rates, versions, finder.parts)
+            elif place is OWN:
+                found = _own(asked, day, sold, versions)
+            else:
+                found = _at_target(asked, day, sold, versions)
         except RateNotFound as error:
             missing = error
             continue
         if found is not None:
             return found
-    raise _said(missing or _none(looking), finder)
+    raise _said(missing or _none(asked, day, sold, finder), finder)
 
 
-@dataclass(frozen=True, slots=True)
-class _Looking:
-    """A question about a day, and where the answer may be."""
-
-    asked: Asked
-    day: date
-    rates: CatalogueRates
-    sold: Mapping[Held, AssetRates | None]
-    versions: Versions
-    finder: Finder
-
-
-def _in_catalogue(looking: _Looking) -> Answer | None:
-    """Raises `RateNotFound`, which says what comes nearest."""
-    asked, day = looking.asked, looking.day
+def _in_catalogue(
+    asked: Asked, day: date, rates: CatalogueRates, versions: Versions, parts: Parts
+) -> Answer | None:
+    """What the catalogue has, if it is asked for. Raises `RateNotFound`: what comes nearest."""
     question = asked.in_catalogue(day)
     if question is None:
         return None
-    found = looking.rates.find(question, looking.finder.parts)
+    found = rates.find(question, parts)
     terms = _used(found.terms, asked)
-    rated = _rated(asked, terms, day, looking.versions, OveragePolicy.CHARGE)
+    rated = _rated(asked, terms, day, versions, OveragePolicy.CHARGE)
     return Answer(terms=terms, is_fixed=found.is_fixed, source=Source.CATALOG, **rated)
 
 
-def _at_target(_: _Looking) -> Answer | None:
+def _at_target(_asked: Asked, _day: date, _sold: Sold, _versions: Versions) -> Answer | None:
     """Nothing is agreed for a target yet."""
     return None
 
 
-def _own(looking: _Looking) -> Answer | None:
-    asked, day, versions = looking.asked, looking.day, looking.versions
+def _own(asked: Asked, day: date, sold: Sold, versions: Versions) -> Answer | None:
+    """What the asset was sold under, with what was added to it."""
     held = asked.held
-    rates = None if held is None else looking.sold[held]
+    rates = None if held is None else sold[held]
     if held is None or rates is None:
         return None
     terms = rates.on(day, asked.currency_code)
@@ -229,13 +228,6 @@ def _own(looking: _Looking) -> Answer | None:
         asset_id=rates.winner(day) or held[1],
         **_rated(asked, terms, start, versions, rates.overage),
     )
-
-
-_LOOKS: Mapping[LookupSource, Callable[[_Looking], Answer | None]] = {
-    LookupSource.ASSET: _own,
-    LookupSource.TARGET: _at_target,
-    LookupSource.CATALOG_RATES: _in_catalogue,
-}
 
 
 def _used(terms: RateTerms, asked: Asked) -> RateTerms:
@@ -282,11 +274,10 @@ def _said(error: RateNotFound, finder: Finder) -> RateNotFound:
     return RateNotFound(error.reason, text, error.facts | facts)
 
 
-def _none(looking: _Looking) -> RateNotFound:
-    """Nothing of the catalogue is in the way: it was not asked, or not looked in."""
-    asked, day = looking.asked, looking.day
-    if asked.held is not None and LookupSource.ASSET in looking.finder.places:
-        return _asset_has_none(asked.held, day, looking.sold[asked.held])
+def _none(asked: Asked, day: date, sold: Sold, finder: Finder) -> RateNotFound:
+    """What is missing where the catalogue was not asked, or not looked in."""
+    if asked.held is not None and OWN in finder.places:
+        return _asset_has_none(asked.held, day, sold[asked.held])
     return RateNotFound(
         "RATE_NOT_FOUND",
         f"no rate for {asked.resource_id} on {day}: nothing is looked in that the question names",
