@@ -219,7 +219,7 @@ def _terms_to_pb(
     """
     terms = found.terms
     is_common = found.source is Source.CATALOG and not terms.attributes
-    key = (finder.key, terms.base_entry, terms.tier_entry, terms.attribute_entry)
+    key = (finder.name, terms.base_entry, terms.tier_entry, terms.attribute_entry)
     known: pb.RateAnswer | None = compiled.made.get(key) if is_common else None
     if known is not None:
         return known

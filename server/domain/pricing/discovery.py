@@ -7,7 +7,7 @@ day, or none in the currency that is asked for, the catalogue answers, if the qu
 look in it. Nothing is ever free because nobody said what it costs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -26,11 +26,13 @@ from server.domain.modelling.policies import OveragePolicy
 from server.domain.pricing.finders import SHIPPED_FINDER, Finder
 from server.domain.pricing.procedures.elements import LookupSource
 from server.domain.pricing.procedures.state import Line
-from server.domain.pricing.rate_index import CatalogueRates, Missing, Question, RateNotFound
+from server.domain.pricing.rate_index import CatalogueRates, Missing, Parts, Question, RateNotFound
 from server.domain.pricing.raters import SHIPPED_VERSIONS, VersionKey, Versions, not_in_force
 from server.domain.pricing.rates import RateSegment, RateTerms
 from server.domain.pricing.rating import Rated
 from server.domain.pricing.sold_rates import AssetRates, Bound, Held, SoldRates, TargetRates
+
+OWN, TARGET, LISTED = LookupSource.ASSET, LookupSource.TARGET, LookupSource.CATALOG_RATES
 
 Sold = Mapping[Held | Bound, SoldRates | None]
 """What was sold of resources of assets, and of targets; None for a resource that is not there."""
@@ -113,70 +115,42 @@ def answer(
     """
     if asked.held is not None and asked.held not in sold:
         raise _not_there(asked.held)
-    looking = _Looking(asked, asked.day or today, rates, sold, versions, finder)
+    day = asked.day or today
     missing: RateNotFound | None = None
-    for place in finder.places:
+    for place in finder.unheld if asked.held is None else finder.places:
         try:
-            found = _LOOKS[place](looking)
+            if place is LISTED:
+                found = _in_catalogue(asked, day, rates, versions, finder.parts)
+            else:
+                found = _of_sold(asked, day, sold, versions, finder, place)
         except RateNotFound as error:
             missing = error
             continue
         if found is not None:
             return found
-    raise _said(missing or _none(looking), finder)
+    raise _said(missing or _none(asked, day, sold, finder), finder)
 
 
-@dataclass(frozen=True, slots=True)
-class _Looking:
-    """A question about a day, and where the answer may be."""
-
-    asked: Asked
-    day: date
-    rates: CatalogueRates
-    sold: Sold
-    versions: Versions
-    finder: Finder
-
-    @property
-    def held(self) -> SoldRates | None:
-        """What was sold of what the question is about, if it is about an asset or a target."""
-        return None if self.asked.held is None else self.sold.get(self.asked.held)
-
-
-def _in_catalogue(looking: _Looking) -> Answer | None:
-    """Raises `RateNotFound`, which says what comes nearest."""
-    asked, day = looking.asked, looking.day
+def _in_catalogue(
+    asked: Asked, day: date, rates: CatalogueRates, versions: Versions, parts: Parts
+) -> Answer | None:
+    """What the catalogue has, if it is asked for. Raises `RateNotFound`: what comes nearest."""
     question = asked.in_catalogue(day)
     if question is None:
         return None
-    found = looking.rates.find(question, looking.finder.parts)
+    found = rates.find(question, parts)
     terms = _used(found.terms, asked)
-    rated = _rated(asked, terms, day, looking.versions, OveragePolicy.CHARGE)
+    rated = _rated(asked, terms, day, versions, OveragePolicy.CHARGE)
     return Answer(terms=terms, is_fixed=found.is_fixed, source=Source.CATALOG, **rated)
 
 
-def _at_target(looking: _Looking) -> Answer | None:
-    """What was agreed for a target, or for that of an asset."""
-    rates, asked = looking.held, looking.asked
-    if isinstance(rates, TargetRates):
-        return _of_sold(looking, rates, rates.on(looking.day, asked.currency_code))
-    if isinstance(rates, AssetRates):
-        return _of_sold(looking, rates, rates.at_target(looking.day, asked.currency_code))
-    return None
-
-
-def _own(looking: _Looking) -> Answer | None:
-    """What an asset was sold under, unless what was agreed for its target is looked at before."""
-    rates, currency_code = looking.held, looking.asked.currency_code
-    if not isinstance(rates, AssetRates):
-        return None
-    asks_target = looking.finder.asks_target
-    return _of_sold(looking, rates, rates.on(looking.day, currency_code, asks_target=asks_target))
-
-
-def _of_sold(looking: _Looking, rates: SoldRates, found: RateSegment | None) -> Answer | None:
-    asked, day = looking.asked, looking.day
-    if found is None or found.terms is None or asked.held is None:
+def _of_sold(
+    asked: Asked, day: date, sold: Sold, versions: Versions, finder: Finder, place: LookupSource
+) -> Answer | None:
+    """What an asset was sold under, or what was agreed for a target, with what was added."""
+    rates = None if asked.held is None else sold[asked.held]
+    found = None if rates is None else _in_force(rates, asked, day, finder, place)
+    if rates is None or found is None or found.terms is None or asked.held is None:
         return None
     terms = _used(found.terms, asked)
     start = day if asked.quantity is None else rates.rated_from(day)
@@ -187,15 +161,22 @@ def _of_sold(looking: _Looking, rates: SoldRates, found: RateSegment | None) -> 
         is_fixed=isinstance(rates, AssetRates) and rates.is_fixed,
         source=Source.TARGET if of_target else Source.ASSET,
         asset_id=found.sold_with or own_id,
-        **_rated(asked, terms, start, looking.versions, found.overage),
+        **_rated(asked, terms, start, versions, found.overage),
     )
 
 
-_LOOKS: Mapping[LookupSource, Callable[[_Looking], Answer | None]] = {
-    LookupSource.ASSET: _own,
-    LookupSource.TARGET: _at_target,
-    LookupSource.CATALOG_RATES: _in_catalogue,
-}
+def _in_force(
+    rates: SoldRates, asked: Asked, day: date, finder: Finder, place: LookupSource
+) -> RateSegment | None:
+    """What holds of what was sold, where `finder` looks."""
+    currency_code = asked.currency_code
+    if isinstance(rates, AssetRates):
+        if place is OWN:
+            return rates.on(day, currency_code, asks_target=finder.asks_target)
+        return rates.at_target(day, currency_code)
+    if isinstance(rates, TargetRates) and place is TARGET:
+        return rates.on(day, currency_code)
+    return None
 
 
 def _used(terms: RateTerms, asked: Asked) -> RateTerms:
@@ -242,14 +223,13 @@ def _said(error: RateNotFound, finder: Finder) -> RateNotFound:
     return RateNotFound(error.reason, text, error.facts | facts)
 
 
-def _none(looking: _Looking) -> RateNotFound:
-    """Nothing of the catalogue is in the way: it was not asked, or not looked in."""
-    asked, day = looking.asked, looking.day
-    held, places = asked.held, looking.finder.places
-    if isinstance(held, Bound) and LookupSource.TARGET in places:
+def _none(asked: Asked, day: date, sold: Sold, finder: Finder) -> RateNotFound:
+    """What is missing where the catalogue was not asked, or not looked in."""
+    held, places = asked.held, finder.places
+    if isinstance(held, Bound) and TARGET in places:
         return _target_has_none(held, day)
-    if held is not None and not isinstance(held, Bound) and LookupSource.ASSET in places:
-        return _asset_has_none(held, day, looking.held)
+    if held is not None and not isinstance(held, Bound) and OWN in places:
+        return _asset_has_none(held, day, sold[held])
     return RateNotFound(
         "RATE_NOT_FOUND",
         f"no rate for {asked.resource_id} on {day}: nothing is looked in that the question names",

@@ -17,7 +17,6 @@ from server.domain.pricing.procedures.shipped import DISCOVERY
 from server.domain.pricing.procedures.versions import Version
 from server.domain.pricing.rate_cards import RateCardType
 from server.domain.pricing.rate_index import EVERY_PART, Parts
-from server.domain.pricing.raters import VersionKey
 
 PLACES = (LookupSource.ASSET, LookupSource.TARGET, LookupSource.CATALOG_RATES)
 """Where a rate can be; the other sources add to one of the catalogue."""
@@ -34,15 +33,25 @@ def _sources(elements: tuple[ProcedureElement, ...]) -> list[LookupSource]:
     return [one.source for one in elements if isinstance(one, Lookup)]
 
 
+def _goes_before(places: tuple[LookupSource, ...], one: LookupSource, other: LookupSource) -> bool:
+    return one in places and other not in places[: places.index(one)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finder:
     """A version, the places where it looks in their order, and what it takes of the catalogue.
 
-    `is_usual` when that is all there is, in the order of what is shipped.
+    Its `name` is empty when it is not kept. `unheld` are the places that know of more than assets;
+    `asks_target` when what was agreed for a target goes before what its assets took from the
+    catalogue, as it does unless the catalogue is looked in first; `is_usual` when it looks
+    everywhere, in the order of what is shipped.
     """
 
     version: Version
+    name: str
     places: tuple[LookupSource, ...]
+    unheld: tuple[LookupSource, ...]
+    asks_target: bool
     parts: Parts
     is_usual: bool
 
@@ -54,34 +63,16 @@ class Finder:
         parts = frozenset(PARTS[source] for source in sources if source in PARTS)
         if LookupSource.CATALOG_RATES not in places:
             parts = frozenset()
+        name = f"procedures/{version.procedure_id}/versions/{version.id}" if version.id else ""
         return Finder(
             version=version,
+            name=name,
             places=places,
+            unheld=tuple(place for place in places if place is LookupSource.CATALOG_RATES),
+            asks_target=_goes_before(places, LookupSource.TARGET, LookupSource.CATALOG_RATES),
             parts=EVERY_PART if parts == EVERY_PART else parts,
             is_usual=(places, parts) == (PLACES, EVERY_PART),
         )
-
-    @property
-    def asks_target(self) -> bool:
-        """Whether what was agreed for a target goes before what its assets took from the catalogue.
-
-        Not if the catalogue itself goes before it.
-        """
-        if LookupSource.TARGET not in self.places:
-            return False
-        after = self.places[self.places.index(LookupSource.TARGET) :]
-        return LookupSource.CATALOG_RATES not in self.places or LookupSource.CATALOG_RATES in after
-
-    @property
-    def key(self) -> VersionKey:
-        """The ids of the version."""
-        return self.version.procedure_id, self.version.id
-
-    @property
-    def name(self) -> str:
-        """The resource name of the version; empty of one that is not kept."""
-        procedure_id, version_id = self.key
-        return f"procedures/{procedure_id}/versions/{version_id}" if version_id else ""
 
     @property
     def words(self) -> str:

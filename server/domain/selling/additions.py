@@ -68,7 +68,7 @@ def overlaid_all(
 
 
 def competing(additions: Iterable[Addition], is_fixed: bool) -> tuple[Addition, ...]:
-    """What competes with the terms of an asset; with those that are fixed nothing that was agreed."""
+    """What competes with the terms of an asset; where these are fixed nothing that was agreed."""
     return tuple(one for one in additions if not (is_fixed and one.is_agreed))
 
 

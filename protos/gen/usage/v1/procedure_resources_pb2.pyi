@@ -141,9 +141,9 @@ class ProcedureVersion(_message.Message):
     are never in force on the same day.
     """
     run_milliseconds: _builtins.int
-    """How long a line may take with all elements: 1,000 to 60,000; 10,000 if zero."""
+    """How long a line may take with all elements of a rating procedure: 1,000 to 60,000; 10,000 if zero."""
     element_milliseconds: _builtins.int
-    """How long a line may take with one element: 4 to 10,000; 5,000 if zero."""
+    """How long a line may take with one element of a rating procedure: 4 to 10,000; 5,000 if zero."""
     state: _types_pb2.CatalogState.ValueType
     """Where it stands."""
     etag: _builtins.str
