@@ -4,6 +4,7 @@ import pytest
 from usage.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
+from tests.stories.discovery_words import CATALOG, ask, price, stack
 from tests.stories.pricing.test_explained_rates import explained, reasons
 from tests.stories.pricing.test_target_rates import CREDITS, agreed, contract, sell
 from tests.stories.selling.test_commitments import linked
@@ -110,3 +111,36 @@ async def test_a_target_that_is_not_there_is_not_found_and_a_question_is_about_o
     found = [UsageError.of_status(one.status).reason for one in answers]
     assert found == [reason for _, reason in questions]
     assert not any(one.HasField("terms") for one in answers)
+
+
+async def test_a_procedure_may_look_in_the_target_first_or_not_at_all(sandbox):
+    """An asset that negotiated 6, one that did not, and 7 agreed for their target on a third."""
+    world, _, target = await contract(sandbox)
+    third, own, none = await sell(
+        world,
+        target,
+        ("2024-01-02", None, agreed("7")),
+        ("2024-01-01", None, agreed("6")),
+        ("2024-01-01", None),
+    )
+    about = CREDITS | {"date": day("2024-01-20")}
+
+    async def found(*sources: str, name: str, rank: int) -> list[tuple[object, str]]:
+        await stack(world, name, *sources, rank=rank)
+        answers = [await ask(world, **about, asset=one.name) for one in (own, none)]
+        answers.append(await ask(world, **about, binding_target=target))
+        return [(price(one), one.source) for one in answers if not one.HasField("status")]
+
+    usual = await found("ASSET", "TARGET", *CATALOG, name="usual", rank=1)
+    first = await found("TARGET", "ASSET", *CATALOG, name="first", rank=2)
+    why_first = reasons(await explained(world, **about, asset=own.name))
+    never = await found("ASSET", *CATALOG, name="never", rank=3)
+    why_never = reasons(await explained(world, **about, asset=none.name))
+
+    assert usual == [(6, "ASSET"), (7, "TARGET"), (7, "TARGET")]
+    assert first == [(7, "TARGET"), (7, "TARGET"), (7, "TARGET")]
+    assert why_first[own.name.rpartition("/")[2]] == "PLACE_LATER"
+    assert never == [(6, "ASSET"), (10, "ASSET")]
+    assert why_never == dict.fromkeys(
+        (one.name.rpartition("/")[2] for one in (third, own)), "NOT_LOOKED_AT"
+    )

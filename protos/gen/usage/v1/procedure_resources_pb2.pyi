@@ -871,6 +871,9 @@ class LookupElement(_message.Message):
     `CATALOG_RATES` that has a rate gives it. `CATALOG_TIERS` and `CATALOG_ATTRIBUTES` add to a rate of the
     catalogue, so they are refused without `CATALOG_RATES` (`PROCEDURE_INVALID`); what was sold or agreed has
     what it had. Quotes freeze what is found in the catalogue so.
+
+    An asset is asked together with its target, as its usage is rated, where `TARGET` comes before the
+    catalogue: what was agreed for the target goes before what the asset took from the catalogue.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -886,7 +889,7 @@ class LookupElement(_message.Message):
         ASSET: LookupElement._Source.ValueType  # 1
         """What the asset was sold under."""
         TARGET: LookupElement._Source.ValueType  # 2
-        """What was agreed for the target."""
+        """What was agreed for the target that is asked about, or that the asset is bound to."""
         CATALOG_RATES: LookupElement._Source.ValueType  # 3
         """Base rates of the price book's cards."""
         CATALOG_TIERS: LookupElement._Source.ValueType  # 4
@@ -902,7 +905,7 @@ class LookupElement(_message.Message):
     ASSET: LookupElement.Source.ValueType  # 1
     """What the asset was sold under."""
     TARGET: LookupElement.Source.ValueType  # 2
-    """What was agreed for the target."""
+    """What was agreed for the target that is asked about, or that the asset is bound to."""
     CATALOG_RATES: LookupElement.Source.ValueType  # 3
     """Base rates of the price book's cards."""
     CATALOG_TIERS: LookupElement.Source.ValueType  # 4
