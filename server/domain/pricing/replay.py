@@ -82,5 +82,6 @@ def _repriced(segment: RateSegment, found: RateTerms | UsageError | None) -> Rat
         negotiated_rate=old.negotiated_rate,
         negotiated_tiers=old.negotiated_tiers,
         attributes=old.attributes,
+        agreed_on=old.agreed_on,
     )
     return replace(segment, terms=terms)

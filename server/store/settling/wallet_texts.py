@@ -33,7 +33,7 @@ from server.domain.modelling.policies import (
     Validity,
 )
 from server.domain.pricing.rates import RateSegment
-from server.domain.selling.additions import Addition, overlaid
+from server.domain.selling.additions import Addition, overlaid_all
 from server.domain.settling.grants import Entitlement, Grant, GrantKind
 from server.domain.settling.ledger import GrantHead
 from server.domain.settling.settlement import Commitments
@@ -161,8 +161,10 @@ def unpacked_assets(text: str | None) -> tuple[tuple[SoldAsset, ...], Rates, Com
         for item in items
         if item[12] is not None
     }
-    overlaid_rates = {asset: overlaid(segments, additions) for asset, segments in rates.items()}
-    return _assets(items), overlaid_rates, commitments
+    is_shared = any(item[13] is not None for item in items)
+    fixed = {AssetId(UUID(item[0])) for item in items if item[13]}
+    held = overlaid_all(rates, additions, is_shared=is_shared, fixed=fixed)
+    return _assets(items), held, commitments
 
 
 def _addition(item: Sequence[Any]) -> Addition:

@@ -20,6 +20,10 @@ from server.store.settling.verification import RatedLine
 from server.store.settling.wallets import StoredWallet
 
 NOT_IN_FORCE = "PROCEDURE_NOT_IN_FORCE"
+_WORDS = {
+    Usage.RATING: "makes amounts of lines; it looks for no rates",
+    Usage.DISCOVERY: "looks for rates; it makes no amounts",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,22 +94,23 @@ async def resolve(
     return Resolved(procedure_id=asked, version=version, candidates=candidates, day=on)
 
 
-async def get_rating_version(
+async def get_version(
     tx: Connection,
     tenant_id: TenantId,
     procedure_id: ProcedureId,
     version_id: ProcedureVersionId,
+    usage: Usage,
 ) -> Version:
     """A version to try, in whatever state. Raises `…_NOT_FOUND`, PROCEDURE_USAGE."""
     procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
     version = (await records.get(tx, tenant_id, VERSION, procedure_id, version_id)).content
-    if procedure.usage is not Usage.RATING:
-        raise _looks_for_rates(procedure, "version")
+    if procedure.usage is not usage:
+        raise _not_for_this(procedure, "version")
     return version
 
 
-def _looks_for_rates(procedure: Procedure, path: str) -> InvalidArgument:
-    text = f"procedures/{procedure.id} looks for rates; it makes no amounts"
+def _not_for_this(procedure: Procedure, path: str) -> InvalidArgument:
+    text = f"procedures/{procedure.id} {_WORDS[procedure.usage]}"
     return InvalidArgument.at(path, "PROCEDURE_USAGE", text, usage=str(procedure.usage))
 
 
@@ -116,7 +121,7 @@ async def versions_of(tx: Connection, tenant_id: TenantId, procedure_id: Procedu
     """
     procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
     if procedure.usage is not Usage.RATING:
-        raise _looks_for_rates(procedure, "procedure")
+        raise _not_for_this(procedure, "procedure")
     found = await store.versions(tx, tenant_id, procedure_id)
     active = [version for version, state in found if state is CatalogState.ACTIVE]
     return Versions(tuple(map(Rater.of, sorted(active, key=lambda one: -one.rank))))

@@ -26,7 +26,7 @@ from server.domain.ids import (
     TenantId,
     WalletId,
 )
-from server.domain.pricing.rate_index import CatalogueRates, Question, RateNotFound
+from server.domain.pricing.rate_index import CatalogueRates, Question
 from server.domain.pricing.rates import RateTerms
 from server.domain.pricing.replay import Pair, Stretch, at_other_rates
 from server.domain.settling.settlement import Result
@@ -34,6 +34,7 @@ from server.domain.settling.summaries import RatableLine, ratable_lines
 from server.store import accounts
 from server.store.pool import Connection
 from server.store.pricing import replay as store
+from server.store.pricing.procedures import finders
 from server.store.pricing.rate_snapshots import compiled, rows_of_product
 from server.store.pricing.replay import RatedLine, SoldAs
 from server.store.selling import quotes
@@ -170,12 +171,14 @@ async def _results(world: _World, wallet: StoredWallet) -> list[Result]:
 async def _terms(world: _World, wallet: StoredWallet) -> dict[Stretch, RateTerms | UsageError]:
     """What the price book says for each stretch of rates of the wallet's assets."""
     by_product: dict[ProductId, CatalogueRates] = {}
+    found_by = await finders(world.tx, world.tenant_id)
     found: dict[Stretch, RateTerms | UsageError] = {}
     for asset_id, segments in wallet.state.rates.items():
-        of = world.sold[asset_id]
-        if of.product_id not in by_product:
-            by_product[of.product_id] = await world.rates_of(of.product_id)
         for segment in segments:
+            # What was agreed for the target adjusts what the line says on which that was.
+            of = world.sold[(segment.terms and segment.terms.agreed_on) or asset_id]
+            if of.product_id not in by_product:
+                by_product[of.product_id] = await world.rates_of(of.product_id)
             question = Question(
                 world.command.price_book_id,
                 of.product_id,
@@ -185,9 +188,10 @@ async def _terms(world: _World, wallet: StoredWallet) -> dict[Stretch, RateTerms
                 of.selling_model_id,
             )
             try:
-                terms = by_product[of.product_id].find(question).terms
+                parts = found_by.on(question.day).parts
+                terms = by_product[of.product_id].find(question, parts).terms
                 found[asset_id, segment.start] = terms
-            except RateNotFound as error:
+            except UsageError as error:
                 found[asset_id, segment.start] = error
     return found
 

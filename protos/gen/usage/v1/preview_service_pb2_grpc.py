@@ -82,8 +82,9 @@ class PreviewServiceServicer:
 
     def ReplayRates(self, request, context):
         """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-        What grants paid for stays as it was, and so does what was negotiated: it goes before the
-        catalogue's. What cannot be replayed says so and has no amount.
+        They are found as DiscoverRates finds them in the catalogue on the day. What grants paid for stays as it
+        was, and so does what was negotiated: it goes before the catalogue's. What cannot be replayed says so
+        and has no amount.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,8 +52,9 @@ class PreviewServiceStub:
     """
     ReplayRates: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]
     """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-    What grants paid for stays as it was, and so does what was negotiated: it goes before the
-    catalogue's. What cannot be replayed says so and has no amount.
+    They are found as DiscoverRates finds them in the catalogue on the day. What grants paid for stays as it
+    was, and so does what was negotiated: it goes before the catalogue's. What cannot be replayed says so
+    and has no amount.
     """
     CreateRatingRequest: _grpc.UnaryUnaryMultiCallable[_rating_requests_pb2.CreateRatingRequestRequest, _rating_requests_pb2.RatingRequest]
     """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
@@ -80,8 +81,9 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     """
     ReplayRates: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]  # type: ignore[assignment]
     """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-    What grants paid for stays as it was, and so does what was negotiated: it goes before the
-    catalogue's. What cannot be replayed says so and has no amount.
+    They are found as DiscoverRates finds them in the catalogue on the day. What grants paid for stays as it
+    was, and so does what was negotiated: it goes before the catalogue's. What cannot be replayed says so
+    and has no amount.
     """
     CreateRatingRequest: _aio.UnaryUnaryMultiCallable[_rating_requests_pb2.CreateRatingRequestRequest, _rating_requests_pb2.RatingRequest]  # type: ignore[assignment]
     """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
@@ -117,8 +119,9 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_preview_service_pb2.ReplayRatesResponse, _abc.Awaitable[_preview_service_pb2.ReplayRatesResponse]]:
         """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-        What grants paid for stays as it was, and so does what was negotiated: it goes before the
-        catalogue's. What cannot be replayed says so and has no amount.
+        They are found as DiscoverRates finds them in the catalogue on the day. What grants paid for stays as it
+        was, and so does what was negotiated: it goes before the catalogue's. What cannot be replayed says so
+        and has no amount.
         """
 
     @_abc_1.abstractmethod

@@ -106,6 +106,8 @@ class RatePlanLine(_message.Message):
     COMMITMENTS_FIELD_NUMBER: _builtins.int
     RATING_PERIOD_DATE_FIELD_NUMBER: _builtins.int
     PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     wallet: _builtins.str
@@ -120,13 +122,21 @@ class RatePlanLine(_message.Message):
     """The version of the procedure that rates that period, by what is in force now:
     `procedures/{procedure}/versions/{version}`.
     """
+    source: _builtins.str
+    """Where the terms are from, as discovery says it: `ASSET`, or `TARGET` if they were agreed for the target."""
+    asset: _builtins.str
+    """The asset whose terms they are: this one, a pack, or another one of the target on which they were
+    negotiated. `accounts/{account}/assets/{asset}`.
+    """
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """Absent when it can be rated; otherwise why not, as in `RATE_NOT_FOUND` or `PROCEDURE_NOT_IN_FORCE`."""
 
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
-        """What a unit beyond the grants costs: what the asset was sold under, or the pack that holds instead."""
+        """What a unit beyond the grants costs: what the asset was sold under, or the pack or the agreement for its
+        target that holds instead.
+        """
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -159,10 +169,12 @@ class RatePlanLine(_message.Message):
         commitments: _abc.Iterable[Global___CommittedTerms] | None = ...,
         rating_period_date: _date_pb2.Date | None = ...,
         procedure_version: _builtins.str = ...,
+        source: _builtins.str = ...,
+        asset: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "rating_period_date", b"rating_period_date", "start_time", b"start_time", "status", b"status", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitments", b"commitments", "currency_code", b"currency_code", "end_time", b"end_time", "overage", b"overage", "procedure_version", b"procedure_version", "rating_period_date", b"rating_period_date", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "commitments", b"commitments", "currency_code", b"currency_code", "end_time", b"end_time", "overage", b"overage", "procedure_version", b"procedure_version", "rating_period_date", b"rating_period_date", "source", b"source", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -52,8 +52,8 @@ def negotiated_rate(state: State, order: tuple[Agreed, ...]) -> None:
     for agreed in order:
         terms = _agreed(state, agreed)
         rate = None if terms is None else terms.negotiated_rate
-        if rate is not None:
-            inputs = {} if state.rate is None else rate_text(state.rate)
+        if terms is not None and rate is not None:
+            inputs = ({} if state.rate is None else rate_text(state.rate)) | _agreed_on(terms)
             state.base = rate
             state.set_rate(rate)
             state.add(Element.NEGOTIATED_RATE, inputs, rate_text(rate), _NOTES[agreed])
@@ -73,7 +73,7 @@ def negotiated_tiers(state: State, order: tuple[Agreed, ...]) -> None:
         from_where = "negotiated" if agreed is Agreed.ASSET else "target"
         if tiers:
             price = volume if terms.mode is TierMode.VOLUME else graduated
-            price(state, terms, tiers, {"tiers": from_where})
+            price(state, terms, tiers, {"tiers": from_where} | _agreed_on(terms))
         return
 
 
@@ -211,7 +211,15 @@ def adjustment_text(adjustment: Adjustment) -> dict[str, str]:
 
 
 def _agreed(state: State, agreed: Agreed) -> RateTerms | None:
-    return state.terms if agreed is Agreed.ASSET else state.target
+    """What was negotiated with one or the other; terms that hold may be the target's as a whole."""
+    of_target = state.terms.agreed_on is not None
+    if agreed is Agreed.ASSET:
+        return None if of_target else state.terms
+    return state.terms if of_target and state.target is None else state.target
+
+
+def _agreed_on(terms: RateTerms) -> dict[str, str]:
+    return {} if terms.agreed_on is None else {"agreed_on": str(terms.agreed_on)}
 
 
 def _committed(state: State, part: Part, used: Decimal) -> Part:
