@@ -102,6 +102,23 @@ async def test_states_in_the_way_are_violations_too(client: UsageClient, script:
     assert (one.field, one.reason) == ("products/p", "NO_RATE")
 
 
+async def test_limits_that_were_reached_are_violations_too(
+    client: UsageClient, script: Script
+) -> None:
+    violation = details.QuotaFailure.Violation(subject="rateCards/c", description="has 1,200")
+    failure = details.QuotaFailure(violations=[violation])
+    script.answers["CreateAccount"] = [
+        refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_RATE_CARD", failure)
+    ]
+
+    with pytest.raises(UsageError) as refused:
+        await client.accounts.CreateAccount(accounts.CreateAccountRequest())
+
+    [one] = refused.value.violations
+    assert (one.field, one.reason) == ("rateCards/c", "LIMIT_RATE_CARD")
+    assert one.description == "has 1,200"
+
+
 async def test_reads_are_tried_again_up_to_three_times(client: UsageClient, script: Script) -> None:
     script.answers["GetTenant"] = [BUSY, BUSY, BUSY, access.Tenant()]
     await client.access.GetTenant(access.GetTenantRequest())
