@@ -97,11 +97,13 @@ async def test_n05_n07_n10_a_question_has_a_quantity_in_its_range(
 
 
 async def test_n09_nothing_costs_nothing_and_the_most_is_exact(wire: Wire):
-    most = "9" * 26 + "." + "9" * 12
+    most, beyond = f"{2**62 - 1}.{'9' * 12}", "9" * 26 + "." + "9" * 12
     nothing = await answered(wire, quantity=number(0))
     all_there_is = await answered(wire, quantity=decimal_pb2.Decimal(value=most))
+    more_than_money = await answered(wire, quantity=decimal_pb2.Decimal(value=beyond))
     assert nothing.amount.value == "0"
-    assert all_there_is.amount.value == "1" + "9" * 26 + "." + "9" * 11 + "8"
+    assert all_there_is.amount.value == f"{2**63 - 1}.{'9' * 11}8"
+    assert "AMOUNT_RANGE" in str(more_than_money.status)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "-0.000000000001", "0.0000000000001"])
