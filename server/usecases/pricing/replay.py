@@ -34,7 +34,7 @@ from server.domain.settling.summaries import RatableLine, ratable_lines
 from server.store import accounts
 from server.store.pool import Connection
 from server.store.pricing import replay as store
-from server.store.pricing.rate_snapshots import compiled, rows_of_product
+from server.store.pricing.rate_snapshots import compiled, compiled_trial, rows_of_product
 from server.store.pricing.replay import RatedLine, SoldAs
 from server.store.selling import quotes
 from server.store.settling import wallets
@@ -49,7 +49,8 @@ MOST_LINES = 2_000
 class ReplayRates:
     """The usage of an account, or of one asset, of rating periods that start within a time.
 
-    Without a day each stretch of rates is priced as of its first day.
+    Without a day each stretch of rates is priced as of its first day. `with_drafts` those of the
+    price book price as if they were active.
     """
 
     account_id: AccountId
@@ -57,6 +58,7 @@ class ReplayRates:
     day: date | None
     asset_id: AssetId | None
     within: Period
+    with_drafts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +110,11 @@ class _World:
     sold: Mapping[AssetId, SoldAs]
 
     async def rates_of(self, product_id: ProductId) -> CatalogueRates:
-        """The active rates of a product in the price book."""
+        """The rates of a product in the price book."""
         key = (self.tenant_id, self.command.price_book_id, product_id)
-        return compiled(await rows_of_product(self.tx, *key))
+        with_drafts = self.command.with_drafts
+        rows = await rows_of_product(self.tx, *key, with_drafts=with_drafts)
+        return compiled_trial(rows) if with_drafts else compiled(rows)
 
 
 async def _wallet_again(

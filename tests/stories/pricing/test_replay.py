@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from usage.v1 import preview_service_pb2 as pb
 from usage.v1 import quote_service_pb2 as quotes
+from usage.v1 import rate_service_pb2 as rates
 from usage.v1 import types_pb2 as types
 
 from tests.stories.consuming.test_dimensions import EU, US, market, used
@@ -46,6 +47,14 @@ async def two_months(sandbox: Any, *metered: Metered) -> tuple[World, str, Any]:
     await world.advance("2024-03-10")
     await next_book(world)
     return world, account, asset
+
+
+async def draft(world: World, on: str, entry_id: str, entry: rates.RateCardEntry) -> None:
+    """An entry that is not in force yet."""
+    request = rates.CreateRateCardEntryRequest(
+        parent=f"rateCards/{on}", rate_card_entry_id=entry_id, rate_card_entry=entry
+    )
+    await world.client.rates.CreateRateCardEntry(request)
 
 
 def figures(answer: pb.ReplayRatesResponse) -> list[tuple[Decimal, ...]]:
@@ -268,6 +277,42 @@ async def test_a_replay_writes_nothing(sandbox: Any, story_database: str) -> Non
 
     assert len(answer.summaries) == 2
     assert await rows(story_database, world) == before
+
+
+async def test_drafts_are_tried_before_they_are_in_force(sandbox: Any, story_database: str) -> None:
+    """A draft goes before what is active on its days, and nobody else sees it."""
+    world, account, _ = await two_months(sandbox, Metered(resource="calls", rate="2"))
+    await put(world, "next-base/calls", priced("calls", "3"))
+    february = priced("calls", "4", start="2024-02-01", end="2024-03-01")
+    await draft(world, "next-base", "trial", february)
+    steps = (("0", "30", "OVERRIDE", "1"), ("30", None, "OVERRIDE", "0.5"))
+    await draft(world, "next-tiers", "steps", priced("calls", None, *steps))
+    before = await rows(story_database, world)
+
+    january, second = stamp(moment("2024-01-31")), stamp(moment("2024-02-01"))
+    trial = await replay(world, account, include_drafts=True, rate_date=day("2024-02-01"))
+    as_sold = await replay(world, account, include_drafts=True, end_time=second)
+    active = await replay(world, account)
+
+    assert figures(trial) == [(100, 25, -75), (50, 25, -25)]
+    assert {one.terms.base_entry for one in trial.summaries} == {
+        "rateCards/next-base/entries/trial"
+    }
+    assert figures(as_sold) == [(100, 25, -75)]
+    assert as_sold.summaries[0].terms.base_entry == "rateCards/next-base/entries/calls"
+    assert figures(active) == [(100, 150, 50), (50, 75, 25)]
+    assert figures(await replay(world, account, start_time=january)) == [(50, 75, 25)]
+    assert await rows(story_database, world) == before
+    asked = rates.RateQuestion(
+        price_book="priceBooks/next",
+        product="products/plan",
+        usage_resource="usageResources/calls",
+        currency_code="USD",
+        date=day("2024-02-01"),
+    )
+    request = rates.DiscoverRatesRequest(questions=[asked], freshness="FULLY_CONSISTENT")
+    [found] = (await world.client.rates.DiscoverRates(request)).answers
+    assert figure(found.terms.rate.value) == 3
 
 
 async def test_adjustments_by_attribute_are_those_of_the_other_book(sandbox: Any) -> None:

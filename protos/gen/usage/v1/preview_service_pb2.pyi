@@ -304,12 +304,21 @@ class ReplayRatesRequest(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
+    INCLUDE_DRAFTS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     price_book: _builtins.str
-    """The price book whose active entries price it: `priceBooks/{price_book}`."""
+    """The price book whose active entries price it, with `include_drafts` its drafts as well:
+    `priceBooks/{price_book}`.
+    """
     asset: _builtins.str
     """Only this asset: `accounts/{account}/assets/{asset}`."""
+    include_drafts: _builtins.bool
+    """Whether drafts on the cards of the price book price as if they were active, to try them before
+    they are. Where a draft has days in common with an active entry for the same, the draft is tried;
+    of two drafts the one that starts later, and if both start together the one with the greater id.
+    Nobody else sees anything of it.
+    """
     @_builtins.property
     def rate_date(self) -> _date_pb2.Date:
         """The day whose entries price all usage. If absent, each stretch of an asset's rates is priced by
@@ -333,10 +342,11 @@ class ReplayRatesRequest(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         asset: _builtins.str = ...,
+        include_drafts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "rate_date", b"rate_date", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_time", b"end_time", "parent", b"parent", "price_book", b"price_book", "rate_date", b"rate_date", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_time", b"end_time", "include_drafts", b"include_drafts", "parent", b"parent", "price_book", b"price_book", "rate_date", b"rate_date", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -37,6 +37,7 @@ def replay_rates_from_pb(request: pb.ReplayRatesRequest) -> ReplayRates:
         day=day,
         asset_id=asset[1] if asset else None,
         within=Period(start, end),
+        with_drafts=request.include_drafts,
     )
 
 
