@@ -157,7 +157,8 @@ def _replay_table(answer: pb.ReplayRatesResponse, title: str, zone: str) -> Tabl
         )
     for total in answer.totals:
         sums = (total.rated_amount, total.replayed_amount, total.difference)
-        table.add_row("total", total.currency_code, "", *map(number, sums), style="bold")
+        unit = total.currency_code or last(total.token_unit)
+        table.add_row("total", unit, "", *map(number, sums), style="bold")
     return table
 
 

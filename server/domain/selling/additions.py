@@ -7,7 +7,7 @@ is used beyond it as well, unless its policy says that the anchor's rate holds a
 precedence of rates, commitment policy.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -34,6 +34,52 @@ class Addition:
         return self.start <= at and (self.end is None or at < self.end)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sold:
+    """What a wallet was sold with: its assets' own terms, and what was added, each by itself.
+
+    `discounting` are the commitments whose terms are a discount on what is drawn.
+    """
+
+    own: Mapping[AssetId, tuple[RateSegment, ...]]
+    additions: tuple[Addition, ...] = ()
+    discounting: frozenset[AssetId] = frozenset()
+
+    @property
+    def rates(self) -> dict[AssetId, tuple[RateSegment, ...]]:
+        """What holds when."""
+        return {asset_id: overlaid(own, self.additions) for asset_id, own in self.own.items()}
+
+    @property
+    def commitments(self) -> dict[AssetId, RateTerms | None]:
+        """The commitments, with terms where these are a discount on what is drawn."""
+        return {
+            one.asset_id: one.terms if one.asset_id in self.discounting else None
+            for one in self.additions
+            if one.commitment is not None
+        }
+
+    def cut_like(
+        self, rates: Mapping[AssetId, tuple[RateSegment, ...]]
+    ) -> dict[AssetId, tuple[RateSegment, ...]]:
+        """What holds when, where others held: each of their stretches is one here, or several."""
+        return {asset_id: self._cut(asset_id, stretches) for asset_id, stretches in rates.items()}
+
+    def _cut(self, asset_id: AssetId, stretches: Iterable[RateSegment]) -> tuple[RateSegment, ...]:
+        own = self.own[asset_id]
+        edges = {one.start for one in own} | _edges(self.additions)
+        found: list[RateSegment] = []
+        for stretch in stretches:
+            starts = sorted({edge for edge in edges if stretch.contains(edge)} | {stretch.start})
+            pieces: list[RateSegment] = []
+            for start, end in zip(starts, [*starts[1:], stretch.end], strict=True):
+                base = next(one for one in own if one.contains(start))
+                held = in_force(base, start, self.additions)
+                _append(pieces, replace(held, start=start, end=end))
+            found += pieces
+        return tuple(found)
+
+
 def overlaid(
     segments: Sequence[RateSegment], additions: Iterable[Addition]
 ) -> tuple[RateSegment, ...]:
@@ -44,7 +90,7 @@ def overlaid(
     added = [one for one in additions if one.terms is not None]
     if not added:
         return tuple(segments)
-    edges = {edge for one in added for edge in (one.start, one.end) if edge is not None}
+    edges = _edges(added)
     found: list[RateSegment] = []
     for segment in segments:
         inside = {edge for edge in edges if segment.contains(edge)} | {segment.start}
@@ -52,6 +98,10 @@ def overlaid(
         for start, end in zip(starts, [*starts[1:], segment.end], strict=True):
             _append(found, replace(in_force(segment, start, added), start=start, end=end))
     return tuple(found)
+
+
+def _edges(added: Iterable[Addition]) -> set[datetime]:
+    return {edge for one in added for edge in (one.start, one.end) if edge is not None}
 
 
 def _append(found: list[RateSegment], piece: RateSegment) -> None:

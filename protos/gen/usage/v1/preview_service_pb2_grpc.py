@@ -82,8 +82,13 @@ class PreviewServiceServicer:
 
     def ReplayRates(self, request, context):
         """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-        What grants paid for stays as it was, and so does what was negotiated: it goes before the
-        catalogue's. What cannot be replayed says so and has no amount.
+        What was negotiated stays as it was: it goes before the catalogue's. Packs and commitments have the
+        terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
+        was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
+        that was drawn is drawn again, from the first grant on.
+
+        What cannot be replayed says so and has no amount. That is so where what is kept cannot be had again
+        by the rates of before, as of a wallet whose grants were changed after usage was final.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,8 +52,13 @@ class PreviewServiceStub:
     """
     ReplayRates: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]
     """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-    What grants paid for stays as it was, and so does what was negotiated: it goes before the
-    catalogue's. What cannot be replayed says so and has no amount.
+    What was negotiated stays as it was: it goes before the catalogue's. Packs and commitments have the
+    terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
+    was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
+    that was drawn is drawn again, from the first grant on.
+
+    What cannot be replayed says so and has no amount. That is so where what is kept cannot be had again
+    by the rates of before, as of a wallet whose grants were changed after usage was final.
     """
     CreateRatingRequest: _grpc.UnaryUnaryMultiCallable[_rating_requests_pb2.CreateRatingRequestRequest, _rating_requests_pb2.RatingRequest]
     """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
@@ -80,8 +85,13 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     """
     ReplayRates: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]  # type: ignore[assignment]
     """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-    What grants paid for stays as it was, and so does what was negotiated: it goes before the
-    catalogue's. What cannot be replayed says so and has no amount.
+    What was negotiated stays as it was: it goes before the catalogue's. Packs and commitments have the
+    terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
+    was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
+    that was drawn is drawn again, from the first grant on.
+
+    What cannot be replayed says so and has no amount. That is so where what is kept cannot be had again
+    by the rates of before, as of a wallet whose grants were changed after usage was final.
     """
     CreateRatingRequest: _aio.UnaryUnaryMultiCallable[_rating_requests_pb2.CreateRatingRequestRequest, _rating_requests_pb2.RatingRequest]  # type: ignore[assignment]
     """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
@@ -117,8 +127,13 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_preview_service_pb2.ReplayRatesResponse, _abc.Awaitable[_preview_service_pb2.ReplayRatesResponse]]:
         """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-        What grants paid for stays as it was, and so does what was negotiated: it goes before the
-        catalogue's. What cannot be replayed says so and has no amount.
+        What was negotiated stays as it was: it goes before the catalogue's. Packs and commitments have the
+        terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
+        was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
+        that was drawn is drawn again, from the first grant on.
+
+        What cannot be replayed says so and has no amount. That is so where what is kept cannot be had again
+        by the rates of before, as of a wallet whose grants were changed after usage was final.
         """
 
     @_abc_1.abstractmethod

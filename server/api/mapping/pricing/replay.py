@@ -53,7 +53,7 @@ def replay_to_pb(account_id: str, found: Sequence[Replayed]) -> pb.ReplayRatesRe
 
 def _total(one: Total) -> pb.ReplayTotal:
     return pb.ReplayTotal(
-        currency_code=one.unit,
+        **unit_pb(one.unit),
         rated_amount=decimal_pb(one.rated),
         replayed_amount=decimal_pb(one.replayed),
         difference=decimal_pb(EXACT.subtract(one.replayed, one.rated)),
@@ -65,13 +65,14 @@ def _summary(account_id: str, one: Replayed) -> pb.ReplayedSummary:
     line, pair = one.line, one.pair
     unit = unit_pb(line.unit)
     made = pb.ReplayedSummary(
-        ratable_summary=names.RATABLE_SUMMARY.of(account_id, line.id),
+        ratable_summary="" if one.is_new else names.RATABLE_SUMMARY.of(account_id, line.id),
         asset=names.ASSET.of(account_id, line.asset_id),
         usage_resource=names.RESOURCE.of(line.resource_id),
         start_time=time_pb(line.start),
         origin_start_time=time_pb(line.origin_start),
         dimensions=dimensions_of(line.dimensions),
         overage_quantity=decimal_pb(line.overage),
+        replayed_overage_quantity=optional_decimal_pb(one.overage),
         rated_amount=optional_decimal_pb(pair.rated),
         replayed_amount=optional_decimal_pb(pair.replayed),
         difference=optional_decimal_pb(pair.difference),
@@ -79,8 +80,7 @@ def _summary(account_id: str, one: Replayed) -> pb.ReplayedSummary:
         token_unit=unit.get("token_unit", ""),
         status=status_of(one.error) if one.error else None,
     )
-    if one.replay is not None:
-        if one.replay.terms is not None:
-            made.terms.CopyFrom(terms_to_pb(one.replay.terms))
-        made.waterfall.extend(map(step_to_pb, one.replay.steps))
+    if one.terms is not None:
+        made.terms.CopyFrom(terms_to_pb(one.terms))
+    made.waterfall.extend(map(step_to_pb, one.steps))
     return made
