@@ -240,7 +240,7 @@ class UsagePreview(_message.Message):
 
     @_builtins.property
     def late(self) -> _consumption_service_pb2.LateUsage:
-        """The rating period that would handle it, if that is a later one than its own."""
+        """The rating period that would handle it, if its own is closed: that, opened again, or a later one."""
 
     @_builtins.property
     def wallets(self) -> _containers.RepeatedCompositeFieldContainer[Global___WalletPreview]:

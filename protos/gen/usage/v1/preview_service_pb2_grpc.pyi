@@ -47,6 +47,9 @@ class PreviewServiceStub:
     tiers, grants and caps see all usage there is, and the lines before. A line that would be refused
     has that refusal as its status and counts for nothing.
 
+    A line that opens its rating period again makes the difference that it would make had it come in
+    time. What comes late for another period after such a line is refused: ask for it by itself.
+
     Each line is worked out over all usage of its wallets that is not final. Where that would take too
     long it fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which says how many lines do not.
     """
@@ -79,6 +82,9 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     each draws on which grants, what it leaves as overage, and what that costs. Graduated and volume
     tiers, grants and caps see all usage there is, and the lines before. A line that would be refused
     has that refusal as its status and counts for nothing.
+
+    A line that opens its rating period again makes the difference that it would make had it come in
+    time. What comes late for another period after such a line is refused: ask for it by itself.
 
     Each line is worked out over all usage of its wallets that is not final. Where that would take too
     long it fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which says how many lines do not.
@@ -115,6 +121,9 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         each draws on which grants, what it leaves as overage, and what that costs. Graduated and volume
         tiers, grants and caps see all usage there is, and the lines before. A line that would be refused
         has that refusal as its status and counts for nothing.
+
+        A line that opens its rating period again makes the difference that it would make had it come in
+        time. What comes late for another period after such a line is refused: ask for it by itself.
 
         Each line is worked out over all usage of its wallets that is not final. Where that would take too
         long it fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which says how many lines do not.
