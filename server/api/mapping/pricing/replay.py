@@ -13,7 +13,8 @@ from server.domain.calendar import Period
 from server.domain.consuming.dimensions import dimensions_of
 from server.domain.exact import EXACT
 from server.domain.pricing.replay import Total, totals
-from server.usecases.pricing.replay import Replayed, ReplayRates
+from server.usecases.pricing.replay import Replayed
+from server.usecases.pricing.replay_world import ReplayRates
 
 
 def replay_rates_from_pb(request: pb.ReplayRatesRequest) -> ReplayRates:
