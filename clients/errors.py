@@ -61,13 +61,9 @@ class UsageError(Exception):
         """What a status says: that of a call, or of one item of a batch."""
         code = _code(status.code)
         info = _detail(status, details.ErrorInfo())
-        made = cls(
-            code,
-            info.reason if info else code.name,
-            status.message,
-            dict(info.metadata) if info else {},
-            _violations(status),
-        )
+        reason = info.reason if info else code.name
+        facts = dict(info.metadata) if info else {}
+        made = cls(code, reason, status.message, facts, _violations(status, reason))
         wait = _detail(status, details.RetryInfo())
         if wait is not None:
             made.retry_after_seconds = wait.retry_delay.ToMilliseconds() / 1000
@@ -80,7 +76,8 @@ def _code(number: int) -> grpc.StatusCode:
     return grpc.StatusCode[name]
 
 
-def _violations(status: status_pb2.Status) -> tuple[Violation, ...]:
+def _violations(status: status_pb2.Status, reason: str) -> tuple[Violation, ...]:
+    """What is at fault; of quotas the `reason` of the whole is that of each."""
     fields = _detail(status, details.BadRequest())
     if fields is not None:
         return tuple(
@@ -91,6 +88,11 @@ def _violations(status: status_pb2.Status) -> tuple[Violation, ...]:
     if states is not None:
         return tuple(
             Violation(found.subject, found.type, found.description) for found in states.violations
+        )
+    quotas = _detail(status, details.QuotaFailure())
+    if quotas is not None:
+        return tuple(
+            Violation(found.subject, reason, found.description) for found in quotas.violations
         )
     return ()
 

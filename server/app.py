@@ -100,7 +100,7 @@ SERVICES: tuple[tuple[ServiceDescriptor, Maker], ...] = (
     (_service(order_service_pb2, "OrderService"), _plain(OrderService)),
     (_service(policy_service_pb2, "PolicyService"), _plain(PolicyService)),
     (_service(preview_service_pb2, "PreviewService"), _plain(PreviewService)),
-    (_service(procedure_service_pb2, "ProcedureService"), _plain(ProcedureService)),
+    (_service(procedure_service_pb2, "ProcedureService"), ProcedureService),
     (_service(quote_service_pb2, "QuoteService"), _plain(QuoteService)),
     (_service(rate_service_pb2, "RateService"), RateService),
     (_service(setup_service_pb2, "SetupService"), _plain(SetupService)),

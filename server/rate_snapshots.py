@@ -16,6 +16,7 @@ import structlog
 
 from server.domain.errors import DeadlineExceeded
 from server.domain.ids import TenantId
+from server.domain.pricing.finders import SHIPPED_FINDERS, Finders
 from server.domain.pricing.rate_index import CatalogueRates
 from server.domain.pricing.raters import SHIPPED_VERSIONS, Versions
 from server.store.pricing.rate_snapshots import (
@@ -44,13 +45,14 @@ PIECE = 500
 class CompiledRates:
     """The rates of a tenant at one revision, and what callers have made of them so far.
 
-    `versions` are those of the procedure by which the tenant rates; `marks` tell a later look which
-    cards have changed.
+    `versions` are those of the procedure by which the tenant rates, `finders` those by which its
+    rates are found; `marks` tell a later look which cards have changed.
     """
 
     revision: int
     rates: CatalogueRates
     versions: Versions = SHIPPED_VERSIONS
+    finders: Finders = SHIPPED_FINDERS
     marks: Marks = field(default_factory=dict)
     made: dict[Any, Any] = field(default_factory=dict)
 
@@ -148,7 +150,8 @@ class RateSnapshots:
         )
         # Another thread, so that a large catalogue does not hold up the calls under way.
         rates = await asyncio.to_thread(_compiled, loaded, None if old is None else old.rates)
-        return CompiledRates(loaded.revision, rates, loaded.versions, loaded.marks)
+        versions, finders = loaded.versions, loaded.finders
+        return CompiledRates(loaded.revision, rates, versions, finders, loaded.marks)
 
     async def _poll_for_ever(self) -> None:
         while True:

@@ -5,6 +5,9 @@ from decimal import Decimal
 
 from server.domain.exact import Rounding, exact, round_to
 
+# What money has on the wire: whole units in 64 bits (google.type.Money).
+MOST_AMOUNT = Decimal(2) ** 63
+
 
 @dataclass(frozen=True, slots=True)
 class Money:

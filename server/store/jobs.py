@@ -142,9 +142,10 @@ class JobRow:
     create_time: datetime
 
 
-async def waive(tx: Connection, tenant_id: TenantId, job_id: JobId) -> bool:
-    """Give up a job in quarantine for good; False when it is not in quarantine."""
-    return await tx.fetchval(SQL["waive_job"], tenant_id, job_id) is not None
+async def waive(tx: Connection, tenant_id: TenantId, job_id: JobId) -> Job | None:
+    """Give up a job in quarantine for good; None when it is not in quarantine."""
+    row = await tx.fetchrow(SQL["waive_job"], tenant_id, job_id)
+    return None if row is None else Job(id=job_id, **row)
 
 
 async def find(tx: Connection, tenant_id: TenantId, job_id: JobId) -> JobRow | None:

@@ -933,6 +933,47 @@ ALTER TABLE ONLY public.superseded_liables FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.superseded_liables IS 'run-time: what invoice-ready lines said before late usage reopened their period';
 
+CREATE TABLE public.superseded_ratables (
+    tenant_id uuid CONSTRAINT ratable_summaries_tenant_id_not_null NOT NULL,
+    account_id public.code CONSTRAINT ratable_summaries_account_id_not_null NOT NULL,
+    ratable_summary_id uuid CONSTRAINT ratable_summaries_ratable_summary_id_not_null NOT NULL,
+    wallet_id uuid CONSTRAINT ratable_summaries_wallet_id_not_null NOT NULL,
+    asset_id uuid CONSTRAINT ratable_summaries_asset_id_not_null NOT NULL,
+    usage_resource_id public.code CONSTRAINT ratable_summaries_usage_resource_id_not_null NOT NULL,
+    asset_rate_id uuid,
+    start_time timestamp with time zone CONSTRAINT ratable_summaries_start_time_not_null NOT NULL,
+    end_time timestamp with time zone CONSTRAINT ratable_summaries_end_time_not_null NOT NULL,
+    origin_start_time timestamp with time zone CONSTRAINT ratable_summaries_origin_start_time_not_null NOT NULL,
+    segment_start_time timestamp with time zone CONSTRAINT ratable_summaries_segment_start_time_not_null NOT NULL,
+    dimensions text CONSTRAINT ratable_summaries_dimensions_not_null NOT NULL,
+    state text CONSTRAINT ratable_summaries_state_not_null NOT NULL,
+    used_quantity public.quantity CONSTRAINT ratable_summaries_used_quantity_not_null NOT NULL,
+    drawn_quantity public.quantity CONSTRAINT ratable_summaries_drawn_quantity_not_null NOT NULL,
+    overage_quantity public.quantity CONSTRAINT ratable_summaries_overage_quantity_not_null NOT NULL,
+    tier_quantity public.quantity CONSTRAINT ratable_summaries_tier_quantity_not_null NOT NULL,
+    net_unit_rate public.quantity,
+    amount public.exact_amount,
+    currency_code text CONSTRAINT ratable_summaries_currency_code_not_null NOT NULL,
+    waterfall jsonb CONSTRAINT ratable_summaries_waterfall_not_null NOT NULL,
+    error_reason text CONSTRAINT ratable_summaries_error_reason_not_null NOT NULL,
+    error_message text CONSTRAINT ratable_summaries_error_message_not_null NOT NULL,
+    procedure_id public.code,
+    procedure_version_id public.code,
+    execution_id uuid CONSTRAINT ratable_summaries_execution_id_not_null NOT NULL,
+    execution_time timestamp with time zone CONSTRAINT ratable_summaries_execution_time_not_null NOT NULL,
+    liable_summary_id uuid,
+    create_time timestamp with time zone CONSTRAINT ratable_summaries_create_time_not_null NOT NULL,
+    supersede_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ratable_summaries_state_check CHECK ((state = ANY (ARRAY['RATED'::text, 'RATING_FAILED'::text]))),
+    CONSTRAINT ratable_summary_adds_up CHECK (((used_quantity)::numeric = ((drawn_quantity)::numeric + (overage_quantity)::numeric))),
+    CONSTRAINT rated_means_amount CHECK (((state = 'RATED'::text) = (amount IS NOT NULL))),
+    CONSTRAINT version_is_whole CHECK ((num_nonnulls(procedure_id, procedure_version_id) <> 1))
+);
+
+ALTER TABLE ONLY public.superseded_ratables FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.superseded_ratables IS 'run-time: what closes of a period rated before late usage reopened it, step by step';
+
 CREATE TABLE public.tenants (
     tenant_id uuid NOT NULL,
     id public.code NOT NULL,
@@ -1365,6 +1406,9 @@ ALTER TABLE ONLY public.product_usage_resources
 ALTER TABLE ONLY public.superseded_liables
     ADD CONSTRAINT superseded_liables_pkey PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision);
 
+ALTER TABLE ONLY public.superseded_ratables
+    ADD CONSTRAINT superseded_ratables_pkey PRIMARY KEY (tenant_id, account_id, ratable_summary_id, execution_id);
+
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
 
@@ -1458,6 +1502,10 @@ CREATE UNIQUE INDEX refresh_policy_id_taken ON public.refresh_policies USING btr
 CREATE UNIQUE INDEX rollover_policy_id_taken ON public.rollover_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE UNIQUE INDEX selling_model_id_taken ON public.selling_models USING btree (tenant_id, lower((selling_model_id)::text));
+
+CREATE INDEX superseded_ratables_by_liable ON public.superseded_ratables USING btree (tenant_id, account_id, liable_summary_id, start_time, ratable_summary_id);
+
+CREATE INDEX superseded_ratables_by_version ON public.superseded_ratables USING btree (tenant_id, procedure_id, procedure_version_id) WHERE (procedure_id IS NOT NULL);
 
 CREATE UNIQUE INDEX tenant_id_taken ON public.tenants USING btree (lower((id)::text));
 
@@ -1734,6 +1782,9 @@ ALTER TABLE ONLY public.wallets
 ALTER TABLE ONLY public.ratable_summaries
     ADD CONSTRAINT version_exists FOREIGN KEY (tenant_id, procedure_id, procedure_version_id) REFERENCES public.procedure_versions(tenant_id, procedure_id, version_id);
 
+ALTER TABLE ONLY public.superseded_ratables
+    ADD CONSTRAINT version_exists FOREIGN KEY (tenant_id, procedure_id, procedure_version_id) REFERENCES public.procedure_versions(tenant_id, procedure_id, version_id);
+
 ALTER TABLE ONLY public.asset_resources
     ADD CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
 
@@ -1747,6 +1798,9 @@ ALTER TABLE ONLY public.liable_summaries
     ADD CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
 
 ALTER TABLE ONLY public.rating_periods
+    ADD CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
+
+ALTER TABLE ONLY public.superseded_ratables
     ADD CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
 
 ALTER TABLE ONLY public.wallet_entries
@@ -1880,6 +1934,8 @@ CREATE POLICY own_tenant ON public.selling_models USING ((tenant_id = (NULLIF(cu
 
 CREATE POLICY own_tenant ON public.superseded_liables USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.superseded_ratables USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.tenants USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.unique_values USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -1945,6 +2001,8 @@ ALTER TABLE public.runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.selling_models ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.superseded_liables ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.superseded_ratables ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 
@@ -2066,6 +2124,8 @@ GRANT SELECT ON TABLE public.schema_migrations TO usage_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.selling_models TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.superseded_liables TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.superseded_ratables TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO usage_app;
 

@@ -18,7 +18,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from server.domain.errors import Aborted, ResourceExhausted, Unavailable
-from server.store.pool import begin
+from server.store.pool import Connection, begin
 
 R = TypeVar("R")
 Work = Callable[[PoolConnectionProxy], Awaitable[R]]
@@ -54,6 +54,26 @@ _FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
 
 # Commits under way. They outlive a caller that goes away; a stopping server waits for them.
 _commits: set[asyncio.Task[None]] = set()
+
+
+class Savepoint:
+    """A place in a transaction to which it can return, giving up what it did and locked since."""
+
+    def __init__(self, tx: Connection) -> None:
+        self._tx = tx
+
+    async def make(self) -> None:
+        """Mark the place."""
+        await self._tx.execute("SAVEPOINT place")
+
+    async def keep(self) -> None:
+        """Go on with what was done since."""
+        await self._tx.execute("RELEASE SAVEPOINT place")
+
+    async def give_up(self) -> None:
+        """Undo what was done since."""
+        await self._tx.execute("ROLLBACK TO SAVEPOINT place")
+        await self.keep()
 
 
 class _NothingHappenedError(Exception):

@@ -1,10 +1,21 @@
 """Jobs that stopped: seen, tried again, given up."""
 
+from collections.abc import Awaitable, Callable
+
 from server.domain.errors import FailedPrecondition, NotFound
 from server.domain.ids import JobId, TenantId
+from server.domain.work import JobKind
 from server.store import jobs as store
-from server.store.jobs import JobRow
+from server.store.jobs import Job, JobRow
 from server.store.pool import Connection
+from server.usecases.modelling import catalog_run
+from server.usecases.pricing import rating_requests
+
+# Who is told when a job of a kind is given up: what it was for would be under way for ever.
+WAITING: dict[str, Callable[[Connection, TenantId, Job, str], Awaitable[None]]] = {
+    JobKind.VALIDATE_CATALOG: catalog_run.give_up,
+    JobKind.RATE_REQUEST: rating_requests.give_up,
+}
 
 
 async def retry(tx: Connection, tenant_id: TenantId, job_id: JobId) -> JobRow:
@@ -14,9 +25,12 @@ async def retry(tx: Connection, tenant_id: TenantId, job_id: JobId) -> JobRow:
 
 
 async def waive(tx: Connection, tenant_id: TenantId, job_id: JobId) -> JobRow:
-    """Give it up for good. Raises JOB_NOT_FOUND, ITEM_STATE."""
-    was_stuck = await store.waive(tx, tenant_id, job_id)
-    return await _after(tx, tenant_id, job_id, was_stuck)
+    """Give it up for good, and what waits for it with it. Raises JOB_NOT_FOUND, ITEM_STATE."""
+    given_up = await store.waive(tx, tenant_id, job_id)
+    job = await _after(tx, tenant_id, job_id, given_up is not None)
+    if given_up is not None and given_up.kind in WAITING:
+        await WAITING[given_up.kind](tx, tenant_id, given_up, job.error)
+    return job
 
 
 async def _after(tx: Connection, tenant_id: TenantId, job_id: JobId, was_stuck: bool) -> JobRow:

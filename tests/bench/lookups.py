@@ -3,13 +3,17 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import date, timedelta
+from itertools import cycle
 from typing import Any
 
 import grpc
+from google.type.decimal_pb2 import Decimal
 from usage.v1 import rate_service_pb2 as rates
 from usage.v1 import wallet_service_pb2 as wallets
 
+from clients.values import date_pb
 from tests.bench.stack import Stack, world
 from tests.stories.words import Metered, line
 from tests.stories.world import World
@@ -17,6 +21,8 @@ from tests.stories.world import World
 AT_ONCE = 32
 ROUNDS = 3
 BATCH = 1000
+# More than are remembered, so that in turn each is as if nobody had asked before.
+NEW = 60 * BATCH
 
 Call = Callable[[], Awaitable[Any]]
 
@@ -83,7 +89,6 @@ async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
     )
     question.date.year, question.date.month, question.date.day = 2024, 1, 15
     one = rates.DiscoverRatesRequest(questions=[question])
-    many = rates.DiscoverRatesRequest(questions=[question] * BATCH)
     path = "/usage.v1.RateService/DiscoverRates"
     types = (rates.DiscoverRatesRequest, rates.DiscoverRatesResponse)
     async with (
@@ -95,18 +100,45 @@ async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
         answer = (await discover(one)).answers[0]
         assert answer.terms.rate.value.value == "2.5", answer
         ours, theirs = await compare(lambda: discover(one), lambda: echo(one), seconds)
-        used = stack.server_seconds()
-        batches = await rate_of(lambda: discover(many), seconds, at_once=2)
-        cores = (stack.server_seconds() - used) / seconds
-    return [
-        _row("unary DiscoverRates", ours, "calls/s", "empty echo", theirs, "≥ 80 %"),
-        {
-            "what": "batched DiscoverRates",
-            "value": batches * BATCH / max(cores, 0.01),
-            "unit": "lookups/s a core",
-            "target": "≥ 100,000",
-        },
-    ]
+        batched = []
+        for what, batches, target in (
+            ("one question", [[question]], "≥ 100,000"),
+            ("a thousand questions", list(_by_day(question, 1)), "≥ 100,000"),
+            ("never asked before", list(_by_day(question, NEW // BATCH)), "–"),
+            ("never asked before, with an amount", list(_by_amount(question)), "–"),
+        ):
+            asked = cycle(
+                rates.DiscoverRatesRequest(questions=(batch * BATCH)[:BATCH]) for batch in batches
+            )
+            used = stack.server_seconds()
+            calls = await rate_of(lambda asked=asked: discover(next(asked)), seconds, at_once=2)
+            cores = (stack.server_seconds() - used) / seconds
+            value = calls * BATCH / max(cores, 0.01)
+            name = f"batched DiscoverRates, {what}"
+            row = {"what": name, "value": value, "unit": "lookups/s a core", "target": target}
+            batched.append(row)
+    return [_row("unary DiscoverRates", ours, "calls/s", "empty echo", theirs, "≥ 80 %"), *batched]
+
+
+def _by_day(question: rates.RateQuestion, batches: int) -> Iterator[list[rates.RateQuestion]]:
+    """The question about other days, a thousand a batch."""
+    for first in range(0, batches * BATCH, BATCH):
+        days = (date(2024, 1, 15) + timedelta(days=n) for n in range(first, first + BATCH))
+        yield [_with(question, date=date_pb(day)) for day in days]
+
+
+def _by_amount(question: rates.RateQuestion) -> Iterator[list[rates.RateQuestion]]:
+    """The question about other quantities, whose amounts are asked for, a thousand a batch."""
+    for first in range(0, NEW, BATCH):
+        quantities = (Decimal(value=str(n)) for n in range(first, first + BATCH))
+        yield [_with(question, quantity=quantity) for quantity in quantities]
+
+
+def _with(question: rates.RateQuestion, **more: Any) -> rates.RateQuestion:
+    made = rates.RateQuestion()
+    made.CopyFrom(question)
+    made.MergeFrom(rates.RateQuestion(**more))
+    return made
 
 
 async def wallet_reads(stack: Stack, seconds: float) -> list[dict[str, Any]]:

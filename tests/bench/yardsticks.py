@@ -24,9 +24,9 @@ RATE = types.RateTerms(
     ),
     base_entry="rateCards/base/entries/bench-calls-USD",
 )
-ANSWER = rates.DiscoverRatesResponse(
-    answers=[rates.RateAnswer(terms=RATE, source="CATALOG")], catalogue_revision=1
-)
+FINDER = "procedures/default-discovery/versions/v1"
+FOUND = rates.RateAnswer(terms=RATE, source="CATALOG", discovery_procedure_version=FINDER)
+ANSWER = rates.DiscoverRatesResponse(answers=[FOUND], catalogue_revision=1)
 ONE_ROW = "SELECT balance::text FROM wallets WHERE account_id = $1 LIMIT 1"
 
 

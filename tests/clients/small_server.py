@@ -26,9 +26,13 @@ Answer = (
 
 @dataclass
 class Script:
-    """Answers by method, in order (the last one again and again), and what was asked."""
+    """Answers by method, in order (the last one again and again), and what was asked.
+
+    `trailers` go with the answers, one with each, while there are any.
+    """
 
     answers: dict[str, list[Answer]] = field(default_factory=dict)
+    trailers: list[tuple[str, str]] = field(default_factory=list)
     asked: list[Message] = field(default_factory=list)
     metadata: list[dict[str, Any]] = field(default_factory=list)
 
@@ -76,6 +80,8 @@ class _Handler(grpc.GenericRpcHandler):
             self._script.asked.append(request)
             self._script.metadata.append(dict(context.invocation_metadata()))
             answer = self._script.next(method.name)
+            if self._script.trailers:
+                context.set_trailing_metadata((self._script.trailers.pop(0),))
             if isinstance(answer, status_pb2.Status):
                 await context.abort_with_status(rpc_status.to_status(answer))
             if isinstance(answer, Message):

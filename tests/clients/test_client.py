@@ -37,6 +37,29 @@ async def test_a_call_carries_the_key(client: UsageClient, script: Script) -> No
     assert script.metadata[0]["authorization"] == "Bearer k"
 
 
+async def test_the_latest_revision_is_kept_in_whatever_order_changes_are_answered(
+    client: UsageClient, script: Script
+) -> None:
+    script.answers["CreateAccount"] = [accounts.Account()]
+    script.answers["GetTenant"] = [access.Tenant()]
+    script.trailers = [
+        ("usage-revision-token", "r1-0000000000000009-a"),
+        ("usage-revision-token", "r1-0000000000000008-f"),
+        ("of-something-else", "z"),
+        ("usage-revision-token", "r1-0000000000000010-0"),
+    ]
+
+    seen = [client.revision_token]
+    for _ in range(3):
+        await client.accounts.CreateAccount(accounts.CreateAccountRequest())
+        seen.append(client.revision_token)
+    await client.access.GetTenant(access.GetTenantRequest())
+
+    ninth = "r1-0000000000000009-a"
+    assert seen == ["", ninth, ninth, ninth]
+    assert client.revision_token == ninth, "reads change nothing, so their trailers are not read"
+
+
 async def test_a_refusal_is_one_error_with_all_it_says(client: UsageClient, script: Script) -> None:
     violation = details.BadRequest.FieldViolation(
         field="account.time_zone", reason="ZONE_UNKNOWN", description="no such zone"
@@ -77,6 +100,23 @@ async def test_states_in_the_way_are_violations_too(client: UsageClient, script:
 
     [one] = refused.value.violations
     assert (one.field, one.reason) == ("products/p", "NO_RATE")
+
+
+async def test_limits_that_were_reached_are_violations_too(
+    client: UsageClient, script: Script
+) -> None:
+    violation = details.QuotaFailure.Violation(subject="rateCards/c", description="has 1,200")
+    failure = details.QuotaFailure(violations=[violation])
+    script.answers["CreateAccount"] = [
+        refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_RATE_CARD", failure)
+    ]
+
+    with pytest.raises(UsageError) as refused:
+        await client.accounts.CreateAccount(accounts.CreateAccountRequest())
+
+    [one] = refused.value.violations
+    assert (one.field, one.reason) == ("rateCards/c", "LIMIT_RATE_CARD")
+    assert one.description == "has 1,200"
 
 
 async def test_reads_are_tried_again_up_to_three_times(client: UsageClient, script: Script) -> None:

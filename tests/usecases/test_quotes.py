@@ -11,7 +11,8 @@ from server.domain.errors import UsageError
 from server.domain.ids import AccountId, PriceBookId, ProductId, ResourceId, UnitId
 from server.domain.modelling.policies import OveragePolicy, RolloverPolicy
 from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, Tier, TierBounds
-from server.domain.selling.sales import Negotiated, Quote, QuoteState
+from server.domain.selling.negotiation import Negotiated
+from server.domain.selling.sales import Quote, QuoteState
 from server.store.transaction import read, transact
 from server.usecases.selling import quotes
 from server.usecases.selling.quotes import CreateQuote
@@ -120,6 +121,20 @@ async def test_what_cannot_be_negotiated_is_refused_with_its_place(
     found = await refused(quote(pool, line(), line(product, negotiated=wishes)))
 
     assert found == (reason, f"quote.lines[1].negotiated_rates{field}")
+
+
+async def test_tiers_that_would_pay_for_usage_are_refused(pool):
+    below = (
+        tier(0, 10, AdjustmentKind.PERCENTAGE, "5"),
+        tier(10, None, AdjustmentKind.AMOUNT, "-1"),
+    )
+    asked = wish(value="0.99", tiers=below)
+
+    found = await refused(quote(pool, line(), line(negotiated=[asked])))
+    at_nothing = await quote(pool, line(negotiated=[wish(value="1", tiers=below)]))
+
+    assert found == ("RATE_NEGATIVE", "quote.lines[1]")
+    assert at_nothing.lines
 
 
 async def test_tiers_that_adjust_need_a_rate_to_adjust(pool):

@@ -35,11 +35,11 @@ from server.domain.ids import (
 )
 from server.domain.modelling.catalog import PolicyIds
 from server.domain.modelling.policies import PolicyLevel, PolicySource
+from server.domain.selling.negotiation import Negotiated
 from server.domain.selling.sales import (
     Binding,
     LineGrant,
     LineResource,
-    Negotiated,
     Quote,
     SaleLine,
     SoldPolicies,

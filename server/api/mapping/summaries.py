@@ -1,6 +1,5 @@
 """Summaries on the wire."""
 
-from collections.abc import Iterable
 from typing import Literal
 
 from usage.v1 import summary_service_pb2 as pb
@@ -12,7 +11,7 @@ from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb
 from server.domain.consuming.dimensions import dimensions_of
 from server.domain.pricing.raters import SHIPPED_KEY
 from server.store.settling.summary_reads import LiableSummary, RatableSummary, UsageSummary
-from server.usecases.settling.summaries import Trace
+from server.usecases.settling.summaries import Executions, Trace
 
 # The figures of a line that went in and came out, and what a waterfall says of it as it does.
 INPUTS = ("used_quantity", "drawn_quantity", "overage_quantity", "tier_quantity")
@@ -87,12 +86,13 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
     )
 
 
-def waterfall_to_pb(
-    name: str, account_id: str, lines: Iterable[RatableSummary]
-) -> pb.RateWaterfall:
-    """How the amounts of some lines came about."""
-    made = [_line_waterfall(ratable_to_pb(account_id, one)) for one in lines]
-    return pb.RateWaterfall(name=name, lines=made)
+def waterfall_to_pb(name: str, account_id: str, found: Executions) -> pb.RateWaterfall:
+    """How the amounts of a line came about, as they stand and as they were before."""
+    return pb.RateWaterfall(
+        name=name,
+        lines=[_line_waterfall(ratable_to_pb(account_id, one)) for one in found.standing],
+        superseded=[_line_waterfall(ratable_to_pb(account_id, one)) for one in found.superseded],
+    )
 
 
 def _line_waterfall(line: pb.RatableSummary) -> pb.LineWaterfall:

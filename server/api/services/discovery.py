@@ -7,6 +7,7 @@ paths are those within the question.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -22,10 +23,14 @@ from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb
 from server.api.names import BadName
 from server.api.values import decimal_pb
 from server.api.work import caller, look
-from server.domain.errors import InvalidArgument, UsageError
+from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
 from server.domain.exact import ZERO, DecimalError, parse_decimal
+from server.domain.ids import ResourceId
 from server.domain.pricing.discovery import Answer, Asked, Source, answer
 from server.domain.pricing.explanations import explained
+from server.domain.pricing.finders import Finder, Finders
+from server.domain.pricing.procedures.versions import Version
+from server.domain.pricing.sold_rates import Bound, Held
 from server.env import Env
 from server.rate_snapshots import CompiledRates, RateSnapshots
 from server.usecases.pricing.discovery import Present, present
@@ -48,6 +53,8 @@ _book = lru_cache(maxsize=16_384)(names.PRICE_BOOK.parse)
 _product = lru_cache(maxsize=16_384)(names.PRODUCT.parse)
 _resource = lru_cache(maxsize=16_384)(names.RESOURCE.parse)
 _asset = lru_cache(maxsize=16_384)(names.ASSET.parse)
+_account = lru_cache(maxsize=16_384)(names.ACCOUNT.parse)
+_target = lru_cache(maxsize=16_384)(names.BINDING_TARGET.parse)
 _token_unit = lru_cache(maxsize=16_384)(names.UNIT.parse)
 _model = lru_cache(maxsize=16_384)(names.SELLING_MODEL.parse)
 _token = lru_cache(maxsize=1_024)(revisions.token_of)
@@ -66,6 +73,19 @@ async def discover(
         catalogue_revision=compiled.revision,
         revision_token=_token(caller().tenant_id, compiled.revision),
     )
+
+
+async def tried(
+    env: Env,
+    snapshots: RateSnapshots,
+    questions: Sequence[pb.RateQuestion],
+    version: Version,
+) -> list[pb.RateAnswer]:
+    """What a version would find on whatever day, and who would lose, by all that is committed."""
+    compiled = await snapshots.of(caller().tenant_id, fresh=True)
+    finder = Finder.of(replace(version, start_date=None, end_date=None))
+    finders = Finders(version.procedure_id, (finder,))
+    return await _explained(env, replace(compiled, finders=finders, made={}), questions)
 
 
 async def _answered(
@@ -97,14 +117,23 @@ async def _explained(
         made = pb.RateAnswer()
         made.CopyFrom(_answer(asked, world, compiled))
         if isinstance(asked, Asked):
-            why = explained(asked, world.today, compiled.rates, world.sold, compiled.versions)
-            account_id = asked.held and asked.held[0]
-            made.losers.extend(loser_to_pb(one, account_id) for one in why.losers)
-            made.losers_omitted = why.omitted
+            _explain(made, asked, world, compiled)
         answers.append(made)
         if count % EXPLAINED_SLICE == 0:
             await asyncio.sleep(0)
     return answers
+
+
+def _explain(made: pb.RateAnswer, asked: Asked, world: Present, compiled: CompiledRates) -> None:
+    """Add who lost; where nothing looks there is nobody."""
+    try:
+        finder = compiled.finders.on(asked.day or world.today)
+    except FailedPrecondition:
+        return
+    why = explained(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
+    account_id = asked.held and asked.held[0]
+    made.losers.extend(loser_to_pb(one, account_id) for one in why.losers)
+    made.losers_omitted = why.omitted
 
 
 def _check_explained(request: pb.DiscoverRatesRequest) -> None:
@@ -153,17 +182,22 @@ def _keep(compiled: CompiledRates, key: object, found: pb.RateAnswer) -> pb.Rate
 
 
 def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnswer:
+    finder = None
     try:
         if isinstance(asked, InvalidArgument):
             raise asked
-        found = answer(asked, world.today, compiled.rates, world.sold, compiled.versions)
-        return _answer_to_pb(found, compiled, asked.held and asked.held[0])
+        finder = compiled.finders.on(asked.day or world.today)
+        found = answer(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
+        return _answer_to_pb(found, compiled, finder, asked.held and asked.held[0])
     except UsageError as error:
-        return pb.RateAnswer(status=status_of(error))
+        name = "" if finder is None else finder.name
+        return pb.RateAnswer(status=status_of(error), discovery_procedure_version=name)
 
 
-def _answer_to_pb(found: Answer, compiled: CompiledRates, account_id: str | None) -> pb.RateAnswer:
-    terms = _terms_to_pb(found, compiled, account_id)
+def _answer_to_pb(
+    found: Answer, compiled: CompiledRates, finder: Finder, account_id: str | None
+) -> pb.RateAnswer:
+    terms = _terms_to_pb(found, compiled, finder, account_id)
     if found.rated is None:
         return terms
     steps = map(step_to_pb, found.rated.steps)
@@ -176,15 +210,24 @@ def _answer_to_pb(found: Answer, compiled: CompiledRates, account_id: str | None
     return message
 
 
-def _terms_to_pb(found: Answer, compiled: CompiledRates, account_id: str | None) -> pb.RateAnswer:
-    """Terms and source. Those of the catalogue are made once; nobody changes them afterwards."""
+def _terms_to_pb(
+    found: Answer, compiled: CompiledRates, finder: Finder, account_id: str | None
+) -> pb.RateAnswer:
+    """Terms, their source and who found them.
+
+    Those of the catalogue are made once; nobody changes them afterwards.
+    """
     terms = found.terms
     is_common = found.source is Source.CATALOG and not terms.attributes
-    key = (terms.base_entry, terms.tier_entry, terms.attribute_entry)
+    key = (finder.name, terms.base_entry, terms.tier_entry, terms.attribute_entry)
     known: pb.RateAnswer | None = compiled.made.get(key) if is_common else None
     if known is not None:
         return known
-    made = pb.RateAnswer(terms=terms_to_pb(terms, is_fixed=found.is_fixed), source=found.source)
+    made = pb.RateAnswer(
+        terms=terms_to_pb(terms, is_fixed=found.is_fixed),
+        source=found.source,
+        discovery_procedure_version=finder.name,
+    )
     if found.asset_id is not None:
         assert account_id is not None, found
         made.asset = names.ASSET.of(account_id, str(found.asset_id))
@@ -199,15 +242,14 @@ def _read(question: pb.RateQuestion) -> Read:
 
 
 def _asked(question: pb.RateQuestion) -> Asked:
-    asset = _name("asset", question.asset, _asset, is_needed=False)
-    is_needed = asset is None
+    is_needed = not question.asset and not question.binding_target
     book = _name("price_book", question.price_book, _book, is_needed=is_needed)
     product = _name("product", question.product, _product, is_needed=is_needed)
     (resource_id,) = _name("usage_resource", question.usage_resource, _resource)
     model = _name("selling_model", question.selling_model, _model, is_needed=False)
     return Asked(
         resource_id,
-        None if asset is None else (*asset, resource_id),
+        _held(question, resource_id),
         book and book[0],
         product and product[0],
         _unit(question, is_needed=is_needed),
@@ -216,6 +258,22 @@ def _asked(question: pb.RateQuestion) -> Asked:
         model and model[0],
         _attributes(question.attributes) if question.attributes else None,
     )
+
+
+def _held(question: pb.RateQuestion, resource_id: ResourceId) -> Held | Bound | None:
+    """What the question is about besides the catalogue: an asset, or a target."""
+    target = question.binding_target
+    if not target:
+        asset = _name("asset", question.asset, _asset, is_needed=False)
+        return None if asset is None else (*asset, resource_id)
+    if question.asset:
+        fault = "a question is about an asset or about a target"
+        raise InvalidArgument.at("binding_target", "BINDING_TARGET", fault)
+    if "/bindingTargets/" in target:
+        account_id, target_id = _name("binding_target", target, _target)
+        return Bound(account_id, target_id, resource_id)
+    (account_id,) = _name("binding_target", target, _account)
+    return Bound(account_id, "", resource_id)
 
 
 def _name(

@@ -14,6 +14,7 @@ from server.api import names
 from server.api.forms import Form
 from server.api.mapping.pricing import procedures as mapping
 from server.api.mapping.pricing.simulation import Simulate, outcomes_to_pb, simulate_from_pb
+from server.api.services.discovery import tried
 from server.api.services.kinds import OnWire
 from server.api.services.records import (
     change_states,
@@ -28,6 +29,7 @@ from server.domain.pricing.procedures.programs import compile_rating
 from server.domain.pricing.procedures.versions import Usage, Version
 from server.domain.pricing.procedures.waterfall import Outcome
 from server.env import Env
+from server.rate_snapshots import RateSnapshots
 from server.store.pricing import procedures as kinds
 from server.usecases.pricing import procedures
 
@@ -56,8 +58,9 @@ VERSION = OnWire(
 class ProcedureService(rpc.ProcedureServiceServicer):
     """Keeps procedures, says which is used, and tries them."""
 
-    def __init__(self, env: Env) -> None:
+    def __init__(self, env: Env, snapshots: RateSnapshots) -> None:
         self._env = env
+        self._snapshots = snapshots
 
     async def GetProcedure(
         self, request: messages.GetProcedureRequest, context: Any
@@ -167,8 +170,11 @@ class ProcedureService(rpc.ProcedureServiceServicer):
             assert asked.stored is not None, request
             tenant_id, key = caller().tenant_id, asked.stored
             version = await look(
-                self._env, lambda tx: procedures.get_rating_version(tx, tenant_id, *key)
+                self._env, lambda tx: procedures.get_version(tx, tenant_id, *key, asked.usage)
             )
+        if asked.usage is Usage.DISCOVERY:
+            answers = await tried(self._env, self._snapshots, request.questions, version)
+            return simulation_pb.SimulateProcedureResponse(answers=answers)
         # A thousand lines take a moment, in which others are answered.
         end = time.monotonic() + caller().seconds_left
         return outcomes_to_pb(await asyncio.to_thread(_run, version, asked, end))

@@ -286,11 +286,18 @@ class RateService(rpc.RateServiceServicer):
         form = Form(request)
         account_id, asset_id = form.name("name", names.ASSET)
         day = form.optional_date("date")
+        procedure = form.optional_name("procedure", names.PROCEDURE)
         form.done()
         tenant_id = caller().tenant_id
+        command = rate_plans.GetRatePlan(
+            account_id=account_id,
+            asset_id=asset_id,
+            day=day,
+            procedure_id=procedure[0] if procedure else None,
+        )
         found = await look(
             self._env,
-            lambda tx: rate_plans.get(tx, tenant_id, account_id, asset_id, day),
+            lambda tx: rate_plans.get(tx, tenant_id, command),
             snapshot=True,
         )
         return plan_to_pb(account_id, asset_id, found)

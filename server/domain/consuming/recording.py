@@ -219,6 +219,11 @@ class Outcome:
     late_policy: LatePolicy | None = None
     period_start: datetime | None = None
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the record was kept by this very call."""
+        return self.code in (OutcomeCode.ACCEPTED, OutcomeCode.LATE)
+
 
 ACCEPTED = Outcome(OutcomeCode.ACCEPTED)
 DUPLICATE = Outcome(OutcomeCode.DUPLICATE)

@@ -1,22 +1,21 @@
-"""Discovery: what a unit costs, by what an asset was sold under or else by the catalogue.
+"""Discovery: what a unit costs, by the first place that knows of those where a finder looks.
 
-An asset's own rates come first, with those of the packs and commitments that were added to it.
-Where it has none on the day, or none in the currency that is asked for, the catalogue answers, if
-the question says where to look in it. Nothing is ever free because
-nobody said what it costs.
+Usually an asset's own rates come first, with those of the packs and commitments that were added to
+it, then what was agreed for the target that it is bound to, then what it took from the catalogue
+when it was sold: all that is one contest, the one by which usage is rated. Where it has none on the
+day, or none in the currency that is asked for, the catalogue answers, if the question says where to
+look in it. Nothing is ever free because nobody said what it costs.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypedDict
 
-from server.domain.calendar import PolicyPeriod, local_date, local_midnight, rating_period
 from server.domain.errors import NotFound
 from server.domain.ids import (
-    AccountId,
     AssetId,
     PriceBookId,
     ProductId,
@@ -24,15 +23,19 @@ from server.domain.ids import (
     SellingModelId,
 )
 from server.domain.modelling.policies import OveragePolicy
+from server.domain.pricing.finders import SHIPPED_FINDER, Finder
+from server.domain.pricing.procedures.elements import LookupSource
 from server.domain.pricing.procedures.state import Line
-from server.domain.pricing.rate_index import CatalogueRates, Missing, Question, RateNotFound
+from server.domain.pricing.rate_index import CatalogueRates, Missing, Parts, Question, RateNotFound
 from server.domain.pricing.raters import SHIPPED_VERSIONS, VersionKey, Versions, not_in_force
 from server.domain.pricing.rates import RateSegment, RateTerms
 from server.domain.pricing.rating import Rated
-from server.domain.selling.additions import Addition, chosen_pack, in_force
+from server.domain.pricing.sold_rates import AssetRates, Bound, Held, SoldRates, TargetRates
 
-# A resource of an asset.
-Held = tuple[AccountId, AssetId, ResourceId]
+OWN, TARGET, LISTED = LookupSource.ASSET, LookupSource.TARGET, LookupSource.CATALOG_RATES
+
+Sold = Mapping[Held | Bound, SoldRates | None]
+"""What was sold of resources of assets, and of targets; None for a resource that is not there."""
 
 
 class Source(StrEnum):
@@ -40,17 +43,18 @@ class Source(StrEnum):
 
     CATALOG = "CATALOG"
     ASSET = "ASSET"
+    TARGET = "TARGET"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as it was asked: of an asset, of the catalogue, or of one and then the other.
+    """A question as it was asked: of an asset or a target, of the catalogue, or of both.
 
     Without a day it is about today; a quantity is to be priced as the overage of a rating period.
     """
 
     resource_id: ResourceId
-    held: Held | None
+    held: Held | Bound | None
     price_book_id: PriceBookId | None
     product_id: ProductId | None
     currency_code: str | None
@@ -75,68 +79,11 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AssetStretch:
-    """Terms an asset was sold under, from one local midnight to another."""
-
-    start: datetime
-    end: datetime | None
-    terms: RateTerms
-
-    def is_open(self, instant: datetime) -> bool:
-        """Whether it holds at `instant`."""
-        return self.start <= instant and (self.end is None or instant < self.end)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssetRates:
-    """What one resource of an asset was sold under, in its buyer's zone, and what was added.
-
-    Its rating periods are of this `length` and begin as the `anchor` says.
-    """
-
-    zone: str
-    anchor: date
-    length: PolicyPeriod
-    is_fixed: bool
-    overage: OveragePolicy
-    stretches: tuple[AssetStretch, ...]
-    additions: tuple[Addition, ...] = ()
-
-    def on(self, day: date, currency_code: str | None) -> RateTerms | None:
-        """The terms in force as `day` begins, if they are in that currency or none is named."""
-        midnight = local_midnight(self.zone, day)
-        own = self.own_at(midnight)
-        if own is None or currency_code not in (None, own.unit):
-            return None
-        segment = RateSegment(start=midnight, terms=own, overage=self.overage)
-        return in_force(segment, midnight, self.additions).terms
-
-    def own_at(self, instant: datetime) -> RateTerms | None:
-        """What the asset itself was sold under, whatever was added to it."""
-        for stretch in self.stretches:
-            if stretch.is_open(instant):
-                return stretch.terms
-        return None
-
-    def rated_from(self, day: date) -> date:
-        """The first day of the rating period around the beginning of `day`."""
-        midnight = local_midnight(self.zone, day)
-        period = rating_period(self.zone, self.anchor, self.length, midnight)
-        return local_date(self.zone, period.start)
-
-    def winner(self, day: date) -> AssetId | None:
-        """The pack whose rate holds as `day` begins; None where it is the asset's own."""
-        midnight = local_midnight(self.zone, day)
-        pack = chosen_pack(self.own_at(midnight), midnight, self.additions)
-        return None if pack is None else pack.asset_id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a unit costs, where that was found, and what a quantity comes to if it was asked.
 
-    `asset_id` is the asset or the pack whose rate it is, `version` that of the procedure that made
-    the amount.
+    `asset_id` is the asset or the pack whose rate it is, or the one on which it was agreed for the
+    target; `version` is that of the procedure that made the amount.
     """
 
     terms: RateTerms
@@ -151,56 +98,85 @@ def answer(
     asked: Asked,
     today: date,
     rates: CatalogueRates,
-    sold: Mapping[Held, AssetRates | None],
+    sold: Sold,
     versions: Versions = SHIPPED_VERSIONS,
+    finder: Finder = SHIPPED_FINDER,
 ) -> Answer:
-    """The answer to a question; `sold` has every asset that is asked about and exists.
+    """The answer of the first place where `finder` looks and there is one.
+
+    `sold` has every asset and target that is asked about and exists; one that does not is refused
+    wherever is looked.
 
     A quantity is priced by the version of the rating procedure that is in force: for an asset on
     the day on which its rating period begins, else on the day that is asked for.
 
-    Raises ASSET_NOT_FOUND, `RateNotFound` (RATE_NOT_FOUND), `RatingFailed`.
+    Raises ASSET_NOT_FOUND, ACCOUNT_NOT_FOUND, BINDING_TARGET_NOT_FOUND, `RateNotFound`
+    (RATE_NOT_FOUND), `RatingFailed`.
     """
-    if asked.held is not None:
-        own = _own(asked, asked.held, today, sold, versions)
-        if own is not None:
-            return own
-    question = asked.in_catalogue(today)
+    if asked.held is not None and asked.held not in sold:
+        raise _not_there(asked.held)
+    day = asked.day or today
+    missing: RateNotFound | None = None
+    for place in finder.unheld if asked.held is None else finder.places:
+        try:
+            if place is LISTED:
+                found = _in_catalogue(asked, day, rates, versions, finder.parts)
+            else:
+                found = _of_sold(asked, day, sold, versions, finder, place)
+        except RateNotFound as error:
+            missing = error
+            continue
+        if found is not None:
+            return found
+    raise _said(missing or _none(asked, day, sold, finder), finder)
+
+
+def _in_catalogue(
+    asked: Asked, day: date, rates: CatalogueRates, versions: Versions, parts: Parts
+) -> Answer | None:
+    """What the catalogue has, if it is asked for. Raises `RateNotFound`: what comes nearest."""
+    question = asked.in_catalogue(day)
     if question is None:
-        assert asked.held is not None, asked
-        raise _asset_has_none(asked.held, asked.day or today, sold[asked.held])
-    found = rates.find(question)
+        return None
+    found = rates.find(question, parts)
     terms = _used(found.terms, asked)
-    rated = _rated(asked, terms, question.day, versions, OveragePolicy.CHARGE)
+    rated = _rated(asked, terms, day, versions, OveragePolicy.CHARGE)
     return Answer(terms=terms, is_fixed=found.is_fixed, source=Source.CATALOG, **rated)
 
 
-def _own(
-    asked: Asked,
-    held: Held,
-    today: date,
-    sold: Mapping[Held, AssetRates | None],
-    versions: Versions,
+def _of_sold(
+    asked: Asked, day: date, sold: Sold, versions: Versions, finder: Finder, place: LookupSource
 ) -> Answer | None:
-    if held not in sold:
-        account_id, asset_id, _ = held
-        raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
-    rates = sold[held]
-    if rates is None:
+    """What an asset was sold under, or what was agreed for a target, with what was added."""
+    rates = None if asked.held is None else sold[asked.held]
+    found = None if rates is None else _in_force(rates, asked, day, finder, place)
+    if rates is None or found is None or found.terms is None or asked.held is None:
         return None
-    day = asked.day or today
-    terms = rates.on(day, asked.currency_code)
-    if terms is None:
-        return None
-    terms = _used(terms, asked)
+    terms = _used(found.terms, asked)
     start = day if asked.quantity is None else rates.rated_from(day)
+    of_target = isinstance(rates, TargetRates) or terms.agreed_on is not None
+    own_id = None if isinstance(asked.held, Bound) else asked.held[1]
     return Answer(
         terms=terms,
-        is_fixed=rates.is_fixed,
-        source=Source.ASSET,
-        asset_id=rates.winner(day) or held[1],
-        **_rated(asked, terms, start, versions, rates.overage),
+        is_fixed=isinstance(rates, AssetRates) and rates.is_fixed,
+        source=Source.TARGET if of_target else Source.ASSET,
+        asset_id=found.sold_with or own_id,
+        **_rated(asked, terms, start, versions, found.overage),
     )
+
+
+def _in_force(
+    rates: SoldRates, asked: Asked, day: date, finder: Finder, place: LookupSource
+) -> RateSegment | None:
+    """What holds of what was sold, where `finder` looks."""
+    currency_code = asked.currency_code
+    if isinstance(rates, AssetRates):
+        if place is OWN:
+            return rates.on(day, currency_code, asks_target=finder.asks_target)
+        return rates.at_target(day, currency_code)
+    if isinstance(rates, TargetRates) and place is TARGET:
+        return rates.on(day, currency_code)
+    return None
 
 
 def _used(terms: RateTerms, asked: Asked) -> RateTerms:
@@ -238,9 +214,57 @@ def _rated(
     return {"rated": rater.price(line), "version": rater.name}
 
 
-def _asset_has_none(held: Held, day: date, rates: AssetRates | None) -> RateNotFound:
+def _said(error: RateNotFound, finder: Finder) -> RateNotFound:
+    """The refusal, with where was looked unless that is the usual."""
+    if finder.is_usual:
+        return error
+    text = f"{error.message}; {finder.words} looks in {finder.looked_in} only"
+    facts = {"looked_in": finder.looked_in, "discovery_procedure_version": finder.name}
+    return RateNotFound(error.reason, text, error.facts | facts)
+
+
+def _none(asked: Asked, day: date, sold: Sold, finder: Finder) -> RateNotFound:
+    """What is missing where the catalogue was not asked, or not looked in."""
+    held, places = asked.held, finder.places
+    if isinstance(held, Bound) and TARGET in places:
+        return _target_has_none(held, day)
+    if held is not None and not isinstance(held, Bound) and OWN in places:
+        return _asset_has_none(held, day, sold[held])
+    return RateNotFound(
+        "RATE_NOT_FOUND",
+        f"no rate for {asked.resource_id} on {day}: nothing is looked in that the question names",
+        {
+            "usage_resource": asked.resource_id,
+            "date": day.isoformat(),
+            "missing": Missing.PLACE,
+        },
+    )
+
+
+def _not_there(held: Held | Bound) -> NotFound:
+    account_id, asset_id, _ = held
+    if not isinstance(held, Bound):
+        return NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
+    name = held.name
+    return NotFound.of("BindingTarget" if held.target_id else "Account", name)
+
+
+def _target_has_none(held: Bound, day: date) -> RateNotFound:
+    return RateNotFound(
+        "RATE_NOT_FOUND",
+        f"no rate for {held.resource_id} of {held.name} on {day}: nothing was agreed for it",
+        {
+            "binding_target": held.name,
+            "usage_resource": held.resource_id,
+            "date": day.isoformat(),
+            "missing": Missing.DATE,
+        },
+    )
+
+
+def _asset_has_none(held: Held, day: date, rates: SoldRates | None) -> RateNotFound:
     account_id, asset_id, resource_id = held
-    if rates is None:
+    if not isinstance(rates, AssetRates):
         missing, fault = Missing.USAGE_RESOURCE, "it has no such resource"
     elif not rates.stretches:
         missing, fault = Missing.BASE_RATE, "it was sold without one"

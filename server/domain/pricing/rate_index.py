@@ -35,9 +35,15 @@ from server.domain.pricing.rates import ONE, RateTerms
 # What a card has entries for: a resource of a product in a unit, for all or for a selling model.
 Key = tuple[ProductId, ResourceId, str]
 Own = tuple[ProductId, ResourceId, str, SellingModelId]
+_Chosen = tuple[RateCardEntry | None, RateCardEntry | None, RateCardEntry | None]
 
 
 BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
+
+Parts = frozenset[RateCardType]
+"""Of which cards of a book an answer is made."""
+
+EVERY_PART: Parts = frozenset(RateCardType)
 
 
 class Missing(StrEnum):
@@ -50,6 +56,7 @@ class Missing(StrEnum):
     CURRENCY = "CURRENCY"
     SELLING_MODEL = "SELLING_MODEL"
     DATE = "DATE"
+    PLACE = "PLACE"
     BASE_RATE = "BASE_RATE"
 
 
@@ -107,16 +114,15 @@ class CatalogueRates:
         """What the next index keeps as it is: the entries of cards that have not changed."""
         return {card_id: spans for card_id, spans in self._spans.items() if card_id not in changed}
 
-    def find(self, question: Question) -> CatalogueTerms:
-        """The terms that apply. Raises `RateNotFound` (RATE_NOT_FOUND)."""
-        cards = self._books.get(question.price_book_id)
+    def find(self, question: Question, parts: Parts = EVERY_PART) -> CatalogueTerms:
+        """The terms that apply, of these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
+        cards: Mapping[RateCardType, RateCard] | None = self._books.get(question.price_book_id)
         if cards is None:
             fault = f"there is no price book {question.price_book_id}"
             raise _not_found(question, Missing.PRICE_BOOK, fault)
-        key = (question.product_id, question.resource_id, question.currency_code)
-        base = self._entry(cards.get(BASE), question, key)
-        tier = self._entry(cards.get(TIER), question, key)
-        attribute = self._entry(cards.get(ATTRIBUTE), question, key)
+        if parts is not EVERY_PART:
+            cards = _only(cards, parts)
+        base, tier, attribute = self._chosen(cards, question)
         entries = (id(base), id(tier), id(attribute))
         known = self._found.get(entries)
         if known is not None:
@@ -137,16 +143,18 @@ class CatalogueRates:
                 yield span
                 yield from span
 
-    def find_addition(self, question: Question) -> CatalogueTerms | None:
+    def find_addition(self, question: Question, parts: Parts = EVERY_PART) -> CatalogueTerms | None:
         """The terms of what adds to an anchor, which may adjust the anchor's rate and have none."""
-        cards = self._books.get(question.price_book_id, {})
-        key = (question.product_id, question.resource_id, question.currency_code)
-        base = self._entry(cards.get(BASE), question, key)
-        tier = self._entry(cards.get(TIER), question, key)
-        attribute = self._entry(cards.get(ATTRIBUTE), question, key)
+        cards = _only(self._books.get(question.price_book_id, {}), parts)
+        base, tier, attribute = self._chosen(cards, question)
         if base or tier or attribute:
             return _terms(base, tier, attribute, question.currency_code)
         return None
+
+    def chosen(self, question: Question) -> set[RateEntryId]:
+        """The entries that hold on the cards of the book, whether or not they make a rate."""
+        cards = self._books.get(question.price_book_id, {})
+        return {entry.key for entry in self._chosen(cards, question) if entry is not None}
 
     def candidates(self, question: Question) -> Iterator[tuple[RateCard, RateCardEntry]]:
         """Every active entry for the resource of the product on the cards of the book."""
@@ -157,6 +165,14 @@ class CatalogueRates:
                 for span in spans.all_of((product_id, resource_id, unit)):
                     for entry in span:
                         yield card, entry
+
+    def _chosen(self, cards: Mapping[RateCardType, RateCard], question: Question) -> _Chosen:
+        key = (question.product_id, question.resource_id, question.currency_code)
+        return (
+            self._entry(cards.get(BASE), question, key),
+            self._entry(cards.get(TIER), question, key),
+            self._entry(cards.get(ATTRIBUTE), question, key),
+        )
 
     def _entry(self, card: RateCard | None, question: Question, key: Key) -> RateCardEntry | None:
         if card is None or not in_force(card.start, card.end, question.day):
@@ -172,7 +188,7 @@ class CatalogueRates:
 
     def _why(
         self,
-        cards: dict[RateCardType, RateCard],
+        cards: Mapping[RateCardType, RateCard],
         tier: RateCardEntry | None,
         question: Question,
     ) -> RateNotFound:
@@ -181,7 +197,8 @@ class CatalogueRates:
             return _not_found(question, Missing.BASE_RATE, fault, entry=tier.key)
         card = cards.get(BASE) or cards.get(TIER) or next(iter(cards.values()), None)
         if card is None:
-            return _not_found(question, Missing.RATE_CARD, "the price book has no cards")
+            fault = "the price book has no card that is looked at"
+            return _not_found(question, Missing.RATE_CARD, fault)
         if not in_force(card.start, card.end, question.day):
             fault = f"the rate card {card.id} applies {span_text(card.start, card.end)}"
             return _not_found(question, Missing.RATE_CARD, fault, rate_card=card.id)
@@ -284,6 +301,10 @@ class _Spans:
 
 KeptCards = Mapping[RateCardId, _Spans]
 """The entries of cards, as one index hands them to the next."""
+
+
+def _only(cards: Mapping[RateCardType, RateCard], parts: Parts) -> Mapping[RateCardType, RateCard]:
+    return {kind: card for kind, card in cards.items() if kind in parts}
 
 
 def _entry_key(entry: RateCardEntry | None) -> RateEntryId | None:

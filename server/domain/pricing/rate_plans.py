@@ -6,7 +6,8 @@ from datetime import date
 
 from server.domain.calendar import PolicyPeriod, local_date, local_midnight, rating_period
 from server.domain.errors import UsageError
-from server.domain.ids import ResourceId, WalletId
+from server.domain.ids import AssetId, ResourceId, WalletId
+from server.domain.pricing.discovery import Source
 from server.domain.pricing.raters import Rater, Versions, not_in_force
 from server.domain.pricing.rates import RateSegment
 from server.domain.pricing.rating import RatingFailed
@@ -36,6 +37,14 @@ class PlanLine:
     segment: RateSegment | None = None
     rater: Rater | None = None
     error: UsageError | None = None
+
+    @property
+    def source(self) -> tuple[Source, AssetId | None]:
+        """Where the terms are from, and which other asset they were sold with, if one."""
+        if self.segment is None or self.segment.terms is None:
+            return Source.ASSET, None
+        of_target = self.segment.terms.agreed_on is not None
+        return Source.TARGET if of_target else Source.ASSET, self.segment.sold_with
 
 
 def planned(

@@ -91,7 +91,8 @@ class RateTerms:
     Without a rate, tiers must override, and count `per` units. `committed` are the terms of
     commitments, the lowest of which holds if it is lower. Of the `adjustments` by attribute the
     first holds that fits the usage and the `attributes` that were agreed. `commitment` is the asset
-    whose terms these are, among `committed`.
+    whose terms these are, among `committed`. `agreed_on` is the asset on whose line they were
+    negotiated, where they hold because that was for a target which both are bound to.
     """
 
     unit: UnitId
@@ -109,6 +110,7 @@ class RateTerms:
     adjustments: tuple[AttributeRow, ...] = ()
     attribute_entry: RateEntryId | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    agreed_on: AssetId | None = None
 
     def __post_init__(self) -> None:
         assert self.rate is None or self.rate.unit == self.unit, self
@@ -133,12 +135,16 @@ class RateTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateSegment:
-    """The terms from one local midnight to another; without `terms` there is no rate."""
+    """The terms from one local midnight to another; without `terms` there is no rate.
+
+    `sold_with` is the asset that brought them, where they are not the asset's own.
+    """
 
     start: datetime
     end: datetime | None = None
     terms: RateTerms | None
     overage: OveragePolicy = OveragePolicy.CHARGE
+    sold_with: AssetId | None = None
 
     def contains(self, instant: datetime) -> bool:
         """Whether these terms hold at `instant`."""

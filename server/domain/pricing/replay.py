@@ -14,7 +14,8 @@ from server.domain.errors import UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import AssetId, CellId, UnitId
 from server.domain.pricing.rates import RateSegment, RateTerms, Tier, TierBounds
-from server.domain.selling.additions import Sold, is_negotiated
+from server.domain.selling.additions import is_negotiated
+from server.domain.selling.sold import Sold
 from server.domain.settling.settlement import Commitments
 
 Stretch = tuple[AssetId, datetime]
@@ -144,4 +145,5 @@ def _with_negotiated(found: RateTerms, old: RateTerms | None) -> RateTerms:
         negotiated_rate=old.negotiated_rate,
         negotiated_tiers=old.negotiated_tiers,
         attributes=old.attributes,
+        agreed_on=old.agreed_on,
     )

@@ -5,13 +5,13 @@ exclusive. What activation brings about is decided in `activation`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from server.domain.calendar import Cadence, CadenceUnit
-from server.domain.errors import FailedPrecondition, InvalidArgument
+from server.domain.errors import InvalidArgument
 from server.domain.exact import exact
 from server.domain.ids import (
     AccountId,
@@ -42,14 +42,7 @@ from server.domain.modelling.policies import (
     Validity,
 )
 from server.domain.pricing.rates import (
-    AdjustmentKind,
-    Rate,
     RateTerms,
-    Tier,
-    TierBounds,
-    TierMode,
-    check_tiers,
-    close_gaps,
 )
 from server.domain.settling.grants import Entitlement
 from server.domain.units import LIMIT
@@ -269,23 +262,6 @@ class Asset:
     create_time: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Negotiated:
-    """What departs from the catalogue for one resource: a rate, tiers, or both."""
-
-    resource_id: ResourceId
-    rate: Rate | None
-    tiers: tuple[Tier, ...] | None
-    bounds: TierBounds = TierBounds.LOWER_INCLUSIVE
-    mode: TierMode = TierMode.VOLUME
-
-    def closed_tiers(self, scale: int) -> tuple[Tier, ...] | None:
-        """The tiers, those written with both ends inside without the gaps that come of it."""
-        if self.tiers is None or self.bounds is TierBounds.LOWER_INCLUSIVE:
-            return self.tiers
-        return close_gaps(self.tiers, scale=scale)
-
-
 @exact
 def granted(promise: Decimal, quantity: Decimal, *, path: str) -> Decimal:
     """What an issue of `promise` holds for `quantity` of the product. Raises DECIMAL_RANGE."""
@@ -294,93 +270,3 @@ def granted(promise: Decimal, quantity: Decimal, *, path: str) -> Decimal:
         fault = "so many of the product would grant more than 26 digits can hold"
         raise InvalidArgument.at(f"{path}.quantity", "DECIMAL_RANGE", fault)
     return product
-
-
-def check_negotiated(
-    negotiated: tuple[Negotiated, ...],
-    resources: Mapping[ResourceId, LineResource],
-    *,
-    currency_code: str,
-    path: str,
-) -> None:
-    """Refuse what cannot be negotiated, in the order given.
-
-    Raises RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
-    NOT_NEGOTIABLE, TIERS_INVALID.
-    """
-    seen: set[ResourceId] = set()
-    for index, wish in enumerate(negotiated):
-        at = f"{path}.negotiated_rates[{index}]"
-        if wish.resource_id in seen:
-            fault = "the resource has a negotiated rate already"
-            raise _refusal(at, "usage_resource", "RESOURCE_TWICE", fault, wish)
-        seen.add(wish.resource_id)
-        if wish.resource_id not in resources:
-            fault = "is not a resource of the product"
-            raise _refusal(at, "usage_resource", "RESOURCE_NOT_IN_PRODUCT", fault, wish)
-        _check_unit(wish, resources[wish.resource_id], currency_code, at)
-        _check_negotiable(wish, resources[wish.resource_id], at)
-
-
-def negotiate(resource: LineResource, wish: Negotiated) -> LineResource:
-    """The resource with the negotiated rate and tiers beside the catalogue's."""
-    assert resource.terms is not None, resource
-    terms = replace(resource.terms, negotiated_rate=wish.rate)
-    tiers = wish.closed_tiers(resource.unit_scale)
-    if tiers is not None:
-        terms = replace(terms, negotiated_tiers=tiers, bounds=wish.bounds, mode=wish.mode)
-    return replace(resource, terms=terms)
-
-
-def check_rates(resources: tuple[LineResource, ...], *, day: date, currency_code: str) -> None:
-    """Raise RATE_NOT_FOUND for overage that is charged and has no rate."""
-    for resource in resources:
-        terms = resource.terms
-        has_rate = terms is not None and (terms.effective_rate or terms.effective_tiers)
-        if not has_rate and resource.policies.overage is OveragePolicy.CHARGE:
-            unit = resource.token_resource_id or currency_code
-            raise rate_not_found(resource.resource_id, day=day, currency_code=unit)
-
-
-def rate_not_found(resource_id: ResourceId, *, day: date, currency_code: str) -> FailedPrecondition:
-    """The refusal of a resource without a rate."""
-    return FailedPrecondition(
-        "RATE_NOT_FOUND",
-        f"{resource_id} has no rate in {currency_code} on {day}",
-        {"usage_resource": resource_id, "currency_code": currency_code, "date": str(day)},
-    )
-
-
-def _check_unit(wish: Negotiated, resource: LineResource, currency_code: str, at: str) -> None:
-    unit = currency_code if resource.terms is None else resource.terms.unit
-    if wish.rate is None or wish.rate.unit == unit:
-        return
-    if resource.token_resource_id is None:
-        fault = f"must be {unit}, the account's currency"
-        raise _refusal(at, "rate.currency_code", "CURRENCY_MISMATCH", fault, wish)
-    fault = f"must be unitsOfMeasure/{unit}, that of {resource.token_resource_id}"
-    raise _refusal(at, "rate.token_unit", "CURRENCY_MISMATCH", fault, wish)
-
-
-def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None:
-    if resource.terms is None:
-        raise FailedPrecondition(
-            "RATE_NOT_FOUND",
-            f"{at}: {wish.resource_id} has no rate in the catalogue to depart from",
-            {"field": at, "usage_resource": wish.resource_id},
-        )
-    if resource.is_fixed:
-        raise FailedPrecondition(
-            "NOT_NEGOTIABLE",
-            f"{at}: the rate of {wish.resource_id} may not be negotiated",
-            {"field": at, "usage_resource": wish.resource_id},
-        )
-    check_tiers(wish.closed_tiers(resource.unit_scale) or (), path=f"{at}.tiers.tiers")
-    adjusts = [t.adjustment.kind is not AdjustmentKind.OVERRIDE for t in wish.tiers or ()]
-    if (wish.rate or resource.terms.rate) is None and any(adjusts):
-        fault = "must override: there is no rate to adjust"
-        raise _refusal(at, f"tiers.tiers[{adjusts.index(True)}]", "TIERS_INVALID", fault, wish)
-
-
-def _refusal(at: str, field: str, reason: str, fault: str, wish: Negotiated) -> InvalidArgument:
-    return InvalidArgument.at(f"{at}.{field}", reason, fault, usage_resource=wish.resource_id)

@@ -23,7 +23,8 @@ from server.domain.ids import (
     derive,
 )
 from server.domain.modelling.policies import OveragePolicy
-from server.domain.pricing.procedures.state import Line, too_many_digits
+from server.domain.money import MOST_AMOUNT
+from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.procedures.waterfall import Outcome
 from server.domain.pricing.raters import SHIPPED, Rater, Raters, VersionKey, not_in_force
 from server.domain.pricing.rates import RateSegment, RateTerms
@@ -99,11 +100,14 @@ class LiableLine:
 
 
 def check_range(lines: Iterable[RatableLine | LiableLine]) -> None:
-    """Raise AGGREGATE_OVERFLOW for a sum that has more digits than a quantity may have."""
+    """Raise AGGREGATE_OVERFLOW for a sum that is longer than a quantity, or money, may be."""
     for line in lines:
+        asset = str(line.key.asset_id if isinstance(line, RatableLine) else line.asset_id)
         if max(line.used, line.overage) >= LIMIT:
-            asset = str(line.key.asset_id if isinstance(line, RatableLine) else line.asset_id)
             text = f"the usage of the asset {asset} adds up to more than 26 digits; void some of it"
+            raise FailedPrecondition("AGGREGATE_OVERFLOW", text, {"asset": asset})
+        if line.amount is not None and abs(line.amount) >= MOST_AMOUNT:
+            text = f"what the asset {asset} owes adds up to {MOST_AMOUNT} or more; void some of it"
             raise FailedPrecondition("AGGREGATE_OVERFLOW", text, {"asset": asset})
 
 
@@ -278,17 +282,8 @@ def _outcomes(sized: Iterable[_Sized]) -> dict[RatableSummaryId, Outcome]:
         rater = some[0].rater
         assert rater is not None, some
         outcomes = rater.rate([one.line for one in some])
-        found.update(zip((one.id for one in some), map(_payable, outcomes), strict=True))
+        found.update(zip((one.id for one in some), outcomes, strict=True))
     return found
-
-
-def _payable(outcome: Outcome) -> Outcome:
-    """An amount that is longer than money may be is none: the line fails, and holds up no other."""
-    if isinstance(outcome, RatingFailed) or outcome.amount < LIMIT:
-        return outcome
-    failure = too_many_digits()
-    failure.steps = outcome.steps
-    return failure
 
 
 def _rated_line(wallet_id: WalletId, one: _Sized, outcome: Outcome) -> RatableLine:

@@ -1122,6 +1122,20 @@ CREATE TABLE superseded_liables (
 );
 COMMENT ON TABLE superseded_liables IS 'run-time: what invoice-ready lines said before late usage reopened their period';
 
+CREATE TABLE superseded_ratables (
+    LIKE ratable_summaries INCLUDING CONSTRAINTS,
+    supersede_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, ratable_summary_id, execution_id),
+    CONSTRAINT version_exists FOREIGN KEY (tenant_id, procedure_id, procedure_version_id)
+        REFERENCES procedure_versions,
+    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
+);
+COMMENT ON TABLE superseded_ratables IS 'run-time: what closes of a period rated before late usage reopened it, step by step';
+CREATE INDEX superseded_ratables_by_liable ON superseded_ratables
+    (tenant_id, account_id, liable_summary_id, start_time, ratable_summary_id);
+CREATE INDEX superseded_ratables_by_version ON superseded_ratables
+    (tenant_id, procedure_id, procedure_version_id) WHERE procedure_id IS NOT NULL;
+
 CREATE TABLE rating_requests (
     tenant_id         uuid NOT NULL,
     account_id        code NOT NULL,

@@ -11,6 +11,7 @@ from asyncpg import Record
 
 from server.domain.ids import ProcedureId, ProcedureVersionId, TenantId
 from server.domain.modelling.catalog import CatalogState
+from server.domain.pricing.finders import SHIPPED_FINDERS, Finder, Finders
 from server.domain.pricing.procedures.versions import Procedure, TimeLimits, Usage, Version
 from server.domain.pricing.raters import Rater, VersionKey, Versions
 from server.store.modelling.records import Kind
@@ -105,6 +106,15 @@ def unpacked_versions(text: str | None) -> Versions:
     return Versions(tuple(_rater(item) for item in msgspec.json.decode(text)))
 
 
+async def finders(tx: Connection, tenant_id: TenantId) -> Finders:
+    """What finds the tenant's rates."""
+    rows = await tx.fetch(SQL["discovery_versions"], tenant_id)
+    if not rows:
+        return SHIPPED_FINDERS
+    found = tuple(_finder(row) for row in rows if row["version_id"] is not None)
+    return Finders(ProcedureId(rows[0]["procedure_id"]), found)
+
+
 async def raters(
     tx: Connection, tenant_id: TenantId, keys: Iterable[VersionKey]
 ) -> dict[VersionKey, Rater]:
@@ -130,6 +140,20 @@ def _rater(item: Sequence[Any]) -> Rater:
         limits=TimeLimits(run=item[5], element=item[6]),
     )
     return Rater.of(version, time.thread_time_ns)
+
+
+def _finder(row: Record) -> Finder:
+    return Finder.of(
+        Version(
+            procedure_id=ProcedureId(row["procedure_id"]),
+            id=ProcedureVersionId(row["version_id"]),
+            display_name="",
+            rank=row["rank"],
+            start_date=row["start_date"],
+            end_date=row["end_date"],
+            elements=elements_from_doc(row["elements"]),
+        )
+    )
 
 
 def _date(text: str | None) -> date | None:

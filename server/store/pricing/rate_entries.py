@@ -185,13 +185,16 @@ async def not_in_force(
 async def drop(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> None:
     """Forget an entry with its tiers. Raises CONCURRENT_CHANGE."""
     assert entry.kept is not None, entry
-    await tx.execute(SQL["drop_tiers"], tenant_id, entry.card_id, entry.id)
-    args = (tenant_id, entry.card_id, entry.id, entry.kept.revision)
-    check_done(await tx.execute(SQL["drop_entry"], *args))
+    key = (tenant_id, entry.card_id, entry.id)
+    # The entry first, as whoever changes it does, so that neither waits for the other's tiers.
+    await tx.execute(SQL["lock_entry"], *key)
+    await tx.execute(SQL["drop_tiers"], *key)
+    check_done(await tx.execute(SQL["drop_entry"], *key, entry.kept.revision))
 
 
 async def drop_of_card(tx: Connection, tenant_id: TenantId, card_id: RateCardId) -> None:
     """Forget the entries of a card that are not in force, with their tiers."""
+    await tx.execute(SQL["lock_entries_of_card"], tenant_id, card_id)
     await tx.execute(SQL["drop_tiers_of_card"], tenant_id, card_id)
     await tx.execute(SQL["drop_entries_of_card"], tenant_id, card_id)
 

@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from asyncpg import Record
 
 from server.domain.calendar import PolicyPeriod
 from server.domain.ids import (
+    AccountId,
     AssetId,
     PriceBookId,
     ProductId,
@@ -15,7 +17,7 @@ from server.domain.ids import (
     TenantId,
 )
 from server.domain.modelling.policies import CommitmentRate, OveragePolicy
-from server.domain.pricing.discovery import AssetRates, AssetStretch, Held
+from server.domain.pricing.finders import Finders
 from server.domain.pricing.rate_cards import (
     PriceBook,
     RateCard,
@@ -25,9 +27,17 @@ from server.domain.pricing.rate_cards import (
 )
 from server.domain.pricing.rate_index import CatalogueRates, KeptCards
 from server.domain.pricing.raters import Versions
+from server.domain.pricing.sold_rates import (
+    AssetRates,
+    AssetStretch,
+    Bound,
+    Held,
+    SoldRates,
+    TargetRates,
+)
 from server.domain.selling.additions import Addition
 from server.store.pool import Connection
-from server.store.pricing.procedures import rating_versions
+from server.store.pricing.procedures import finders, rating_versions
 from server.store.pricing.rate_entries import entry_from_row, tiers_from_rows
 from server.store.selling.documents import policies_from_doc, terms_from_doc
 from server.store.sql import load
@@ -47,13 +57,14 @@ Marks = Mapping[RateCardId, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A tenant's catalogue at a revision: what rates, its books, and the entries of some cards.
+    """A tenant's catalogue at a revision: what rates and finds, its books, entries of some cards.
 
     `changed` are the cards whose entries were read since others are known; None when all were.
     """
 
     revision: int
     versions: Versions
+    finders: Finders
     marks: Marks
     changed: frozenset[RateCardId] | None
     rows: Rows
@@ -74,6 +85,7 @@ async def revisions(connection: Connection, tenant_ids: Sequence[TenantId]) -> d
 async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | None = None) -> Loaded:
     """All active rates, or of those whose marks are known what changed; `tx` sees one moment."""
     at, versions = await revision(tx, tenant_id), await rating_versions(tx, tenant_id)
+    found_by = await finders(tx, tenant_id)
     books = await tx.fetch(SQL["all_books"], tenant_id)
     marks = {
         RateCardId(row["rate_card_id"]): (row["entries"], row["revision"])
@@ -87,7 +99,14 @@ async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | Non
     entries = await _in_slices(tx, SQL["all_entries"], tenant_id, wanted)
     tiers = await _in_slices(tx, SQL["all_tiers"], tenant_id, wanted)
     rows = (books, entries, tiers)
-    return Loaded(revision=at, versions=versions, marks=marks, changed=changed, rows=rows)
+    return Loaded(
+        revision=at,
+        versions=versions,
+        finders=found_by,
+        marks=marks,
+        changed=changed,
+        rows=rows,
+    )
 
 
 async def rows_of_product(
@@ -147,7 +166,7 @@ def _pausing(rows: Sequence[Record], pause: Callable[[], None]) -> Iterator[Reco
 
 async def asset_rates(
     tx: Connection, tenant_id: TenantId, held: Iterable[Held]
-) -> dict[Held, AssetRates | None]:
+) -> dict[Held | Bound, SoldRates | None]:
     """What assets were sold under, by resource.
 
     None stands for a resource that the asset does not have; an asset that is not there is left out.
@@ -159,8 +178,47 @@ async def asset_rates(
         [resource_id for _, _, resource_id in wanted],
     )
     sold = _by_held(await tx.fetch(SQL["asset_rates"], tenant_id, *keys))
-    added = _by_held(await tx.fetch(SQL["asset_additions"], tenant_id, *keys))
-    return {key: _asset_rates(same, added.get(key, [])) for key, same in sold.items()}
+    rows = [same[0] for same in sold.values() if same[0]["wallet_id"] is not None]
+    wallets = {(row["account_id"], row["wallet_id"], row["is_shared"]) for row in rows}
+    added = await _additions(tx, tenant_id, wallets)
+    return {key: _asset_rates(same, added) for key, same in sold.items()}
+
+
+async def target_rates(
+    tx: Connection, tenant_id: TenantId, bound: Iterable[Bound]
+) -> dict[Held | Bound, SoldRates | None]:
+    """What was agreed for targets, by resource.
+
+    None stands for a resource of which the target has nothing; one that is not there is left out.
+    """
+    wanted = sorted(set(bound))
+    columns = [[one[column] for one in wanted] for column in range(3)]
+    rows = await tx.fetch(SQL["target_rates"], tenant_id, *columns)
+    wallets = {(row["account_id"], row["wallet_id"], True) for row in rows if row["wallet_id"]}
+    added = await _additions(tx, tenant_id, wallets)
+    return {
+        Bound(row["account_id"], row["target_id"], row["usage_resource_id"]): None
+        if row["wallet_id"] is None
+        else TargetRates(
+            zone=row["time_zone"],
+            anchor=row["anchor_date"],
+            length=PolicyPeriod(row["rating_period"]),
+            additions=tuple(added.get(row["wallet_id"], ())),
+        )
+        for row in rows
+    }
+
+
+async def _additions(
+    tx: Connection, tenant_id: TenantId, wallets: Iterable[tuple[AccountId, UUID, bool]]
+) -> Mapping[UUID, list[Addition]]:
+    """What was added to some wallets, each with whether it is shared."""
+    keys = sorted(wallets)
+    columns = [[key[column] for key in keys] for column in range(3)]
+    found: defaultdict[UUID, list[Addition]] = defaultdict(list)
+    for row in await tx.fetch(SQL["wallet_additions"], tenant_id, *columns) if keys else ():
+        found[row["wallet_id"]].append(_addition(row))
+    return found
 
 
 def _by_held(rows: Iterable[Record]) -> dict[Held, list[Record]]:
@@ -181,7 +239,7 @@ async def _in_slices(
     return found
 
 
-def _asset_rates(rows: list[Record], added: list[Record]) -> AssetRates | None:
+def _asset_rates(rows: list[Record], added: Mapping[UUID, list[Addition]]) -> AssetRates | None:
     first = rows[0]
     if first["policies"] is None:
         return None
@@ -200,7 +258,9 @@ def _asset_rates(rows: list[Record], added: list[Record]) -> AssetRates | None:
         is_fixed=is_fixed,
         overage=OveragePolicy(first["overage"]),
         stretches=stretches,
-        additions=tuple(map(_addition, added)),
+        additions=tuple(
+            one for one in added.get(first["wallet_id"], ()) if one.asset_id != first["asset_id"]
+        ),
     )
 
 
@@ -212,6 +272,7 @@ def _addition(row: Record) -> Addition:
         end=row["end_time"],
         terms=terms_from_doc(row["terms"]),
         commitment=None if kind is None else CommitmentRate(kind),
+        is_agreed=row["is_agreed"],
     )
 
 

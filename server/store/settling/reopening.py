@@ -120,13 +120,13 @@ async def take_back(
 
     The wallet is locked by who calls.
     """
-    account_id, wallet_id, start = key = found.key
+    account_id, wallet_id, _ = key = found.key
     await _reverse(tx, tenant_id, found, await posted_by_close(tx, tenant_id, found, revision))
     await tx.execute(SQL["undraw"], tenant_id, *key)
+    await tx.execute(SQL["supersede_ratable"], tenant_id, *key)
     billed = (tenant_id, account_id, wallet_id, billing_end)
     await tx.execute(SQL["unlink_liable"], *billed)
     await tx.execute(SQL["supersede_liable"], *billed)
-    await tx.execute(SQL["drop_ratable"], tenant_id, account_id, wallet_id, start)
 
 
 def _columns(keys: Iterable[PeriodKey]) -> list[list[Any]]:

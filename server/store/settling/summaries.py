@@ -117,7 +117,7 @@ async def add_ratable(
         period.end,
         [line.id for line in lines],
         [key.asset_id for key in keys],
-        [rate_ids.get(key.asset_id, {}).get(key.segment_start) for key in keys],
+        [_rate_id(line, rate_ids) for line in lines],
         [key.origin_start for key in keys],
         [line.used for line in lines],
         [line.drawn for line in lines],
@@ -136,6 +136,17 @@ async def add_ratable(
         [line.version and line.version[1] for line in lines],
         execution_id,
     )
+
+
+def _rate_id(line: RatableLine, rate_ids: Mapping[AssetId, Mapping[Any, UUID]]) -> UUID | None:
+    """The kept rates that begin with the line's terms, or on which these were agreed."""
+    start = line.key.segment_start
+    agreed_on = None if line.terms is None else line.terms.agreed_on
+    if agreed_on is None:
+        return rate_ids.get(line.key.asset_id, {}).get(start)
+    known = rate_ids.get(agreed_on, {})
+    began = max((one for one in known if one <= start), default=None)
+    return None if began is None else known[began]
 
 
 async def ratable_of(

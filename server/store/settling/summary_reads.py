@@ -205,6 +205,19 @@ async def ratable_of_liable(
     return [RatableSummary(**row) for row in await tx.fetch(SQL["ratable_of_liable"], *args)]
 
 
+async def superseded_ratables(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    ratable_id: RatableSummaryId | None = None,
+    liable_id: LiableSummaryId | None = None,
+) -> list[RatableSummary]:
+    """What closes that were taken back made of a line, oldest first."""
+    rows = await tx.fetch(SQL["superseded_ratables"], tenant_id, account_id, ratable_id, liable_id)
+    return [RatableSummary(**row) for row in rows]
+
+
 async def find_liable(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
 ) -> LiableSummary | None:

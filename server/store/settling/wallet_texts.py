@@ -33,7 +33,8 @@ from server.domain.modelling.policies import (
     Validity,
 )
 from server.domain.pricing.rates import RateSegment
-from server.domain.selling.additions import Addition, Sold
+from server.domain.selling.additions import Addition
+from server.domain.selling.sold import Sold
 from server.domain.settling.grants import Entitlement, Grant, GrantKind
 from server.domain.settling.ledger import GrantHead
 from server.domain.settling.settlement import Commitments
@@ -161,6 +162,8 @@ def unpacked_assets(text: str | None) -> tuple[tuple[SoldAsset, ...], Rates, Com
         discounting=frozenset(
             AssetId(UUID(item[0])) for item in items if item[11] == TOKEN_COMMITMENT
         ),
+        is_shared=any(item[13] is not None for item in items),
+        fixed=frozenset(AssetId(UUID(item[0])) for item in items if item[13]),
     )
     return _assets(items), sold.rates, sold.commitments, sold
 

@@ -36,7 +36,7 @@ from server.domain.modelling.policies import (
 )
 from server.domain.pricing.raters import InForce
 from server.domain.pricing.tokens import Purse
-from server.domain.selling.additions import Sold
+from server.domain.selling.sold import Sold
 from server.domain.settling.balances import WalletState
 from server.domain.settling.grants import Grant, GrantKind
 from server.domain.settling.ledger import CauseKind, Entry, EntryKind, GrantHead, Head

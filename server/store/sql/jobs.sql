@@ -70,7 +70,7 @@ RETURNING job_id;
 --   $1 tenant_id uuid, $2 job_id uuid
 UPDATE jobs SET state = 'WAIVED', end_time = clock_timestamp()
  WHERE tenant_id = $1 AND job_id = $2 AND state = 'QUARANTINED'
-RETURNING job_id;
+RETURNING kind, rank, account_id, payload, fire_time;
 
 -- name: find_job
 -- One job as it stands.

@@ -6,7 +6,7 @@ shuffled and sent at once as often as anybody likes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,12 +41,15 @@ from server.store.consuming import recording as store
 from server.store.consuming.recording import PeriodState
 from server.store.pool import Connection
 from server.store.settling.periods import NewPeriod, open_missing
+from server.store.transaction import Savepoint
 from server.usecases.consuming.blocking import Placed, refuse_blocked
 from server.usecases.consuming.uniques import count_unique, forget_unique
 from server.usecases.settling.reopening import final_of, reopen
 
 # How often a later period may be frozen under our hands before somebody else should try.
 TRIES = 3
+# What may count and what is refused unless it is there already, by its place in the request.
+Assessed = tuple[dict[int, Counted], dict[int, Refused]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +116,54 @@ async def _take_in(
     outcomes: dict[int, Outcome],
 ) -> None:
     counted, refused = _assess(intake, usages, outcomes)
+    late = await _may_reopen(tx, tenant_id, counted)
+    while late:
+        before = Savepoint(tx)
+        await before.make()
+        tried = dict(outcomes)
+        opened = await reopen(tx, tenant_id, {counted[index].slot for index in late}, intake.now)
+        keys = {one.key for one in opened}
+        await _place(tx, tenant_id, intake.now, (counted, refused), tried, keys)
+        used = {counted[index].slot.period_key for index in late if tried[index].is_kept}
+        if keys <= used:
+            await before.keep()
+            outcomes.update(tried)
+            return
+        # What takes nothing in after all is not opened: its invoice-ready lines stay as they are.
+        await before.give_up()
+        idle = {index for index in counted if counted[index].slot.period_key in keys - used}
+        outcomes |= {index: tried[index] for index in idle}
+        counted = {index: counted[index] for index in counted.keys() - idle}
+        late -= idle
+    await _place(tx, tenant_id, intake.now, (counted, refused), outcomes)
+
+
+async def _may_reopen(
+    tx: Connection, tenant_id: TenantId, counted: Mapping[int, Counted]
+) -> set[int]:
+    """The late usage that may open its period again; what is kept already opens none."""
+    final = await final_of(tx, tenant_id, {item.slot for item in counted.values()})
+    if not final:
+        return set()
+    late = {index: item for index, item in counted.items() if item.slot.period_key in final}
+    known = await _find(tx, tenant_id, late.values())
+    return {index for index, item in late.items() if item.usage.key not in known}
+
+
+async def _place(
+    tx: Connection,
+    tenant_id: TenantId,
+    now: datetime,
+    assessed: Assessed,
+    outcomes: dict[int, Outcome],
+    reopened: Set[PeriodKey] = frozenset(),
+) -> None:
+    """Find the period that handles each record, decide where that is needed, and keep the rest."""
+    counted, refused = assessed
     slots = {item.slot for item in counted.values()}
-    reopened = await _reopen(tx, tenant_id, counted, intake.now)
-    open_keys = await _pass_gate(tx, tenant_id, slots, intake.now)
+    open_keys = await _pass_gate(tx, tenant_id, slots, now)
     places = {
-        slot: Place.of(slot, slot.period.start, reopened.get(slot.period_key))
+        slot: Place.of(slot, slot.period.start, _how(slot, reopened))
         for slot in slots
         if slot.period_key in open_keys
     }
@@ -127,25 +173,15 @@ async def _take_in(
         known = await _find(tx, tenant_id, (*late.values(), *refused.values()))
         _settle_repeats(late, refused, known, outcomes)
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
-        places |= await _place_late(tx, tenant_id, waiting, intake.now)
+        places |= await _place_late(tx, tenant_id, waiting, now)
     placed = _placed(counted, places, outcomes)
     if any(_depends(item) for _, item, _ in placed):
         placed = await _decide(tx, tenant_id, placed, outcomes)
     await _keep(tx, tenant_id, placed, outcomes)
 
 
-async def _reopen(
-    tx: Connection, tenant_id: TenantId, counted: Mapping[int, Counted], now: datetime
-) -> dict[PeriodKey, LatePolicy]:
-    """The periods that take late usage again; what is kept already opens none."""
-    final = await final_of(tx, tenant_id, {item.slot for item in counted.values()})
-    if not final:
-        return {}
-    late = [item for item in counted.values() if item.slot.period_key in final]
-    known = await _find(tx, tenant_id, late)
-    new = {item.slot for item in late if item.usage.key not in known}
-    found = await reopen(tx, tenant_id, new, now)
-    return {one.key: LatePolicy.REOPEN for one in found}
+def _how(slot: Slot, reopened: Set[PeriodKey]) -> LatePolicy | None:
+    return LatePolicy.REOPEN if slot.period_key in reopened else None
 
 
 async def _decide(
@@ -178,9 +214,7 @@ def _depends(item: Counted) -> bool:
     return bool(meter.blocking) or meter.unique_label is not None
 
 
-def _assess(
-    intake: Intake, usages: Mapping[int, Usage], outcomes: dict[int, Outcome]
-) -> tuple[dict[int, Counted], dict[int, Refused]]:
+def _assess(intake: Intake, usages: Mapping[int, Usage], outcomes: dict[int, Outcome]) -> Assessed:
     counted: dict[int, Counted] = {}
     refused: dict[int, Refused] = {}
     for index, usage in usages.items():

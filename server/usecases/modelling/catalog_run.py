@@ -87,6 +87,15 @@ async def look_at_slice(tx: Connection, tenant_id: TenantId, job: Job) -> None:
     await runs.save_counts(tx, tenant_id, run_id, counts)
 
 
+async def give_up(tx: Connection, tenant_id: TenantId, job: Job, error: str) -> None:
+    """End the run whose next slice is not looked at any more; what it found stays."""
+    run_id = RunId(UUID(job.payload["run_id"]))
+    run = await runs.find(tx, tenant_id, run_id)
+    await runs.end(tx, tenant_id, run_id, state="FAILED", error=error, failed_job_id=job.id)
+    if run is not None:
+        await runs.save_counts(tx, tenant_id, run_id, run.done_counts)
+
+
 async def list_findings(
     tx: Connection,
     tenant_id: TenantId,

@@ -10,19 +10,35 @@ from dataclasses import dataclass
 from datetime import date
 
 from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId, TenantId
-from server.domain.pricing.discovery import AssetRates, Held
-from server.domain.pricing.rate_index import CatalogueRates, CatalogueTerms, Question, RateNotFound
+from server.domain.pricing.discovery import Sold
+from server.domain.pricing.rate_index import (
+    CatalogueRates,
+    CatalogueTerms,
+    Parts,
+    Question,
+    RateNotFound,
+)
+from server.domain.pricing.sold_rates import Bound, Held
 from server.store.pool import Connection
-from server.store.pricing.rate_snapshots import asset_rates, compiled, rows_of_product
+from server.store.pricing.procedures import finders
+from server.store.pricing.rate_snapshots import (
+    asset_rates,
+    compiled,
+    rows_of_product,
+    target_rates,
+)
 from server.store.tenants import now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
-    """What a batch of questions needs besides the catalogue: today, and what assets cost."""
+    """What a batch of questions needs besides the catalogue: today, and what assets cost.
+
+    What was agreed for targets is beside that.
+    """
 
     today: date
-    sold: Mapping[Held, AssetRates | None]
+    sold: Sold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,31 +59,39 @@ class Priced:
 async def catalogue_terms(
     tx: Connection, tenant_id: TenantId, wanted: Priced
 ) -> dict[ResourceId, CatalogueTerms]:
-    """What the catalogue says of each resource; one without a rate is absent.
+    """What the catalogue says of each resource, found as `DiscoverRates` finds it on that day.
 
-    Reads the database, so that it sees what the transaction sees.
+    One without a rate is absent. Reads the database, so that it sees what the transaction sees.
+    Raises PROCEDURE_NOT_IN_FORCE.
     """
     book, product = wanted.price_book_id, wanted.product_id
+    parts = (await finders(tx, tenant_id)).on(wanted.day).parts
     rates = compiled(await rows_of_product(tx, tenant_id, book, product))
     found = {}
     for resource_id, unit in wanted.units.items():
         model = wanted.selling_model_id
         question = Question(book, product, resource_id, unit, wanted.day, model)
-        is_addition = wanted.is_addition
-        terms = rates.find_addition(question) if is_addition else _found(rates, question)
+        if wanted.is_addition:
+            terms = rates.find_addition(question, parts)
+        else:
+            terms = _found(rates, question, parts)
         if terms is not None:
             found[resource_id] = terms
     return found
 
 
-def _found(rates: CatalogueRates, question: Question) -> CatalogueTerms | None:
+def _found(rates: CatalogueRates, question: Question, parts: Parts) -> CatalogueTerms | None:
     with suppress(RateNotFound):
-        return rates.find(question)
+        return rates.find(question, parts)
     return None
 
 
-async def present(tx: Connection, tenant_id: TenantId, held: Iterable[Held]) -> Present:
-    """Today by the tenant's clock in UTC, and the rates of these assets' resources."""
+async def present(tx: Connection, tenant_id: TenantId, held: Iterable[Held | Bound]) -> Present:
+    """Today by the tenant's clock in UTC, and the rates of these assets' and targets' resources."""
     wanted = set(held)
-    sold = await asset_rates(tx, tenant_id, wanted) if wanted else {}
-    return Present(today=(await now(tx, tenant_id)).date(), sold=sold)
+    bound = [one for one in wanted if isinstance(one, Bound)]
+    owned = [one for one in wanted if not isinstance(one, Bound)]
+    of_assets = await asset_rates(tx, tenant_id, owned) if owned else {}
+    of_targets = await target_rates(tx, tenant_id, bound) if bound else {}
+    today = (await now(tx, tenant_id)).date()
+    return Present(today=today, sold={**of_assets, **of_targets})

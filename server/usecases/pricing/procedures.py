@@ -10,7 +10,7 @@ from server.domain.modelling.catalog import CatalogState, Kept
 from server.domain.pricing.procedures.programs import check
 from server.domain.pricing.procedures.shipped import SHIPPED, USUAL
 from server.domain.pricing.procedures.versions import Candidate, Procedure, Usage, Version, choose
-from server.domain.pricing.raters import SHIPPED_RATER, AsRated, Rater
+from server.domain.pricing.raters import SHIPPED_RATER, AsRated, Rater, Versions
 from server.store import tenants
 from server.store.modelling import records
 from server.store.pool import Connection
@@ -20,6 +20,10 @@ from server.store.settling.verification import RatedLine
 from server.store.settling.wallets import StoredWallet
 
 NOT_IN_FORCE = "PROCEDURE_NOT_IN_FORCE"
+_WORDS = {
+    Usage.RATING: "makes amounts of lines; it looks for no rates",
+    Usage.DISCOVERY: "looks for rates; it makes no amounts",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +94,37 @@ async def resolve(
     return Resolved(procedure_id=asked, version=version, candidates=candidates, day=on)
 
 
-async def get_rating_version(
+async def get_version(
     tx: Connection,
     tenant_id: TenantId,
     procedure_id: ProcedureId,
     version_id: ProcedureVersionId,
+    usage: Usage,
 ) -> Version:
     """A version to try, in whatever state. Raises `…_NOT_FOUND`, PROCEDURE_USAGE."""
     procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
     version = (await records.get(tx, tenant_id, VERSION, procedure_id, version_id)).content
-    if procedure.usage is not Usage.RATING:
-        text = f"procedures/{procedure_id} looks for rates; it makes no amounts to be tried"
-        raise InvalidArgument.at("version", "PROCEDURE_USAGE", text, usage=str(procedure.usage))
+    if procedure.usage is not usage:
+        raise _not_for_this(procedure, "version")
     return version
+
+
+def _not_for_this(procedure: Procedure, path: str) -> InvalidArgument:
+    text = f"procedures/{procedure.id} {_WORDS[procedure.usage]}"
+    return InvalidArgument.at(path, "PROCEDURE_USAGE", text, usage=str(procedure.usage))
+
+
+async def versions_of(tx: Connection, tenant_id: TenantId, procedure_id: ProcedureId) -> Versions:
+    """What would rate if a procedure were the default.
+
+    Raises PROCEDURE_NOT_FOUND, PROCEDURE_USAGE.
+    """
+    procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
+    if procedure.usage is not Usage.RATING:
+        raise _not_for_this(procedure, "procedure")
+    found = await store.versions(tx, tenant_id, procedure_id)
+    active = [version for version, state in found if state is CatalogState.ACTIVE]
+    return Versions(tuple(map(Rater.of, sorted(active, key=lambda one: -one.rank))))
 
 
 async def as_rated(

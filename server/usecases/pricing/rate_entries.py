@@ -63,6 +63,8 @@ async def create_entries(
 ) -> list[RateCardEntry]:
     """Add drafts to cards, all or none; the path of a refusal says which of them is at fault.
 
+    Of a card that would become too large it is the card.
+
     Raises what `create_entry` raises.
     """
     known = await _known(tx, tenant_id, entries)

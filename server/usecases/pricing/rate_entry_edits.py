@@ -130,7 +130,8 @@ async def _refuse_inactive(
         for card, entry, name in found
     )
     first, of = violations[0].field, found[0][2]
-    text = f"{first} is of {of}, which is not active; activate that first"
+    how = "ActivateProduct or ChangeStates puts it in force"
+    text = f"{first} is of {of}, which is not active; {how}"
     facts = {"name": of, "entry": first}
     raise FailedPrecondition("RESOURCE_INACTIVE", text, facts, violations)
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from server.domain.calendar import local_date
-from server.domain.ids import AccountId, AssetId, TenantId
+from server.domain.ids import AccountId, AssetId, ProcedureId, TenantId
 from server.domain.pricing.rate_plans import Metering, PlanLine, planned
 from server.store import accounts, tenants
 from server.store.pool import Connection
 from server.store.pricing.procedures import rating_versions
 from server.store.selling import assets
 from server.store.settling import wallets
+from server.usecases.pricing.procedures import versions_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,16 +22,27 @@ class RatePlan:
     lines: tuple[PlanLine, ...]
 
 
-async def get(
-    tx: Connection,
-    tenant_id: TenantId,
-    account_id: AccountId,
-    asset_id: AssetId,
-    day: date | None,
-) -> RatePlan:
-    """The plan of a day, or of today; `tx` should see one moment. Raises ASSET_NOT_FOUND."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetRatePlan:
+    """Of an asset on a day, or today; rated by the default procedure, or by another."""
+
+    account_id: AccountId
+    asset_id: AssetId
+    day: date | None = None
+    procedure_id: ProcedureId | None = None
+
+
+async def get(tx: Connection, tenant_id: TenantId, command: GetRatePlan) -> RatePlan:
+    """The plan; `tx` should see one moment.
+
+    Raises ASSET_NOT_FOUND, PROCEDURE_NOT_FOUND, PROCEDURE_USAGE.
+    """
+    account_id, asset_id, day = command.account_id, command.asset_id, command.day
     asset = await assets.get(tx, tenant_id, account_id, asset_id)
-    versions = await rating_versions(tx, tenant_id)
+    if command.procedure_id is None:
+        versions = await rating_versions(tx, tenant_id)
+    else:
+        versions = await versions_of(tx, tenant_id, command.procedure_id)
     if day is None:
         account = await accounts.get(tx, tenant_id, account_id)
         day = local_date(account.content.time_zone, await tenants.now(tx, tenant_id))

@@ -72,6 +72,15 @@ async def rate(tx: Connection, tenant_id: TenantId, job: Job) -> None:
     await store.finish(tx, tenant_id, request, results, verdict(results))
 
 
+async def give_up(tx: Connection, tenant_id: TenantId, job: Job, error: str) -> None:
+    """Fail the request that nobody rates any more, line by line."""
+    request_id = RatingRequestId(UUID(job.payload["rating_request_id"]))
+    request = await store.get(tx, tenant_id, job.account_id, request_id)
+    text = f"rating it was given up after errors, the last of which was {error}"
+    results = [LineResult(error=FailedPrecondition("JOB_WAIVED", text)) for _ in request.lines]
+    await store.finish(tx, tenant_id, request, results, verdict(results))
+
+
 async def list_requests(
     tx: Connection,
     tenant_id: TenantId,

@@ -25,7 +25,7 @@ from server.domain.ids import (
     TenantId,
     WalletId,
 )
-from server.domain.pricing.rate_index import CatalogueRates, Question, RateNotFound
+from server.domain.pricing.rate_index import CatalogueRates, Question
 from server.domain.pricing.raters import AsRated
 from server.domain.pricing.rates import RateTerms
 from server.domain.pricing.replay import (
@@ -39,6 +39,7 @@ from server.domain.pricing.tokens import token_cells
 from server.domain.settling.settlement import Commitments, Result, settled_anew
 from server.domain.settling.summaries import RatableKey, RatableLine, Rates, line_id, ratable_lines
 from server.store.pool import Connection
+from server.store.pricing.procedures import finders
 from server.store.pricing.rate_snapshots import compiled, compiled_trial, rows_of_product
 from server.store.pricing.replay import SoldAs
 from server.store.settling import wallets
@@ -253,21 +254,26 @@ async def _found(world: World, wallet: StoredWallet) -> Found:
     """What the price book says for each stretch of rates, of assets and of what was added."""
     found: dict[Stretch, RateTerms | UsageError | None] = {}
     usual = await _usual_unit(world, wallet)
+    found_by = await finders(world.tx, world.tenant_id)
     for asset_id, segments in wallet.sold.own.items():
         for segment in segments:
             unit = usual if segment.terms is None else segment.terms.unit
             stretch = (asset_id, segment.start)
             rates, question = await _question(world, wallet, stretch, unit)
             try:
-                found[stretch] = rates.find(question).terms
-            except RateNotFound as error:
+                found[stretch] = rates.find(question, found_by.on(question.day).parts).terms
+            except UsageError as error:
                 found[stretch] = error
     for one in wallet.sold.additions:
         unit = usual if one.terms is None else one.terms.unit
         stretch = (one.asset_id, one.start)
         rates, question = await _question(world, wallet, stretch, unit)
-        terms = rates.find_addition(question)
-        found[stretch] = None if terms is None else terms.terms
+        try:
+            terms = rates.find_addition(question, found_by.on(question.day).parts)
+        except UsageError as error:
+            found[stretch] = error
+        else:
+            found[stretch] = None if terms is None else terms.terms
     return found
 
 

@@ -28,19 +28,22 @@ from server.domain.modelling.policies import (
 from server.domain.modelling.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource
 from server.domain.pricing.rate_index import CatalogueTerms
 from server.domain.pricing.rates import HUNDRED, AdjustmentKind, RateTerms
+from server.domain.selling.negotiation import (
+    Negotiated,
+    check_negotiated,
+    check_prices,
+    check_rates,
+    negotiate,
+)
 from server.domain.selling.sales import (
     Buyer,
     LineGrant,
     LineResource,
-    Negotiated,
     Quote,
     Role,
     SaleLine,
     SoldPolicies,
-    check_negotiated,
-    check_rates,
     granted,
-    negotiate,
 )
 from server.env import new_id
 from server.store.modelling import records
@@ -87,7 +90,8 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
     Raises ACCOUNT_NOT_FOUND, PRICE_BOOK_NOT_FOUND, PRODUCT_NOT_FOUND, RESOURCE_INACTIVE,
     BINDING_TARGET, ASSET_NOT_FOUND, BINDING_TARGET_NOT_FOUND, RESOURCE_NOT_OPTIONAL, TIERS_INVALID,
     TOKEN_RESOURCE, POLICY_CONFLICT, DECIMAL_RANGE, RATE_NOT_FOUND, NOT_NEGOTIABLE, RESOURCE_TWICE,
-    RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, TIERS_INVALID, PERIOD_ORDER.
+    RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, TIERS_INVALID, PERIOD_ORDER, PROCEDURE_NOT_IN_FORCE,
+    RATE_NEGATIVE.
     """
     buyer = await quotes.get_buyer(tx, tenant_id, command.account_id)
     await quotes.check_price_book(tx, tenant_id, command.price_book_id)
@@ -220,6 +224,7 @@ class _Selling:
         for wish in asked.negotiated:
             resources[wish.resource_id] = negotiate(resources[wish.resource_id], wish)
         found = tuple(resources[key] for key in sorted(resources))
+        check_prices(found, path=self.path)
         if self.product.role is Role.ANCHOR:
             check_rates(found, day=asked.start_date, currency_code=currency)
         return SaleLine(

@@ -45,8 +45,7 @@ async def get_ratable(
     """One ratable line. Raises RATABLE_SUMMARY_NOT_FOUND."""
     found = await store.find_ratable(tx, tenant_id, account_id, ratable_id)
     if found is None:
-        name = f"accounts/{account_id}/ratableSummaries/{ratable_id}"
-        raise NotFound.of("RatableSummary", name)
+        raise _no_ratable(account_id, ratable_id)
     return found
 
 
@@ -56,9 +55,23 @@ async def get_liable(
     """One invoice-ready line. Raises LIABLE_SUMMARY_NOT_FOUND."""
     found = await store.find_liable(tx, tenant_id, account_id, liable_id)
     if found is None:
-        name = f"accounts/{account_id}/liableSummaries/{liable_id}"
-        raise NotFound.of("LiableSummary", name)
+        raise _no_liable(account_id, liable_id)
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executions:
+    """How a line was rated: as it stands, and before late usage opened its period again."""
+
+    standing: list[RatableSummary]
+    superseded: list[RatableSummary]
+
+    def only(self, execution_id: ExecutionId) -> "Executions":
+        """What one execution rated."""
+        return Executions(
+            standing=[one for one in self.standing if one.execution_id == execution_id],
+            superseded=[one for one in self.superseded if one.execution_id == execution_id],
+        )
 
 
 async def waterfall(
@@ -69,22 +82,44 @@ async def waterfall(
     *,
     is_liable: bool,
     execution_id: ExecutionId | None,
-) -> list[RatableSummary]:
+) -> Executions:
     """What of a line was rated, by all executions or by one.
+
+    A line whose period is open again has only what is superseded, until the next close.
 
     Raises RATABLE_SUMMARY_NOT_FOUND, LIABLE_SUMMARY_NOT_FOUND, RATE_EXECUTION_NOT_FOUND.
     """
     if is_liable:
-        liable = await get_liable(tx, tenant_id, account_id, LiableSummaryId(line_id))
-        found = await store.ratable_of_liable(tx, tenant_id, account_id, liable)
+        found = await _of_liable(tx, tenant_id, account_id, LiableSummaryId(line_id))
     else:
-        found = [await get_ratable(tx, tenant_id, account_id, RatableSummaryId(line_id))]
+        found = await _of_ratable(tx, tenant_id, account_id, RatableSummaryId(line_id))
     if execution_id is None:
         return found
-    rated = [one for one in found if one.execution_id == execution_id]
-    if not rated:
+    rated = found.only(execution_id)
+    if not rated.standing and not rated.superseded:
         raise NotFound.of("RateExecution", str(execution_id))
     return rated
+
+
+async def _of_liable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
+) -> Executions:
+    line = await store.find_liable(tx, tenant_id, account_id, liable_id)
+    before = await store.superseded_ratables(tx, tenant_id, account_id, liable_id=liable_id)
+    if line is None and not before:
+        raise _no_liable(account_id, liable_id)
+    standing = await store.ratable_of_liable(tx, tenant_id, account_id, line) if line else []
+    return Executions(standing=standing, superseded=before)
+
+
+async def _of_ratable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, ratable_id: RatableSummaryId
+) -> Executions:
+    line = await store.find_ratable(tx, tenant_id, account_id, ratable_id)
+    before = await store.superseded_ratables(tx, tenant_id, account_id, ratable_id=ratable_id)
+    if line is None and not before:
+        raise _no_ratable(account_id, ratable_id)
+    return Executions(standing=[line] if line else [], superseded=before)
 
 
 async def trace(
@@ -110,3 +145,13 @@ async def trace(
             for one in ratables
         ),
     )
+
+
+def _no_ratable(account_id: AccountId, ratable_id: RatableSummaryId) -> NotFound:
+    name = f"accounts/{account_id}/ratableSummaries/{ratable_id}"
+    return NotFound.of("RatableSummary", name)
+
+
+def _no_liable(account_id: AccountId, liable_id: LiableSummaryId) -> NotFound:
+    name = f"accounts/{account_id}/liableSummaries/{liable_id}"
+    return NotFound.of("LiableSummary", name)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from server.domain.calendar import PolicyPeriod
 from server.domain.errors import InvalidArgument, NotFound
 from server.domain.modelling.policies import OveragePolicy
-from server.domain.pricing.discovery import Asked, AssetRates, AssetStretch, Source, answer
+from server.domain.pricing.discovery import Asked, Source, answer
 from server.domain.pricing.rate_cards import (
     PriceBook,
     RateCard,
@@ -29,6 +29,7 @@ from server.domain.pricing.rates import (
     TierBounds,
 )
 from server.domain.pricing.rating import RatingFailed
+from server.domain.pricing.sold_rates import AssetRates, AssetStretch
 from tests.strategies import terms
 
 JANUARY, FEBRUARY, MARCH = date(2024, 1, 1), date(2024, 2, 1), date(2024, 3, 1)

@@ -35,8 +35,9 @@ def value(text: str, kind: ValueKind = ValueKind.NUMBER, **held: object) -> obje
         ("net_unit_rate * (1 - 10 / 100)", "2.25"),
         ("1 / 3", "0.333333333333"),
         ("2 / 3", "0.666666666667"),
-        ("0.5 / 1000000000000", "0"),  # half to even, in the twelfth place
-        ("1.5 / 1000000000000", "0.000000000002"),
+        ("1.5 / 1000000000000", "0.000000000002"),  # half to even, in the twelfth place
+        ("2.5 / 1000000000000", "0.000000000002"),
+        ("0 / 7", "0"),
         ("net_unit_rate ** 3", "15.625"),
         ("-net_unit_rate", "-2.5"),
         ("min(net_unit_rate, 2, 7)", "2"),
@@ -124,6 +125,7 @@ def test_deep_nests_are_refused_and_not_walked(text):
     ("text", "fault"),
     [
         ("1 / (overage_quantity - 150)", "division by zero"),
+        ("overage_quantity / 1000000000000000", "too small for 12 decimals"),
         ("net_unit_rate ** 10 * 99999999999999999999999999", "digits"),
         ("net_unit_rate ** 10 * net_unit_rate ** 10 * net_unit_rate ** 10 / 7", "digits"),
     ],

@@ -150,6 +150,17 @@ def test_a_procedure_of_discovery_is_lookups_each_once():
         assert refused(*elements, usage=Usage.DISCOVERY).reason == "PROCEDURE_INVALID"
 
 
+@pytest.mark.parametrize("source", [LookupSource.CATALOG_TIERS, LookupSource.CATALOG_ATTRIBUTES])
+def test_what_adds_to_rates_of_the_catalogue_needs_them_anywhere_in_the_stack(source):
+    asset, catalogue = Lookup(source=LookupSource.ASSET), Lookup(source=LookupSource.CATALOG_RATES)
+    adds = Lookup(source=source)
+
+    check((adds, asset, catalogue), Usage.DISCOVERY)
+    check((catalogue, adds), Usage.DISCOVERY)
+    error = refused(asset, adds, usage=Usage.DISCOVERY)
+    assert (error.reason, error.facts["element"]) == ("PROCEDURE_INVALID", "elements[1]")
+
+
 def test_what_is_shipped_is_right():
     for procedure, version in SHIPPED:
         check(version.elements, procedure.usage)

@@ -87,6 +87,51 @@ def test_every_package_that_is_started_costs_its_price(quantity, before, amount)
     assert cost(quantity, by_hundred, before=Decimal(before)).amount == Decimal(amount)
 
 
+@pytest.mark.parametrize(
+    ("quantity", "before", "amount"),
+    [
+        ("57", "0", "90"),  # nine started sevens at 10
+        ("58", "0", "120"),  # the 58th starts a package at the rate itself
+        ("64", "0", "120"),
+        ("65", "0", "150"),
+        ("6", "58", "0"),  # a line that goes on in a package that was started
+        ("7", "58", "30"),
+    ],
+)
+def test_packages_beyond_the_last_tier_are_counted_from_its_end(quantity, before, amount):
+    by_seven = RateTerms(
+        unit=USD,
+        rate=Rate(value=Decimal(30), per=Decimal(7), unit=USD, is_package=True),
+        tiers=(tier(0, 57, "OVERRIDE", 10),),
+        per=Decimal(7),
+        mode=TierMode.GRADUATED,
+    )
+
+    assert cost(quantity, by_seven, before=Decimal(before)).amount == Decimal(amount)
+
+
+@pytest.mark.parametrize("mode", TierMode)
+def test_no_adjustment_pays_for_usage(mode):
+    lowered = replace(terms("1", tiers=(tier(0, None, "AMOUNT", "-3"),)), mode=mode)
+    committed = replace(terms("1"), committed=(replace(lowered, rate=None),))
+
+    for price in (lowered, committed):
+        with pytest.raises(RatingFailed, match="nobody is paid") as refusal:
+            cost(10, price)
+        assert refusal.value.reason == "RATE_NEGATIVE"
+
+
+@pytest.mark.parametrize(("quantity", "is_kept"), [(2**63 - 1, True), (2**63, False)])
+def test_an_amount_is_what_money_can_say(quantity, is_kept):
+    if is_kept:
+        assert cost(quantity, terms("1")).amount == quantity
+        return
+    with pytest.raises(RatingFailed, match="must be below 9223372036854775808") as refusal:
+        cost(quantity, terms("1"))
+    assert refusal.value.reason == "AMOUNT_RANGE"
+    assert [step.element for step in refusal.value.steps] == [Element.BASE_RATE]
+
+
 def test_free_overage_is_counted_at_nothing_and_says_so():
     rated = cost(500, terms("0.75"), overage=OveragePolicy.FREE)
 

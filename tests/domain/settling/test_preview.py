@@ -14,7 +14,8 @@ from server.domain.modelling.policies import AggregationMethod, AggregationPolic
 from server.domain.pricing.rates import RateSegment, Tier
 from server.domain.pricing.rating_requests import LineResult, RequestState, verdict
 from server.domain.pricing.replay import Pair, at_other_rates, totals
-from server.domain.selling.additions import Addition, Sold
+from server.domain.selling.additions import Addition
+from server.domain.selling.sold import Sold
 from server.domain.settling.balances import WalletState
 from server.domain.settling.preview import added, effect, pictured
 from server.domain.settling.settlement import WalletTerms

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from usage.v1 import rate_service_pb2 as rates
 
+from clients import UsageError
 from tests.stories.pricing.test_procedures import refusal
 from tests.stories.pricing.test_procedures_in_force import use_own
 from tests.stories.procedure_words import BASE, SETTING, version, voucher
@@ -15,8 +16,12 @@ from tests.stories.words import Metered, day, figure, line
 from tests.stories.world import World
 
 
-async def plan(world: World, name: str, on: str = "") -> rates.RatePlan:
-    request = rates.GetRatePlanRequest(name=name, date=day(on) if on else None)
+async def plan(world: World, name: str, on: str = "", procedure: str = "") -> rates.RatePlan:
+    request = rates.GetRatePlanRequest(
+        name=name,
+        date=day(on) if on else None,
+        procedure=f"procedures/{procedure}" if procedure else "",
+    )
     return await world.client.rates.GetRatePlan(request)
 
 
@@ -51,6 +56,27 @@ async def test_a_plan_says_what_each_resource_costs_and_what_rates_it(sandbox: A
     assert not data.HasField("status")
     assert "no rate" in before.lines[1].status.message
     assert not before.lines[1].HasField("terms")
+
+
+@pytest.mark.capability("M148")
+async def test_a_plan_can_be_asked_for_as_another_procedure_would_rate(sandbox: Any) -> None:
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="calls", rate="0.5"))
+    [asset] = await world.sell(await world.account("ann"), line("plan", "2024-01-01"))
+    await version(world, "v1", [SETTING, BASE])
+    await version(world, "v2", [SETTING, BASE, voucher(10)], rank=2)
+
+    usual, own = await plan(world, asset.name), await plan(world, asset.name, procedure="own")
+    with pytest.raises(UsageError) as looks:
+        await plan(world, asset.name, procedure="default-discovery")
+    with pytest.raises(UsageError, match="PROCEDURE_NOT_FOUND"):
+        await plan(world, asset.name, procedure="nobodys")
+
+    versions = [one.lines[0].procedure_version for one in (usual, own)]
+    assert versions == [
+        f"procedures/{name}" for name in ("negotiable-rating/versions/v1", "own/versions/v2")
+    ]
+    assert (looks.value.reason, looks.value.facts["field"]) == ("PROCEDURE_USAGE", "procedure")
 
 
 @pytest.mark.capability("M148")

@@ -9,7 +9,9 @@ from usage.v1 import quote_service_pb2 as quotes
 from usage.v1 import rate_service_pb2 as rates
 from usage.v1 import types_pb2 as types
 
+from clients import UsageError
 from tests.stories.consuming.test_dimensions import EU, US, market, used
+from tests.stories.discovery_words import CATALOG, stack
 from tests.stories.preview_words import rows
 from tests.stories.pricing.test_procedures_in_force import use_own
 from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, version
@@ -281,3 +283,27 @@ async def test_adjustments_by_attribute_are_those_of_the_other_book(sandbox: Any
     assert figure(by_region["us"].rated_amount) == 30
     assert figure(by_region["us"].replayed_amount) == 15
     assert {difference for _, _, difference in figures(same)} == {0}
+
+
+async def test_a_replay_looks_where_a_quote_of_that_day_would(sandbox: Any) -> None:
+    """From February on without tiers; nothing is in force from March on."""
+    world, account, _ = await two_months(sandbox, Metered(resource="calls", rate="2"))
+    await put(world, "next-base/calls", priced("calls", "4"))
+    await put(world, "next-tiers/calls", priced("calls", None, ("0", None, "OVERRIDE", "1")))
+    february, march = ({"year": 2024, "month": month, "day": 1} for month in (2, 3))
+    await stack(world, "v1", *CATALOG, end_date=february)
+    await stack(world, "v2", "CATALOG_RATES", start_date=february, end_date=march)
+
+    found = [
+        await replay(world, account, rate_date=day(on))
+        for on in ("2024-01-31", "2024-02-01", "2024-03-01")
+    ]
+
+    assert [[replayed for _, replayed, _ in figures(one)] for one in found[:2]] == [
+        [50, 25],
+        [200, 100],
+    ]
+    assert [UsageError.of_status(one.status).reason for one in found[2].summaries] == [
+        "PROCEDURE_NOT_IN_FORCE"
+    ] * 2
+    assert found[2].left_out_count == 2

@@ -1,9 +1,11 @@
 """Late usage that opens its own period again: the outcome is that of usage which came in time."""
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 from usage.v1 import consumption_service_pb2 as consumption
+from usage.v1 import summary_service_pb2 as summaries
 
 from clients import UsageError
 from tests.stories.settling.test_figures import money
@@ -13,8 +15,8 @@ LATE = consumption.RecordOutcome.LATE
 
 
 def minutes(**more) -> Metered:
-    words = {"grant": "100", "refresh": "MONTH", "max_rollovers": 1, "rate": "0.5"}
-    return Metered(resource="minutes", late="REOPEN", **(words | more))
+    words = {"resource": "minutes", "grant": "100", "refresh": "MONTH", "max_rollovers": 1}
+    return Metered(**({"rate": "0.5", "late": "REOPEN"} | words | more))
 
 
 async def played(world, name: str, *, late: bool):
@@ -88,6 +90,74 @@ async def test_an_invoice_ready_line_says_what_it_said_before(sandbox):
     assert (drawn, figure(source.ratable_summary.overage_quantity)) == (100, 13)
     wallet = await world.wallet(account, "minutes")
     assert sum(figure(e.amount) for e in await world.entries(wallet)) == figure(wallet.balance)
+
+
+@pytest.mark.capability("M58")
+async def test_what_each_close_rated_can_be_read_step_by_step(sandbox):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", minutes(max_rollovers=None))
+    account, asset = await played(world, "ann", late=True)
+    await world.use(asset, "minutes", "2024-01-11", 50)
+    await world.advance("2024-02-06")
+    [first] = await world.liable(account)
+    [[rated], none] = await waterfall(world, first.name)
+
+    await world.use(asset, "minutes", "2024-01-12", 7)
+    [nothing, while_open] = await waterfall(world, first.name)
+    await world.advance("2024-02-10")
+    [[standing], [superseded]] = await waterfall(world, first.name)
+
+    assert (none, nothing, while_open) == ([], [], [rated])
+    assert superseded == rated
+    assert [dict(one.outputs)["amount"] for one in (superseded, standing)] == ["5", "8.5"]
+    assert superseded.execution_id != standing.execution_id
+    for name in (first.name, rated.ratable_summary):
+        assert await waterfall(world, name, rated.execution_id) == [[], [rated]]
+        assert await waterfall(world, name, standing.execution_id) == [[standing], []]
+    with pytest.raises(UsageError, match="RATE_EXECUTION_NOT_FOUND"):
+        await waterfall(world, first.name, str(uuid4()))
+
+
+async def waterfall(world, name: str, execution_id: str = ""):
+    """What of a line was rated, as it stands and before."""
+    request = summaries.GetRateWaterfallRequest(name=name, execution_id=execution_id)
+    found = await world.client.summaries.GetRateWaterfall(request)
+    return [list(found.lines), list(found.superseded)]
+
+
+async def test_late_usage_that_is_refused_opens_nothing(sandbox):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", minutes(overage="BLOCK"), minutes(resource="texts"))
+    account, asset = await played(world, "ann", late=True)
+    await world.use(asset, "texts", "2024-01-10", 60)
+    await world.advance("2024-02-06")
+    bills = await world.liable(account)
+    wallet = await world.wallet(account, "minutes")
+    entries = await world.entries(wallet)
+
+    [beyond] = await world.record([usage(asset, "minutes", "2024-01-20", 101)])
+    refused = await world.liable(account), await world.entries(wallet)
+    both = await world.record(
+        [
+            usage(asset, "minutes", "2024-01-20", 101, "too-much"),
+            usage(asset, "texts", "2024-01-20", 2, "texts"),
+        ]
+    )
+    texts_open = [one.usage_resource for one in await world.liable(account)]
+    fits = await world.record(
+        [
+            usage(asset, "minutes", "2024-01-20", 101, "too-much"),
+            usage(asset, "minutes", "2024-01-21", 3, "enough"),
+        ]
+    )
+    await world.advance("2024-02-10")
+
+    assert (beyond.code, len(bills)) == (consumption.RecordOutcome.REJECTED, 2)
+    assert refused == (bills, entries)
+    assert [one.code for one in both] == [consumption.RecordOutcome.REJECTED, LATE]
+    assert texts_open == ["usageResources/minutes"]
+    assert [one.code for one in fits] == [consumption.RecordOutcome.REJECTED, LATE]
+    assert sorted(figure(one.used_quantity) for one in await world.liable(account)) == [62, 63]
 
 
 async def test_once_a_later_period_is_final_it_is_handled_in_the_next_one_and_says_so(sandbox):

@@ -6,10 +6,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from usage.v1 import access_service_pb2 as access
+from usage.v1 import preview_service_pb2 as previews
+from usage.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
 from server.usecases.tenants import tenant_id_of
-from tests.stories.words import moment, stamp
+from tests.stories.preview_words import lines
+from tests.stories.words import Metered, line, moment, stamp
 from tests.stories.world import World
 
 ADD = """
@@ -17,6 +20,13 @@ INSERT INTO jobs (tenant_id, job_id, kind, rank, account_id, payload, fire_time,
                   error)
 VALUES ($1, $2, 'close_period', 0, 'ann', $3, $4, 9, 'QUARANTINED', 'a test put it here')
 """
+
+# A job is found once it failed, by a worker that has let go of it.
+QUARANTINE = """
+UPDATE jobs SET state = 'QUARANTINED', attempts = 9
+ WHERE tenant_id = $1 AND kind = $2 AND error <> '' RETURNING job_id
+"""
+KINDS = ("rate_request", "validate_catalog")
 
 
 async def stuck_job(world: World, database: str) -> str:
@@ -48,9 +58,65 @@ async def test_a_stuck_job_that_is_given_up_stops_nobody(sandbox, story_database
         await jobs.RetryJob(access.RetryJobRequest(name=name))
 
 
+async def in_quarantine(world: World, database: str, kind: str) -> str:
+    """The name of the only job of a kind, as it is after too many attempts like its first."""
+    tenant = await world.client.access.GetTenant(access.GetTenantRequest())
+    tenant_id = tenant_id_of(tenant.name.partition("/")[2])
+    superuser = await asyncpg.connect(database)
+    job_id = None
+    async with asyncio.timeout(20):
+        while job_id is None:
+            await asyncio.sleep(0.02)
+            job_id = await superuser.fetchval(QUARANTINE, tenant_id, kind)
+    await superuser.close()
+    return f"jobs/{job_id}"
+
+
+def broken(*_args, **_more):
+    raise RuntimeError("a bug")
+
+
+async def test_what_waits_for_a_job_that_is_given_up_fails_and_says_so(
+    sandbox, story_database: str, monkeypatch: pytest.MonkeyPatch
+):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="calls", rate="1"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    monkeypatch.setattr("server.usecases.pricing.rating_requests.stage", broken)
+    monkeypatch.setattr("server.usecases.modelling.catalog_run.load_setups", broken)
+
+    [given] = lines(asset, "calls", ("2024-01-05", 3))
+    own = previews.RatingLine.FromString(given.SerializeToString())
+    request = await world.client.previews.CreateRatingRequest(
+        previews.CreateRatingRequestRequest(
+            parent=account, rating_request=previews.RatingRequest(lines=[own])
+        )
+    )
+    run = await world.client.validation.ValidateCatalog(validation.ValidateCatalogRequest())
+    names = [await in_quarantine(world, story_database, kind) for kind in KINDS]
+    for name in names:
+        await world.client.access.WaiveJob(access.WaiveJobRequest(name=name))
+    failed = await world.client.previews.GetRatingRequest(
+        previews.GetRatingRequestRequest(name=request.name)
+    )
+    ended = await world.client.access.GetRun(access.GetRunRequest(name=run.name))
+
+    assert request.state == previews.RatingRequest.PENDING
+    assert (failed.state, failed.error_code) == (previews.RatingRequest.FAILED, "JOB_WAIVED")
+    assert "a bug" in failed.error_text
+    assert ["JOB_WAIVED" in str(one.status) for one in failed.results] == [True]
+    assert (ended.state, ended.failed_job) == (access.Run.FAILED, names[1])
+    assert "a bug" in ended.error
+    assert dict(ended.done_counts)["products"] == 1
+
+
 async def test_of_two_who_move_the_clock_at_once_one_is_told_of_the_other(sandbox):
     world = await sandbox("2024-01-01")
-    move = access.AdvanceClockRequest(to_time=stamp(moment("2024-03-01")))
+    await world.product("plan", Metered(resource="calls", grant="1", refresh="MONTH", rate="1"))
+    await world.sell(await world.account("ann"), line("plan", "2024-01-01"))
+    # Far enough that the first is still under way when the second is asked for.
+    move = access.AdvanceClockRequest(to_time=stamp(moment("2026-01-01")))
 
     both = await asyncio.gather(
         *(world.client.access.AdvanceClock(move) for _ in range(2)), return_exceptions=True

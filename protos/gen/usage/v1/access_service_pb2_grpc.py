@@ -177,7 +177,8 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WaiveJob(self, request, context):
-        """Gives up a job in quarantine for good. Fails as `RetryJob` does.
+        """Gives up a job in quarantine for good, and the run or rating request that waits for it fails with it.
+        Fails as `RetryJob` does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

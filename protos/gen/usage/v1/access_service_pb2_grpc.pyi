@@ -62,7 +62,9 @@ class AccessServiceStub:
     when it is in any other state.
     """
     WaiveJob: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]
-    """Gives up a job in quarantine for good. Fails as `RetryJob` does."""
+    """Gives up a job in quarantine for good, and the run or rating request that waits for it fails with it.
+    Fails as `RetryJob` does.
+    """
     ListLimits: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListLimitsRequest, _access_service_pb2.ListLimitsResponse]
     """Lists the limits of the service and of the caller's tenant."""
 
@@ -100,7 +102,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
     when it is in any other state.
     """
     WaiveJob: _aio.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]  # type: ignore[assignment]
-    """Gives up a job in quarantine for good. Fails as `RetryJob` does."""
+    """Gives up a job in quarantine for good, and the run or rating request that waits for it fails with it.
+    Fails as `RetryJob` does.
+    """
     ListLimits: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListLimitsRequest, _access_service_pb2.ListLimitsResponse]  # type: ignore[assignment]
     """Lists the limits of the service and of the caller's tenant."""
 
@@ -201,7 +205,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.WaiveJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Job, _abc.Awaitable[_access_service_pb2.Job]]:
-        """Gives up a job in quarantine for good. Fails as `RetryJob` does."""
+        """Gives up a job in quarantine for good, and the run or rating request that waits for it fails with it.
+        Fails as `RetryJob` does.
+        """
 
     @_abc_1.abstractmethod
     def ListLimits(

@@ -492,9 +492,9 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ChangeStates(self, request, context):
-        """Moves records from one state to another, all or none: classes and units, policies and usage
-        resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
-        a product needs is activated with it, by ActivateProduct. A record that is there already stays.
+        """Moves records from one state to another, all or none: classes and units, policies, selling models and
+        usage resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`.
+        What a product needs is activated with it, by ActivateProduct. A record that is there already stays.
 
         Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
         something refers to what is not active, (`IN_USE`) when something active refers to it.

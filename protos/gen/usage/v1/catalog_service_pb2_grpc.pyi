@@ -202,9 +202,9 @@ class CatalogServiceStub:
     INVALID_ARGUMENT (`TOO_MANY_ITEMS`, when more than 200 records would become active).
     """
     ChangeStates: _grpc.UnaryUnaryMultiCallable[_catalog_actions_pb2.ChangeStatesRequest, _catalog_actions_pb2.ChangeStatesResponse]
-    """Moves records from one state to another, all or none: classes and units, policies and usage
-    resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
-    a product needs is activated with it, by ActivateProduct. A record that is there already stays.
+    """Moves records from one state to another, all or none: classes and units, policies, selling models and
+    usage resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`.
+    What a product needs is activated with it, by ActivateProduct. A record that is there already stays.
 
     Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
     something refers to what is not active, (`IN_USE`) when something active refers to it.
@@ -345,9 +345,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     INVALID_ARGUMENT (`TOO_MANY_ITEMS`, when more than 200 records would become active).
     """
     ChangeStates: _aio.UnaryUnaryMultiCallable[_catalog_actions_pb2.ChangeStatesRequest, _catalog_actions_pb2.ChangeStatesResponse]  # type: ignore[assignment]
-    """Moves records from one state to another, all or none: classes and units, policies and usage
-    resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
-    a product needs is activated with it, by ActivateProduct. A record that is there already stays.
+    """Moves records from one state to another, all or none: classes and units, policies, selling models and
+    usage resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`.
+    What a product needs is activated with it, by ActivateProduct. A record that is there already stays.
 
     Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
     something refers to what is not active, (`IN_USE`) when something active refers to it.
@@ -677,9 +677,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_actions_pb2.ChangeStatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_actions_pb2.ChangeStatesResponse, _abc.Awaitable[_catalog_actions_pb2.ChangeStatesResponse]]:
-        """Moves records from one state to another, all or none: classes and units, policies and usage
-        resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`. What
-        a product needs is activated with it, by ActivateProduct. A record that is there already stays.
+        """Moves records from one state to another, all or none: classes and units, policies, selling models and
+        usage resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`.
+        What a product needs is activated with it, by ActivateProduct. A record that is there already stays.
 
         Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
         something refers to what is not active, (`IN_USE`) when something active refers to it.

@@ -220,6 +220,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Only the clock of a sandbox tenant can be moved."""
     ITEM_STATE: _ErrorReason.ValueType  # 401
     """The item is in another state than the call needs."""
+    JOB_WAIVED: _ErrorReason.ValueType  # 453
+    """Somebody gave up the job that this waited for (`WaiveJob`); ask for it anew."""
     RESOURCE_INACTIVE: _ErrorReason.ValueType  # 402
     """Activate the product, or sell one that is active on that day."""
     RESOURCE_NOT_ENTITLED: _ErrorReason.ValueType  # 403
@@ -510,6 +512,8 @@ CLOCK_NOT_SANDBOX: ErrorReason.ValueType  # 400
 """Only the clock of a sandbox tenant can be moved."""
 ITEM_STATE: ErrorReason.ValueType  # 401
 """The item is in another state than the call needs."""
+JOB_WAIVED: ErrorReason.ValueType  # 453
+"""Somebody gave up the job that this waited for (`WaiveJob`); ask for it anew."""
 RESOURCE_INACTIVE: ErrorReason.ValueType  # 402
 """Activate the product, or sell one that is active on that day."""
 RESOURCE_NOT_ENTITLED: ErrorReason.ValueType  # 403

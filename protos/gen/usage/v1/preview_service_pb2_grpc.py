@@ -85,7 +85,8 @@ class PreviewServiceServicer:
 
     def ReplayRates(self, request, context):
         """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-        What was negotiated stays as it was: it goes before the catalogue's. Packs and commitments have the
+        They are found as DiscoverRates finds them in the catalogue on the day. What was negotiated stays as
+        it was: it goes before the catalogue's. Packs and commitments have the
         terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
         was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
         that was drawn is drawn again, from the first grant on.

@@ -55,7 +55,8 @@ class PreviewServiceStub:
     """
     ReplayRates: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]
     """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-    What was negotiated stays as it was: it goes before the catalogue's. Packs and commitments have the
+    They are found as DiscoverRates finds them in the catalogue on the day. What was negotiated stays as
+    it was: it goes before the catalogue's. Packs and commitments have the
     terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
     was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
     that was drawn is drawn again, from the first grant on.
@@ -91,7 +92,8 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     """
     ReplayRates: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]  # type: ignore[assignment]
     """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-    What was negotiated stays as it was: it goes before the catalogue's. Packs and commitments have the
+    They are found as DiscoverRates finds them in the catalogue on the day. What was negotiated stays as
+    it was: it goes before the catalogue's. Packs and commitments have the
     terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
     was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
     that was drawn is drawn again, from the first grant on.
@@ -136,7 +138,8 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_preview_service_pb2.ReplayRatesResponse, _abc.Awaitable[_preview_service_pb2.ReplayRatesResponse]]:
         """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-        What was negotiated stays as it was: it goes before the catalogue's. Packs and commitments have the
+        They are found as DiscoverRates finds them in the catalogue on the day. What was negotiated stays as
+        it was: it goes before the catalogue's. Packs and commitments have the
         terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
         was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
         that was drawn is drawn again, from the first grant on.

@@ -34,7 +34,7 @@ class _ProcedureUsageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Proced
     PROCEDURE_USAGE_RATING: _ProcedureUsage.ValueType  # 1
     """Makes amounts of quantities."""
     PROCEDURE_USAGE_DISCOVERY: _ProcedureUsage.ValueType  # 2
-    """Says where rates are looked for."""
+    """Says where rates are looked for, by `DiscoverRates` and by quotes."""
 
 class ProcedureUsage(_ProcedureUsage, metaclass=_ProcedureUsageEnumTypeWrapper):
     """What a procedure is for."""
@@ -44,7 +44,7 @@ PROCEDURE_USAGE_UNSPECIFIED: ProcedureUsage.ValueType  # 0
 PROCEDURE_USAGE_RATING: ProcedureUsage.ValueType  # 1
 """Makes amounts of quantities."""
 PROCEDURE_USAGE_DISCOVERY: ProcedureUsage.ValueType  # 2
-"""Says where rates are looked for."""
+"""Says where rates are looked for, by `DiscoverRates` and by quotes."""
 Global___ProcedureUsage: _TypeAlias = ProcedureUsage  # noqa: Y015
 
 class _AgreedWith:
@@ -141,9 +141,9 @@ class ProcedureVersion(_message.Message):
     are never in force on the same day.
     """
     run_milliseconds: _builtins.int
-    """How long a line may take with all elements: 1,000 to 60,000; 10,000 if zero."""
+    """How long a line may take with all elements of a rating procedure: 1,000 to 60,000; 10,000 if zero."""
     element_milliseconds: _builtins.int
-    """How long a line may take with one element: 4 to 10,000; 5,000 if zero."""
+    """How long a line may take with one element of a rating procedure: 4 to 10,000; 5,000 if zero."""
     state: _types_pb2.CatalogState.ValueType
     """Where it stands."""
     etag: _builtins.str
@@ -867,7 +867,14 @@ Global___StopElement: _TypeAlias = StopElement  # noqa: Y015
 
 @_typing.final
 class LookupElement(_message.Message):
-    """A place where a discovery procedure looks, in its turn; each place once."""
+    """A place where a discovery procedure looks, in its turn; each place once. The first of `ASSET`, `TARGET` and
+    `CATALOG_RATES` that has a rate gives it. `CATALOG_TIERS` and `CATALOG_ATTRIBUTES` add to a rate of the
+    catalogue, so they are refused without `CATALOG_RATES` (`PROCEDURE_INVALID`); what was sold or agreed has
+    what it had. Quotes freeze what is found in the catalogue so.
+
+    An asset is asked together with its target, as its usage is rated, where `TARGET` comes before the
+    catalogue: what was agreed for the target goes before what the asset took from the catalogue.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -882,7 +889,7 @@ class LookupElement(_message.Message):
         ASSET: LookupElement._Source.ValueType  # 1
         """What the asset was sold under."""
         TARGET: LookupElement._Source.ValueType  # 2
-        """What was agreed for the target."""
+        """What was agreed for the target that is asked about, or that the asset is bound to."""
         CATALOG_RATES: LookupElement._Source.ValueType  # 3
         """Base rates of the price book's cards."""
         CATALOG_TIERS: LookupElement._Source.ValueType  # 4
@@ -898,7 +905,7 @@ class LookupElement(_message.Message):
     ASSET: LookupElement.Source.ValueType  # 1
     """What the asset was sold under."""
     TARGET: LookupElement.Source.ValueType  # 2
-    """What was agreed for the target."""
+    """What was agreed for the target that is asked about, or that the asset is bound to."""
     CATALOG_RATES: LookupElement.Source.ValueType  # 3
     """Base rates of the price book's cards."""
     CATALOG_TIERS: LookupElement.Source.ValueType  # 4

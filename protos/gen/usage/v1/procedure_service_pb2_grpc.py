@@ -228,9 +228,10 @@ class ProcedureServiceServicer:
 
     def SimulateProcedure(self, request, context):
         """Says what lines would come to by a version, active or not, or by elements given in the call, with
-        every step. A line that fails has a status of its own. Changes nothing.
-        Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, `FORMULA_INVALID`, `PROCEDURE_USAGE` for a
-        procedure of discovery).
+        every step; of a procedure of discovery, what it would find. A line that fails, or a question without
+        an answer, has a status of its own. Changes nothing.
+        Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, `FORMULA_INVALID`, `PROCEDURE_USAGE` for lines of a
+        procedure of discovery and questions of one of rating, or for both).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -111,9 +111,10 @@ class ProcedureServiceStub:
     """
     SimulateProcedure: _grpc.UnaryUnaryMultiCallable[_procedure_simulation_pb2.SimulateProcedureRequest, _procedure_simulation_pb2.SimulateProcedureResponse]
     """Says what lines would come to by a version, active or not, or by elements given in the call, with
-    every step. A line that fails has a status of its own. Changes nothing.
-    Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, `FORMULA_INVALID`, `PROCEDURE_USAGE` for a
-    procedure of discovery).
+    every step; of a procedure of discovery, what it would find. A line that fails, or a question without
+    an answer, has a status of its own. Changes nothing.
+    Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, `FORMULA_INVALID`, `PROCEDURE_USAGE` for lines of a
+    procedure of discovery and questions of one of rating, or for both).
     """
 
 @_typing.type_check_only
@@ -174,9 +175,10 @@ class ProcedureServiceAsyncStub(ProcedureServiceStub):
     """
     SimulateProcedure: _aio.UnaryUnaryMultiCallable[_procedure_simulation_pb2.SimulateProcedureRequest, _procedure_simulation_pb2.SimulateProcedureResponse]  # type: ignore[assignment]
     """Says what lines would come to by a version, active or not, or by elements given in the call, with
-    every step. A line that fails has a status of its own. Changes nothing.
-    Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, `FORMULA_INVALID`, `PROCEDURE_USAGE` for a
-    procedure of discovery).
+    every step; of a procedure of discovery, what it would find. A line that fails, or a question without
+    an answer, has a status of its own. Changes nothing.
+    Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, `FORMULA_INVALID`, `PROCEDURE_USAGE` for lines of a
+    procedure of discovery and questions of one of rating, or for both).
     """
 
 class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -318,9 +320,10 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_procedure_simulation_pb2.SimulateProcedureResponse, _abc.Awaitable[_procedure_simulation_pb2.SimulateProcedureResponse]]:
         """Says what lines would come to by a version, active or not, or by elements given in the call, with
-        every step. A line that fails has a status of its own. Changes nothing.
-        Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, `FORMULA_INVALID`, `PROCEDURE_USAGE` for a
-        procedure of discovery).
+        every step; of a procedure of discovery, what it would find. A line that fails, or a question without
+        an answer, has a status of its own. Changes nothing.
+        Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, `FORMULA_INVALID`, `PROCEDURE_USAGE` for lines of a
+        procedure of discovery and questions of one of rating, or for both).
         """
 
 def add_ProcedureServiceServicer_to_server(servicer: ProcedureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,10 +28,11 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage.v1 import policy_resources_pb2 as usage_dot_v1_dot_policy__resources__pb2
 from usage.v1 import procedure_resources_pb2 as usage_dot_v1_dot_procedure__resources__pb2
+from usage.v1 import rate_discovery_pb2 as usage_dot_v1_dot_rate__discovery__pb2
 from usage.v1 import types_pb2 as usage_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#usage/v1/procedure_simulation.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17google/rpc/status.proto\x1a\x19google/type/decimal.proto\x1a\x1fusage/v1/policy_resources.proto\x1a\"usage/v1/procedure_resources.proto\x1a\x14usage/v1/types.proto\"\xa8\x01\n\x18SimulateProcedureRequest\x12\x11\n\x07version\x18\x01 \x01(\tH\x00\x12,\n\x06inline\x18\x02 \x01(\x0b\x32\x1a.usage.v1.ProcedureVersionH\x00\x12\x37\n\x05lines\x18\x03 \x03(\x0b\x32\x17.usage.v1.SimulatedLineB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x42\x12\n\tprocedure\x12\x05\xbaH\x02\x08\x01\"\xe5\x07\n\rSimulatedLine\x12\x1b\n\rcurrency_code\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\ntoken_unit\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x32\n\x08quantity\x18\x03 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x31\n\rtier_quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x33\n\x0fquantity_before\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x31\n\rused_quantity\x18\x06 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12>\n\x07overage\x18\x07 \x01(\x0e\x32\x1f.usage.v1.OveragePolicy.OverageB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\x04rate\x18\x08 \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12(\n\x05tiers\x18\t \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\x12,\n\x08tier_per\x18\n \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12(\n\nasset_rate\x18\x0b \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12.\n\x0b\x61sset_tiers\x18\x0c \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\x12)\n\x0btarget_rate\x18\r \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12/\n\x0ctarget_tiers\x18\x0e \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\x12\x45\n\x0b\x63ommitments\x18\x0f \x03(\x0b\x32\".usage.v1.SimulatedLine.CommitmentB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12\x41\n\nattributes\x18\x10 \x03(\x0b\x32\'.usage.v1.SimulatedLine.AttributesEntryB\x04\xe2\x41\x01\x01\x12\x43\n\x15\x61ttribute_adjustments\x18\x11 \x03(\x0b\x32\x16.usage.v1.AttributeRowB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x64\x1aZ\n\nCommitment\x12\"\n\x04rate\x18\x01 \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12(\n\x05tiers\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb5\x01\n\x10SimulatedOutcome\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\x12$\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x14.google.type.Decimal\x12+\n\rnet_unit_rate\x18\x03 \x01(\x0b\x32\x14.google.type.Decimal\x12*\n\twaterfall\x18\x04 \x03(\x0b\x32\x17.usage.v1.WaterfallStep\"I\n\x19SimulateProcedureResponse\x12,\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1a.usage.v1.SimulatedOutcomeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#usage/v1/procedure_simulation.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17google/rpc/status.proto\x1a\x19google/type/decimal.proto\x1a\x1fusage/v1/policy_resources.proto\x1a\"usage/v1/procedure_resources.proto\x1a\x1dusage/v1/rate_discovery.proto\x1a\x14usage/v1/types.proto\"\xdf\x01\n\x18SimulateProcedureRequest\x12\x11\n\x07version\x18\x01 \x01(\tH\x00\x12,\n\x06inline\x18\x02 \x01(\x0b\x32\x1a.usage.v1.ProcedureVersionH\x00\x12\x35\n\x05lines\x18\x03 \x03(\x0b\x32\x17.usage.v1.SimulatedLineB\r\xe2\x41\x01\x01\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x37\n\tquestions\x18\x04 \x03(\x0b\x32\x16.usage.v1.RateQuestionB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x64\x42\x12\n\tprocedure\x12\x05\xbaH\x02\x08\x01\"\xe5\x07\n\rSimulatedLine\x12\x1b\n\rcurrency_code\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\ntoken_unit\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x32\n\x08quantity\x18\x03 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x31\n\rtier_quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x33\n\x0fquantity_before\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x31\n\rused_quantity\x18\x06 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12>\n\x07overage\x18\x07 \x01(\x0e\x32\x1f.usage.v1.OveragePolicy.OverageB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\x04rate\x18\x08 \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12(\n\x05tiers\x18\t \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\x12,\n\x08tier_per\x18\n \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12(\n\nasset_rate\x18\x0b \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12.\n\x0b\x61sset_tiers\x18\x0c \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\x12)\n\x0btarget_rate\x18\r \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12/\n\x0ctarget_tiers\x18\x0e \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\x12\x45\n\x0b\x63ommitments\x18\x0f \x03(\x0b\x32\".usage.v1.SimulatedLine.CommitmentB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12\x41\n\nattributes\x18\x10 \x03(\x0b\x32\'.usage.v1.SimulatedLine.AttributesEntryB\x04\xe2\x41\x01\x01\x12\x43\n\x15\x61ttribute_adjustments\x18\x11 \x03(\x0b\x32\x16.usage.v1.AttributeRowB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x64\x1aZ\n\nCommitment\x12\"\n\x04rate\x18\x01 \x01(\x0b\x32\x0e.usage.v1.RateB\x04\xe2\x41\x01\x01\x12(\n\x05tiers\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTiersB\x04\xe2\x41\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb5\x01\n\x10SimulatedOutcome\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\x12$\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x14.google.type.Decimal\x12+\n\rnet_unit_rate\x18\x03 \x01(\x0b\x32\x14.google.type.Decimal\x12*\n\twaterfall\x18\x04 \x03(\x0b\x32\x17.usage.v1.WaterfallStep\"p\n\x19SimulateProcedureResponse\x12,\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1a.usage.v1.SimulatedOutcome\x12%\n\x07\x61nswers\x18\x02 \x03(\x0b\x32\x14.usage.v1.RateAnswerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +42,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIMULATEPROCEDUREREQUEST'].oneofs_by_name['procedure']._loaded_options = None
   _globals['_SIMULATEPROCEDUREREQUEST'].oneofs_by_name['procedure']._serialized_options = b'\272H\002\010\001'
   _globals['_SIMULATEPROCEDUREREQUEST'].fields_by_name['lines']._loaded_options = None
-  _globals['_SIMULATEPROCEDUREREQUEST'].fields_by_name['lines']._serialized_options = b'\342A\001\002\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_SIMULATEPROCEDUREREQUEST'].fields_by_name['lines']._serialized_options = b'\342A\001\001\272H\006\222\001\003\020\350\007'
+  _globals['_SIMULATEPROCEDUREREQUEST'].fields_by_name['questions']._loaded_options = None
+  _globals['_SIMULATEPROCEDUREREQUEST'].fields_by_name['questions']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020d'
   _globals['_SIMULATEDLINE_COMMITMENT'].fields_by_name['rate']._loaded_options = None
   _globals['_SIMULATEDLINE_COMMITMENT'].fields_by_name['rate']._serialized_options = b'\342A\001\001'
   _globals['_SIMULATEDLINE_COMMITMENT'].fields_by_name['tiers']._loaded_options = None
@@ -82,16 +85,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIMULATEDLINE'].fields_by_name['attributes']._serialized_options = b'\342A\001\001'
   _globals['_SIMULATEDLINE'].fields_by_name['attribute_adjustments']._loaded_options = None
   _globals['_SIMULATEDLINE'].fields_by_name['attribute_adjustments']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020d'
-  _globals['_SIMULATEPROCEDUREREQUEST']._serialized_start=255
-  _globals['_SIMULATEPROCEDUREREQUEST']._serialized_end=423
-  _globals['_SIMULATEDLINE']._serialized_start=426
-  _globals['_SIMULATEDLINE']._serialized_end=1423
-  _globals['_SIMULATEDLINE_COMMITMENT']._serialized_start=1282
-  _globals['_SIMULATEDLINE_COMMITMENT']._serialized_end=1372
-  _globals['_SIMULATEDLINE_ATTRIBUTESENTRY']._serialized_start=1374
-  _globals['_SIMULATEDLINE_ATTRIBUTESENTRY']._serialized_end=1423
-  _globals['_SIMULATEDOUTCOME']._serialized_start=1426
-  _globals['_SIMULATEDOUTCOME']._serialized_end=1607
-  _globals['_SIMULATEPROCEDURERESPONSE']._serialized_start=1609
-  _globals['_SIMULATEPROCEDURERESPONSE']._serialized_end=1682
+  _globals['_SIMULATEPROCEDUREREQUEST']._serialized_start=286
+  _globals['_SIMULATEPROCEDUREREQUEST']._serialized_end=509
+  _globals['_SIMULATEDLINE']._serialized_start=512
+  _globals['_SIMULATEDLINE']._serialized_end=1509
+  _globals['_SIMULATEDLINE_COMMITMENT']._serialized_start=1368
+  _globals['_SIMULATEDLINE_COMMITMENT']._serialized_end=1458
+  _globals['_SIMULATEDLINE_ATTRIBUTESENTRY']._serialized_start=1460
+  _globals['_SIMULATEDLINE_ATTRIBUTESENTRY']._serialized_end=1509
+  _globals['_SIMULATEDOUTCOME']._serialized_start=1512
+  _globals['_SIMULATEDOUTCOME']._serialized_end=1693
+  _globals['_SIMULATEPROCEDURERESPONSE']._serialized_start=1695
+  _globals['_SIMULATEPROCEDURERESPONSE']._serialized_end=1807
 # @@protoc_insertion_point(module_scope)

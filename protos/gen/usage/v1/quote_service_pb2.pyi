@@ -218,7 +218,10 @@ class SaleLine(_message.Message):
 
     @_builtins.property
     def negotiated_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___NegotiatedRate]:
-        """What departs from the catalogue, a resource each: at most 20."""
+        """What departs from the catalogue, a resource each: at most 20. On a line that is bound to the account, a
+        contract or a custom target it is agreed for that target, and holds for its other assets too, unless
+        they have something negotiated of their own or a fixed rate.
+        """
 
     @_builtins.property
     def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SaleLineResource]:

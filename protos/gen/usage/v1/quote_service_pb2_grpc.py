@@ -72,10 +72,12 @@ class QuoteServiceServicer:
 
     def CreateQuote(self, request, context):
         """Creates a quote as a draft. The catalogue's rates, grants and policies of the day each line starts
-        are copied onto it and frozen; negotiated rates and quantities stand beside them.
+        are copied onto it and frozen; negotiated rates and quantities stand beside them. Rates are found as
+        DiscoverRates finds them in the catalogue on that day.
 
         Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
-        currency on that day, `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
+        currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
+        `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
         when a product or one of its resources is not active.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

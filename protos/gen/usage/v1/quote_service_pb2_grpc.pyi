@@ -39,10 +39,12 @@ class QuoteServiceStub:
     """Lists an account's quotes, newest first."""
     CreateQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.CreateQuoteRequest, _quote_service_pb2.Quote]
     """Creates a quote as a draft. The catalogue's rates, grants and policies of the day each line starts
-    are copied onto it and frozen; negotiated rates and quantities stand beside them.
+    are copied onto it and frozen; negotiated rates and quantities stand beside them. Rates are found as
+    DiscoverRates finds them in the catalogue on that day.
 
     Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
-    currency on that day, `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
+    currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
+    `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
     when a product or one of its resources is not active.
     """
 
@@ -57,10 +59,12 @@ class QuoteServiceAsyncStub(QuoteServiceStub):
     """Lists an account's quotes, newest first."""
     CreateQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.CreateQuoteRequest, _quote_service_pb2.Quote]  # type: ignore[assignment]
     """Creates a quote as a draft. The catalogue's rates, grants and policies of the day each line starts
-    are copied onto it and frozen; negotiated rates and quantities stand beside them.
+    are copied onto it and frozen; negotiated rates and quantities stand beside them. Rates are found as
+    DiscoverRates finds them in the catalogue on that day.
 
     Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
-    currency on that day, `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
+    currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
+    `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
     when a product or one of its resources is not active.
     """
 
@@ -90,10 +94,12 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_quote_service_pb2.Quote, _abc.Awaitable[_quote_service_pb2.Quote]]:
         """Creates a quote as a draft. The catalogue's rates, grants and policies of the day each line starts
-        are copied onto it and frozen; negotiated rates and quantities stand beside them.
+        are copied onto it and frozen; negotiated rates and quantities stand beside them. Rates are found as
+        DiscoverRates finds them in the catalogue on that day.
 
         Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
-        currency on that day, `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
+        currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
+        `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
         when a product or one of its resources is not active.
         """
 

@@ -59,22 +59,30 @@ class RateQuestion(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    BINDING_TARGET_FIELD_NUMBER: _builtins.int
     price_book: _builtins.str
-    """The price book: `priceBooks/{price_book}`. Needed unless `asset` is given."""
+    """The price book: `priceBooks/{price_book}`. Needed unless `asset` or `binding_target` is given."""
     product: _builtins.str
-    """The product: `products/{product}`. Needed unless `asset` is given."""
+    """The product: `products/{product}`. Needed unless `asset` or `binding_target` is given."""
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     currency_code: _builtins.str
-    """The currency: an ISO 4217 code. Needed unless `asset` or `token_unit` is given."""
+    """The currency: an ISO 4217 code. Needed unless `asset`, `binding_target` or `token_unit` is given."""
     token_unit: _builtins.str
     """The token instead of a currency: `unitsOfMeasure/{unit}`."""
     asset: _builtins.str
-    """An asset, whose own rates come first, with those of packs and commitments that were added to it:
+    """An asset, whose own rates usually come first, with those of packs and commitments that were added to
+    it, and what was agreed for its target before what it took from the catalogue:
     `accounts/{account}/assets/{asset}`.
     """
     selling_model: _builtins.str
     """The selling model: `sellingModels/{selling_model}`. Entries for it come before those for all."""
+    binding_target: _builtins.str
+    """A target instead of an asset, for what was agreed for it: a contract or custom target
+    (`accounts/{account}/bindingTargets/{binding_target}`) or the account (`accounts/{account}`). Where
+    nothing was, the catalogue answers, if the question says where to look in it. Not with `asset`
+    (`BINDING_TARGET`).
+    """
     @_builtins.property
     def date(self) -> _date_pb2.Date:
         """The day; today in the tenant's time (UTC) if absent."""
@@ -100,10 +108,11 @@ class RateQuestion(_message.Message):
         quantity: _decimal_pb2.Decimal | None = ...,
         selling_model: _builtins.str = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        binding_target: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "attributes", b"attributes", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "selling_model", b"selling_model", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "attributes", b"attributes", "binding_target", b"binding_target", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "selling_model", b"selling_model", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -112,6 +121,10 @@ Global___RateQuestion: _TypeAlias = RateQuestion  # noqa: Y015
 @_typing.final
 class DiscoverRatesRequest(_message.Message):
     """Asks what units cost.
+
+    The version of the default discovery procedure that is in force on the day of a question says where is
+    looked: the first place that has a rate gives it, and no other is looked at. The procedure that is shipped
+    looks at what the asset was sold under, then in the catalogue with its tiers and adjustments by attribute.
 
     A change of the catalogue, its rates or policies, of orders or assets answers with a token in its
     trailing metadata, `usage-revision-token`. Whoever passes that on to whoever asks next has the change
@@ -203,13 +216,13 @@ class RateCandidate(_message.Message):
         NEGOTIATED: RateCandidate._Reason.ValueType  # 2
         """Another was negotiated in its place."""
         ADDITION_FIRST: RateCandidate._Reason.ValueType  # 3
-        """A pack was added to the asset, whose rate goes before the asset's own."""
+        """A pack was added, whose rate goes before the asset's own or the one agreed for its target."""
         NOT_NEGOTIATED: RateCandidate._Reason.ValueType  # 4
-        """A pack's rate that was not negotiated, while another in force was."""
+        """A pack's rate that was not negotiated, while another in force was, perhaps for the target."""
         STARTED_EARLIER: RateCandidate._Reason.ValueType  # 5
-        """A pack that started before the one whose rate holds."""
+        """A pack, or an agreement for the target, that started before the one whose rate holds."""
         NOT_CHEAPER: RateCandidate._Reason.ValueType  # 6
-        """A pack that started with the one whose rate holds, and is not cheaper."""
+        """A pack, or an agreement for the target, that started with the one whose rate holds, and is not cheaper."""
         NOT_LOWEST: RateCandidate._Reason.ValueType  # 7
         """A commitment whose rate does not make the quantity cheaper than all others do."""
         NO_QUANTITY: RateCandidate._Reason.ValueType  # 8
@@ -228,6 +241,16 @@ class RateCandidate(_message.Message):
         """An entry for a selling model that the question does not name."""
         OTHER_CURRENCY: RateCandidate._Reason.ValueType  # 15
         """It is in another currency or token."""
+        PLACE_LATER: RateCandidate._Reason.ValueType  # 16
+        """What a place has that the discovery procedure comes to after another, which has an answer."""
+        NOT_LOOKED_AT: RateCandidate._Reason.ValueType  # 17
+        """What would hold on the day in a place where the discovery procedure does not look."""
+        TARGET_FIRST: RateCandidate._Reason.ValueType  # 18
+        """It was not negotiated, and what was agreed for the asset's target goes before the catalogue's."""
+        ASSET_NEGOTIATED: RateCandidate._Reason.ValueType  # 19
+        """It was agreed for the target, and the asset has something of its own that was negotiated."""
+        RATE_FIXED: RateCandidate._Reason.ValueType  # 20
+        """It was agreed for the target, and the asset's rate is fixed."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Why it lost. New reasons may be added."""
@@ -239,13 +262,13 @@ class RateCandidate(_message.Message):
     NEGOTIATED: RateCandidate.Reason.ValueType  # 2
     """Another was negotiated in its place."""
     ADDITION_FIRST: RateCandidate.Reason.ValueType  # 3
-    """A pack was added to the asset, whose rate goes before the asset's own."""
+    """A pack was added, whose rate goes before the asset's own or the one agreed for its target."""
     NOT_NEGOTIATED: RateCandidate.Reason.ValueType  # 4
-    """A pack's rate that was not negotiated, while another in force was."""
+    """A pack's rate that was not negotiated, while another in force was, perhaps for the target."""
     STARTED_EARLIER: RateCandidate.Reason.ValueType  # 5
-    """A pack that started before the one whose rate holds."""
+    """A pack, or an agreement for the target, that started before the one whose rate holds."""
     NOT_CHEAPER: RateCandidate.Reason.ValueType  # 6
-    """A pack that started with the one whose rate holds, and is not cheaper."""
+    """A pack, or an agreement for the target, that started with the one whose rate holds, and is not cheaper."""
     NOT_LOWEST: RateCandidate.Reason.ValueType  # 7
     """A commitment whose rate does not make the quantity cheaper than all others do."""
     NO_QUANTITY: RateCandidate.Reason.ValueType  # 8
@@ -264,6 +287,16 @@ class RateCandidate(_message.Message):
     """An entry for a selling model that the question does not name."""
     OTHER_CURRENCY: RateCandidate.Reason.ValueType  # 15
     """It is in another currency or token."""
+    PLACE_LATER: RateCandidate.Reason.ValueType  # 16
+    """What a place has that the discovery procedure comes to after another, which has an answer."""
+    NOT_LOOKED_AT: RateCandidate.Reason.ValueType  # 17
+    """What would hold on the day in a place where the discovery procedure does not look."""
+    TARGET_FIRST: RateCandidate.Reason.ValueType  # 18
+    """It was not negotiated, and what was agreed for the asset's target goes before the catalogue's."""
+    ASSET_NEGOTIATED: RateCandidate.Reason.ValueType  # 19
+    """It was agreed for the target, and the asset has something of its own that was negotiated."""
+    RATE_FIXED: RateCandidate.Reason.ValueType  # 20
+    """It was agreed for the target, and the asset's rate is fixed."""
 
     REASON_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
@@ -281,11 +314,13 @@ class RateCandidate(_message.Message):
     explanation: _builtins.str
     """The same in a sentence."""
     source: _builtins.str
-    """Where it is: `CATALOG` or `ASSET`."""
+    """Where it is: `CATALOG`, `ASSET` or, agreed for a target that the asset is bound to, `TARGET`."""
     entry: _builtins.str
     """The entry it is, or comes from: `rateCards/{card}/entries/{entry}`."""
     asset: _builtins.str
-    """The asset that was sold under it, perhaps a pack or a commitment: `accounts/{account}/assets/{asset}`."""
+    """The asset that was sold under it, perhaps a pack or a commitment, or another one of the target:
+    `accounts/{account}/assets/{asset}`.
+    """
     currency_code: _builtins.str
     """The currency it is in."""
     token_unit: _builtins.str
@@ -342,17 +377,29 @@ class RateAnswer(_message.Message):
     ASSET_FIELD_NUMBER: _builtins.int
     LOSERS_FIELD_NUMBER: _builtins.int
     LOSERS_OMITTED_FIELD_NUMBER: _builtins.int
+    DISCOVERY_PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """Where it was found: `CATALOG` or `ASSET`."""
+    """Where it was found: `CATALOG`, `ASSET` or `TARGET`. What was negotiated on an asset that is bound to the
+    account, a contract or a custom target is agreed for that target: it holds, as a whole, for its other
+    assets too, unless they have something negotiated of their own or a fixed rate. The agreement that
+    started last holds, and of those that started together the cheapest.
+    """
     procedure_version: _builtins.str
     """The version of the rating procedure that made `amount`, as it will make what is billed: that in
     force as the asset's rating period begins, or in the catalogue on the day that was asked for.
     `procedures/{procedure}/versions/{version}`.
     """
     asset: _builtins.str
-    """The asset whose rate it is, of source `ASSET`: the one asked about, or a pack that was added to it."""
+    """The asset whose rate it is, of source `ASSET`: the one asked about, or a pack that was added to it. Of
+    source `TARGET` the asset on whose line it was negotiated.
+    """
     losers_omitted: _builtins.int
     """How many more there are than `losers` has."""
+    discovery_procedure_version: _builtins.str
+    """The version of the discovery procedure that found it, or that found nothing: that in force on the day
+    that was asked for. `procedures/{procedure}/versions/{version}`; empty for a question that is wrong and
+    where none is in force (`PROCEDURE_NOT_IN_FORCE`).
+    """
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """Absent when there is an answer; otherwise why there is none."""
@@ -388,10 +435,11 @@ class RateAnswer(_message.Message):
         asset: _builtins.str = ...,
         losers: _abc.Iterable[Global___RateCandidate] | None = ...,
         losers_omitted: _builtins.int = ...,
+        discovery_procedure_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "status", b"status", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "losers", b"losers", "losers_omitted", b"losers_omitted", "procedure_version", b"procedure_version", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "discovery_procedure_version", b"discovery_procedure_version", "losers", b"losers", "losers_omitted", b"losers_omitted", "procedure_version", b"procedure_version", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

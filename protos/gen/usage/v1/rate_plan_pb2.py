@@ -30,7 +30,7 @@ from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from usage.v1 import types_pb2 as usage_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18usage/v1/rate_plan.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\x1a\x14usage/v1/types.proto\"U\n\x12GetRatePlanRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12%\n\x04\x64\x61te\x18\x02 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\"`\n\x08RatePlan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1f\n\x04\x64\x61te\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12%\n\x05lines\x18\x03 \x03(\x0b\x32\x16.usage.v1.RatePlanLine\"\x91\x03\n\x0cRatePlanLine\x12\x16\n\x0eusage_resource\x18\x01 \x01(\t\x12\x0e\n\x06wallet\x18\x02 \x01(\t\x12\"\n\x06status\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12\"\n\x05terms\x18\x04 \x01(\x0b\x32\x13.usage.v1.RateTerms\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x12\n\ntoken_unit\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07overage\x18\t \x01(\t\x12-\n\x0b\x63ommitments\x18\n \x03(\x0b\x32\x18.usage.v1.CommittedTerms\x12-\n\x12rating_period_date\x18\x0b \x01(\x0b\x32\x11.google.type.Date\x12\x19\n\x11procedure_version\x18\x0c \x01(\t\"C\n\x0e\x43ommittedTerms\x12\r\n\x05\x61sset\x18\x01 \x01(\t\x12\"\n\x05terms\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTermsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18usage/v1/rate_plan.proto\x12\x08usage.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\x1a\x14usage/v1/types.proto\"n\n\x12GetRatePlanRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12%\n\x04\x64\x61te\x18\x02 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x17\n\tprocedure\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"`\n\x08RatePlan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1f\n\x04\x64\x61te\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12%\n\x05lines\x18\x03 \x03(\x0b\x32\x16.usage.v1.RatePlanLine\"\xb0\x03\n\x0cRatePlanLine\x12\x16\n\x0eusage_resource\x18\x01 \x01(\t\x12\x0e\n\x06wallet\x18\x02 \x01(\t\x12\"\n\x06status\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12\"\n\x05terms\x18\x04 \x01(\x0b\x32\x13.usage.v1.RateTerms\x12\x15\n\rcurrency_code\x18\x05 \x01(\t\x12\x12\n\ntoken_unit\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07overage\x18\t \x01(\t\x12-\n\x0b\x63ommitments\x18\n \x03(\x0b\x32\x18.usage.v1.CommittedTerms\x12-\n\x12rating_period_date\x18\x0b \x01(\x0b\x32\x11.google.type.Date\x12\x19\n\x11procedure_version\x18\x0c \x01(\t\x12\x0e\n\x06source\x18\r \x01(\t\x12\r\n\x05\x61sset\x18\x0e \x01(\t\"C\n\x0e\x43ommittedTerms\x12\r\n\x05\x61sset\x18\x01 \x01(\t\x12\"\n\x05terms\x18\x02 \x01(\x0b\x32\x13.usage.v1.RateTermsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,12 +41,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETRATEPLANREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_GETRATEPLANREQUEST'].fields_by_name['date']._loaded_options = None
   _globals['_GETRATEPLANREQUEST'].fields_by_name['date']._serialized_options = b'\342A\001\001'
+  _globals['_GETRATEPLANREQUEST'].fields_by_name['procedure']._loaded_options = None
+  _globals['_GETRATEPLANREQUEST'].fields_by_name['procedure']._serialized_options = b'\342A\001\001'
   _globals['_GETRATEPLANREQUEST']._serialized_start=204
-  _globals['_GETRATEPLANREQUEST']._serialized_end=289
-  _globals['_RATEPLAN']._serialized_start=291
-  _globals['_RATEPLAN']._serialized_end=387
-  _globals['_RATEPLANLINE']._serialized_start=390
-  _globals['_RATEPLANLINE']._serialized_end=791
-  _globals['_COMMITTEDTERMS']._serialized_start=793
-  _globals['_COMMITTEDTERMS']._serialized_end=860
+  _globals['_GETRATEPLANREQUEST']._serialized_end=314
+  _globals['_RATEPLAN']._serialized_start=316
+  _globals['_RATEPLAN']._serialized_end=412
+  _globals['_RATEPLANLINE']._serialized_start=415
+  _globals['_RATEPLANLINE']._serialized_end=847
+  _globals['_COMMITTEDTERMS']._serialized_start=849
+  _globals['_COMMITTEDTERMS']._serialized_end=916
 # @@protoc_insertion_point(module_scope)

@@ -30,8 +30,11 @@ class GetRatePlanRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
+    PROCEDURE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The asset: `accounts/{account}/assets/{asset}`."""
+    procedure: _builtins.str
+    """Rated by this procedure, `procedures/{procedure}`, as if it were the default; by the default if empty."""
     @_builtins.property
     def date(self) -> _date_pb2.Date:
         """The day, in the account's zone; today by the tenant's clock if absent."""
@@ -41,10 +44,11 @@ class GetRatePlanRequest(_message.Message):
         *,
         name: _builtins.str = ...,
         date: _date_pb2.Date | None = ...,
+        procedure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "name", b"name", "procedure", b"procedure"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -102,6 +106,8 @@ class RatePlanLine(_message.Message):
     COMMITMENTS_FIELD_NUMBER: _builtins.int
     RATING_PERIOD_DATE_FIELD_NUMBER: _builtins.int
     PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     wallet: _builtins.str
@@ -113,8 +119,14 @@ class RatePlanLine(_message.Message):
     overage: _builtins.str
     """What becomes of usage beyond the grants, as in `CHARGE` or `FREE`."""
     procedure_version: _builtins.str
-    """The version that rates that period, by what is in force now:
+    """The version of the procedure that rates that period, by what is in force now:
     `procedures/{procedure}/versions/{version}`.
+    """
+    source: _builtins.str
+    """Where the terms are from, as discovery says it: `ASSET`, or `TARGET` if they were agreed for the target."""
+    asset: _builtins.str
+    """The asset whose terms they are: this one, a pack, or another one of the target on which they were
+    negotiated. `accounts/{account}/assets/{asset}`.
     """
     @_builtins.property
     def status(self) -> _status_pb2.Status:
@@ -122,7 +134,9 @@ class RatePlanLine(_message.Message):
 
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
-        """What a unit beyond the grants costs: what the asset was sold under, or the pack that holds instead."""
+        """What a unit beyond the grants costs: what the asset was sold under, or the pack or the agreement for its
+        target that holds instead.
+        """
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -155,10 +169,12 @@ class RatePlanLine(_message.Message):
         commitments: _abc.Iterable[Global___CommittedTerms] | None = ...,
         rating_period_date: _date_pb2.Date | None = ...,
         procedure_version: _builtins.str = ...,
+        source: _builtins.str = ...,
+        asset: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "rating_period_date", b"rating_period_date", "start_time", b"start_time", "status", b"status", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commitments", b"commitments", "currency_code", b"currency_code", "end_time", b"end_time", "overage", b"overage", "procedure_version", b"procedure_version", "rating_period_date", b"rating_period_date", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "commitments", b"commitments", "currency_code", b"currency_code", "end_time", b"end_time", "overage", b"overage", "procedure_version", b"procedure_version", "rating_period_date", b"rating_period_date", "source", b"source", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -289,8 +289,9 @@ class RateServiceServicer:
 
     def DiscoverRates(self, request, context):
         """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
-        question without an answer has a status of its own, as in FAILED_PRECONDITION
-        (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
+        question without an answer has a status of its own, as in FAILED_PRECONDITION (`RATE_NOT_FOUND`, or
+        `PROCEDURE_NOT_IN_FORCE` on a day when no version says where to look); it is never answered with zero.
+        Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

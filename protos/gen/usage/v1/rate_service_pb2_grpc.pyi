@@ -143,8 +143,9 @@ class RateServiceStub:
     """
     DiscoverRates: _grpc.UnaryUnaryMultiCallable[_rate_discovery_pb2.DiscoverRatesRequest, _rate_discovery_pb2.DiscoverRatesResponse]
     """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
-    question without an answer has a status of its own, as in FAILED_PRECONDITION
-    (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
+    question without an answer has a status of its own, as in FAILED_PRECONDITION (`RATE_NOT_FOUND`, or
+    `PROCEDURE_NOT_IN_FORCE` on a day when no version says where to look); it is never answered with zero.
+    Changes nothing.
     """
     GetRatePlan: _grpc.UnaryUnaryMultiCallable[_rate_plan_pb2.GetRatePlanRequest, _rate_plan_pb2.RatePlan]
     """Gets the rate plan of an asset: what each of its resources costs on a day, with packs and commitments,
@@ -230,8 +231,9 @@ class RateServiceAsyncStub(RateServiceStub):
     """
     DiscoverRates: _aio.UnaryUnaryMultiCallable[_rate_discovery_pb2.DiscoverRatesRequest, _rate_discovery_pb2.DiscoverRatesResponse]  # type: ignore[assignment]
     """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
-    question without an answer has a status of its own, as in FAILED_PRECONDITION
-    (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
+    question without an answer has a status of its own, as in FAILED_PRECONDITION (`RATE_NOT_FOUND`, or
+    `PROCEDURE_NOT_IN_FORCE` on a day when no version says where to look); it is never answered with zero.
+    Changes nothing.
     """
     GetRatePlan: _aio.UnaryUnaryMultiCallable[_rate_plan_pb2.GetRatePlanRequest, _rate_plan_pb2.RatePlan]  # type: ignore[assignment]
     """Gets the rate plan of an asset: what each of its resources costs on a day, with packs and commitments,
@@ -422,8 +424,9 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rate_discovery_pb2.DiscoverRatesResponse, _abc.Awaitable[_rate_discovery_pb2.DiscoverRatesResponse]]:
         """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
-        question without an answer has a status of its own, as in FAILED_PRECONDITION
-        (`RATE_NOT_FOUND`); it is never answered with zero. Changes nothing.
+        question without an answer has a status of its own, as in FAILED_PRECONDITION (`RATE_NOT_FOUND`, or
+        `PROCEDURE_NOT_IN_FORCE` on a day when no version says where to look); it is never answered with zero.
+        Changes nothing.
         """
 
     @_abc_1.abstractmethod

@@ -969,21 +969,27 @@ class RateWaterfall(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The line that was asked for."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineWaterfall]:
-        """What was rated, oldest first; of a ratable summary that itself."""
+        """What was rated, oldest first; nothing while late usage has its period open again."""
+
+    @_builtins.property
+    def superseded(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineWaterfall]:
+        """What closes rated before late usage opened their period again (`REOPEN`), oldest first."""
 
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         lines: _abc.Iterable[Global___LineWaterfall] | None = ...,
+        superseded: _abc.Iterable[Global___LineWaterfall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "name", b"name", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

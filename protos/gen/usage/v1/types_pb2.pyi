@@ -240,9 +240,7 @@ Global___RateTier: _TypeAlias = RateTier  # noqa: Y015
 
 @_typing.final
 class RateTiers(_message.Message):
-    """Tiers in ascending order, without gap or overlap. The tier that contains the overage of a rating
-    period prices all of it (volume).
-    """
+    """Tiers in ascending order, without gap or overlap, over the overage of a rating period."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -257,7 +255,10 @@ class RateTiers(_message.Message):
         LOWER_INCLUSIVE: RateTiers._Bounds.ValueType  # 1
         """`[lower, upper)`: 100 on 0–100, 100–200 is in the second."""
         UPPER_INCLUSIVE: RateTiers._Bounds.ValueType  # 2
-        """`(lower, upper]`: 100 on 0–100, 100–200 is in the first."""
+        """`(lower, upper]`: 100 on 0–100, 100–200 is in the first. Tiers may be written with both ends inside, as
+        0–10, 11–60: a lower bound one step of the unit's scale above the end before it, or above zero, is kept
+        as that end, here 0–10, 10–60.
+        """
 
     class Bounds(_Bounds, metaclass=_BoundsEnumTypeWrapper):
         """Which bound belongs to a tier."""
@@ -267,7 +268,10 @@ class RateTiers(_message.Message):
     LOWER_INCLUSIVE: RateTiers.Bounds.ValueType  # 1
     """`[lower, upper)`: 100 on 0–100, 100–200 is in the second."""
     UPPER_INCLUSIVE: RateTiers.Bounds.ValueType  # 2
-    """`(lower, upper]`: 100 on 0–100, 100–200 is in the first."""
+    """`(lower, upper]`: 100 on 0–100, 100–200 is in the first. Tiers may be written with both ends inside, as
+    0–10, 11–60: a lower bound one step of the unit's scale above the end before it, or above zero, is kept
+    as that end, here 0–10, 10–60.
+    """
 
     class _Mode:
         ValueType = _typing.NewType("ValueType", _builtins.int)

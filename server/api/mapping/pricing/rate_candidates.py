@@ -6,7 +6,7 @@ from server.api import names
 from server.api.mapping.pricing.terms import entry_name, rate_to_pb, unit_pb
 from server.api.values import enum_pb, optional_date_pb
 from server.domain.ids import AccountId
-from server.domain.pricing.explanations import Loser
+from server.domain.pricing.losers import Loser
 
 
 def loser_to_pb(found: Loser, account_id: AccountId | None) -> pb.RateCandidate:

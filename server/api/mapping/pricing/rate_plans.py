@@ -18,11 +18,11 @@ def plan_to_pb(account_id: str, asset_id: object, plan: RatePlan) -> pb.RatePlan
     return pb.RatePlan(
         name=names.ASSET.of(account_id, asset_id),
         date=date_pb(plan.day),
-        lines=[_line_to_pb(account_id, one) for one in plan.lines],
+        lines=[_line_to_pb(account_id, asset_id, one) for one in plan.lines],
     )
 
 
-def _line_to_pb(account_id: str, line: PlanLine) -> pb.RatePlanLine:
+def _line_to_pb(account_id: str, asset_id: object, line: PlanLine) -> pb.RatePlanLine:
     made = pb.RatePlanLine(
         usage_resource=names.RESOURCE.of(line.resource_id),
         wallet=names.WALLET.of(account_id, line.wallet_id),
@@ -35,6 +35,7 @@ def _line_to_pb(account_id: str, line: PlanLine) -> pb.RatePlanLine:
     if segment is None or segment.terms is None:
         return made
     terms = segment.terms
+    source, sold_with = line.source
     made.MergeFrom(
         pb.RatePlanLine(
             terms=terms_to_pb(terms, is_fixed=line.is_fixed),
@@ -42,6 +43,8 @@ def _line_to_pb(account_id: str, line: PlanLine) -> pb.RatePlanLine:
             end_time=optional_time_pb(segment.end),
             overage=segment.overage,
             commitments=_commitments(account_id, terms.committed),
+            source=source,
+            asset=names.ASSET.of(account_id, sold_with or asset_id),
             **unit_pb(terms.unit),
         )
     )

@@ -1,4 +1,4 @@
-"""Simulation: lines that are made up, from forms; what they come to, to messages."""
+"""Simulation: what a procedure is tried on, from forms; what lines come to, to messages."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -33,16 +33,25 @@ Tiers = tuple[TierBounds, TierMode, tuple[Tier, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulate:
-    """Lines, and what they are tried on: a stored version or one that was given."""
+    """A stored version or one that was given, and lines to be rated by it.
+
+    One for discovery is tried on the questions of the request instead.
+    """
 
     stored: tuple[ProcedureId, ProcedureVersionId] | None
     inline: Version | None
+    usage: Usage
     lines: tuple[Line, ...]
 
 
 def simulate_from_pb(request: pb.SimulateProcedureRequest) -> Simulate:
     """Raises InvalidArgument: PROCEDURE_INVALID, FORMULA_INVALID, TIERS_INVALID and more."""
     form = Form(request)
+    usage = Usage.DISCOVERY if request.questions else Usage.RATING
+    if request.lines and request.questions:
+        form.fault("questions", "PROCEDURE_USAGE", "are for discovery, and lines for rating")
+    elif not request.lines and not request.questions:
+        form.fault("lines", "FIELD_REQUIRED", "are needed, or questions for a discovery procedure")
     stored: Any = form.optional_name("version", names.PROCEDURE_VERSION)
     inline = None
     if form.has("inline"):
@@ -51,8 +60,8 @@ def simulate_from_pb(request: pb.SimulateProcedureRequest) -> Simulate:
     lines = tuple(_line(one) for one in form.subs("lines"))
     form.done()
     if inline is not None:
-        check(inline.elements, Usage.RATING, path="inline.elements")
-    return Simulate(stored=stored, inline=inline, lines=lines)
+        check(inline.elements, usage, path="inline.elements")
+    return Simulate(stored=stored, inline=inline, usage=usage, lines=lines)
 
 
 def outcomes_to_pb(outcomes: tuple[Outcome, ...]) -> pb.SimulateProcedureResponse:

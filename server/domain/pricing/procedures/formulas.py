@@ -123,7 +123,10 @@ def _binary(function: Callable[[Decimal, Decimal], Decimal]) -> Callable[..., De
 def _divide(a: Decimal, b: Decimal) -> Decimal:
     if not b:
         raise FormulaFailed("division by zero")
-    return divide(a, b, places=PLACES, mode=Rounding.HALF_EVEN)
+    found = divide(a, b, places=PLACES, mode=Rounding.HALF_EVEN)
+    if a and not found:
+        raise FormulaFailed(f"a quotient is too small for {PLACES} decimals")
+    return found
 
 
 def _power(a: Decimal, b: Decimal) -> Decimal:

@@ -52,8 +52,8 @@ def negotiated_rate(state: State, order: tuple[Agreed, ...]) -> None:
     for agreed in order:
         terms = _agreed(state, agreed)
         rate = None if terms is None else terms.negotiated_rate
-        if rate is not None:
-            inputs = {} if state.rate is None else rate_text(state.rate)
+        if terms is not None and rate is not None:
+            inputs = ({} if state.rate is None else rate_text(state.rate)) | _agreed_on(terms)
             state.base = rate
             state.set_rate(rate)
             state.add(Element.NEGOTIATED_RATE, inputs, rate_text(rate), _NOTES[agreed])
@@ -73,7 +73,7 @@ def negotiated_tiers(state: State, order: tuple[Agreed, ...]) -> None:
         from_where = "negotiated" if agreed is Agreed.ASSET else "target"
         if tiers:
             price = volume if terms.mode is TierMode.VOLUME else graduated
-            price(state, terms, tiers, {"tiers": from_where})
+            price(state, terms, tiers, {"tiers": from_where} | _agreed_on(terms))
         return
 
 
@@ -120,8 +120,8 @@ def graduated(
     end = before + state.quantity
     parts: list[Part] = []
     position = before
-    for tier, units in _slices(tiers, before, end):
-        within = position - (ZERO if tier is None else tier.lower)
+    for tier, floor, units in _slices(tiers, before, end):
+        within = position - floor
         position += units
         inputs = {"quantity": plain(units), **provenance}
         if tier is None:
@@ -182,7 +182,7 @@ def reprice(
 
 
 def check_rate(rate: Rate) -> None:
-    """What a procedure writes is a price. Raises RATE_NEGATIVE, AMOUNT_RANGE."""
+    """What an adjustment or a procedure comes to is a price. Raises RATE_NEGATIVE, AMOUNT_RANGE."""
     if rate.value < 0:
         text = f"the rate would be {plain(rate.value)}; nobody is paid for using something"
         raise RatingFailed("RATE_NEGATIVE", text, {"rate": plain(rate.value)})
@@ -211,7 +211,15 @@ def adjustment_text(adjustment: Adjustment) -> dict[str, str]:
 
 
 def _agreed(state: State, agreed: Agreed) -> RateTerms | None:
-    return state.terms if agreed is Agreed.ASSET else state.target
+    """What was negotiated with one or the other; terms that hold may be the target's as a whole."""
+    of_target = state.terms.agreed_on is not None
+    if agreed is Agreed.ASSET:
+        return None if of_target else state.terms
+    return state.terms if of_target and state.target is None else state.target
+
+
+def _agreed_on(terms: RateTerms) -> dict[str, str]:
+    return {} if terms.agreed_on is None else {"agreed_on": str(terms.agreed_on)}
 
 
 def _committed(state: State, part: Part, used: Decimal) -> Part:
@@ -222,6 +230,7 @@ def _committed(state: State, part: Part, used: Decimal) -> Part:
     rates = [committed_rate(part.rate, terms, used) for terms in state.terms.committed]
     best, winner = part.rate, 0
     for place, rate in enumerate(rates, 1):
+        check_rate(rate)
         if is_lower(rate, best):
             best, winner = rate, place
     given = rate_text(part.rate) | {"quantity": plain(part.quantity), "used": plain(used)}
@@ -241,20 +250,25 @@ def _own_tier(terms: RateTerms, used: Decimal) -> dict[str, str]:
 
 def _slices(
     tiers: tuple[Tier, ...], start: Decimal, end: Decimal
-) -> list[tuple[Tier | None, Decimal]]:
-    """The units from `start` to `end` by tier; those of no tier stand with `None`."""
-    slices: list[tuple[Tier | None, Decimal]] = []
-    position = start
+) -> list[tuple[Tier | None, Decimal, Decimal]]:
+    """The units from `start` to `end` by tier, with where the counting of each begins.
+
+    Those of no tier stand with `None`; they are counted from the end of the tier before them.
+    """
+    slices: list[tuple[Tier | None, Decimal, Decimal]] = []
+    position, floor = start, ZERO
     for tier in tiers:
-        if position < min(tier.lower, end):
-            slices.append((None, min(tier.lower, end) - position))
-            position = min(tier.lower, end)
+        lower = min(tier.lower, end)
+        if position < lower:
+            slices.append((None, floor, lower - position))
+            position = lower
         upper = end if tier.upper is None else min(tier.upper, end)
         if position < upper:
-            slices.append((tier, upper - position))
+            slices.append((tier, tier.lower, upper - position))
             position = upper
+        floor = upper
     if position < end:
-        slices.append((None, end - position))
+        slices.append((None, floor, end - position))
     return slices
 
 
@@ -273,6 +287,7 @@ def _adjusted(base: Rate | None, tier: Tier, terms: RateTerms) -> Rate:
     if adjusted is None:
         message = "the tier adjusts a rate, and there is none"
         raise RatingFailed("RATE_NOT_FOUND", message, _tier_text(tier))
+    check_rate(adjusted)
     return adjusted
 
 

@@ -2,7 +2,8 @@
 
 What compiles is a procedure: the setting first, 2 to 70 elements, groups at most three deep, every
 variable known where it is read. A variable that a group sets is known in that group alone. A
-procedure of discovery is 1 to 50 places to look in, each once.
+procedure of discovery is 1 to 50 places to look in, each once, and adds to the rates of the
+catalogue only where it looks for these.
 """
 
 import keyword
@@ -44,6 +45,8 @@ from server.domain.pricing.rates import TierMode
 COUNTS = {Usage.RATING: range(2, 71), Usage.DISCOVERY: range(1, 51)}
 RUN_MILLISECONDS, ELEMENT_MILLISECONDS = range(1_000, 60_001), range(4, 10_001)
 DEEPEST, MOST_INPUTS = 3, 50
+_RATES = el.LookupSource.CATALOG_RATES
+_ADDED = (el.LookupSource.CATALOG_TIERS, el.LookupSource.CATALOG_ATTRIBUTES)
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 
 _Plain = (
@@ -80,6 +83,10 @@ def check(elements: tuple[ProcedureElement, ...], usage: Usage, *, path: str = "
         if element.source in seen:
             raise _invalid(f"{path}[{index}]", f"looks in {element.source} a second time")
         seen.add(element.source)
+    for index, element in enumerate(elements):
+        if isinstance(element, el.Lookup) and element.source in _ADDED and _RATES not in seen:
+            text = f"{element.source} adds to a rate of {_RATES}, where nothing looks"
+            raise _invalid(f"{path}[{index}]", text)
 
 
 def compile_rating(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from server.domain.exact import AMOUNT_PLACES, PLACES, ZERO, Rounding, divide, plain
 from server.domain.modelling.policies import OveragePolicy
+from server.domain.money import MOST_AMOUNT
 from server.domain.pricing.procedures.elements import NET_UNIT_RATE
 from server.domain.pricing.procedures.waterfall import Element, Outcome, Rated, RatingFailed, Step
 from server.domain.pricing.rates import AttributeRow, Rate, RateTerms
@@ -106,12 +107,14 @@ class State:
         self.outcome = failure
 
     def finish(self) -> Rated:
-        """The amount. Raises RATE_NOT_FOUND; what has too many digits raises `Inexact`."""
+        """The amount. Raises RATE_NOT_FOUND, AMOUNT_RANGE; too many digits raise `Inexact`."""
         parts = self.parts
         if not parts:
             raise no_rate(self.quantity)
         amounts = [part.amount for part in parts]
         amount = amounts[0] if len(amounts) == 1 else sum(amounts, ZERO)
+        if abs(amount) >= MOST_AMOUNT:
+            raise self._beyond_money(amount)
         net = _net_unit_rate(parts, amount, self.quantity)
         self.add(
             Element.AMOUNT,
@@ -122,6 +125,12 @@ class State:
             {"amount": plain(amount), "net_unit_rate": plain(net), "unit": self.terms.unit},
         )
         return Rated(amount=amount, net_unit_rate=net, steps=tuple(self.steps))
+
+    def _beyond_money(self, amount: Decimal) -> RatingFailed:
+        text = f"the amount would be {plain(amount)}; it must be below {MOST_AMOUNT}"
+        failure = RatingFailed("AMOUNT_RANGE", text)
+        failure.steps = tuple(self.steps)
+        return failure
 
     def value(self, name: str) -> Value:
         """A variable. Raises RATE_NOT_FOUND where it is a rate and there is none yet."""

@@ -114,6 +114,17 @@ SELECT v.procedure_id, v.version_id, v.display_name, v.rank, v.start_date, v.end
 --   $1 tenant_id uuid
 SELECT rating_versions($1);
 
+-- name: discovery_versions
+-- What finds the tenant's rates: the procedure with its active versions, the highest rank first; of one
+-- that has none a row without a version.
+--   $1 tenant_id uuid
+SELECT d.procedure_id, v.version_id, v.rank, v.start_date, v.end_date, v.elements
+  FROM default_procedures AS d
+  LEFT JOIN procedure_versions AS v
+    ON (v.tenant_id, v.procedure_id, v.state) = (d.tenant_id, d.procedure_id, 'ACTIVE')
+ WHERE d.tenant_id = $1 AND d.usage = 'DISCOVERY'
+ ORDER BY v.rank DESC, v.version_id;
+
 -- name: default_procedure
 -- What the tenant uses for a usage.
 --   $1 tenant_id uuid, $2 usage text

@@ -166,6 +166,21 @@ SELECT e.rate_card_id, e.entry_id,
  ORDER BY e.rate_card_id, e.entry_id
  LIMIT 20;
 
+-- name: lock_entry
+-- An entry that goes, before its tiers do.
+--   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text
+SELECT entry_id FROM rate_card_entries
+ WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3
+   FOR UPDATE;
+
+-- name: lock_entries_of_card
+-- The entries of a card that goes, before their tiers do.
+--   $1 tenant_id uuid, $2 rate_card_id text
+SELECT entry_id FROM rate_card_entries
+ WHERE tenant_id = $1 AND rate_card_id = $2
+ ORDER BY entry_id
+   FOR UPDATE;
+
 -- name: drop_tiers
 -- The tiers of an entry that gets others, or goes.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text

@@ -85,10 +85,12 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
 
 -- name: asset_rates
 -- What assets were sold under, with the zone their days begin in. An asset without that resource, or a
--- resource without rates, is a row with nulls; an asset that is not there is none.
+-- resource without rates, is a row with nulls; an asset that is not there is none. The wallet is told of
+-- anchors only: nothing is added to what is an addition itself.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
 SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.time_zone,
-       t.anchor_date, l.rating_period,
+       t.anchor_date, l.rating_period, t.target_kind <> 'ASSET' AS is_shared,
+       CASE WHEN h.role = 'ANCHOR' THEN h.wallet_id END AS wallet_id,
        r.start_time, r.end_time, r.terms
   FROM unnest($2::text[], $3::uuid[], $4::text[]) AS w (account_id, asset_id, usage_resource_id)
   JOIN assets AS a
@@ -106,20 +108,38 @@ SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.t
      = (h.tenant_id, h.account_id, h.asset_id, h.usage_resource_id)
  ORDER BY w.account_id COLLATE "C", w.asset_id, w.usage_resource_id COLLATE "C", r.start_time;
 
--- name: asset_additions
--- The rates of packs and commitments that were added to the wallets of these assets' resources. Nothing is
--- added to what is an addition itself.
---   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
-SELECT w.account_id, w.asset_id, w.usage_resource_id, o.asset_id AS addition_id, o.commitment_rate,
-       r.start_time, o.end_time, r.terms
-  FROM unnest($2::text[], $3::uuid[], $4::text[]) AS w (account_id, asset_id, usage_resource_id)
-  JOIN asset_resources AS h
-    ON h.tenant_id = $1 AND h.account_id = w.account_id AND h.asset_id = w.asset_id
-   AND h.usage_resource_id = w.usage_resource_id AND h.role = 'ANCHOR'
+-- name: target_rates
+-- The wallets of some targets, where they have one of the resource: of contracts and custom targets by their
+-- ids, of accounts with an empty one. A target that is not there is no row.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 target_ids text[], $4 usage_resource_ids text[]
+SELECT w.account_id, w.target_id, w.usage_resource_id, l.wallet_id, t.time_zone, t.anchor_date, l.rating_period
+  FROM unnest($2::text[], $3::text[], $4::text[]) AS w (account_id, target_id, usage_resource_id)
+  JOIN accounts AS a
+    ON a.tenant_id = $1 AND a.account_id = w.account_id
+  LEFT JOIN binding_targets AS b
+    ON b.tenant_id = $1 AND b.account_id = w.account_id AND b.binding_target_id = w.target_id
+  LEFT JOIN entitlement_accounts AS t
+    ON t.tenant_id = $1 AND t.account_id = w.account_id AND t.target_kind = coalesce(b.kind, 'ACCOUNT')
+   AND t.target_id = w.target_id
+  LEFT JOIN wallets AS l
+    ON l.tenant_id = $1 AND l.account_id = w.account_id
+   AND l.entitlement_account_id = t.entitlement_account_id AND l.usage_resource_id = w.usage_resource_id
+ WHERE w.target_id = '' OR b.binding_target_id IS NOT NULL
+ ORDER BY w.account_id COLLATE "C", w.target_id COLLATE "C", w.usage_resource_id COLLATE "C";
+
+-- name: wallet_additions
+-- The rates of what was added to some wallets: of packs and commitments, and of targets' wallets, which are
+-- shared, what was negotiated on their anchors.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 are_shared boolean[]
+SELECT w.wallet_id, o.asset_id AS addition_id, o.commitment_rate, o.role = 'ANCHOR' AS is_agreed, r.start_time,
+       CASE WHEN o.role = 'ANCHOR' THEN r.end_time ELSE o.end_time END AS end_time, r.terms
+  FROM unnest($2::text[], $3::uuid[], $4::boolean[]) AS w (account_id, wallet_id, is_shared)
   JOIN asset_resources AS o
-    ON o.tenant_id = $1 AND o.account_id = w.account_id AND o.wallet_id = h.wallet_id
-   AND o.role <> 'ANCHOR'
+    ON o.tenant_id = $1 AND o.account_id = w.account_id AND o.wallet_id = w.wallet_id
+   AND (w.is_shared OR o.role <> 'ANCHOR')
   JOIN asset_rates AS r
     ON r.tenant_id = $1 AND r.account_id = w.account_id AND r.asset_id = o.asset_id
    AND r.usage_resource_id = o.usage_resource_id
- ORDER BY w.account_id COLLATE "C", w.asset_id, w.usage_resource_id COLLATE "C", r.start_time, o.asset_id;
+ WHERE o.role <> 'ANCHOR' OR r.terms ->> 'negotiated_rate' IS NOT NULL
+    OR r.terms ->> 'negotiated_tiers' IS NOT NULL
+ ORDER BY w.account_id COLLATE "C", w.wallet_id, r.start_time, o.asset_id;

@@ -81,8 +81,17 @@ UPDATE usage_summaries
    SET quantity = NULL, drawn_quantity = NULL, overage_quantity = NULL, ratable_summary_id = NULL
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND period_start_time = $4;
 
+-- name: supersede_ratable
+-- What the ratable lines of the period came to is kept; its next close makes them again.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
+WITH gone AS (
+DELETE FROM ratable_summaries
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4
+RETURNING *)
+INSERT INTO superseded_ratables SELECT g.* FROM gone AS g;
+
 -- name: unlink_liable
--- Other lines that an invoice-ready line of this period sums up, which will be in the next one.
+-- Lines of other periods that an invoice-ready line of this one sums up, which the next one will.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 billing_end_time timestamptz
 UPDATE ratable_summaries SET liable_summary_id = NULL
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id IN (
@@ -102,9 +111,3 @@ SELECT $1, $2, g.liable_summary_id, 1 + (SELECT count(*) FROM superseded_liables
          WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.liable_summary_id = g.liable_summary_id),
        g.used_quantity, g.overage_quantity, g.amount, g.create_time
   FROM gone AS g;
-
--- name: drop_ratable
--- The ratable lines of the period, which its next close makes again.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
-DELETE FROM ratable_summaries
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4;

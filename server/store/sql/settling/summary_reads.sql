@@ -75,6 +75,17 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id = $4
  ORDER BY start_time, ratable_summary_id;
 
+-- name: superseded_ratables
+-- What closes that were taken back made of one ratable line, or of those of an invoice-ready one.
+--   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_id uuid or null, $4 liable_summary_id uuid or null
+SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
+       state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
+       currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
+       procedure_id, procedure_version_id, execution_id, execution_time, create_time
+  FROM superseded_ratables
+ WHERE tenant_id = $1 AND account_id = $2 AND (ratable_summary_id = $3 OR liable_summary_id = $4)
+ ORDER BY start_time, ratable_summary_id, supersede_time;
+
 -- name: find_liable
 -- One invoice-ready line.
 --   $1 tenant_id uuid, $2 account_id text, $3 liable_summary_id uuid

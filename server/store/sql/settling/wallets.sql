@@ -4,7 +4,8 @@
 -- Numbers travel as text, because JSON's have no exact form, and so do the arrays themselves: one that was read
 -- before is not read again. Usage counts while its period is not final; the cells and rated overage that late
 -- usage corrects come with it.
--- Where `with_sources`, what is rated in the tokens of these wallets comes too.
+-- Where `with_sources`, what is rated in the tokens of these wallets comes too. Of the assets of a target that
+-- they share it is said whether their rates are fixed; of those of an asset alone, null.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null for all, $4 after_resource text,
 --   $5 after_wallet_id uuid, $6 limit bigint, $7 with_sources boolean
 WITH asked AS (
@@ -74,7 +75,8 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
        (SELECT json_agg(json_build_array(
                    h.asset_id, h.overage, coalesce(r.start_time, h.start_time), r.end_time, r.terms,
                    r.asset_rate_id, h.end_time, a.number, a.product_id, h.token_wallet_id,
-                   h.definition_product_id, h.role, h.commitment_rate)
+                   h.definition_product_id, h.role, h.commitment_rate,
+                   CASE WHEN e.target_kind <> 'ASSET' THEN (h.policies ->> 'is_fixed')::boolean END)
                    ORDER BY a.number, r.start_time)::text
           FROM asset_resources AS h
           JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = h.asset_id

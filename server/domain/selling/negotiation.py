@@ -1,0 +1,146 @@
+"""Negotiation: what a quote departs from the catalogue in, and what nobody may agree to."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from server.domain.errors import FailedPrecondition, InvalidArgument
+from server.domain.exact import exact, plain
+from server.domain.ids import ResourceId
+from server.domain.modelling.policies import OveragePolicy
+from server.domain.pricing.rates import (
+    AdjustmentKind,
+    Rate,
+    Tier,
+    TierBounds,
+    TierMode,
+    adjust,
+    check_tiers,
+    close_gaps,
+)
+from server.domain.selling.sales import LineResource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negotiated:
+    """What departs from the catalogue for one resource: a rate, tiers, or both."""
+
+    resource_id: ResourceId
+    rate: Rate | None
+    tiers: tuple[Tier, ...] | None
+    bounds: TierBounds = TierBounds.LOWER_INCLUSIVE
+    mode: TierMode = TierMode.VOLUME
+
+    def closed_tiers(self, scale: int) -> tuple[Tier, ...] | None:
+        """The tiers, those written with both ends inside without the gaps that come of it."""
+        if self.tiers is None or self.bounds is TierBounds.LOWER_INCLUSIVE:
+            return self.tiers
+        return close_gaps(self.tiers, scale=scale)
+
+
+def check_negotiated(
+    negotiated: tuple[Negotiated, ...],
+    resources: Mapping[ResourceId, LineResource],
+    *,
+    currency_code: str,
+    path: str,
+) -> None:
+    """Refuse what cannot be negotiated, in the order given.
+
+    Raises RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
+    NOT_NEGOTIABLE, TIERS_INVALID.
+    """
+    seen: set[ResourceId] = set()
+    for index, wish in enumerate(negotiated):
+        at = f"{path}.negotiated_rates[{index}]"
+        if wish.resource_id in seen:
+            fault = "the resource has a negotiated rate already"
+            raise _refusal(at, "usage_resource", "RESOURCE_TWICE", fault, wish)
+        seen.add(wish.resource_id)
+        if wish.resource_id not in resources:
+            fault = "is not a resource of the product"
+            raise _refusal(at, "usage_resource", "RESOURCE_NOT_IN_PRODUCT", fault, wish)
+        _check_unit(wish, resources[wish.resource_id], currency_code, at)
+        _check_negotiable(wish, resources[wish.resource_id], at)
+
+
+def negotiate(resource: LineResource, wish: Negotiated) -> LineResource:
+    """The resource with the negotiated rate and tiers beside the catalogue's."""
+    assert resource.terms is not None, resource
+    terms = replace(resource.terms, negotiated_rate=wish.rate)
+    tiers = wish.closed_tiers(resource.unit_scale)
+    if tiers is not None:
+        terms = replace(terms, negotiated_tiers=tiers, bounds=wish.bounds, mode=wish.mode)
+    return replace(resource, terms=terms)
+
+
+def check_rates(resources: tuple[LineResource, ...], *, day: date, currency_code: str) -> None:
+    """Raise RATE_NOT_FOUND for overage that is charged and has no rate."""
+    for resource in resources:
+        terms = resource.terms
+        has_rate = terms is not None and (terms.effective_rate or terms.effective_tiers)
+        if not has_rate and resource.policies.overage is OveragePolicy.CHARGE:
+            unit = resource.token_resource_id or currency_code
+            raise rate_not_found(resource.resource_id, day=day, currency_code=unit)
+
+
+@exact
+def check_prices(resources: Iterable[LineResource], *, path: str) -> None:
+    """Raise RATE_NEGATIVE for a tier that would take the rate it adjusts below zero."""
+    for resource in resources:
+        terms = resource.terms
+        if terms is None or terms.effective_rate is None:
+            continue
+        for tier in terms.effective_tiers:
+            rate = adjust(terms.effective_rate, tier.adjustment, terms=terms)
+            if rate is not None and rate.value < 0:
+                text = (
+                    f"{path}: from {plain(tier.lower)} on {resource.resource_id} would cost"
+                    f" {plain(rate.value)}; nobody is paid for using something"
+                )
+                facts = {"field": path, "usage_resource": resource.resource_id}
+                raise FailedPrecondition("RATE_NEGATIVE", text, facts)
+
+
+def rate_not_found(resource_id: ResourceId, *, day: date, currency_code: str) -> FailedPrecondition:
+    """The refusal of a resource without a rate."""
+    return FailedPrecondition(
+        "RATE_NOT_FOUND",
+        f"{resource_id} has no rate in {currency_code} on {day}",
+        {"usage_resource": resource_id, "currency_code": currency_code, "date": str(day)},
+    )
+
+
+def _check_unit(wish: Negotiated, resource: LineResource, currency_code: str, at: str) -> None:
+    unit = currency_code if resource.terms is None else resource.terms.unit
+    if wish.rate is None or wish.rate.unit == unit:
+        return
+    if resource.token_resource_id is None:
+        fault = f"must be {unit}, the account's currency"
+        raise _refusal(at, "rate.currency_code", "CURRENCY_MISMATCH", fault, wish)
+    fault = f"must be unitsOfMeasure/{unit}, that of {resource.token_resource_id}"
+    raise _refusal(at, "rate.token_unit", "CURRENCY_MISMATCH", fault, wish)
+
+
+def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None:
+    if resource.terms is None:
+        raise FailedPrecondition(
+            "RATE_NOT_FOUND",
+            f"{at}: {wish.resource_id} has no rate in the catalogue to depart from",
+            {"field": at, "usage_resource": wish.resource_id},
+        )
+    if resource.is_fixed:
+        raise FailedPrecondition(
+            "NOT_NEGOTIABLE",
+            f"{at}: the rate of {wish.resource_id} may not be negotiated",
+            {"field": at, "usage_resource": wish.resource_id},
+        )
+    check_tiers(wish.closed_tiers(resource.unit_scale) or (), path=f"{at}.tiers.tiers")
+    adjusts = [t.adjustment.kind is not AdjustmentKind.OVERRIDE for t in wish.tiers or ()]
+    if (wish.rate or resource.terms.rate) is None and any(adjusts):
+        fault = "must override: there is no rate to adjust"
+        raise _refusal(at, f"tiers.tiers[{adjusts.index(True)}]", "TIERS_INVALID", fault, wish)
+
+
+def _refusal(at: str, field: str, reason: str, fault: str, wish: Negotiated) -> InvalidArgument:
+    return InvalidArgument.at(f"{at}.{field}", reason, fault, usage_resource=wish.resource_id)
