@@ -85,6 +85,9 @@ def replay(  # noqa: PLR0913, PLR0917 - an option each
             "--date", metavar="DAY", help="price all by the entries of a day, not as it was sold"
         ),
     ] = None,
+    drafts: Annotated[
+        bool, typer.Option("--drafts", help="try the drafts of the book as if they were active")
+    ] = False,
 ) -> None:
     """Price final usage by another price book, beside what it came to; exit 4 if some is not."""
     now = session(context)
@@ -95,6 +98,7 @@ def replay(  # noqa: PLR0913, PLR0917 - an option each
         rate_date=_day(day) if day else None,
         start_time=_stamp(since) if since else None,
         end_time=_stamp(until) if until else None,
+        include_drafts=drafts,
     )
     if asset:
         is_whole = asset.startswith("accounts/")
@@ -153,7 +157,8 @@ def _replay_table(answer: pb.ReplayRatesResponse, title: str, zone: str) -> Tabl
         )
     for total in answer.totals:
         sums = (total.rated_amount, total.replayed_amount, total.difference)
-        table.add_row("total", total.currency_code, "", *map(number, sums), style="bold")
+        unit = total.currency_code or last(total.token_unit)
+        table.add_row("total", unit, "", *map(number, sums), style="bold")
     return table
 
 

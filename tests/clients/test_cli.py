@@ -239,7 +239,7 @@ async def test_a_replay_shows_totals_and_what_is_left_out(tmp_path: Path) -> Non
     async with answering(script) as address:
         where = ("--address", address, "--key", "k")
         line = ("replay", "acme", "--price-book", "next", "--from", "2026-01-01")
-        told = await usage(*line, "--date", "2026-02-01", *where, home=tmp_path)
+        told = await usage(*line, "--date", "2026-02-01", "--drafts", *where, home=tmp_path)
         bad = await usage(*line, "--date", "soon", *where, home=tmp_path)
 
     assert (told.code, bad.code) == (4, 2)
@@ -249,3 +249,4 @@ async def test_a_replay_shows_totals_and_what_is_left_out(tmp_path: Path) -> Non
     assert isinstance(request, previews.ReplayRatesRequest)
     assert (request.price_book, request.rate_date.month) == ("priceBooks/next", 2)
     assert request.start_time.seconds == 1767225600
+    assert request.include_drafts

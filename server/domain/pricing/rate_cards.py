@@ -190,6 +190,30 @@ def overlapping(
     return found
 
 
+def tried(entries: Iterable[RateCardEntry]) -> list[RateCardEntry]:
+    """Entries with the drafts among them in force: no two price the same on one day.
+
+    A draft takes its days from what is active, and of two drafts the one that starts later does.
+    """
+    found: dict[tuple[str, ...], list[RateCardEntry]] = {}
+    for entry in sorted(entries, key=_trial_turn):
+        over = found.setdefault(entry.prices, [])
+        found[entry.prices] = [*(part for one in over for part in _outside(one, entry)), entry]
+    return [one for same in found.values() for one in same]
+
+
+def _trial_turn(entry: RateCardEntry) -> tuple[bool, date, RateEntryId]:
+    return entry.state is EntryState.DRAFT, entry.start or date.min, entry.id
+
+
+def _outside(entry: RateCardEntry, of: RateCardEntry) -> Iterable[RateCardEntry]:
+    """What of an entry's days is before those of another, and what is after them."""
+    if of.start is not None and (entry.start or date.min) < of.start:
+        yield replace(entry, end=min(of.start, entry.end or of.start))
+    if of.end is not None and of.end < (entry.end or date.max):
+        yield replace(entry, start=max(of.end, entry.start or of.end))
+
+
 def checked(
     entry: RateCardEntry, card: RateCardType, *, scale: int, path: str = "rate_card_entry"
 ) -> RateCardEntry:

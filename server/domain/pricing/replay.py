@@ -1,7 +1,7 @@
 """Replay: what usage that is final would have cost at the rates of another price book.
 
-What was drawn stays as it was, so only the rating is done again, by what rated it the first time.
-What was negotiated goes before what the catalogue says, there as here.
+The rating is done again, by what rated it the first time, and where other rates draw otherwise the
+drawdown before it. What was negotiated goes before what the catalogue says, there as here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,14 +9,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from server.domain.consuming.aggregation import Cell
 from server.domain.errors import UsageError
 from server.domain.exact import ZERO, exact
-from server.domain.ids import AssetId, UnitId
-from server.domain.pricing.rates import RateSegment, RateTerms
-from server.domain.settling.summaries import Rates
+from server.domain.ids import AssetId, CellId, UnitId
+from server.domain.pricing.rates import RateSegment, RateTerms, Tier, TierBounds
+from server.domain.selling.additions import is_negotiated
+from server.domain.selling.sold import Sold
+from server.domain.settling.settlement import Commitments
 
 Stretch = tuple[AssetId, datetime]
 """An asset, and the start of a stretch of its rates."""
+
+Found = Mapping[Stretch, RateTerms | UsageError | None]
+"""What a catalogue has for each stretch, or why nothing; what adds to others may have nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +52,50 @@ class Total:
     count: int
 
 
-def at_other_rates(rates: Rates, found: Mapping[Stretch, RateTerms | UsageError]) -> Rates:
-    """The same stretches with the terms that another catalogue has for them, or none."""
-    return {
+def at_other_rates(sold: Sold, found: Found) -> Sold:
+    """What was sold with the terms that another catalogue has for it, or none."""
+    own = {
         asset_id: tuple(_repriced(one, found.get((asset_id, one.start))) for one in segments)
-        for asset_id, segments in rates.items()
+        for asset_id, segments in sold.own.items()
     }
+    additions = tuple(
+        replace(one, terms=_added(one.terms, found.get((one.asset_id, one.start))))
+        for one in sold.additions
+    )
+    return replace(sold, own=own, additions=additions)
+
+
+def is_drawn_alike(one: Commitments, other: Commitments) -> bool:
+    """Whether a unit takes as much of each commitment under one as under the other."""
+    return all(
+        _discount(one.get(asset_id)) == _discount(other.get(asset_id))
+        for asset_id in one.keys() | other.keys()
+    )
+
+
+def tokens_again(
+    known: Iterable[Cell],
+    before: Mapping[CellId, Cell],
+    after: Mapping[CellId, Cell],
+    *,
+    closed: datetime | None,
+) -> tuple[Cell, ...] | None:
+    """The final cells of a wallet of tokens, with other tokens for the usage they come from.
+
+    None where the cells are not what usage came to `before`.
+    """
+    final = {cell.id: cell for cell in known}
+    if any(final[key].measure.sum != before[key].measure.sum for key in final.keys() & before):
+        return None
+    found = [cell for key, cell in final.items() if key not in before]
+    for key, cell in after.items():
+        kept = final.get(key)
+        if kept is not None:
+            is_same = kept.measure.sum == cell.measure.sum
+            found.append(kept if is_same else replace(kept, measure=cell.measure))
+        elif key not in before and closed is not None and cell.period.end <= closed:
+            found.append(cell)
+    return tuple(found)
 
 
 @exact
@@ -71,17 +115,35 @@ def totals(pairs: Iterable[Pair]) -> tuple[Total, ...]:
     return tuple(found[unit] for unit in sorted(found))
 
 
+def _discount(terms: RateTerms | None) -> tuple[tuple[Tier, ...], TierBounds] | None:
+    """What of a commitment's terms changes what is drawn."""
+    if terms is None or not terms.effective_tiers:
+        return None
+    return terms.effective_tiers, terms.bounds
+
+
 def _repriced(segment: RateSegment, found: RateTerms | UsageError | None) -> RateSegment:
     if found is None or isinstance(found, UsageError):
         return replace(segment, terms=None)
-    old = segment.terms
+    return replace(segment, terms=_with_negotiated(found, segment.terms))
+
+
+def _added(old: RateTerms | None, found: RateTerms | UsageError | None) -> RateTerms | None:
+    """The terms of what adds to others: it may have none, and keeps what was negotiated."""
+    if isinstance(found, RateTerms):
+        return _with_negotiated(found, old)
+    if old is None or not is_negotiated(old):
+        return None
+    return _with_negotiated(RateTerms(unit=old.unit, per=old.per, rate=None), old)
+
+
+def _with_negotiated(found: RateTerms, old: RateTerms | None) -> RateTerms:
     if old is None or old.unit != found.unit:
-        return replace(segment, terms=found)
-    terms = replace(
+        return found
+    return replace(
         found,
         negotiated_rate=old.negotiated_rate,
         negotiated_tiers=old.negotiated_tiers,
         attributes=old.attributes,
         agreed_on=old.agreed_on,
     )
-    return replace(segment, terms=terms)

@@ -60,7 +60,7 @@ def overlaid_all(
     With `is_shared` it is that of a target for which its anchors agree; the rates of those that are
     `fixed` stay what they are.
     """
-    agreed = standing(_agreements(rates)) if is_shared else ()
+    agreed = standing(agreements(rates)) if is_shared else ()
     return {
         asset_id: overlaid(segments, competing([*additions, *agreed], asset_id in fixed))
         for asset_id, segments in rates.items()
@@ -72,7 +72,8 @@ def competing(additions: Iterable[Addition], is_fixed: bool) -> tuple[Addition, 
     return tuple(one for one in additions if not (is_fixed and one.is_agreed))
 
 
-def _agreements(rates: Mapping[AssetId, Sequence[RateSegment]]) -> Iterator[Addition]:
+def agreements(rates: Mapping[AssetId, Sequence[RateSegment]]) -> Iterator[Addition]:
+    """What was negotiated on any of these anchors."""
     for asset_id, segments in rates.items():
         for one in segments:
             if is_negotiated(one.terms):
@@ -131,7 +132,7 @@ def overlaid(
         starts = sorted({edge for edge in edges if segment.contains(edge)} | {segment.start})
         ends = [*starts[1:], segment.end]
         for start, end, held in zip(starts, ends, _open_from(starts, rivals), strict=True):
-            _append(found, replace(in_force(segment, start, held), start=start, end=end))
+            append_piece(found, replace(in_force(segment, start, held), start=start, end=end))
     return tuple(found)
 
 
@@ -148,7 +149,7 @@ def _open_from(
         yield tuple(there)
 
 
-def _append(found: list[RateSegment], piece: RateSegment) -> None:
+def append_piece(found: list[RateSegment], piece: RateSegment) -> None:
     """Add a piece, or let the one before it go on if nothing changes."""
     if found and found[-1].end == piece.start:
         last = found[-1]

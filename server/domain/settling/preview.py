@@ -6,7 +6,7 @@ is there, and lines that are taken in turn add up to what they come to together.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -16,6 +16,8 @@ from server.domain.exact import ZERO, exact
 from server.domain.ids import CellId, GrantId, RatableSummaryId, UnitId, WalletId
 from server.domain.settling.balances import WalletState, project, rated
 from server.domain.settling.drawdown import Debit
+from server.domain.settling.grants import Grant
+from server.domain.settling.ledger import Entry
 from server.domain.settling.settlement import Result
 from server.domain.settling.summaries import RatableLine
 
@@ -66,6 +68,23 @@ class Effect:
     def is_nothing(self) -> bool:
         """Whether nothing is different."""
         return not (self.used or self.overage or self.debits or self.amount or self.failure)
+
+
+@exact
+def opened_again(
+    state: WalletState, start: datetime, grants: Iterable[Grant], closing: Iterable[Entry]
+) -> WalletState:
+    """A wallet before the close of the rating period from `start`, which moved `closing`.
+
+    `grants` are all of it as they are now, and `state` has all cells that are final.
+    """
+    moved: dict[GrantId, Decimal] = {}
+    for one in closing:
+        moved[one.grant_id] = moved.get(one.grant_id, ZERO) + one.amount
+    held = (one.holding(one.balance - moved.get(one.id, ZERO)) for one in grants)
+    again = tuple(cell for cell in state.settled if cell.period.start == start)
+    settled = tuple(cell for cell in state.settled if cell.period.start != start)
+    return replace(state, grants=tuple(held), cells=(*state.cells, *again), settled=settled)
 
 
 @exact

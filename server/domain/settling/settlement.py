@@ -102,6 +102,38 @@ def settle(
     return settlement
 
 
+@exact
+def settled_anew(
+    terms: WalletTerms,
+    entitlements: Iterable[Entitlement],
+    increments: Iterable[Increment],
+    ends: Mapping[datetime, datetime],
+    commitments: Commitments,
+) -> tuple[Result, ...]:
+    """How increments are paid for, period by period, from the first issue of all that was granted.
+
+    `ends` says when the periods end in which they are drawn.
+    """
+    unissued = tuple(replace(one, next_index=None) for one in entitlements)
+    periods: dict[datetime, list[Increment]] = {}
+    for one in increments:
+        periods.setdefault(one.period_start, []).append(one)
+    grants: tuple[Grant, ...] = ()
+    results: list[Result] = []
+    for start in sorted(periods):
+        settlement = settle(
+            terms,
+            grants,
+            unissued,
+            periods[start],
+            through=ends[start],
+            commitments=commitments,
+        )
+        grants = settlement.grants
+        results += settlement.results
+    return tuple(results)
+
+
 def revision(reopened: int) -> int:
     """That of what the close of a period moves which was opened again so many times."""
     return 2 * reopened

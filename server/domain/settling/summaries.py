@@ -139,9 +139,9 @@ def ratable_lines(
         used = before + sum((groups[key].used for key in keys), ZERO)
         for key in keys:
             sizes = _Sizes(whole=whole, before=before, used=used)
-            line_id = _line_id(wallet_id, key)
-            rater = raters.of(line_id, key.origin_start)
-            sized.append(_Sized(line_id, key, groups[key], sizes, rater))
+            id_ = line_id(wallet_id, key)
+            rater = raters.of(id_, key.origin_start)
+            sized.append(_Sized(id_, key, groups[key], sizes, rater))
             before += groups[key].overage
         totals[origin] = whole
     outcomes = _outcomes(sized)
@@ -312,7 +312,8 @@ def _rated_line(wallet_id: WalletId, one: _Sized, outcome: Outcome) -> RatableLi
     )
 
 
-def _line_id(wallet_id: WalletId, key: RatableKey) -> RatableSummaryId:
+def line_id(wallet_id: WalletId, key: RatableKey) -> RatableSummaryId:
+    """The id of the one line of a wallet with this key."""
     times = (key.period_start, key.origin_start, key.segment_start)
     texts = [instant.isoformat() for instant in times]
     texts += [key.dimensions] if key.dimensions else []

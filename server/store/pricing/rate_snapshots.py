@@ -18,7 +18,13 @@ from server.domain.ids import (
 )
 from server.domain.modelling.policies import CommitmentRate, OveragePolicy
 from server.domain.pricing.finders import Finders
-from server.domain.pricing.rate_cards import PriceBook, RateCard, RateCardType
+from server.domain.pricing.rate_cards import (
+    PriceBook,
+    RateCard,
+    RateCardEntry,
+    RateCardType,
+    tried,
+)
 from server.domain.pricing.rate_index import CatalogueRates, KeptCards
 from server.domain.pricing.raters import Versions
 from server.domain.pricing.sold_rates import (
@@ -104,12 +110,21 @@ async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | Non
 
 
 async def rows_of_product(
-    tx: Connection, tenant_id: TenantId, price_book_id: PriceBookId, product_id: ProductId
+    tx: Connection,
+    tenant_id: TenantId,
+    price_book_id: PriceBookId,
+    product_id: ProductId,
+    *,
+    with_drafts: bool = False,
 ) -> Rows:
-    """One book and the active rates of a product. Tiers never change, so they may be read last."""
+    """One book and the active rates of a product. Tiers never change, so they may be read last.
+
+    Those of drafts do: whoever wants them too reads them at one moment.
+    """
     books = await tx.fetch(SQL["one_book"], tenant_id, price_book_id)
-    entries = await tx.fetch(SQL["product_entries"], tenant_id, product_id)
-    return books, entries, await tx.fetch(SQL["product_tiers"], tenant_id, product_id)
+    entries = await tx.fetch(SQL["product_entries"], tenant_id, product_id, with_drafts)
+    tiers = await tx.fetch(SQL["product_tiers"], tenant_id, product_id, with_drafts)
+    return books, entries, tiers
 
 
 def compiled(
@@ -119,13 +134,21 @@ def compiled(
 
     It may pause every few rows, so that the event loop is not kept waiting by the thread.
     """
-    book_rows, entry_rows, tier_rows = rows
+    books = rows[0]
+    return CatalogueRates(_books(books), map(_card, books), _entries(rows, pause), kept)
+
+
+def compiled_trial(rows: Rows) -> CatalogueRates:
+    """The index of these rows with their drafts in force; it is nobody's but the caller's."""
+    books = rows[0]
+    return CatalogueRates(_books(books), map(_card, books), tried(_entries(rows)))
+
+
+def _entries(rows: Rows, pause: Callable[[], None] | None = None) -> Iterator[RateCardEntry]:
+    _, entry_rows, tier_rows = rows
     tiers = tiers_from_rows(_paced(tier_rows, pause))
-    entries = (
-        entry_from_row(row, tiers.get((row["rate_card_id"], row["entry_id"]), ()))
-        for row in _paced(entry_rows, pause)
-    )
-    return CatalogueRates(_books(book_rows), map(_card, book_rows), entries, kept)
+    for row in _paced(entry_rows, pause):
+        yield entry_from_row(row, tiers.get((row["rate_card_id"], row["entry_id"]), ()))
 
 
 def _paced(rows: Sequence[Record], pause: Callable[[], None] | None) -> Iterable[Record]:

@@ -34,8 +34,13 @@ async def known_values(
 
 
 async def rated_overage(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    *,
+    but_in: datetime | None = None,
 ) -> dict[Origin, Decimal]:
-    """The overage of each asset and origin that is rated already."""
-    rows = await tx.fetch(SQL["rated_overage"], tenant_id, account_id, wallet_id)
+    """The overage of each asset and origin that is rated already, but in one rating period."""
+    rows = await tx.fetch(SQL["rated_overage"], tenant_id, account_id, wallet_id, but_in)
     return {(AssetId(row["asset_id"]), row["origin_start_time"]): row["overage"] for row in rows}

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from asyncpg import Record
+
 from server.domain.calendar import Period
 from server.domain.consuming.recording import PeriodKey
 from server.domain.ids import AccountId, GrantId, JobId, TenantId, WalletId, derive
@@ -19,6 +21,8 @@ from server.store.settling.wallets import entry_from_row
 from server.store.sql import load
 
 SQL = load("settling/reopening.sql")
+
+LOCK_REOPENABLE = SQL["reopenable"].rstrip(";") + "\n   FOR UPDATE OF p;"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,20 @@ async def lock_reopenable(
     tx: Connection, tenant_id: TenantId, keys: Iterable[PeriodKey]
 ) -> list[Reopenable]:
     """Hold those of some final periods that may be opened again, in the order of their keys."""
-    rows = await tx.fetch(SQL["lock_reopenable"], tenant_id, *_columns(keys))
+    return _reopenable(await tx.fetch(LOCK_REOPENABLE, tenant_id, *_columns(keys)))
+
+
+async def find_reopenable(
+    tx: Connection, tenant_id: TenantId, keys: Iterable[PeriodKey]
+) -> list[Reopenable]:
+    """The same, for who only looks: nothing is held."""
+    wanted = set(keys)
+    if not wanted:
+        return []
+    return _reopenable(await tx.fetch(SQL["reopenable"], tenant_id, *_columns(wanted)))
+
+
+def _reopenable(rows: Iterable[Record]) -> list[Reopenable]:
     return [
         Reopenable(
             account_id=AccountId(row["account_id"]),
@@ -88,6 +105,14 @@ async def has_final_follower(tx: Connection, tenant_id: TenantId, found: Reopena
     return is_there
 
 
+async def posted_by_close(
+    tx: Connection, tenant_id: TenantId, found: Reopenable, revision: int
+) -> list[Entry]:
+    """What the last close of a period moved, the last first."""
+    rows = await tx.fetch(SQL["posted_by_close"], tenant_id, *found.key, revision)
+    return [entry_from_row(found.wallet_id, row) for row in rows]
+
+
 async def take_back(
     tx: Connection, tenant_id: TenantId, found: Reopenable, revision: int, billing_end: datetime
 ) -> None:
@@ -96,8 +121,7 @@ async def take_back(
     The wallet is locked by who calls.
     """
     account_id, wallet_id, _ = key = found.key
-    rows = await tx.fetch(SQL["posted_by_close"], tenant_id, *key, revision)
-    await _reverse(tx, tenant_id, found, [entry_from_row(wallet_id, row) for row in rows])
+    await _reverse(tx, tenant_id, found, await posted_by_close(tx, tenant_id, found, revision))
     await tx.execute(SQL["undraw"], tenant_id, *key)
     await tx.execute(SQL["supersede_ratable"], tenant_id, *key)
     billed = (tenant_id, account_id, wallet_id, billing_end)

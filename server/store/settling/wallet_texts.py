@@ -33,7 +33,8 @@ from server.domain.modelling.policies import (
     Validity,
 )
 from server.domain.pricing.rates import RateSegment
-from server.domain.selling.additions import Addition, overlaid_all
+from server.domain.selling.additions import Addition
+from server.domain.selling.sold import Sold
 from server.domain.settling.grants import Entitlement, Grant, GrantKind
 from server.domain.settling.ledger import GrantHead
 from server.domain.settling.settlement import Commitments
@@ -149,22 +150,22 @@ def unpacked_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
 
 
 @lru_cache(maxsize=TEXTS)
-def unpacked_assets(text: str | None) -> tuple[tuple[SoldAsset, ...], Rates, Commitments]:
-    """The assets of a wallet, the rates of those that draw on it, and the commitments to it."""
+def unpacked_assets(text: str | None) -> tuple[tuple[SoldAsset, ...], Rates, Commitments, Sold]:
+    """The assets of a wallet, the rates of those that draw on it, and the commitments to it.
+
+    And what these come from.
+    """
     items = _items(text)
-    additions = [_addition(item) for item in items if item[11] != ANCHOR]
-    rates = _rates(item for item in items if item[11] == ANCHOR)
-    commitments = {
-        AssetId(UUID(item[0])): terms_from_doc(item[4])
-        if item[11] == TOKEN_COMMITMENT and item[4] is not None
-        else None
-        for item in items
-        if item[12] is not None
-    }
-    is_shared = any(item[13] is not None for item in items)
-    fixed = {AssetId(UUID(item[0])) for item in items if item[13]}
-    held = overlaid_all(rates, additions, is_shared=is_shared, fixed=fixed)
-    return _assets(items), held, commitments
+    sold = Sold(
+        own=_rates(item for item in items if item[11] == ANCHOR),
+        additions=tuple(_addition(item) for item in items if item[11] != ANCHOR),
+        discounting=frozenset(
+            AssetId(UUID(item[0])) for item in items if item[11] == TOKEN_COMMITMENT
+        ),
+        is_shared=any(item[13] is not None for item in items),
+        fixed=frozenset(AssetId(UUID(item[0])) for item in items if item[13]),
+    )
+    return _assets(items), sold.rates, sold.commitments, sold
 
 
 def _addition(item: Sequence[Any]) -> Addition:

@@ -36,6 +36,7 @@ from server.domain.modelling.policies import (
 )
 from server.domain.pricing.raters import InForce
 from server.domain.pricing.tokens import Purse
+from server.domain.selling.sold import Sold
 from server.domain.settling.balances import WalletState
 from server.domain.settling.grants import Grant, GrantKind
 from server.domain.settling.ledger import CauseKind, Entry, EntryKind, GrantHead, Head
@@ -77,6 +78,7 @@ class StoredWallet:
     head: Head
     grant_heads: tuple[GrantHead, ...]
     assets: tuple[SoldAsset, ...]
+    sold: Sold
     state: WalletState
     now: datetime
     closed: datetime | None
@@ -256,6 +258,7 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         head=head_of(row),
         grant_heads=unpacked_grants(wallet_id, row["grants"])[1],
         assets=unpacked_assets(row["assets"])[0],
+        sold=unpacked_assets(row["assets"])[3],
         state=_state(wallet_id, row, frequency.period, anchor),
         now=row["now"],
         closed=row["closed"],

@@ -1,78 +1,75 @@
 """Replay rates: final usage priced again by a price book, beside what it came to.
 
-Everything is read at one moment and nothing is written. The rates of before are replayed too: where
-they do not give what is kept, or where other wallets would change as well, there is no answer.
+Everything is read at one moment and nothing is written. What of before is done again is compared
+with what is kept: where they differ there is no answer.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from server.domain.calendar import Period, local_date
-from server.domain.consuming.aggregation import increments
-from server.domain.errors import (
-    FailedPrecondition,
-    InvalidArgument,
-    NotFound,
-    Unimplemented,
-    UsageError,
-)
+from server.domain.errors import InvalidArgument, NotFound, UsageError
+from server.domain.exact import ZERO, exact
 from server.domain.ids import (
-    AccountId,
-    AssetId,
-    PriceBookId,
-    ProductId,
     RatableSummaryId,
     TenantId,
+    UnitId,
     WalletId,
 )
-from server.domain.pricing.rate_index import CatalogueRates, Question
 from server.domain.pricing.rates import RateTerms
-from server.domain.pricing.replay import Pair, Stretch, at_other_rates
-from server.domain.settling.settlement import Result
-from server.domain.settling.summaries import RatableLine, ratable_lines
+from server.domain.pricing.rating import Step
+from server.domain.pricing.replay import Pair
+from server.domain.settling.summaries import RatableLine
 from server.store import accounts
 from server.store.pool import Connection
 from server.store.pricing import replay as store
-from server.store.pricing.procedures import finders
-from server.store.pricing.rate_snapshots import compiled, rows_of_product
-from server.store.pricing.replay import RatedLine, SoldAs
+from server.store.pricing.replay import RatedLine
 from server.store.selling import quotes
-from server.store.settling import wallets
-from server.store.settling.verification import final_cells, rated_lines
-from server.store.settling.wallets import StoredWallet
-from server.usecases.pricing.procedures import as_rated
+from server.usecases.pricing.replay_world import (
+    Again,
+    ReplayRates,
+    World,
+    differs,
+    old_id,
+    unpriced,
+)
 
 MOST_LINES = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayRates:
-    """The usage of an account, or of one asset, of rating periods that start within a time.
+class Replayed:
+    """A line as it was rated, and what it would have been; `error` says why it is not replayed.
 
-    Without a day each stretch of rates is priced as of its first day.
+    It would be several `parts` where rates change that did not, and none where nothing would be
+    used. What `is_new` was not rated, because nothing was used.
     """
 
-    account_id: AccountId
-    price_book_id: PriceBookId
-    day: date | None
-    asset_id: AssetId | None
-    within: Period
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    """A line as it was rated and as it would have been; `error` says why it is not replayed."""
-
     line: RatedLine
-    replay: RatableLine | None = None
+    parts: tuple[RatableLine, ...] = ()
     error: UsageError | None = None
+    is_new: bool = False
 
     @property
     def pair(self) -> Pair:
         """Both amounts."""
-        replayed = None if self.error or self.replay is None else self.replay.amount
+        replayed = None if self.error else _sum(one.amount for one in self.parts)
         return Pair(unit=self.line.unit, rated=self.line.amount, replayed=replayed)
+
+    @property
+    def overage(self) -> Decimal | None:
+        """What grants would not have paid for."""
+        return None if self.error else _sum(one.overage for one in self.parts)
+
+    @property
+    def terms(self) -> RateTerms | None:
+        """The terms that would have priced it first."""
+        return next((one.terms for one in self.parts), None)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What would have led to its amount."""
+        return tuple(step for one in self.parts for step in one.steps)
 
 
 async def replay(tx: Connection, tenant_id: TenantId, command: ReplayRates) -> list[Replayed]:
@@ -91,122 +88,79 @@ async def replay(tx: Connection, tenant_id: TenantId, command: ReplayRates) -> l
     if len(lines) > MOST_LINES:
         text = f"there are more than {MOST_LINES} ratable summaries; name a shorter time"
         raise InvalidArgument.at("end_time", "TOO_MANY_ITEMS", text, limit=str(MOST_LINES))
-    world = _World(tx, tenant_id, command, sold)
-    again: dict[RatableSummaryId, Replayed] = {}
-    for wallet_id in sorted({line.wallet_id for line in lines}):
-        own = [line for line in lines if line.wallet_id == wallet_id]
-        again |= {one.line.id: one for one in await _wallet_again(world, wallet_id, own)}
-    return [again[line.id] for line in lines]
+    world = World(tx, tenant_id, command, sold)
+    by_wallet: dict[WalletId, list[RatedLine]] = {}
+    for line in lines:
+        by_wallet.setdefault(line.wallet_id, []).append(line)
+    found: list[Replayed] = []
+    for wallet_id in await _touched(world, sorted(by_wallet)):
+        again = await world.again(wallet_id)
+        found += _compared(again, by_wallet.get(wallet_id, ()), command)
+    return sorted(found, key=lambda one: (one.line.start, one.line.id))
 
 
-@dataclass(frozen=True, slots=True)
-class _World:
-    """Where a replay reads, and what it is to be."""
-
-    tx: Connection
-    tenant_id: TenantId
-    command: ReplayRates
-    sold: Mapping[AssetId, SoldAs]
-
-    async def rates_of(self, product_id: ProductId) -> CatalogueRates:
-        """The active rates of a product in the price book."""
-        key = (self.tenant_id, self.command.price_book_id, product_id)
-        return compiled(await rows_of_product(self.tx, *key))
+async def _touched(world: World, wallet_ids: Iterable[WalletId]) -> list[WalletId]:
+    """These wallets and those of the tokens that their usage is rated in."""
+    found = set(wallet_ids)
+    for wallet_id in wallet_ids:
+        assets = (await world.wallet(wallet_id)).assets
+        found |= {one.token_wallet_id for one in assets if one.token_wallet_id}
+    return sorted(found)
 
 
-async def _wallet_again(
-    world: _World, wallet_id: WalletId, lines: Sequence[RatedLine]
-) -> list[Replayed]:
-    """The lines of one wallet, rated as they were and as they would have been."""
-    key = (world.tenant_id, world.command.account_id, wallet_id)
-    wallet = await wallets.get(world.tx, *key, with_sources=True)
-    obstacle = _obstacle(wallet)
-    if obstacle is not None:
-        return [Replayed(line=line, error=obstacle) for line in lines]
-    results = await _results(world, wallet)
-    rates = wallet.state.rates
-    kept = await rated_lines(world.tx, *key)
-    raters = await as_rated(world.tx, world.tenant_id, wallet, kept)
-    before = {one.id: one for one in ratable_lines(wallet_id, results, rates, raters=raters)}
-    terms = await _terms(world, wallet)
-    other = at_other_rates(rates, terms)
-    after = {one.id: one for one in ratable_lines(wallet_id, results, other, raters=raters)}
-    return [_compared(line, before.get(line.id), after.get(line.id), terms) for line in lines]
-
-
-def _compared(
-    line: RatedLine,
-    before: RatableLine | None,
-    after: RatableLine | None,
-    terms: Mapping[Stretch, RateTerms | UsageError],
-) -> Replayed:
-    if before is None or after is None or not _is_same(line, before):
-        text = "its rates do not give what it came to; `usage verify` says more"
-        return Replayed(line=line, error=_not_supported(text))
-    if after.amount is not None:
-        return Replayed(line=line, replay=after)
-    found = terms.get((line.asset_id, line.segment_start))
-    if isinstance(found, UsageError):
-        return Replayed(line=line, error=found)
-    text = f"{line.resource_id} cannot be priced by these rates: {after.failure_text}"
-    return Replayed(line=line, replay=after, error=FailedPrecondition(after.failure or "", text))
-
-
-def _is_same(line: RatedLine, again: RatableLine) -> bool:
-    return (line.overage, line.amount) == (again.overage, again.amount)
-
-
-async def _results(world: _World, wallet: StoredWallet) -> list[Result]:
-    """How the final usage of a wallet was paid for."""
-    found = await final_cells(world.tx, world.tenant_id, wallet.account_id, wallet.id)
-    kept = {one.cell.id: one for one in found}
-    terms = wallet.state.terms
-    results = []
-    for one in increments([one.cell for one in found], terms.aggregation, zone=terms.zone):
-        cell = kept[one.cell_id]
-        results.append(Result(increment=one, drawn=cell.drawn, overage=cell.overage, debits=()))
-    return results
-
-
-async def _terms(world: _World, wallet: StoredWallet) -> dict[Stretch, RateTerms | UsageError]:
-    """What the price book says for each stretch of rates of the wallet's assets."""
-    by_product: dict[ProductId, CatalogueRates] = {}
-    found_by = await finders(world.tx, world.tenant_id)
-    found: dict[Stretch, RateTerms | UsageError] = {}
-    for asset_id, segments in wallet.state.rates.items():
-        for segment in segments:
-            # What was agreed for the target adjusts what the line says on which that was.
-            of = world.sold[(segment.terms and segment.terms.agreed_on) or asset_id]
-            if of.product_id not in by_product:
-                by_product[of.product_id] = await world.rates_of(of.product_id)
-            question = Question(
-                world.command.price_book_id,
-                of.product_id,
-                wallet.resource_id,
-                wallet.currency_code,
-                world.command.day or local_date(wallet.zone, segment.start),
-                of.selling_model_id,
-            )
-            try:
-                parts = found_by.on(question.day).parts
-                terms = by_product[of.product_id].find(question, parts).terms
-                found[asset_id, segment.start] = terms
-            except UsageError as error:
-                found[asset_id, segment.start] = error
+def _compared(again: Again, lines: Iterable[RatedLine], command: ReplayRates) -> list[Replayed]:
+    """Each line beside what it would be, and what would be rated besides them."""
+    before = {one.id: one for one in again.before.lines}
+    after: dict[RatableSummaryId, list[RatableLine]] = {}
+    for line in again.after.lines:
+        after.setdefault(old_id(again.wallet, line.key), []).append(line)
+    found = [_beside(again, one, before.get(one.id), after.get(one.id, ())) for one in lines]
+    for id_, parts in after.items():
+        key = parts[0].key
+        is_asked = command.asset_id in (None, key.asset_id)
+        if id_ not in before and is_asked and command.within.contains(key.period_start):
+            found.append(_beside_nothing(again, id_, parts))
     return found
 
 
-def _obstacle(wallet: StoredWallet) -> Unimplemented | None:
-    """Why no line of a wallet can be replayed: other rates would change what was drawn as well."""
-    state = wallet.state
-    if state.sources or any(one.token_wallet_id for one in wallet.assets):
-        return _not_supported("usage that is rated in tokens is not replayed yet")
-    if state.commitments:
-        return _not_supported("usage that commitments paid for is not replayed yet")
-    if any(one.rate_ids and one.id not in state.rates for one in wallet.assets):
-        return _not_supported("usage that packs with rates of their own priced is not replayed yet")
-    return None
+def _beside(
+    again: Again, line: RatedLine, before: RatableLine | None, after: Sequence[RatableLine]
+) -> Replayed:
+    if before is None or (line.overage, line.amount) != (before.overage, before.amount):
+        return Replayed(line=line, error=differs())
+    if again.fault is not None:
+        return Replayed(line=line, error=again.fault)
+    return _with_parts(again, line, after)
 
 
-def _not_supported(text: str) -> Unimplemented:
-    return Unimplemented("NOT_SUPPORTED", text)
+def _with_parts(again: Again, line: RatedLine, after: Sequence[RatableLine]) -> Replayed:
+    failed = next((one for one in after if one.amount is None), None)
+    error = None if failed is None else unpriced(again, failed)
+    return Replayed(line=line, parts=tuple(after), error=error)
+
+
+def _beside_nothing(again: Again, id_: RatableSummaryId, after: Sequence[RatableLine]) -> Replayed:
+    """Usage that there was none of, as of tokens that cost nothing."""
+    first = after[0]
+    unit = again.wallet.currency_code if first.terms is None else first.terms.unit
+    line = RatedLine(
+        id=id_,
+        wallet_id=again.wallet.id,
+        asset_id=first.key.asset_id,
+        resource_id=again.wallet.resource_id,
+        start=first.key.period_start,
+        origin_start=first.key.origin_start,
+        segment_start=first.key.segment_start,
+        dimensions=first.key.dimensions,
+        overage=ZERO,
+        amount=ZERO,
+        unit=UnitId(unit),
+    )
+    return replace(_with_parts(again, line, after), is_new=True)
+
+
+@exact
+def _sum(figures: Iterable[Decimal | None]) -> Decimal | None:
+    found = list(figures)
+    known = [one for one in found if one is not None]
+    return sum(known, ZERO) if len(known) == len(found) else None

@@ -9,17 +9,35 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from server.domain.consuming.aggregation import Cell
-from server.domain.consuming.recording import Counted, Place, Refused, Slot, Usage, period_closed
+from server.domain.consuming.recording import (
+    Counted,
+    PeriodKey,
+    Place,
+    Refused,
+    Slot,
+    Usage,
+    period_closed,
+)
 from server.domain.errors import InvalidArgument, Unimplemented, UsageError
 from server.domain.ids import AccountId, AssetId, CellId, TenantId, WalletId, derive
 from server.domain.modelling.policies import LatePolicy
 from server.domain.settling.balances import WalletState
-from server.domain.settling.preview import Effect, Scene, added, effect, pictured, touches
+from server.domain.settling.preview import (
+    Effect,
+    Scene,
+    added,
+    effect,
+    opened_again,
+    pictured,
+    touches,
+)
+from server.domain.settling.settlement import revision
 from server.store import accounts
 from server.store.pool import Connection
 from server.store.settling import preview as store
-from server.store.settling import wallets
+from server.store.settling import reopening, wallets
 from server.store.settling.preview import Value
+from server.store.settling.reopening import Reopenable
 from server.store.settling.verification import final_cells
 from server.store.settling.wallets import StoredWallet
 from server.usecases.consuming.blocking import cap_reached, cell_of
@@ -61,6 +79,7 @@ class Stage:
     wallets: Mapping[WalletId, StoredWallet] = field(default_factory=dict)
     states: Mapping[WalletId, WalletState] = field(default_factory=dict)
     first_open: Mapping[WalletId, datetime] = field(default_factory=dict)
+    reopened: frozenset[PeriodKey] = frozenset()
     numbers: Mapping[AssetId, int] = field(default_factory=dict)
     known: frozenset[Value] = frozenset()
 
@@ -83,7 +102,8 @@ async def stage(
     found = await _wallets(tx, tenant_id, account_id, items)
     late = {_wallet_id(one.slot) for one in items if _is_late(found, one.slot)}
     args = (tx, tenant_id, account_id)
-    states = await _states(tx, tenant_id, found, late)
+    reopened = await _reopenable(tx, tenant_id, found, items)
+    states = await _states(tx, tenant_id, found, late, reopened)
     _refuse_too_much(items, states, MOST_WORK if most_work is None else most_work)
     return Stage(
         now=intake.now,
@@ -91,6 +111,7 @@ async def stage(
         wallets=found,
         states=states,
         first_open=await store.first_open(*args, late) if late else {},
+        reopened=frozenset(one.key for one in reopened),
         numbers=await wallets.asset_numbers(*args, {one.usage.asset_id for one in items}),
         known=frozenset(await store.known_values(*args, filter(None, map(_value, items)))),
     )
@@ -100,6 +121,7 @@ def previews(stage: Stage) -> Iterator[Previewed]:
     """What each line would do, in order; one that would be refused counts for nothing."""
     scene: Scene = {key: pictured(one, now=stage.now) for key, one in stage.states.items()}
     known = set(stage.known)
+    is_reopened = False
     for line in stage.lines:
         if isinstance(line, UsageError):
             yield Previewed(error=line)
@@ -107,13 +129,14 @@ def previews(stage: Stage) -> Iterator[Previewed]:
         value = _value(line)
         item = as_counted(line, value not in known)
         try:
-            place = _place(stage, item)
+            place = _place(stage, item, is_reopened=is_reopened)
             effects, scene = _taken(stage, scene, item, place)
         except UsageError as error:
             yield Previewed(error=error)
             continue
         if value is not None:
             known.add(value)
+        is_reopened = is_reopened or place.late is LatePolicy.REOPEN
         yield Previewed(item=item, place=place, effects=effects)
 
 
@@ -157,22 +180,25 @@ def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
     return [CellId(derive(cell.id, "tokens", wallet_id))]
 
 
-def _place(stage: Stage, item: Counted) -> Place:
+def _place(stage: Stage, item: Counted, *, is_reopened: bool) -> Place:
     """Where a line would be counted. Raises PERIOD_CLOSED, NOT_SUPPORTED."""
     slot = item.slot
     place = Place.of(slot, slot.period.start)
     if _is_late(stage.wallets, slot):
-        place = _late_place(stage, slot)
+        place = _late_place(stage, slot, is_reopened=is_reopened)
     return place.with_dimensions(item.dimensions) if item.dimensions else place
 
 
-def _late_place(stage: Stage, slot: Slot) -> Place:
+def _late_place(stage: Stage, slot: Slot, *, is_reopened: bool) -> Place:
+    """Where late usage would be counted; a line before may have opened a period again."""
     meter = slot.meter
     if meter.late_policy is LatePolicy.REJECT:
         raise period_closed(slot)
-    if meter.late_policy is LatePolicy.REOPEN:
-        text = "it would open its rating period again, which a preview does not do yet"
-        raise Unimplemented("NOT_SUPPORTED", text, {"policy": LatePolicy.REOPEN})
+    if slot.period_key in stage.reopened:
+        return Place.of(slot, slot.period.start, LatePolicy.REOPEN)
+    if is_reopened:
+        text = "a line before it opens a period again; preview it by itself"
+        raise Unimplemented("NOT_SUPPORTED", text, {"policy": meter.late_policy})
     start = stage.first_open.get(meter.wallet_id)
     if start is None:
         closed = stage.wallets[meter.wallet_id].closed
@@ -185,6 +211,18 @@ def _is_late(found: Mapping[WalletId, StoredWallet], slot: Slot) -> bool:
     """Whether a line's own period is closed: they become final in the order of time."""
     closed = found[slot.meter.wallet_id].closed
     return closed is not None and slot.period.start < closed
+
+
+async def _reopenable(
+    tx: Connection,
+    tenant_id: TenantId,
+    found: Mapping[WalletId, StoredWallet],
+    items: Iterable[Counted],
+) -> list[Reopenable]:
+    """The rating periods that lines would open again."""
+    late = {one.slot for one in items if _is_late(found, one.slot)}
+    wanted = {one.period_key for one in late if one.meter.late_policy is LatePolicy.REOPEN}
+    return await reopening.find_reopenable(tx, tenant_id, wanted)
 
 
 async def _wallets(
@@ -208,9 +246,16 @@ async def _states(
     tenant_id: TenantId,
     found: Mapping[WalletId, StoredWallet],
     late: set[WalletId],
+    reopened: Iterable[Reopenable],
 ) -> dict[WalletId, WalletState]:
-    """What is projected. Late usage is a correction: it is measured against all that is final."""
+    """What is projected. Late usage is a correction: it is measured against all that is final.
+
+    A period that it opens again is as it was before it was closed.
+    """
     whole = {key: await _with_history(tx, tenant_id, found[key]) for key in sorted(late)}
+    for late_again in reopened:
+        key = late_again.wallet_id
+        whole[key] = await _opened_again(tx, tenant_id, whole[key], late_again)
     states = {}
     for key, one in found.items():
         state = whole.get(key, one.state)
@@ -220,6 +265,18 @@ async def _states(
             state = replace(state, sources=tuple(sources))
         states[key] = state
     return states
+
+
+async def _opened_again(
+    tx: Connection, tenant_id: TenantId, state: WalletState, found: Reopenable
+) -> WalletState:
+    key = (tx, tenant_id, found.account_id, found.wallet_id)
+    start = found.period.start
+    grants = await wallets.list_grants(*key)
+    last = revision(found.reopened)
+    closing = await reopening.posted_by_close(tx, tenant_id, found, last)
+    before = await store.rated_overage(*key, but_in=start)
+    return replace(opened_again(state, start, grants, closing), rated_before=before)
 
 
 async def _with_history(tx: Connection, tenant_id: TenantId, wallet: StoredWallet) -> WalletState:

@@ -15,6 +15,7 @@ from server.domain.pricing.rate_cards import (
     RateCardType,
     in_force,
     overlapping,
+    tried,
 )
 from server.domain.pricing.rate_index import CatalogueRates, Question, RateNotFound
 from server.domain.pricing.rates import (
@@ -216,6 +217,31 @@ def test_overlaps_are_found_whenever_there_are_any(spans):
     wrong = {a.id for a in entering for b in everything if a is not b and meets(a, b)}
     assert bool(found) == bool(wrong)
     assert all(meets(a, b) and a in entering for a, b in found)
+
+
+@given(st.lists(st.tuples(DAYS, st.one_of(st.none(), DAYS), MODELS, st.booleans()), max_size=7))
+def test_tried_drafts_take_their_days_and_leave_all_others(spans):
+    """On each day one entry is in force: the draft that starts last, or else what is active."""
+    entries: list[RateCardEntry] = []
+    for number, (start, end, model, is_draft) in enumerate(spans):
+        one = entry(f"e{number}", "base", start, end, model)
+        one = replace(one, state=EntryState.DRAFT if is_draft else EntryState.ACTIVE)
+        others = [other for other in entries if other.state is EntryState.ACTIVE]
+        if (end is None or start < end) and (is_draft or not any(meets(one, o) for o in others)):
+            entries.append(one)
+
+    found = tried(entries)
+
+    for model in (None, "monthly"):
+        for day in [cut for start, end, _, _ in spans for cut in (start, end) if cut is not None]:
+            own = [one for one in entries if one.selling_model_id == model]
+            there = [one for one in own if in_force(one.start, one.end, day)]
+            first = max(
+                there, key=lambda e: (e.state is EntryState.DRAFT, e.start, e.id), default=None
+            )
+            of_model = [one for one in found if one.selling_model_id == model]
+            is_ = [one.id for one in of_model if in_force(one.start, one.end, day)]
+            assert is_ == ([] if first is None else [first.id])
 
 
 def test_what_enters_replaces_what_is_there_under_its_id():

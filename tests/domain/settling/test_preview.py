@@ -14,6 +14,8 @@ from server.domain.modelling.policies import AggregationMethod, AggregationPolic
 from server.domain.pricing.rates import RateSegment, Tier
 from server.domain.pricing.rating_requests import LineResult, RequestState, verdict
 from server.domain.pricing.replay import Pair, at_other_rates, totals
+from server.domain.selling.additions import Addition
+from server.domain.selling.sold import Sold
 from server.domain.settling.balances import WalletState
 from server.domain.settling.preview import added, effect, pictured
 from server.domain.settling.settlement import WalletTerms
@@ -92,10 +94,28 @@ def test_other_rates_keep_what_was_negotiated_and_what_has_none_has_none():
     }
     found = {(ASSET, START): terms("3"), (ASSET, later): NotFound.of("RateCard", "rateCards/x")}
 
-    first, second = at_other_rates(rates, found)[ASSET]
+    first, second = at_other_rates(Sold(own=rates), found).own[ASSET]
 
     assert (first.terms.rate.value, first.terms.effective_rate.value) == (3, 1)
     assert (second.start, second.terms) == (later, None)
+
+
+def test_what_was_added_keeps_what_was_negotiated_even_without_a_rate():
+    pack, listed = AssetId(derive(ASSET, "pack")), AssetId(derive(ASSET, "listed"))
+    agreed = replace(terms("2"), negotiated_rate=terms("1").rate)
+    additions = [
+        Addition(asset_id=pack, start=START, end=None, terms=agreed),
+        Addition(asset_id=listed, start=START, end=None, terms=terms("2")),
+    ]
+    sold = Sold(own={}, additions=tuple(additions))
+
+    first, second = at_other_rates(sold, {(pack, START): None, (listed, START): None}).additions
+    found = {(pack, START): terms("3"), (listed, START): terms("3")}
+    priced, other = at_other_rates(sold, found).additions
+
+    assert (first.terms.rate, first.terms.effective_rate.value, second.terms) == (None, 1, None)
+    assert (priced.terms.rate.value, priced.terms.effective_rate.value) == (3, 1)
+    assert other.terms == terms("3")
 
 
 @pytest.mark.parametrize("missing", ["rated", "replayed"])

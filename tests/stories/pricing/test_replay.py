@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from usage.v1 import preview_service_pb2 as pb
 from usage.v1 import quote_service_pb2 as quotes
+from usage.v1 import rate_service_pb2 as rates
 from usage.v1 import types_pb2 as types
 
 from clients import UsageError
@@ -16,9 +17,6 @@ from tests.stories.pricing.test_procedures_in_force import use_own
 from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, version
 from tests.stories.procedure_words import put as change_states
 from tests.stories.rate_words import adjusted, book, card, priced, put, refusal
-from tests.stories.selling.test_commitments import linked
-from tests.stories.selling.test_packs import to
-from tests.stories.token_words import Credits, commitment, described, pack, set_up
 from tests.stories.words import Metered, day, figure, line, moment, number, stamp
 from tests.stories.world import World
 
@@ -48,6 +46,14 @@ async def two_months(sandbox: Any, *metered: Metered) -> tuple[World, str, Any]:
     await world.advance("2024-03-10")
     await next_book(world)
     return world, account, asset
+
+
+async def draft(world: World, on: str, entry_id: str, entry: rates.RateCardEntry) -> None:
+    """An entry that is not in force yet."""
+    request = rates.CreateRateCardEntryRequest(
+        parent=f"rateCards/{on}", rate_card_entry_id=entry_id, rate_card_entry=entry
+    )
+    await world.client.rates.CreateRateCardEntry(request)
 
 
 def figures(answer: pb.ReplayRatesResponse) -> list[tuple[Decimal, ...]]:
@@ -193,58 +199,6 @@ async def test_what_was_negotiated_stays(sandbox: Any) -> None:
     assert answer.summaries[0].terms.is_rate_negotiated
 
 
-async def test_tokens_are_refused_and_not_guessed(sandbox: Any) -> None:
-    world = await sandbox("2024-01-31")
-    await set_up(world, described("plan", {"data": "10"}, Credits(price="2", grant="5")))
-    account = await world.account("ann")
-    [asset] = await world.sell(account, line("plan", "2024-01-01"))
-    await world.use(asset, "data", "2024-01-05", 8)
-    await world.advance("2024-02-10")
-
-    answer = await replay(world, account, price_book="priceBooks/book")
-
-    assert len(answer.summaries) == 2
-    assert ["NOT_SUPPORTED" in str(one.status) for one in answer.summaries] == [True, True]
-    assert not any(one.HasField("replayed_amount") for one in answer.summaries)
-    assert (answer.left_out_count, list(answer.totals)) == (2, [])
-
-
-async def test_the_rates_of_packs_are_refused_and_their_grants_are_not(sandbox: Any) -> None:
-    world = await sandbox("2024-01-31")
-    await set_up(world, described("plan", {}, Credits(price="10"), category="USAGE"))
-    await set_up(world, pack("booster", "credits", grant="20"))
-    await set_up(world, pack("cheap", "credits", price="1"))
-    account = await world.account("ann")
-    [asset] = await world.sell(account, line("plan", "2024-01-01"))
-    await world.sell(account, to(asset.name, "booster", "2024-01-01", "2024-02-01"))
-    await world.use(asset, "credits", "2024-01-05", 25)
-    await world.advance("2024-02-10")
-
-    granted = await replay(world, account, price_book="priceBooks/book")
-    await world.sell(account, to(asset.name, "cheap", "2024-02-01", "2024-03-01"))
-    rated = await replay(world, account, price_book="priceBooks/book")
-
-    assert figures(granted) == [(50, 50, 0)]
-    assert ["NOT_SUPPORTED" in str(one.status) for one in rated.summaries] == [True]
-
-
-async def test_what_commitments_paid_for_is_refused(sandbox: Any) -> None:
-    world = await sandbox("2024-01-31")
-    await set_up(world, described("plan", {}, Credits(price="10"), category="USAGE"))
-    text = commitment("commit", "credits", "10", discount="20", kind="QUANTITY_COMMITMENT")
-    await set_up(world, text)
-    account = await world.account("ann")
-    [asset] = await world.sell(account, line("plan", "2024-01-01"))
-    await world.sell(account, linked("commit", "2024-01-01", asset))
-    await world.use(asset, "credits", "2024-01-05", 25)
-    await world.advance("2024-02-10")
-
-    answer = await replay(world, account, price_book="priceBooks/book")
-
-    assert ["NOT_SUPPORTED" in str(one.status) for one in answer.summaries] == [True]
-    assert (answer.left_out_count, list(answer.totals)) == (1, [])
-
-
 async def test_bad_requests_are_refused(sandbox: Any) -> None:
     world, account, asset = await two_months(sandbox, Metered(resource="calls", rate="2"))
     nobody = f"{account}/assets/00000000-0000-7000-8000-000000000000"
@@ -270,6 +224,42 @@ async def test_a_replay_writes_nothing(sandbox: Any, story_database: str) -> Non
 
     assert len(answer.summaries) == 2
     assert await rows(story_database, world) == before
+
+
+async def test_drafts_are_tried_before_they_are_in_force(sandbox: Any, story_database: str) -> None:
+    """A draft goes before what is active on its days, and nobody else sees it."""
+    world, account, _ = await two_months(sandbox, Metered(resource="calls", rate="2"))
+    await put(world, "next-base/calls", priced("calls", "3"))
+    february = priced("calls", "4", start="2024-02-01", end="2024-03-01")
+    await draft(world, "next-base", "trial", february)
+    steps = (("0", "30", "OVERRIDE", "1"), ("30", None, "OVERRIDE", "0.5"))
+    await draft(world, "next-tiers", "steps", priced("calls", None, *steps))
+    before = await rows(story_database, world)
+
+    january, second = stamp(moment("2024-01-31")), stamp(moment("2024-02-01"))
+    trial = await replay(world, account, include_drafts=True, rate_date=day("2024-02-01"))
+    as_sold = await replay(world, account, include_drafts=True, end_time=second)
+    active = await replay(world, account)
+
+    assert figures(trial) == [(100, 25, -75), (50, 25, -25)]
+    assert {one.terms.base_entry for one in trial.summaries} == {
+        "rateCards/next-base/entries/trial"
+    }
+    assert figures(as_sold) == [(100, 25, -75)]
+    assert as_sold.summaries[0].terms.base_entry == "rateCards/next-base/entries/calls"
+    assert figures(active) == [(100, 150, 50), (50, 75, 25)]
+    assert figures(await replay(world, account, start_time=january)) == [(50, 75, 25)]
+    assert await rows(story_database, world) == before
+    asked = rates.RateQuestion(
+        price_book="priceBooks/next",
+        product="products/plan",
+        usage_resource="usageResources/calls",
+        currency_code="USD",
+        date=day("2024-02-01"),
+    )
+    request = rates.DiscoverRatesRequest(questions=[asked], freshness="FULLY_CONSISTENT")
+    [found] = (await world.client.rates.DiscoverRates(request)).answers
+    assert figure(found.terms.rate.value) == 3
 
 
 async def test_adjustments_by_attribute_are_those_of_the_other_book(sandbox: Any) -> None:

@@ -1,5 +1,6 @@
 """Previews beside what happens: the figures that were said are those that are charged."""
 
+from decimal import Decimal
 from itertools import compress
 from typing import Any
 
@@ -13,13 +14,18 @@ from tests.stories.preview_words import (
     preview,
     reason,
     record_all,
+    rows,
     said,
 )
 from tests.stories.rate_words import refusal
+from tests.stories.settling.test_figures import money
 from tests.stories.words import Metered, figure, line
 
 METHODS = {
     "sum": Metered(resource="calls", grant="20", refresh="MONTH", rate="2"),
+    "reopened": Metered(
+        resource="calls", grant="20", refresh="MONTH", max_rollovers=1, rate="2", late="REOPEN"
+    ),
     "peak": Metered(resource="calls", grant="3", method="PEAK", rate="2"),
     "summed peaks": Metered(resource="calls", method="PEAK", rate="2", rating="WEEKLY"),
     "count": Metered(resource="calls", grant="2", method="COUNT", rate="2"),
@@ -100,8 +106,8 @@ async def test_what_takes_no_late_usage_says_so(sandbox: Any) -> None:
     found = await preview(world, account, *late)
 
     assert "PERIOD_CLOSED" in reason(found[0])
-    assert "NOT_SUPPORTED" in reason(found[2])
-    assert amounts([found[1], found[3]]) == [1, 1]
+    assert amounts(found[1:]) == [1, 1, 1]
+    assert found[2].late.policy == "REOPEN"
 
 
 async def test_late_usage_is_priced_where_it_would_be_handled(sandbox: Any) -> None:
@@ -188,3 +194,67 @@ async def test_what_would_take_too_long_says_how_many_lines_would_not(
 
     assert (refused.reason, refused.facts["limit"]) == ("TOO_MANY_ITEMS", "5")
     assert amounts(found) == [2] * 5
+
+
+async def reopening(sandbox: Any) -> tuple[Any, str, Any]:
+    """100 minutes a month that roll over once; 90 in January, which is final, 60 in February."""
+    world = await sandbox("2024-01-31")
+    minutes = Metered(
+        resource="minutes", late="REOPEN", grant="100", refresh="MONTH", max_rollovers=1, rate="2"
+    )
+    tiered = (("0", "20", "1"), ("20", None, "0.25"))
+    texts = Metered(resource="texts", late="REOPEN", rate="1", tiers=tiered)
+    await world.product("plan", minutes, texts)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.use(asset, "minutes", "2024-01-10", 90)
+    await world.use(asset, "texts", "2024-01-10", 15)
+    await world.advance("2024-02-06")
+    await world.use(asset, "minutes", "2024-02-02", 60)
+    return world, account, asset
+
+
+async def test_late_usage_that_opens_its_period_again_is_priced_as_if_it_had_come_in_time(
+    sandbox: Any, story_database: str
+) -> None:
+    """30 more minutes in January: 10 are left of its grant, so that fewer roll over; 20 cost 2."""
+    world, account, asset = await reopening(sandbox)
+    asked = [
+        *lines(asset, "minutes", ("2024-01-20", 4), ("2024-01-21", 26), ("2024-02-03", 45)),
+        *lines(asset, "texts", ("2024-01-20", 10)),
+    ]
+    before = await rows(story_database, world)
+    billed = [money(one.amount) for one in await world.liable(account)]
+
+    found = await preview(world, account, *asked)
+
+    assert await rows(story_database, world) == before
+    assert [one.late.policy for one in found] == ["REOPEN", "REOPEN", "", "REOPEN"]
+    months = [one.late.period_start_time.ToDatetime().month for one in found if one.late.policy]
+    assert months == [1, 1, 1]
+    # In February 100 are granted; the 10 that rolled over would be gone by then.
+    assert [figure(one.wallets[0].overage_quantity) for one in found] == [0, 20, 5, 10]
+    # 15 texts cost 15, and all 25 cost 6.25: whatever the tier, it prices all of them.
+    assert amounts(found) == [0, 40, 10, Decimal("-8.75")]
+    await record_all(world, asked)
+    await world.advance("2024-03-10")
+    by_month = sorted(money(one.amount) for one in await world.liable(account))
+    assert (sorted(billed), by_month) == ([0, 15], [Decimal("6.25"), 10, 40])
+
+
+async def test_once_a_later_period_is_final_late_usage_is_priced_in_the_next(sandbox: Any) -> None:
+    world, account, asset = await reopening(sandbox)
+    await world.advance("2024-03-10")
+    asked = lines(asset, "minutes", ("2024-01-20", 4), ("2024-01-21", 140), ("2024-02-21", 3))
+
+    found = await preview(world, account, *asked[:2])
+    again = await preview(world, account, asked[2], asked[0])
+    await record_all(world, asked[:2])
+    wallet = await world.wallet(account, "minutes")
+
+    assert [one.late.policy for one in found] == ["NEXT_PERIOD", "NEXT_PERIOD"]
+    assert [one.late.period_start_time.ToDatetime().month for one in found] == [3, 3]
+    assert sum(amounts(found)) == figure(wallet.estimated_amount)
+    assert [figure(one.wallets[0].used_quantity) for one in found] == [4, 140]
+    assert again[0].late.policy == "REOPEN"
+    assert "NOT_SUPPORTED" in reason(again[1])

@@ -240,7 +240,7 @@ class UsagePreview(_message.Message):
 
     @_builtins.property
     def late(self) -> _consumption_service_pb2.LateUsage:
-        """The rating period that would handle it, if that is a later one than its own."""
+        """The rating period that would handle it, if its own is closed: that, opened again, or a later one."""
 
     @_builtins.property
     def wallets(self) -> _containers.RepeatedCompositeFieldContainer[Global___WalletPreview]:
@@ -304,12 +304,21 @@ class ReplayRatesRequest(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
+    INCLUDE_DRAFTS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     price_book: _builtins.str
-    """The price book whose active entries price it: `priceBooks/{price_book}`."""
+    """The price book whose active entries price it, with `include_drafts` its drafts as well:
+    `priceBooks/{price_book}`.
+    """
     asset: _builtins.str
     """Only this asset: `accounts/{account}/assets/{asset}`."""
+    include_drafts: _builtins.bool
+    """Whether drafts on the cards of the price book price as if they were active, to try them before
+    they are. Where a draft has days in common with an active entry for the same, the draft is tried;
+    of two drafts the one that starts later, and if both start together the one with the greater id.
+    Nobody else sees anything of it.
+    """
     @_builtins.property
     def rate_date(self) -> _date_pb2.Date:
         """The day whose entries price all usage. If absent, each stretch of an asset's rates is priced by
@@ -333,10 +342,11 @@ class ReplayRatesRequest(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         asset: _builtins.str = ...,
+        include_drafts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "rate_date", b"rate_date", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_time", b"end_time", "parent", b"parent", "price_book", b"price_book", "rate_date", b"rate_date", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_time", b"end_time", "include_drafts", b"include_drafts", "parent", b"parent", "price_book", b"price_book", "rate_date", b"rate_date", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,8 +393,11 @@ class ReplayedSummary(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
     WATERFALL_FIELD_NUMBER: _builtins.int
+    REPLAYED_OVERAGE_QUANTITY_FIELD_NUMBER: _builtins.int
     ratable_summary: _builtins.str
-    """The summary as it was rated: `accounts/{account}/ratableSummaries/{ratable_summary}`."""
+    """The summary as it was rated: `accounts/{account}/ratableSummaries/{ratable_summary}`. Empty where
+    there is none, because usage cost no tokens that would cost some.
+    """
     asset: _builtins.str
     """Its asset: `accounts/{account}/assets/{asset}`."""
     usage_resource: _builtins.str
@@ -407,7 +420,7 @@ class ReplayedSummary(_message.Message):
 
     @_builtins.property
     def overage_quantity(self) -> _decimal_pb2.Decimal:
-        """What grants did not pay for, which is what is priced."""
+        """What grants did not pay for, which is what was priced."""
 
     @_builtins.property
     def rated_amount(self) -> _decimal_pb2.Decimal:
@@ -427,11 +440,19 @@ class ReplayedSummary(_message.Message):
 
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
-        """The entries and the rate that priced it in the replay."""
+        """The entries and the rate that priced it in the replay; the first of several where rates change within
+        what was rated as one.
+        """
 
     @_builtins.property
     def waterfall(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.WaterfallStep]:
         """The steps that led to `replayed_amount`."""
+
+    @_builtins.property
+    def replayed_overage_quantity(self) -> _decimal_pb2.Decimal:
+        """What grants would not have paid for, which is what is priced in the replay; absent where `status`
+        says why.
+        """
 
     def __init__(
         self,
@@ -451,10 +472,11 @@ class ReplayedSummary(_message.Message):
         status: _status_pb2.Status | None = ...,
         terms: _types_pb2.RateTerms | None = ...,
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
+        replayed_overage_quantity: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "start_time", b"start_time", "status", b"status", "terms", b"terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "replayed_overage_quantity", b"replayed_overage_quantity", "start_time", b"start_time", "status", b"status", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "difference", b"difference", "dimensions", b"dimensions", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "ratable_summary", b"ratable_summary", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "difference", b"difference", "dimensions", b"dimensions", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "ratable_summary", b"ratable_summary", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "replayed_overage_quantity", b"replayed_overage_quantity", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -471,10 +493,15 @@ class ReplayTotal(_message.Message):
     REPLAYED_AMOUNT_FIELD_NUMBER: _builtins.int
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     SUMMARY_COUNT_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
-    """The currency."""
+    """The currency; empty if the sums are in tokens."""
     summary_count: _builtins.int
     """How many summaries are in these sums."""
+    token_unit: _builtins.str
+    """The token that the sums are in: `unitsOfMeasure/{unit}`. What is drawn of it and priced in money is
+    in another total.
+    """
     @_builtins.property
     def rated_amount(self) -> _decimal_pb2.Decimal:
         """The sum of rated amounts, exact and not rounded as invoices are, of summaries with both amounts."""
@@ -495,10 +522,11 @@ class ReplayTotal(_message.Message):
         replayed_amount: _decimal_pb2.Decimal | None = ...,
         difference: _decimal_pb2.Decimal | None = ...,
         summary_count: _builtins.int = ...,
+        token_unit: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "difference", b"difference", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "summary_count", b"summary_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "difference", b"difference", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "summary_count", b"summary_count", "token_unit", b"token_unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -73,6 +73,9 @@ class PreviewServiceServicer:
         tiers, grants and caps see all usage there is, and the lines before. A line that would be refused
         has that refusal as its status and counts for nothing.
 
+        A line that opens its rating period again makes the difference that it would make had it come in
+        time. What comes late for another period after such a line is refused: ask for it by itself.
+
         Each line is worked out over all usage of its wallets that is not final. Where that would take too
         long it fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which says how many lines do not.
         """
@@ -82,9 +85,14 @@ class PreviewServiceServicer:
 
     def ReplayRates(self, request, context):
         """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-        They are found as DiscoverRates finds them in the catalogue on the day. What grants paid for stays as it
-        was, and so does what was negotiated: it goes before the catalogue's. What cannot be replayed says so
-        and has no amount.
+        They are found as DiscoverRates finds them in the catalogue on the day. What was negotiated stays as
+        it was: it goes before the catalogue's. Packs and commitments have the
+        terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
+        was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
+        that was drawn is drawn again, from the first grant on.
+
+        What cannot be replayed says so and has no amount. That is so where what is kept cannot be had again
+        by the rates of before, as of a wallet whose grants were changed after usage was final.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -13,7 +13,8 @@ from server.domain.calendar import Period
 from server.domain.consuming.dimensions import dimensions_of
 from server.domain.exact import EXACT
 from server.domain.pricing.replay import Total, totals
-from server.usecases.pricing.replay import Replayed, ReplayRates
+from server.usecases.pricing.replay import Replayed
+from server.usecases.pricing.replay_world import ReplayRates
 
 
 def replay_rates_from_pb(request: pb.ReplayRatesRequest) -> ReplayRates:
@@ -37,6 +38,7 @@ def replay_rates_from_pb(request: pb.ReplayRatesRequest) -> ReplayRates:
         day=day,
         asset_id=asset[1] if asset else None,
         within=Period(start, end),
+        with_drafts=request.include_drafts,
     )
 
 
@@ -52,7 +54,7 @@ def replay_to_pb(account_id: str, found: Sequence[Replayed]) -> pb.ReplayRatesRe
 
 def _total(one: Total) -> pb.ReplayTotal:
     return pb.ReplayTotal(
-        currency_code=one.unit,
+        **unit_pb(one.unit),
         rated_amount=decimal_pb(one.rated),
         replayed_amount=decimal_pb(one.replayed),
         difference=decimal_pb(EXACT.subtract(one.replayed, one.rated)),
@@ -64,13 +66,14 @@ def _summary(account_id: str, one: Replayed) -> pb.ReplayedSummary:
     line, pair = one.line, one.pair
     unit = unit_pb(line.unit)
     made = pb.ReplayedSummary(
-        ratable_summary=names.RATABLE_SUMMARY.of(account_id, line.id),
+        ratable_summary="" if one.is_new else names.RATABLE_SUMMARY.of(account_id, line.id),
         asset=names.ASSET.of(account_id, line.asset_id),
         usage_resource=names.RESOURCE.of(line.resource_id),
         start_time=time_pb(line.start),
         origin_start_time=time_pb(line.origin_start),
         dimensions=dimensions_of(line.dimensions),
         overage_quantity=decimal_pb(line.overage),
+        replayed_overage_quantity=optional_decimal_pb(one.overage),
         rated_amount=optional_decimal_pb(pair.rated),
         replayed_amount=optional_decimal_pb(pair.replayed),
         difference=optional_decimal_pb(pair.difference),
@@ -78,8 +81,7 @@ def _summary(account_id: str, one: Replayed) -> pb.ReplayedSummary:
         token_unit=unit.get("token_unit", ""),
         status=status_of(one.error) if one.error else None,
     )
-    if one.replay is not None:
-        if one.replay.terms is not None:
-            made.terms.CopyFrom(terms_to_pb(one.replay.terms))
-        made.waterfall.extend(map(step_to_pb, one.replay.steps))
+    if one.terms is not None:
+        made.terms.CopyFrom(terms_to_pb(one.terms))
+    made.waterfall.extend(map(step_to_pb, one.steps))
     return made

@@ -20,9 +20,9 @@ SELECT v.wallet_id, v.asset_id, v.window_key, v.value
  ORDER BY v.wallet_id, v.asset_id, v.window_key, v.value;
 
 -- name: rated_overage
--- The overage of each asset and origin of a wallet that is rated already.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+-- The overage of each asset and origin of a wallet that is rated already, but in one rating period.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz or null
 SELECT asset_id, origin_start_time, sum(overage_quantity) AS overage
   FROM ratable_summaries
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time IS DISTINCT FROM $4
  GROUP BY asset_id, origin_start_time ORDER BY asset_id, origin_start_time;

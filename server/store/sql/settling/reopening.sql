@@ -10,8 +10,8 @@ SELECT p.account_id, p.wallet_id, p.start_time
    AND p.start_time = k.start_time AND p.state = 'FINAL'
  ORDER BY p.account_id, p.wallet_id, p.start_time;
 
--- name: lock_reopenable
--- Those of some final periods that nothing later of their target has followed, held against everybody.
+-- name: reopenable
+-- Those of some final periods that nothing later of their target has followed.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
 SELECT p.account_id, p.wallet_id, p.start_time, p.end_time, p.reopen_count,
        (SELECT min(n.freeze_time) FROM rating_periods AS n
@@ -28,8 +28,7 @@ SELECT p.account_id, p.wallet_id, p.start_time, p.end_time, p.reopen_count,
          JOIN rating_periods AS l ON l.tenant_id = $1 AND l.account_id = o.account_id
           AND l.wallet_id = o.wallet_id AND l.start_time > k.start_time AND l.state <> 'OPEN'
         WHERE w.tenant_id = $1 AND w.account_id = k.account_id AND w.wallet_id = k.wallet_id)
- ORDER BY p.account_id, p.wallet_id, p.start_time
-   FOR UPDATE OF p;
+ ORDER BY p.account_id, p.wallet_id, p.start_time;
 
 -- name: has_final_follower
 -- Whether a later period of the wallet became final meanwhile.
