@@ -117,14 +117,11 @@ async def rows_of_product(
     *,
     with_drafts: bool = False,
 ) -> Rows:
-    """One book and the active rates of a product. Tiers never change, so they may be read last.
-
-    Those of drafts do: whoever wants them too reads them at one moment.
-    """
+    """One book and the active rates of a product, for a trial those of its drafts too."""
     books = await tx.fetch(SQL["one_book"], tenant_id, price_book_id)
-    entries = await tx.fetch(SQL["product_entries"], tenant_id, product_id, with_drafts)
-    tiers = await tx.fetch(SQL["product_tiers"], tenant_id, product_id, with_drafts)
-    return books, entries, tiers
+    rows = await tx.fetch(SQL["product_rates"], tenant_id, product_id, with_drafts)
+    entries = {(row["rate_card_id"], row["entry_id"]): row for row in rows}
+    return books, list(entries.values()), [row for row in rows if row["kind"] is not None]
 
 
 def compiled(

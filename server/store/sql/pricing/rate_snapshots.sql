@@ -63,25 +63,19 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
  WHERE t.tenant_id = $1 AND e.state = 'ACTIVE' AND ($2::text[] IS NULL OR t.rate_card_id = ANY ($2::text[]))
  ORDER BY t.rate_card_id, t.entry_id, t.position;
 
--- name: product_entries
--- The same entries, of one product; for a trial its drafts too.
+-- name: product_rates
+-- The same entries, of one product, each with its tiers: all as it is at one moment, also for who reads
+-- committed rows. For a trial its drafts too.
 --   $1 tenant_id uuid, $2 product_id text, $3 with_drafts boolean
-SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
-       end_date, state
-  FROM rate_card_entries
- WHERE tenant_id = $1 AND product_id = $2 AND (state = 'ACTIVE' OR ($3::boolean AND state = 'DRAFT'))
- ORDER BY rate_card_id, entry_id;
-
--- name: product_tiers
--- The tiers of the product's entries, also of one that was withdrawn after the entries were read.
---   $1 tenant_id uuid, $2 product_id text, $3 with_drafts boolean
-SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
+SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
+       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable,
+       e.start_date, e.end_date, e.state, t.lower, t.upper, t.kind, t.value
   FROM rate_card_entries AS e
-  JOIN rate_tiers AS t
+  LEFT JOIN rate_tiers AS t
     ON (t.tenant_id, t.rate_card_id, t.entry_id) = (e.tenant_id, e.rate_card_id, e.entry_id)
- WHERE e.tenant_id = $1 AND e.product_id = $2 AND ($3::boolean OR e.state <> 'DRAFT')
- ORDER BY t.rate_card_id, t.entry_id, t.position;
+ WHERE e.tenant_id = $1 AND e.product_id = $2
+   AND (e.state = 'ACTIVE' OR ($3::boolean AND e.state = 'DRAFT'))
+ ORDER BY e.rate_card_id, e.entry_id, t.position;
 
 -- name: asset_rates
 -- What assets were sold under, with the zone their days begin in. An asset without that resource, or a
