@@ -20,9 +20,9 @@ from server.domain.pricing.rate_index import (
     CatalogueRates,
     Question,
     RateNotFound,
-    days_away,
     span_text,
 )
+from server.domain.pricing.rate_spans import days_away
 from server.domain.pricing.raters import SHIPPED_VERSIONS, Versions
 from server.domain.pricing.sold_losers import Contest, lost
 from server.domain.pricing.sold_rates import AssetRates

@@ -30,11 +30,9 @@ from server.domain.pricing.rate_cards import (
     RateCardType,
     in_force,
 )
+from server.domain.pricing.rate_spans import Key, Spans, days_away, first_day
 from server.domain.pricing.rates import ONE, RateTerms
 
-# What a card has entries for: a resource of a product in a unit, for all or for a selling model.
-Key = tuple[ProductId, ResourceId, str]
-Own = tuple[ProductId, ResourceId, str, SellingModelId]
 _Chosen = tuple[RateCardEntry | None, RateCardEntry | None, RateCardEntry | None]
 
 
@@ -75,6 +73,11 @@ class Question:
     day: date
     selling_model_id: SellingModelId | None = None
 
+    @property
+    def key(self) -> Key:
+        """What it is about, on whatever card."""
+        return self.product_id, self.resource_id, self.currency_code
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueTerms:
@@ -84,12 +87,34 @@ class CatalogueTerms:
     is_fixed: bool
 
 
+class _Line:
+    """The answers to a question by its day, as far as they were asked for.
+
+    They can change on some days only, and there are as many as asked for at least once.
+    """
+
+    __slots__ = ("_days", "_found")
+
+    def __init__(self, days: Iterable[date]) -> None:
+        self._days = sorted(set(days))
+        self._found: list[CatalogueTerms | None] = [None] * (len(self._days) + 1)
+
+    def at(self, day: date) -> CatalogueTerms | None:
+        """The answer of a day, if it is known."""
+        return self._found[bisect_right(self._days, day)]
+
+    def keep(self, day: date, found: CatalogueTerms) -> None:
+        """Know the answer of a day, and so of all until the next on which it can change."""
+        self._found[bisect_right(self._days, day)] = found
+
+
 class CatalogueRates:
     """An index of active entries: an answer takes a look-up and a bisection for each card.
 
-    With a selling model it takes another of each. Entries of one card, product, resource, currency
-    and selling model never overlap. Nothing changes after it is made, but for answers it remembers.
-    What it keeps of an older index are the entries of cards that are not among its own.
+    With a selling model it takes another of each, and when it was given before, one of each in all.
+    Entries of one card, product, resource, currency and selling model never overlap. Nothing
+    changes after it is made, but for answers it remembers. What it keeps of an older index are the
+    entries of cards that are not among its own.
     """
 
     def __init__(
@@ -104,11 +129,12 @@ class CatalogueRates:
             book.id: {kind: by_id[card_id] for kind, card_id in book.cards.items()}
             for book in books
         }
-        self._spans = {card_id: _Spans() for card_id in by_id} | dict(kept or {})
-        for entry in sorted(entries, key=_start):
-            self._spans.setdefault(entry.card_id, _Spans()).add(entry)
+        self._spans = {card_id: Spans() for card_id in by_id} | dict(kept or {})
+        for entry in sorted(entries, key=first_day):
+            self._spans.setdefault(entry.card_id, Spans()).add(entry)
         # By the identity of entries, which live as long as the index: hashing them would cost more.
         self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
+        self._lines: dict[tuple[str, str, str, str, str | None], _Line] = {}
 
     def all_but(self, changed: Collection[RateCardId]) -> "KeptCards":
         """What the next index keeps as it is: the entries of cards that have not changed."""
@@ -116,6 +142,33 @@ class CatalogueRates:
 
     def find(self, question: Question, parts: Parts = EVERY_PART) -> CatalogueTerms:
         """The terms that apply, of these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
+        if parts is not EVERY_PART:
+            return self._find(question, parts)
+        key = (
+            question.price_book_id,
+            question.product_id,
+            question.resource_id,
+            question.currency_code,
+            question.selling_model_id,
+        )
+        line = self._lines.get(key)
+        known = None if line is None else line.at(question.day)
+        if known is not None:
+            return known
+        found = self._find(question, parts)
+        # Only what there is has a line: names that somebody made up would be kept for ever.
+        line = line or self._line_of(question)
+        if line is not None:
+            self._lines[key] = line
+            line.keep(question.day, found)
+        return found
+
+    @property
+    def remembered(self) -> Collection[tuple[str, str, str, str, str | None]]:
+        """What was asked for and is known by the day from then on."""
+        return self._lines.keys()
+
+    def _find(self, question: Question, parts: Parts) -> CatalogueTerms:
         cards: Mapping[RateCardType, RateCard] | None = self._books.get(question.price_book_id)
         if cards is None:
             fault = f"there is no price book {question.price_book_id}"
@@ -133,6 +186,18 @@ class CatalogueRates:
             _check_per(base, tier, question)
         found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
         return found
+
+    def _line_of(self, question: Question) -> _Line | None:
+        """The days on which the answer may change; None for a selling model without a rate."""
+        cards = self._books[question.price_book_id].values()
+        key, model = question.key, question.selling_model_id
+        spans = [self._spans[card.id] for card in cards]
+        if model is not None and not any((*key, model) in one.own for one in spans):
+            return None
+        entries = (entry for one in spans for span in one.of(key, model) for entry in span)
+        edges = [(card.start, card.end) for card in cards]
+        edges += [(entry.start, entry.end) for entry in entries]
+        return _Line(day for edge in edges for day in edge if day is not None)
 
     def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
         """All that it is made of, and no other, for whoever takes it apart piece by piece."""
@@ -167,7 +232,7 @@ class CatalogueRates:
                         yield card, entry
 
     def _chosen(self, cards: Mapping[RateCardType, RateCard], question: Question) -> _Chosen:
-        key = (question.product_id, question.resource_id, question.currency_code)
+        key = question.key
         return (
             self._entry(cards.get(BASE), question, key),
             self._entry(cards.get(TIER), question, key),
@@ -219,7 +284,8 @@ class CatalogueRates:
             facts["currencies"] = ", ".join(sorted(currencies))
             fault = f"the rate card {card.id} has it in {facts['currencies']}"
             return _not_found(question, Missing.CURRENCY, fault, **facts)
-        near = [span.nearest(question.day) for span in spans.of(question)]
+        spans_of = spans.of(question.key, question.selling_model_id)
+        near = [span.nearest(question.day) for span in spans_of]
         if not near:
             fault = f"the rate card {card.id} has it for other selling models only"
             return _not_found(question, Missing.SELLING_MODEL, fault, **facts)
@@ -229,77 +295,7 @@ class CatalogueRates:
         return _not_found(question, Missing.DATE, fault, **facts)
 
 
-class _Span:
-    """The entries of one key in the order of their days."""
-
-    __slots__ = ("_entries", "_starts")
-
-    def __init__(self) -> None:
-        self._entries: list[RateCardEntry] = []
-        self._starts: list[date] = []
-
-    def add(self, entry: RateCardEntry) -> None:
-        """Put the next one after those that start before it."""
-        self._entries.append(entry)
-        self._starts.append(_start(entry))
-
-    def __iter__(self) -> Iterator[RateCardEntry]:
-        return iter(self._entries)
-
-    def at(self, day: date) -> RateCardEntry | None:
-        """The one in force on `day`."""
-        index = bisect_right(self._starts, day) - 1
-        entry = self._entries[index] if index >= 0 else None
-        return entry if entry is not None and (entry.end is None or day < entry.end) else None
-
-    def nearest(self, day: date) -> RateCardEntry:
-        """The one that begins or ends the fewest days away; of two, the earlier."""
-        return min(self._entries, key=lambda entry: days_away(entry, day))
-
-
-class _Spans:
-    """The entries of one card, for all and for selling models."""
-
-    __slots__ = ("currencies", "for_all", "models", "own", "products")
-
-    def __init__(self) -> None:
-        self.for_all: dict[Key, _Span] = {}
-        self.own: dict[Own, _Span] = {}
-        self.models: dict[Key, list[SellingModelId]] = {}
-        self.products: set[ProductId] = set()
-        self.currencies: dict[tuple[ProductId, ResourceId], set[str]] = {}
-
-    def add(self, entry: RateCardEntry) -> None:
-        """Take in the next entry by the day it starts."""
-        key = (entry.product_id, entry.resource_id, entry.currency_code)
-        self.products.add(entry.product_id)
-        self.currencies.setdefault(key[:2], set()).add(entry.currency_code)
-        if entry.selling_model_id is None:
-            self.for_all.setdefault(key, _Span()).add(entry)
-            return
-        own = self.own.get((*key, entry.selling_model_id))
-        if own is None:
-            own = self.own[*key, entry.selling_model_id] = _Span()
-            self.models.setdefault(key, []).append(entry.selling_model_id)
-        own.add(entry)
-
-    def all_of(self, key: Key) -> Iterator[_Span]:
-        """The entries for all, and those for each selling model."""
-        if key in self.for_all:
-            yield self.for_all[key]
-        for model in self.models.get(key, ()):
-            yield self.own[*key, model]
-
-    def of(self, question: Question) -> Iterator[_Span]:
-        """The entries that could answer on another day."""
-        key = (question.product_id, question.resource_id, question.currency_code)
-        if question.selling_model_id is not None and (*key, question.selling_model_id) in self.own:
-            yield self.own[*key, question.selling_model_id]
-        if key in self.for_all:
-            yield self.for_all[key]
-
-
-KeptCards = Mapping[RateCardId, _Spans]
+KeptCards = Mapping[RateCardId, Spans]
 """The entries of cards, as one index hands them to the next."""
 
 
@@ -309,17 +305,6 @@ def _only(cards: Mapping[RateCardType, RateCard], parts: Parts) -> Mapping[RateC
 
 def _entry_key(entry: RateCardEntry | None) -> RateEntryId | None:
     return None if entry is None else entry.key
-
-
-def _start(entry: RateCardEntry) -> date:
-    return entry.start or date.min
-
-
-def days_away(entry: RateCardEntry, day: date) -> int:
-    """How many days there are between a day and the nearest on which an entry applies."""
-    after = (entry.start - day).days if entry.start else 0
-    before = (day - entry.end).days + 1 if entry.end else 0
-    return max(after, before, 0)
 
 
 def _terms(
