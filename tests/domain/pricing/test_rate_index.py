@@ -18,7 +18,7 @@ HALF = (tier(0, None, "50", "PERCENTAGE"),)
 def spans(draw, prefix, **more):
     """Entries that follow each other with or without gaps, for all or for a selling model."""
     days = sorted(draw(st.sets(DAYS, max_size=8)))
-    ends = [*days[1:], None]
+    ends = [*days[1:], None][: len(days)]
     return [
         entry(f"{prefix}{n}", str(n + 1) if "tiers" not in more else None, start=a, end=b, **more)
         for n, (a, b) in enumerate(zip(days, ends, strict=True))
