@@ -13,7 +13,7 @@ from server.domain.consuming.aggregation import Cell
 from server.domain.errors import UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import AssetId, CellId, UnitId
-from server.domain.pricing.rates import RateSegment, RateTerms, Tier, TierBounds
+from server.domain.pricing.rates import RateTerms, Tier, TierBounds
 from server.domain.selling.additions import is_negotiated
 from server.domain.selling.sold import Sold
 from server.domain.settling.settlement import Commitments
@@ -55,11 +55,14 @@ class Total:
 def at_other_rates(sold: Sold, found: Found) -> Sold:
     """What was sold with the terms that another catalogue has for it, or none."""
     own = {
-        asset_id: tuple(_repriced(one, found.get((asset_id, one.start))) for one in segments)
+        asset_id: tuple(
+            replace(one, terms=_terms_there(one.terms, found.get((asset_id, one.start))))
+            for one in segments
+        )
         for asset_id, segments in sold.own.items()
     }
     additions = tuple(
-        replace(one, terms=_added(one.terms, found.get((one.asset_id, one.start))))
+        replace(one, terms=_terms_there(one.terms, found.get((one.asset_id, one.start))))
         for one in sold.additions
     )
     return replace(sold, own=own, additions=additions)
@@ -122,14 +125,8 @@ def _discount(terms: RateTerms | None) -> tuple[tuple[Tier, ...], TierBounds] | 
     return terms.effective_tiers, terms.bounds
 
 
-def _repriced(segment: RateSegment, found: RateTerms | UsageError | None) -> RateSegment:
-    if found is None or isinstance(found, UsageError):
-        return replace(segment, terms=None)
-    return replace(segment, terms=_with_negotiated(found, segment.terms))
-
-
-def _added(old: RateTerms | None, found: RateTerms | UsageError | None) -> RateTerms | None:
-    """The terms of what adds to others: it may have none, and keeps what was negotiated."""
+def _terms_there(old: RateTerms | None, found: RateTerms | UsageError | None) -> RateTerms | None:
+    """The terms by the book with what was negotiated, which holds where the book has none, too."""
     if isinstance(found, RateTerms):
         return _with_negotiated(found, old)
     if old is None or not is_negotiated(old):
@@ -144,6 +141,8 @@ def _with_negotiated(found: RateTerms, old: RateTerms | None) -> RateTerms:
         found,
         negotiated_rate=old.negotiated_rate,
         negotiated_tiers=old.negotiated_tiers,
+        bounds=found.bounds if old.negotiated_tiers is None else old.bounds,
+        mode=found.mode if old.negotiated_tiers is None else old.mode,
         attributes=old.attributes,
         agreed_on=old.agreed_on,
     )

@@ -199,6 +199,30 @@ async def test_what_was_negotiated_stays(sandbox: Any) -> None:
     assert answer.summaries[0].terms.is_rate_negotiated
 
 
+@pytest.mark.parametrize(
+    ("mode", "bounds", "quantity", "amount"),
+    [("GRADUATED", "LOWER_INCLUSIVE", 20, 60), ("VOLUME", "UPPER_INCLUSIVE", 10, 50)],
+)
+async def test_negotiated_tiers_stay_as_they_were_meant(
+    sandbox: Any, mode: str, bounds: str, quantity: int, amount: int
+) -> None:
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="calls", rate="10"))
+    account = await world.account("ann")
+    steps = (("0", "10", "OVERRIDE", "5"), ("10", None, "OVERRIDE", "1"))
+    tiers = priced("calls", None, *steps, mode=mode, bounds=bounds).tiers
+    wish = quotes.NegotiatedRate(usage_resource="usageResources/calls", tiers=tiers)
+    [asset] = await world.sell(account, line("plan", "2024-01-01", negotiated=[wish]))
+    await world.use(asset, "calls", "2024-01-05", quantity)
+    await world.advance("2024-02-10")
+    await next_book(world)
+
+    answer = await replay(world, account, price_book="priceBooks/book")
+    without_entries = await replay(world, account)
+
+    assert figures(answer) == figures(without_entries) == [(amount, amount, 0)]
+
+
 async def test_bad_requests_are_refused(sandbox: Any) -> None:
     world, account, asset = await two_months(sandbox, Metered(resource="calls", rate="2"))
     nobody = f"{account}/assets/00000000-0000-7000-8000-000000000000"
