@@ -18,7 +18,7 @@ from server.domain.pricing.procedures.shipped import NEGOTIABLE
 from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.procedures.versions import Version
 from server.domain.pricing.procedures.waterfall import Outcome, Rated, RatingFailed
-from server.domain.pricing.rating import rate
+from server.domain.pricing.rating import rate_line
 
 VersionKey = tuple[ProcedureId, ProcedureVersionId]
 
@@ -142,13 +142,8 @@ def _is_shipped(version: Version) -> bool:
 def _shipped(line: Line) -> Outcome:
     """By the short way of the procedure that is shipped."""
     try:
-        return rate(
-            line.quantity,
-            line.terms and line.terms.used_with(line.attributes),
-            tier_quantity=line.tier_quantity,
-            before=line.before,
-            used=line.used,
-            overage=line.overage,
-        )
+        if line.terms is None or not line.attributes:
+            return rate_line(line)
+        return rate_line(replace(line, terms=line.terms.used_with(line.attributes)))
     except RatingFailed as failure:
         return failure

@@ -10,11 +10,11 @@ from server.domain.exact import ZERO, exact
 from server.domain.modelling.policies import OveragePolicy
 from server.domain.pricing.procedures.programs import compiled
 from server.domain.pricing.procedures.shipped import NEGOTIABLE
-from server.domain.pricing.procedures.state import State, no_rate, unpriced
+from server.domain.pricing.procedures.state import Line, State, no_rate, unpriced
 from server.domain.pricing.procedures.waterfall import Element, Rated, RatingFailed, Step
 from server.domain.pricing.rates import RateTerms
 
-__all__ = ["Element", "Rated", "RatingFailed", "Step", "rate"]
+__all__ = ["Element", "Rated", "RatingFailed", "Step", "rate", "rate_line"]
 
 _PROGRAM = compiled(NEGOTIABLE[1])
 
@@ -38,12 +38,27 @@ def rate(
     Raises `RatingFailed`: `RATE_NOT_FOUND` without any rate, `NO_TIER_FOR_QUANTITY` outside every
     tier and without a rate to fall back to, `AMOUNT_RANGE` when the result has too many digits.
     """
+    line = Line(
+        quantity=quantity,
+        terms=terms,
+        tier_quantity=tier_quantity,
+        before=before,
+        used=used,
+        overage=overage,
+    )
+    return rate_line(line)
+
+
+@exact
+def rate_line(line: Line) -> Rated:
+    """Price a line; its terms have the attributes that adjust it. Raises as `rate` does."""
+    quantity, terms, before = line.quantity, line.terms, line.before
     assert min(quantity, before) >= 0, (quantity, before)
-    if quantity == 0 or overage is OveragePolicy.FREE:
-        return unpriced(quantity, overage)
+    if quantity == 0 or line.overage is OveragePolicy.FREE:
+        return unpriced(quantity, line.overage)
     if terms is None:
         raise no_rate(quantity)
-    state = State(quantity, terms, tier_quantity, before, used)
+    state = State(quantity, terms, line.tier_quantity, before, line.used, begun=line.begun)
     if terms.adjustments:
         state.attributes = terms.attributes
         state.adjustments = terms.adjustments

@@ -16,7 +16,8 @@ from server.domain.consuming.aggregation import Cell, Measure
 from server.domain.consuming.dimensions import dimensions_of
 from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
 from server.domain.ids import CellId, RecordId, UnitId, WalletId, derive
-from server.domain.pricing.rating import rate
+from server.domain.pricing.procedures.state import Line
+from server.domain.pricing.rating import rate_line
 from server.domain.settling.settlement import Result
 from server.domain.settling.summaries import RatableLine
 
@@ -84,13 +85,16 @@ def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
     if line.version is not None and line.amount is not None and line.overage:
         tokens = round_to(line.amount, PLACES, Rounding.HALF_EVEN)
         return divide(tokens * overage, line.overage, places=PLACES, mode=Rounding.HALF_EVEN)
-    rated = rate(
-        overage,
-        line.terms and line.terms.used_with(dimensions_of(line.key.dimensions)),
-        tier_quantity=line.tier_quantity,
-        before=line.before,
-        used=line.origin_used,
-        overage=line.overage_policy,
+    rated = rate_line(
+        Line(
+            quantity=overage,
+            terms=line.terms and line.terms.used_with(dimensions_of(line.key.dimensions)),
+            tier_quantity=line.tier_quantity,
+            before=line.before,
+            used=line.origin_used,
+            overage=line.overage_policy,
+            begun=line.begun,
+        )
     )
     return round_to(rated.amount, PLACES, Rounding.HALF_EVEN)
 

@@ -71,6 +71,7 @@ class RatableLine:
     overage: Decimal
     tier_quantity: Decimal
     before: Decimal = ZERO
+    begun: Decimal | None = None
     origin_used: Decimal = ZERO
     net_unit_rate: Decimal | None
     amount: Decimal | None
@@ -127,8 +128,9 @@ def ratable_lines(
 
     Usage is priced by the terms in force when it happened. A VOLUME tier is picked by all overage
     of the (asset, origin period) known by then; GRADUATED tiers go on where the line before it
-    stopped. `rated_before` is the overage of corrected origins that is rated already. What cannot
-    be priced becomes a line with a failure, never a zero.
+    stopped, and so does a package, unless the terms changed in between. `rated_before` is the
+    overage of corrected origins that is rated already. What cannot be priced becomes a line with a
+    failure, never a zero.
     """
     groups = _grouped(results, rates)
     totals = dict(rated_before or {})
@@ -137,12 +139,16 @@ def ratable_lines(
         before = totals.get(origin, ZERO)
         whole = before + sum((groups[key].overage for key in keys), ZERO)
         used = before + sum((groups[key].used for key in keys), ZERO)
+        begun, last = before, groups[keys[0]].terms
         for key in keys:
-            sizes = _Sizes(whole=whole, before=before, used=used)
+            if groups[key].terms != last:
+                begun, last = ZERO, groups[key].terms
+            sizes = _Sizes(whole=whole, before=before, begun=begun, used=used)
             id_ = line_id(wallet_id, key)
             rater = raters.of(id_, key.origin_start)
             sized.append(_Sized(id_, key, groups[key], sizes, rater))
             before += groups[key].overage
+            begun += groups[key].overage
         totals[origin] = whole
     outcomes = _outcomes(sized)
     return tuple(_rated_line(wallet_id, one, outcomes[one.id]) for one in sized)
@@ -189,6 +195,10 @@ class _Group:
     overage: Decimal = ZERO
 
     @property
+    def terms(self) -> RateTerms | None:
+        return None if self.segment is None else self.segment.terms
+
+    @property
     def used(self) -> Decimal:
         return self.drawn + self.overage
 
@@ -200,10 +210,14 @@ class _Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sizes:
-    """Of an asset and origin: all overage, what of it comes before a line, and all usage."""
+    """Of an asset and origin: all overage, what of it comes before a line, and all usage.
+
+    The last `begun` of what comes before were priced by the terms of the line.
+    """
 
     whole: Decimal
     before: Decimal
+    begun: Decimal
     used: Decimal
 
 
@@ -232,6 +246,7 @@ class _Sized:
             terms=self.terms,
             tier_quantity=self.sizes.whole,
             before=self.sizes.before,
+            begun=self.sizes.begun,
             used=self.sizes.used,
             overage=self.policy,
             attributes=dimensions_of(self.key.dimensions),
@@ -302,6 +317,7 @@ def _rated_line(wallet_id: WalletId, one: _Sized, outcome: Outcome) -> RatableLi
         overage=group.overage,
         tier_quantity=sizes.whole,
         before=sizes.before,
+        begun=sizes.begun,
         origin_used=sizes.used,
         net_unit_rate=rated.net_unit_rate if rated else None,
         amount=rated.amount if rated else None,

@@ -114,6 +114,7 @@ class Program:
             line.target,
             {**line.terms.attributes, **line.attributes},
             line.adjustments or line.terms.adjustments,
+            line.begun,
         )
         try:
             self._read_attributes(state)

@@ -104,7 +104,7 @@ def volume(
             rate = _adjusted(base, tier, terms)
             state.add(Element.VOLUME_TIER, inputs | _tier_text(tier), rate_text(rate))
         if part is None:
-            priced.append(Part(state.quantity, rate, state.before))
+            priced.append(Part(state.quantity, rate, state.started))
         else:
             priced.append(Part(part.quantity, rate, part.before))
     state.parts = tuple(priced)
@@ -119,9 +119,9 @@ def graduated(
     base, before = state.rate, state.before
     end = before + state.quantity
     parts: list[Part] = []
-    position = before
+    position, own = before, before - state.started
     for tier, floor, units in _slices(tiers, before, end):
-        within = position - floor
+        within = position - max(floor, own)
         position += units
         inputs = {"quantity": plain(units), **provenance}
         if tier is None:
@@ -175,7 +175,7 @@ def reprice(
         before = {} if part is None else rate_text(part.rate)
         state.add(element, before | inputs, rate_text(rate), note)
         if part is None:
-            parts.append(Part(state.quantity, rate, state.before))
+            parts.append(Part(state.quantity, rate, state.started))
         else:
             parts.append(Part(part.quantity, rate, part.before))
     state.parts = tuple(parts)

@@ -25,7 +25,8 @@ class Line:
 
     VOLUME tiers are picked by `tier_quantity`, the whole of which these units may be a part.
     GRADUATED tiers price the units after the first `before`. The tiers of commitments are picked by
-    all that is `used`, granted or not.
+    all that is `used`, granted or not. Of those before, the last `begun` were priced by the same
+    terms, and a package that they started goes on; without it all of them were.
     """
 
     quantity: Decimal
@@ -37,6 +38,7 @@ class Line:
     target: RateTerms | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     adjustments: tuple[AttributeRow, ...] = ()
+    begun: Decimal | None = None
 
 
 class Part(NamedTuple):
@@ -69,6 +71,7 @@ class State:
     target: RateTerms | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     adjustments: tuple[AttributeRow, ...] = ()
+    begun: Decimal | None = None
     parts: tuple[Part, ...] = ()
     base: Rate | None = None
     are_tiers_negotiated: bool = False
@@ -83,9 +86,14 @@ class State:
         """The one rate by now; None without any, or when units are priced apart."""
         return self.parts[0].rate if len(self.parts) == 1 else None
 
+    @property
+    def started(self) -> Decimal:
+        """How many units before these the same terms priced."""
+        return self.before if self.begun is None else self.begun
+
     def set_rate(self, rate: Rate) -> None:
         """Price all units at `rate`."""
-        self.parts = (Part(self.quantity, rate, self.before),)
+        self.parts = (Part(self.quantity, rate, self.started),)
 
     def add(
         self, element: Element, inputs: dict[str, str], outputs: dict[str, str], note: str = ""
