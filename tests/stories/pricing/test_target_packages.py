@@ -1,4 +1,4 @@
-"""Packages that are agreed for a target: counted by whom they price, from the day on which they do."""
+"""Packages agreed for a target are counted from the day on which they begin to price."""
 
 from decimal import Decimal
 from typing import Any
