@@ -12,11 +12,14 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
+
+# Three services are not named here, but importing one puts its methods into the pool in which
+# `method` looks. Of the others that is done by whoever uses their messages.
 from usage.v1 import (
     annotations_pb2,
-    catalog_service_pb2,  # noqa: F401 - its messages are elsewhere, so that no stub imports it
-    policy_service_pb2,  # noqa: F401 - its messages are elsewhere too
-    procedure_service_pb2,  # noqa: F401 - its messages are elsewhere too
+    catalog_service_pb2,  # noqa: F401
+    policy_service_pb2,  # noqa: F401
+    procedure_service_pb2,  # noqa: F401
 )
 
 from clients.errors import UsageError

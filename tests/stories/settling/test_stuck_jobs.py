@@ -65,6 +65,7 @@ async def in_quarantine(world: World, database: str, kind: str) -> str:
     superuser = await asyncpg.connect(database)
     job_id = None
     async with asyncio.timeout(20):
+        # A worker fails it in its own time, and only the row says that it did.
         while job_id is None:
             await asyncio.sleep(0.02)
             job_id = await superuser.fetchval(QUARANTINE, tenant_id, kind)
