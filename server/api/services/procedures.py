@@ -191,4 +191,4 @@ def _run(version: Version, asked: Simulate, end: float) -> tuple[Outcome, ...]:
             raise TimeoutError
         return time.thread_time_ns()
 
-    return compile_rating(version.elements, version.limits).run(asked.lines, clock=clock)
+    return compile_rating(version.elements, version.limits).try_out(asked.lines, clock=clock)
