@@ -6,7 +6,7 @@ where money is rounded, once. A total is the sum of rounded lines.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from server.domain.pricing.procedures.packages import Packaged, Packages
 from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.procedures.waterfall import Outcome
 from server.domain.pricing.raters import SHIPPED, Rater, Raters, VersionKey, not_in_force
-from server.domain.pricing.rates import Rate, RateSegment, RateTerms
+from server.domain.pricing.rates import RateSegment, RateTerms
 from server.domain.pricing.rating import Rated, RatingFailed, Step
 from server.domain.settling.settlement import Result
 from server.domain.units import LIMIT
@@ -46,7 +46,11 @@ class Tally:
 
     used: Decimal = ZERO
     overage: Decimal = ZERO
-    packages: Mapping[Rate, Decimal] = field(default_factory=dict)
+    packages: Packages = field(default_factory=dict)
+
+    def copy(self) -> "Tally":
+        """Another, to whose packages lines may add what they begin."""
+        return replace(self, packages=dict(self.packages))
 
 
 class RatableKey(NamedTuple):
@@ -143,22 +147,20 @@ def ratable_lines(
     a zero.
     """
     groups = _grouped(results, rates)
-    tallies = dict(rated_before or {})
-    packages: dict[Origin, Packages] = {}
+    tallies = {origin: tally.copy() for origin, tally in (rated_before or {}).items()}
     sized: list[_Sized] = []
     for origin, keys in _by_origin(groups):
         tally = tallies.get(origin, Tally())
-        shared = packages.setdefault(origin, dict(tally.packages))
         before = tally.overage
         whole = before + sum((groups[key].overage for key in keys), ZERO)
         used = tally.used + sum((groups[key].used for key in keys), ZERO)
         for key in keys:
-            sizes = _Sizes(whole=whole, before=before, packages=shared, used=used)
+            sizes = _Sizes(whole=whole, before=before, packages=tally.packages, used=used)
             id_ = line_id(wallet_id, key)
             rater = raters.of(id_, key.origin_start)
             sized.append(_Sized(id_, key, groups[key], sizes, rater))
             before += groups[key].overage
-        tallies[origin] = Tally(used=used, overage=whole)
+        tallies[origin] = replace(tally, used=used, overage=whole)
     outcomes = _outcomes(sized)
     return tuple(_rated_line(wallet_id, one, outcomes[one.id]) for one in sized)
 
