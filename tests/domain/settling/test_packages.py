@@ -75,8 +75,9 @@ def test_late_usage_goes_on_in_packages_of_its_own_rate_only():
     more = lines([late(1, 22, period=MARCH)], rates, rated_before={ORIGIN: tally(*own, *fill)})
 
     assert (amounts(own), amounts(fill), amounts(more)) == ([500, 300], [0], [300])
-    assert fill[0].steps[-1].inputs["packages"] == "0"
-    assert fill[0].steps[-1].inputs["units_before"] == "40"
+    told = fill[0].steps[-1]
+    assert (told.inputs["packages"], told.inputs["units_before"]) == ("0", "40")
+    assert told.note == "units go on in a package that others before them began"
 
 
 def test_what_costs_another_rate_in_a_region_begins_packages_of_its_own():

@@ -19,6 +19,8 @@ from server.domain.pricing.rates import AttributeRow, Rate, RateTerms
 
 Value = Decimal | str
 
+_GOES_ON = "units go on in a package that others before them began"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -126,9 +128,10 @@ class State:
                 **_packages_text(packaged),
             },
             {"amount": plain(amount), "net_unit_rate": plain(net), "unit": self.terms.unit},
+            _GOES_ON if any(one.started == 0 for one in packaged) else "",
         )
         if self.packages is not None:
-            self.packages |= {one.rate: one.before + one.quantity for one in packaged}
+            self.packages.update((one.rate, one.before + one.quantity) for one in packaged)
         steps = tuple(self.steps)
         return Rated(amount=amount, net_unit_rate=net, steps=steps, packaged=packaged)
 
