@@ -692,7 +692,7 @@ CREATE TABLE public.rate_card_entries (
     rate_card_id public.code NOT NULL,
     entry_id public.code NOT NULL,
     product_id public.code NOT NULL,
-    usage_resource_id public.code NOT NULL,
+    usage_resource_id public.code,
     selling_model_id public.code,
     rate_unit_id public.code NOT NULL,
     rate_value public.quantity,
@@ -709,6 +709,7 @@ CREATE TABLE public.rate_card_entries (
     catalogue_revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
+    CONSTRAINT only_tiers_are_for_all_resources CHECK (((usage_resource_id IS NOT NULL) OR ((rate_value IS NULL) AND (adjustments IS NULL)))),
     CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'rows'::text)) > 0)),
     CONSTRAINT rate_card_entries_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT rate_is_not_negative CHECK (((rate_value)::numeric >= (0)::numeric)),
@@ -717,7 +718,7 @@ CREATE TABLE public.rate_card_entries (
 
 ALTER TABLE ONLY public.rate_card_entries FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rate_card_entries IS 'catalogue: what one resource of one product costs in one currency';
+COMMENT ON TABLE public.rate_card_entries IS 'catalogue: what one resource of one product costs in one currency, or tiers for all of a commitment';
 
 CREATE TABLE public.rate_cards (
     tenant_id uuid NOT NULL,
@@ -1372,7 +1373,7 @@ ALTER TABLE ONLY public.rate_tiers
     ADD CONSTRAINT rate_tiers_pkey PRIMARY KEY (tenant_id, rate_card_id, entry_id, "position");
 
 ALTER TABLE ONLY public.rate_card_entries
-    ADD CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((rate_card_id)::text) WITH =, ((product_id)::text) WITH =, ((usage_resource_id)::text) WITH =, ((rate_unit_id)::text) WITH =, COALESCE((selling_model_id)::text, ''::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
+    ADD CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((rate_card_id)::text) WITH =, ((product_id)::text) WITH =, COALESCE((usage_resource_id)::text, ''::text) WITH =, ((rate_unit_id)::text) WITH =, COALESCE((selling_model_id)::text, ''::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
 
 ALTER TABLE ONLY public.rating_frequency_policies
     ADD CONSTRAINT rating_frequency_policies_pkey PRIMARY KEY (tenant_id, policy_id);
@@ -1489,7 +1490,7 @@ CREATE INDEX ratable_summaries_by_version ON public.ratable_summaries USING btre
 
 CREATE INDEX ratable_summaries_by_wallet ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, start_time, ratable_summary_id);
 
-CREATE INDEX rate_card_entries_by_product ON public.rate_card_entries USING btree (tenant_id, product_id, usage_resource_id);
+CREATE INDEX rate_card_entries_by_product ON public.rate_card_entries USING btree (tenant_id, product_id, COALESCE((usage_resource_id)::text, ''::text));
 
 CREATE UNIQUE INDEX rate_card_entry_id_taken ON public.rate_card_entries USING btree (tenant_id, rate_card_id, lower((entry_id)::text));
 

@@ -81,8 +81,13 @@ def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
     }
     if request.HasField("price_book"):
         wanted["book"] = reading.one("price_book", BOOK, request.price_book)
+    product = request.product.name
+    wanted["blankets"] = _whole(
+        _entry(reading, f"rate_card_entries[{index}]", one, product, "")
+        for index, one in enumerate(request.rate_card_entries)
+    )
     held = [
-        _resource(reading, f"product_usage_resources[{index}]", one, request.product.name)
+        _resource(reading, f"product_usage_resources[{index}]", one, product)
         for index, one in enumerate(request.product_usage_resources)
     ]
     reading.done()
@@ -251,7 +256,7 @@ def _grant(
 def _entry(
     reading: _Reading, path: str, message: rate_rpc.RateCardEntry, product: str, resource: str
 ) -> Part[Any] | None:
-    """An entry of a rate card; what it prices is the resource that has it."""
+    """An entry of a rate card; what it prices is the resource that has it, if one has."""
     own = rate_rpc.RateCardEntry()
     own.CopyFrom(message)
     _same(reading, f"{path}.product", own.product, product)
@@ -263,7 +268,8 @@ def _entry(
 def _same(reading: _Reading, path: str, said: str, meant: str) -> None:
     """What is said again has to be the same."""
     if said and said != meant:
-        reading.fault(path, "NAME_FORMAT", f"must be {meant}, or absent")
+        text = f"must be {meant}, or absent" if meant else "must be absent"
+        reading.fault(path, "NAME_FORMAT", text)
 
 
 def _whole(parts: Iterable[T | None]) -> tuple[T, ...]:

@@ -101,13 +101,11 @@ def _of_catalogue(catalogue: _Catalogue, told: set[RateEntryId | None]) -> tuple
     question, finder = catalogue.question, catalogue.finder
     candidates = list(catalogue.rates.candidates(question))
     chosen = catalogue.rates.chosen(question)
-    with_model = {
-        card.id for card, entry in candidates if entry.key in chosen and entry.selling_model_id
-    }
+    winners = {card.id: entry for card, entry in candidates if entry.key in chosen}
     lost: list[tuple[int, int, RateEntryId, RateCard, RateCardEntry, Why]] = []
     for card, entry in candidates:
         key = entry.key
-        why = _why(catalogue, card, entry, key in chosen, card.id in with_model)
+        why = _why(catalogue, card, entry, winners.get(card.id))
         if why is not None and key not in told:
             lost.append((RANKS[why], days_away(entry, question.day), key, card, entry, why))
     nearest = nsmallest(MOST_LOSERS, lost, key=lambda one: one[:3])
@@ -129,14 +127,13 @@ def _why(
     catalogue: _Catalogue,
     card: RateCard,
     entry: RateCardEntry,
-    is_chosen: bool,
-    is_for_model: bool,
+    chosen: RateCardEntry | None,
 ) -> Why | None:
     """Why an entry lost; None for one that won. Of its card the chosen one is that of the day."""
     question = catalogue.question
     if entry.key in catalogue.won:
         return catalogue.first
-    if is_chosen and card.type not in catalogue.finder.parts:
+    if entry is chosen and card.type not in catalogue.finder.parts:
         return Why.NOT_LOOKED_AT
     if entry.currency_code != question.currency_code:
         return Why.OTHER_CURRENCY
@@ -146,7 +143,10 @@ def _why(
         return Why.CARD_NOT_IN_FORCE
     if not in_force(entry.start, entry.end, question.day):
         return Why.NOT_IN_FORCE
-    return Why.SELLING_MODEL_FIRST if is_for_model and not is_chosen else Why.NO_BASE_RATE
+    if chosen is None or entry is chosen:
+        return Why.NO_BASE_RATE
+    is_wider = entry.is_blanket and not chosen.is_blanket
+    return Why.RESOURCE_FIRST if is_wider else Why.SELLING_MODEL_FIRST
 
 
 def _loser(card: RateCard, entry: RateCardEntry, why: Why, finder: Finder) -> Loser:

@@ -27,6 +27,7 @@ class Why(StrEnum):
     NO_QUANTITY = "NO_QUANTITY"
     ENDS_WITH_COMMITMENT = "ENDS_WITH_COMMITMENT"
     SELLING_MODEL_FIRST = "SELLING_MODEL_FIRST"
+    RESOURCE_FIRST = "RESOURCE_FIRST"
     NO_BASE_RATE = "NO_BASE_RATE"
     NOT_IN_FORCE = "NOT_IN_FORCE"
     CARD_NOT_IN_FORCE = "CARD_NOT_IN_FORCE"
@@ -50,6 +51,7 @@ WORDS = {
     Why.NO_QUANTITY: "a commitment is compared when a quantity is asked for",
     Why.ENDS_WITH_COMMITMENT: "its policy says that its rate ends with what was committed to",
     Why.SELLING_MODEL_FIRST: "it is for all, and there is one for the selling model",
+    Why.RESOURCE_FIRST: "it is for all resources, and there is one for the resource",
     Why.NO_BASE_RATE: "it adjusts a base rate for as many units, and none applies",
     Why.NOT_IN_FORCE: "it applies {dates}",
     Why.CARD_NOT_IN_FORCE: "its rate card applies {dates}",

@@ -31,6 +31,9 @@ from server.domain.pricing.rates import (
     close_gaps,
 )
 
+ALL_RESOURCES = ResourceId("")
+"""What an entry is for that leaves the resource empty: all that a commitment discounts."""
+
 
 class RateCardType(StrEnum):
     """What the entries of a card say."""
@@ -82,10 +85,12 @@ class RateCard:
 class RateCardEntry:
     """What one resource of one product costs in one currency, for a span of days.
 
-    With a selling model it is for what is sold under that, and goes before one for all. A base
-    entry has a rate, and its `per` is the rate's. A tier entry has tiers, whose overrides count
-    `per` units where there is no base rate. An attribute entry has adjustments, of which the first
-    that fits is made.
+    With a selling model it is for what is sold under that, and goes before one for all. Tiers of a
+    commitment may be for `ALL_RESOURCES`, and an entry for the resource itself goes before them.
+
+    A base entry has a rate, and its `per` is the rate's. A tier entry has tiers, whose overrides
+    count `per` units where there is no base rate. An attribute entry has adjustments, of which the
+    first that fits is made.
     """
 
     id: RateEntryId
@@ -121,6 +126,11 @@ class RateCardEntry:
         """What no two entries in force price on one day."""
         model = self.selling_model_id or ""
         return self.card_id, self.product_id, self.resource_id, self.currency_code, model
+
+    @property
+    def is_blanket(self) -> bool:
+        """Whether it is for all resources of a commitment."""
+        return self.resource_id == ALL_RESOURCES
 
     @property
     def size(self) -> int:
@@ -219,8 +229,8 @@ def checked(
 ) -> RateCardEntry:
     """The entry as it is kept on a card of this type: with the gaps of inclusive tiers closed.
 
-    `scale` is that of the resource's unit. Raises FIELD_REQUIRED, RATE_CARD_TYPE_MISMATCH,
-    CURRENCY_MISMATCH, TIERS_INVALID, ATTRIBUTES_INVALID.
+    `scale` is that of the resource's unit, of all resources' the finest. Raises FIELD_REQUIRED,
+    RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, ATTRIBUTES_INVALID.
     """
     says = {
         RateCardType.BASE: ("rate", entry.rate is not None),
@@ -238,11 +248,21 @@ def checked(
     if card is RateCardType.ATTRIBUTE:
         _check_rows(entry.adjustments, f"{path}.adjustments")
         return entry
+    if entry.is_blanket:
+        _check_adjusts(entry.tiers, f"{path}.tiers.tiers")
     tiers = entry.tiers
     if entry.bounds is TierBounds.UPPER_INCLUSIVE:
         tiers = close_gaps(tiers, scale=scale)
     check_tiers(tiers, path=f"{path}.tiers.tiers")
     return replace(entry, tiers=tiers)
+
+
+def _check_adjusts(tiers: tuple[Tier, ...], path: str) -> None:
+    """Raise TIERS_INVALID for one price of whatever resource: all have in common is a discount."""
+    for index, tier in enumerate(tiers):
+        if tier.adjustment.kind is AdjustmentKind.OVERRIDE:
+            fault = "must adjust the rate: without a usage_resource there is none to override"
+            raise InvalidArgument.at(f"{path}[{index}]", "TIERS_INVALID", fault)
 
 
 def _check_rows(rows: tuple[AttributeRow, ...], path: str) -> None:

@@ -3,8 +3,8 @@
 A price book names a card of each type. The base rate is the entry of its BASE card in force on the
 day, the tiers are those of its TIER card, the adjustments by attribute those of its ATTRIBUTE card;
 a card outside its own dates says nothing. On each, an entry for the selling model goes before one
-for all. Currencies are not converted, and what is not
-found is refused with what comes nearest.
+for all, and either before one for all resources of a commitment, which only adjusts. Currencies are
+not converted, and what is not found is refused with what comes nearest.
 """
 
 from bisect import bisect_right
@@ -192,7 +192,7 @@ class CatalogueRates:
         cards = self._books[question.price_book_id].values()
         key, model = question.key, question.selling_model_id
         spans = [self._spans[card.id] for card in cards]
-        if model is not None and not any((*key, model) in one.own for one in spans):
+        if model is not None and not any(one.knows(key, model) for one in spans):
             return None
         entries = (entry for one in spans for span in one.of(key, model) for entry in span)
         edges = [(card.start, card.end) for card in cards]
@@ -226,7 +226,7 @@ class CatalogueRates:
         product_id, resource_id = question.product_id, question.resource_id
         for card in self._books.get(question.price_book_id, {}).values():
             spans = self._spans[card.id]
-            for unit in sorted(spans.currencies.get((product_id, resource_id), ())):
+            for unit in sorted(spans.units(product_id, resource_id)):
                 for span in spans.all_of((product_id, resource_id, unit)):
                     for entry in span:
                         yield card, entry
@@ -242,14 +242,7 @@ class CatalogueRates:
     def _entry(self, card: RateCard | None, question: Question, key: Key) -> RateCardEntry | None:
         if card is None or not in_force(card.start, card.end, question.day):
             return None
-        spans = self._spans[card.id]
-        if question.selling_model_id is not None:
-            own = spans.own.get((*key, question.selling_model_id))
-            found = None if own is None else own.at(question.day)
-            if found is not None:
-                return found
-        span = spans.for_all.get(key)
-        return None if span is None else span.at(question.day)
+        return self._spans[card.id].at(key, question.selling_model_id, question.day)
 
     def _why(
         self,
@@ -276,8 +269,8 @@ class CatalogueRates:
         if product_id not in spans.products:
             fault = f"the rate card {card.id} has no active entry for the product"
             return _not_found(question, Missing.PRODUCT, fault, **facts)
-        currencies = spans.currencies.get((product_id, resource_id))
-        if currencies is None:
+        currencies = spans.units(product_id, resource_id)
+        if not currencies:
             fault = f"the rate card {card.id} has no active entry for that resource of the product"
             return _not_found(question, Missing.USAGE_RESOURCE, fault, **facts)
         if question.currency_code not in currencies:

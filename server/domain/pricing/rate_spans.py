@@ -5,11 +5,17 @@ from collections.abc import Iterator
 from datetime import date
 
 from server.domain.ids import ProductId, ResourceId, SellingModelId
-from server.domain.pricing.rate_cards import RateCardEntry
+from server.domain.pricing.rate_cards import ALL_RESOURCES, RateCardEntry
 
 # What a card has entries for: a resource of a product in a unit, for all or for a selling model.
 Key = tuple[ProductId, ResourceId, str]
 Own = tuple[ProductId, ResourceId, str, SellingModelId]
+
+
+def blanket(key: Key) -> Key:
+    """What a card may have besides: entries for all resources of the product, a commitment."""
+    product_id, _, unit = key
+    return product_id, ALL_RESOURCES, unit
 
 
 class Span:
@@ -68,17 +74,36 @@ class Spans:
 
     def all_of(self, key: Key) -> Iterator[Span]:
         """The entries for all, and those for each selling model."""
-        if key in self.for_all:
-            yield self.for_all[key]
-        for model in self.models.get(key, ()):
-            yield self.own[*key, model]
+        for one in (key, blanket(key)):
+            if one in self.for_all:
+                yield self.for_all[one]
+            for model in self.models.get(one, ()):
+                yield self.own[*one, model]
 
     def of(self, key: Key, model: SellingModelId | None) -> Iterator[Span]:
-        """The entries that could answer on some day."""
-        if model is not None and (*key, model) in self.own:
-            yield self.own[*key, model]
-        if key in self.for_all:
-            yield self.for_all[key]
+        """The entries that could answer on some day, those first that go before the others."""
+        for one in (key, blanket(key)):
+            if model is not None and (*one, model) in self.own:
+                yield self.own[*one, model]
+            if one in self.for_all:
+                yield self.for_all[one]
+
+    def at(self, key: Key, model: SellingModelId | None, day: date) -> RateCardEntry | None:
+        """The entry that answers on `day`."""
+        for span in self.of(key, model):
+            found = span.at(day)
+            if found is not None:
+                return found
+        return None
+
+    def knows(self, key: Key, model: SellingModelId) -> bool:
+        """Whether there are entries for a selling model."""
+        return (*key, model) in self.own or (*blanket(key), model) in self.own
+
+    def units(self, product_id: ProductId, resource_id: ResourceId) -> set[str]:
+        """The currencies and tokens in which there is something for a resource."""
+        both = (self.currencies.get((product_id, one)) for one in (resource_id, ALL_RESOURCES))
+        return {unit for found in both for unit in found or ()}
 
 
 def first_day(entry: RateCardEntry) -> date:

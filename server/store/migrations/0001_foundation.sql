@@ -438,7 +438,7 @@ CREATE TABLE rate_card_entries (
     rate_card_id       code NOT NULL,
     entry_id           code NOT NULL,
     product_id         code NOT NULL,
-    usage_resource_id  code NOT NULL,
+    usage_resource_id  code,
     selling_model_id   code,
     rate_unit_id       code NOT NULL,
     rate_value         quantity CONSTRAINT rate_is_not_negative CHECK (rate_value >= 0),
@@ -456,20 +456,23 @@ CREATE TABLE rate_card_entries (
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, rate_card_id, entry_id),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
+    CONSTRAINT only_tiers_are_for_all_resources CHECK (
+        usage_resource_id IS NOT NULL OR (rate_value IS NULL AND adjustments IS NULL)
+    ),
     CONSTRAINT rate_card_exists FOREIGN KEY (tenant_id, rate_card_id) REFERENCES rate_cards,
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products,
     CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
     CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES selling_models,
     CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (
         tenant_id WITH =, (rate_card_id::text) WITH =, (product_id::text) WITH =,
-        (usage_resource_id::text) WITH =, (rate_unit_id::text) WITH =,
+        (coalesce(usage_resource_id::text, '')) WITH =, (rate_unit_id::text) WITH =,
         (coalesce(selling_model_id::text, '')) WITH =,
         daterange(start_date, end_date) WITH &&
     ) WHERE (state = 'ACTIVE')
 );
-COMMENT ON TABLE rate_card_entries IS 'catalogue: what one resource of one product costs in one currency';
+COMMENT ON TABLE rate_card_entries IS 'catalogue: what one resource of one product costs in one currency, or tiers for all of a commitment';
 CREATE UNIQUE INDEX rate_card_entry_id_taken ON rate_card_entries (tenant_id, rate_card_id, lower(entry_id));
-CREATE INDEX rate_card_entries_by_product ON rate_card_entries (tenant_id, product_id, usage_resource_id);
+CREATE INDEX rate_card_entries_by_product ON rate_card_entries (tenant_id, product_id, (coalesce(usage_resource_id::text, '')));
 
 CREATE TABLE rate_tiers (
     tenant_id    uuid NOT NULL,

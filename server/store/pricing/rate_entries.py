@@ -17,7 +17,13 @@ from server.domain.ids import (
     TenantId,
     UnitId,
 )
-from server.domain.pricing.rate_cards import CardSize, EntryState, RateCardEntry, RateCardType
+from server.domain.pricing.rate_cards import (
+    ALL_RESOURCES,
+    CardSize,
+    EntryState,
+    RateCardEntry,
+    RateCardType,
+)
 from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, Tier, TierBounds, TierMode
 from server.store.modelling.edits import check_done
 from server.store.pool import Connection
@@ -66,7 +72,10 @@ async def card_sizes(
 async def resource_scales(
     tx: Connection, tenant_id: TenantId, wanted: Collection[Metered]
 ) -> dict[Metered, int]:
-    """How finely resources of products are counted; absent is what no product has."""
+    """How finely resources of products are counted, of all a product's the finest one.
+
+    Absent is what no product has.
+    """
     products = [product_id for product_id, _ in wanted]
     resources = [resource_id for _, resource_id in wanted]
     rows = await tx.fetch(SQL["resource_scales"], tenant_id, products, resources)
@@ -220,7 +229,7 @@ def entry_from_row(row: Record, tiers: tuple[Tier, ...]) -> RateCardEntry:
         id=RateEntryId(row["entry_id"]),
         card_id=RateCardId(row["rate_card_id"]),
         product_id=ProductId(row["product_id"]),
-        resource_id=ResourceId(row["usage_resource_id"]),
+        resource_id=ResourceId(row["usage_resource_id"] or ALL_RESOURCES),
         selling_model_id=None if model is None else SellingModelId(model),
         currency_code=unit,
         rate=None
@@ -244,7 +253,7 @@ def _columns(entry: RateCardEntry) -> tuple[Any, ...]:
         entry.card_id,
         entry.id,
         entry.product_id,
-        entry.resource_id,
+        entry.resource_id or None,
         entry.selling_model_id,
         entry.currency_code,
         None if rate is None else rate.value,

@@ -113,6 +113,7 @@ class SetUpProduct:
     resources: tuple[Part[UsageResource], ...]
     product: Part[Product]
     held: tuple[ResourcePart, ...]
+    blankets: tuple[Part[RateCardEntry], ...]
     cards: tuple[Part[RateCard], ...]
     book: Part[CreatePriceBook] | None
     is_plan: bool
@@ -123,7 +124,7 @@ class SetUpProduct:
         named = (
             *(self.unit_classes, self.units, self.resources, self.held, self.cards),
             *(self.aggregations, self.frequencies, self.overages, self.refreshes, self.rollovers),
-            *(self.commitments, self.models),
+            *(self.commitments, self.models, self.blankets),
         )
         own = sum(len(part.grants) + len(part.entries) for part in self.held)
         return sum(map(len, named)) + own + 1 + (self.book is not None)
@@ -189,9 +190,8 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
         await making.card(card)
     if wanted.book is not None:
         await making.book(wanted.book)
-    for part in wanted.held:
-        for entry in part.entries:
-            await making.entry(entry)
+    for entry in (*(entry for part in wanted.held for entry in part.entries), *wanted.blankets):
+        await making.entry(entry)
 
 
 async def _create_product(tx: Connection, tenant_id: TenantId, wanted: Product) -> Kept[Product]:

@@ -21,7 +21,7 @@ from server.domain.pricing.rate_cards import (
 )
 from server.domain.units import UnitClassKind
 from server.store.modelling import records
-from server.store.modelling.catalog import UNIT, UNIT_CLASS
+from server.store.modelling.catalog import PRODUCT, UNIT, UNIT_CLASS
 from server.store.modelling.selling import SELLING_MODEL
 from server.store.pool import Connection
 from server.store.pricing import rate_entries as store
@@ -46,7 +46,7 @@ async def create_entry(
 ) -> RateCardEntry:
     """Add a draft to a card, which may have so much at `most`.
 
-    Raises RATE_CARD_NOT_FOUND, PRODUCT_USAGE_RESOURCE_NOT_FOUND, FIELD_REQUIRED,
+    Raises RATE_CARD_NOT_FOUND, PRODUCT_NOT_FOUND, PRODUCT_USAGE_RESOURCE_NOT_FOUND, FIELD_REQUIRED,
     RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, UNIT_OF_MEASURE_NOT_FOUND,
     TOKEN_RESOURCE, SELLING_MODEL_NOT_FOUND, CODE_TAKEN, LIMIT_RATE_CARD.
     """
@@ -154,9 +154,11 @@ async def _checked(
 ) -> RateCardEntry:
     if entry.card_id not in known.cards:
         raise NotFound.of("RateCard", f"rateCards/{entry.card_id}")
+    if entry.is_blanket:
+        await _check_blanket(tx, tenant_id, known, entry)
     scale = known.scales.get((entry.product_id, entry.resource_id))
     if scale is None:
-        name = f"products/{entry.product_id}/usageResources/{entry.resource_id}"
+        name = f"products/{entry.product_id}/usageResources/{entry.resource_id or '-'}"
         raise NotFound.of("ProductUsageResource", name)
     wanted = checked(entry, known.cards[entry.card_id], scale=scale)
     unit, model = entry.currency_code, entry.selling_model_id
@@ -167,6 +169,17 @@ async def _checked(
         await records.get(tx, tenant_id, SELLING_MODEL, model)
         known.seen.add(f"model {model}")
     return wanted
+
+
+async def _check_blanket(
+    tx: Connection, tenant_id: TenantId, known: _Known, entry: RateCardEntry
+) -> None:
+    """Raise FIELD_REQUIRED for an entry that has to say of which resource it is."""
+    product = (await records.get(tx, tenant_id, PRODUCT, entry.product_id)).content
+    is_tier = known.cards[entry.card_id] is RateCardType.TIER
+    if not (is_tier and product.usage_model_type.is_commitment):
+        text = "required: only tiers of a commitment can be for all its resources"
+        raise InvalidArgument.at("rate_card_entry.usage_resource", "FIELD_REQUIRED", text)
 
 
 async def _check_token(tx: Connection, tenant_id: TenantId, unit_id: str) -> None:

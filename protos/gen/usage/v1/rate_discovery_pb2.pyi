@@ -251,6 +251,8 @@ class RateCandidate(_message.Message):
         """It was agreed for the target, and the asset has something of its own that was negotiated."""
         RATE_FIXED: RateCandidate._Reason.ValueType  # 20
         """It was agreed for the target, and the asset's rate is fixed."""
+        RESOURCE_FIRST: RateCandidate._Reason.ValueType  # 21
+        """An entry for all resources of a commitment, where there is one for the resource."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Why it lost. New reasons may be added."""
@@ -297,6 +299,8 @@ class RateCandidate(_message.Message):
     """It was agreed for the target, and the asset has something of its own that was negotiated."""
     RATE_FIXED: RateCandidate.Reason.ValueType  # 20
     """It was agreed for the target, and the asset's rate is fixed."""
+    RESOURCE_FIRST: RateCandidate.Reason.ValueType  # 21
+    """An entry for all resources of a commitment, where there is one for the resource."""
 
     REASON_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int

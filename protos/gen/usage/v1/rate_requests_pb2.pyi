@@ -417,7 +417,7 @@ class ListRateCardEntriesRequest(_message.Message):
     product: _builtins.str
     """Only those of this product: `products/{product}`."""
     usage_resource: _builtins.str
-    """Only those of this resource: `usageResources/{usage_resource}`."""
+    """Only those of this resource: `usageResources/{usage_resource}`. Those for all of a commitment are not."""
     currency_code: _builtins.str
     """Only those in this currency: an ISO 4217 code."""
     token_unit: _builtins.str

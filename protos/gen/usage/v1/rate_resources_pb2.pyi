@@ -146,7 +146,9 @@ Global___RateCard: _TypeAlias = RateCard  # noqa: Y015
 
 @_typing.final
 class RateCardEntry(_message.Message):
-    """What one resource of one product costs in one currency, for a span of days."""
+    """What one resource of one product costs in one currency, for a span of days; or, of a commitment, at
+    what discount all its resources are.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -194,7 +196,11 @@ class RateCardEntry(_message.Message):
     product: _builtins.str
     """The product: `products/{product}`."""
     usage_resource: _builtins.str
-    """The resource: `usageResources/{usage_resource}`; it must belong to the product."""
+    """The resource: `usageResources/{usage_resource}`; it must belong to the product. Tiers of a commitment
+    may leave it empty (`FIELD_REQUIRED` elsewhere): they are for all its resources that are rated in the
+    entry's currency or token and have no tiers of their own on the day. They adjust rates; an override is
+    refused (`TIERS_INVALID`).
+    """
     currency_code: _builtins.str
     """The currency: an ISO 4217 code in capitals. Needed unless `token_unit` is given."""
     token_unit: _builtins.str

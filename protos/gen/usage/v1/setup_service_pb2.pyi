@@ -46,6 +46,7 @@ class SetUpProductRequest(_message.Message):
     USAGE_RESOURCES_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
     PRODUCT_USAGE_RESOURCES_FIELD_NUMBER: _builtins.int
+    RATE_CARD_ENTRIES_FIELD_NUMBER: _builtins.int
     RATE_CARDS_FIELD_NUMBER: _builtins.int
     PRICE_BOOK_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
@@ -103,6 +104,12 @@ class SetUpProductRequest(_message.Message):
         """What the product meters, includes and costs: 1 to 20 resources."""
 
     @_builtins.property
+    def rate_card_entries(self) -> _containers.RepeatedCompositeFieldContainer[_rate_resources_pb2.RateCardEntry]:
+        """At which discount all resources of a commitment are: entries of rate cards, as those of one resource
+        are, without `usage_resource`.
+        """
+
+    @_builtins.property
     def rate_cards(self) -> _containers.RepeatedCompositeFieldContainer[_rate_resources_pb2.RateCard]:
         """Rate cards."""
 
@@ -125,6 +132,7 @@ class SetUpProductRequest(_message.Message):
         usage_resources: _abc.Iterable[_catalog_resources_pb2.UsageResource] | None = ...,
         product: _catalog_resources_pb2.Product | None = ...,
         product_usage_resources: _abc.Iterable[Global___ProductResourceSetup] | None = ...,
+        rate_card_entries: _abc.Iterable[_rate_resources_pb2.RateCardEntry] | None = ...,
         rate_cards: _abc.Iterable[_rate_resources_pb2.RateCard] | None = ...,
         price_book: _rate_resources_pb2.PriceBook | None = ...,
         validate_only: _builtins.bool = ...,
@@ -132,7 +140,7 @@ class SetUpProductRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price_book", b"price_book", "product", b"product"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policies", b"aggregation_policies", "commitment_policies", b"commitment_policies", "overage_policies", b"overage_policies", "price_book", b"price_book", "product", b"product", "product_usage_resources", b"product_usage_resources", "rate_cards", b"rate_cards", "rating_frequency_policies", b"rating_frequency_policies", "refresh_policies", b"refresh_policies", "request_id", b"request_id", "rollover_policies", b"rollover_policies", "selling_models", b"selling_models", "unit_classes", b"unit_classes", "units_of_measure", b"units_of_measure", "usage_resources", b"usage_resources", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policies", b"aggregation_policies", "commitment_policies", b"commitment_policies", "overage_policies", b"overage_policies", "price_book", b"price_book", "product", b"product", "product_usage_resources", b"product_usage_resources", "rate_card_entries", b"rate_card_entries", "rate_cards", b"rate_cards", "rating_frequency_policies", b"rating_frequency_policies", "refresh_policies", b"refresh_policies", "request_id", b"request_id", "rollover_policies", b"rollover_policies", "selling_models", b"selling_models", "unit_classes", b"unit_classes", "units_of_measure", b"units_of_measure", "usage_resources", b"usage_resources", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,6 +29,7 @@ from server.domain.ids import (
     SellingModelId,
 )
 from server.domain.pricing.rate_cards import (
+    ALL_RESOURCES,
     EntryState,
     Kept,
     PriceBook,
@@ -73,7 +74,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
     entry_id = RateEntryId(form.code("rate_card_entry_id"))
     entry = form.sub("rate_card_entry")
     (product_id,) = entry.name("product", names.PRODUCT)
-    (resource_id,) = entry.name("usage_resource", names.RESOURCE)
+    resource = entry.optional_name("usage_resource", names.RESOURCE)
     model = entry.optional_name("selling_model", names.SELLING_MODEL)
     unit = unit_from_form(entry)
     rate = rate_from_form(entry.sub("rate")) if entry.has("rate") else None
@@ -86,7 +87,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
         id=entry_id,
         card_id=card_id,
         product_id=product_id,
-        resource_id=resource_id,
+        resource_id=ResourceId(resource[0]) if resource else ALL_RESOURCES,
         selling_model_id=SellingModelId(model[0]) if model else None,
         currency_code=unit,
         rate=rate,
@@ -170,7 +171,7 @@ def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
     return pb.RateCardEntry(
         name=names.RATE_ENTRY.of(entry.card_id, entry.id),
         product=names.PRODUCT.of(entry.product_id),
-        usage_resource=names.RESOURCE.of(entry.resource_id),
+        usage_resource="" if entry.is_blanket else names.RESOURCE.of(entry.resource_id),
         selling_model="" if model is None else names.SELLING_MODEL.of(model),
         rate=None if entry.rate is None else rate_to_pb(entry.rate),
         tiers=tiers_to_pb(entry.tiers, entry.bounds, entry.mode) if entry.tiers else None,

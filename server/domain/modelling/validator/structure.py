@@ -39,7 +39,7 @@ def _resource_not_active(setup: Setup) -> Iterator[Finding]:
     uses += [
         (str(entry.resource_id), entry_name(entry), "priced")
         for entry in setup.entries
-        if entry.resource_id not in known
+        if not entry.is_blanket and entry.resource_id not in known
     ]
     for id_, name, what in uses:
         own = f"{setup.name}/usageResources/{id_}"

@@ -61,12 +61,25 @@ def _pairs(setup: Setup) -> Iterator[tuple[RateCardEntry, RateCardEntry]]:
         own_model = tiers.selling_model_id
         for card_id in sorted(under[tiers.card_id]):
             for model in (None, *([own_model] if own_model else models)):
-                same = bases[card_id, tiers.resource_id, tiers.currency_code, model]
-                # They follow each other, so all that share a day with the tiers are side by side.
-                first = max(0, bisect_right(same, days.start, key=_start) - 1)
-                for own, base in same[first : bisect_left(same, days.end, key=_start)]:
-                    if own.meets(days):
-                        yield tiers, base
+                for resource_id in _adjusted(tiers, entries):
+                    same = bases[card_id, resource_id, tiers.currency_code, model]
+                    yield from ((tiers, base) for base in _on(days, same))
+
+
+def _on(days: Days, same: list[tuple[Days, RateCardEntry]]) -> Iterator[RateCardEntry]:
+    """Those of the rates that share a day: they follow each other, so they are side by side."""
+    first = max(0, bisect_right(same, days.start, key=_start) - 1)
+    for own, base in same[first : bisect_left(same, days.end, key=_start)]:
+        if own.meets(days):
+            yield base
+
+
+def _adjusted(tiers: RateCardEntry, entries: list[RateCardEntry]) -> list[ResourceId]:
+    """The resources whose rates an entry's tiers adjust: of one for all, those without tiers."""
+    if not tiers.is_blanket:
+        return [tiers.resource_id]
+    own = {one.resource_id for one in entries if one.tiers}
+    return sorted({one.resource_id for one in entries} - own)
 
 
 def _start(found: tuple[Days, RateCardEntry]) -> date:
@@ -77,7 +90,8 @@ def _tier_zero(setup: Setup) -> Iterator[Finding]:
     for entry in setup.entries:
         free = [tier for tier in entry.tiers if _is_free(tier)]
         if free:
-            text = f"from {plain(free[0].lower)} on a unit of {entry.resource_id} costs nothing"
+            of = "any resource" if entry.is_blanket else entry.resource_id
+            text = f"from {plain(free[0].lower)} on a unit of {of} costs nothing"
             yield Finding(text, (entry_name(entry),))
     for tiers, base in _pairs(setup):
         if any(_lowered(base, tier) == 0 for tier in tiers.tiers):

@@ -25,18 +25,20 @@ SELECT c.rate_card_id,
 
 -- name: resource_scales
 -- How finely resources of products are counted; no row for what is not a resource of the product.
+-- An empty one is for all resources of the product, of which the finest is meant.
 --   $1 tenant_id uuid, $2 product_ids text[], $3 usage_resource_ids text[]
-SELECT pr.product_id, pr.usage_resource_id, coalesce(u.scale, 0) AS scale
+SELECT w.product_id, w.usage_resource_id, max(coalesce(u.scale, 0)) AS scale
   FROM unnest($2::text[], $3::text[]) AS w (product_id, usage_resource_id)
   JOIN product_usage_resources AS pr
-    ON pr.tenant_id = $1 AND pr.product_id = w.product_id AND pr.usage_resource_id = w.usage_resource_id
+    ON pr.tenant_id = $1 AND pr.product_id = w.product_id AND w.usage_resource_id IN ('', pr.usage_resource_id)
   JOIN usage_resources AS r
     ON (r.tenant_id, r.usage_resource_id) = (pr.tenant_id, pr.usage_resource_id)
   JOIN unit_classes AS c
     ON (c.tenant_id, c.unit_class_id) = (r.tenant_id, r.unit_class_id)
   LEFT JOIN units_of_measure AS u
     ON (u.tenant_id, u.unit_of_measure_id)
-     = (r.tenant_id, coalesce(r.unit_of_measure_id, c.default_unit_id));
+     = (r.tenant_id, coalesce(r.unit_of_measure_id, c.default_unit_id))
+ GROUP BY w.product_id, w.usage_resource_id;
 
 -- name: add_entries
 -- Whoever makes the same ids at once waits here, and then finds what is there. An entry begins as a
@@ -132,14 +134,16 @@ UPDATE rate_card_entries AS e SET state = $5, revision = e.revision + 1, catalog
    AND e.revision = w.revision;
 
 -- name: in_force
--- What prices some resources of products now or will; tiers are not asked for.
+-- What prices some resources of products now or will; an empty one stands for all of a commitment. Tiers
+-- are not asked for.
 --   $1 tenant_id uuid, $2 product_ids text[], $3 usage_resource_ids text[]
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
        e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.start_date,
        e.end_date, e.state
   FROM unnest($2::text[], $3::text[]) AS w (product_id, usage_resource_id)
   JOIN rate_card_entries AS e
-    ON e.tenant_id = $1 AND e.product_id = w.product_id AND e.usage_resource_id = w.usage_resource_id
+    ON e.tenant_id = $1 AND e.product_id = w.product_id
+   AND coalesce(e.usage_resource_id::text, '') = w.usage_resource_id
  WHERE e.state = 'ACTIVE';
 
 -- name: not_in_force
@@ -155,11 +159,11 @@ SELECT e.rate_card_id, e.entry_id,
   JOIN products AS p
     ON (p.tenant_id, p.product_id) = (e.tenant_id, e.product_id)
  CROSS JOIN LATERAL (
-       -- One stretch of time in which the product meters the resource is enough.
+       -- One stretch of time in which the product meters the resource, or any of them, is enough.
        SELECT bool_or(s.state = 'ACTIVE') AS in_force, min(s.product_usage_resource_id) AS waiting
          FROM product_usage_resources AS s
         WHERE (s.tenant_id, s.product_id, s.usage_resource_id)
-            = (e.tenant_id, e.product_id, e.usage_resource_id)) AS r
+            = (e.tenant_id, e.product_id, coalesce(e.usage_resource_id, s.usage_resource_id))) AS r
   LEFT JOIN selling_models AS m
     ON (m.tenant_id, m.selling_model_id) = (e.tenant_id, e.selling_model_id)
  WHERE p.state <> 'ACTIVE' OR NOT r.in_force OR m.state <> 'ACTIVE'
