@@ -9,10 +9,11 @@ found is refused with what comes nearest.
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
+from server.domain.calendar import Days
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import (
     PriceBookId,
@@ -34,6 +35,7 @@ from server.domain.pricing.rate_spans import Key, Spans, days_away, first_day
 from server.domain.pricing.rates import ONE, RateTerms
 
 _Chosen = tuple[RateCardEntry | None, RateCardEntry | None, RateCardEntry | None]
+_Dayless = tuple[str, str, str, str, str | None]
 
 
 BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
@@ -78,6 +80,17 @@ class Question:
         """What it is about, on whatever card."""
         return self.product_id, self.resource_id, self.currency_code
 
+    @property
+    def dayless(self) -> _Dayless:
+        """What it asks, on whatever day."""
+        return (
+            self.price_book_id,
+            self.product_id,
+            self.resource_id,
+            self.currency_code,
+            self.selling_model_id,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueTerms:
@@ -107,6 +120,10 @@ class _Line:
         """Know the answer of a day, and so of all until the next on which it can change."""
         self._found[bisect_right(self._days, day)] = found
 
+    def around(self, day: date) -> Days:
+        """The days around `day` on which the answer is the same."""
+        return Days.around(day, self._days)
+
 
 class CatalogueRates:
     """An index of active entries: an answer takes a look-up and a bisection for each card.
@@ -134,7 +151,7 @@ class CatalogueRates:
             self._spans.setdefault(entry.card_id, Spans()).add(entry)
         # By the identity of entries, which live as long as the index: hashing them would cost more.
         self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
-        self._lines: dict[tuple[str, str, str, str, str | None], _Line] = {}
+        self._lines: dict[_Dayless, _Line] = {}
 
     def all_but(self, changed: Collection[RateCardId]) -> "KeptCards":
         """What the next index keeps as it is: the entries of cards that have not changed."""
@@ -144,27 +161,24 @@ class CatalogueRates:
         """The terms that apply, of these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
         if parts is not EVERY_PART:
             return self._find(question, parts)
-        key = (
-            question.price_book_id,
-            question.product_id,
-            question.resource_id,
-            question.currency_code,
-            question.selling_model_id,
-        )
-        line = self._lines.get(key)
+        line = self._lines.get(question.dayless)
         known = None if line is None else line.at(question.day)
         if known is not None:
             return known
         found = self._find(question, parts)
-        # Only what there is has a line: names that somebody made up would be kept for ever.
-        line = line or self._line_of(question)
+        line = self._line_of(question)
         if line is not None:
-            self._lines[key] = line
             line.keep(question.day, found)
         return found
 
+    def around(self, question: Question) -> Days:
+        """The days around that of a question with an answer on which the answer is the same."""
+        line = self._line_of(question) or self._line_of(replace(question, selling_model_id=None))
+        assert line is not None, question
+        return line.around(question.day)
+
     @property
-    def remembered(self) -> Collection[tuple[str, str, str, str, str | None]]:
+    def remembered(self) -> Collection[_Dayless]:
         """What was asked for and is known by the day from then on."""
         return self._lines.keys()
 
@@ -188,16 +202,22 @@ class CatalogueRates:
         return found
 
     def _line_of(self, question: Question) -> _Line | None:
-        """The days on which the answer may change; None for a selling model without a rate."""
+        """The line of a question with an answer; None for a selling model without a rate."""
+        known = self._lines.get(question.dayless)
+        if known is not None:
+            return known
         cards = self._books[question.price_book_id].values()
         key, model = question.key, question.selling_model_id
         spans = [self._spans[card.id] for card in cards]
+        # Only what there is has a line: names that somebody made up would be kept for ever.
         if model is not None and not any((*key, model) in one.own for one in spans):
             return None
         entries = (entry for one in spans for span in one.of(key, model) for entry in span)
         edges = [(card.start, card.end) for card in cards]
         edges += [(entry.start, entry.end) for entry in entries]
-        return _Line(day for edge in edges for day in edge if day is not None)
+        line = _Line(day for edge in edges for day in edge if day is not None)
+        self._lines[question.dayless] = line
+        return line
 
     def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
         """All that it is made of, and no other, for whoever takes it apart piece by piece."""
