@@ -292,6 +292,14 @@ class Form:
             return None
 
 
+def named(request: Message, name: str, pattern: Name) -> tuple[Any, ...]:
+    """What the one name of a request says. Raises FIELD_REQUIRED, NAME_FORMAT."""
+    form = Form(request)
+    parts = form.name(name, pattern)
+    form.done()
+    return parts
+
+
 @contextmanager
 def placed_at(path: str) -> Iterator[None]:
     """Put the place of a record in a list before the fields that are found wrong in it."""

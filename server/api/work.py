@@ -5,15 +5,16 @@ is given that answer. One that carries `validate_only` is done and taken back. W
 rate answers with the revision it made, for whoever asks what something costs now.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from server.api import revisions
+from server.api import pages, revisions
 from server.api.calls import Caller, caller
 from server.api.forms import fields_of
+from server.api.pages import Page
 from server.domain.errors import InvalidArgument
 from server.domain.ids import CODE, REQUEST_ID, AccountId, TenantId
 from server.env import Env
@@ -23,7 +24,7 @@ from server.store.pricing.rate_snapshots import revision
 from server.store.requests import Request
 from server.store.transaction import read, transact
 
-__all__ = ["Caller", "caller", "change", "look"]
+__all__ = ["Caller", "caller", "change", "listed", "look"]
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
@@ -43,6 +44,21 @@ async def look(
     call = caller()
     seconds = call.seconds_left
     return await read(env.pool, call.tenant_id, work, seconds=seconds, snapshot=snapshot)
+
+
+async def listed(
+    env: Env,
+    request: Message,
+    rows: Callable[[Connection, Page], Awaitable[Sequence[R]]],
+    key: Callable[[R], tuple[object, ...]],
+) -> tuple[Sequence[R], str]:
+    """The page that a list request asks for of what a use case finds, and the token of the next.
+
+    `key` is what `rows` is told to go on after. Raises PAGE_SIZE, PAGE_TOKEN.
+    """
+    page = pages.read(request, caller().tenant_id)
+    found = await look(env, lambda tx: rows(tx, page))
+    return pages.cut(page, found, key)
 
 
 async def change(

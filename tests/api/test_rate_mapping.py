@@ -21,7 +21,7 @@ from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb
 from server.domain.errors import InvalidArgument
 from server.domain.pricing.rate_cards import Kept, PriceBook
 from server.domain.pricing.rates import Rate, TierBounds
-from server.domain.pricing.rating import rate
+from tests.domain.procedure_words import cost
 from tests.strategies import terms
 
 KEPT = Kept(revision=3, create_time=datetime(2024, 1, 1, tzinfo=UTC))
@@ -177,7 +177,7 @@ def test_terms_tell_what_was_negotiated_instead_of_the_catalogues():
 
 
 def test_a_step_tells_what_went_in_and_what_came_out():
-    [first, *_] = rate(Decimal(2), terms("3"), tier_quantity=Decimal(2)).steps
+    [first, *_] = cost(Decimal(2), terms("3")).steps
 
     told = step_to_pb(first)
 

@@ -11,9 +11,10 @@ from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.procedures.versions import TimeLimits
 from server.domain.pricing.procedures.waterfall import Outcome, Rated, RatingFailed
 from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
+from server.domain.pricing.rating import rate_line
 from tests.strategies import USD, terms
 
-__all__ = ["by", "line", "price", "program", "rates", "run", "terms", "tier"]
+__all__ = ["by", "cost", "line", "price", "program", "rates", "run", "terms", "tier"]
 
 
 def by(kind: str, value: object) -> Adjustment:
@@ -33,6 +34,12 @@ def line(quantity: object, priced: RateTerms | str | None = "1", **more: Any) ->
     count = Decimal(str(quantity))
     held = terms(priced) if isinstance(priced, str) else priced
     return Line(quantity=count, terms=held, tier_quantity=more.pop("tier_quantity", count), **more)
+
+
+def cost(quantity: object, priced: RateTerms | None, **more: Any) -> Rated:
+    """What so many units cost, of a `whole` that picks tiers; raises RatingFailed."""
+    whole = Decimal(str(more.pop("whole", quantity)))
+    return rate_line(line(quantity, priced, tier_quantity=whole, **more))
 
 
 def program(*elements: ProcedureElement, setting: RatingSetting | None = None) -> Program:

@@ -6,7 +6,7 @@ from usage.v1 import access_service_pb2 as pb
 from usage.v1 import access_service_pb2_grpc as rpc
 
 from server.api import names, pages
-from server.api.forms import Form
+from server.api.forms import Form, named
 from server.api.mapping.access import (
     advance_clock_from_pb,
     create_credential_from_pb,
@@ -17,7 +17,7 @@ from server.api.mapping.access import (
     run_to_pb,
     tenant_to_pb,
 )
-from server.api.work import caller, change, look
+from server.api.work import caller, change, listed, look
 from server.domain.access import is_operator, refuse_escalation
 from server.domain.errors import NotFound
 from server.domain.ids import TenantId
@@ -116,48 +116,42 @@ class AccessService(rpc.AccessServiceServicer):
         )
 
     async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.Run:
-        form = Form(request)
-        (run_id,) = form.name("name", names.RUN)
-        form.done()
+        (run_id,) = named(request, "name", names.RUN)
         tenant_id = caller().tenant_id
         return run_to_pb(await look(self._env, lambda tx: clock.get(tx, tenant_id, run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        kept, token = await listed(
             self._env,
-            lambda tx: run_store.list_runs(tx, tenant_id, after=page.after, limit=page.limit),
+            request,
+            lambda tx, page: run_store.list_runs(
+                tx, page.tenant_id, after=page.after, limit=page.limit
+            ),
+            lambda run: (run.create_time.isoformat(), run.run_id),
         )
-        kept, token = pages.cut(page, rows, lambda run: (run.create_time.isoformat(), run.run_id))
         return pb.ListRunsResponse(runs=[run_to_pb(run) for run in kept], next_page_token=token)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
         states = (JobState(pb.Job.State.Name(request.state)),) if request.state else STUCK
-        rows = await look(
+        kept, token = await listed(
             self._env,
-            lambda tx: job_store.list_jobs(
-                tx, tenant_id, states, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: job_store.list_jobs(
+                tx, page.tenant_id, states, after=page.after, limit=page.limit
             ),
+            lambda job: (job.create_time.isoformat(), job.job_id),
         )
-        kept, token = pages.cut(page, rows, lambda job: (job.create_time.isoformat(), job.job_id))
         return pb.ListJobsResponse(jobs=[job_to_pb(job) for job in kept], next_page_token=token)
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.Job:
-        form = Form(request)
-        (job_id,) = form.name("name", names.JOB)
-        form.done()
+        (job_id,) = named(request, "name", names.JOB)
         tenant_id = caller().tenant_id
         return await change(
             self._env, request, pb.Job, lambda tx: jobs.retry(tx, tenant_id, job_id), job_to_pb
         )
 
     async def WaiveJob(self, request: pb.WaiveJobRequest, context: Any) -> pb.Job:
-        form = Form(request)
-        (job_id,) = form.name("name", names.JOB)
-        form.done()
+        (job_id,) = named(request, "name", names.JOB)
         tenant_id = caller().tenant_id
         return await change(
             self._env, request, pb.Job, lambda tx: jobs.waive(tx, tenant_id, job_id), job_to_pb

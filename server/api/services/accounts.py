@@ -5,8 +5,8 @@ from typing import Any
 from usage.v1 import account_service_pb2 as pb
 from usage.v1 import account_service_pb2_grpc as rpc
 
-from server.api import names, pages
-from server.api.forms import Form
+from server.api import names
+from server.api.forms import named
 from server.api.mapping.accounts import (
     account_to_pb,
     binding_target_to_pb,
@@ -14,7 +14,7 @@ from server.api.mapping.accounts import (
     create_binding_target_from_pb,
     update_account_from_pb,
 )
-from server.api.work import caller, change, look
+from server.api.work import caller, change, listed, look
 from server.env import Env
 from server.store import accounts as store
 from server.store.selling import binding_targets
@@ -28,22 +28,21 @@ class AccountService(rpc.AccountServiceServicer):
         self._env = env
 
     async def GetAccount(self, request: pb.GetAccountRequest, context: Any) -> pb.Account:
-        form = Form(request)
-        (account_id,) = form.name("name", names.ACCOUNT)
-        form.done()
+        (account_id,) = named(request, "name", names.ACCOUNT)
         tenant_id = caller().tenant_id
         return account_to_pb(await look(self._env, lambda tx: store.get(tx, tenant_id, account_id)))
 
     async def ListAccounts(
         self, request: pb.ListAccountsRequest, context: Any
     ) -> pb.ListAccountsResponse:
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        kept, token = await listed(
             self._env,
-            lambda tx: store.list_accounts(tx, tenant_id, after=page.after, limit=page.limit),
+            request,
+            lambda tx, page: store.list_accounts(
+                tx, page.tenant_id, after=page.after, limit=page.limit
+            ),
+            lambda account: (account.content.id,),
         )
-        kept, token = pages.cut(page, rows, lambda account: (account.content.id,))
         return pb.ListAccountsResponse(
             accounts=[account_to_pb(account) for account in kept], next_page_token=token
         )
@@ -73,9 +72,7 @@ class AccountService(rpc.AccountServiceServicer):
     async def GetBindingTarget(
         self, request: pb.GetBindingTargetRequest, context: Any
     ) -> pb.BindingTarget:
-        form = Form(request)
-        account_id, target_id = form.name("name", names.BINDING_TARGET)
-        form.done()
+        account_id, target_id = named(request, "name", names.BINDING_TARGET)
         tenant_id = caller().tenant_id
         found = await look(
             self._env, lambda tx: binding_targets.get(tx, tenant_id, account_id, target_id)
@@ -85,18 +82,15 @@ class AccountService(rpc.AccountServiceServicer):
     async def ListBindingTargets(
         self, request: pb.ListBindingTargetsRequest, context: Any
     ) -> pb.ListBindingTargetsResponse:
-        form = Form(request)
-        (account_id,) = form.name("parent", names.ACCOUNT)
-        form.done()
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        kept, token = await listed(
             self._env,
-            lambda tx: accounts.list_binding_targets(
-                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: accounts.list_binding_targets(
+                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
             ),
+            lambda target: (target.id,),
         )
-        kept, token = pages.cut(page, rows, lambda target: (target.id,))
         return pb.ListBindingTargetsResponse(
             binding_targets=[binding_target_to_pb(account_id, target) for target in kept],
             next_page_token=token,

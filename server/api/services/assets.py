@@ -6,10 +6,10 @@ from grpc.aio import ServicerContext
 from usage.v1 import asset_service_pb2 as pb
 from usage.v1 import asset_service_pb2_grpc as rpc
 
-from server.api import names, pages
-from server.api.forms import Form
+from server.api import names
+from server.api.forms import named
 from server.api.mapping.assets import asset_to_pb
-from server.api.work import caller, look
+from server.api.work import caller, listed, look
 from server.env import Env
 from server.usecases.selling import assets
 
@@ -23,9 +23,7 @@ class AssetService(rpc.AssetServiceServicer):
         self._env = env
 
     async def GetAsset(self, request: pb.GetAssetRequest, context: Context) -> pb.Asset:
-        form = Form(request)
-        account_id, asset_id = form.name("name", names.ASSET)
-        form.done()
+        account_id, asset_id = named(request, "name", names.ASSET)
         tenant_id = caller().tenant_id
         return asset_to_pb(
             await look(self._env, lambda tx: assets.get(tx, tenant_id, account_id, asset_id))
@@ -34,16 +32,13 @@ class AssetService(rpc.AssetServiceServicer):
     async def ListAssets(
         self, request: pb.ListAssetsRequest, context: Context
     ) -> pb.ListAssetsResponse:
-        form = Form(request)
-        (account_id,) = form.name("parent", names.ACCOUNT)
-        form.done()
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        found, token = await listed(
             self._env,
-            lambda tx: assets.list_assets(
-                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: assets.list_assets(
+                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
             ),
+            lambda asset: (asset.number,),
         )
-        found, token = pages.cut(page, rows, key=lambda asset: (asset.number,))
         return pb.ListAssetsResponse(assets=map(asset_to_pb, found), next_page_token=token)

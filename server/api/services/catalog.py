@@ -9,7 +9,7 @@ from usage.v1 import catalog_service_pb2_grpc as rpc
 from usage.v1 import selling_models_pb2 as selling_pb
 
 from server.api import names
-from server.api.forms import Form
+from server.api.forms import Form, named
 from server.api.mapping import catalog as mapping
 from server.api.mapping.resolution import resolved_to_pb
 from server.api.services import kinds
@@ -195,9 +195,7 @@ class CatalogService(rpc.CatalogServiceServicer):
     async def ActivateProduct(
         self, request: messages.ActivateProductRequest, context: Any
     ) -> messages.ActivateProductResponse:
-        form = Form(request)
-        (product_id,) = form.name("name", names.PRODUCT)
-        form.done()
+        (product_id,) = named(request, "name", names.PRODUCT)
         tenant_id = caller().tenant_id
         return await change(
             self._env,

@@ -6,14 +6,14 @@ from grpc.aio import ServicerContext
 from usage.v1 import order_service_pb2 as pb
 from usage.v1 import order_service_pb2_grpc as rpc
 
-from server.api import names, pages
-from server.api.forms import Form
+from server.api import names
+from server.api.forms import named
 from server.api.mapping.orders import (
     activate_order_from_pb,
     create_order_from_pb,
     order_to_pb,
 )
-from server.api.work import caller, change, look
+from server.api.work import caller, change, listed, look
 from server.env import Env
 from server.usecases.selling import orders
 from server.usecases.selling.order_activation import activate_order
@@ -28,9 +28,7 @@ class OrderService(rpc.OrderServiceServicer):
         self._env = env
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
-        form = Form(request)
-        account_id, order_id = form.name("name", names.ORDER)
-        form.done()
+        account_id, order_id = named(request, "name", names.ORDER)
         tenant_id = caller().tenant_id
         return order_to_pb(
             await look(self._env, lambda tx: orders.get(tx, tenant_id, account_id, order_id))
@@ -39,18 +37,15 @@ class OrderService(rpc.OrderServiceServicer):
     async def ListOrders(
         self, request: pb.ListOrdersRequest, context: Context
     ) -> pb.ListOrdersResponse:
-        form = Form(request)
-        (account_id,) = form.name("parent", names.ACCOUNT)
-        form.done()
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        found, token = await listed(
             self._env,
-            lambda tx: orders.list_orders(
-                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: orders.list_orders(
+                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
             ),
+            lambda o: (o.create_time.isoformat(), o.id),
         )
-        found, token = pages.cut(page, rows, key=lambda o: (o.create_time.isoformat(), o.id))
         return pb.ListOrdersResponse(orders=map(order_to_pb, found), next_page_token=token)
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:

@@ -6,8 +6,8 @@ from typing import Any
 from usage.v1 import preview_service_pb2 as pb
 from usage.v1 import preview_service_pb2_grpc as rpc
 
-from server.api import names, pages
-from server.api.forms import Form
+from server.api import names
+from server.api.forms import named
 from server.api.mapping import preview as mapping
 from server.api.mapping.pricing import replay as replay_mapping
 from server.api.mapping.pricing.rating_requests import (
@@ -15,7 +15,7 @@ from server.api.mapping.pricing.rating_requests import (
     rating_request_to_pb,
 )
 from server.api.values import time_pb
-from server.api.work import caller, change, look
+from server.api.work import caller, change, listed, look
 from server.env import Env
 from server.store.pricing import rating_requests as request_store
 from server.usecases.pricing import rating_requests, replay
@@ -31,9 +31,7 @@ class PreviewService(rpc.PreviewServiceServicer):
     async def PreviewUsage(
         self, request: pb.PreviewUsageRequest, context: Any
     ) -> pb.PreviewUsageResponse:
-        form = Form(request)
-        (account_id,) = form.name("parent", names.ACCOUNT)
-        form.done()
+        (account_id,) = named(request, "parent", names.ACCOUNT)
         command = mapping.preview_usage_from_pb(account_id, request)
         tenant_id = caller().tenant_id
         stage = await look(
@@ -72,9 +70,7 @@ class PreviewService(rpc.PreviewServiceServicer):
     async def GetRatingRequest(
         self, request: pb.GetRatingRequestRequest, context: Any
     ) -> pb.RatingRequest:
-        form = Form(request)
-        account_id, request_id = form.name("name", names.RATING_REQUEST)
-        form.done()
+        account_id, request_id = named(request, "name", names.RATING_REQUEST)
         tenant_id = caller().tenant_id
         return rating_request_to_pb(
             await look(
@@ -86,18 +82,15 @@ class PreviewService(rpc.PreviewServiceServicer):
     async def ListRatingRequests(
         self, request: pb.ListRatingRequestsRequest, context: Any
     ) -> pb.ListRatingRequestsResponse:
-        form = Form(request)
-        (account_id,) = form.name("parent", names.ACCOUNT)
-        form.done()
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        found, token = await listed(
             self._env,
-            lambda tx: rating_requests.list_requests(
-                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: rating_requests.list_requests(
+                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
             ),
+            lambda one: (one.create_time.isoformat(), one.id),
         )
-        found, token = pages.cut(page, rows, key=lambda one: (one.create_time.isoformat(), one.id))
         return pb.ListRatingRequestsResponse(
             rating_requests=map(rating_request_to_pb, found), next_page_token=token
         )

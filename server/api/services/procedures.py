@@ -11,7 +11,7 @@ from usage.v1 import procedure_service_pb2_grpc as rpc
 from usage.v1 import procedure_simulation_pb2 as simulation_pb
 
 from server.api import names
-from server.api.forms import Form
+from server.api.forms import Form, named
 from server.api.mapping.pricing import procedures as mapping
 from server.api.mapping.pricing.simulation import Simulate, outcomes_to_pb, simulate_from_pb
 from server.api.services.discovery import tried
@@ -125,9 +125,7 @@ class ProcedureService(rpc.ProcedureServiceServicer):
     async def SetDefaultProcedure(
         self, request: messages.SetDefaultProcedureRequest, context: Any
     ) -> messages.SetDefaultProcedureResponse:
-        form = Form(request)
-        (procedure_id,) = form.name("procedure", names.PROCEDURE)
-        form.done()
+        (procedure_id,) = named(request, "procedure", names.PROCEDURE)
         tenant_id = caller().tenant_id
         return await change(
             self._env,
@@ -191,4 +189,4 @@ def _run(version: Version, asked: Simulate, end: float) -> tuple[Outcome, ...]:
             raise TimeoutError
         return time.thread_time_ns()
 
-    return compile_rating(version.elements, version.limits).run(asked.lines, clock=clock)
+    return compile_rating(version.elements, version.limits).try_out(asked.lines, clock=clock)

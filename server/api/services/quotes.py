@@ -6,10 +6,10 @@ from grpc.aio import ServicerContext
 from usage.v1 import quote_service_pb2 as pb
 from usage.v1 import quote_service_pb2_grpc as rpc
 
-from server.api import names, pages
-from server.api.forms import Form
+from server.api import names
+from server.api.forms import named
 from server.api.mapping.quotes import create_quote_from_pb, quote_to_pb
-from server.api.work import caller, change, look
+from server.api.work import caller, change, listed, look
 from server.domain.limits import check_lines
 from server.env import Env
 from server.usecases.selling import quotes
@@ -24,9 +24,7 @@ class QuoteService(rpc.QuoteServiceServicer):
         self._env = env
 
     async def GetQuote(self, request: pb.GetQuoteRequest, context: Context) -> pb.Quote:
-        form = Form(request)
-        account_id, quote_id = form.name("name", names.QUOTE)
-        form.done()
+        account_id, quote_id = named(request, "name", names.QUOTE)
         tenant_id = caller().tenant_id
         return quote_to_pb(
             await look(self._env, lambda tx: quotes.get(tx, tenant_id, account_id, quote_id))
@@ -35,18 +33,15 @@ class QuoteService(rpc.QuoteServiceServicer):
     async def ListQuotes(
         self, request: pb.ListQuotesRequest, context: Context
     ) -> pb.ListQuotesResponse:
-        form = Form(request)
-        (account_id,) = form.name("parent", names.ACCOUNT)
-        form.done()
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        found, token = await listed(
             self._env,
-            lambda tx: quotes.list_quotes(
-                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: quotes.list_quotes(
+                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
             ),
+            lambda q: (q.create_time.isoformat(), q.id),
         )
-        found, token = pages.cut(page, rows, key=lambda q: (q.create_time.isoformat(), q.id))
         return pb.ListQuotesResponse(quotes=map(quote_to_pb, found), next_page_token=token)
 
     async def CreateQuote(self, request: pb.CreateQuoteRequest, context: Context) -> pb.Quote:

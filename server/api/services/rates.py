@@ -7,8 +7,8 @@ from grpc.aio import ServicerContext
 from usage.v1 import rate_service_pb2 as pb
 from usage.v1 import rate_service_pb2_grpc as rpc
 
-from server.api import names, pages
-from server.api.forms import Form
+from server.api import names
+from server.api.forms import Form, named
 from server.api.mapping.pricing.rate_edits import (
     book_edit_from_pb,
     card_edit_from_pb,
@@ -28,7 +28,7 @@ from server.api.mapping.pricing.rates import (
     entry_to_pb,
 )
 from server.api.services.discovery import discover
-from server.api.work import caller, change, look
+from server.api.work import caller, change, listed, look
 from server.config import Config
 from server.domain.pricing.rate_cards import CardSize, EntryState
 from server.env import Env
@@ -53,22 +53,21 @@ class RateService(rpc.RateServiceServicer):
         self._most = card_size(env.config)
 
     async def GetPriceBook(self, request: pb.GetPriceBookRequest, context: Context) -> pb.PriceBook:
-        form = Form(request)
-        (book_id,) = form.name("name", names.PRICE_BOOK)
-        form.done()
+        (book_id,) = named(request, "name", names.PRICE_BOOK)
         tenant_id = caller().tenant_id
         return book_to_pb(await look(self._env, lambda tx: rates.get_book(tx, tenant_id, book_id)))
 
     async def ListPriceBooks(
         self, request: pb.ListPriceBooksRequest, context: Context
     ) -> pb.ListPriceBooksResponse:
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        found, token = await listed(
             self._env,
-            lambda tx: rates.list_books(tx, tenant_id, after=page.after, limit=page.limit),
+            request,
+            lambda tx, page: rates.list_books(
+                tx, page.tenant_id, after=page.after, limit=page.limit
+            ),
+            lambda book: (book.id,),
         )
-        found, token = pages.cut(page, rows, key=lambda book: (book.id,))
         return pb.ListPriceBooksResponse(price_books=map(book_to_pb, found), next_page_token=token)
 
     async def CreatePriceBook(
@@ -112,9 +111,7 @@ class RateService(rpc.RateServiceServicer):
         )
 
     async def GetRateCard(self, request: pb.GetRateCardRequest, context: Context) -> pb.RateCard:
-        form = Form(request)
-        (card_id,) = form.name("name", names.RATE_CARD)
-        form.done()
+        (card_id,) = named(request, "name", names.RATE_CARD)
         tenant_id = caller().tenant_id
         return card_to_pb(await look(self._env, lambda tx: rates.get_card(tx, tenant_id, card_id)))
 
@@ -122,13 +119,14 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.ListRateCardsRequest, context: Context
     ) -> pb.ListRateCardsResponse:
         only = card_filter_from_pb(request)
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        found, token = await listed(
             self._env,
-            lambda tx: rates.list_cards(tx, tenant_id, only, after=page.after, limit=page.limit),
+            request,
+            lambda tx, page: rates.list_cards(
+                tx, page.tenant_id, only, after=page.after, limit=page.limit
+            ),
+            lambda card: (card.id,),
         )
-        found, token = pages.cut(page, rows, key=lambda card: (card.id,))
         return pb.ListRateCardsResponse(rate_cards=map(card_to_pb, found), next_page_token=token)
 
     async def CreateRateCard(
@@ -176,9 +174,7 @@ class RateService(rpc.RateServiceServicer):
     async def GetRateCardEntry(
         self, request: pb.GetRateCardEntryRequest, context: Context
     ) -> pb.RateCardEntry:
-        form = Form(request)
-        card_id, entry_id = form.name("name", names.RATE_ENTRY)
-        form.done()
+        card_id, entry_id = named(request, "name", names.RATE_ENTRY)
         tenant_id = caller().tenant_id
         return entry_to_pb(
             await look(
@@ -190,15 +186,14 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.ListRateCardEntriesRequest, context: Context
     ) -> pb.ListRateCardEntriesResponse:
         only = entry_filter_from_pb(request)
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        found, token = await listed(
             self._env,
-            lambda tx: rate_entries.list_entries(
-                tx, tenant_id, only, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: rate_entries.list_entries(
+                tx, page.tenant_id, only, after=page.after, limit=page.limit
             ),
+            lambda entry: (entry.card_id, entry.id),
         )
-        found, token = pages.cut(page, rows, key=lambda entry: (entry.card_id, entry.id))
         return pb.ListRateCardEntriesResponse(
             rate_card_entries=map(entry_to_pb, found), next_page_token=token
         )

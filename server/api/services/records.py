@@ -8,13 +8,12 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from usage.v1 import catalog_service_pb2 as rpc
 
-from server.api import pages
-from server.api.forms import Form, placed_at
+from server.api.forms import Form, named, placed_at
 from server.api.masks import changeable, overlay, read_mask
 from server.api.names import BadName, Name
 from server.api.services.kinds import ALL, BY_FIELD, OnWire
 from server.api.validation import validate
-from server.api.work import caller, change, look
+from server.api.work import caller, change, listed, look
 from server.domain.ids import TenantId
 from server.domain.modelling.catalog import CatalogState, Kept
 from server.env import Env
@@ -29,9 +28,7 @@ M = TypeVar("M", bound=Message)
 
 async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
     """The record that `request.name` names. Raises `…_NOT_FOUND`."""
-    form = Form(request)
-    key = form.name("name", one.name)
-    form.done()
+    key = named(request, "name", one.name)
     tenant_id = caller().tenant_id
     return one.write(await look(env, lambda tx: store.get(tx, tenant_id, one.kind, *key)))
 
@@ -45,15 +42,14 @@ async def list_records(
     state = form.optional_choice("state", CatalogState, prefix="CATALOG_STATE_")
     filters = (state, *(ask(form) for ask in one.filters))
     form.done()
-    tenant_id = caller().tenant_id
-    page = pages.read(request, tenant_id)
-    rows = await look(
+    kept, token = await listed(
         env,
-        lambda tx: store.list_records(
-            tx, tenant_id, one.kind, *key, after=page.after, limit=page.limit, filters=filters
+        request,
+        lambda tx, page: store.list_records(
+            tx, page.tenant_id, one.kind, *key, after=page.after, limit=page.limit, filters=filters
         ),
+        lambda record: (one.kind.key(record.content)[-1],),
     )
-    kept, token = pages.cut(page, rows, lambda record: (one.kind.key(record.content)[-1],))
     return [one.write(record) for record in kept], token
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from usage.v1 import summary_service_pb2 as pb
 from usage.v1 import summary_service_pb2_grpc as rpc
 
-from server.api import names, pages
-from server.api.forms import Form
+from server.api import names
+from server.api.forms import Form, named
 from server.api.mapping.summaries import (
     liable_to_pb,
     ratable_to_pb,
@@ -14,7 +14,7 @@ from server.api.mapping.summaries import (
     usage_to_pb,
     waterfall_to_pb,
 )
-from server.api.work import caller, look
+from server.api.work import caller, listed, look
 from server.domain.ids import ExecutionId
 from server.env import Env
 from server.store.settling import summary_reads as store
@@ -37,16 +37,13 @@ class SummaryService(rpc.SummaryServiceServicer):
             form.fault("wallet", "NAME_FORMAT", "must be a wallet of the parent")
         form.done()
         wallet_id = chosen[1] if chosen else None
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        kept, token = await listed(
             self._env,
-            lambda tx: store.list_usage(
-                tx, tenant_id, account_id, wallet_id, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: store.list_usage(
+                tx, page.tenant_id, account_id, wallet_id, after=page.after, limit=page.limit
             ),
-        )
-        kept, token = pages.cut(
-            page, rows, lambda one: (one.start_time.isoformat(), one.usage_summary_id)
+            lambda one: (one.start_time.isoformat(), one.usage_summary_id),
         )
         return pb.ListUsageSummariesResponse(
             usage_summaries=[usage_to_pb(account_id, one) for one in kept], next_page_token=token
@@ -55,9 +52,7 @@ class SummaryService(rpc.SummaryServiceServicer):
     async def GetRatableSummary(
         self, request: pb.GetRatableSummaryRequest, context: Any
     ) -> pb.RatableSummary:
-        form = Form(request)
-        account_id, ratable_id = form.name("name", names.RATABLE_SUMMARY)
-        form.done()
+        account_id, ratable_id = named(request, "name", names.RATABLE_SUMMARY)
         tenant_id = caller().tenant_id
         found = await look(
             self._env, lambda tx: summaries.get_ratable(tx, tenant_id, account_id, ratable_id)
@@ -67,19 +62,14 @@ class SummaryService(rpc.SummaryServiceServicer):
     async def ListRatableSummaries(
         self, request: pb.ListRatableSummariesRequest, context: Any
     ) -> pb.ListRatableSummariesResponse:
-        form = Form(request)
-        (account_id,) = form.name("parent", names.ACCOUNT)
-        form.done()
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        kept, token = await listed(
             self._env,
-            lambda tx: store.list_ratable(
-                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: store.list_ratable(
+                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
             ),
-        )
-        kept, token = pages.cut(
-            page, rows, lambda one: (one.start_time.isoformat(), one.ratable_summary_id)
+            lambda one: (one.start_time.isoformat(), one.ratable_summary_id),
         )
         return pb.ListRatableSummariesResponse(
             ratable_summaries=[ratable_to_pb(account_id, one) for one in kept],
@@ -89,9 +79,7 @@ class SummaryService(rpc.SummaryServiceServicer):
     async def GetLiableSummary(
         self, request: pb.GetLiableSummaryRequest, context: Any
     ) -> pb.LiableSummary:
-        form = Form(request)
-        account_id, liable_id = form.name("name", names.LIABLE_SUMMARY)
-        form.done()
+        account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
         tenant_id = caller().tenant_id
         found = await look(
             self._env, lambda tx: summaries.get_liable(tx, tenant_id, account_id, liable_id)
@@ -101,19 +89,14 @@ class SummaryService(rpc.SummaryServiceServicer):
     async def ListLiableSummaries(
         self, request: pb.ListLiableSummariesRequest, context: Any
     ) -> pb.ListLiableSummariesResponse:
-        form = Form(request)
-        (account_id,) = form.name("parent", names.ACCOUNT)
-        form.done()
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        kept, token = await listed(
             self._env,
-            lambda tx: store.list_liable(
-                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: store.list_liable(
+                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
             ),
-        )
-        kept, token = pages.cut(
-            page, rows, lambda one: (one.start_time.isoformat(), one.liable_summary_id)
+            lambda one: (one.start_time.isoformat(), one.liable_summary_id),
         )
         return pb.ListLiableSummariesResponse(
             liable_summaries=[liable_to_pb(account_id, one) for one in kept],
@@ -146,9 +129,7 @@ class SummaryService(rpc.SummaryServiceServicer):
     async def TraceLiableSummary(
         self, request: pb.TraceLiableSummaryRequest, context: Any
     ) -> pb.TraceLiableSummaryResponse:
-        form = Form(request)
-        account_id, liable_id = form.name("name", names.LIABLE_SUMMARY)
-        form.done()
+        account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
         tenant_id = caller().tenant_id
         found = await look(
             self._env, lambda tx: summaries.trace(tx, tenant_id, account_id, liable_id)

@@ -7,10 +7,9 @@ from usage.v1 import access_service_pb2 as access_pb
 from usage.v1 import validation_service_pb2 as pb
 from usage.v1 import validation_service_pb2_grpc as rpc
 
-from server.api import pages
 from server.api.mapping import validator as mapping
 from server.api.mapping.access import run_to_pb
-from server.api.work import caller, change, look
+from server.api.work import caller, change, listed, look
 from server.domain.modelling.validator import RULES, Setup, Verdict, validate
 from server.env import Env
 from server.usecases.modelling import catalog_run
@@ -55,15 +54,14 @@ class ValidationService(rpc.ValidationServiceServicer):
         self, request: pb.ListValidationFindingsRequest, context: Any
     ) -> pb.ListValidationFindingsResponse:
         run_id, asked = mapping.findings_from_pb(request)
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        kept, token = await listed(
             self._env,
-            lambda tx: catalog_run.list_findings(
-                tx, tenant_id, run_id, asked, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: catalog_run.list_findings(
+                tx, page.tenant_id, run_id, asked, after=page.after, limit=page.limit
             ),
+            lambda one: one.key,
         )
-        kept, token = pages.cut(page, rows, lambda one: one.key)
         return pb.ListValidationFindingsResponse(
             validation_findings=map(mapping.finding_to_pb, kept), next_page_token=token
         )

@@ -7,9 +7,9 @@ from usage.v1 import wallet_service_pb2 as pb
 from usage.v1 import wallet_service_pb2_grpc as rpc
 
 from server.api import names, pages
-from server.api.forms import Form
+from server.api.forms import named
 from server.api.mapping.wallets import entry_to_pb, grant_to_pb, wallet_to_pb
-from server.api.work import caller, look
+from server.api.work import caller, listed, look
 from server.domain.errors import Unimplemented
 from server.env import Env
 from server.usecases.settling import wallets
@@ -22,9 +22,7 @@ class WalletService(rpc.WalletServiceServicer):
         self._env = env
 
     async def GetWallet(self, request: pb.GetWalletRequest, context: Any) -> pb.Wallet:
-        form = Form(request)
-        account_id, wallet_id = form.name("name", names.WALLET)
-        form.done()
+        account_id, wallet_id = named(request, "name", names.WALLET)
         tenant_id = caller().tenant_id
         found = await look(self._env, lambda tx: wallets.get(tx, tenant_id, account_id, wallet_id))
         return wallet_to_pb(found)
@@ -32,18 +30,15 @@ class WalletService(rpc.WalletServiceServicer):
     async def ListWallets(
         self, request: pb.ListWalletsRequest, context: Any
     ) -> pb.ListWalletsResponse:
-        form = Form(request)
-        (account_id,) = form.name("parent", names.ACCOUNT)
-        form.done()
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        rows = await look(
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        kept, token = await listed(
             self._env,
-            lambda tx: wallets.list_wallets(
-                tx, tenant_id, account_id, after=page.after, limit=page.limit
+            request,
+            lambda tx, page: wallets.list_wallets(
+                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
             ),
+            lambda one: (one.wallet.resource_id, one.wallet.id),
         )
-        kept, token = pages.cut(page, rows, lambda one: (one.wallet.resource_id, one.wallet.id))
         return pb.ListWalletsResponse(
             wallets=[wallet_to_pb(one) for one in kept], next_page_token=token
         )
@@ -51,9 +46,7 @@ class WalletService(rpc.WalletServiceServicer):
     async def ListGrants(
         self, request: pb.ListGrantsRequest, context: Any
     ) -> pb.ListGrantsResponse:
-        form = Form(request)
-        account_id, wallet_id = form.name("parent", names.WALLET)
-        form.done()
+        account_id, wallet_id = named(request, "parent", names.WALLET)
         tenant_id = caller().tenant_id
         page = pages.read(request, tenant_id)
         current, grants = await look(
@@ -71,19 +64,20 @@ class WalletService(rpc.WalletServiceServicer):
     async def ListWalletEntries(
         self, request: pb.ListWalletEntriesRequest, context: Any
     ) -> pb.ListWalletEntriesResponse:
-        form = Form(request)
-        account_id, wallet_id = form.name("parent", names.WALLET)
-        form.done()
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        after = int(page.after[0]) if page.after else 0
-        rows = await look(
+        account_id, wallet_id = named(request, "parent", names.WALLET)
+        kept, token = await listed(
             self._env,
-            lambda tx: wallets.list_entries(
-                tx, tenant_id, account_id, wallet_id, after=after, limit=page.limit
+            request,
+            lambda tx, page: wallets.list_entries(
+                tx,
+                page.tenant_id,
+                account_id,
+                wallet_id,
+                after=int(page.after[0]) if page.after else 0,
+                limit=page.limit,
             ),
+            lambda pair: (pair[0].seq,),
         )
-        kept, token = pages.cut(page, rows, lambda pair: (pair[0].seq,))
         return pb.ListWalletEntriesResponse(
             wallet_entries=[entry_to_pb(account_id, entry, at) for entry, at in kept],
             next_page_token=token,

@@ -4,61 +4,34 @@ Amounts keep 24 places and are rounded to money elsewhere, once. The net unit ra
 no amount is made from it. A quantity that no rate covers is refused, never priced at zero.
 """
 
-from decimal import Decimal
-
-from server.domain.exact import ZERO, exact
+from server.domain.exact import exact
 from server.domain.modelling.policies import OveragePolicy
 from server.domain.pricing.procedures.programs import compiled
 from server.domain.pricing.procedures.shipped import NEGOTIABLE
 from server.domain.pricing.procedures.state import Line, State, no_rate, unpriced
 from server.domain.pricing.procedures.waterfall import Element, Rated, RatingFailed, Step
-from server.domain.pricing.rates import RateTerms
 
-__all__ = ["Element", "Rated", "RatingFailed", "Step", "rate", "rate_line"]
+__all__ = ["Element", "Rated", "RatingFailed", "Step", "rate_line"]
 
 _PROGRAM = compiled(NEGOTIABLE[1])
 
 
 @exact
-def rate(
-    quantity: Decimal,
-    terms: RateTerms | None,
-    *,
-    tier_quantity: Decimal,
-    overage: OveragePolicy = OveragePolicy.CHARGE,
-    before: Decimal = ZERO,
-    used: Decimal | None = None,
-) -> Rated:
-    """Price `quantity` units.
+def rate_line(line: Line) -> Rated:
+    """Price a line; its terms have the attributes that adjust it.
 
-    VOLUME tiers are picked by `tier_quantity`, the whole of which these units may be a part.
-    GRADUATED tiers price the units after the first `before`. Units outside every tier fall back to
-    the rate itself. The tiers of commitments are picked by all that is `used`, granted or not.
+    Units outside every tier fall back to the rate itself.
 
     Raises `RatingFailed`: `RATE_NOT_FOUND` without any rate, `NO_TIER_FOR_QUANTITY` outside every
-    tier and without a rate to fall back to, `AMOUNT_RANGE` when the result has too many digits.
+    tier and without a rate to fall back to, `RATE_NEGATIVE`, `AMOUNT_RANGE`.
     """
-    line = Line(
-        quantity=quantity,
-        terms=terms,
-        tier_quantity=tier_quantity,
-        before=before,
-        used=used,
-        overage=overage,
-    )
-    return rate_line(line)
-
-
-@exact
-def rate_line(line: Line) -> Rated:
-    """Price a line; its terms have the attributes that adjust it. Raises as `rate` does."""
     quantity, terms, before = line.quantity, line.terms, line.before
     assert min(quantity, before) >= 0, (quantity, before)
     if quantity == 0 or line.overage is OveragePolicy.FREE:
         return unpriced(quantity, line.overage)
     if terms is None:
         raise no_rate(quantity)
-    state = State(quantity, terms, line.tier_quantity, before, line.used, begun=line.begun)
+    state = State(quantity, terms, line.tier_quantity, before, line.used, packages=line.packages)
     if terms.adjustments:
         state.attributes = terms.attributes
         state.adjustments = terms.adjustments

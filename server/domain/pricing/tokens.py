@@ -93,7 +93,7 @@ def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
             before=line.before,
             used=line.origin_used,
             overage=line.overage_policy,
-            begun=line.begun,
+            packages={one.rate: one.before for one in line.packaged},
         )
     )
     return round_to(rated.amount, PLACES, Rounding.HALF_EVEN)

@@ -18,7 +18,7 @@ from server.domain.pricing.tokens import Purse, token_cells
 from server.domain.settling.drawdown import FOREVER
 from server.domain.settling.grants import Entitlement, Grant, next_start
 from server.domain.settling.settlement import Commitments, Result, Settlement, WalletTerms, settle
-from server.domain.settling.summaries import Origin, RatableLine, Rates, ratable_lines
+from server.domain.settling.summaries import Origin, RatableLine, Rates, Tally, ratable_lines
 
 HUNDRED = Decimal(100)
 
@@ -27,8 +27,8 @@ HUNDRED = Decimal(100)
 class WalletState:
     """One wallet as stored: `grants` with posted balances, `cells` that are not final.
 
-    `settled` holds the final cells of origins that some of `cells` correct, and `rated_before` the
-    overage rated for those origins. `period` is the rating period around now. A wallet of tokens
+    `settled` holds the final cells of origins that some of `cells` correct, and `rated_before` what
+    of those origins is rated. `period` is the rating period around now. A wallet of tokens
     has a `purse`, and as `sources` the wallets of what is rated in them. `raters` are the versions
     of the tenant's procedure.
     """
@@ -40,7 +40,7 @@ class WalletState:
     period: Period
     settled: tuple[Cell, ...] = ()
     rates: Rates = field(default_factory=dict)
-    rated_before: Mapping[Origin, Decimal] = field(default_factory=dict)
+    rated_before: Mapping[Origin, Tally] = field(default_factory=dict)
     commitments: Commitments = field(default_factory=dict)
     raters: Raters = SHIPPED
     purse: Purse | None = None

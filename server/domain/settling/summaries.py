@@ -6,7 +6,7 @@ where money is rounded, once. A total is the sum of rounded lines.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from server.domain.ids import (
 )
 from server.domain.modelling.policies import OveragePolicy
 from server.domain.money import MOST_AMOUNT
+from server.domain.pricing.procedures.packages import Packaged, Packages
 from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.procedures.waterfall import Outcome
 from server.domain.pricing.raters import SHIPPED, Rater, Raters, VersionKey, not_in_force
@@ -37,6 +38,19 @@ Rates = Mapping[AssetId, tuple[RateSegment, ...]]
 
 Origin = tuple[AssetId, datetime]
 """An asset and the start of a rating period in which it was used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What of an origin is rated already: all that was used, what of it was overage, packages."""
+
+    used: Decimal = ZERO
+    overage: Decimal = ZERO
+    packages: Packages = field(default_factory=dict)
+
+    def copy(self) -> "Tally":
+        """Another, to whose packages lines may add what they begin."""
+        return replace(self, packages=dict(self.packages))
 
 
 class RatableKey(NamedTuple):
@@ -71,7 +85,7 @@ class RatableLine:
     overage: Decimal
     tier_quantity: Decimal
     before: Decimal = ZERO
-    begun: Decimal | None = None
+    packaged: tuple[Packaged, ...] = ()
     origin_used: Decimal = ZERO
     net_unit_rate: Decimal | None
     amount: Decimal | None
@@ -118,7 +132,7 @@ def ratable_lines(
     results: Iterable[Result],
     rates: Rates,
     *,
-    rated_before: Mapping[Origin, Decimal] | None = None,
+    rated_before: Mapping[Origin, Tally] | None = None,
     raters: Raters = SHIPPED,
 ) -> tuple[RatableLine, ...]:
     """Rate the settled usage of one wallet: own usage first, then corrections, period by period.
@@ -128,28 +142,25 @@ def ratable_lines(
 
     Usage is priced by the terms in force when it happened. A VOLUME tier is picked by all overage
     of the (asset, origin period) known by then; GRADUATED tiers go on where the line before it
-    stopped, and so does a package, unless the terms changed in between. `rated_before` is the
-    overage of corrected origins that is rated already. What cannot be priced becomes a line with a
-    failure, never a zero.
+    stopped, and so does a package, as long as the rate is the same. `rated_before` is what of
+    corrected origins is rated already. What cannot be priced becomes a line with a failure, never
+    a zero.
     """
     groups = _grouped(results, rates)
-    totals = dict(rated_before or {})
+    tallies = {origin: tally.copy() for origin, tally in (rated_before or {}).items()}
     sized: list[_Sized] = []
     for origin, keys in _by_origin(groups):
-        before = totals.get(origin, ZERO)
+        tally = tallies.get(origin, Tally())
+        before = tally.overage
         whole = before + sum((groups[key].overage for key in keys), ZERO)
-        used = before + sum((groups[key].used for key in keys), ZERO)
-        begun, last = before, groups[keys[0]].terms
+        used = tally.used + sum((groups[key].used for key in keys), ZERO)
         for key in keys:
-            if groups[key].terms != last:
-                begun, last = ZERO, groups[key].terms
-            sizes = _Sizes(whole=whole, before=before, begun=begun, used=used)
+            sizes = _Sizes(whole=whole, before=before, packages=tally.packages, used=used)
             id_ = line_id(wallet_id, key)
             rater = raters.of(id_, key.origin_start)
             sized.append(_Sized(id_, key, groups[key], sizes, rater))
             before += groups[key].overage
-            begun += groups[key].overage
-        totals[origin] = whole
+        tallies[origin] = replace(tally, used=used, overage=whole)
     outcomes = _outcomes(sized)
     return tuple(_rated_line(wallet_id, one, outcomes[one.id]) for one in sized)
 
@@ -195,10 +206,6 @@ class _Group:
     overage: Decimal = ZERO
 
     @property
-    def terms(self) -> RateTerms | None:
-        return None if self.segment is None else self.segment.terms
-
-    @property
     def used(self) -> Decimal:
         return self.drawn + self.overage
 
@@ -212,12 +219,12 @@ class _Group:
 class _Sizes:
     """Of an asset and origin: all overage, what of it comes before a line, and all usage.
 
-    The last `begun` of what comes before were priced by the terms of the line.
+    All lines of it share the packages that were begun.
     """
 
     whole: Decimal
     before: Decimal
-    begun: Decimal
+    packages: Packages
     used: Decimal
 
 
@@ -246,7 +253,7 @@ class _Sized:
             terms=self.terms,
             tier_quantity=self.sizes.whole,
             before=self.sizes.before,
-            begun=self.sizes.begun,
+            packages=self.sizes.packages,
             used=self.sizes.used,
             overage=self.policy,
             attributes=dimensions_of(self.key.dimensions),
@@ -317,7 +324,7 @@ def _rated_line(wallet_id: WalletId, one: _Sized, outcome: Outcome) -> RatableLi
         overage=group.overage,
         tier_quantity=sizes.whole,
         before=sizes.before,
-        begun=sizes.begun,
+        packaged=rated.packaged if rated else (),
         origin_used=sizes.used,
         net_unit_rate=rated.net_unit_rate if rated else None,
         amount=rated.amount if rated else None,

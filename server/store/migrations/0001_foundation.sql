@@ -1053,6 +1053,8 @@ CREATE TABLE ratable_summaries (
     amount             exact_amount,
     currency_code      text NOT NULL,
     waterfall          jsonb NOT NULL,
+    -- Units by the rate per package that priced them, [value, per, unit, quantity]; late usage goes on from there.
+    packages           jsonb CHECK (jsonb_array_length(packages) > 0),
     error_reason       text NOT NULL DEFAULT '',
     error_message      text NOT NULL DEFAULT '',
     procedure_id       code,

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 
 from server.domain.ids import AccountId, AssetId, TenantId, WalletId
-from server.domain.settling.summaries import Origin
+from server.domain.settling.summaries import Origin, Tally
 from server.store.pool import Connection
+from server.store.settling.wallet_texts import unpacked_tallies
 from server.store.sql import load
 
 SQL = load("settling/preview.sql")
@@ -33,14 +33,14 @@ async def known_values(
     return {(row["wallet_id"], row["asset_id"], row["window_key"], row["value"]) for row in rows}
 
 
-async def rated_overage(
+async def rated_before(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
     wallet_id: WalletId,
     *,
     but_in: datetime | None = None,
-) -> dict[Origin, Decimal]:
-    """The overage of each asset and origin that is rated already, but in one rating period."""
-    rows = await tx.fetch(SQL["rated_overage"], tenant_id, account_id, wallet_id, but_in)
-    return {(AssetId(row["asset_id"]), row["origin_start_time"]): row["overage"] for row in rows}
+) -> dict[Origin, Tally]:
+    """What of each asset and origin is rated already, but in one rating period."""
+    text = await tx.fetchval(SQL["rated_before"], tenant_id, account_id, wallet_id, but_in)
+    return unpacked_tallies(text)

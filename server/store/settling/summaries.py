@@ -27,6 +27,7 @@ from server.domain.pricing.rating import Step
 from server.domain.settling.settlement import Result
 from server.domain.settling.summaries import LiableLine, RatableKey, RatableLine
 from server.store.pool import Connection
+from server.store.settling.wallet_texts import packed_packages
 from server.store.settling.wallets import StoredWallet
 from server.store.sql import load
 
@@ -135,6 +136,7 @@ async def add_ratable(
         [line.version and line.version[0] for line in lines],
         [line.version and line.version[1] for line in lines],
         execution_id,
+        [packed_packages(line.packaged) for line in lines],
     )
 
 

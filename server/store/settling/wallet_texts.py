@@ -16,6 +16,7 @@ from asyncpg.pgproto.pgproto import UUID  # what rows hold: made, hashed and com
 
 from server.domain.calendar import Cadence, CadenceUnit, Period
 from server.domain.consuming.aggregation import Cell, Measure
+from server.domain.exact import ZERO, plain
 from server.domain.ids import (
     AssetId,
     CellId,
@@ -23,6 +24,7 @@ from server.domain.ids import (
     GrantId,
     ProductId,
     RecordId,
+    UnitId,
     WalletId,
 )
 from server.domain.modelling.policies import (
@@ -32,13 +34,14 @@ from server.domain.modelling.policies import (
     RolloverPolicy,
     Validity,
 )
-from server.domain.pricing.rates import RateSegment
+from server.domain.pricing.procedures.packages import Packaged, Packages
+from server.domain.pricing.rates import Rate, RateSegment
 from server.domain.selling.additions import Addition
 from server.domain.selling.sold import Sold
 from server.domain.settling.grants import Entitlement, Grant, GrantKind
 from server.domain.settling.ledger import GrantHead
 from server.domain.settling.settlement import Commitments
-from server.domain.settling.summaries import Origin, Rates
+from server.domain.settling.summaries import Origin, Rates, Tally
 from server.store.selling.documents import terms_from_doc
 
 ANCHOR, TOKEN_COMMITMENT = "ANCHOR", "TOKEN_COMMITMENT"
@@ -211,12 +214,32 @@ def _assets(items: Iterable[Sequence[Any]]) -> tuple[SoldAsset, ...]:
     return tuple(found.values())
 
 
-def unpacked_overage(text: str | None) -> dict[Origin, Decimal]:
-    """The overage of corrected origins that is rated already."""
+def unpacked_tallies(text: str | None) -> dict[Origin, Tally]:
+    """What of corrected origins is rated already."""
     return {
-        (AssetId(UUID(asset_id)), _time(origin)): Decimal(overage)
-        for asset_id, origin, overage in _items(text)
+        (AssetId(UUID(asset_id)), _time(origin)): Tally(
+            used=Decimal(used), overage=Decimal(overage), packages=_packages(packages or ())
+        )
+        for asset_id, origin, used, overage, packages in _items(text)
     }
+
+
+def packed_packages(packaged: Iterable[Packaged]) -> str | None:
+    """The units of a line by the rate per package that priced them."""
+    texts = [
+        [plain(one.rate.value), plain(one.rate.per), one.rate.unit, plain(one.quantity)]
+        for one in packaged
+    ]
+    return msgspec.json.encode(texts).decode() if texts else None
+
+
+def _packages(lines: Iterable[Iterable[Sequence[str]]]) -> Packages:
+    found: Packages = {}
+    for line in lines:
+        for value, per, unit, quantity in line:
+            rate = Rate(value=Decimal(value), per=Decimal(per), unit=UnitId(unit), is_package=True)
+            found[rate] = found.get(rate, ZERO) + Decimal(quantity)
+    return found
 
 
 def _items(text: str | None) -> Sequence[Sequence[Any]]:

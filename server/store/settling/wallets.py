@@ -51,7 +51,7 @@ from server.store.settling.wallet_texts import (
     unpacked_entitlements,
     unpacked_grant,
     unpacked_grants,
-    unpacked_overage,
+    unpacked_tallies,
 )
 from server.store.sql import load
 
@@ -287,7 +287,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         period=rating_period(zone, anchor, length, row["now"]),
         rates=unpacked_assets(row["assets"])[1],
         commitments=unpacked_assets(row["assets"])[2],
-        rated_before=unpacked_overage(row["rated"]),
+        rated_before=unpacked_tallies(row["rated"]),
         raters=InForce(unpacked_versions(row["versions"]), zone),
     )
 

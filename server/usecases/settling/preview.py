@@ -275,14 +275,14 @@ async def _opened_again(
     grants = await wallets.list_grants(*key)
     last = revision(found.reopened)
     closing = await reopening.posted_by_close(tx, tenant_id, found, last)
-    before = await store.rated_overage(*key, but_in=start)
+    before = await store.rated_before(*key, but_in=start)
     return replace(opened_again(state, start, grants, closing), rated_before=before)
 
 
 async def _with_history(tx: Connection, tenant_id: TenantId, wallet: StoredWallet) -> WalletState:
     args = (tx, tenant_id, wallet.account_id, wallet.id)
     settled = tuple(one.cell for one in await final_cells(*args))
-    return replace(wallet.state, settled=settled, rated_before=await store.rated_overage(*args))
+    return replace(wallet.state, settled=settled, rated_before=await store.rated_before(*args))
 
 
 def _assessed(

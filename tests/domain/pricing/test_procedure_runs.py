@@ -25,9 +25,8 @@ from server.domain.pricing.procedures.programs import compiled
 from server.domain.pricing.procedures.shipped import NEGOTIABLE
 from server.domain.pricing.procedures.waterfall import Rated, RatingFailed
 from server.domain.pricing.rates import TierMode
-from server.domain.pricing.rating import rate
 from tests import strategies
-from tests.domain.procedure_words import line, rates, run, terms
+from tests.domain.procedure_words import cost, line, rates, run, terms
 
 GROUP = ListGroup(
     condition="overage_quantity > 100",
@@ -86,7 +85,7 @@ def test_the_shipped_procedure_is_what_a_rate_is(sold):
     outcomes = compiled(NEGOTIABLE[1]).run(lines)
 
     for one, found in zip(lines, outcomes, strict=True):
-        alone = rate(one.quantity, one.terms, tier_quantity=one.tier_quantity)
+        alone = cost(one.quantity, one.terms)
         assert found == alone
         assert compiled(NEGOTIABLE[1]).run([one]) == (found,)
 

@@ -22,8 +22,9 @@ from server.domain.pricing.rates import (
     close_gaps,
     pick,
 )
-from server.domain.pricing.rating import Element, RatingFailed, rate
+from server.domain.pricing.rating import Element, RatingFailed
 from tests import strategies
+from tests.domain.procedure_words import cost
 from tests.strategies import USD, terms
 
 LAST_PLACE = Decimal("1e-22")
@@ -35,9 +36,11 @@ def tier(lower, upper, kind, value):
     return Tier(lower=Decimal(lower), upper=upper, adjustment=adjustment)
 
 
-def cost(quantity, price, **more):
-    quantity = Decimal(quantity)
-    return rate(quantity, price, tier_quantity=more.pop("whole", quantity), **more)
+def after(before, quantity, price):
+    """What so many units cost after others of the same period."""
+    packages = {}
+    cost(Decimal(before), price, packages=packages)
+    return cost(Decimal(quantity), price, before=Decimal(before), packages=packages)
 
 
 CPU = RateTerms(
@@ -84,7 +87,7 @@ def test_every_package_that_is_started_costs_its_price(quantity, before, amount)
         unit=USD, rate=Rate(value=Decimal(5), per=Decimal(100), unit=USD, is_package=True)
     )
 
-    assert cost(quantity, by_hundred, before=Decimal(before)).amount == Decimal(amount)
+    assert after(before, quantity, by_hundred).amount == Decimal(amount)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_packages_beyond_the_last_tier_are_counted_from_its_end(quantity, before
         mode=TierMode.GRADUATED,
     )
 
-    assert cost(quantity, by_seven, before=Decimal(before)).amount == Decimal(amount)
+    assert after(before, quantity, by_seven).amount == Decimal(amount)
 
 
 @pytest.mark.parametrize("mode", TierMode)

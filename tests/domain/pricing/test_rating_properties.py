@@ -7,6 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.domain.pricing.procedures.packages import Packages
 from server.domain.pricing.rate_cards import (
     EntryState,
     PriceBook,
@@ -29,8 +30,9 @@ from server.domain.pricing.rates import (
     adjust,
     pick,
 )
-from server.domain.pricing.rating import Element, Rated, RatingFailed, rate
+from server.domain.pricing.rating import Element, Rated, RatingFailed
 from tests import strategies
+from tests.domain.procedure_words import cost
 from tests.strategies import USD
 
 LAST_PLACE = Decimal("1e-22")
@@ -41,10 +43,6 @@ PERCENT = Tier(
     adjustment=Adjustment(kind=AdjustmentKind.PERCENTAGE, value=Decimal(5)),
 )
 MODELS = st.sampled_from([None, "monthly", "yearly"])
-
-
-def cost(quantity: Decimal, price: RateTerms, **more: Decimal) -> Rated:
-    return rate(quantity, price, tier_quantity=more.pop("whole", quantity), **more)
 
 
 def outcome(quantity: Decimal, price: RateTerms) -> Rated | str:
@@ -77,9 +75,11 @@ def prices(draw: st.DrawFn, *, mode: TierMode | None = None) -> RateTerms:
 def test_parts_cost_what_the_whole_costs(price, parts):
     """Also of packages, which the part that starts one pays for."""
     whole, before, amounts = sum(parts, Decimal(0)), Decimal(0), []
+    packages: Packages = {}
 
     for part in parts:
-        amounts.append(cost(part, price, whole=whole, before=before).amount)
+        found = cost(part, price, whole=whole, before=before, packages=packages)
+        amounts.append(found.amount)
         before += part
 
     assert abs(sum(amounts) - cost(whole, price).amount) < LAST_PLACE
@@ -104,7 +104,10 @@ def test_slices_add_up_to_the_quantity_and_to_the_amount(price, quantity):
     slices = [one for one in rated.steps if one.element is Element.GRADUATED_TIER]
     if price.tiers:
         assert sum(Decimal(one.inputs["quantity"]) for one in slices) == quantity
-        assert sum(Decimal(one.outputs["amount"]) for one in slices) == rated.amount
+        parts = rated.steps[-1].inputs["parts"].split(" + ")
+        assert sum(map(Decimal, parts)) == rated.amount
+        for one, part in zip(slices, parts, strict=True):
+            assert one.outputs.get("amount", part) == part
     else:
         assert slices == []
 

@@ -13,7 +13,7 @@ from server.domain.errors import FailedPrecondition
 from server.domain.modelling.policies import AggregationMethod, AggregationPolicy, OveragePolicy
 from server.domain.pricing.rates import Adjustment, AdjustmentKind, RateSegment, Tier, TierMode
 from server.domain.settling.settlement import WalletTerms, settle
-from server.domain.settling.summaries import liable_lines, ratable_lines, total
+from server.domain.settling.summaries import Tally, liable_lines, ratable_lines, total
 from tests import strategies
 from tests.strategies import ASSET, WALLET, cell, grant, terms
 
@@ -110,7 +110,9 @@ def test_a_correction_is_rated_where_it_came_from_and_goes_on_in_its_tiers():
     }
     late = cell("late", 50, day(1, 5), period=FEBRUARY, origin=JANUARY)
 
-    (line,) = lines([late], rates, rated_before={(ASSET, JANUARY.start): Decimal(80)})
+    (line,) = lines(
+        [late], rates, rated_before={(ASSET, JANUARY.start): Tally(overage=Decimal(80))}
+    )
 
     assert (line.key.is_correction, line.key.origin_start) == (True, JANUARY.start)
     assert line.amount == 20 * 5 + 30 * 1

@@ -84,6 +84,22 @@ async def test_every_kind_of_term_can_be_tried(sandbox):
     assert outcomes[-1].waterfall[0].outputs["unit"] == "credit"
 
 
+async def test_packages_go_on_after_the_units_before(sandbox):
+    world = await sandbox("2024-01-31")
+    package = rate(300) | {"per": num(100), "package": True}
+
+    outcomes = await simulate(
+        world,
+        [SETTING, BASE],
+        line(2, None, rate=package, quantity_before=num(98)),
+        line(3, None, rate=package, quantity_before=num(98)),
+        line(3, None, rate=package),
+    )
+
+    assert amounts(outcomes) == ["0", "300", "300"]
+    assert outcomes[0].waterfall[-1].inputs["units_before"] == "98"
+
+
 async def test_what_cannot_be_tried_is_refused_by_its_field(sandbox):
     world = await sandbox("2024-01-31")
     plain = [SETTING, BASE]

@@ -153,7 +153,9 @@ class SimulatedLine(_message.Message):
 
     @_builtins.property
     def quantity_before(self) -> _decimal_pb2.Decimal:
-        """How many units graduated tiers priced before; zero if absent."""
+        """How many units of the rating period were priced before, as the line would be: graduated tiers and packages
+        go on after them; zero if absent.
+        """
 
     @_builtins.property
     def used_quantity(self) -> _decimal_pb2.Decimal:

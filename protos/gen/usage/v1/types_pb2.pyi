@@ -121,7 +121,9 @@ class Rate(_message.Message):
     token_unit: _builtins.str
     """The token, instead of a currency: `unitsOfMeasure/{unit}`."""
     package: _builtins.bool
-    """True to charge `value` for every started `per` units: 101 of a package of 100 are two."""
+    """True to charge `value` for every started `per` units: 101 of a package of 100 are two. Units of an asset in
+    one rating period that cost the same rate share packages.
+    """
     @_builtins.property
     def value(self) -> _decimal_pb2.Decimal:
         """The price of `per` units, in `currency_code` or `token_unit`. At most 26 digits before the point, 12 after."""

@@ -6,7 +6,7 @@ line may take is counted for it alone, by a clock that the caller brings.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, Inexact, InvalidOperation
 from typing import Any
 
@@ -87,6 +87,13 @@ class Program:
         walk.through(self.instructions, [one for one in states if isinstance(one, State)])
         return tuple(one if isinstance(one, Outcome) else walk.end(one) for one in states)
 
+    def try_out(self, lines: Sequence[Line], *, clock: Clock | None = None) -> tuple[Outcome, ...]:
+        """What each line comes to by itself, after the units before it were priced as it is."""
+        apart = [replace(line, packages={}) for line in lines]
+        first = [replace(one, quantity=one.before, before=ZERO) for one in apart if one.before]
+        self.run(first, clock=clock)
+        return self.run(apart, clock=clock)
+
     def price(self, state: State) -> Rated:
         """The amount of one line, by a program of `singles` only; hot.
 
@@ -114,7 +121,7 @@ class Program:
             line.target,
             {**line.terms.attributes, **line.attributes},
             line.adjustments or line.terms.adjustments,
-            line.begun,
+            line.packages,
         )
         try:
             self._read_attributes(state)

@@ -6,7 +6,7 @@ Each takes a line as the elements before it left it. The steps say where a rate 
 from dataclasses import replace
 from decimal import Decimal
 
-from server.domain.exact import ZERO, plain
+from server.domain.exact import plain
 from server.domain.pricing.procedures.elements import Agreed
 from server.domain.pricing.procedures.state import Part, State, rate_text, too_many_digits
 from server.domain.pricing.procedures.waterfall import Element, RatingFailed
@@ -103,10 +103,7 @@ def volume(
         else:
             rate = _adjusted(base, tier, terms)
             state.add(Element.VOLUME_TIER, inputs | _tier_text(tier), rate_text(rate))
-        if part is None:
-            priced.append(Part(state.quantity, rate, state.started))
-        else:
-            priced.append(Part(part.quantity, rate, part.before))
+        priced.append(Part(state.quantity if part is None else part.quantity, rate))
     state.parts = tuple(priced)
 
 
@@ -119,19 +116,18 @@ def graduated(
     base, before = state.rate, state.before
     end = before + state.quantity
     parts: list[Part] = []
-    position, own = before, before - state.started
-    for tier, floor, units in _slices(tiers, before, end):
-        within = position - max(floor, own)
-        position += units
+    for tier, units in _slices(tiers, before, end):
         inputs = {"quantity": plain(units), **provenance}
         if tier is None:
-            part = Part(units, _fallback(base, end), within)
+            part = Part(units, _fallback(base, end))
             note = "outside every tier: the rate itself applies"
         else:
-            part = Part(units, _adjusted(base, tier, terms), within)
+            part = Part(units, _adjusted(base, tier, terms))
             inputs |= _tier_text(tier)
             note = ""
-        outputs = rate_text(part.rate) | {"amount": plain(part.amount)}
+        outputs = rate_text(part.rate)
+        if not part.rate.is_package:
+            outputs |= {"amount": plain(part.amount)}
         state.add(Element.GRADUATED_TIER, inputs, outputs, note)
         parts.append(part)
     state.parts = tuple(parts)
@@ -174,10 +170,7 @@ def reprice(
         check_rate(rate)
         before = {} if part is None else rate_text(part.rate)
         state.add(element, before | inputs, rate_text(rate), note)
-        if part is None:
-            parts.append(Part(state.quantity, rate, state.started))
-        else:
-            parts.append(Part(part.quantity, rate, part.before))
+        parts.append(Part(state.quantity if part is None else part.quantity, rate))
     state.parts = tuple(parts)
 
 
@@ -198,8 +191,7 @@ def rewrite(state: State, values: list[Decimal]) -> None:
     else:
         pairs = zip(state.parts, values, strict=True)
         state.parts = tuple(
-            Part(part.quantity, replace(part.rate, value=value), part.before)
-            for part, value in pairs
+            Part(part.quantity, replace(part.rate, value=value)) for part, value in pairs
         )
     for part in state.parts:
         check_rate(part.rate)
@@ -240,7 +232,7 @@ def _committed(state: State, part: Part, used: Decimal) -> Part:
         outputs = rate_text(rate) | {"won": str(is_won).lower()}
         note = _WON if is_won else _LOST if is_lower(rate, part.rate) else _NOT_LOWER
         state.add(Element.COMMITMENT_RATE, inputs, outputs, note)
-    return Part(part.quantity, best, part.before) if winner else part
+    return Part(part.quantity, best) if winner else part
 
 
 def _own_tier(terms: RateTerms, used: Decimal) -> dict[str, str]:
@@ -250,25 +242,21 @@ def _own_tier(terms: RateTerms, used: Decimal) -> dict[str, str]:
 
 def _slices(
     tiers: tuple[Tier, ...], start: Decimal, end: Decimal
-) -> list[tuple[Tier | None, Decimal, Decimal]]:
-    """The units from `start` to `end` by tier, with where the counting of each begins.
-
-    Those of no tier stand with `None`; they are counted from the end of the tier before them.
-    """
-    slices: list[tuple[Tier | None, Decimal, Decimal]] = []
-    position, floor = start, ZERO
+) -> list[tuple[Tier | None, Decimal]]:
+    """The units from `start` to `end` by tier; those of no tier stand with `None`."""
+    slices: list[tuple[Tier | None, Decimal]] = []
+    position = start
     for tier in tiers:
         lower = min(tier.lower, end)
         if position < lower:
-            slices.append((None, floor, lower - position))
+            slices.append((None, lower - position))
             position = lower
         upper = end if tier.upper is None else min(tier.upper, end)
         if position < upper:
-            slices.append((tier, tier.lower, upper - position))
+            slices.append((tier, upper - position))
             position = upper
-        floor = upper
     if position < end:
-        slices.append((None, floor, end - position))
+        slices.append((None, end - position))
     return slices
 
 

@@ -13,10 +13,13 @@ from server.domain.exact import AMOUNT_PLACES, PLACES, ZERO, Rounding, divide, p
 from server.domain.modelling.policies import OveragePolicy
 from server.domain.money import MOST_AMOUNT
 from server.domain.pricing.procedures.elements import NET_UNIT_RATE
+from server.domain.pricing.procedures.packages import Packaged, Packages, counted
 from server.domain.pricing.procedures.waterfall import Element, Outcome, Rated, RatingFailed, Step
 from server.domain.pricing.rates import AttributeRow, Rate, RateTerms
 
 Value = Decimal | str
+
+_GOES_ON = "units go on in a package that others before them began"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +28,8 @@ class Line:
 
     VOLUME tiers are picked by `tier_quantity`, the whole of which these units may be a part.
     GRADUATED tiers price the units after the first `before`. The tiers of commitments are picked by
-    all that is `used`, granted or not. Of those before, the last `begun` were priced by the same
-    terms, and a package that they started goes on; without it all of them were.
+    all that is `used`, granted or not. Lines that share `packages` go on in those that the lines
+    before them began; what this one begins is added to them.
     """
 
     quantity: Decimal
@@ -38,23 +41,19 @@ class Line:
     target: RateTerms | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     adjustments: tuple[AttributeRow, ...] = ()
-    begun: Decimal | None = None
+    packages: Packages | None = None
 
 
 class Part(NamedTuple):
-    """Some of the units, the rate that prices them, and how many it priced before them."""
+    """Some of the units, and the rate that prices them."""
 
     quantity: Decimal
     rate: Rate
-    before: Decimal = ZERO
 
     @property
     def amount(self) -> Decimal:
-        """What these units cost, divided last."""
+        """What these units cost, divided last; of a package only their share of it."""
         rate = self.rate
-        if rate.is_package:
-            started = _blocks(rate, self.before + self.quantity) - _blocks(rate, self.before)
-            return started * rate.value
         product = self.quantity * rate.value
         return divide(product, rate.per, places=AMOUNT_PLACES, mode=Rounding.HALF_EVEN)
 
@@ -71,7 +70,7 @@ class State:
     target: RateTerms | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     adjustments: tuple[AttributeRow, ...] = ()
-    begun: Decimal | None = None
+    packages: Packages | None = None
     parts: tuple[Part, ...] = ()
     base: Rate | None = None
     are_tiers_negotiated: bool = False
@@ -86,14 +85,9 @@ class State:
         """The one rate by now; None without any, or when units are priced apart."""
         return self.parts[0].rate if len(self.parts) == 1 else None
 
-    @property
-    def started(self) -> Decimal:
-        """How many units before these the same terms priced."""
-        return self.before if self.begun is None else self.begun
-
     def set_rate(self, rate: Rate) -> None:
         """Price all units at `rate`."""
-        self.parts = (Part(self.quantity, rate, self.started),)
+        self.parts = (Part(self.quantity, rate),)
 
     def add(
         self, element: Element, inputs: dict[str, str], outputs: dict[str, str], note: str = ""
@@ -119,7 +113,9 @@ class State:
         parts = self.parts
         if not parts:
             raise no_rate(self.quantity)
-        amounts = [part.amount for part in parts]
+        packaged = counted(parts, self.packages or {})
+        begun = iter(packaged)
+        amounts = [next(begun).amount if one.rate.is_package else one.amount for one in parts]
         amount = amounts[0] if len(amounts) == 1 else sum(amounts, ZERO)
         if abs(amount) >= MOST_AMOUNT:
             raise self._beyond_money(amount)
@@ -129,10 +125,15 @@ class State:
             {
                 "quantity": plain(self.quantity),
                 "parts": " + ".join(plain(part) for part in amounts),
+                **_packages_text(packaged),
             },
             {"amount": plain(amount), "net_unit_rate": plain(net), "unit": self.terms.unit},
+            _GOES_ON if any(one.started == 0 for one in packaged) else "",
         )
-        return Rated(amount=amount, net_unit_rate=net, steps=tuple(self.steps))
+        if self.packages is not None:
+            self.packages.update((one.rate, one.before + one.quantity) for one in packaged)
+        steps = tuple(self.steps)
+        return Rated(amount=amount, net_unit_rate=net, steps=steps, packaged=packaged)
 
     def _beyond_money(self, amount: Decimal) -> RatingFailed:
         text = f"the amount would be {plain(amount)}; it must be below {MOST_AMOUNT}"
@@ -217,9 +218,14 @@ def rate_text(rate: Rate) -> dict[str, str]:
     return text | {"package": "1"} if rate.is_package else text
 
 
-def _blocks(rate: Rate, quantity: Decimal) -> Decimal:
-    """How many blocks are started by so many units."""
-    return divide(quantity, rate.per, places=0, mode=Rounding.UP)
+def _packages_text(packaged: tuple[Packaged, ...]) -> dict[str, str]:
+    """How many packages the units begin, and after how many others that cost the same."""
+    if not packaged:
+        return {}
+    return {
+        "packages": " + ".join(plain(one.started) for one in packaged),
+        "units_before": " + ".join(plain(one.before) for one in packaged),
+    }
 
 
 def _net_unit_rate(parts: tuple[Part, ...], amount: Decimal, quantity: Decimal) -> Decimal:

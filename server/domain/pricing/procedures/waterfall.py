@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from server.domain.errors import FailedPrecondition
+from server.domain.pricing.procedures.packages import Packaged
 
 
 class Element(StrEnum):
@@ -43,11 +44,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rated:
-    """An amount in the terms' unit, and how it came about."""
+    """An amount in the terms' unit, and how it came about; `packaged` are the units by package."""
 
     amount: Decimal
     net_unit_rate: Decimal
     steps: tuple[Step, ...]
+    packaged: tuple[Packaged, ...] = ()
 
 
 @dataclass(eq=False)

@@ -19,10 +19,12 @@ SELECT v.wallet_id, v.asset_id, v.window_key, v.value
    AND v.window_key = k.window_key AND v.value = k.value
  ORDER BY v.wallet_id, v.asset_id, v.window_key, v.value;
 
--- name: rated_overage
--- The overage of each asset and origin of a wallet that is rated already, but in one rating period.
+-- name: rated_before
+-- What of each asset and origin of a wallet is rated already, but in one rating period, as a wallet's state has it.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz or null
-SELECT asset_id, origin_start_time, sum(overage_quantity) AS overage
-  FROM ratable_summaries
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time IS DISTINCT FROM $4
- GROUP BY asset_id, origin_start_time ORDER BY asset_id, origin_start_time;
+SELECT json_agg(json_build_array(t.asset_id, t.origin_start_time, t.used::text, t.overage::text, t.packages))::text
+  FROM (SELECT asset_id, origin_start_time, sum(used_quantity) AS used, sum(overage_quantity) AS overage,
+               json_agg(packages) FILTER (WHERE packages IS NOT NULL) AS packages
+          FROM ratable_summaries
+         WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time IS DISTINCT FROM $4
+         GROUP BY asset_id, origin_start_time) AS t;

@@ -2,8 +2,8 @@
 
 -- name: wallet_states
 -- Numbers travel as text, because JSON's have no exact form, and so do the arrays themselves: one that was read
--- before is not read again. Usage counts while its period is not final; the cells and rated overage that late
--- usage corrects come with it.
+-- before is not read again. Usage counts while its period is not final; the cells that late usage corrects
+-- come with it, and what of them is rated.
 -- Where `with_sources`, what is rated in the tokens of these wallets comes too. Of the assets of a target that
 -- they share it is said whether their rates are fixed; of those of an asset alone, null.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null for all, $4 after_resource text,
@@ -61,8 +61,11 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                       AND o.start_time = c.period_start_time AND o.state <> 'FINAL'
                     WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.wallet_id = w.wallet_id
                       AND c.origin_start_time <> c.period_start_time))) AS cells,
-       (SELECT json_agg(json_build_array(t.asset_id, t.origin_start_time, t.overage::text))::text
-          FROM (SELECT r.asset_id, r.origin_start_time, sum(r.overage_quantity) AS overage
+       (SELECT json_agg(json_build_array(
+                   t.asset_id, t.origin_start_time, t.used::text, t.overage::text, t.packages))::text
+          FROM (SELECT r.asset_id, r.origin_start_time, sum(r.used_quantity) AS used,
+                       sum(r.overage_quantity) AS overage,
+                       json_agg(r.packages) FILTER (WHERE r.packages IS NOT NULL) AS packages
                   FROM ratable_summaries AS r
                  WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = w.wallet_id
                    AND r.origin_start_time IN (SELECT c.origin_start_time FROM usage_summaries AS c
