@@ -9,7 +9,7 @@ found is refused with what comes nearest.
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
@@ -35,7 +35,7 @@ from server.domain.pricing.rate_spans import Key, Spans, days_away, first_day
 from server.domain.pricing.rates import ONE, RateTerms
 
 _Chosen = tuple[RateCardEntry | None, RateCardEntry | None, RateCardEntry | None]
-_Dayless = tuple[str, str, str, str, str | None]
+_Dayless = tuple[PriceBookId, Key, SellingModelId | None]
 
 
 BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
@@ -79,17 +79,6 @@ class Question:
     def key(self) -> Key:
         """What it is about, on whatever card."""
         return self.product_id, self.resource_id, self.currency_code
-
-    @property
-    def dayless(self) -> _Dayless:
-        """What it asks, on whatever day."""
-        return (
-            self.price_book_id,
-            self.product_id,
-            self.resource_id,
-            self.currency_code,
-            self.selling_model_id,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,21 +150,18 @@ class CatalogueRates:
         """The terms that apply, of these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
         if parts is not EVERY_PART:
             return self._find(question, parts)
-        line = self._lines.get(question.dayless)
+        key = self._dayless(question)
+        line = self._lines.get(key)
         known = None if line is None else line.at(question.day)
         if known is not None:
             return known
         found = self._find(question, parts)
-        line = self._line_of(question)
-        if line is not None:
-            line.keep(question.day, found)
+        self._line_of(key).keep(question.day, found)
         return found
 
     def around(self, question: Question) -> Days:
         """The days around that of a question with an answer on which the answer is the same."""
-        line = self._line_of(question) or self._line_of(replace(question, selling_model_id=None))
-        assert line is not None, question
-        return line.around(question.day)
+        return self._line_of(self._dayless(question)).around(question.day)
 
     @property
     def remembered(self) -> Collection[_Dayless]:
@@ -201,22 +187,29 @@ class CatalogueRates:
         found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
         return found
 
-    def _line_of(self, question: Question) -> _Line | None:
-        """The line of a question with an answer; None for a selling model without a rate."""
-        known = self._lines.get(question.dayless)
-        if known is not None:
-            return known
-        cards = self._books[question.price_book_id].values()
-        key, model = question.key, question.selling_model_id
-        spans = [self._spans[card.id] for card in cards]
-        # Only what there is has a line: names that somebody made up would be kept for ever.
-        if model is not None and not any((*key, model) in one.own for one in spans):
-            return None
-        entries = (entry for one in spans for span in one.of(key, model) for entry in span)
-        edges = [(card.start, card.end) for card in cards]
-        edges += [(entry.start, entry.end) for entry in entries]
-        line = _Line(day for edge in edges for day in edge if day is not None)
-        self._lines[question.dayless] = line
+    def _dayless(self, question: Question) -> _Dayless:
+        """What is asked on whatever day; a selling model without a rate of its own is none."""
+        book_id, key, model = question.price_book_id, question.key, question.selling_model_id
+        if model is not None:
+            cards = self._books.get(book_id, {}).values()
+            if not any((*key, model) in self._spans[card.id].own for card in cards):
+                model = None
+        return book_id, key, model
+
+    def _line_of(self, asked: _Dayless) -> _Line:
+        """The days on which the answer may change to what has one.
+
+        Only that has a line: names that somebody made up would be kept for ever.
+        """
+        line = self._lines.get(asked)
+        if line is None:
+            book_id, key, model = asked
+            cards = self._books[book_id].values()
+            spans = (span for card in cards for span in self._spans[card.id].of(key, model))
+            edges = [(entry.start, entry.end) for span in spans for entry in span]
+            edges += [(card.start, card.end) for card in cards]
+            line = _Line(day for edge in edges for day in edge if day is not None)
+            self._lines[asked] = line
         return line
 
     def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
