@@ -16,6 +16,7 @@ from server.domain.consuming.aggregation import Cell, Measure
 from server.domain.consuming.dimensions import dimensions_of
 from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
 from server.domain.ids import CellId, RecordId, UnitId, WalletId, derive
+from server.domain.pricing.procedures.packages import before
 from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.rating import rate_line
 from server.domain.settling.settlement import Result
@@ -93,7 +94,7 @@ def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
             before=line.before,
             used=line.origin_used,
             overage=line.overage_policy,
-            packages={one.rate: one.before for one in line.packaged},
+            packages=before(line.packaged),
         )
     )
     return round_to(rated.amount, PLACES, Rounding.HALF_EVEN)

@@ -10,6 +10,8 @@ from usage.v1 import summary_service_pb2 as summaries
 
 from tests.stories.pricing.test_procedures import refusal
 from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, put, version, voucher
+from tests.stories.rate_words import priced
+from tests.stories.rate_words import put as entry
 from tests.stories.settling.test_figures import money
 from tests.stories.token_words import Credits, described, set_up
 from tests.stories.words import Metered, day, figure, line, number, usage
@@ -301,7 +303,7 @@ async def waterfall(world: World, line: Any, execution_id: str = "") -> summarie
     return await world.client.summaries.GetRateWaterfall(request)
 
 
-@pytest.mark.capability("M58")
+@pytest.mark.capability("M58", "M148")
 async def test_a_waterfall_is_of_a_line_and_of_an_execution(sandbox):
     world = await sandbox("2024-01-31")
     made = await own(world, formula("net_unit_rate + 3"))
@@ -388,3 +390,28 @@ async def test_a_procedure_reads_what_tells_usage_apart(sandbox):
         ("READY_FOR_INVOICING", 10),
         ("READY_FOR_INVOICING", 20),
     ]
+
+
+@pytest.mark.capability("M142")
+async def test_a_line_that_takes_too_long_is_kept_as_failed_and_the_others_are_billed(sandbox):
+    """A hundred tiers, each at what a long formula makes of its rate: too much for 4 ms."""
+    world = await sandbox("2024-01-31")
+    long_one = formula("net_unit_rate" + " + 0" * 90)
+    await own(world, {"graduated_tiers": {}}, long_one, element_milliseconds=4)
+    account, slow = await sold(world, replace(DATA, grant=None))
+    tiers = [(str(n), str(n + 1), "OVERRIDE", "2") for n in range(100)]
+    await entry(world, "tiers/data", priced("data", None, *tiers, mode="GRADUATED"))
+    slow, quick = await world.sell(account, *[line("plan", "2024-01-02")] * 2)
+
+    await world.use(slow, "data", "2024-01-10", 100)
+    await world.use(quick, "data", "2024-01-10", 1)
+    await world.advance("2024-02-10")
+
+    rated = {one.asset: one for one in await world.ratable(account)}
+    assert figure(rated[quick.name].amount) == 2
+    assert (rated[slow.name].error_reason, rated[slow.name].HasField("amount")) == (
+        "TIME_LIMIT",
+        False,
+    )
+    owing = {one.asset: money(one.amount) for one in await world.liable(account)}
+    assert owing == {slow.name: 0, quick.name: 2}

@@ -5,7 +5,7 @@ rating period go on in a package that others of them began, whichever line, day 
 had, as long as they are charged the same rate; those that are charged another began none of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -35,6 +35,11 @@ class Packaged(NamedTuple):
 
     def _through(self, quantity: Decimal) -> Decimal:
         return divide(quantity, self.rate.per, places=0, mode=Rounding.UP)
+
+
+def before(packaged: Sequence[Packaged]) -> Packages:
+    """How many units each rate had priced before the first of these."""
+    return {one.rate: one.before for one in reversed(packaged)}
 
 
 def counted(
