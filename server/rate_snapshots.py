@@ -19,6 +19,7 @@ from server.domain.ids import TenantId
 from server.domain.pricing.finders import SHIPPED_FINDERS, Finders
 from server.domain.pricing.rate_index import CatalogueRates
 from server.domain.pricing.raters import SHIPPED_VERSIONS, Versions
+from server.kept_answers import KeptAnswers
 from server.store.pricing.rate_snapshots import (
     Loaded,
     Marks,
@@ -46,7 +47,8 @@ class CompiledRates:
     """The rates of a tenant at one revision, and what callers have made of them so far.
 
     `versions` are those of the procedure by which the tenant rates, `finders` those by which its
-    rates are found; `marks` tell a later look which cards have changed.
+    rates are found; `marks` tell a later look which cards have changed. What callers have made are
+    parts of answers and whole ones.
     """
 
     revision: int
@@ -55,6 +57,7 @@ class CompiledRates:
     finders: Finders = SHIPPED_FINDERS
     marks: Marks = field(default_factory=dict)
     made: dict[Any, Any] = field(default_factory=dict)
+    answers: KeptAnswers = field(default_factory=KeptAnswers)
 
 
 @dataclass(slots=True)

@@ -5,11 +5,14 @@ are counted from an anchor, never from the previous period, so the 31st stays th
 month has one. A civil day is the stretch from one local midnight to the next.
 """
 
+from bisect import bisect_right
 from calendar import monthrange
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from server.domain.errors import InvalidArgument
@@ -39,6 +42,24 @@ class Period:
         if not self.start < at < self.end:
             return (self,)
         return Period(self.start, at), Period(at, self.end)
+
+
+class Days(NamedTuple):
+    """Civil days in a row, from `start` until the day before `end`."""
+
+    start: date
+    end: date
+
+    @staticmethod
+    def around(day: date, edges: Sequence[date]) -> "Days":
+        """The days around `day` from one edge to the next; `edges` are in their order."""
+        after = bisect_right(edges, day)
+        start = edges[after - 1] if after > 0 else date.min
+        return Days(start, edges[after] if after < len(edges) else date.max)
+
+    def meet(self, other: "Days") -> "Days":
+        """Those that both have, which have one in common."""
+        return Days(max(self.start, other.start), min(self.end, other.end))
 
 
 class CadenceUnit(StrEnum):

@@ -20,6 +20,7 @@ class Limit:
 LIMITS = (
     Limit("activation.records", 200, "records an activation", "TOO_MANY_ITEMS"),
     Limit("call.seconds", 30, "seconds", "DEADLINE_EXCEEDED"),
+    Limit("discover.explained_questions", 100, "questions a call", "TOO_MANY_ITEMS"),
     Limit("discover.questions", 1_000, "questions a call", "TOO_MANY_ITEMS"),
     Limit("formula.characters", 2_000, "characters", "FORMULA_INVALID"),
     Limit("grant.back_dated_issues", 400, "issues", "BACKDATED_TOO_FAR"),

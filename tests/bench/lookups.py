@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from itertools import cycle
 from typing import Any
 
+import asyncpg
 import grpc
 from google.type.decimal_pb2 import Decimal
 from usage.v1 import rate_service_pb2 as rates
@@ -21,8 +22,26 @@ from tests.stories.world import World
 AT_ONCE = 32
 ROUNDS = 3
 BATCH = 1000
-# More than are remembered, so that in turn each is as if nobody had asked before.
+# More than are remembered one by one, so that in turn each is as if nobody had asked before.
 NEW = 60 * BATCH
+PRODUCTS, ENTRIES = 200, 5
+FIRST, SPAN = date(2020, 1, 1), 360
+
+CATALOGUE = (
+    """INSERT INTO products (tenant_id, product_id, usage_model_type)
+       SELECT $1, 'looked' || n, 'ANCHOR' FROM generate_series(0, $2::integer - 1) AS n""",
+    """INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id,
+                                            usage_resource_id)
+       SELECT $1, 'looked' || n, 'calls', 'calls' FROM generate_series(0, $2::integer - 1) AS n""",
+    f"""INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id,
+                                       usage_resource_id, rate_unit_id, rate_value, start_date,
+                                       end_date, state)
+        SELECT $1, 'base', format('looked%s-%s', n, k), 'looked' || n, 'calls', 'USD', k + 1,
+               date '{FIRST}' + k * {SPAN}, date '{FIRST}' + (k + 1) * {SPAN}, 'ACTIVE'
+          FROM generate_series(0, $2::integer - 1) AS n, generate_series(0, {ENTRIES - 1}) AS k""",
+    "UPDATE tenants SET catalogue_revision = catalogue_revision + 1"
+    " WHERE tenant_id = $1 AND $2::integer > 0",
+)
 
 Call = Callable[[], Awaitable[Any]]
 
@@ -81,6 +100,7 @@ async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
     """Unary and batched discovery."""
     async with world(stack) as tenant:
         await tenant.product("bench", Metered(resource="calls", grant="100", rate="2.5"))
+    await _fill(stack)
     question = rates.RateQuestion(
         price_book="priceBooks/book",
         product="products/bench",
@@ -100,18 +120,23 @@ async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
         answer = (await discover(one)).answers[0]
         assert answer.terms.rate.value.value == "2.5", answer
         ours, theirs = await compare(lambda: discover(one), lambda: echo(one), seconds)
+        asked = list(_asked_before(question))
+        await discover(rates.DiscoverRatesRequest(questions=asked, freshness="FULLY_CONSISTENT"))
         batched = []
         for what, batches, target in (
-            ("one question", [[question]], "≥ 100,000"),
-            ("a thousand questions", list(_by_day(question, 1)), "≥ 100,000"),
-            ("never asked before", list(_by_day(question, NEW // BATCH)), "–"),
-            ("never asked before, with an amount", list(_by_amount(question)), "–"),
+            ("one that was asked before", [[question]], "≥ 100,000"),
+            (f"{PRODUCTS} products, as asked before", [asked], "≥ 100,000"),
+            (f"{PRODUCTS} products, on days not asked before", _by_day(question), "≥ 100,000"),
+            ("never asked before in any form", _by_model(question), "–"),
+            ("with an amount, which is rated", _by_amount(question), "–"),
         ):
-            asked = cycle(
-                rates.DiscoverRatesRequest(questions=(batch * BATCH)[:BATCH]) for batch in batches
+            requests = cycle(
+                [rates.DiscoverRatesRequest(questions=(one * BATCH)[:BATCH]) for one in batches]
             )
             used = stack.server_seconds()
-            calls = await rate_of(lambda asked=asked: discover(next(asked)), seconds, at_once=2)
+            calls = await rate_of(
+                lambda requests=requests: discover(next(requests)), seconds, at_once=2
+            )
             cores = (stack.server_seconds() - used) / seconds
             value = calls * BATCH / max(cores, 0.01)
             name = f"batched DiscoverRates, {what}"
@@ -120,11 +145,38 @@ async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
     return [_row("unary DiscoverRates", ours, "calls/s", "empty echo", theirs, "≥ 80 %"), *batched]
 
 
-def _by_day(question: rates.RateQuestion, batches: int) -> Iterator[list[rates.RateQuestion]]:
-    """The question about other days, a thousand a batch."""
-    for first in range(0, batches * BATCH, BATCH):
-        days = (date(2024, 1, 15) + timedelta(days=n) for n in range(first, first + BATCH))
-        yield [_with(question, date=date_pb(day)) for day in days]
+async def _fill(stack: Stack) -> None:
+    """Many products with several entries each, the one after the other."""
+    connection = await asyncpg.connect(stack.dsn)
+    tenant_id = await connection.fetchval("SELECT tenant_id FROM tenants WHERE id = 'bench'")
+    for statement in CATALOGUE:
+        await connection.execute(statement, tenant_id, PRODUCTS)
+    await connection.execute("ANALYZE")
+    await connection.close()
+
+
+def _asked_before(question: rates.RateQuestion) -> Iterator[rates.RateQuestion]:
+    """Every product on a day of each of its entries, on which nobody else asks."""
+    for n in range(PRODUCTS * ENTRIES):
+        yield _about(question, n % PRODUCTS, n // PRODUCTS * SPAN + 3)
+
+
+def _by_day(question: rates.RateQuestion) -> Iterator[list[rates.RateQuestion]]:
+    """Every product on every sixth day of all of its entries, a thousand a batch.
+
+    A day that was asked about is remembered for its entry, not by itself, so that one asked about
+    again costs what a new one does.
+    """
+    for first in range(0, NEW, BATCH):
+        numbers = range(first, first + BATCH)
+        yield [_about(question, n % PRODUCTS, n // PRODUCTS * 6) for n in numbers]
+
+
+def _by_model(question: rates.RateQuestion) -> Iterator[list[rates.RateQuestion]]:
+    """The question for selling models that have no rate of their own, a thousand a batch."""
+    for first in range(0, NEW, BATCH):
+        names = (f"sellingModels/model{n}" for n in range(first, first + BATCH))
+        yield [_with(question, selling_model=name) for name in names]
 
 
 def _by_amount(question: rates.RateQuestion) -> Iterator[list[rates.RateQuestion]]:
@@ -132,6 +184,11 @@ def _by_amount(question: rates.RateQuestion) -> Iterator[list[rates.RateQuestion
     for first in range(0, NEW, BATCH):
         quantities = (Decimal(value=str(n)) for n in range(first, first + BATCH))
         yield [_with(question, quantity=quantity) for quantity in quantities]
+
+
+def _about(question: rates.RateQuestion, product: int, days: int) -> rates.RateQuestion:
+    day = FIRST + timedelta(days=days)
+    return _with(question, product=f"products/looked{product}", date=date_pb(day))
 
 
 def _with(question: rates.RateQuestion, **more: Any) -> rates.RateQuestion:

@@ -214,6 +214,18 @@ async def test_an_old_period_opens_with_its_close_due_at_once_unless_its_turn_ha
     assert [row["start_time"] for row in starts] == [FEBRUARY, MARCH]
 
 
+async def test_an_old_period_is_closed_before_a_later_one_that_was_opened_first(pool, owner):
+    await owner.execute("DELETE FROM rating_periods")
+    await codes(pool, usage("newer", 1, FEBRUARY + HOUR))
+    later = NOW - timedelta(days=1)
+    await owner.execute("UPDATE rating_periods SET freeze_time = $1", later)
+
+    await codes(pool, usage("older", 1, JANUARY + HOUR))
+
+    first = "SELECT fire_time FROM jobs ORDER BY payload ->> 'start_time' LIMIT 1"
+    assert await owner.fetchval(first) == later
+
+
 async def test_freezing_waits_for_a_recorder_and_the_next_one_is_late(pool, owner):
     await send(pool, usage("first"), usage("old", time=FEBRUARY + HOUR))
     recorded, go_on = asyncio.Event(), asyncio.Event()

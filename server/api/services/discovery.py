@@ -1,8 +1,9 @@
 """Discovery on the wire: up to a thousand questions a call, each with an answer or a status.
 
-Hot. An answer that rests on a snapshot alone is kept with it, under the bytes of its question, so
-that the next time costs one look into a dictionary. Faults of a question are its own outcome; their
-paths are those within the question.
+Hot. An answer that rests on a snapshot alone is kept with it, in the bytes that are sent, by what
+is asked and the days on which it holds: the next time, on any of these, costs a look into a
+dictionary and a bisection. Faults of a question are its own outcome; their paths are those within
+the question.
 """
 
 import asyncio
@@ -16,13 +17,15 @@ from typing import Any
 from usage.v1 import rate_service_pb2 as pb
 
 from server.api import names, revisions
+from server.api.dayless import FIRST_DAY, LAST_DAY, Dated, dayless
 from server.api.errors import status_of
-from server.api.forms import FAULTS, FIRST, LAST, currencies, labels_fault
+from server.api.forms import FAULTS, currencies, labels_fault
 from server.api.mapping.pricing.rate_candidates import loser_to_pb
 from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb
 from server.api.names import BadName
 from server.api.values import decimal_pb
 from server.api.work import caller, look
+from server.domain.calendar import DAY, Days
 from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
 from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import ResourceId
@@ -32,12 +35,13 @@ from server.domain.pricing.finders import Finder, Finders
 from server.domain.pricing.procedures.versions import Version
 from server.domain.pricing.sold_rates import Bound, Held
 from server.env import Env
+from server.kept_answers import KeptAnswers
 from server.rate_snapshots import CompiledRates, RateSnapshots
 from server.usecases.pricing.discovery import Present, present
 
 Read = Asked | InvalidArgument
 
-# What one tenant's snapshot remembers; beyond that it begins anew.
+# Of how many choices of entries one tenant's snapshot has the terms; beyond that it begins anew.
 MOST_KEPT = 20_000
 LONGEST_KEPT = 600
 # Questions nobody asked before are answered in slices of so many, a few milliseconds each.
@@ -47,7 +51,6 @@ FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
 AT_LEAST = pb.DiscoverRatesRequest.AT_LEAST
 # What it takes to tell the caller in time that its own has run out.
 REFUSAL_SECONDS = 0.05
-FIRST_DAY, LAST_DAY = FIRST.date(), LAST.date()
 # A name that cannot be read raises and is not remembered.
 _book = lru_cache(maxsize=16_384)(names.PRICE_BOOK.parse)
 _product = lru_cache(maxsize=16_384)(names.PRODUCT.parse)
@@ -67,12 +70,14 @@ async def discover(
     """The answers, in the order of the questions."""
     _check_explained(request)
     compiled = await _compiled(snapshots, request)
-    ask = _explained if request.explain else _answered
-    return pb.DiscoverRatesResponse(
-        answers=await ask(env, compiled, request.questions),
-        catalogue_revision=compiled.revision,
-        revision_token=_token(caller().tenant_id, compiled.revision),
-    )
+    if request.explain:
+        answers = await _explained(env, compiled, request.questions)
+        response = pb.DiscoverRatesResponse(answers=answers)
+    else:
+        response = await _answered(env, compiled, request.questions)
+    response.catalogue_revision = compiled.revision
+    response.revision_token = _token(caller().tenant_id, compiled.revision)
+    return response
 
 
 async def tried(
@@ -85,25 +90,47 @@ async def tried(
     compiled = await snapshots.of(caller().tenant_id, fresh=True)
     finder = Finder.of(replace(version, start_date=None, end_date=None))
     finders = Finders(version.procedure_id, (finder,))
-    return await _explained(env, replace(compiled, finders=finders, made={}), questions)
+    return await _explained(
+        env, replace(compiled, finders=finders, made={}, answers=KeptAnswers()), questions
+    )
 
 
 async def _answered(
     env: Env, compiled: CompiledRates, questions: Sequence[pb.RateQuestion]
-) -> list[pb.RateAnswer]:
-    keys = [question.SerializeToString() for question in questions]
-    answers: list[Any] = list(map(compiled.made.get, keys))
-    unknown = [index for index, found in enumerate(answers) if found is None]
+) -> pb.DiscoverRatesResponse:
+    """The answers alone; what responses with one each look like, joined, is one with them all."""
+    found = [_kept(question, compiled) for question in questions]
+    unknown = [index for index, known in enumerate(found) if known is None]
     if unknown:
         read = [_read(questions[index]) for index in unknown]
         world = await _world(env, read)
-        for count, (index, asked) in enumerate(zip(unknown, read, strict=True), 1):
-            answers[index] = found = _answer(asked, world, compiled)
-            if _is_lasting(asked, keys[index]):
-                _keep(compiled, keys[index], found)
+        for count, (index, one) in enumerate(zip(unknown, read, strict=True), 1):
+            found[index] = _found(questions[index], one, world, compiled)
             if count % SLICE == 0:
                 await asyncio.sleep(0)  # other calls have their turn
-    return answers
+    return pb.DiscoverRatesResponse.FromString(b"".join(filter(None, found)))
+
+
+def _kept(question: pb.RateQuestion, compiled: CompiledRates) -> bytes | None:
+    asked = dayless(question)
+    return None if asked is None else compiled.answers.on(*asked)
+
+
+def _found(question: pb.RateQuestion, read: Read, world: Present, compiled: CompiledRates) -> bytes:
+    """The answer to a question that had none as the call began, kept if it lasts."""
+    asked = dayless(question)
+    if isinstance(read, InvalidArgument) or asked is None or not _is_lasting(read, asked):
+        return _sent(_answer(read, world, compiled))
+    known = compiled.answers.on(*asked)
+    if known is None:
+        answer = _answer(read, world, compiled)
+        known = _sent(answer)
+        compiled.answers.keep(asked[0], _days(answer, read, asked[1], compiled), known)
+    return known
+
+
+def _sent(answer: pb.RateAnswer) -> bytes:
+    return pb.DiscoverRatesResponse(answers=[answer]).SerializeToString()
 
 
 async def _explained(
@@ -167,11 +194,20 @@ async def _world(env: Env, read: Sequence[Read]) -> Present:
     return await look(env, lambda tx: present(tx, tenant_id, held))
 
 
-def _is_lasting(asked: Read, key: bytes) -> bool:
+def _is_lasting(read: Asked, asked: Dated) -> bool:
     """Whether the snapshot alone decides, and the question is likely to be asked again."""
-    if isinstance(asked, InvalidArgument) or len(key) > LONGEST_KEPT:
+    (before, after), day = asked
+    if len(before) + len(after) > LONGEST_KEPT:
         return False
-    return asked.held is None and asked.day is not None and asked.quantity is None
+    return read.held is None and read.quantity is None and read.day == day
+
+
+def _days(answer: pb.RateAnswer, read: Asked, day: date, compiled: CompiledRates) -> Days:
+    """The days around that of a question on which it has this answer; a refusal names its day."""
+    question = read.in_catalogue(day)
+    if question is None or answer.HasField("status"):
+        return Days(day, day + DAY)
+    return compiled.rates.around(question).meet(compiled.finders.around(day))
 
 
 def _keep(compiled: CompiledRates, key: object, found: pb.RateAnswer) -> pb.RateAnswer:

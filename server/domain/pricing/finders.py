@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from server.domain.calendar import Days
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import ProcedureId
 from server.domain.pricing.procedures.elements import Lookup, LookupSource, ProcedureElement
@@ -101,6 +102,11 @@ class Finders:
             if one.version.is_in_force(day):
                 return one
         raise _not_in_force(self.procedure_id, day)
+
+    def around(self, day: date) -> Days:
+        """The days around `day` on which the same one looks."""
+        spans = ((one.version.start_date, one.version.end_date) for one in self.finders)
+        return Days.around(day, sorted(edge for span in spans for edge in span if edge is not None))
 
 
 SHIPPED_FINDERS = Finders(DISCOVERY[0].id, (SHIPPED_FINDER,))

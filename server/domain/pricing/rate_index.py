@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from server.domain.calendar import Days
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import (
     PriceBookId,
@@ -34,6 +35,7 @@ from server.domain.pricing.rate_spans import Key, Spans, days_away, first_day
 from server.domain.pricing.rates import ONE, RateTerms
 
 _Chosen = tuple[RateCardEntry | None, RateCardEntry | None, RateCardEntry | None]
+_Dayless = tuple[PriceBookId, Key, SellingModelId | None]
 
 
 BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
@@ -107,6 +109,10 @@ class _Line:
         """Know the answer of a day, and so of all until the next on which it can change."""
         self._found[bisect_right(self._days, day)] = found
 
+    def around(self, day: date) -> Days:
+        """The days around `day` on which the answer is the same."""
+        return Days.around(day, self._days)
+
 
 class CatalogueRates:
     """An index of active entries: an answer takes a look-up and a bisection for each card.
@@ -134,7 +140,7 @@ class CatalogueRates:
             self._spans.setdefault(entry.card_id, Spans()).add(entry)
         # By the identity of entries, which live as long as the index: hashing them would cost more.
         self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
-        self._lines: dict[tuple[str, str, str, str, str | None], _Line] = {}
+        self._lines: dict[_Dayless, _Line] = {}
 
     def all_but(self, changed: Collection[RateCardId]) -> "KeptCards":
         """What the next index keeps as it is: the entries of cards that have not changed."""
@@ -144,27 +150,21 @@ class CatalogueRates:
         """The terms that apply, of these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
         if parts is not EVERY_PART:
             return self._find(question, parts)
-        key = (
-            question.price_book_id,
-            question.product_id,
-            question.resource_id,
-            question.currency_code,
-            question.selling_model_id,
-        )
+        key = self._dayless(question)
         line = self._lines.get(key)
         known = None if line is None else line.at(question.day)
         if known is not None:
             return known
         found = self._find(question, parts)
-        # Only what there is has a line: names that somebody made up would be kept for ever.
-        line = line or self._line_of(question)
-        if line is not None:
-            self._lines[key] = line
-            line.keep(question.day, found)
+        self._line_of(key).keep(question.day, found)
         return found
 
+    def around(self, question: Question) -> Days:
+        """The days around that of a question with an answer on which the answer is the same."""
+        return self._line_of(self._dayless(question)).around(question.day)
+
     @property
-    def remembered(self) -> Collection[tuple[str, str, str, str, str | None]]:
+    def remembered(self) -> Collection[_Dayless]:
         """What was asked for and is known by the day from then on."""
         return self._lines.keys()
 
@@ -187,17 +187,30 @@ class CatalogueRates:
         found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
         return found
 
-    def _line_of(self, question: Question) -> _Line | None:
-        """The days on which the answer may change; None for a selling model without a rate."""
-        cards = self._books[question.price_book_id].values()
-        key, model = question.key, question.selling_model_id
-        spans = [self._spans[card.id] for card in cards]
-        if model is not None and not any((*key, model) in one.own for one in spans):
-            return None
-        entries = (entry for one in spans for span in one.of(key, model) for entry in span)
-        edges = [(card.start, card.end) for card in cards]
-        edges += [(entry.start, entry.end) for entry in entries]
-        return _Line(day for edge in edges for day in edge if day is not None)
+    def _dayless(self, question: Question) -> _Dayless:
+        """What is asked on whatever day; a selling model without a rate of its own is none."""
+        book_id, key, model = question.price_book_id, question.key, question.selling_model_id
+        if model is not None:
+            cards = self._books.get(book_id, {}).values()
+            if not any((*key, model) in self._spans[card.id].own for card in cards):
+                model = None
+        return book_id, key, model
+
+    def _line_of(self, asked: _Dayless) -> _Line:
+        """The days on which the answer may change to what has one.
+
+        Only that has a line: names that somebody made up would be kept for ever.
+        """
+        line = self._lines.get(asked)
+        if line is None:
+            book_id, key, model = asked
+            cards = self._books[book_id].values()
+            spans = (span for card in cards for span in self._spans[card.id].of(key, model))
+            edges = [(entry.start, entry.end) for span in spans for entry in span]
+            edges += [(card.start, card.end) for card in cards]
+            line = _Line(day for edge in edges for day in edge if day is not None)
+            self._lines[asked] = line
+        return line
 
     def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
         """All that it is made of, and no other, for whoever takes it apart piece by piece."""

@@ -6,7 +6,7 @@ sold. All issues that are due are opened, however far back the line starts, and 
 from its start through today are named. Nothing is saved here.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -171,7 +171,7 @@ class _Plan:
             targets=tuple(targets[key] for key in sorted(targets)),
             wallets=tuple(sorted(self.touched.values(), key=lambda w: w.id)),
             grants=tuple(sorted(self.grants, key=lambda g: (g.start, g.id))),
-            periods=tuple(self.periods[key] for key in sorted(self.periods)),
+            periods=_in_turn((self.periods[key] for key in sorted(self.periods)), self.now),
             refreshes=tuple(sorted(self.refreshes)),
         )
 
@@ -258,12 +258,9 @@ class _Plan:
         if rating.period is PolicyPeriod.DAILY:
             days = (sale.last_day(self.now) - sale.line.start_date).days
             sale.check_back(days, MOST_DAYS_BACK, "days of usage that is rated daily")
-        before = self.now
         for period in sale.periods(rating.period, self.now):
-            # A period that is over waits from now on, so that its usage can still be brought in;
-            # periods that are over together are closed one after the other.
-            waited = freeze_time(zone, max(period.end, self.now), rating.delay)
-            close = before = max(waited, before + INSTANT)
+            # A period that is over waits from now on, so that its usage can still be brought in.
+            close = freeze_time(zone, max(period.end, self.now), rating.delay)
             due = DuePeriod(wallet_id=wallet.id, period=period, close_time=close)
             self.periods[wallet.id, period.start] = due
         if len(self.periods) > MOST_PERIODS:
@@ -332,6 +329,16 @@ class _Sale:
         while period.end <= until:
             period = period_after(zone, anchor, length.cadence, period)
             yield period
+
+
+def _in_turn(periods: Iterable[DuePeriod], now: datetime) -> tuple[DuePeriod, ...]:
+    """Periods, in order, with those of a wallet that are over together closed one by one."""
+    found: list[DuePeriod] = []
+    for due in periods:
+        is_first = not found or found[-1].wallet_id != due.wallet_id
+        before = now if is_first else found[-1].close_time
+        found.append(replace(due, close_time=max(due.close_time, before + INSTANT)))
+    return tuple(found)
 
 
 def _next_index(entitlement: Entitlement, zone: str, now: datetime) -> int | None:

@@ -18,12 +18,13 @@ from server.domain.ids import (
     TenantId,
     WalletId,
 )
+from server.domain.pricing.procedures.packages import Packages
 from server.domain.pricing.raters import VersionKey
 from server.domain.settling.ledger import Head
 from server.domain.settling.verification import Finding
 from server.store.pool import Connection
 from server.store.settling.ledger import head_of
-from server.store.settling.wallet_texts import unpacked_cell
+from server.store.settling.wallet_texts import unpacked_cell, unpacked_packages
 from server.store.sql import load
 
 SQL = load("settling/verification.sql")
@@ -55,6 +56,7 @@ class RatedLine:
     amount: Decimal | None
     failure: str
     version: VersionKey | None
+    packages: Packages
 
 
 async def heads(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> dict[WalletId, Head]:
@@ -115,6 +117,7 @@ def _rated_line(row: Record) -> RatedLine:
         amount=row["amount"],
         failure=row["error_reason"],
         version=version,
+        packages=unpacked_packages(row["packages"]),
     )
 
 

@@ -225,12 +225,17 @@ def unpacked_tallies(text: str | None) -> dict[Origin, Tally]:
 
 
 def packed_packages(packaged: Iterable[Packaged]) -> str | None:
-    """The units of a line by the rate per package that priced them."""
+    """The units of a line by the rate per package that priced them; None without any."""
     texts = [
         [plain(one.rate.value), plain(one.rate.per), one.rate.unit, plain(one.quantity)]
         for one in packaged
     ]
     return msgspec.json.encode(texts).decode() if texts else None
+
+
+def unpacked_packages(text: str | None) -> Packages:
+    """The units of a line by the rate per package that priced them."""
+    return _packages([_items(text)])
 
 
 def _packages(lines: Iterable[Iterable[Sequence[str]]]) -> Packages:

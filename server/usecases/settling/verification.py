@@ -1,12 +1,13 @@
 """Verification: all that is derived, derived again and compared; each difference is named."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from server.domain.consuming.aggregation import Cell, increments
-from server.domain.exact import plain, round_to
+from server.domain.exact import ZERO, plain, round_to
 from server.domain.ids import AccountId, GrantId, TenantId, WalletId
+from server.domain.pricing.procedures.packages import Packages
+from server.domain.pricing.raters import AsRated
 from server.domain.pricing.tokens import token_cells
 from server.domain.settling.ledger import Entry, GrantHead, Head, check_chain
 from server.domain.settling.settlement import Result
@@ -102,15 +103,17 @@ async def _settled(
         results.append(Result(increment=increment, drawn=one.drawn, overage=one.overage, debits=()))
     rated = await store.rated_lines(tx, tenant_id, account_id, wallet_id)
     raters = await as_rated(tx, tenant_id, wallet, rated)
+    # A line that was too slow may not be again, and nothing may be made of it that others go on in.
+    slow = {line_id: None for line_id, line in rated.items() if line.failure == TIME_LIMIT}
+    raters = AsRated({**raters.lines, **slow}, raters.otherwise)
     lines = ratable_lines(wallet_id, results, wallet.state.rates, raters=raters)
-    slow = {line_id for line_id, line in rated.items() if line.failure == TIME_LIMIT}
-    lines = tuple(replace(one, amount=None) if one.id in slow else one for one in lines)
     found += await _tokens(tx, tenant_id, wallet, cells, results, lines)
     for line in lines:
         name = f"accounts/{account_id}/ratableSummaries/{line.id}"
         is_ = rated.pop(line.id, None)
         found += _different("overage", name, line.overage, is_.overage if is_ else None)
         found += _different("amount", name, line.amount, is_.amount if is_ else None)
+        found += _packages(name, line, is_.packages if is_ else {})
     for line_id, one_rated in rated.items():
         name = f"accounts/{account_id}/ratableSummaries/{line_id}"
         found += _different("overage", name, None, one_rated.overage)
@@ -146,6 +149,16 @@ def _different(what: str, name: str, due: Decimal | None, is_: Decimal | None) -
     if due != is_:
         expected, found = ("none" if one is None else plain(one) for one in (due, is_))
         yield Finding(what=what, name=name, expected=expected, found=found)
+
+
+def _packages(name: str, line: RatableLine, is_: Packages) -> Iterator[Finding]:
+    """The units by rate per package, from which late usage goes on."""
+    due: Packages = {}
+    for one in line.packaged:
+        due[one.rate] = due.get(one.rate, ZERO) + one.quantity
+    for rate in due.keys() | is_.keys():
+        what = f"quantity at {plain(rate.value)} {rate.unit} per {plain(rate.per)}"
+        yield from _different(what, name, due.get(rate), is_.get(rate))
 
 
 async def _rounding(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[Finding]:

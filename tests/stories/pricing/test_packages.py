@@ -21,10 +21,9 @@ def package(price: str, **of: str) -> Any:
 
 
 async def ratable(world: World, account: str, on: str) -> list[tuple[Decimal, Decimal]]:
-    """Overage and amount of what a rating period handled, in the order of their stretches."""
+    """Overage and amount of what a rating period handled, the smallest first."""
     found = [one for one in await world.ratable(account) if month(one.start_time) == on]
-    found.sort(key=lambda one: (one.origin_start_time.seconds, figure(one.overage_quantity)))
-    return [(figure(one.overage_quantity), figure(one.amount)) for one in found]
+    return sorted((figure(one.overage_quantity), figure(one.amount)) for one in found)
 
 
 def month(instant: Any) -> str:

@@ -301,7 +301,7 @@ async def waterfall(world: World, line: Any, execution_id: str = "") -> summarie
     return await world.client.summaries.GetRateWaterfall(request)
 
 
-@pytest.mark.capability("M58")
+@pytest.mark.capability("M58", "M148")
 async def test_a_waterfall_is_of_a_line_and_of_an_execution(sandbox):
     world = await sandbox("2024-01-31")
     made = await own(world, formula("net_unit_rate + 3"))

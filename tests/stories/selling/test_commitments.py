@@ -284,14 +284,17 @@ async def test_each_commitment_is_tried_and_the_waterfall_says_what_became_of_it
 
 
 @pytest.mark.parametrize(
-    ("tiers", "left"),
+    ("tiers", "drawn"),
     [
-        # X20: flat, and by the volume of 25,500 tokens.
-        ([("0", None, "10")], 100_000 - 22_500 - 450),
-        ([("0", "10000", "10"), ("10000", "20000", "20"), ("20000", None, "30")], 100_000 - 17_850),
+        # X20: flat, and by the volume of 25,500 tokens; of minutes, then of storage.
+        ([("0", None, "10")], [22_500, 450]),
+        (
+            [("0", "10000", "10"), ("10000", "20000", "20"), ("20000", None, "30")],
+            [17_500, 350],
+        ),
     ],
 )
-async def test_a_discount_is_flat_or_picked_by_volume(sandbox, tiers, left):
+async def test_a_discount_is_flat_or_picked_by_volume(sandbox, tiers, drawn):
     world = await sandbox("2024-01-31")
     await set_up(world, described("plan", {"minutes": "5", "storage": "10"}, Credits(price="1")))
     await set_up(world, commitment("commit", "credits", "100000", tiers=tiers))
@@ -304,8 +307,11 @@ async def test_a_discount_is_flat_or_picked_by_volume(sandbox, tiers, left):
     live = await world.wallet(account, "credits")
     await world.advance("2024-02-10")
 
-    assert figure(live.balance) == left
-    assert figure((await world.wallet(account, "credits")).posted_balance) == left
+    left = 100_000 - sum(drawn)
+    wallet = await world.wallet(account, "credits")
+    assert (figure(live.balance), figure(wallet.posted_balance)) == (left, left)
+    entries = [one for one in await world.entries(wallet) if figure(one.amount) < 0]
+    assert [-figure(one.amount) for one in entries] == drawn
 
 
 @pytest.mark.capability("M16")

@@ -6,6 +6,7 @@ import pytest
 from usage.v1 import consumption_service_pb2 as consumption
 from usage.v1 import wallet_service_pb2 as wallets
 
+from tests.stories.selling.test_packs import bind, to
 from tests.stories.words import Metered, figure, line, usage
 
 Entry = wallets.WalletEntry
@@ -170,3 +171,19 @@ async def test_a_back_dated_sale_is_caught_up_and_waits_for_its_usage(sandbox):
         for one in await world.liable(account)
     ]
     assert billed == [(130, 30)]
+
+
+async def test_what_is_over_when_it_is_sold_is_closed_in_the_order_of_time(sandbox):
+    """Two lines of one contract share days that are rated one by one; the second begins later."""
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="data", rate="1", rating="DAILY"))
+    account = await world.account("ann")
+    target = await bind(world, account, "deal", "CONTRACT")
+    lines = [to(target, "plan", f"2024-01-{day}", binding="CONTRACT") for day in ("01", "12")]
+    first, second = await world.sell(account, *lines)
+
+    for asset, at in ((second, "2024-01-12"), (first, "2024-01-12"), (first, "2024-01-02")):
+        await world.use(asset, "data", at, 2)
+    await world.advance("2024-02-10")
+
+    assert sorted(figure(one.overage_quantity) for one in await world.liable(account)) == [2, 4]

@@ -89,7 +89,9 @@ class RateQuestion(_message.Message):
 
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
-        """A quantity to be priced as overage of one rating period; nothing is priced if absent."""
+        """A quantity to be priced as overage of one rating period; nothing is priced if absent. It may be finer than the
+        unit's scale, as what a commitment's discount leaves over is.
+        """
 
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:

@@ -1,12 +1,16 @@
 -- Rating periods: the gate between recording and settlement.
 
 -- name: open_periods
--- Opens those that are missing and says which they were; those of tokens are closed after the others.
+-- Opens those that are missing and says which they were; those of tokens are closed after the others. None is
+-- frozen after a later one that is open: periods of a wallet are closed in the order of time.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[],
 --   $5 end_times timestamptz[], $6 freeze_times timestamptz[]
 WITH opened AS (
 INSERT INTO rating_periods (tenant_id, account_id, wallet_id, start_time, end_time, freeze_time)
-SELECT $1, p.account_id, p.wallet_id, p.start_time, p.end_time, p.freeze_time
+SELECT $1, p.account_id, p.wallet_id, p.start_time, p.end_time, least(p.freeze_time, (
+       SELECT min(l.freeze_time) FROM rating_periods AS l
+        WHERE l.tenant_id = $1 AND l.account_id = p.account_id AND l.wallet_id = p.wallet_id
+          AND l.start_time > p.start_time AND l.state = 'OPEN'))
   FROM unnest($2::text[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
        AS p (account_id, wallet_id, start_time, end_time, freeze_time)
  ORDER BY p.account_id COLLATE "C", p.wallet_id, p.start_time

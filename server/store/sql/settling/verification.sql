@@ -124,7 +124,8 @@ SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, 
 -- name: rated_lines
 -- What a wallet's ratable lines come to, and by which version.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
-SELECT ratable_summary_id, overage_quantity, amount, error_reason, procedure_id, procedure_version_id
+SELECT ratable_summary_id, overage_quantity, amount, error_reason, procedure_id, procedure_version_id,
+       packages::text
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
  ORDER BY ratable_summary_id;
