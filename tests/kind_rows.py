@@ -6,6 +6,7 @@ from typing import Any
 
 from server.domain.ids import ProductId, ResourceId
 from server.domain.modelling.catalog import Category, GrantType, Product, UsageModelType
+from server.domain.modelling.policies import CommitmentRate
 from server.domain.modelling.validator import Metered, Parent, Promise, Setup
 from tests.setups import ACTIVE, DAILY, DRAFT, entry, kept, metered, promise, setup, unit
 
@@ -32,6 +33,7 @@ def product(kind: UsageModelType) -> dict[str, Any]:
 PACK, TOKENS = product(UsageModelType.PACK), product(UsageModelType.TOKEN_COMMITMENT)
 QUANTITY = product(UsageModelType.QUANTITY_COMMITMENT)
 ADDED = metered(is_addition=True)
+BOUNDED = replace(ADDED, commitment=CommitmentRate.BOUNDED)
 OF_TOKENS = replace(ADDED, resource=replace(ADDED.resource, category=Category.TOKEN))
 
 
@@ -75,6 +77,13 @@ KIND_ROWS: list[tuple[str, Setup, Setup]] = [
         setup(ADDED, grants=(of_type(GrantType.COMMIT),), **QUANTITY),
     ),
     ("COMMITMENT_KIND", setup(ADDED, **TOKENS), setup(OF_TOKENS, **TOKENS)),
+    ("RATE_UNREACHABLE", setup(BOUNDED, **QUANTITY), setup(ADDED, **QUANTITY)),
+    (
+        "RATE_UNREACHABLE",
+        setup(BOUNDED, **QUANTITY),
+        setup(BOUNDED, grants=(promise(),), **QUANTITY),
+    ),
+    ("RATE_UNREACHABLE", setup(BOUNDED, **QUANTITY), setup(BOUNDED, entries=(), **QUANTITY)),
     ("DEFINITION_NOT_ACTIVE", billed(DRAFT), billed(ACTIVE)),
     (
         "GRANT_UNREACHABLE",

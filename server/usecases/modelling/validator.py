@@ -16,6 +16,7 @@ from server.domain.modelling.catalog import (
     UsageResource,
     as_unit,
 )
+from server.domain.modelling.resolved import resolve
 from server.domain.modelling.validator import Days, Metered, Parent, Promise, Scope, Setup
 from server.store import tenants
 from server.store.modelling import validator as store
@@ -34,7 +35,7 @@ from server.store.modelling.selling import SELLING_MODEL
 from server.store.modelling.validator import Loaded
 from server.store.pool import Connection
 from server.usecases.currencies import is_currency
-from server.usecases.modelling.resolution import policies_of, resource_unit, token_of
+from server.usecases.modelling.resolution import policies_of, resource_unit, said_of, token_of
 
 T = TypeVar("T")
 
@@ -101,6 +102,7 @@ def _metered(loaded: Loaded, graph: Graph, held: Kept[ProductResource]) -> Meter
         token_id=token_of(graph, held.content),
         definition=_definition(loaded, resource.content),
         is_addition=graph.product.content.usage_model_type is not UsageModelType.ANCHOR,
+        commitment=resolve(said_of(graph, held.content)).commitment.policy.content.rate,
     )
 
 

@@ -91,7 +91,7 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
     BINDING_TARGET, ASSET_NOT_FOUND, BINDING_TARGET_NOT_FOUND, RESOURCE_NOT_OPTIONAL, TIERS_INVALID,
     TOKEN_RESOURCE, POLICY_CONFLICT, DECIMAL_RANGE, RATE_NOT_FOUND, NOT_NEGOTIABLE, RESOURCE_TWICE,
     RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, TIERS_INVALID, PERIOD_ORDER, PROCEDURE_NOT_IN_FORCE,
-    RATE_NEGATIVE.
+    RATE_NEGATIVE, RATE_UNREACHABLE.
     """
     buyer = await quotes.get_buyer(tx, tenant_id, command.account_id)
     await quotes.check_price_book(tx, tenant_id, command.price_book_id)
@@ -225,6 +225,7 @@ class _Selling:
             resources[wish.resource_id] = negotiate(resources[wish.resource_id], wish)
         found = tuple(resources[key] for key in sorted(resources))
         check_prices(found, path=self.path)
+        _check_reached(found, asked.product_id, self.path)
         if self.product.role is Role.ANCHOR:
             check_rates(found, day=asked.start_date, currency_code=currency)
         return SaleLine(
@@ -309,6 +310,21 @@ def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: Resour
                 f"{product_id} takes {adjustment.value} % off {resource_id}; it must be below 100"
             )
             raise FailedPrecondition("TIERS_INVALID", text, {"product": product_id})
+
+
+def _check_reached(resources: Sequence[LineResource], product_id: ProductId, path: str) -> None:
+    """Raise RATE_UNREACHABLE for a committed rate that ends with what is not even granted."""
+    for one in resources:
+        is_bounded = one.commitment is CommitmentRate.BOUNDED
+        if is_bounded and one.terms is not None and not one.grants:
+            name = one.resource_id
+            text = (
+                f"{path}: {product_id} has a rate for {name}, which under a BOUNDED commitment"
+                f" policy ends with what is granted of {name}, and nothing is; let the policy of"
+                f" {name} be LOWEST, grant some of it, or lower the rate of what is granted"
+            )
+            facts = {"field": path, "product": product_id, "usage_resource": name}
+            raise FailedPrecondition("RATE_UNREACHABLE", text, facts)
 
 
 def _check_sellable(asked: AskedLine, resource: ResolvedResource, billing: Cadence) -> None:

@@ -8,6 +8,7 @@ import pytest
 from usage.v1 import consumption_service_pb2 as consumption
 from usage.v1 import quote_service_pb2 as quotes
 from usage.v1 import summary_service_pb2 as summaries
+from usage.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
 from tests.stories.settling.test_figures import money
@@ -163,6 +164,94 @@ async def test_a_quantity_is_committed_to_at_a_lower_rate(sandbox, policy, owed)
 
     assert (figure(live.balance), figure(live.overage_quantity)) == (0, 200)
     assert [money(one.amount) for one in await world.liable(account)] == [owed]
+
+
+def discounted(product: str, policy: str, granted: str = "") -> str:
+    """8,000 tokens committed, and 20 % off what data costs in them; perhaps data is granted too."""
+    named = f"commitmentPolicies/{policy.lower()}"
+    lines = [
+        f"product: {{name: products/{product}, usage_model_type: TOKEN_COMMITMENT}}",
+        "commitment_policies:",
+        f"- {{name: {named}, rate: {policy}}}",
+        "product_usage_resources:",
+        "- product_usage_resource: {usage_resource: usageResources/credits}",
+        "  grants:",
+        f"  - product_usage_grant: {{name: products/{product}/grants/credits, quantity: 8000,",
+        "     type: COMMIT}",
+        "- product_usage_resource: {usage_resource: usageResources/data,",
+        f"   policies: {{commitment_policy: {named}}}}}",
+        "  rate_card_entries:",
+        f"  - name: rateCards/tiers/entries/{product}-data",
+        "    token_unit: unitsOfMeasure/credit",
+        "    tiers: {tiers: [{adjustment: {kind: PERCENTAGE, value: 20}}]}",
+    ]
+    if granted:
+        lines += ["  grants:", f"  - product_usage_grant: {{name: products/{product}/grants/data,"]
+        lines += [f"     quantity: {granted}, type: COMMIT}}"]
+    return "\n".join(lines)
+
+
+def under(policy: str, sold: quotes.SaleLine) -> quotes.SaleLine:
+    """The line, with another commitment policy for data."""
+    named = {"commitment_policy": f"commitmentPolicies/{policy}"}
+    sold.policies.add(usage_resource="usageResources/data", policies=named)
+    return sold
+
+
+@pytest.mark.capability("M23")
+async def test_a_discount_that_would_end_before_it_begins_is_not_sold(sandbox):
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {"data": "10"}, Credits(price="0.50")))
+    await set_up(world, discounted("bounded", "BOUNDED"))
+    await set_up(world, discounted("granting", "BOUNDED", granted="1"))
+    await set_up(world, discounted("lowest", "LOWEST"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+
+    for wrong in (
+        linked("bounded", "2024-01-01", asset),
+        under("bounded", linked("lowest", "2024-01-01", asset)),
+    ):
+        with pytest.raises(UsageError) as refused:
+            await world.quote(account, wrong)
+        error = refused.value
+        assert (error.code.name, error.reason) == ("FAILED_PRECONDITION", "RATE_UNREACHABLE")
+        assert (error.facts["field"], error.facts["usage_resource"]) == ("quote.lines[0]", "data")
+        assert "be LOWEST" in error.message
+    await world.quote(account, linked("granting", "2024-01-01", asset))
+    found = await world.client.validation.ValidateProducts(
+        validation.ValidateProductsRequest(
+            products=["products/bounded", "products/granting", "products/lowest"]
+        )
+    )
+
+    rules = {one.product: [each.rule.id for each in one.results] for one in found.products}
+    assert rules == {
+        "products/bounded": ["RATE_UNREACHABLE"],
+        "products/granting": [],
+        "products/lowest": [],
+    }
+
+
+@pytest.mark.capability("M23")
+@pytest.mark.parametrize("product", ["bounded", "lowest"])
+async def test_a_discount_in_tokens_of_what_is_not_granted_goes_on(sandbox, product):
+    """Data at 10 tokens less 20 %: 1,000 take the 8,000 committed, 100 more cost 800 at 0.50."""
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {"data": "10"}, Credits(price="0.50")))
+    await set_up(world, discounted("lowest", "LOWEST"))
+    await set_up(world, discounted("bounded", "BOUNDED"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.sell(account, under("lowest", linked(product, "2024-01-01", asset)))
+
+    await world.use(asset, "data", "2024-01-10", 1_000)
+    committed = await world.wallet(account, "credits")
+    await world.use(asset, "data", "2024-01-11", 100)
+    await world.advance("2024-02-10")
+
+    assert (figure(committed.balance), figure(committed.overage_quantity)) == (0, 0)
+    assert [money(one.amount) for one in await world.liable(account)] == [400]
 
 
 @pytest.mark.capability("M52")

@@ -286,6 +286,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Make the procedure simpler for such lines, or give it more time."""
     PROCEDURE_NOT_IN_FORCE: _ErrorReason.ValueType  # 452
     """Activate a version of the default procedure for that day."""
+    RATE_UNREACHABLE: _ErrorReason.ValueType  # 454
+    """Let the commitment policy say `LOWEST`, grant some of the resource, or lower the rate of what is
+    granted.
+    """
     CONCURRENT_CHANGE: _ErrorReason.ValueType  # 500
     """Nothing happened; send the same call again."""
     ETAG_MISMATCH: _ErrorReason.ValueType  # 501
@@ -578,6 +582,10 @@ TIME_LIMIT: ErrorReason.ValueType  # 451
 """Make the procedure simpler for such lines, or give it more time."""
 PROCEDURE_NOT_IN_FORCE: ErrorReason.ValueType  # 452
 """Activate a version of the default procedure for that day."""
+RATE_UNREACHABLE: ErrorReason.ValueType  # 454
+"""Let the commitment policy say `LOWEST`, grant some of the resource, or lower the rate of what is
+granted.
+"""
 CONCURRENT_CHANGE: ErrorReason.ValueType  # 500
 """Nothing happened; send the same call again."""
 ETAG_MISMATCH: ErrorReason.ValueType  # 501

@@ -541,7 +541,9 @@ class CommitmentPolicy(_message.Message):
         LOWEST: CommitmentPolicy._Rate.ValueType  # 1
         """The lowest of the committed rates, if it is lower than the anchor's."""
         BOUNDED: CommitmentPolicy._Rate.ValueType  # 2
-        """The rate of the anchor it is linked to."""
+        """The rate of the anchor it is linked to. A commitment cannot be sold with a rate for a resource
+        that it grants nothing of: that would end before it begins.
+        """
 
     class Rate(_Rate, metaclass=_RateEnumTypeWrapper):
         """Which rate holds then. New rates may be added."""
@@ -551,7 +553,9 @@ class CommitmentPolicy(_message.Message):
     LOWEST: CommitmentPolicy.Rate.ValueType  # 1
     """The lowest of the committed rates, if it is lower than the anchor's."""
     BOUNDED: CommitmentPolicy.Rate.ValueType  # 2
-    """The rate of the anchor it is linked to."""
+    """The rate of the anchor it is linked to. A commitment cannot be sold with a rate for a resource
+    that it grants nothing of: that would end before it begins.
+    """
 
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int

@@ -78,7 +78,8 @@ class QuoteServiceServicer:
         Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
         currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
         `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
-        when a product or one of its resources is not active.
+        when a product or one of its resources is not active, `RATE_UNREACHABLE` when a commitment whose
+        policy is `BOUNDED` has a rate for a resource that it grants nothing of.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,8 @@ class QuoteServiceStub:
     Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
     currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
     `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
-    when a product or one of its resources is not active.
+    when a product or one of its resources is not active, `RATE_UNREACHABLE` when a commitment whose
+    policy is `BOUNDED` has a rate for a resource that it grants nothing of.
     """
 
 @_typing.type_check_only
@@ -65,7 +66,8 @@ class QuoteServiceAsyncStub(QuoteServiceStub):
     Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
     currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
     `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
-    when a product or one of its resources is not active.
+    when a product or one of its resources is not active, `RATE_UNREACHABLE` when a commitment whose
+    policy is `BOUNDED` has a rate for a resource that it grants nothing of.
     """
 
 class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -100,7 +102,8 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
         Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
         currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
         `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
-        when a product or one of its resources is not active.
+        when a product or one of its resources is not active, `RATE_UNREACHABLE` when a commitment whose
+        policy is `BOUNDED` has a rate for a resource that it grants nothing of.
         """
 
 def add_QuoteServiceServicer_to_server(servicer: QuoteServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

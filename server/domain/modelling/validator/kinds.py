@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from server.domain.errors import UsageError
 from server.domain.modelling.catalog import Category, GrantType, UsageModelType
-from server.domain.modelling.policies import check_token
+from server.domain.modelling.policies import CommitmentRate, check_token
 from server.domain.modelling.validator.rules import Finding, Rule, Severity
 from server.domain.modelling.validator.setups import Days, Metered, Setup, entry_name
 
@@ -88,6 +88,17 @@ def _commitment_kind(setup: Setup) -> Iterator[Finding]:
             )
 
 
+def _rate_unreachable(setup: Setup) -> Iterator[Finding]:
+    if not setup.product.content.usage_model_type.is_commitment:
+        return
+    for metered in setup.resources:
+        entries = setup.entries_of(metered.id)
+        is_bounded = metered.commitment is CommitmentRate.BOUNDED
+        if is_bounded and entries and not setup.grants_of(metered):
+            text = f"rates of {metered.id} end with what is granted of it, and nothing is"
+            yield Finding(text, (*map(entry_name, entries), metered.name))
+
+
 def _definition_not_active(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
         definition = metered.definition
@@ -161,6 +172,13 @@ KINDS = (
         "A commitment to tokens has a token.",
         "Add the token, or make it a commitment to a quantity.",
         _commitment_kind,
+    ),
+    Rule(
+        "RATE_UNREACHABLE",
+        Severity.ERROR,
+        "Where committed rates end with the commitment, there is something to end.",
+        "Let the commitment policy say LOWEST, grant some of the resource, or take the rates out.",
+        _rate_unreachable,
     ),
     Rule(
         "DEFINITION_NOT_ACTIVE",

@@ -18,7 +18,7 @@ from server.domain.modelling.catalog import (
     UsageModelType,
     UsageResource,
 )
-from server.domain.modelling.policies import OveragePolicy
+from server.domain.modelling.policies import CommitmentRate, OveragePolicy
 from server.domain.pricing.rate_cards import PriceBook, RateCard, RateCardEntry, overlapping
 from server.domain.selling.sales import SoldPolicies
 
@@ -83,7 +83,8 @@ class Metered:
 
     `sold` is absent without a unit. `aggregations` are what the levels of the catalogue say, the
     product's first. `definition` is the product that it is billed as. What packs and commitments
-    hold `is_addition`: it adds to the wallets of anchors, and needs no rate.
+    hold `is_addition`: it adds to the wallets of anchors, and needs no rate. `commitment` is what
+    usage costs once a commitment is used up.
     """
 
     held: Kept[ProductResource]
@@ -96,6 +97,7 @@ class Metered:
     token_id: ResourceId | None = None
     definition: Parent | None = None
     is_addition: bool = False
+    commitment: CommitmentRate = CommitmentRate.LOWEST
 
     @property
     def id(self) -> ResourceId:
