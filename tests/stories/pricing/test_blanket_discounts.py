@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from usage.v1 import rate_service_pb2 as rates
+from usage.v1 import validation_service_pb2 as validation
 
 from tests.stories.pricing.test_rate_figures import DISCOUNT, DISCOUNTS
 from tests.stories.rate_words import (
@@ -169,3 +170,22 @@ async def test_a_setup_says_what_is_wrong_with_a_discount_for_all(sandbox):
     assert [one.Action.Name(one.action) for one in again.steps if one.name == entry] == [
         "UNCHANGED"
     ]
+
+
+async def test_a_discount_for_all_cannot_end_with_what_is_not_granted(sandbox):
+    world = await sandbox("2024-01-15")
+    await set_up(world, described("plan", {"data": "5"}, Credits(price="1")))
+    bounded = HELD.format("data").replace("data", "data, policies: {commitment_policy: {0}}")
+    policy = "commitmentPolicies/bounded"
+    text = DISCOUNTS + HELD.format("credits") + bounded.replace("{0}", policy) + ALL.format(10)
+    text += f"commitment_policies: [{{name: {policy}, rate: BOUNDED}}]\n"
+    await set_up(world, text)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+
+    refused = await refusal(world.quote(account, linked("commit", "2024-01-01", asset)))
+    request = validation.ValidateProductsRequest(products=["products/commit"])
+    [found] = (await world.client.validation.ValidateProducts(request)).products
+
+    assert (refused.reason, refused.facts["usage_resource"]) == ("RATE_UNREACHABLE", "data")
+    assert "RATE_UNREACHABLE" in [one.rule.id for one in found.results]

@@ -92,7 +92,7 @@ def _rate_unreachable(setup: Setup) -> Iterator[Finding]:
     if not setup.product.content.usage_model_type.is_commitment:
         return
     for metered in setup.resources:
-        entries = setup.entries_of(metered.id)
+        entries = (*setup.entries_of(metered.id), *setup.blankets_of(metered))
         is_bounded = metered.commitment is CommitmentRate.BOUNDED
         if is_bounded and entries and not setup.grants_of(metered):
             text = f"rates of {metered.id} end with what is granted of it, and nothing is"

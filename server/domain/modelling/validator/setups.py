@@ -176,6 +176,11 @@ class Setup:
         """The entries of one resource."""
         return tuple(entry for entry in self.entries if entry.resource_id == resource_id)
 
+    def blankets_of(self, metered: Metered) -> tuple[RateCardEntry, ...]:
+        """The entries for all resources in the token of one, if the product has that token too."""
+        tokens = {one.unit.id for one in self.resources if one.id == metered.token_id and one.unit}
+        return tuple(one for one in self.entries if one.is_blanket and one.currency_code in tokens)
+
     def grants_of(self, metered: Metered) -> tuple[Promise, ...]:
         """The grants of one resource of the product."""
         held_id = metered.held.content.id
