@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -240,7 +241,7 @@ async def test_targets_are_there_and_of_the_account(sandbox):
         (line("plan", "2024-01-02", binding="CONTRACT"), "BINDING_TARGET"),
         (to(foreign, "plan", "2024-01-02", binding="CONTRACT"), "BINDING_TARGET_NOT_FOUND"),
         (to(f"{contract}s", "plan", "2024-01-02", binding="CONTRACT"), "BINDING_TARGET_NOT_FOUND"),
-        (to(f"{asset.name[:-1]}0", "plan", "2024-01-02"), "ASSET_NOT_FOUND"),
+        (to(f"{ann}/assets/{uuid4()}", "plan", "2024-01-02"), "ASSET_NOT_FOUND"),
     ):
         with pytest.raises(UsageError) as refused:
             await world.quote(ann, wrong)
