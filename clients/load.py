@@ -160,8 +160,8 @@ class Load:
             return self._until
         await asyncio.sleep(max((due - now) / SECOND - CLOSE_SECONDS, 0))
         # The loop's timers are a millisecond coarse, so the last moments are waited out by the
-        # clock, while others have their turn: there is no event, as ASYNC110 would have it.
-        while (now := time.perf_counter_ns()) < due:  # noqa: ASYNC110
+        # clock, while others have their turn.
+        while (now := time.perf_counter_ns()) < due:  # noqa: ASYNC110 - no event tells the time
             await asyncio.sleep(0)
         self.figures.delays.record(now - due)
         return due

@@ -17,9 +17,9 @@ from google.protobuf.message import Message
 # `method` looks. Of the others that is done by whoever uses their messages.
 from usage.v1 import (
     annotations_pb2,
-    catalog_service_pb2,  # noqa: F401
-    policy_service_pb2,  # noqa: F401
-    procedure_service_pb2,  # noqa: F401
+    catalog_service_pb2,  # noqa: F401 - puts its methods into the pool
+    policy_service_pb2,  # noqa: F401 - puts its methods into the pool
+    procedure_service_pb2,  # noqa: F401 - puts its methods into the pool
 )
 
 from clients.errors import UsageError

@@ -8,14 +8,13 @@ from datetime import date, timedelta
 from itertools import cycle
 from typing import Any
 
-import asyncpg
 import grpc
 from google.type.decimal_pb2 import Decimal
 from usage.v1 import rate_service_pb2 as rates
 from usage.v1 import wallet_service_pb2 as wallets
 
 from clients.values import date_pb
-from tests.bench.stack import Stack, world
+from tests.bench.stack import Stack, fill, world
 from tests.stories.words import Metered, line
 from tests.stories.world import World
 
@@ -100,7 +99,7 @@ async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
     """Unary and batched discovery."""
     async with world(stack) as tenant:
         await tenant.product("bench", Metered(resource="calls", grant="100", rate="2.5"))
-    await _fill(stack)
+    await fill(stack, CATALOGUE, PRODUCTS)
     question = rates.RateQuestion(
         price_book="priceBooks/book",
         product="products/bench",
@@ -143,16 +142,6 @@ async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
             row = {"what": name, "value": value, "unit": "lookups/s a core", "target": target}
             batched.append(row)
     return [_row("unary DiscoverRates", ours, "calls/s", "empty echo", theirs, "≥ 80 %"), *batched]
-
-
-async def _fill(stack: Stack) -> None:
-    """Many products with several entries each, the one after the other."""
-    connection = await asyncpg.connect(stack.dsn)
-    tenant_id = await connection.fetchval("SELECT tenant_id FROM tenants WHERE id = 'bench'")
-    for statement in CATALOGUE:
-        await connection.execute(statement, tenant_id, PRODUCTS)
-    await connection.execute("ANALYZE")
-    await connection.close()
 
 
 def _asked_before(question: rates.RateQuestion) -> Iterator[rates.RateQuestion]:

@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import grpc
 import psutil
 from usage.v1 import access_service_pb2 as access
@@ -90,6 +91,16 @@ async def world(stack: Stack) -> AsyncIterator[World]:
     """The stack's tenant, as its administrator sees it."""
     async with UsageClient(stack.address, stack.key) as client:
         yield World(client)
+
+
+async def fill(stack: Stack, statements: Iterable[str], products: int) -> None:
+    """Write a catalogue of so many products past the service, which would take its time."""
+    connection = await asyncpg.connect(stack.dsn)
+    tenant_id = await connection.fetchval("SELECT tenant_id FROM tenants WHERE id = 'bench'")
+    for statement in statements:
+        await connection.execute(statement, tenant_id, products)
+    await connection.execute("ANALYZE")
+    await connection.close()
 
 
 def _migrate(environment: dict[str, str]) -> str:

@@ -4,11 +4,10 @@ import asyncio
 import time
 from typing import Any
 
-import asyncpg
 from usage.v1 import access_service_pb2 as access
 from usage.v1 import validation_service_pb2 as rpc
 
-from tests.bench.stack import Stack, world
+from tests.bench.stack import Stack, fill, world
 from tests.stories.words import Metered
 
 CATALOGUE = (
@@ -36,7 +35,7 @@ async def validation(stack: Stack, products: int) -> list[dict[str, Any]]:
     async with world(stack) as tenant:
         tenant.has_book = True  # the other benchmarks made it
         await tenant.product("looks", Metered(resource="looks", grant="100", rate="2.5"))
-        await _fill(stack, products)
+        await fill(stack, CATALOGUE, products)
         idle = _mebibytes(stack)
         started = time.perf_counter()
         run = await tenant.client.validation.ValidateCatalog(rpc.ValidateCatalogRequest())
@@ -61,15 +60,6 @@ async def validation(stack: Stack, products: int) -> list[dict[str, Any]]:
             "target": "< 300",
         },
     ]
-
-
-async def _fill(stack: Stack, products: int) -> None:
-    connection = await asyncpg.connect(stack.dsn)
-    tenant_id = await connection.fetchval("SELECT tenant_id FROM tenants WHERE id = 'bench'")
-    for statement in CATALOGUE:
-        await connection.execute(statement, tenant_id, products)
-    await connection.execute("ANALYZE")
-    await connection.close()
 
 
 def _mebibytes(stack: Stack) -> float:
