@@ -35,6 +35,7 @@ from usage.v1 import (
 )
 
 from server import metrics
+from server.api.admission import Admission
 from server.api.auth import Authenticator
 from server.api.edge import Edge, handler
 from server.api.services.access import AccessService
@@ -57,8 +58,10 @@ from server.doorbell import Doorbell
 from server.env import Env
 from server.rate_snapshots import RateSnapshots
 from server.store.pool import open_pool, unsafe_settings
-from server.store.transaction import finish_commits
-from server.usecases.credentials import authenticate
+from server.store.tenants import token_secrets
+from server.store.transaction import finish_commits, read
+from server.token_seal import TokenSeal
+from server.usecases.credentials import NO_TENANT, authenticate
 
 log = structlog.get_logger("server")
 
@@ -68,12 +71,25 @@ MEBIBYTE = 1024 * 1024
 
 # Each has a test that sees its effect: a misspelt option is ignored without a word.
 OPTIONS = (
-    ("grpc.max_receive_message_length", 4 * MEBIBYTE),
+    # Four times what the largest batch may have, so that a batch that is too large is refused by
+    # `server.api.edge`, with the limit, and not by the transport, with a text.
+    ("grpc.max_receive_message_length", 16 * MEBIBYTE),
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),
-    ("grpc.max_concurrent_streams", 128),
+    # With overload protection the transport refuses streams (REFUSED_STREAM) that a client opened
+    # before it knew the bound. Without, clients wait for a stream to end, as HTTP/2 means it.
+    ("grpc.max_concurrent_streams", 2_000),
+    ("grpc.http.overload_protection", 0),
+    # Calls that wait to be begun. Measured at three times the capacity: without these bounds almost
+    # every call waits until its deadline and is answered in vain; with them 80 to 90 % of the
+    # capacity are answered in time. The transport refuses the others with CANCELLED before they
+    # cost us anything.
+    ("grpc.server.max_pending_requests", 400),
+    ("grpc.server.max_pending_requests_hard_limit", 800),
+    ("grpc.server_max_unrequested_time_in_server", 2),
+    # A client may ping every 10 seconds, also while it has no call.
     ("grpc.http2.max_ping_strikes", 2),
-    ("grpc.http2.min_ping_interval_without_data_ms", 60_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
     ("grpc.max_connection_idle_ms", 300_000),
     ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.keepalive_time_ms", 60_000),
@@ -128,7 +144,7 @@ async def open_env(config: Config) -> AsyncIterator[Env]:
     doorbell = Doorbell(config.redis_url) if config.redis_url else Doorbell.silent()
     await doorbell.start()
     try:
-        yield Env(pool, config, doorbell)
+        yield Env(pool, config, doorbell, TokenSeal(await read(pool, NO_TENANT, token_secrets)))
     finally:
         await doorbell.close()
         await finish_commits()
@@ -144,7 +160,11 @@ async def running(env: Env) -> AsyncIterator[Running]:
     """Answer on the configured port (0 is any free one) until the context ends."""
     snapshots = RateSnapshots(env.pool)
     says_all = env.config.log_level == "debug"
-    edge = Edge(Authenticator(partial(authenticate, env.pool)), says_all=says_all)
+    admission = Admission(
+        most=env.config.calls_in_flight, most_per_tenant=env.config.tenant_calls_in_flight
+    )
+    authenticator = Authenticator(partial(authenticate, env.pool))
+    edge = Edge(authenticator, admission, says_all=says_all)
     sharing = ("grpc.so_reuseport", int(env.config.shares_port))
     server = grpc.aio.server(options=(*OPTIONS, sharing))
     services = [(descriptor, make(env, snapshots)) for descriptor, make in SERVICES]
@@ -222,6 +242,7 @@ async def _watch(env: Env, edge: Edge, checks: health.HealthServicer) -> None:
 async def _look(env: Env, edge: Edge) -> None:
     async with env.pool.acquire(timeout=WATCH_SECONDS) as connection:
         found = await unsafe_settings(connection)
+        env.seal.replace(await token_secrets(connection))
     metrics.STORE_IS_SAFE.set(0 if found else 1)
     if found and found != edge.unsafe_settings:
         log.warning("unsafe_store", settings=found, allowed=env.config.allow_unsafe_store)

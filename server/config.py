@@ -42,6 +42,9 @@ class Config(BaseSettings):
     # Of how many accounts records are kept in one transaction. None is of all in a request; on a
     # database that distributes accounts, 1.
     record_accounts_per_transaction: int | None = Field(default=None, ge=1)
+    # Calls in flight in one process, in all and of one tenant; more are refused at once.
+    calls_in_flight: int = Field(default=1_000, ge=1, le=100_000)
+    tenant_calls_in_flight: int = Field(default=500, ge=1, le=100_000)
     worker_concurrency: int = Field(default=4, ge=1, le=64)
     sweep_seconds: float = Field(default=1.0, gt=0, le=60)
     reflection: bool = True
@@ -55,6 +58,8 @@ class Config(BaseSettings):
     def limits(self) -> dict[str, int]:
         """The limits that are settings, by their ids."""
         return {
+            "call.in_flight": self.calls_in_flight,
+            "call.tenant_in_flight": self.tenant_calls_in_flight,
             "quote.lines": self.quote_lines,
             "rate.card_entries": self.rate_card_entries,
             "rate.card_tiers": self.rate_card_tiers,

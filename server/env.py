@@ -8,19 +8,20 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-import asyncpg
-
 from server.config import Config
 from server.doorbell import Doorbell
+from server.store.shares import SharedPool
+from server.token_seal import TokenSeal
 
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """The pool, the settings, and the bell that wakes the workers after a commit."""
+    """The pool, the settings, what wakes the workers after a commit, and the seal of tokens."""
 
-    pool: asyncpg.Pool
+    pool: SharedPool
     config: Config
     doorbell: Doorbell
+    seal: TokenSeal
 
 
 def new_id() -> UUID:

@@ -11,6 +11,13 @@ CALL_SECONDS = Histogram(
 )
 INCIDENTS = Counter("usage_incidents_total", "Faults of ours: answered INTERNAL, and logged.")
 MISSED = Counter("usage_missed_validation_total", "Values that only the database refused.")
+CALLS_SHED = Counter("usage_calls_shed_total", "Calls refused to keep up, by reason.", ["reason"])
+LOG_LINES_DROPPED = Counter(
+    "usage_log_lines_dropped_total", "Log lines that could not be written, by reason.", ["reason"]
+)
+BOOKKEEPING_FAILURES = Counter(
+    "usage_bookkeeping_failures_total", "Answers whose log line or metric could not be made."
+)
 RINGS_DROPPED = Counter("usage_rings_dropped_total", "Rings that Redis did not take in time.")
 JOBS = Counter("usage_jobs_total", "Jobs ended, by kind and how.", ["kind", "state"])
 STORE_IS_SAFE = Gauge("usage_store_is_safe", "1 while the store keeps what it acknowledged.")

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import asyncpg
 import structlog
 
 from server.domain.errors import DeadlineExceeded
@@ -28,6 +27,7 @@ from server.store.pricing.rate_snapshots import (
     revisions,
     rows_of_tenant,
 )
+from server.store.shares import SharedPool
 from server.store.transaction import read
 
 log = structlog.get_logger("rates")
@@ -73,7 +73,7 @@ class _Holder:
 class RateSnapshots:
     """The snapshots of all tenants this process has been asked about."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: SharedPool) -> None:
         self._pool = pool
         self._holders: dict[TenantId, _Holder] = {}
         self._poll: asyncio.Task[None] | None = None

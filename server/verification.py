@@ -3,11 +3,10 @@
 import sys
 import time
 
-import asyncpg
-
 from server.domain.ids import AccountId, TenantId
 from server.domain.settling.verification import Verified
 from server.store import accounts, tenants
+from server.store.shares import SharedPool
 from server.store.transaction import read
 from server.usecases.credentials import NO_TENANT
 from server.usecases.settling.verification import verify_account
@@ -18,12 +17,12 @@ MOST_SHOWN = 50
 SECONDS = 600.0
 
 
-async def verify_all(pool: asyncpg.Pool) -> int:
+async def verify_all(pool: SharedPool) -> int:
     """Print what differs and a summary; the answer is how many differences there are."""
     total, said = Verified(), time.monotonic()
     keys = await read(pool, NO_TENANT, tenants.keys)
     for name, tenant_id in sorted(keys.items()):
-        after: tuple[str, ...] | None = None
+        after: tuple[str] | None = None
         while page := await _page(pool, tenant_id, after):
             for account_id in page:
                 verified = await _one(pool, tenant_id, account_id)
@@ -43,16 +42,14 @@ async def verify_all(pool: asyncpg.Pool) -> int:
     return differences
 
 
-async def _page(
-    pool: asyncpg.Pool, tenant_id: TenantId, after: tuple[str, ...] | None
-) -> list[AccountId]:
+async def _page(pool: SharedPool, tenant_id: TenantId, after: tuple[str] | None) -> list[AccountId]:
     rows = await read(
         pool, tenant_id, lambda tx: accounts.list_accounts(tx, tenant_id, after=after, limit=PAGE)
     )
     return [row.content.id for row in rows]
 
 
-async def _one(pool: asyncpg.Pool, tenant_id: TenantId, account_id: AccountId) -> Verified:
+async def _one(pool: SharedPool, tenant_id: TenantId, account_id: AccountId) -> Verified:
     return await read(
         pool,
         tenant_id,

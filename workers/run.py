@@ -8,13 +8,12 @@ again. A kind nobody here knows is left for a worker that does.
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-import asyncpg
-
 from server.domain.errors import Aborted, Unavailable, UsageError
 from server.domain.ids import JobId, TenantId
 from server.store import jobs
 from server.store.jobs import Job, JobState
 from server.store.pool import Connection
+from server.store.shares import SharedPool
 from server.store.transaction import transact
 
 log = logging.getLogger(__name__)
@@ -23,7 +22,7 @@ Task = Callable[[Connection, TenantId, Job], Awaitable[None]]
 
 
 async def run_job(
-    pool: asyncpg.Pool, tasks: Mapping[str, Task], tenant_id: TenantId, job_id: JobId
+    pool: SharedPool, tasks: Mapping[str, Task], tenant_id: TenantId, job_id: JobId
 ) -> bool:
     """Do the job if it can be had; says whether it took effect or was refused for good."""
     attempt = await transact(
@@ -52,7 +51,7 @@ async def run_job(
 
 
 async def _keep_failure(
-    pool: asyncpg.Pool, tenant_id: TenantId, job_id: JobId, attempt: int, error: Exception
+    pool: SharedPool, tenant_id: TenantId, job_id: JobId, attempt: int, error: Exception
 ) -> bool:
     text = f"{type(error).__name__}: {error}"[:1000]
     await transact(
@@ -62,7 +61,7 @@ async def _keep_failure(
 
 
 async def _refuse(
-    pool: asyncpg.Pool, tenant_id: TenantId, job_id: JobId, attempt: int, error: UsageError
+    pool: SharedPool, tenant_id: TenantId, job_id: JobId, attempt: int, error: UsageError
 ) -> bool:
     text = f"{error.reason}: {error.message}"[:1000]
     await transact(

@@ -17,6 +17,7 @@ from server.config import Config
 from server.domain.errors import UsageError
 from server.domain.ids import JobId, TenantId
 from server.store import jobs
+from server.store.shares import SharedPool
 from server.store.transaction import read
 from server.usecases.credentials import NO_TENANT
 from workers.run import Task, run_job
@@ -38,7 +39,7 @@ class Swept:
 
 
 async def sweep_once(
-    pool: asyncpg.Pool,
+    pool: SharedPool,
     tasks: Mapping[str, Task],
     concurrency: int,
     *,
@@ -67,7 +68,7 @@ async def sweep_once(
 
 
 async def sweep_for_ever(
-    pool: asyncpg.Pool,
+    pool: SharedPool,
     tasks: Mapping[str, Task],
     config: Config,
     *,
@@ -90,7 +91,7 @@ async def sweep_for_ever(
 
 
 async def _run(
-    pool: asyncpg.Pool, tasks: Mapping[str, Task], tenant_id: TenantId, job_id: JobId
+    pool: SharedPool, tasks: Mapping[str, Task], tenant_id: TenantId, job_id: JobId
 ) -> bool:
     """Do one job; what goes wrong around it costs an attempt, and no other job its turn."""
     try:

@@ -1,21 +1,33 @@
-"""Who is calling: a key in `authorization: Bearer …`, looked up once in a few seconds.
+"""Authentication: the key in `authorization: Bearer …`, looked up once every few seconds.
 
-A revoked key stops working within `SECONDS_KNOWN`. Keys nobody knows are remembered a little while
-too, so that a client gone wrong costs no query a call.
+A revoked key stops working within `KNOWN_SECONDS`. Look-ups of keys that were never valid here are
+limited for each peer, so that a client gone wrong costs others nothing.
 """
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
+from hashlib import sha256
+from typing import TypeVar
 
 from server.domain.access import Identity
-from server.domain.errors import Unauthenticated
+from server.domain.errors import ResourceExhausted, Unauthenticated
 
-SECONDS_KNOWN = 4.0
-SECONDS_UNKNOWN = 1.0
-MOST_REMEMBERED = 10_000
-SCHEME = "Bearer "
+KNOWN_SECONDS = 4.0
+UNKNOWN_SECONDS = 1.0
+# Both caches hold digests of 32 bytes, so that these bounds are bounds in bytes as well.
+MAX_KNOWN = 10_000
+MAX_UNKNOWN = 10_000
+MAX_PEERS = 10_000
+# Look-ups of unknown keys a second, for one peer, and how many it may save up.
+UNKNOWN_PER_SECOND, UNKNOWN_BURST = 50.0, 100.0
+LONGEST_KEY = 200
+SCHEME = re.compile(r"bearer +", re.IGNORECASE)
+PORT = re.compile(r":\d+$")
 
+K = TypeVar("K")
+V = TypeVar("V")
 LookUp = Callable[[str], Awaitable[Identity | None]]
 
 
@@ -24,33 +36,94 @@ class Authenticator:
 
     def __init__(self, look_up: LookUp) -> None:
         self._look_up = look_up
-        self._known: OrderedDict[str, tuple[float, Identity | None]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[float, Identity]] = OrderedDict()
+        self._unknown: OrderedDict[bytes, float] = OrderedDict()
+        self._budgets = _PeerBudgets()
 
-    async def identify(self, metadata: Iterable[tuple[str, str | bytes]]) -> Identity:
-        """The identity behind a call. Raises CREDENTIAL_MISSING, CREDENTIAL_INVALID."""
+    async def identify(
+        self, metadata: Iterable[tuple[str, str | bytes]], peer: Callable[[], str] = str
+    ) -> Identity:
+        """Return the identity behind a call; `peer` is asked only for keys that are not known.
+
+        Raises CREDENTIAL_MISSING, CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, TOO_MANY_UNKNOWN_KEYS.
+        """
         key = _key(metadata)
-        until, identity = self._known.get(key, (0.0, None))
-        if time.monotonic() >= until:
-            identity = await self._look_up(key)
-            self._remember(key, identity)
+        digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
+        known = self._known.get(digest)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        if known is None:
+            self._refuse_unknown(digest, peer())
+        identity = await self._look_up(key)
         if identity is None:
-            raise Unauthenticated(
-                "CREDENTIAL_INVALID", "this key is not known, was revoked or has expired"
-            )
+            self._forget(digest)
+            raise _invalid()
+        _put(self._known, digest, (time.monotonic() + KNOWN_SECONDS, identity), MAX_KNOWN)
         return identity
 
-    def _remember(self, key: str, identity: Identity | None) -> None:
-        seconds = SECONDS_UNKNOWN if identity is None else SECONDS_KNOWN
-        self._known[key] = (time.monotonic() + seconds, identity)
-        self._known.move_to_end(key)
-        if len(self._known) > MOST_REMEMBERED:
-            self._known.popitem(last=False)
+    def _refuse_unknown(self, digest: bytes, peer: str) -> None:
+        """Refuse a key that was looked up in vain just now, or a peer that sends many of these."""
+        if time.monotonic() < self._unknown.get(digest, 0.0):
+            raise _invalid()
+        if not self._budgets.spend(PORT.sub("", peer)):
+            raise ResourceExhausted(
+                "TOO_MANY_UNKNOWN_KEYS",
+                "this address sent many keys that nobody knows; wait a second before the next",
+                {"keys_per_second": f"{UNKNOWN_PER_SECOND:g}"},
+                retry_after_seconds=1.0,
+            )
+
+    def _forget(self, digest: bytes) -> None:
+        self._known.pop(digest, None)
+        _put(self._unknown, digest, time.monotonic() + UNKNOWN_SECONDS, MAX_UNKNOWN)
+
+
+class _PeerBudgets:
+    """A token bucket for each peer address."""
+
+    def __init__(self) -> None:
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def spend(self, peer: str) -> bool:
+        """Take one look-up from the peer's budget; False when it is used up."""
+        now = time.monotonic()
+        left, since = self._buckets.get(peer, (UNKNOWN_BURST, now))
+        left = min(UNKNOWN_BURST, left + (now - since) * UNKNOWN_PER_SECOND)
+        may = left >= 1
+        _put(self._buckets, peer, (left - may, now), MAX_PEERS)
+        return may
+
+
+def _put(cache: "OrderedDict[K, V]", key: K, value: V, most: int) -> None:
+    """Keep the newest `most` items of a cache."""
+    cache[key] = value
+    cache.move_to_end(key)
+    if len(cache) > most:
+        cache.popitem(last=False)
 
 
 def _key(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    for name, value in metadata:
-        if name == "authorization" and isinstance(value, str) and value.startswith(SCHEME):
-            return value[len(SCHEME) :]
-    raise Unauthenticated(
-        "CREDENTIAL_MISSING", "send the metadata `authorization: Bearer <your key>`"
+    found = [value for name, value in metadata if name == "authorization"]
+    if not found:
+        raise Unauthenticated(
+            "CREDENTIAL_MISSING", "send the metadata `authorization: Bearer <your key>`"
+        )
+    if len(found) > 1:
+        raise Unauthenticated(
+            "CREDENTIAL_AMBIGUOUS", "send one `authorization` header; this call has several"
+        )
+    scheme = SCHEME.match(found[0]) if isinstance(found[0], str) else None
+    if scheme is None:
+        raise Unauthenticated(
+            "CREDENTIAL_MISSING", "send the metadata `authorization: Bearer <your key>`"
+        )
+    key = found[0][scheme.end() :]
+    if not isinstance(key, str) or len(key) > LONGEST_KEY:
+        raise _invalid()
+    return key
+
+
+def _invalid() -> Unauthenticated:
+    return Unauthenticated(
+        "CREDENTIAL_INVALID", "this key is not known, was revoked or has expired"
     )

@@ -1,11 +1,15 @@
 """The call under way: who asks, what for, and for how long."""
 
 import time
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
+import structlog
+
+from server.domain.errors import InvalidArgument
 from server.domain.ids import CredentialId, TenantId
 
 
@@ -24,11 +28,18 @@ class Caller:
     deadline: float
     context: Any = None
     trailers: dict[str, str] = field(default_factory=dict)
+    # The refusal of the request by the rules of its proto; see `run_valid`.
+    refusal: InvalidArgument | None = None
 
     @property
     def seconds_left(self) -> float:
-        """What is left of the time given, at least a hundredth of a second."""
+        """The time until the deadline in seconds, at least a hundredth of a second."""
         return max(0.01, self.deadline - time.monotonic())
+
+    def refuse_invalid(self) -> None:
+        """Raise the refusal of the request by the rules of its proto, if there is one."""
+        if self.refusal is not None:
+            raise self.refusal
 
     def announce_replay(self) -> None:
         """Tell the client that the answer was given before."""
@@ -41,6 +52,10 @@ class Caller:
             # gRPC keeps what was set last, so all of it is set every time.
             self.context.set_trailing_metadata(tuple(self.trailers.items()))
 
+
+log = structlog.get_logger("calls")
+
+R = TypeVar("R")
 
 NOBODY = Caller(
     tenant_id=TenantId(UUID(int=0)),
@@ -62,3 +77,33 @@ def caller() -> Caller:
 def begin(call: Caller) -> None:
     """Make `call` the one under way."""
     _current.set(call)
+
+
+async def run_valid(function: Callable[..., Awaitable[R]], request: Any, context: Any) -> R:
+    """Return the answer of a method to a request that breaks no rule.
+
+    A request that the proto's rules refuse is read by the method all the same, so that the refusal
+    names every fault of it, those that only reading finds too. The method stops where it would
+    begin its work (`server.api.work`), and whatever else goes wrong in it is no fault of its own.
+    Raises InvalidArgument.
+    """
+    refusal = _current.get().refusal
+    if refusal is None:
+        return await function(request, context)
+    violations = refusal.violations
+    try:
+        await function(request, context)
+    except InvalidArgument as error:
+        named = tuple(one.field for one in violations)
+        violations += tuple(one for one in error.violations if not _is_told(one.field, named))
+    except Exception as error:
+        # It was read with values that the rules refuse, so this is the caller's fault too.
+        log.debug("invalid_request", error=type(error).__name__)
+    whole = InvalidArgument.of(violations)
+    whole.facts |= refusal.facts
+    raise whole
+
+
+def _is_told(field: str, named: tuple[str, ...]) -> bool:
+    """Return whether a fault of the field itself, or of the message around it, is named."""
+    return any(field == one or field.startswith((f"{one}.", f"{one}[")) for one in named)

@@ -8,9 +8,11 @@ from server.domain.errors import (
     AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
+    ResourceExhausted,
     Unavailable,
     UsageError,
 )
+from server.store.transaction import too_late
 
 # Constraints that a race may meet behind a check that was right when it was made.
 EXPECTED: dict[str, UsageError] = {
@@ -32,11 +34,12 @@ EXPECTED: dict[str, UsageError] = {
     ),
     "one_run_at_a_time": Aborted("RUN_IN_PROGRESS", "a run of this kind is under way"),
 }
+FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
 VALUES = (asyncpg.DataError, asyncpg.NotNullViolationError, asyncpg.CheckViolationError)
 GONE = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError)
 
 
-def refusal_of(error: Exception) -> UsageError | None:
+def refusal_of_fault(error: Exception) -> UsageError | None:
     """The refusal an exception stands for; None when it is a fault of ours."""
     if isinstance(error, UsageError):
         return error
@@ -52,6 +55,10 @@ def refusal_of(error: Exception) -> UsageError | None:
     if isinstance(error, VALUES):
         metrics.MISSED.inc()
         return InvalidArgument("VALUE_REFUSED", "a value is outside what the store can hold")
+    if isinstance(error, FULL):
+        return ResourceExhausted("STORE_FULL", "the store is full; try later")
+    if isinstance(error, TimeoutError | asyncpg.QueryCanceledError):
+        return too_late()
     if isinstance(error, GONE):
         return Unavailable("STORE_UNAVAILABLE", "the store cannot be reached; try the call again")
     return None

@@ -5,6 +5,7 @@ rules of the proto; then the method; then errors to statuses, metrics and a line
 Handlers are made once for each method, so that a call pays for nothing that is known before.
 """
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -22,12 +23,14 @@ from grpc_status import rpc_status
 
 from server import metrics
 from server.api import calls
+from server.api.admission import Admission
+from server.api.answers import MAX_ANSWER_BYTES, answer_too_large
 from server.api.auth import Authenticator
 from server.api.calls import Caller
-from server.api.conflicts import refusal_of
+from server.api.conflicts import refusal_of_fault
 from server.api.errors import code_of, status_of
 from server.api.permissions import Requirement, refuse_without, requirement
-from server.api.validation import surely_valid, validate
+from server.api.validation import refusal_of, surely_valid, validate
 from server.domain.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -39,12 +42,13 @@ log = structlog.get_logger("calls")
 
 USUAL_SECONDS = 10.0
 MOST_SECONDS = 30.0
-LEAST_SECONDS = 0.05
 MOST_UNKNOWN_FIELDS = 64
 MOST_UNKNOWN_BYTES = 4096
-# The transport takes four times as much; only batches may be that large.
+# Only batches may be larger. The transport takes more than either (`server.app`), so that a
+# message that is too large is refused here, with the limit.
 MOST_BYTES = 1024 * 1024
-LARGE = frozenset({"RecordUsage", "StreamUsage", "CreateRecords", "BatchCreateRateCardEntries"})
+MOST_BATCH_BYTES = 4 * MOST_BYTES
+BATCHES = frozenset({"RecordUsage", "StreamUsage", "CreateRecords", "BatchCreateRateCardEntries"})
 # What the log calls a call: the process by chance, the call by its number.
 PROCESS = uuid.uuid4().hex[:8]
 _numbers = count(1)
@@ -58,6 +62,7 @@ class Edge:
     """
 
     authenticator: Authenticator
+    admission: Admission
     unsafe_settings: tuple[str, ...] = ()
     says_all: bool = False
 
@@ -93,9 +98,7 @@ def _method_handler(
         return grpc.unary_stream_rpc_method_handler(
             _stream(guard, function), response_serializer=_serialize
         )
-    return grpc.unary_unary_rpc_method_handler(
-        _unary(guard, function), response_serializer=_serialize
-    )
+    return grpc.unary_unary_rpc_method_handler(_unary(guard, function))
 
 
 def _serialize(message: Message) -> bytes:
@@ -108,18 +111,21 @@ class _Guard:
     def __init__(self, method: MethodDescriptor, edge: Edge) -> None:
         self.name = f"/{method.containing_service.full_name}/{method.name}"
         self._edge = edge
+        self.admission = edge.admission
         self._input = GetMessageClass(method.input_type)
         self._requirement: Requirement = requirement(method)
         self._is_surely_valid = surely_valid(method.input_type)
         self._seconds = metrics.CALL_SECONDS.labels(method=method.name)
         self._done = metrics.CALLS.labels(method=method.name, code="OK")
         self._short = method.name
+        self._most_bytes = MOST_BATCH_BYTES if method.name in BATCHES else MOST_BYTES
 
     def parse(self, data: bytes) -> Message:
         """The message in `data`. Raises MESSAGE_TOO_LARGE, MALFORMED_MESSAGE, UNKNOWN_FIELDS."""
-        if len(data) > MOST_BYTES and self._short not in LARGE:
-            text = f"a message of this method has at most {MOST_BYTES} bytes, this one {len(data)}"
-            raise ResourceExhausted("MESSAGE_TOO_LARGE", text, {"limit": str(MOST_BYTES)})
+        if len(data) > self._most_bytes:
+            limit, got = str(self._most_bytes), str(len(data))
+            text = f"a message of this method has at most {limit} bytes, this one has {got}"
+            raise ResourceExhausted("MESSAGE_TOO_LARGE", text, {"limit": limit, "got": got})
         try:
             message = self._input.FromString(data)
         except DecodeError:
@@ -135,17 +141,19 @@ class _Guard:
             )
         return message
 
-    def check(self, request: Message) -> None:
-        """Refuse what breaks a rule of the proto; naming it all takes longer than seeing none."""
-        if not self._is_surely_valid(request):
-            validate(request)
+    def refusal_of(self, request: Message) -> InvalidArgument | None:
+        """Return the refusal of a request by the rules of its proto, if it breaks one.
 
-    async def admit(self, context: Any) -> None:
-        """Say who calls, and whether they may. Raises what `Edge` and `permissions` raise."""
+        The fast check runs first; the full validation only builds the error.
+        """
+        return None if self._is_surely_valid(request) else refusal_of(request)
+
+    async def admit(self, context: Any) -> Caller:
+        """Return who calls, once they may. Raises what `Edge` and `permissions` raise."""
         left = context.time_remaining()
-        if left is not None and left < LEAST_SECONDS:
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "too little time; not started")
-        identity = await self._edge.authenticator.identify(context.invocation_metadata() or ())
+        identity = await self._edge.authenticator.identify(
+            context.invocation_metadata() or (), context.peer
+        )
         seconds = USUAL_SECONDS if left is None else min(left, MOST_SECONDS)
         call = Caller(
             tenant_id=identity.tenant_id,
@@ -160,9 +168,27 @@ class _Guard:
         refuse_without(call.permissions, self._requirement.permission)
         if self._requirement.is_mutation:
             self._edge.refuse_unsafe()
+        return call
+
+    def answered(self, answer: Message) -> bytes:
+        """Return an answer as bytes. Raises ANSWER_TOO_LARGE; a mutation was checked before."""
+        data = answer.SerializeToString()
+        if len(data) > MAX_ANSWER_BYTES and not self._requirement.is_mutation:
+            raise answer_too_large(len(data))
+        return data
 
     def end_well(self, started: float) -> None:
-        """Count a call that was answered."""
+        """Count and log a call that was answered; its effect is kept, so nothing here may raise."""
+        try:
+            self._note_answer(started)
+        except Exception:
+            metrics.BOOKKEEPING_FAILURES.inc()
+
+    def end_cancelled(self) -> None:
+        """Count a call whose client has gone, or whose time was up on its side."""
+        metrics.CALLS.labels(method=self._short, code="CANCELLED").inc()
+
+    def _note_answer(self, started: float) -> None:
         took = time.perf_counter() - started
         self._seconds.observe(took)
         self._done.inc()
@@ -179,7 +205,7 @@ class _Guard:
 
     async def refuse(self, context: Any, error: Exception, started: float) -> None:
         """Answer with the status of a refusal, or with one that says nothing of our faults."""
-        refusal = refusal_of(error)
+        refusal = refusal_of_fault(error)
         if refusal is None:
             refusal = _Incident()
             metrics.INCIDENTS.inc()
@@ -198,7 +224,14 @@ class _Guard:
             reason=refusal.reason,
             ms=round(took * 1000, 1),
         )
-        await context.abort_with_status(rpc_status.to_status(status))
+        try:
+            await context.abort_with_status(rpc_status.to_status(status))
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            # The call ended before its refusal could be sent: its deadline passed, or the client
+            # has gone. Nobody is left to be told.
+            raise grpc.aio.AbortError from None
 
 
 class _Incident(UsageError):
@@ -212,14 +245,19 @@ class _Incident(UsageError):
 
 
 def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
-    async def run(data: bytes, context: Any) -> Message:
+    async def run(data: bytes, context: Any) -> bytes:
         started = time.perf_counter()
         try:
             request = guard.parse(data)
-            await guard.admit(context)
-            guard.check(request)
-            answer: Message = await function(request, context)
+            call = await guard.admit(context)
+            with guard.admission.of(call.tenant_id):
+                async with asyncio.timeout(call.deadline - time.monotonic()):
+                    call.refusal = guard.refusal_of(request)
+                    answer = guard.answered(await calls.run_valid(function, request, context))
         except grpc.aio.AbortError:
+            raise
+        except asyncio.CancelledError:
+            guard.end_cancelled()
             raise
         except Exception as error:
             await guard.refuse(context, error, started)
@@ -239,6 +277,9 @@ def _stream(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
             async for answer in function(request, context):
                 yield answer
         except grpc.aio.AbortError:
+            raise
+        except asyncio.CancelledError:
+            guard.end_cancelled()
             raise
         except Exception as error:
             await guard.refuse(context, error, started)

@@ -1,16 +1,15 @@
 """Revision tokens: which state of a tenant's rates a change made, for whoever asks afterwards.
 
-A token says a revision of the catalogue and is sealed for one tenant. Of two, the one that sorts
-later is the later. What assets were sold under is read from the database at every call, so the
-token of an order needs no number of its own.
+A token says a revision of the catalogue and is sealed for one tenant (`server.token_seal`). Of
+two, the one that sorts later is the later. What assets were sold under is read from the database
+at every call, so the token of an order needs no number of its own.
 """
 
-import hmac
 import re
-from hashlib import sha256
 
 from server.domain.errors import InvalidArgument
 from server.domain.ids import TenantId
+from server.token_seal import TokenSeal
 
 METADATA_KEY = "usage-revision-token"
 # After a change of these services the catalogue or an asset may cost something else.
@@ -26,16 +25,18 @@ def is_noted(method: str) -> bool:
     return method[1:].partition("/")[0] in SERVICES
 
 
-def token_of(tenant_id: TenantId, revision: int) -> str:
+def token_of(seal: TokenSeal, tenant_id: TenantId, revision: int) -> str:
     """The token of a revision of a tenant's catalogue."""
     body = f"{revision:016x}"
-    return f"r1-{body}-{_seal(tenant_id, body)}"
+    return f"r1-{body}-{seal.of(_purpose(tenant_id), body.encode()).hex()}"
 
 
-def revision_in(token: str, tenant_id: TenantId) -> int:
+def revision_in(seal: TokenSeal, token: str, tenant_id: TenantId) -> int:
     """The revision that a token says. Raises REVISION_TOKEN_INVALID."""
     found = _FORM.fullmatch(token)
-    if found is None or not hmac.compare_digest(found[2], _seal(tenant_id, found[1])):
+    if found is None or not seal.is_of(
+        bytes.fromhex(found[2]), _purpose(tenant_id), found[1].encode()
+    ):
         raise refused("is not a token that this tenant was given")
     return int(found[1], 16)
 
@@ -45,6 +46,5 @@ def refused(fault: str) -> InvalidArgument:
     return InvalidArgument.at("revision_token", "REVISION_TOKEN_INVALID", fault)
 
 
-def _seal(tenant_id: TenantId, body: str) -> str:
-    # The key is the tenant's own id, which callers never see; as with pages.
-    return hmac.new(tenant_id.bytes, b"revision" + body.encode(), sha256).hexdigest()[:32]
+def _purpose(tenant_id: TenantId) -> bytes:
+    return b"revision" + tenant_id.bytes

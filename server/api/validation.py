@@ -37,14 +37,21 @@ Check = Callable[[Any], bool]
 
 def validate(request: Message) -> None:
     """Refuse a request that breaks a rule of its proto, naming every field that does."""
+    refusal = refusal_of(request)
+    if refusal is not None:
+        raise refusal
+
+
+def refusal_of(request: Message) -> InvalidArgument | None:
+    """Return the refusal of a request, with every field that breaks a rule of its proto."""
     found = _validator.collect_violations(request)
     if not found:
-        return
-    violations = tuple(_violation(item.proto) for item in found)
+        return None
+    violations = tuple(_violation(item.proto, request.DESCRIPTOR) for item in found)
     refusal = InvalidArgument.of(violations)
     if refusal.reason == "TOO_MANY_ITEMS":
         refusal.facts |= {"got": str(len(getattr(request, violations[0].field, ())))}
-    raise refusal
+    return refusal
 
 
 def surely_valid(message: Descriptor) -> Check:
@@ -105,10 +112,26 @@ def _never(_request: Any) -> bool:
     return False
 
 
-def _violation(found: Any) -> Violation:
+def _violation(found: Any, message: Any) -> Violation:
     rule: str = found.rule_id
     reason = rule if OUR_OWN.fullmatch(rule) else REASONS[rule]
-    return Violation(_path(found.field), reason, found.message)
+    description = found.message
+    if rule.startswith("enum."):
+        description = f"must be one of {', '.join(_choices(found.field, message))}"
+    return Violation(_path(found.field), reason, description)
+
+
+def _choices(path: Any, message: Any) -> list[str]:
+    """Return the values of the enum at a path that a caller may choose."""
+    field: FieldDescriptor | None = None
+    for element in path.elements:
+        field = message.fields_by_number[element.field_number]
+        message = field.message_type or message
+    assert field is not None, path
+    assert field.enum_type is not None, path
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    refused = {*rules.enum.not_in, *rules.repeated.items.enum.not_in}
+    return [value.name for value in field.enum_type.values if value.number not in refused]
 
 
 def _path(field: Any) -> str:

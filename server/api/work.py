@@ -12,22 +12,24 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from server.api import pages, revisions
+from server.api.answers import MAX_ANSWER_BYTES, answer_too_large
 from server.api.calls import Caller, caller
 from server.api.forms import fields_of
 from server.api.pages import Page
 from server.domain.errors import InvalidArgument
 from server.domain.ids import CODE, REQUEST_ID, AccountId, TenantId
 from server.env import Env
-from server.store import requests
+from server.store import accounts, requests
 from server.store.pool import Connection
 from server.store.pricing.rate_snapshots import revision
 from server.store.requests import Request
 from server.store.transaction import read, transact
 
-__all__ = ["Caller", "caller", "change", "listed", "look"]
+__all__ = ["Caller", "caller", "change", "listed", "look", "of_account"]
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
+Rows = Callable[[Connection, Page], Awaitable[Sequence[R]]]
 
 # Where a request says which account it is about, all of the form `accounts/{account}/…`.
 ACCOUNT_FIELDS = ("parent", "name", "quote")
@@ -42,6 +44,7 @@ async def look(
 ) -> R:
     """Run a use case that changes nothing; with `snapshot` it sees one moment throughout."""
     call = caller()
+    call.refuse_invalid()
     seconds = call.seconds_left
     return await read(env.pool, call.tenant_id, work, seconds=seconds, snapshot=snapshot)
 
@@ -49,16 +52,34 @@ async def look(
 async def listed(
     env: Env,
     request: Message,
-    rows: Callable[[Connection, Page], Awaitable[Sequence[R]]],
+    rows: Rows[R],
     key: Callable[[R], tuple[object, ...]],
-) -> tuple[Sequence[R], str]:
-    """The page that a list request asks for of what a use case finds, and the token of the next.
+    render: Callable[[R], M],
+    *,
+    shape: pages.Shape,
+) -> tuple[list[M], str]:
+    """The page that a list request asks for, as messages, and the token of the next page.
 
-    `key` is what `rows` is told to go on after. Raises PAGE_SIZE, PAGE_TOKEN.
+    `rows` finds what comes after `page.after`, the `key` of the last row seen, whose parts have the
+    types of `shape`. Raises PAGE_SIZE, PAGE_TOKEN.
     """
-    page = pages.read(request, caller().tenant_id)
-    found = await look(env, lambda tx: rows(tx, page))
-    return pages.cut(page, found, key)
+    page = pages.read(request, caller().tenant_id, env.seal, shape)
+    return pages.cut(page, await look(env, lambda tx: rows(tx, page)), key, render, env.seal)
+
+
+def of_account(account_id: AccountId, rows: Rows[R]) -> Rows[R]:
+    """Return `rows` such that an empty list is an answer only if there is such an account.
+
+    Raises ACCOUNT_NOT_FOUND.
+    """
+
+    async def find(tx: Connection, page: Page) -> Sequence[R]:
+        found = await rows(tx, page)
+        if not found:
+            await accounts.get(tx, page.tenant_id, account_id)
+        return found
+
+    return find
 
 
 async def change(
@@ -73,9 +94,11 @@ async def change(
     """Run a use case in one transaction and answer with what `render` makes of its result.
 
     `tenant_id` is another tenant than the caller's; only operators' methods may say so.
-    Raises REQUEST_ID_FORMAT, REQUEST_ID_CONFLICT, what `transact` raises and what `work` raises.
+    Raises REQUEST_ID_FORMAT, REQUEST_ID_CONFLICT, ANSWER_TOO_LARGE, what `transact` raises and what
+    `work` raises.
     """
     call = caller()
+    call.refuse_invalid()
     tenant = call.tenant_id if tenant_id is None else tenant_id
     key = _key(request, tenant, call.method)
     is_dry = getattr(request, "validate_only", False)
@@ -100,11 +123,14 @@ async def change(
             if known is not None:
                 return known
         message = render(await work(tx))
+        data = message.SerializeToString(deterministic=key is not None)
+        if len(data) > MAX_ANSWER_BYTES:
+            raise answer_too_large(len(data))
         if is_dry:
             previewed.append(message)
             raise _TakeBackError
         if key is not None:
-            await requests.keep(tx, key, message.SerializeToString(deterministic=True))
+            await requests.keep(tx, key, data)
         return await noted(tx, message)
 
     resolve = None if key is None else find
@@ -115,7 +141,7 @@ async def change(
     except _TakeBackError:
         return previewed[-1]
     if made is not None:
-        call.announce(revisions.METADATA_KEY, revisions.token_of(tenant, made))
+        call.announce(revisions.METADATA_KEY, revisions.token_of(env.seal, tenant, made))
     env.doorbell.ring()
     return result
 

@@ -19,7 +19,10 @@ class Limit:
 
 LIMITS = (
     Limit("activation.records", 200, "records an activation", "TOO_MANY_ITEMS"),
+    Limit("answer.bytes", 3_670_016, "bytes", "ANSWER_TOO_LARGE"),
+    Limit("call.in_flight", 1_000, "calls a process", "OVERLOADED"),
     Limit("call.seconds", 30, "seconds", "DEADLINE_EXCEEDED"),
+    Limit("call.tenant_in_flight", 500, "calls of a tenant a process", "TENANT_BUSY"),
     Limit("discover.explained_questions", 100, "questions a call", "TOO_MANY_ITEMS"),
     Limit("discover.questions", 1_000, "questions a call", "TOO_MANY_ITEMS"),
     Limit("formula.characters", 2_000, "characters", "FORMULA_INVALID"),
@@ -28,7 +31,7 @@ LIMITS = (
     Limit("labels.key", 128, "characters", "LABELS_INVALID"),
     Limit("labels.value", 1_024, "characters", "LABELS_INVALID"),
     Limit("message.bytes", 1_048_576, "bytes", "MESSAGE_TOO_LARGE"),
-    Limit("message.record_bytes", 4_194_304, "bytes", "RESOURCE_EXHAUSTED"),
+    Limit("message.record_bytes", 4_194_304, "bytes", "MESSAGE_TOO_LARGE"),
     Limit("order.wallets", 2_000, "wallets an order", "LIMIT_ORDER_WALLETS"),
     Limit("page.size", 1_000, "items a page", "PAGE_SIZE"),
     Limit("procedure.elements", 70, "elements a version", "PROCEDURE_INVALID"),

@@ -72,7 +72,7 @@ async def lock(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Ke
 
 
 async def list_accounts(
-    tx: Connection, tenant_id: TenantId, *, after: tuple[str, ...] | None, limit: int
+    tx: Connection, tenant_id: TenantId, *, after: tuple[str] | None, limit: int
 ) -> list[KeptAccount]:
     """Accounts by id, after the last one seen."""
     rows = await tx.fetch(SQL["list_accounts"], tenant_id, after[0] if after else "", limit)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from server.domain.ids import AccountId, JobId, TenantId
+from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
 from server.store.sql import load
 
@@ -159,10 +160,10 @@ async def list_jobs(
     tenant_id: TenantId,
     states: Iterable[JobState],
     *,
-    after: tuple[str, ...] | None,
+    after: TimeKey | None,
     limit: int,
 ) -> list[JobRow]:
     """Jobs in some states, oldest first."""
-    position = (datetime.fromisoformat(after[0]), UUID(after[1])) if after else (None, None)
+    position = after or NO_KEY
     rows = await tx.fetch(SQL["list_jobs"], tenant_id, list(states), *position, limit)
     return [JobRow(**row) for row in rows]

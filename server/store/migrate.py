@@ -6,6 +6,7 @@ to `usage_owner`; the service connects as `usage_app`, which owns nothing.
 
 import asyncio
 import hashlib
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,35 @@ async def migrate(connection: "Connection", directory: Path = MIGRATIONS) -> lis
     await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
     try:
         await _prepare(connection)
-        return await _apply_missing(connection, migrations)
+        applied = await _apply_missing(connection, migrations)
+        if await connection.fetchval("SELECT to_regclass('public.token_secrets') IS NOT NULL"):
+            await _keep_token_secrets(connection, least=1)
+        return applied
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+
+
+async def rotate_token_secrets(connection: "Connection") -> None:
+    """Make a new secret for tokens; tokens of the secret before stay valid, older ones do not."""
+    async with connection.transaction():
+        await _become_owner(connection)
+        await connection.execute(
+            "DELETE FROM token_secrets WHERE secret NOT IN"
+            " (SELECT secret FROM token_secrets ORDER BY create_time DESC LIMIT 1)"
+        )
+    await _keep_token_secrets(connection, least=2)
+
+
+async def _keep_token_secrets(connection: "Connection", *, least: int) -> None:
+    """Add a random secret when there are fewer than `least`."""
+    async with connection.transaction():
+        await _become_owner(connection)
+        await connection.execute(
+            "INSERT INTO token_secrets (secret)"
+            " SELECT $1 WHERE (SELECT count(*) FROM token_secrets) < $2",
+            secrets.token_bytes(32),
+            least,
+        )
 
 
 async def _apply_missing(connection: "Connection", migrations: list[Migration]) -> list[str]:

@@ -12,6 +12,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from server.domain.errors import FailedPrecondition
+from server.store.shares import SharedPool
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 
@@ -54,13 +55,13 @@ class PinnedConnection(asyncpg.Connection):
 
 async def open_pool(
     dsn: str, *, size: int, role: str = "usage_app", pins: bool = True
-) -> asyncpg.Pool:
+) -> SharedPool:
     """Connect, and refuse a role that row-level security does not bind.
 
     Behind a pooler that hands out transactions (`pins` false) sessions cannot carry a tenant, so
     every read is a transaction. Raises FailedPrecondition (UNSAFE_ROLE).
     """
-    pool = await asyncpg.create_pool(
+    pool = SharedPool(
         dsn,
         connection_class=PinnedConnection if pins else asyncpg.Connection,
         statement_cache_size=100 if pins else 0,
@@ -72,6 +73,7 @@ async def open_pool(
         server_settings={"role": role, "timezone": "UTC", "application_name": "usage"},
         command_timeout=60,
     )
+    await pool
     try:
         async with pool.acquire(timeout=10) as connection:
             await _refuse_powerful_role(connection)

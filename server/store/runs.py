@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from server.domain.ids import JobId, RunId, TenantId
+from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
 from server.store.sql import load
 
@@ -64,10 +65,10 @@ async def find(tx: Connection, tenant_id: TenantId, run_id: RunId) -> Run | None
 
 
 async def list_runs(
-    tx: Connection, tenant_id: TenantId, *, after: tuple[str, ...] | None, limit: int
+    tx: Connection, tenant_id: TenantId, *, after: TimeKey | None, limit: int
 ) -> list[Run]:
     """Runs, newest first."""
-    before = (datetime.fromisoformat(after[0]), UUID(after[1])) if after else (None, None)
+    before = after or NO_KEY
     rows = await tx.fetch(SQL["list_runs"], tenant_id, *before, limit)
     return [Run(**row) for row in rows]
 

@@ -74,6 +74,14 @@ CREATE FUNCTION public.tenant_of_credential(hash bytea) RETURNS TABLE(tenant_id 
     SET search_path TO 'public', 'pg_temp'
     AS $$SELECT tenant_id, credential_id FROM credentials WHERE key_hash = hash$$;
 
+CREATE FUNCTION public.token_secrets() RETURNS SETOF bytea
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    SELECT s.secret FROM token_secrets AS s
+     ORDER BY s.create_time < statement_timestamp() - interval '10 seconds' DESC, s.create_time DESC LIMIT 3
+$$;
+
 CREATE TABLE public.account_codes (
     tenant_id uuid NOT NULL,
     folded public.code NOT NULL,
@@ -995,6 +1003,14 @@ ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.tenants IS 'control: one customer of the service; a sandbox has a clock of its own';
 
+CREATE TABLE public.token_secrets (
+    secret bytea NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT token_secrets_secret_check CHECK ((length(secret) = 32))
+);
+
+COMMENT ON TABLE public.token_secrets IS 'control: random secrets that seal the tokens callers are given';
+
 CREATE TABLE public.unique_values (
     tenant_id uuid NOT NULL,
     account_id public.byte_text NOT NULL,
@@ -1416,6 +1432,9 @@ ALTER TABLE ONLY public.superseded_ratables
 
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
+
+ALTER TABLE ONLY public.token_secrets
+    ADD CONSTRAINT token_secrets_pkey PRIMARY KEY (secret);
 
 ALTER TABLE ONLY public.unique_values
     ADD CONSTRAINT unique_values_pkey PRIMARY KEY (tenant_id, account_id, wallet_id, asset_id, window_key, value);
@@ -2043,6 +2062,9 @@ GRANT ALL ON FUNCTION public.tenant_keys() TO usage_app;
 
 REVOKE ALL ON FUNCTION public.tenant_of_credential(hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.tenant_of_credential(hash bytea) TO usage_app;
+
+REVOKE ALL ON FUNCTION public.token_secrets() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.token_secrets() TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.account_codes TO usage_app;
 

@@ -40,6 +40,11 @@ async def keys(tx: Connection) -> dict[str, TenantId]:
     return {row["id"]: TenantId(row["tenant_id"]) for row in rows}
 
 
+async def token_secrets(tx: Connection) -> tuple[bytes, ...]:
+    """The secrets that seal tokens, the one in use first."""
+    return tuple(row["secret"] for row in await tx.fetch(SQL["token_secrets"]))
+
+
 async def add(
     tx: Connection, tenant_id: TenantId, *, name: str, display_name: str, clock: datetime | None
 ) -> bool:

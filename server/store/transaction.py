@@ -17,15 +17,17 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from server.domain.errors import Aborted, ResourceExhausted, Unavailable
+from server.domain.errors import Aborted, DeadlineExceeded, ResourceExhausted, Unavailable
 from server.store.pool import Connection, begin
+from server.store.shares import SharedPool
 
 R = TypeVar("R")
 Work = Callable[[PoolConnectionProxy], Awaitable[R]]
 Resolve = Callable[[PoolConnectionProxy], Awaitable[R | None]]
 
 TRIES = 3
-ACQUIRE_SECONDS = 1.0
+# How long a call waits for a connection: half of its time, and not longer than this.
+ACQUIRE_SECONDS = 5.0
 BACKOFF_SECONDS = 0.02
 
 # Rolled back for certain.
@@ -45,11 +47,9 @@ _LOST = (
     asyncpg.CrashShutdownError,
     OSError,
 )
-_NOT_YET = (
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
-)
+_NOT_YET = (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
+# A statement ended by its time limit, which is the deadline of the call, or a wait that did.
+_TOO_LATE = (asyncpg.QueryCanceledError, TimeoutError)
 _FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
 
 # Commits under way. They outlive a caller that goes away; a stopping server waits for them.
@@ -85,7 +85,7 @@ class _OutcomeUnknownError(Exception):
 
 
 async def transact(
-    pool: asyncpg.Pool,
+    pool: SharedPool,
     tenant_id: UUID,
     work: Work[R],
     *,
@@ -95,7 +95,8 @@ async def transact(
     """Do `work` in one transaction of `tenant_id`, or nothing, within `seconds`.
 
     Raises Aborted (CONCURRENT_CHANGE) when others were quicker three times, Unavailable
-    (OUTCOME_UNKNOWN, STORE_UNAVAILABLE), ResourceExhausted (STORE_FULL), and what `work` raises.
+    (OUTCOME_UNKNOWN, STORE_UNAVAILABLE), ResourceExhausted (STORE_FULL, OVERLOADED),
+    DeadlineExceeded, and what `work` raises.
     """
     deadline = time.monotonic() + seconds
     for attempt in range(1, TRIES + 1):
@@ -115,13 +116,15 @@ async def transact(
             await asyncio.sleep(pause)
         except _NOT_YET as error:
             raise _unavailable() from error
+        except _TOO_LATE as error:
+            raise too_late() from error
         except _FULL as error:
             raise ResourceExhausted("STORE_FULL", "the store is full; try later") from error
     raise AssertionError("every attempt returns or raises")
 
 
 async def read(
-    pool: asyncpg.Pool,
+    pool: SharedPool,
     tenant_id: UUID,
     work: Work[R],
     *,
@@ -143,24 +146,28 @@ async def read(
         return await _look(pool, tenant_id, work, seconds)
     except (_OutcomeUnknownError, _NothingHappenedError, *_NOT_YET) as error:
         raise _unavailable() from error
+    except _TOO_LATE as error:
+        raise too_late() from error
 
 
-async def _look(pool: asyncpg.Pool, tenant_id: UUID, work: Work[R], seconds: float) -> R:
+async def _look(pool: SharedPool, tenant_id: UUID, work: Work[R], seconds: float) -> R:
     """Do `work` statement by statement, on a connection whose session is the tenant's."""
-    connection = await _acquire(pool, seconds)
+    connection = await _acquire(pool, tenant_id, seconds)
     pin = getattr(connection, "pin", None)
     if pin is None:
-        await pool.release(connection)
+        await _release(pool, tenant_id, connection)
         return await _attempt(pool, tenant_id, work, seconds)
     try:
         async with asyncio.timeout(seconds):
             await pin(tenant_id)
             return await work(connection)
-    except (TimeoutError, *_LOST) as error:
+    except TimeoutError:
+        raise  # an OSError too, but the connection is well
+    except _LOST as error:
         _drop_confused(connection, error)
         raise _NothingHappenedError from error
     finally:
-        await pool.release(connection)
+        await _release(pool, tenant_id, connection)
 
 
 async def finish_commits() -> None:
@@ -169,30 +176,45 @@ async def finish_commits() -> None:
         await asyncio.wait(_commits)
 
 
-async def _attempt(pool: asyncpg.Pool, tenant_id: UUID, work: Work[R], seconds: float) -> R:
-    connection = await _acquire(pool, seconds)
+async def _attempt(pool: SharedPool, tenant_id: UUID, work: Work[R], seconds: float) -> R:
+    connection = await _acquire(pool, tenant_id, seconds)
     try:
         await connection.execute(begin(tenant_id, seconds))
         result = await work(connection)
     except BaseException as error:
         _drop_confused(connection, error)
         is_lost = isinstance(error, _LOST) and _is_gone(connection)
-        await asyncio.shield(_track(_abandon(pool, connection)))
+        await asyncio.shield(_track(_abandon(pool, tenant_id, connection)))
         if is_lost:
             raise _NothingHappenedError from error
         raise
     # From here on nobody can take it back: a caller that goes away leaves the commit to itself.
-    await asyncio.shield(_track(_commit(pool, connection)))
+    await asyncio.shield(_track(_commit(pool, tenant_id, connection)))
     return result
 
 
-async def _acquire(pool: asyncpg.Pool, seconds: float) -> PoolConnectionProxy:
+async def _acquire(pool: SharedPool, tenant_id: UUID, seconds: float) -> PoolConnectionProxy:
+    """Return a connection once the tenant may have one. Raises OVERLOADED, STORE_UNAVAILABLE."""
     # Not acquire's own timeout: it makes a task of every acquisition, also of an idle connection.
     try:
-        async with asyncio.timeout(max(0.01, min(ACQUIRE_SECONDS, seconds / 4))):
-            return await pool.acquire()
-    except (TimeoutError, *_LOST) as error:
+        async with asyncio.timeout(max(0.01, min(ACQUIRE_SECONDS, seconds / 2))):
+            await pool.shares.acquire(tenant_id)
+            try:
+                return await pool.acquire()
+            except BaseException:
+                pool.shares.release(tenant_id)
+                raise
+    except TimeoutError as error:
+        raise _overloaded() from error
+    except _LOST as error:
         raise _unavailable() from error
+
+
+async def _release(pool: SharedPool, tenant_id: UUID, connection: PoolConnectionProxy) -> None:
+    try:
+        await pool.release(connection)
+    finally:
+        pool.shares.release(tenant_id)
 
 
 def _is_gone(connection: PoolConnectionProxy) -> bool:
@@ -227,37 +249,44 @@ def _forget(task: "asyncio.Task[None]") -> None:
         task.exception()  # seen: the caller may have gone, and asyncio complains of the unseen
 
 
-async def _commit(pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
+async def _commit(pool: SharedPool, tenant_id: UUID, connection: PoolConnectionProxy) -> None:
     try:
         done = await connection.execute("COMMIT")
     except _LOST as error:
         _drop(connection)
         raise _OutcomeUnknownError from error
     finally:
-        await pool.release(connection)
+        await _release(pool, tenant_id, connection)
     # Postgres answers the COMMIT of a failed transaction with ROLLBACK, and no error.
     assert done == "COMMIT", done
 
 
-async def _abandon(pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
+async def _abandon(pool: SharedPool, tenant_id: UUID, connection: PoolConnectionProxy) -> None:
     try:
         async with asyncio.timeout(1):
             await connection.execute("ROLLBACK")
     except (TimeoutError, asyncpg.PostgresError, *_LOST):
         _drop(connection)
     finally:
-        await pool.release(connection)
+        await _release(pool, tenant_id, connection)
 
 
 async def _look_up(
-    pool: asyncpg.Pool, tenant_id: UUID, resolve: Resolve[R] | None, deadline: float
+    pool: SharedPool, tenant_id: UUID, resolve: Resolve[R] | None, deadline: float
 ) -> R | None:
     left = deadline - time.monotonic()
     if resolve is None or left <= 0:
         return None
     try:
         return await _attempt(pool, tenant_id, resolve, left)
-    except (_OutcomeUnknownError, _NothingHappenedError, Unavailable, *_NOT_YET) as error:
+    except (
+        _OutcomeUnknownError,
+        _NothingHappenedError,
+        Unavailable,
+        ResourceExhausted,
+        *_NOT_YET,
+        *_TOO_LATE,
+    ) as error:
         raise _outcome_unknown() from error
 
 
@@ -274,6 +303,22 @@ def _unavailable() -> Unavailable:
         "STORE_UNAVAILABLE",
         "the store cannot be reached; nothing happened, try the call again",
         retry_after_seconds=1.0,
+    )
+
+
+def _overloaded() -> ResourceExhausted:
+    return ResourceExhausted(
+        "OVERLOADED",
+        "no connection to the store became free in time; nothing happened, try again later",
+        retry_after_seconds=1.0,
+    )
+
+
+def too_late() -> DeadlineExceeded:
+    """The refusal of a call whose time is up."""
+    return DeadlineExceeded(
+        "DEADLINE_EXCEEDED",
+        "the time for this call was up before it was done; give it more, or ask for less",
     )
 
 

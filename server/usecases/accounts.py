@@ -83,7 +83,7 @@ async def list_binding_targets(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[str] | None,
     limit: int,
 ) -> list[BindingTarget]:
     """An account's targets by id. Raises ACCOUNT_NOT_FOUND."""

@@ -6,8 +6,6 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-import asyncpg
-
 from server.domain.access import Identity, Role, permissions_of
 from server.domain.errors import NotFound
 from server.domain.ids import CredentialId, TenantId
@@ -15,6 +13,7 @@ from server.env import new_id
 from server.store import credentials as store
 from server.store.credentials import Credential, NewCredential
 from server.store.pool import Connection
+from server.store.shares import SharedPool
 from server.store.transaction import read
 
 PREFIX = "usage_"
@@ -32,7 +31,7 @@ class CreateCredential:
     expire_time: datetime | None = None
 
 
-async def authenticate(pool: asyncpg.Pool, key: str) -> Identity | None:
+async def authenticate(pool: SharedPool, key: str) -> Identity | None:
     """Who a key stands for; None when nobody knows it, or any more.
 
     Keys are compared by their SHA-256, so the time it takes says nothing about them.

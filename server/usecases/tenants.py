@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
-
 from server.domain.access import Role
 from server.domain.errors import AlreadyExists, InvalidArgument, NotFound
 from server.domain.ids import TenantId, derive
@@ -14,6 +12,7 @@ from server.store import credentials as credential_store
 from server.store import tenants as store
 from server.store.modelling import seeds as seed_store
 from server.store.pool import Connection
+from server.store.shares import SharedPool
 from server.store.tenants import Tenant
 from server.store.transaction import transact
 from server.usecases import credentials
@@ -51,7 +50,7 @@ def tenant_id_of(name: str) -> TenantId:
     return TenantId(derive(SPACE, name.lower()))
 
 
-async def found(pool: asyncpg.Pool) -> str | None:
+async def found(pool: SharedPool) -> str | None:
     """Make the operator's tenant and its first key; None when that was done before."""
     tenant_id = tenant_id_of(OPERATOR)
 

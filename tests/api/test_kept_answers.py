@@ -21,7 +21,7 @@ from server.kept_answers import KeptAnswers
 from server.rate_snapshots import CompiledRates
 from tests.domain.pricing.test_discovery import entry, tier
 from tests.domain.pricing.test_finders import version
-from tests.usecases.rate_world import RateWorld, begin_call
+from tests.usecases.rate_world import RateWorld, begin_call, env_of
 
 FIRST = date(2024, 1, 1)
 EU = {"region": "eu"}
@@ -104,9 +104,10 @@ def question(day: tuple[int, int, int], **form: Any) -> pb.RateQuestion:
 
 
 async def answers(snapshot: CompiledRates, *questions: pb.RateQuestion) -> list[pb.RateAnswer]:
-    begin_call(RateWorld(None, uuid4()))
+    world = RateWorld(None, uuid4())
+    begin_call(world)
     request = pb.DiscoverRatesRequest(questions=questions)
-    return list((await discover(None, Still(snapshot), request)).answers)
+    return list((await discover(env_of(world), Still(snapshot), request)).answers)
 
 
 @pytest.mark.parametrize("order", ["forward", "backward", "mixed", "mixed again"])

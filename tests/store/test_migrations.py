@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from server.store.migrate import MIGRATIONS, MigrationError, migrate, read
+from server.store.migrate import MIGRATIONS, MigrationError, migrate, read, rotate_token_secrets
 from tests.schema import FILE, dumped
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ SELECT c.relname AS name, split_part(coalesce(obj_description(c.oid), ''), ':', 
          WHERE p.polrelid = c.oid AND p.polname = 'own_tenant') AS policies
   FROM pg_class c
  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-   AND c.relname <> 'schema_migrations'
+   AND c.relname NOT IN ('schema_migrations', 'token_secrets')
 """
 KEYS = """
 SELECT t.relname AS table, i.relname AS name,
@@ -43,7 +43,7 @@ SELECT t.relname AS table, i.relname AS name,
  CROSS JOIN LATERAL unnest(x.indkey::smallint[]) WITH ORDINALITY AS k (attnum, n)
   LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.attnum AND k.attnum > 0
  WHERE t.relnamespace = 'public'::regnamespace AND (x.indisunique OR x.indisexclusion)
-   AND t.relname <> 'schema_migrations'
+   AND t.relname NOT IN ('schema_migrations', 'token_secrets')
  GROUP BY t.relname, i.relname
 """
 FOREIGN_KEYS = """
@@ -159,6 +159,27 @@ async def test_every_key_begins_as_its_kind_demands(owner: "Connection") -> None
         columns = [re.sub(r"^\((\w+)::text\)$", r"\1", column) for column in key["columns"]]
         if key["name"] not in ACROSS_TENANTS:
             assert columns[: len(prefix)] == prefix, key
+
+
+async def test_the_secrets_of_tokens_are_read_by_their_function_only(
+    owner: "Connection", app: "Connection"
+) -> None:
+    [first] = await app.fetch("SELECT token_secrets() AS secret")
+    for statement in ("SELECT FROM token_secrets", "DELETE FROM token_secrets"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await app.execute(statement)
+
+    await rotate_token_secrets(owner)
+    # The new one seals only when every process has read it, and the old one stays valid.
+    young = [row["secret"] for row in await app.fetch("SELECT token_secrets() AS secret")]
+    await owner.execute("UPDATE token_secrets SET create_time = create_time - interval '1 minute'")
+    grown = [row["secret"] for row in await app.fetch("SELECT token_secrets() AS secret")]
+    await rotate_token_secrets(owner)
+    after = [row["secret"] for row in await app.fetch("SELECT token_secrets() AS secret")]
+
+    assert young[0] == first["secret"]
+    assert grown == young[::-1]
+    assert (len(after), first["secret"] in after, after[0]) == (2, False, grown[0])
 
 
 async def test_foreign_keys_go_only_where_they_may(owner: "Connection") -> None:

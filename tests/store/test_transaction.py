@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from server.domain.errors import Aborted, FailedPrecondition, Unavailable
+from server.domain.errors import Aborted, FailedPrecondition, ResourceExhausted, Unavailable
 from server.store import transaction
 from server.store.pool import open_pool, unsafe_settings
 from server.store.transaction import finish_commits, read, transact
@@ -146,11 +146,11 @@ async def test_a_connection_killed_before_the_commit_is_tried_again(pool, owner)
 async def test_a_commit_outlives_the_caller_who_gave_up(pool, monkeypatch):
     committing, commit = asyncio.Event(), transaction._commit
 
-    async def slow_commit(of, connection) -> None:
+    async def slow_commit(of, tenant_id, connection) -> None:
         if of is pool:
             committing.set()
             await asyncio.sleep(0.1)
-        await commit(of, connection)
+        await commit(of, tenant_id, connection)
 
     monkeypatch.setattr(transaction, "_commit", slow_commit)
     caller = asyncio.create_task(transact(pool, ONE, add_account(ONE, "kept")))
@@ -167,7 +167,7 @@ async def test_a_commit_outlives_the_caller_who_gave_up(pool, monkeypatch):
 async def test_a_lost_commit_is_resolved_by_its_key(pool, owner, monkeypatch, is_committed):
     commit, tries = transaction._commit, 0
 
-    async def cut_commit(of, connection) -> None:
+    async def cut_commit(of, tenant_id, connection) -> None:
         nonlocal tries
         tries += of is pool
         if of is pool and tries == 1:
@@ -175,7 +175,7 @@ async def test_a_lost_commit_is_resolved_by_its_key(pool, owner, monkeypatch, is
                 await connection.execute("COMMIT")
             await owner.execute(f"SELECT pg_terminate_backend({connection.get_server_pid()})")
             await asyncio.sleep(0.05)
-        await commit(of, connection)
+        await commit(of, tenant_id, connection)
 
     async def resolve(tx) -> str | None:
         return next(iter(await accounts(tx)), None)
@@ -190,11 +190,11 @@ async def test_a_lost_commit_is_resolved_by_its_key(pool, owner, monkeypatch, is
 async def test_a_lost_commit_without_a_key_is_reported_as_unknown(pool, owner, monkeypatch):
     commit = transaction._commit
 
-    async def cut_commit(of, connection) -> None:
+    async def cut_commit(of, tenant_id, connection) -> None:
         if of is pool:
             await owner.execute(f"SELECT pg_terminate_backend({connection.get_server_pid()})")
             await asyncio.sleep(0.05)
-        await commit(of, connection)
+        await commit(of, tenant_id, connection)
 
     monkeypatch.setattr(transaction, "_commit", cut_commit)
     with pytest.raises(Unavailable) as refused:
@@ -207,10 +207,10 @@ async def test_an_exhausted_pool_answers_within_its_limit(database):
     pool = await open_pool(database, size=1)
     held = await pool.acquire()
 
-    with pytest.raises(Unavailable) as refused:
+    with pytest.raises(ResourceExhausted) as refused:
         await transact(pool, ONE, add_account(ONE, "never"), seconds=0.4)
 
-    assert refused.value.reason == "STORE_UNAVAILABLE"
+    assert (refused.value.reason, refused.value.retry_after_seconds) == ("OVERLOADED", 1.0)
     await pool.release(held)
     await pool.close()
 

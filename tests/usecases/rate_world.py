@@ -12,6 +12,7 @@ from uuid import uuid4
 import asyncpg
 
 from server.api import calls
+from server.config import Config
 from server.domain.calendar import PolicyPeriod, local_midnight
 from server.domain.ids import CredentialId, RateEntryId, TenantId, UnitId
 from server.domain.modelling.policies import (
@@ -25,9 +26,12 @@ from server.domain.modelling.policies import (
 from server.domain.pricing.rate_cards import RateCard, RateCardEntry, RateCardType
 from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
 from server.domain.selling.sales import SoldPolicies, WalletPolicies
+from server.doorbell import Doorbell
+from server.env import Env
 from server.store.pool import open_pool
 from server.store.selling.documents import policies_to_doc, terms_to_doc
 from server.store.transaction import finish_commits, read, transact
+from server.token_seal import TokenSeal
 from server.usecases.pricing import rates
 from server.usecases.pricing.rate_entries import create_entry
 from tests.usecases.recorders import run
@@ -169,6 +173,12 @@ def begin_call(world: RateWorld) -> None:
             deadline=time.monotonic() + 10,
         )
     )
+
+
+def env_of(world: RateWorld) -> Env:
+    """What a servicer's method needs besides."""
+    config = Config(database_url="unused")
+    return Env(world.pool, config, Doorbell.silent(), TokenSeal((bytes(32),)))
 
 
 def entry(value: str | None = None, **more: Any) -> RateCardEntry:

@@ -14,12 +14,10 @@ from usage.v1 import rate_service_pb2 as pb
 
 from server import rate_snapshots
 from server.api.services.discovery import MOST_KEPT, discover
-from server.config import Config
 from server.domain.errors import Unavailable, UsageError
 from server.domain.pricing.rate_cards import EntryState, RateCard, RateCardEntry, RateCardType
 from server.domain.pricing.rate_index import Question
-from server.doorbell import Doorbell
-from server.env import Env, new_id
+from server.env import new_id
 from server.rate_snapshots import RateSnapshots
 from server.store.transaction import transact
 from server.usecases.pricing.discovery import Priced, catalogue_terms
@@ -32,6 +30,7 @@ from tests.usecases.rate_world import (
     add_tenant,
     begin_call,
     entry,
+    env_of,
     rate_world,
     sell,
     tier,
@@ -78,7 +77,7 @@ async def ask(
     request = pb.DiscoverRatesRequest(questions=questions)
     if fresh:
         request.freshness = FULLY_CONSISTENT
-    env = Env(world.pool, Config(database_url="unused"), Doorbell.silent())
+    env = env_of(world)
     response = await discover(env, snapshots, request)
     return list(response.answers)
 

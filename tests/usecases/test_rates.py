@@ -11,16 +11,21 @@ import pytest
 from usage.v1 import rate_service_pb2 as pb
 
 from server.api.services.rates import RateService
-from server.config import Config
 from server.domain.errors import AlreadyExists, InvalidArgument, NotFound
 from server.domain.pricing.rate_cards import EntryState, RateCard, RateCardType
 from server.domain.pricing.rates import TierBounds
-from server.doorbell import Doorbell
-from server.env import Env
 from server.rate_snapshots import RateSnapshots
 from server.store.pricing.rate_entries import EntryFilter
 from server.usecases.pricing import rate_entries, rates
-from tests.usecases.rate_world import RateWorld, add_tenant, begin_call, entry, rate_world, tier
+from tests.usecases.rate_world import (
+    RateWorld,
+    add_tenant,
+    begin_call,
+    entry,
+    env_of,
+    rate_world,
+    tier,
+)
 
 BASE = EntryFilter(card_id="base")
 
@@ -171,7 +176,7 @@ async def test_active_entries_of_one_key_never_overlap(world):
 async def test_the_service_keeps_reads_and_pages(world):
     """Every method but DiscoverRates, as the edge calls them."""
     begin_call(world)
-    env = Env(world.pool, Config(database_url="unused"), Doorbell.silent())
+    env = env_of(world)
     service = RateService(env, RateSnapshots(world.pool))
     priced = pb.RateCardEntry(
         product="products/plan", usage_resource="usageResources/sms", currency_code="USD"

@@ -1,6 +1,5 @@
 """Usage records on their way out, with what became of them."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from usage.v1 import consumption_service_pb2 as pb
@@ -8,7 +7,6 @@ from usage.v1 import consumption_service_pb2 as pb
 from server.api import names
 from server.api.forms import Form
 from server.api.names import Name
-from server.api.pages import Page
 from server.api.values import decimal_pb, optional_decimal_pb, time_pb
 from server.domain.consuming.recording import Trace, UsageRecord
 from server.domain.ids import AccountId, AssetId, CellId, RecordId, ResourceId
@@ -23,7 +21,7 @@ def get_usage_record_from_pb(request: pb.GetUsageRecordRequest) -> tuple[Account
     return AccountId(account_id), RecordId(record_id)
 
 
-def list_usage_records_from_pb(request: pb.ListUsageRecordsRequest, page: Page) -> ListUsageRecords:
+def list_usage_records_from_pb(request: pb.ListUsageRecordsRequest) -> ListUsageRecords:
     """Which records."""
     form = Form(request)
     (account_id,) = form.name("parent", names.ACCOUNT)
@@ -41,8 +39,6 @@ def list_usage_records_from_pb(request: pb.ListUsageRecordsRequest, page: Page) 
         start_time=start_time,
         end_time=end_time,
         cell_id=None if cell_id is None else CellId(cell_id),
-        after=page.after,
-        limit=page.limit,
     )
 
 
@@ -59,15 +55,6 @@ def usage_record_to_pb(record: UsageRecord) -> pb.UsageRecord:
         state=pb.UsageRecord.State.Value(record.trace.state),
         outcome=_outcome_to_pb(record.account_id, record.trace),
         create_time=time_pb(record.create_time),
-    )
-
-
-def list_usage_records_response_to_pb(
-    records: Sequence[UsageRecord], token: str
-) -> pb.ListUsageRecordsResponse:
-    """A page of records."""
-    return pb.ListUsageRecordsResponse(
-        usage_records=[usage_record_to_pb(record) for record in records], next_page_token=token
     )
 
 

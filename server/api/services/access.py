@@ -1,6 +1,8 @@
 """AccessService: parse, do, render."""
 
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from usage.v1 import access_service_pb2 as pb
 from usage.v1 import access_service_pb2_grpc as rpc
@@ -55,15 +57,14 @@ class AccessService(rpc.AccessServiceServicer):
     async def ListTenants(
         self, request: pb.ListTenantsRequest, context: Any
     ) -> pb.ListTenantsResponse:
-        page = pages.read(request, caller().tenant_id)
+        seal = self._env.seal
+        page = pages.read(request, caller().tenant_id, seal, (str,))
         keys = await look(self._env, tenant_store.keys)
         after = page.after[0] if page.after else ""
         wanted = [name for name in sorted(keys) if name > after][: page.limit]
         rows = [await self._tenant(keys[name], name) for name in wanted]
-        kept, token = pages.cut(page, rows, lambda tenant: (tenant.id,))
-        return pb.ListTenantsResponse(
-            tenants=[tenant_to_pb(tenant) for tenant in kept], next_page_token=token
-        )
+        found, token = pages.cut(page, rows, lambda tenant: (tenant.id,), tenant_to_pb, seal)
+        return pb.ListTenantsResponse(tenants=found, next_page_token=token)
 
     async def GetTenant(self, request: pb.GetTenantRequest, context: Any) -> pb.Tenant:
         tenant_id = caller().tenant_id
@@ -121,27 +122,31 @@ class AccessService(rpc.AccessServiceServicer):
         return run_to_pb(await look(self._env, lambda tx: clock.get(tx, tenant_id, run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
-        kept, token = await listed(
+        found, token = await listed(
             self._env,
             request,
             lambda tx, page: run_store.list_runs(
                 tx, page.tenant_id, after=page.after, limit=page.limit
             ),
-            lambda run: (run.create_time.isoformat(), run.run_id),
+            lambda run: (run.create_time, run.run_id),
+            run_to_pb,
+            shape=(datetime, UUID),
         )
-        return pb.ListRunsResponse(runs=[run_to_pb(run) for run in kept], next_page_token=token)
+        return pb.ListRunsResponse(runs=found, next_page_token=token)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
         states = (JobState(pb.Job.State.Name(request.state)),) if request.state else STUCK
-        kept, token = await listed(
+        found, token = await listed(
             self._env,
             request,
             lambda tx, page: job_store.list_jobs(
                 tx, page.tenant_id, states, after=page.after, limit=page.limit
             ),
-            lambda job: (job.create_time.isoformat(), job.job_id),
+            lambda job: (job.create_time, job.job_id),
+            job_to_pb,
+            shape=(datetime, UUID),
         )
-        return pb.ListJobsResponse(jobs=[job_to_pb(job) for job in kept], next_page_token=token)
+        return pb.ListJobsResponse(jobs=found, next_page_token=token)
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.Job:
         (job_id,) = named(request, "name", names.JOB)

@@ -14,7 +14,7 @@ from server.api.mapping.accounts import (
     create_binding_target_from_pb,
     update_account_from_pb,
 )
-from server.api.work import caller, change, listed, look
+from server.api.work import caller, change, listed, look, of_account
 from server.env import Env
 from server.store import accounts as store
 from server.store.selling import binding_targets
@@ -35,17 +35,17 @@ class AccountService(rpc.AccountServiceServicer):
     async def ListAccounts(
         self, request: pb.ListAccountsRequest, context: Any
     ) -> pb.ListAccountsResponse:
-        kept, token = await listed(
+        found, token = await listed(
             self._env,
             request,
             lambda tx, page: store.list_accounts(
                 tx, page.tenant_id, after=page.after, limit=page.limit
             ),
             lambda account: (account.content.id,),
+            account_to_pb,
+            shape=(str,),
         )
-        return pb.ListAccountsResponse(
-            accounts=[account_to_pb(account) for account in kept], next_page_token=token
-        )
+        return pb.ListAccountsResponse(accounts=found, next_page_token=token)
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, context: Any) -> pb.Account:
         wanted = create_account_from_pb(request)
@@ -83,18 +83,20 @@ class AccountService(rpc.AccountServiceServicer):
         self, request: pb.ListBindingTargetsRequest, context: Any
     ) -> pb.ListBindingTargetsResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
-        kept, token = await listed(
+        found, token = await listed(
             self._env,
             request,
-            lambda tx, page: accounts.list_binding_targets(
-                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+            of_account(
+                account_id,
+                lambda tx, page: accounts.list_binding_targets(
+                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                ),
             ),
             lambda target: (target.id,),
+            lambda target: binding_target_to_pb(account_id, target),
+            shape=(str,),
         )
-        return pb.ListBindingTargetsResponse(
-            binding_targets=[binding_target_to_pb(account_id, target) for target in kept],
-            next_page_token=token,
-        )
+        return pb.ListBindingTargetsResponse(binding_targets=found, next_page_token=token)
 
     async def CreateBindingTarget(
         self, request: pb.CreateBindingTargetRequest, context: Any

@@ -9,7 +9,7 @@ from usage.v1 import asset_service_pb2_grpc as rpc
 from server.api import names
 from server.api.forms import named
 from server.api.mapping.assets import asset_to_pb
-from server.api.work import caller, listed, look
+from server.api.work import caller, listed, look, of_account
 from server.env import Env
 from server.usecases.selling import assets
 
@@ -36,9 +36,14 @@ class AssetService(rpc.AssetServiceServicer):
         found, token = await listed(
             self._env,
             request,
-            lambda tx, page: assets.list_assets(
-                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+            of_account(
+                account_id,
+                lambda tx, page: assets.list_assets(
+                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                ),
             ),
             lambda asset: (asset.number,),
+            asset_to_pb,
+            shape=(int,),
         )
-        return pb.ListAssetsResponse(assets=map(asset_to_pb, found), next_page_token=token)
+        return pb.ListAssetsResponse(assets=found, next_page_token=token)

@@ -1,16 +1,16 @@
 """ConsumptionService: usage in, once, and what became of it."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from grpc.aio import ServicerContext
 from usage.v1 import consumption_service_pb2 as pb
 from usage.v1 import consumption_service_pb2_grpc as rpc
 
-from server.api import pages
 from server.api.mapping import recording as recording_mapping
 from server.api.mapping import usage_records as mapping
-from server.api.work import caller, change, look
+from server.api.work import caller, change, listed, look, of_account
 from server.domain.errors import Unimplemented
 from server.env import Env
 from server.usecases.consuming import recording, usage_records
@@ -62,12 +62,21 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
     async def ListUsageRecords(
         self, request: pb.ListUsageRecordsRequest, context: Context
     ) -> pb.ListUsageRecordsResponse:
-        tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
-        command = mapping.list_usage_records_from_pb(request, page)
-        found = await look(self._env, lambda tx: usage_records.list_records(tx, tenant_id, command))
-        records, token = pages.cut(page, found, key=lambda r: (r.time.isoformat(), r.id))
-        return mapping.list_usage_records_response_to_pb(records, token)
+        command = mapping.list_usage_records_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            of_account(
+                command.account_id,
+                lambda tx, page: usage_records.list_records(
+                    tx, page.tenant_id, command, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda record: (record.time, record.id),
+            mapping.usage_record_to_pb,
+            shape=(datetime, str),
+        )
+        return pb.ListUsageRecordsResponse(usage_records=found, next_page_token=token)
 
     async def VoidUsage(self, request: pb.VoidUsageRequest, context: Context) -> pb.UsageRecord:
         raise _not_supported("VoidUsage", "a record that was kept cannot be taken back yet")

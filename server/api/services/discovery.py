@@ -28,7 +28,7 @@ from server.api.work import caller, look
 from server.domain.calendar import DAY, Days
 from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
 from server.domain.exact import ZERO, DecimalError, parse_decimal
-from server.domain.ids import ResourceId
+from server.domain.ids import ResourceId, TenantId
 from server.domain.pricing.discovery import Answer, Asked, Source, answer
 from server.domain.pricing.explanations import explained
 from server.domain.pricing.finders import Finder, Finders
@@ -37,6 +37,7 @@ from server.domain.pricing.sold_rates import Bound, Held
 from server.env import Env
 from server.kept_answers import KeptAnswers
 from server.rate_snapshots import CompiledRates, RateSnapshots
+from server.token_seal import TokenSeal
 from server.usecases.pricing.discovery import Present, present
 
 Read = Asked | InvalidArgument
@@ -60,8 +61,12 @@ _account = lru_cache(maxsize=16_384)(names.ACCOUNT.parse)
 _target = lru_cache(maxsize=16_384)(names.BINDING_TARGET.parse)
 _token_unit = lru_cache(maxsize=16_384)(names.UNIT.parse)
 _model = lru_cache(maxsize=16_384)(names.SELLING_MODEL.parse)
-_token = lru_cache(maxsize=1_024)(revisions.token_of)
 NOTHING_SOLD = Present(today=date.min, sold={})
+
+
+@lru_cache(maxsize=1_024)
+def _token(secrets: tuple[bytes, ...], tenant_id: TenantId, revision: int) -> str:
+    return revisions.token_of(TokenSeal(secrets), tenant_id, revision)
 
 
 async def discover(
@@ -69,14 +74,14 @@ async def discover(
 ) -> pb.DiscoverRatesResponse:
     """The answers, in the order of the questions."""
     _check_explained(request)
-    compiled = await _compiled(snapshots, request)
+    compiled = await _compiled(env, snapshots, request)
     if request.explain:
         answers = await _explained(env, compiled, request.questions)
         response = pb.DiscoverRatesResponse(answers=answers)
     else:
         response = await _answered(env, compiled, request.questions)
     response.catalogue_revision = compiled.revision
-    response.revision_token = _token(caller().tenant_id, compiled.revision)
+    response.revision_token = _token(env.seal.secrets, caller().tenant_id, compiled.revision)
     return response
 
 
@@ -171,13 +176,16 @@ def _check_explained(request: pb.DiscoverRatesRequest) -> None:
         raise InvalidArgument.at("questions", "TOO_MANY_ITEMS", fault, got=str(got))
 
 
-async def _compiled(snapshots: RateSnapshots, request: pb.DiscoverRatesRequest) -> CompiledRates:
+async def _compiled(
+    env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest
+) -> CompiledRates:
     """The rates, as fresh as they are asked for. Raises REVISION_TOKEN_INVALID, FIELD_REQUIRED."""
     call, token = caller(), request.revision_token
+    call.refuse_invalid()
     if request.freshness == AT_LEAST:
         if not token:
             raise InvalidArgument.at("revision_token", "FIELD_REQUIRED", "is required by AT_LEAST")
-        least = revisions.revision_in(token, call.tenant_id)
+        least = revisions.revision_in(env.seal, token, call.tenant_id)
         return await snapshots.at_least(call.tenant_id, least, call.deadline - REFUSAL_SECONDS)
     if token:
         raise revisions.refused("is for freshness AT_LEAST only")

@@ -1,6 +1,8 @@
 """Orders on the wire."""
 
+from datetime import datetime
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from grpc.aio import ServicerContext
 from usage.v1 import order_service_pb2 as pb
@@ -13,7 +15,7 @@ from server.api.mapping.orders import (
     create_order_from_pb,
     order_to_pb,
 )
-from server.api.work import caller, change, listed, look
+from server.api.work import caller, change, listed, look, of_account
 from server.env import Env
 from server.usecases.selling import orders
 from server.usecases.selling.order_activation import activate_order
@@ -41,12 +43,17 @@ class OrderService(rpc.OrderServiceServicer):
         found, token = await listed(
             self._env,
             request,
-            lambda tx, page: orders.list_orders(
-                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+            of_account(
+                account_id,
+                lambda tx, page: orders.list_orders(
+                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                ),
             ),
-            lambda o: (o.create_time.isoformat(), o.id),
+            lambda order: (order.create_time, order.id),
+            order_to_pb,
+            shape=(datetime, UUID),
         )
-        return pb.ListOrdersResponse(orders=map(order_to_pb, found), next_page_token=token)
+        return pb.ListOrdersResponse(orders=found, next_page_token=token)
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
         command = create_order_from_pb(request)

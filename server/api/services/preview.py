@@ -1,7 +1,9 @@
 """PreviewService: parse, do, render."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from usage.v1 import preview_service_pb2 as pb
 from usage.v1 import preview_service_pb2_grpc as rpc
@@ -15,7 +17,7 @@ from server.api.mapping.pricing.rating_requests import (
     rating_request_to_pb,
 )
 from server.api.values import time_pb
-from server.api.work import caller, change, listed, look
+from server.api.work import caller, change, listed, look, of_account
 from server.env import Env
 from server.store.pricing import rating_requests as request_store
 from server.usecases.pricing import rating_requests, replay
@@ -86,11 +88,14 @@ class PreviewService(rpc.PreviewServiceServicer):
         found, token = await listed(
             self._env,
             request,
-            lambda tx, page: rating_requests.list_requests(
-                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+            of_account(
+                account_id,
+                lambda tx, page: rating_requests.list_requests(
+                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                ),
             ),
-            lambda one: (one.create_time.isoformat(), one.id),
+            lambda one: (one.create_time, one.id),
+            rating_request_to_pb,
+            shape=(datetime, UUID),
         )
-        return pb.ListRatingRequestsResponse(
-            rating_requests=map(rating_request_to_pb, found), next_page_token=token
-        )
+        return pb.ListRatingRequestsResponse(rating_requests=found, next_page_token=token)

@@ -1,6 +1,8 @@
 """Quotes on the wire."""
 
+from datetime import datetime
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from grpc.aio import ServicerContext
 from usage.v1 import quote_service_pb2 as pb
@@ -9,7 +11,7 @@ from usage.v1 import quote_service_pb2_grpc as rpc
 from server.api import names
 from server.api.forms import named
 from server.api.mapping.quotes import create_quote_from_pb, quote_to_pb
-from server.api.work import caller, change, listed, look
+from server.api.work import caller, change, listed, look, of_account
 from server.domain.limits import check_lines
 from server.env import Env
 from server.usecases.selling import quotes
@@ -37,12 +39,17 @@ class QuoteService(rpc.QuoteServiceServicer):
         found, token = await listed(
             self._env,
             request,
-            lambda tx, page: quotes.list_quotes(
-                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+            of_account(
+                account_id,
+                lambda tx, page: quotes.list_quotes(
+                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                ),
             ),
-            lambda q: (q.create_time.isoformat(), q.id),
+            lambda quote: (quote.create_time, quote.id),
+            quote_to_pb,
+            shape=(datetime, UUID),
         )
-        return pb.ListQuotesResponse(quotes=map(quote_to_pb, found), next_page_token=token)
+        return pb.ListQuotesResponse(quotes=found, next_page_token=token)
 
     async def CreateQuote(self, request: pb.CreateQuoteRequest, context: Context) -> pb.Quote:
         check_lines(len(request.quote.lines), most=self._env.config.quote_lines)

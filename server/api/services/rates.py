@@ -67,8 +67,10 @@ class RateService(rpc.RateServiceServicer):
                 tx, page.tenant_id, after=page.after, limit=page.limit
             ),
             lambda book: (book.id,),
+            book_to_pb,
+            shape=(str,),
         )
-        return pb.ListPriceBooksResponse(price_books=map(book_to_pb, found), next_page_token=token)
+        return pb.ListPriceBooksResponse(price_books=found, next_page_token=token)
 
     async def CreatePriceBook(
         self, request: pb.CreatePriceBookRequest, context: Context
@@ -126,8 +128,10 @@ class RateService(rpc.RateServiceServicer):
                 tx, page.tenant_id, only, after=page.after, limit=page.limit
             ),
             lambda card: (card.id,),
+            card_to_pb,
+            shape=(str,),
         )
-        return pb.ListRateCardsResponse(rate_cards=map(card_to_pb, found), next_page_token=token)
+        return pb.ListRateCardsResponse(rate_cards=found, next_page_token=token)
 
     async def CreateRateCard(
         self, request: pb.CreateRateCardRequest, context: Context
@@ -193,10 +197,10 @@ class RateService(rpc.RateServiceServicer):
                 tx, page.tenant_id, only, after=page.after, limit=page.limit
             ),
             lambda entry: (entry.card_id, entry.id),
+            entry_to_pb,
+            shape=(str, str),
         )
-        return pb.ListRateCardEntriesResponse(
-            rate_card_entries=map(entry_to_pb, found), next_page_token=token
-        )
+        return pb.ListRateCardEntriesResponse(rate_card_entries=found, next_page_token=token)
 
     async def CreateRateCardEntry(
         self, request: pb.CreateRateCardEntryRequest, context: Context

@@ -42,15 +42,16 @@ async def list_records(
     state = form.optional_choice("state", CatalogState, prefix="CATALOG_STATE_")
     filters = (state, *(ask(form) for ask in one.filters))
     form.done()
-    kept, token = await listed(
+    return await listed(
         env,
         request,
         lambda tx, page: store.list_records(
             tx, page.tenant_id, one.kind, *key, after=page.after, limit=page.limit, filters=filters
         ),
         lambda record: (one.kind.key(record.content)[-1],),
+        one.write,
+        shape=(str,),
     )
-    return [one.write(record) for record in kept], token
 
 
 async def create_record(env: Env, request: Message, one: OnWire[T, M]) -> M:

@@ -1,6 +1,8 @@
 """SummaryService: parse, do, render."""
 
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from usage.v1 import summary_service_pb2 as pb
 from usage.v1 import summary_service_pb2_grpc as rpc
@@ -14,7 +16,7 @@ from server.api.mapping.summaries import (
     usage_to_pb,
     waterfall_to_pb,
 )
-from server.api.work import caller, listed, look
+from server.api.work import caller, listed, look, of_account
 from server.domain.ids import ExecutionId
 from server.env import Env
 from server.store.settling import summary_reads as store
@@ -37,17 +39,20 @@ class SummaryService(rpc.SummaryServiceServicer):
             form.fault("wallet", "NAME_FORMAT", "must be a wallet of the parent")
         form.done()
         wallet_id = chosen[1] if chosen else None
-        kept, token = await listed(
+        found, token = await listed(
             self._env,
             request,
-            lambda tx, page: store.list_usage(
-                tx, page.tenant_id, account_id, wallet_id, after=page.after, limit=page.limit
+            of_account(
+                account_id,
+                lambda tx, page: store.list_usage(
+                    tx, page.tenant_id, account_id, wallet_id, after=page.after, limit=page.limit
+                ),
             ),
-            lambda one: (one.start_time.isoformat(), one.usage_summary_id),
+            lambda one: (one.start_time, one.usage_summary_id),
+            lambda one: usage_to_pb(account_id, one),
+            shape=(datetime, UUID),
         )
-        return pb.ListUsageSummariesResponse(
-            usage_summaries=[usage_to_pb(account_id, one) for one in kept], next_page_token=token
-        )
+        return pb.ListUsageSummariesResponse(usage_summaries=found, next_page_token=token)
 
     async def GetRatableSummary(
         self, request: pb.GetRatableSummaryRequest, context: Any
@@ -63,18 +68,20 @@ class SummaryService(rpc.SummaryServiceServicer):
         self, request: pb.ListRatableSummariesRequest, context: Any
     ) -> pb.ListRatableSummariesResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
-        kept, token = await listed(
+        found, token = await listed(
             self._env,
             request,
-            lambda tx, page: store.list_ratable(
-                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+            of_account(
+                account_id,
+                lambda tx, page: store.list_ratable(
+                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                ),
             ),
-            lambda one: (one.start_time.isoformat(), one.ratable_summary_id),
+            lambda one: (one.start_time, one.ratable_summary_id),
+            lambda one: ratable_to_pb(account_id, one),
+            shape=(datetime, UUID),
         )
-        return pb.ListRatableSummariesResponse(
-            ratable_summaries=[ratable_to_pb(account_id, one) for one in kept],
-            next_page_token=token,
-        )
+        return pb.ListRatableSummariesResponse(ratable_summaries=found, next_page_token=token)
 
     async def GetLiableSummary(
         self, request: pb.GetLiableSummaryRequest, context: Any
@@ -90,18 +97,20 @@ class SummaryService(rpc.SummaryServiceServicer):
         self, request: pb.ListLiableSummariesRequest, context: Any
     ) -> pb.ListLiableSummariesResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
-        kept, token = await listed(
+        found, token = await listed(
             self._env,
             request,
-            lambda tx, page: store.list_liable(
-                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+            of_account(
+                account_id,
+                lambda tx, page: store.list_liable(
+                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                ),
             ),
-            lambda one: (one.start_time.isoformat(), one.liable_summary_id),
+            lambda one: (one.start_time, one.liable_summary_id),
+            lambda one: liable_to_pb(account_id, one),
+            shape=(datetime, UUID),
         )
-        return pb.ListLiableSummariesResponse(
-            liable_summaries=[liable_to_pb(account_id, one) for one in kept],
-            next_page_token=token,
-        )
+        return pb.ListLiableSummariesResponse(liable_summaries=found, next_page_token=token)
 
     async def GetRateWaterfall(
         self, request: pb.GetRateWaterfallRequest, context: Any

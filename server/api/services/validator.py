@@ -54,17 +54,17 @@ class ValidationService(rpc.ValidationServiceServicer):
         self, request: pb.ListValidationFindingsRequest, context: Any
     ) -> pb.ListValidationFindingsResponse:
         run_id, asked = mapping.findings_from_pb(request)
-        kept, token = await listed(
+        found, token = await listed(
             self._env,
             request,
             lambda tx, page: catalog_run.list_findings(
                 tx, page.tenant_id, run_id, asked, after=page.after, limit=page.limit
             ),
             lambda one: one.key,
+            mapping.finding_to_pb,
+            shape=(str, str, int),
         )
-        return pb.ListValidationFindingsResponse(
-            validation_findings=map(mapping.finding_to_pb, kept), next_page_token=token
-        )
+        return pb.ListValidationFindingsResponse(validation_findings=found, next_page_token=token)
 
 
 def _all(setups: tuple[Setup, ...]) -> tuple[Verdict, ...]:

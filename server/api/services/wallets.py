@@ -1,7 +1,9 @@
 """WalletService: parse, do, render."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from usage.v1 import wallet_service_pb2 as pb
 from usage.v1 import wallet_service_pb2_grpc as rpc
@@ -9,7 +11,7 @@ from usage.v1 import wallet_service_pb2_grpc as rpc
 from server.api import names, pages
 from server.api.forms import named
 from server.api.mapping.wallets import entry_to_pb, grant_to_pb, wallet_to_pb
-from server.api.work import caller, listed, look
+from server.api.work import caller, listed, look, of_account
 from server.domain.errors import Unimplemented
 from server.env import Env
 from server.usecases.settling import wallets
@@ -31,41 +33,48 @@ class WalletService(rpc.WalletServiceServicer):
         self, request: pb.ListWalletsRequest, context: Any
     ) -> pb.ListWalletsResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
-        kept, token = await listed(
+        found, token = await listed(
             self._env,
             request,
-            lambda tx, page: wallets.list_wallets(
-                tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+            of_account(
+                account_id,
+                lambda tx, page: wallets.list_wallets(
+                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                ),
             ),
             lambda one: (one.wallet.resource_id, one.wallet.id),
+            wallet_to_pb,
+            shape=(str, UUID),
         )
-        return pb.ListWalletsResponse(
-            wallets=[wallet_to_pb(one) for one in kept], next_page_token=token
-        )
+        return pb.ListWalletsResponse(wallets=found, next_page_token=token)
 
     async def ListGrants(
         self, request: pb.ListGrantsRequest, context: Any
     ) -> pb.ListGrantsResponse:
         account_id, wallet_id = named(request, "parent", names.WALLET)
         tenant_id = caller().tenant_id
-        page = pages.read(request, tenant_id)
+        page = pages.read(request, tenant_id, self._env.seal, (datetime, UUID))
         current, grants = await look(
             self._env,
             lambda tx: wallets.list_grants(tx, tenant_id, account_id, wallet_id),
             snapshot=True,
         )
-        keyed = [((one.grant.start.isoformat(), str(one.grant.id)), one) for one in grants]
+        keyed = [((one.grant.start, one.grant.id), one) for one in grants]
         rows = [pair for pair in keyed if page.after is None or pair[0] > page.after]
-        kept, token = pages.cut(page, rows[: page.limit], lambda pair: pair[0])
-        return pb.ListGrantsResponse(
-            grants=[grant_to_pb(current.wallet, one) for _, one in kept], next_page_token=token
+        found, token = pages.cut(
+            page,
+            rows[: page.limit],
+            lambda pair: pair[0],
+            lambda pair: grant_to_pb(current.wallet, pair[1]),
+            self._env.seal,
         )
+        return pb.ListGrantsResponse(grants=found, next_page_token=token)
 
     async def ListWalletEntries(
         self, request: pb.ListWalletEntriesRequest, context: Any
     ) -> pb.ListWalletEntriesResponse:
         account_id, wallet_id = named(request, "parent", names.WALLET)
-        kept, token = await listed(
+        found, token = await listed(
             self._env,
             request,
             lambda tx, page: wallets.list_entries(
@@ -73,15 +82,14 @@ class WalletService(rpc.WalletServiceServicer):
                 page.tenant_id,
                 account_id,
                 wallet_id,
-                after=int(page.after[0]) if page.after else 0,
+                after=page.after[0] if page.after else 0,
                 limit=page.limit,
             ),
             lambda pair: (pair[0].seq,),
+            lambda pair: entry_to_pb(account_id, *pair),
+            shape=(int,),
         )
-        return pb.ListWalletEntriesResponse(
-            wallet_entries=[entry_to_pb(account_id, entry, at) for entry, at in kept],
-            next_page_token=token,
-        )
+        return pb.ListWalletEntriesResponse(wallet_entries=found, next_page_token=token)
 
     async def WatchWallets(
         self, request: pb.WatchWalletsRequest, context: Any

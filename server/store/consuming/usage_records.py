@@ -51,12 +51,12 @@ async def list_records(
     account_id: AccountId,
     wanted: Range,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[datetime, RecordId] | None,
     limit: int,
 ) -> list[UsageRecord]:
     """Newest first; `after` is the time and the id of the last record seen."""
     # No id is empty, so just before the end and the empty id is before the end.
-    time, record_id = (datetime.fromisoformat(after[0]), after[1]) if after else (wanted.end, "")
+    time, record_id = after or (wanted.end, "")
     rows = await tx.fetch(
         SQL["list_records"],
         tenant_id,
@@ -80,12 +80,6 @@ async def cell_bounds(
     if row is None:
         raise NotFound.of("UsageSummary", f"accounts/{account_id}/usageSummaries/{cell_id}")
     return Period(row["start_time"], row["end_time"])
-
-
-async def is_account(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> bool:
-    """Whether there is such an account."""
-    found: bool = await tx.fetchval(SQL["is_account"], tenant_id, account_id)
-    return found
 
 
 def _record(row: Any) -> UsageRecord:

@@ -1253,7 +1253,21 @@ CREATE FUNCTION due_jobs(maximum integer) RETURNS TABLE (tenant_id uuid, job_id 
      ORDER BY due.fire_time, due.rank, due.job_id LIMIT maximum
 $$;
 
-REVOKE EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(), due_jobs(integer)
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(), due_jobs(integer)
-    TO usage_app;
+-- What seals page tokens and revision tokens. Of two secrets the new one seals once every process has
+-- read it; what the old one sealed stays valid until the next rotation.
+CREATE TABLE token_secrets (
+    secret      bytea PRIMARY KEY CHECK (length(secret) = 32),
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE token_secrets IS 'control: random secrets that seal the tokens callers are given';
+
+CREATE FUNCTION token_secrets() RETURNS SETOF bytea
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT s.secret FROM token_secrets AS s
+     ORDER BY s.create_time < statement_timestamp() - interval '10 seconds' DESC, s.create_time DESC LIMIT 3
+$$;
+
+REVOKE EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(), due_jobs(integer),
+    token_secrets() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(), due_jobs(integer),
+    token_secrets() TO usage_app;

@@ -14,6 +14,9 @@ from server.store.sql import load
 SQL = load("modelling/findings.sql")
 
 
+FindingKey = tuple[str, str, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One breach of a rule by a product; `position` counts those of the rule from 0."""
@@ -26,9 +29,9 @@ class Finding:
     records: tuple[str, ...]
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> FindingKey:
         """Its place in the run."""
-        return self.product_id, self.rule_id, str(self.position)
+        return self.product_id, self.rule_id, self.position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +85,11 @@ async def list_findings(
     run_id: RunId,
     asked: Asked,
     *,
-    after: tuple[str, ...] | None,
+    after: FindingKey | None,
     limit: int,
 ) -> list[Finding]:
     """Findings of a run by product, rule and position, after the last one seen."""
-    product, rule, position = after or (None, None, "0")
+    product, rule, position = after or (None, None, 0)
     rows = await tx.fetch(
         SQL["list_findings"],
         tenant_id,
@@ -96,7 +99,7 @@ async def list_findings(
         asked.product_id,
         product,
         rule,
-        int(position),
+        position,
         limit,
     )
     return [_finding(row) for row in rows]

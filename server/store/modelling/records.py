@@ -69,7 +69,7 @@ async def list_records(
     tenant_id: TenantId,
     kind: Kind[T],
     *parent: str,
-    after: tuple[str, ...] | None,
+    after: tuple[str] | None,
     limit: int,
     filters: Sequence[str | None] = (None,),
 ) -> list[Kept[T]]:

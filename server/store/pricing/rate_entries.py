@@ -119,7 +119,7 @@ async def list_entries(
     tenant_id: TenantId,
     only: EntryFilter,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[str, str] | None,
     limit: int,
 ) -> list[RateCardEntry]:
     """Entries by card and id; `after` are those of the last one seen."""

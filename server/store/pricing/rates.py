@@ -55,7 +55,7 @@ async def list_cards(
     tx: Connection,
     tenant_id: TenantId,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[str] | None,
     limit: int,
     only: CardFilter = ANY_CARD,
 ) -> list[RateCard]:
@@ -80,7 +80,7 @@ async def find_book(tx: Connection, tenant_id: TenantId, book_id: PriceBookId) -
 
 
 async def list_books(
-    tx: Connection, tenant_id: TenantId, *, after: tuple[str, ...] | None, limit: int
+    tx: Connection, tenant_id: TenantId, *, after: tuple[str] | None, limit: int
 ) -> list[PriceBook]:
     """Books by id; `after` is the id of the last one seen."""
     rows = await tx.fetch(SQL["list_books"], tenant_id, after[0] if after else "", limit)

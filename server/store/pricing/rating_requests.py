@@ -24,8 +24,8 @@ from server.domain.ids import (
 )
 from server.domain.pricing.rating import Step
 from server.domain.pricing.rating_requests import LineResult, RatingRequest, RequestState, Verdict
+from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
-from server.store.selling.quotes import key_from_text
 from server.store.sql import load
 
 SQL = load("pricing/rating_requests.sql")
@@ -71,11 +71,11 @@ async def list_requests(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: TimeKey | None,
     limit: int,
 ) -> list[RatingRequest]:
     """An account's requests, newest first, without their lines and results."""
-    time, id_ = key_from_text(after)
+    time, id_ = after or NO_KEY
     rows = await tx.fetch(SQL["list_requests"], tenant_id, account_id, time, id_, limit)
     return [_request(account_id, row) for row in rows]
 

@@ -99,11 +99,11 @@ async def list_assets(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[int] | None,
     limit: int,
 ) -> list[Asset]:
     """An account's assets, oldest first; `after` is the number of the last one seen."""
-    number = int(after[0]) if after else 0
+    number = after[0] if after else 0
     rows = await tx.fetch(SQL["list_assets"], tenant_id, account_id, number, limit)
     return await _whole(tx, tenant_id, account_id, rows)
 

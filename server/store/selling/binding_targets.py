@@ -81,7 +81,7 @@ async def list_targets(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[str] | None,
     limit: int,
 ) -> list[BindingTarget]:
     """An account's targets by id, after the last one seen."""

@@ -18,8 +18,9 @@ from server.domain.ids import (
     TenantId,
 )
 from server.domain.selling.sales import Buyer, Order, OrderState
+from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
-from server.store.selling.quotes import buyer_from_row, key_from_text, lines_from_rows
+from server.store.selling.quotes import buyer_from_row, lines_from_rows
 from server.store.sql import load
 
 SQL = load("selling/orders.sql")
@@ -62,11 +63,11 @@ async def list_orders(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: TimeKey | None,
     limit: int,
 ) -> list[Order]:
     """An account's orders, newest first; `after` is the time and id of the last one seen."""
-    time, id_ = key_from_text(after)
+    time, id_ = after or NO_KEY
     rows = await tx.fetch(SQL["list_orders"], tenant_id, account_id, time, id_, limit)
     return await _whole(tx, tenant_id, account_id, rows)
 

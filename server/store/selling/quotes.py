@@ -1,7 +1,6 @@
 """Quotes: their rows and lines, and what a sale has to know of the buyer."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
@@ -9,6 +8,7 @@ from asyncpg import Record
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId, TenantId
 from server.domain.selling.sales import Binding, Buyer, Quote, QuoteState, Role, SaleLine
+from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
 from server.store.selling.documents import resources_from_doc, resources_to_doc
 from server.store.sql import load
@@ -107,11 +107,11 @@ async def list_quotes(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: TimeKey | None,
     limit: int,
 ) -> list[Quote]:
     """An account's quotes, newest first; `after` is the time and id of the last one seen."""
-    time, id_ = key_from_text(after)
+    time, id_ = after or NO_KEY
     rows = await tx.fetch(SQL["list_quotes"], tenant_id, account_id, time, id_, limit)
     return await _whole(tx, tenant_id, account_id, rows)
 
@@ -121,14 +121,6 @@ async def mark_ordered(
 ) -> None:
     """Note that an order was made of a draft."""
     await tx.execute(SQL["mark_ordered"], tenant_id, account_id, quote_id)
-
-
-def key_from_text(after: tuple[str, ...] | None) -> tuple[datetime | None, UUID | None]:
-    """The time and id that a list goes on after."""
-    if after is None:
-        return None, None
-    time, id_ = after
-    return datetime.fromisoformat(time), UUID(id_)
 
 
 def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:

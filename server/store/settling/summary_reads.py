@@ -26,12 +26,13 @@ from server.domain.ids import (
     UnitId,
     WalletId,
 )
+from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("settling/summary_reads.sql")
 
-After = tuple[str, ...] | None
+After = TimeKey | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +146,8 @@ async def list_usage(
     limit: int,
 ) -> list[UsageSummary]:
     """Cells, oldest first."""
-    rows = await tx.fetch(
-        SQL["list_usage"], tenant_id, account_id, wallet_id, *_position(after), limit
-    )
+    args = (tenant_id, account_id, wallet_id, *(after or NO_KEY), limit)
+    rows = await tx.fetch(SQL["list_usage"], *args)
     return [UsageSummary(**row) for row in rows]
 
 
@@ -193,7 +193,7 @@ async def list_ratable(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, *, after: After, limit: int
 ) -> list[RatableSummary]:
     """Ratable lines, oldest first."""
-    args = (tenant_id, account_id, *_position(after), limit)
+    args = (tenant_id, account_id, *(after or NO_KEY), limit)
     return [RatableSummary(**row) for row in await tx.fetch(SQL["list_ratable"], *args)]
 
 
@@ -230,16 +230,10 @@ async def list_liable(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, *, after: After, limit: int
 ) -> list[LiableSummary]:
     """Invoice-ready lines, oldest first."""
-    args = (tenant_id, account_id, *_position(after), limit)
+    args = (tenant_id, account_id, *(after or NO_KEY), limit)
     return [_liable(row) for row in await tx.fetch(SQL["list_liable"], *args)]
 
 
 def _liable(row: Record) -> LiableSummary:
     said = msgspec.json.decode(row["superseded"] or "[]", type=tuple[Superseded, ...])
     return LiableSummary(**(dict(row) | {"superseded": said}))
-
-
-def _position(after: After) -> tuple[datetime | None, UUID | None]:
-    if after is None:
-        return None, None
-    return datetime.fromisoformat(after[0]), UUID(after[1])

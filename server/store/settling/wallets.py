@@ -154,15 +154,13 @@ async def list_wallets(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[StoredWallet]:
     """An account's wallets by resource, of tokens with their sources. Raises ACCOUNT_NOT_FOUND."""
-    resource, wallet_id = (after[0], UUID(after[1])) if after else (None, None)
+    resource, wallet_id = after or (None, None)
     args = (tenant_id, account_id, None, resource, wallet_id, limit, True)
     rows = await tx.fetch(SQL["wallet_states"], *args)
-    if not rows and not await tx.fetchval(SQL["account_exists"], tenant_id, account_id):
-        raise NotFound.of("Account", f"accounts/{account_id}")
     return _assembled(account_id, rows)
 
 

@@ -15,6 +15,10 @@ RETURNING catalogue_revision;
 -- Every tenant, of all that there are: keys only.
 SELECT tenant_id, id FROM tenant_keys();
 
+-- name: token_secrets
+-- The secrets of all tenants' tokens, the one that seals first.
+SELECT token_secrets() AS secret;
+
 -- name: add_tenant
 -- The first of an id wins.
 --   $1 tenant_id uuid, $2 id text, $3 display_name text, $4 clock_start_time timestamptz

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from server.domain.consuming.recording import UsageRecord
-from server.domain.errors import NotFound
 from server.domain.ids import AccountId, AssetId, CellId, RecordId, ResourceId, TenantId
 from server.store.consuming import usage_records as store
 from server.store.consuming.usage_records import Range
@@ -16,7 +15,7 @@ FIRST, LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListUsageRecords:
-    """An account's records; None asks for all. `after` is the time and id of the last one seen."""
+    """An account's records; None asks for all."""
 
     account_id: AccountId
     asset_id: AssetId | None
@@ -24,8 +23,6 @@ class ListUsageRecords:
     start_time: datetime | None
     end_time: datetime | None
     cell_id: CellId | None
-    after: tuple[str, ...] | None
-    limit: int
 
 
 async def get(
@@ -36,9 +33,14 @@ async def get(
 
 
 async def list_records(
-    tx: Connection, tenant_id: TenantId, command: ListUsageRecords
+    tx: Connection,
+    tenant_id: TenantId,
+    command: ListUsageRecords,
+    *,
+    after: tuple[datetime, RecordId] | None,
+    limit: int,
 ) -> list[UsageRecord]:
-    """A page of records, newest first. Raises ACCOUNT_NOT_FOUND, USAGE_SUMMARY_NOT_FOUND."""
+    """Records, newest first, after the one of that time and id. Raises USAGE_SUMMARY_NOT_FOUND."""
     account_id = command.account_id
     start, end = command.start_time or FIRST, command.end_time or LAST
     if command.cell_id is not None:
@@ -51,9 +53,4 @@ async def list_records(
         resource_id=command.resource_id,
         cell_id=command.cell_id,
     )
-    found = await store.list_records(
-        tx, tenant_id, account_id, wanted, after=command.after, limit=command.limit
-    )
-    if not found and not await store.is_account(tx, tenant_id, account_id):
-        raise NotFound.of("Account", f"accounts/{account_id}")
-    return found
+    return await store.list_records(tx, tenant_id, account_id, wanted, after=after, limit=limit)

@@ -15,7 +15,7 @@ from server.env import new_id
 from server.store import jobs, runs, tenants
 from server.store.jobs import Job
 from server.store.modelling import findings as store
-from server.store.modelling.findings import Asked, Finding
+from server.store.modelling.findings import Asked, Finding, FindingKey
 from server.store.pool import Connection
 from server.store.runs import Run
 from server.usecases import clock
@@ -102,7 +102,7 @@ async def list_findings(
     run_id: RunId,
     asked: Asked,
     *,
-    after: tuple[str, ...] | None,
+    after: FindingKey | None,
     limit: int,
 ) -> list[Finding]:
     """What a validation has found so far. Raises RUN_NOT_FOUND."""

@@ -335,7 +335,7 @@ class _Making:
     async def _known(self, kind: Kind[P]) -> list[Kept[P]]:
         """Every policy of a kind."""
         known: list[Kept[P]] = []
-        after: tuple[str, ...] | None = None
+        after: tuple[str] | None = None
         while True:
             page = await records.list_records(
                 self.tx, self.tenant_id, kind, after=after, limit=PAGE
@@ -343,4 +343,4 @@ class _Making:
             known += page
             if len(page) < PAGE:
                 return known
-            after = kind.key(page[-1].content)
+            after = (kind.key(page[-1].content)[-1],)

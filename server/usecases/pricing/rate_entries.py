@@ -108,7 +108,7 @@ async def list_entries(
     tenant_id: TenantId,
     only: EntryFilter,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[str, str] | None,
     limit: int,
 ) -> list[RateCardEntry]:
     """Entries by card and id. Raises RATE_CARD_NOT_FOUND when they are of one card."""

@@ -63,7 +63,7 @@ async def get_book(tx: Connection, tenant_id: TenantId, book_id: PriceBookId) ->
 
 
 async def list_books(
-    tx: Connection, tenant_id: TenantId, *, after: tuple[str, ...] | None, limit: int
+    tx: Connection, tenant_id: TenantId, *, after: tuple[str] | None, limit: int
 ) -> list[PriceBook]:
     """Price books by id."""
     return await rates.list_books(tx, tenant_id, after=after, limit=limit)
@@ -90,7 +90,7 @@ async def list_cards(
     tenant_id: TenantId,
     only: CardFilter = ANY_CARD,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[str] | None,
     limit: int,
 ) -> list[RateCard]:
     """Rate cards by id."""

@@ -14,6 +14,7 @@ from server.domain.work import JobKind
 from server.env import new_id
 from server.store import accounts, jobs, tenants
 from server.store.jobs import Job
+from server.store.keys import TimeKey
 from server.store.pool import Connection
 from server.store.pricing import rating_requests as store
 from server.store.pricing.rating_requests import NewRequest
@@ -86,7 +87,7 @@ async def list_requests(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: TimeKey | None,
     limit: int,
 ) -> list[RatingRequest]:
     """An account's requests, newest first. Raises ACCOUNT_NOT_FOUND."""

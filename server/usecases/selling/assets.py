@@ -18,7 +18,7 @@ async def list_assets(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[int] | None,
     limit: int,
 ) -> list[Asset]:
     """An account's assets, oldest first. Raises ACCOUNT_NOT_FOUND."""

@@ -6,6 +6,7 @@ from server.domain.errors import FailedPrecondition
 from server.domain.ids import AccountId, OrderId, QuoteId, TenantId
 from server.domain.selling.sales import Order, QuoteState
 from server.env import new_id
+from server.store.keys import TimeKey
 from server.store.pool import Connection
 from server.store.selling import orders, quotes
 
@@ -47,7 +48,7 @@ async def list_orders(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: TimeKey | None,
     limit: int,
 ) -> list[Order]:
     """An account's orders, newest first. Raises ACCOUNT_NOT_FOUND."""

@@ -46,6 +46,7 @@ from server.domain.selling.sales import (
     granted,
 )
 from server.env import new_id
+from server.store.keys import TimeKey
 from server.store.modelling import records
 from server.store.modelling.selling import SELLING_MODEL
 from server.store.pool import Connection
@@ -161,7 +162,7 @@ async def list_quotes(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: TimeKey | None,
     limit: int,
 ) -> list[Quote]:
     """An account's quotes, newest first. Raises ACCOUNT_NOT_FOUND."""

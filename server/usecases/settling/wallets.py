@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from uuid import UUID
 
 from server.domain.ids import AccountId, TenantId, WalletId
 from server.domain.settling.balances import GrantBalance, WalletBalance, WalletState, balance
@@ -32,7 +33,7 @@ async def list_wallets(
     tenant_id: TenantId,
     account_id: AccountId,
     *,
-    after: tuple[str, ...] | None,
+    after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[WalletNow]:
     """An account's wallets now, by resource. Raises ACCOUNT_NOT_FOUND."""

@@ -12,6 +12,7 @@ from clients import UsageClient, UsageError
 from server.api.revisions import token_of
 from server.app import open_env, running
 from server.config import read_config
+from server.token_seal import TokenSeal
 from server.usecases.tenants import tenant_id_of
 from tests.service import Service, add_tenant
 from tests.stories.rate_words import ACTIVE, INACTIVE, add, move, priced, put, refusal
@@ -28,6 +29,7 @@ class Two:
     tenant: str
     here: World
     there: UsageClient
+    seal: TokenSeal
 
     async def ask(self, **more: object) -> rates.DiscoverRatesResponse:
         """What a unit of data costs, asked of the other server."""
@@ -65,7 +67,7 @@ async def two(service: Service, story_database: str) -> AsyncIterator[Two]:
         UsageClient(service.address, key) as here,
         UsageClient(f"127.0.0.1:{server.port}", key) as there,
     ):
-        found = Two(tenant, World(here), there)
+        found = Two(tenant, World(here), there, env.seal)
         await found.here.product("plan", Metered(resource="data"))
         yield found
 
@@ -135,7 +137,9 @@ async def test_a_repeat_has_a_token_and_a_trial_has_none(two: Two):
 async def test_what_is_not_there_yet_is_waited_for_as_long_as_the_call_may_last(two: Two):
     now = (await two.ask()).catalogue_revision
     tenant_id = tenant_id_of(two.tenant)
-    coming = token_of(tenant_id, now + 2)  # the entry comes into force by the second change
+    coming = token_of(
+        two.seal, tenant_id, now + 2
+    )  # the entry comes into force by the second change
 
     async def waits(seconds: float) -> object:
         return await two.price(freshness="AT_LEAST", revision_token=coming, seconds=seconds)
@@ -159,6 +163,7 @@ async def test_what_is_not_there_yet_is_waited_for_as_long_as_the_call_may_last(
 
 
 Bad = Callable[[str], str]
+FORGED = TokenSeal((bytes(32),))
 
 
 @pytest.mark.parametrize(
@@ -170,9 +175,10 @@ Bad = Callable[[str], str]
         lambda token: token.replace("r1-0", "r1-1"),
         lambda token: token.upper(),
         lambda _: "é" * 2_000,
-        lambda token: token_of(tenant_id_of("t-nobody"), int(token[3:19], 16)),
+        lambda token: token_of(FORGED, tenant_id_of("t-nobody"), int(token[3:19], 16)),
+        lambda token: token_of(FORGED, tenant_id_of("t-nobody"), 1),
     ],
-    ids=["random", "cut", "space", "another number", "case", "long", "another tenant"],
+    ids=["random", "cut", "space", "another number", "case", "long", "another tenant", "forged"],
 )
 async def test_a_token_is_refused_that_the_tenant_was_not_given(two: Two, bad: Bad):
     token = two.here.client.revision_token

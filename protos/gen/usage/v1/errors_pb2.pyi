@@ -44,6 +44,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Ask for a credential with a role that has `permission`."""
     ESCALATION: _ErrorReason.ValueType  # 10
     """Give only roles whose permissions you hold."""
+    CREDENTIAL_AMBIGUOUS: _ErrorReason.ValueType  # 12
+    """Send one `authorization` header."""
+    TOO_MANY_UNKNOWN_KEYS: _ErrorReason.ValueType  # 13
+    """Wait as long as `RetryInfo` says, then use a key that is known."""
+    ANSWER_TOO_LARGE: _ErrorReason.ValueType  # 14
+    """Ask for less at once: smaller pages, fewer lines; `limit` says how many bytes an answer may have."""
+    DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 15
+    """Give the call more time, or ask for less; whether a change took effect, its `request_id` tells."""
+    OVERLOADED: _ErrorReason.ValueType  # 16
+    """Wait as long as `RetryInfo` says, then try again."""
+    TENANT_BUSY: _ErrorReason.ValueType  # 17
+    """Have fewer calls in flight; wait as long as `RetryInfo` says, then try again."""
     INTERNAL: _ErrorReason.ValueType  # 11
     """A fault of ours; report the `incident`."""
     FIELD_REQUIRED: _ErrorReason.ValueType  # 100
@@ -340,6 +352,18 @@ PERMISSION_MISSING: ErrorReason.ValueType  # 9
 """Ask for a credential with a role that has `permission`."""
 ESCALATION: ErrorReason.ValueType  # 10
 """Give only roles whose permissions you hold."""
+CREDENTIAL_AMBIGUOUS: ErrorReason.ValueType  # 12
+"""Send one `authorization` header."""
+TOO_MANY_UNKNOWN_KEYS: ErrorReason.ValueType  # 13
+"""Wait as long as `RetryInfo` says, then use a key that is known."""
+ANSWER_TOO_LARGE: ErrorReason.ValueType  # 14
+"""Ask for less at once: smaller pages, fewer lines; `limit` says how many bytes an answer may have."""
+DEADLINE_EXCEEDED: ErrorReason.ValueType  # 15
+"""Give the call more time, or ask for less; whether a change took effect, its `request_id` tells."""
+OVERLOADED: ErrorReason.ValueType  # 16
+"""Wait as long as `RetryInfo` says, then try again."""
+TENANT_BUSY: ErrorReason.ValueType  # 17
+"""Have fewer calls in flight; wait as long as `RetryInfo` says, then try again."""
 INTERNAL: ErrorReason.ValueType  # 11
 """A fault of ours; report the `incident`."""
 FIELD_REQUIRED: ErrorReason.ValueType  # 100

@@ -49,8 +49,3 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
 SELECT start_time, end_time
   FROM usage_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND usage_summary_id = $3;
-
--- name: is_account
--- Whether an account without records is one.
---   $1 tenant_id uuid, $2 account_id text
-SELECT EXISTS (SELECT FROM accounts WHERE tenant_id = $1 AND account_id = $2);

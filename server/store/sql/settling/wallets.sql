@@ -111,11 +111,6 @@ SELECT asset_id, number FROM assets
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT EXISTS (SELECT FROM wallets WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3);
 
--- name: account_exists
--- An empty list is an answer only about somebody.
---   $1 tenant_id uuid, $2 account_id text
-SELECT EXISTS (SELECT FROM accounts WHERE tenant_id = $1 AND account_id = $2);
-
 -- name: list_entries
 -- The lines of a wallet in posting order.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 after_seq bigint, $5 limit bigint

@@ -1,0 +1,18 @@
+"""The size of answers: what default gRPC clients (4 MiB) can read, and pages end well below it."""
+
+from server.domain.errors import ResourceExhausted
+
+MEBIBYTE = 1024 * 1024
+MAX_PAGE_BYTES = MEBIBYTE
+MAX_ANSWER_BYTES = 7 * MEBIBYTE // 2
+
+
+def answer_too_large(size: int) -> ResourceExhausted:
+    """The refusal of an answer of `size` bytes."""
+    limit, got = str(MAX_ANSWER_BYTES), str(size)
+    return ResourceExhausted(
+        "ANSWER_TOO_LARGE",
+        f"the answer would have {got} bytes and clients read at most {limit}; nothing was kept,"
+        " ask for less at once",
+        {"limit": limit, "got": got},
+    )
