@@ -144,7 +144,12 @@ async def open_env(config: Config) -> AsyncIterator[Env]:
     doorbell = Doorbell(config.redis_url) if config.redis_url else Doorbell.silent()
     await doorbell.start()
     try:
-        yield Env(pool, config, doorbell, TokenSeal(await read(pool, NO_TENANT, token_secrets)))
+        seal = TokenSeal(await read(pool, NO_TENANT, token_secrets))
+        env = Env(pool, config, doorbell, seal)
+        try:
+            yield env
+        finally:
+            env.heavy_work.close()
     finally:
         await doorbell.close()
         await finish_commits()

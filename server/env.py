@@ -5,11 +5,12 @@ Time is not here: a tenant's comes from `server.store.tenants.now`, the database
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from server.config import Config
 from server.doorbell import Doorbell
+from server.heavy_work import HeavyWork
 from server.store.shares import SharedPool
 from server.token_seal import TokenSeal
 
@@ -22,6 +23,7 @@ class Env:
     config: Config
     doorbell: Doorbell
     seal: TokenSeal
+    heavy_work: HeavyWork = field(default_factory=HeavyWork)
 
 
 def new_id() -> UUID:

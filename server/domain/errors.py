@@ -19,7 +19,8 @@ sentence. It knows nothing of gRPC; `server.api.errors` gives each group its cod
 no behaviour of their own are given to the group: `FailedPrecondition("ORDER_NOT_DRAFT", "…")`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,15 @@ class UsageError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is pickled by its arguments, of which a dataclass keeps no record.
+        return _restored, (type(self), {one.name: getattr(self, one.name) for one in fields(self)})
+
+
+def _restored(kind: type[UsageError], values: dict[str, Any]) -> UsageError:
+    """A refusal that was made in another process."""
+    return kind(**values)
 
 
 class InvalidArgument(UsageError):

@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from server.domain.errors import InvalidArgument
+from server.domain.errors import InvalidArgument, ResourceExhausted
 from server.domain.pricing.rate_cards import USUAL_SIZE
+
+# A candidate takes 2 to 10 µs.
+MOST_CANDIDATES = 50_000
+# A step takes 10 to 30 µs, and 150 bytes of the answer.
+MOST_STEPS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ LIMITS = (
     Limit("call.in_flight", 1_000, "calls a process", "OVERLOADED"),
     Limit("call.seconds", 30, "seconds", "DEADLINE_EXCEEDED"),
     Limit("call.tenant_in_flight", 500, "calls of a tenant a process", "TENANT_BUSY"),
+    Limit("discover.candidates", MOST_CANDIDATES, "explained candidates a call", "TOO_MANY_STEPS"),
     Limit("discover.explained_questions", 100, "questions a call", "TOO_MANY_ITEMS"),
     Limit("discover.questions", 1_000, "questions a call", "TOO_MANY_ITEMS"),
     Limit("formula.characters", 2_000, "characters", "FORMULA_INVALID"),
@@ -36,6 +42,7 @@ LIMITS = (
     Limit("page.size", 1_000, "items a page", "PAGE_SIZE"),
     Limit("procedure.elements", 70, "elements a version", "PROCEDURE_INVALID"),
     Limit("procedure.lines", 1_000, "lines a simulation", "TOO_MANY_ITEMS"),
+    Limit("procedure.steps", MOST_STEPS, "lines × elements a simulation", "TOO_MANY_STEPS"),
     Limit("quote.lines", 200, "lines a quote or an order", "TOO_MANY_ITEMS"),
     Limit("rate.attribute_adjustments", 100, "adjustments an entry", "TOO_MANY_ITEMS"),
     Limit("rate.batch_size", 1_000, "entries a call", "TOO_MANY_ITEMS"),
@@ -55,6 +62,31 @@ LIMITS = (
 def limits(configured: Mapping[str, int]) -> tuple[Limit, ...]:
     """The table as it is configured."""
     return tuple(replace(limit, value=configured.get(limit.id, limit.value)) for limit in LIMITS)
+
+
+def check_steps(lines: int, elements: int) -> None:
+    """Raise `TOO_MANY_STEPS` for a simulation that would take longer than others can wait."""
+    steps = lines * elements
+    if steps > MOST_STEPS:
+        most = max(1, MOST_STEPS // elements)
+        raise ResourceExhausted(
+            "TOO_MANY_STEPS",
+            f"{lines} lines of {elements} elements are {steps} steps, and a simulation has at most"
+            f" {MOST_STEPS}; send at most {most} lines at once",
+            {"limit": str(MOST_STEPS), "got": str(steps), "lines": str(most)},
+        )
+
+
+def check_candidates(candidates: int, questions: int) -> None:
+    """Raise `TOO_MANY_STEPS` when explaining some questions compared more than others can wait."""
+    if candidates > MOST_CANDIDATES:
+        most = max(1, questions - 1)
+        raise ResourceExhausted(
+            "TOO_MANY_STEPS",
+            f"explaining {questions} of the questions compared {candidates} rates, and a call"
+            f" compares at most {MOST_CANDIDATES}; ask at most {most} questions at once",
+            {"limit": str(MOST_CANDIDATES), "got": str(candidates), "questions": str(most)},
+        )
 
 
 def check_lines(count: int, *, most: int) -> None:

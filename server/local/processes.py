@@ -198,6 +198,11 @@ def _wait_while(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def end_with_parent(death: signal.Signals) -> None:
+    """Let Linux send this process a signal when the thread that started it ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death))
+
+
 def _die_with_parent(death: signal.Signals) -> Callable[[], None] | None:
     if not sys.platform.startswith("linux"):
         return None

@@ -7,6 +7,7 @@ the question.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -29,6 +30,7 @@ from server.domain.calendar import DAY, Days
 from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
 from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import ResourceId, TenantId
+from server.domain.limits import check_candidates
 from server.domain.pricing.discovery import Answer, Asked, Source, answer
 from server.domain.pricing.explanations import explained
 from server.domain.pricing.finders import Finder, Finders
@@ -47,7 +49,9 @@ MOST_KEPT = 20_000
 LONGEST_KEPT = 600
 # Questions nobody asked before are answered in slices of so many, a few milliseconds each.
 SLICE = 100
-MOST_EXPLAINED, EXPLAINED_SLICE = 100, 5
+MOST_EXPLAINED = 100
+# How long explanations hold the loop before other calls have their turn.
+SLICE_SECONDS = 0.005
 FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
 AT_LEAST = pb.DiscoverRatesRequest.AT_LEAST
 # What it takes to tell the caller in time that its own has run out.
@@ -144,15 +148,19 @@ async def _explained(
     """The answers with those that lost, which nothing is remembered of."""
     read = [_read(question) for question in questions]
     world = await _world(env, read)
-    answers = []
-    for count, asked in enumerate(read, 1):
+    answers, candidates = [], 0
+    since = time.perf_counter()
+    for asked in read:
         made = pb.RateAnswer()
         made.CopyFrom(_answer(asked, world, compiled))
         if isinstance(asked, Asked):
             _explain(made, asked, world, compiled)
         answers.append(made)
-        if count % EXPLAINED_SLICE == 0:
+        candidates += len(made.losers) + made.losers_omitted
+        check_candidates(candidates, len(answers))
+        if time.perf_counter() - since > SLICE_SECONDS:
             await asyncio.sleep(0)
+            since = time.perf_counter()
     return answers
 
 

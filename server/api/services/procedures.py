@@ -1,7 +1,5 @@
 """ProcedureService: parse, do, render."""
 
-import asyncio
-import time
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -13,7 +11,7 @@ from usage.v1 import procedure_simulation_pb2 as simulation_pb
 from server.api import names
 from server.api.forms import Form, named
 from server.api.mapping.pricing import procedures as mapping
-from server.api.mapping.pricing.simulation import Simulate, outcomes_to_pb, simulate_from_pb
+from server.api.mapping.pricing.simulation import outcomes_to_pb, simulate_from_pb
 from server.api.services.discovery import tried
 from server.api.services.kinds import OnWire
 from server.api.services.records import (
@@ -25,13 +23,12 @@ from server.api.services.records import (
     update_record,
 )
 from server.api.work import caller, change, look
-from server.domain.pricing.procedures.programs import compile_rating
 from server.domain.pricing.procedures.versions import Usage, Version
-from server.domain.pricing.procedures.waterfall import Outcome
 from server.env import Env
 from server.rate_snapshots import RateSnapshots
 from server.store.pricing import procedures as kinds
 from server.usecases.pricing import procedures
+from server.usecases.pricing.simulation import simulate
 
 PROCEDURE = OnWire(
     kind=kinds.PROCEDURE,
@@ -162,31 +159,38 @@ class ProcedureService(rpc.ProcedureServiceServicer):
     async def SimulateProcedure(
         self, request: simulation_pb.SimulateProcedureRequest, context: Any
     ) -> simulation_pb.SimulateProcedureResponse:
-        asked = simulate_from_pb(request)
-        version = asked.inline
-        if version is None:
-            assert asked.stored is not None, request
-            tenant_id, key = caller().tenant_id, asked.stored
-            version = await look(
-                self._env, lambda tx: procedures.get_version(tx, tenant_id, *key, asked.usage)
-            )
-        if asked.usage is Usage.DISCOVERY:
+        call = caller()
+        call.refuse_invalid()
+        if request.questions or not request.lines:
+            asked = simulate_from_pb(request)
+            version = asked.inline or await self._stored(request, Usage.DISCOVERY)
             answers = await tried(self._env, self._snapshots, request.questions, version)
             return simulation_pb.SimulateProcedureResponse(answers=answers)
-        # A thousand lines take a moment, in which others are answered.
-        end = time.monotonic() + caller().seconds_left
-        return outcomes_to_pb(await asyncio.to_thread(_run, version, asked, end))
+        stored = await self._stored(request, Usage.RATING) if request.version else None
+        data = await self._env.heavy_work.run(
+            call.tenant_id, simulated, request.SerializeToString(), stored, call.deadline
+        )
+        return simulation_pb.SimulateProcedureResponse.FromString(data)
+
+    async def _stored(
+        self, request: simulation_pb.SimulateProcedureRequest, usage: Usage
+    ) -> Version:
+        """The version that a request names. Raises NAME_FORMAT, PROCEDURE_VERSION_NOT_FOUND."""
+        procedure_id, version_id = named(request, "version", names.PROCEDURE_VERSION)
+        tenant_id = caller().tenant_id
+        return await look(
+            self._env,
+            lambda tx: procedures.get_version(tx, tenant_id, procedure_id, version_id, usage),
+        )
 
 
-def _run(version: Version, asked: Simulate, end: float) -> tuple[Outcome, ...]:
-    """What lines come to. What a line takes is counted in time of the processor.
+def simulated(data: bytes, stored: Version | None, end: float) -> bytes:
+    """Return the answer to a request for a simulation, in another process; see `simulate`.
 
-    Raises TimeoutError when the call is over: nobody waits for the rest.
+    Reading a thousand lines and writing their waterfalls takes as long as rating them.
     """
-
-    def clock() -> int:
-        if time.monotonic() > end:
-            raise TimeoutError
-        return time.thread_time_ns()
-
-    return compile_rating(version.elements, version.limits).try_out(asked.lines, clock=clock)
+    request = simulation_pb.SimulateProcedureRequest.FromString(data)
+    asked = simulate_from_pb(request)
+    version = stored or asked.inline
+    assert version is not None, request
+    return outcomes_to_pb(simulate(version, asked.lines, end)).SerializeToString()

@@ -56,6 +56,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Wait as long as `RetryInfo` says, then try again."""
     TENANT_BUSY: _ErrorReason.ValueType  # 17
     """Have fewer calls in flight; wait as long as `RetryInfo` says, then try again."""
+    PROCESS_LOST: _ErrorReason.ValueType  # 18
+    """Try again after a second."""
+    TOO_MANY_STEPS: _ErrorReason.ValueType  # 19
+    """Send fewer lines or ask fewer questions at once; the message says how many."""
     INTERNAL: _ErrorReason.ValueType  # 11
     """A fault of ours; report the `incident`."""
     FIELD_REQUIRED: _ErrorReason.ValueType  # 100
@@ -364,6 +368,10 @@ OVERLOADED: ErrorReason.ValueType  # 16
 """Wait as long as `RetryInfo` says, then try again."""
 TENANT_BUSY: ErrorReason.ValueType  # 17
 """Have fewer calls in flight; wait as long as `RetryInfo` says, then try again."""
+PROCESS_LOST: ErrorReason.ValueType  # 18
+"""Try again after a second."""
+TOO_MANY_STEPS: ErrorReason.ValueType  # 19
+"""Send fewer lines or ask fewer questions at once; the message says how many."""
 INTERNAL: ErrorReason.ValueType  # 11
 """A fault of ours; report the `incident`."""
 FIELD_REQUIRED: ErrorReason.ValueType  # 100

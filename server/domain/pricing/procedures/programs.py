@@ -114,11 +114,16 @@ def compile_rating(
 
 
 def _check_count(elements: tuple[ProcedureElement, ...], usage: Usage, path: str) -> None:
-    count = sum(1 for _ in _all(elements))
+    count = count_elements(elements)
     allowed = COUNTS[usage]
     if count not in allowed:
         text = f"a procedure has {allowed[0]} to {allowed[-1]} elements, not {count}"
         raise _invalid(path, text)
+
+
+def count_elements(elements: Iterable[ProcedureElement]) -> int:
+    """The number of elements, those in groups included."""
+    return sum(1 for _ in _all(elements))
 
 
 def _all(elements: Iterable[ProcedureElement]) -> Iterable[ProcedureElement]:

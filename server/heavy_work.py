@@ -1,0 +1,127 @@
+"""Heavy work: calls that compute for seconds do so in a process of their own, tenants taking turns.
+
+The event loop, and so every other call, goes on meanwhile. The process is started with the first
+such call, runs at a lower priority, and is started again if it dies.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+import structlog
+
+from server import metrics
+from server.domain.errors import ResourceExhausted, Unavailable
+from server.domain.ids import TenantId
+from server.local.processes import end_with_parent
+
+log = structlog.get_logger("heavy_work")
+
+R = TypeVar("R")
+
+# How many calls of one tenant wait for their turn; more are refused.
+MAX_WAITING = 32
+NICENESS = 10
+RETRY_SECONDS = 1.0
+
+
+class HeavyWork:
+    """Runs functions in another process, one at a time, each tenant in its turn."""
+
+    def __init__(self) -> None:
+        self._executor: ProcessPoolExecutor | None = None
+        self._processes: set[multiprocessing.process.BaseProcess] = set()
+        self._is_busy = False
+        self._waiting: OrderedDict[TenantId, deque[asyncio.Future[None]]] = OrderedDict()
+
+    async def run(self, tenant_id: TenantId, function: Callable[..., R], *args: object) -> R:
+        """Return what `function` makes of `args`; all three, and its errors, are pickled.
+
+        Whoever cancels the call stops waiting; the function runs to its end, so it must have one.
+        Raises TENANT_BUSY, PROCESS_LOST and what `function` raises.
+        """
+        await self._turn(tenant_id)
+        try:
+            done = asyncio.wrap_future(self._started().submit(function, *args))
+        except BaseException:
+            self._next()
+            raise
+        done.add_done_callback(lambda _: self._next())
+        try:
+            return await asyncio.shield(done)
+        except BrokenProcessPool as error:
+            log.warning("heavy_work_lost", function=function.__name__)
+            self._executor = None
+            raise Unavailable(
+                "PROCESS_LOST",
+                "the process that computed this ended; nothing happened, try the call again",
+                retry_after_seconds=RETRY_SECONDS,
+            ) from error
+
+    def close(self) -> None:
+        """End the process, whatever it is doing: it changes nothing."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+        for process in self._processes:
+            process.terminate()
+
+    async def _turn(self, tenant_id: TenantId) -> None:
+        """Wait until it is the tenant's turn."""
+        if not self._is_busy:
+            self._is_busy = True
+            return
+        queue = self._waiting.setdefault(tenant_id, deque())
+        if len(queue) >= MAX_WAITING:
+            metrics.CALLS_SHED.labels(reason="TENANT_BUSY").inc()
+            raise ResourceExhausted(
+                "TENANT_BUSY",
+                f"{MAX_WAITING} heavy calls of this tenant wait for their turn; try again later",
+                {"limit": str(MAX_WAITING)},
+                retry_after_seconds=RETRY_SECONDS,
+            )
+        turn = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._next()
+            raise
+
+    def _next(self) -> None:
+        """Give the turn to the tenant that has waited longest for one."""
+        while self._waiting:
+            tenant_id, queue = self._waiting.popitem(last=False)
+            turn = queue.popleft()
+            if queue:
+                self._waiting[tenant_id] = queue
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._is_busy = False
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._executor is None:
+            before = set(multiprocessing.active_children())
+            self._executor = ProcessPoolExecutor(
+                1, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare
+            )
+            # It starts its process with the first task, in the thread that asks: this one.
+            self._executor.submit(os.getpid)
+            self._processes = set(multiprocessing.active_children()) - before
+        return self._executor
+
+
+def _prepare() -> None:
+    """Give way to the server, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICENESS)
+    if sys.platform.startswith("linux"):
+        end_with_parent(signal.SIGKILL)
