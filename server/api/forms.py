@@ -301,13 +301,24 @@ def named(request: Message, name: str, pattern: Name) -> tuple[Any, ...]:
 
 
 @contextmanager
-def placed_at(path: str) -> Iterator[None]:
-    """Put the place of a record in a list before the fields that are found wrong in it."""
+def placed_at(path: str, faults: list[Violation] | None = None) -> Iterator[None]:
+    """Put the place of a record in a list before the fields that are found wrong in it.
+
+    With `faults` they are added to these, so that the other records are looked at too.
+    """
     try:
         yield
     except InvalidArgument as error:
         placed = [replace(one, field=f"{path}.{one.field}") for one in error.violations]
-        raise (InvalidArgument.of(tuple(placed)) if placed else error) from error
+        if faults is None or not placed:
+            raise (InvalidArgument.of(tuple(placed)) if placed else error) from error
+        faults += placed
+
+
+def refuse(faults: list[Violation]) -> None:
+    """Raise what was found wrong in the items of a list, if anything."""
+    if faults:
+        raise InvalidArgument.of(tuple(faults))
 
 
 def _member(kind: type[E], text: str, path: str) -> E:

@@ -144,7 +144,7 @@ class CatalogService(rpc.CatalogServiceServicer):
     async def ListProductUsageResources(
         self, request: messages.ListProductUsageResourcesRequest, context: Any
     ) -> messages.ListProductUsageResourcesResponse:
-        found, token = await list_records(self._env, request, kinds.PRODUCT_RESOURCE, names.PRODUCT)
+        found, token = await list_records(self._env, request, kinds.PRODUCT_RESOURCE, kinds.PRODUCT)
         return messages.ListProductUsageResourcesResponse(
             product_usage_resources=found, next_page_token=token
         )
@@ -172,7 +172,7 @@ class CatalogService(rpc.CatalogServiceServicer):
     async def ListProductUsageGrants(
         self, request: messages.ListProductUsageGrantsRequest, context: Any
     ) -> messages.ListProductUsageGrantsResponse:
-        found, token = await list_records(self._env, request, kinds.PRODUCT_GRANT, names.PRODUCT)
+        found, token = await list_records(self._env, request, kinds.PRODUCT_GRANT, kinds.PRODUCT)
         return messages.ListProductUsageGrantsResponse(
             product_usage_grants=found, next_page_token=token
         )

@@ -93,7 +93,7 @@ class ProcedureService(rpc.ProcedureServiceServicer):
     async def ListProcedureVersions(
         self, request: messages.ListProcedureVersionsRequest, context: Any
     ) -> messages.ListProcedureVersionsResponse:
-        found, token = await list_records(self._env, request, VERSION, names.PROCEDURE)
+        found, token = await list_records(self._env, request, VERSION, PROCEDURE)
         return messages.ListProcedureVersionsResponse(
             procedure_versions=found, next_page_token=token
         )

@@ -8,12 +8,14 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from usage.v1 import catalog_service_pb2 as rpc
 
-from server.api.forms import Form, named, placed_at
+from server.api.forms import Form, named, placed_at, refuse
 from server.api.masks import changeable, overlay, read_mask
-from server.api.names import BadName, Name
+from server.api.names import BadName
+from server.api.pages import Page
 from server.api.services.kinds import ALL, BY_FIELD, OnWire
 from server.api.validation import validate
 from server.api.work import caller, change, listed, look
+from server.domain.errors import Violation
 from server.domain.ids import TenantId
 from server.domain.modelling.catalog import CatalogState, Kept
 from server.env import Env
@@ -34,20 +36,30 @@ async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
 
 
 async def list_records(
-    env: Env, request: Any, one: OnWire[T, M], parent: Name | None = None
+    env: Env, request: Any, one: OnWire[T, M], parent: OnWire[Any, Any] | None = None
 ) -> tuple[Sequence[M], str]:
-    """A page of records by id, of `request.parent` if the kind has one, and the next token."""
+    """A page of records by id, of `request.parent` if the kind has one, and the next token.
+
+    An empty list is an answer only if there is such a parent. Raises `…_NOT_FOUND`.
+    """
     form = Form(request)
-    key = form.name("parent", parent) if parent else ()
+    key = form.name("parent", parent.name) if parent else ()
     state = form.optional_choice("state", CatalogState, prefix="CATALOG_STATE_")
     filters = (state, *(ask(form) for ask in one.filters))
     form.done()
+
+    async def rows(tx: Connection, page: Page) -> Sequence[Kept[T]]:
+        found = await store.list_records(
+            tx, page.tenant_id, one.kind, *key, after=page.after, limit=page.limit, filters=filters
+        )
+        if not found and parent is not None:
+            await store.get(tx, page.tenant_id, parent.kind, *key)
+        return found
+
     return await listed(
         env,
         request,
-        lambda tx, page: store.list_records(
-            tx, page.tenant_id, one.kind, *key, after=page.after, limit=page.limit, filters=filters
-        ),
+        rows,
         lambda record: (one.kind.key(record.content)[-1],),
         one.write,
         shape=(str,),
@@ -134,11 +146,13 @@ async def change_states(
 async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.CreateRecordsResponse:
     """Create records of any kinds in one transaction; the path of a fault names the record."""
     wanted: list[tuple[OnWire[Any, Any], Any]] = []
+    faults: list[Violation] = []
     for index, item in enumerate(request.records):
         field = str(item.WhichOneof("creation"))
         one = BY_FIELD[field]
-        with placed_at(f"records[{index}].{field}"):
+        with placed_at(f"records[{index}].{field}", faults):
             wanted.append((one, one.read(getattr(item, field))))
+    refuse(faults)
     tenant_id = caller().tenant_id
 
     async def create_all(tx: Connection) -> list[str]:

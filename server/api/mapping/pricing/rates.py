@@ -7,7 +7,7 @@ from usage.v1 import rate_service_pb2 as pb
 from usage.v1 import types_pb2
 
 from server.api import names
-from server.api.forms import Form, placed_at
+from server.api.forms import Form, placed_at, refuse
 from server.api.mapping.pricing.terms import (
     attribute_row_from_form,
     attribute_row_to_pb,
@@ -20,6 +20,7 @@ from server.api.mapping.pricing.terms import (
     unit_pb,
 )
 from server.api.values import decimal_pb, enum_pb, etag, optional_date_pb, time_pb
+from server.domain.errors import Violation
 from server.domain.ids import (
     PriceBookId,
     ProductId,
@@ -105,11 +106,13 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
 def create_entries_from_pb(
     request: pb.BatchCreateRateCardEntriesRequest,
 ) -> list[RateCardEntry]:
-    """Raises InvalidArgument, with the place of the first entry that is wrong."""
+    """Raises InvalidArgument, with the places of all that is wrong."""
     entries = []
+    faults: list[Violation] = []
     for index, one in enumerate(request.requests):
-        with placed_at(f"requests[{index}]"):
+        with placed_at(f"requests[{index}]", faults):
             entries.append(create_entry_from_pb(one))
+    refuse(faults)
     return entries
 
 

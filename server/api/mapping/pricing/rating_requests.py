@@ -4,7 +4,7 @@ from usage.v1 import preview_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import status_of
-from server.api.forms import Form, placed_at
+from server.api.forms import Form, placed_at, refuse
 from server.api.mapping.preview import line_usage
 from server.api.mapping.pricing.terms import step_to_pb, unit_pb
 from server.api.values import (
@@ -15,6 +15,7 @@ from server.api.values import (
     time_pb,
 )
 from server.domain.consuming.recording import OWN_UNIT, Usage
+from server.domain.errors import Violation
 from server.domain.ids import AccountId
 from server.domain.pricing.rating_requests import LineResult, RatingRequest
 from server.usecases.pricing.rating_requests import CreateRatingRequest
@@ -27,9 +28,11 @@ def create_rating_request_from_pb(request: pb.CreateRatingRequestRequest) -> Cre
     (account_id,) = form.name("parent", names.ACCOUNT)
     form.done()
     lines = []
+    faults: list[Violation] = []
     for index, line in enumerate(request.rating_request.lines):
-        with placed_at(f"rating_request.lines[{index}]"):
+        with placed_at(f"rating_request.lines[{index}]", faults):
             lines.append(line_usage(account_id, index, line))
+    refuse(faults)
     return CreateRatingRequest(
         account_id=account_id,
         lines=tuple(lines),
