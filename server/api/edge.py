@@ -170,9 +170,9 @@ class _Guard:
             self._edge.refuse_unsafe()
         return call
 
-    def answered(self, answer: Message) -> bytes:
+    def answered(self, answer: Message | bytes) -> bytes:
         """Return an answer as bytes. Raises ANSWER_TOO_LARGE; a mutation was checked before."""
-        data = answer.SerializeToString()
+        data = answer if isinstance(answer, bytes) else answer.SerializeToString()
         if len(data) > MAX_ANSWER_BYTES and not self._requirement.is_mutation:
             raise answer_too_large(len(data))
         return data

@@ -7,7 +7,7 @@ harmless of the right type, so that reading goes on; `done` raises before anythi
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -313,6 +313,21 @@ def placed_at(path: str, faults: list[Violation] | None = None) -> Iterator[None
         if faults is None or not placed:
             raise (InvalidArgument.of(tuple(placed)) if placed else error) from error
         faults += placed
+
+
+def all_faults(*readers: Callable[[], object]) -> InvalidArgument:
+    """Return the refusal that names the faults of every reader, of which at least one raises.
+
+    Items of hot batches are read without a form, which would keep a list for each; only one that
+    is wrong is read again, by this.
+    """
+    found: list[Violation] = []
+    for read in readers:
+        try:
+            read()
+        except InvalidArgument as error:
+            found += error.violations
+    return InvalidArgument.of(tuple(found))
 
 
 def refuse(faults: list[Violation]) -> None:

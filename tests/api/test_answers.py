@@ -8,6 +8,8 @@ from uuid import UUID
 
 import pytest
 from google.protobuf.message_factory import GetMessageClass
+from google.rpc import error_details_pb2 as details
+from google.rpc import status_pb2
 from usage.v1 import account_service_pb2 as accounts
 from usage.v1 import catalog_requests_pb2 as catalog_rpc
 from usage.v1 import catalog_service_pb2 as catalog_service
@@ -191,6 +193,35 @@ async def test_every_record_of_a_batch_is_looked_at(wire: Wire):
         "records[0].product.product_id",
         "records[2].product.product_id",
     )
+
+
+async def test_every_fault_of_a_record_and_of_a_question_is_named(wire: Wire):
+    record = usage(wire.asset, "calls", "2024-01-10", "-1", "no id")
+    record.usage_resource, record.unit_of_measure = "calls", "units/gb"
+    question = rates.RateQuestion(price_book="book", currency_code="usd", date={"year": 1})
+    question.quantity.value = "1e5"
+
+    data = await wire.call(
+        "ConsumptionService/RecordUsage", consumption.RecordUsageRequest(records=[record])
+    )
+    [outcome] = consumption.RecordUsageResponse.FromString(data).outcomes
+    data = await wire.call(
+        "RateService/DiscoverRates", rates.DiscoverRatesRequest(questions=[question])
+    )
+    [answer] = rates.DiscoverRatesResponse.FromString(data).answers
+
+    assert fields_of(outcome.status) == [
+        "record_id", "usage_resource", "quantity", "unit_of_measure",
+    ]  # fmt: skip
+    assert fields_of(answer.status) == [
+        "price_book", "product", "usage_resource", "currency_code", "date", "quantity",
+    ]  # fmt: skip
+
+
+def fields_of(status: status_pb2.Status) -> list[str]:
+    bad = details.BadRequest()
+    assert any(detail.Unpack(bad) for detail in status.details)
+    return [violation.field for violation in bad.field_violations]
 
 
 TENANT = TenantId(UUID(int=7))

@@ -107,7 +107,8 @@ async def answers(snapshot: CompiledRates, *questions: pb.RateQuestion) -> list[
     world = RateWorld(None, uuid4())
     begin_call(world)
     request = pb.DiscoverRatesRequest(questions=questions)
-    return list((await discover(env_of(world), Still(snapshot), request)).answers)
+    data = await discover(env_of(world), Still(snapshot), request)
+    return list(pb.DiscoverRatesResponse.FromString(data).answers)
 
 
 @pytest.mark.parametrize("order", ["forward", "backward", "mixed", "mixed again"])

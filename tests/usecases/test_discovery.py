@@ -78,8 +78,8 @@ async def ask(
     if fresh:
         request.freshness = FULLY_CONSISTENT
     env = env_of(world)
-    response = await discover(env, snapshots, request)
-    return list(response.answers)
+    data = await discover(env, snapshots, request)
+    return list(pb.DiscoverRatesResponse.FromString(data).answers)
 
 
 def reason(answer: pb.RateAnswer) -> str:

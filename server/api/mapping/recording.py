@@ -14,7 +14,7 @@ from usage.v1 import consumption_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import status_of
-from server.api.forms import FAULTS, BadTime, instant, labels_fault
+from server.api.forms import FAULTS, BadTime, all_faults, instant, labels_fault
 from server.api.names import BadName, Name
 from server.api.values import time_pb
 from server.domain.consuming.recording import OWN_UNIT, Outcome, OutcomeCode, Usage
@@ -23,6 +23,8 @@ from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import RECORD_ID, AccountId, AssetId, RecordId, ResourceId, UnitId
 from server.usecases.consuming.recording import RecordUsage
 
+# Of a record whose own id is no id.
+NO_ID = RecordId("")
 _ACCEPTED = pb.RecordOutcome(code=pb.RecordOutcome.ACCEPTED)
 _DUPLICATE = pb.RecordOutcome(code=pb.RecordOutcome.DUPLICATE)
 
@@ -45,31 +47,44 @@ def _read(record: pb.UsageRecordInput) -> Usage | InvalidArgument:
 
 
 def _usage(record: pb.UsageRecordInput) -> Usage:
-    record_id = record.record_id
-    if RECORD_ID.fullmatch(record_id) is None:
-        raise InvalidArgument.at(
-            "record_id",
-            "EVENT_ID_FORMAT",
-            "must be 1 to 128 printable ASCII characters without spaces",
-        )
-    return usage_of(record, RecordId(record_id), usage_time)
+    if RECORD_ID.fullmatch(record.record_id) is None:
+        raise all_faults(lambda: _record_id(record), lambda: usage_of(record, NO_ID, usage_time))
+    return usage_of(record, RecordId(record.record_id), usage_time)
+
+
+def _record_id(record: pb.UsageRecordInput) -> None:
+    fault = "must be 1 to 128 printable ASCII characters without spaces"
+    raise InvalidArgument.at("record_id", "EVENT_ID_FORMAT", fault)
 
 
 def usage_of(record: Any, record_id: RecordId, time_of: Callable[[Any], datetime]) -> Usage:
     """Usage as a message describes it. Raises InvalidArgument."""
-    account_id, asset_id = _asset(record.asset)
-    resource_id = _resource(record.usage_resource)
+    try:
+        account_id, asset_id = _asset(record.asset)
+        return Usage(
+            account_id,
+            record_id,
+            asset_id,
+            _resource(record.usage_resource),
+            _quantity(record),
+            _unit_of(record),
+            time_of(record),
+            _labels(record) if record.labels else None,
+        )
+    except InvalidArgument:
+        raise all_faults(
+            lambda: _asset(record.asset),
+            lambda: _resource(record.usage_resource),
+            lambda: _quantity(record),
+            lambda: _unit_of(record),
+            lambda: time_of(record),
+            lambda: _labels(record),
+        ) from None
+
+
+def _unit_of(record: Any) -> UnitId:
     unit = record.unit_of_measure
-    return Usage(
-        account_id,
-        record_id,
-        asset_id,
-        resource_id,
-        _quantity(record),
-        _unit(unit) if unit else OWN_UNIT,
-        time_of(record),
-        _labels(record) if record.labels else None,
-    )
+    return _unit(unit) if unit else OWN_UNIT
 
 
 # Only names that can be read are remembered, so nobody fills these with nonsense.

@@ -8,85 +8,70 @@ the question.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
-from typing import Any
 
 from usage.v1 import rate_service_pb2 as pb
 
 from server.api import names, revisions
-from server.api.dayless import FIRST_DAY, LAST_DAY, Dated, dayless
+from server.api.dayless import Dated, dayless
 from server.api.errors import status_of
-from server.api.forms import FAULTS, currencies, labels_fault
+from server.api.mapping.pricing.questions import Read, read_question
 from server.api.mapping.pricing.rate_candidates import loser_to_pb
 from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb
-from server.api.names import BadName
 from server.api.values import decimal_pb
 from server.api.work import caller, look
 from server.domain.calendar import DAY, Days
 from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
-from server.domain.exact import ZERO, DecimalError, parse_decimal
-from server.domain.ids import ResourceId, TenantId
+from server.domain.ids import TenantId
 from server.domain.limits import check_candidates
 from server.domain.pricing.discovery import Answer, Asked, Source, answer
 from server.domain.pricing.explanations import explained
 from server.domain.pricing.finders import Finder, Finders
 from server.domain.pricing.procedures.versions import Version
-from server.domain.pricing.sold_rates import Bound, Held
 from server.env import Env
 from server.kept_answers import KeptAnswers
 from server.rate_snapshots import CompiledRates, RateSnapshots
 from server.token_seal import TokenSeal
 from server.usecases.pricing.discovery import Present, present
 
-Read = Asked | InvalidArgument
-
 # Of how many choices of entries one tenant's snapshot has the terms; beyond that it begins anew.
 MOST_KEPT = 20_000
 LONGEST_KEPT = 600
-# Questions nobody asked before are answered in slices of so many, a few milliseconds each.
-SLICE = 100
 MOST_EXPLAINED = 100
-# How long explanations hold the loop before other calls have their turn.
+# How long questions that nobody asked before hold the loop until other calls have their turn.
 SLICE_SECONDS = 0.005
 FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
 AT_LEAST = pb.DiscoverRatesRequest.AT_LEAST
 # What it takes to tell the caller in time that its own has run out.
 REFUSAL_SECONDS = 0.05
-# A name that cannot be read raises and is not remembered.
-_book = lru_cache(maxsize=16_384)(names.PRICE_BOOK.parse)
-_product = lru_cache(maxsize=16_384)(names.PRODUCT.parse)
-_resource = lru_cache(maxsize=16_384)(names.RESOURCE.parse)
-_asset = lru_cache(maxsize=16_384)(names.ASSET.parse)
-_account = lru_cache(maxsize=16_384)(names.ACCOUNT.parse)
-_target = lru_cache(maxsize=16_384)(names.BINDING_TARGET.parse)
-_token_unit = lru_cache(maxsize=16_384)(names.UNIT.parse)
-_model = lru_cache(maxsize=16_384)(names.SELLING_MODEL.parse)
 NOTHING_SOLD = Present(today=date.min, sold={})
 
 
 @lru_cache(maxsize=1_024)
-def _token(secrets: tuple[bytes, ...], tenant_id: TenantId, revision: int) -> str:
-    return revisions.token_of(TokenSeal(secrets), tenant_id, revision)
+def _ending(secrets: tuple[bytes, ...], tenant_id: TenantId, revision: int) -> bytes:
+    """The part of a response that says by which revision it was answered."""
+    token = revisions.token_of(TokenSeal(secrets), tenant_id, revision)
+    response = pb.DiscoverRatesResponse(catalogue_revision=revision, revision_token=token)
+    return response.SerializeToString()
 
 
-async def discover(
-    env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest
-) -> pb.DiscoverRatesResponse:
-    """The answers, in the order of the questions."""
+async def discover(env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest) -> bytes:
+    """The response as it is sent: the answers, in the order of the questions.
+
+    Serialized messages that are joined are one message with the fields of all, so that answers
+    that are kept are sent as they are.
+    """
     _check_explained(request)
     compiled = await _compiled(env, snapshots, request)
     if request.explain:
         answers = await _explained(env, compiled, request.questions)
-        response = pb.DiscoverRatesResponse(answers=answers)
+        found = [pb.DiscoverRatesResponse(answers=answers).SerializeToString()]
     else:
-        response = await _answered(env, compiled, request.questions)
-    response.catalogue_revision = compiled.revision
-    response.revision_token = _token(env.seal.secrets, caller().tenant_id, compiled.revision)
-    return response
+        found = await _answered(env, compiled, request.questions)
+    return b"".join((*found, _ending(env.seal.secrets, caller().tenant_id, compiled.revision)))
 
 
 async def tried(
@@ -106,18 +91,32 @@ async def tried(
 
 async def _answered(
     env: Env, compiled: CompiledRates, questions: Sequence[pb.RateQuestion]
-) -> pb.DiscoverRatesResponse:
-    """The answers alone; what responses with one each look like, joined, is one with them all."""
+) -> list[bytes]:
+    """The answers, each as a response with this one."""
     found = [_kept(question, compiled) for question in questions]
+    if None not in found:
+        return found  # type: ignore[return-value]
     unknown = [index for index, known in enumerate(found) if known is None]
-    if unknown:
-        read = [_read(questions[index]) for index in unknown]
-        world = await _world(env, read)
-        for count, (index, one) in enumerate(zip(unknown, read, strict=True), 1):
-            found[index] = _found(questions[index], one, world, compiled)
-            if count % SLICE == 0:
-                await asyncio.sleep(0)  # other calls have their turn
-    return pb.DiscoverRatesResponse.FromString(b"".join(filter(None, found)))
+    read = [read_question(questions[index]) for index in unknown]
+    world = await _world(env, read)
+    turn = _Turn()
+    for index, one in zip(unknown, read, strict=True):
+        found[index] = _found(questions[index], one, world, compiled)
+        await turn.give()
+    return [known for known in found if known is not None]
+
+
+class _Turn:
+    """Lets other calls have their turn after every few milliseconds of work."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    async def give(self) -> None:
+        """Give way, if it is time to."""
+        if time.perf_counter() - self._since > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            self._since = time.perf_counter()
 
 
 def _kept(question: pb.RateQuestion, compiled: CompiledRates) -> bytes | None:
@@ -146,10 +145,9 @@ async def _explained(
     env: Env, compiled: CompiledRates, questions: Sequence[pb.RateQuestion]
 ) -> list[pb.RateAnswer]:
     """The answers with those that lost, which nothing is remembered of."""
-    read = [_read(question) for question in questions]
+    read = [read_question(question) for question in questions]
     world = await _world(env, read)
-    answers, candidates = [], 0
-    since = time.perf_counter()
+    answers, candidates, turn = [], 0, _Turn()
     for asked in read:
         made = pb.RateAnswer()
         made.CopyFrom(_answer(asked, world, compiled))
@@ -158,9 +156,7 @@ async def _explained(
         answers.append(made)
         candidates += len(made.losers) + made.losers_omitted
         check_candidates(candidates, len(answers))
-        if time.perf_counter() - since > SLICE_SECONDS:
-            await asyncio.sleep(0)
-            since = time.perf_counter()
+        await turn.give()
     return answers
 
 
@@ -284,109 +280,3 @@ def _terms_to_pb(
         assert account_id is not None, found
         made.asset = names.ASSET.of(account_id, str(found.asset_id))
     return _keep(compiled, key, made) if is_common else made
-
-
-def _read(question: pb.RateQuestion) -> Read:
-    try:
-        return _asked(question)
-    except InvalidArgument as error:
-        return error
-
-
-def _asked(question: pb.RateQuestion) -> Asked:
-    is_needed = not question.asset and not question.binding_target
-    book = _name("price_book", question.price_book, _book, is_needed=is_needed)
-    product = _name("product", question.product, _product, is_needed=is_needed)
-    (resource_id,) = _name("usage_resource", question.usage_resource, _resource)
-    model = _name("selling_model", question.selling_model, _model, is_needed=False)
-    return Asked(
-        resource_id,
-        _held(question, resource_id),
-        book and book[0],
-        product and product[0],
-        _unit(question, is_needed=is_needed),
-        _day(question) if question.HasField("date") else None,
-        _quantity(question.quantity.value) if question.HasField("quantity") else None,
-        model and model[0],
-        _attributes(question.attributes) if question.attributes else None,
-    )
-
-
-def _held(question: pb.RateQuestion, resource_id: ResourceId) -> Held | Bound | None:
-    """What the question is about besides the catalogue: an asset, or a target."""
-    target = question.binding_target
-    if not target:
-        asset = _name("asset", question.asset, _asset, is_needed=False)
-        return None if asset is None else (*asset, resource_id)
-    if question.asset:
-        fault = "a question is about an asset or about a target"
-        raise InvalidArgument.at("binding_target", "BINDING_TARGET", fault)
-    if "/bindingTargets/" in target:
-        account_id, target_id = _name("binding_target", target, _target)
-        return Bound(account_id, target_id, resource_id)
-    (account_id,) = _name("binding_target", target, _account)
-    return Bound(account_id, "", resource_id)
-
-
-def _name(
-    path: str, text: str, parse: Callable[[str], tuple[Any, ...]], *, is_needed: bool = True
-) -> Any:
-    if not text:
-        if is_needed:
-            raise InvalidArgument.at(path, "FIELD_REQUIRED", "is required")
-        return None
-    try:
-        return parse(text)
-    except BadName as error:
-        raise InvalidArgument.at(path, error.reason, str(error)) from None
-
-
-def _unit(question: pb.RateQuestion, *, is_needed: bool) -> str | None:
-    """What the answer is to be in: a currency, or a token's unit."""
-    if not question.token_unit:
-        return _currency(question.currency_code, is_needed=is_needed)
-    if question.currency_code:
-        fault = "a price is in a currency or in a token"
-        raise InvalidArgument.at("token_unit", "CURRENCY_MISMATCH", fault)
-    (unit,) = _name("token_unit", question.token_unit, _token_unit)
-    return str(unit)
-
-
-def _currency(text: str, *, is_needed: bool) -> str | None:
-    if text in currencies():
-        return text
-    if text:
-        fault = "must be an ISO 4217 currency code in capitals"
-        raise InvalidArgument.at("currency_code", "CURRENCY_UNKNOWN", fault)
-    if is_needed:
-        raise InvalidArgument.at("currency_code", "FIELD_REQUIRED", "is required")
-    return None
-
-
-def _day(question: pb.RateQuestion) -> date:
-    value = question.date
-    try:
-        day = date(value.year, value.month, value.day)
-    except ValueError:
-        fault = "is not a day of the calendar"
-        raise InvalidArgument.at("date", "DATE_INVALID", fault) from None
-    if not FIRST_DAY <= day <= LAST_DAY:
-        raise InvalidArgument.at("date", "DATE_INVALID", "must be in the years 1990 to 2200")
-    return day
-
-
-def _attributes(labels: Mapping[str, str]) -> dict[str, str]:
-    fault = labels_fault(labels)
-    if fault is not None:
-        raise InvalidArgument.at("attributes", "LABELS_INVALID", fault)
-    return dict(labels)
-
-
-def _quantity(text: str) -> Decimal:
-    try:
-        quantity = parse_decimal(text)
-    except DecimalError as error:
-        raise InvalidArgument.at("quantity", error.reason, FAULTS[error.reason]) from None
-    if quantity < ZERO:
-        raise InvalidArgument.at("quantity", "QUANTITY_NEGATIVE", "must not be negative")
-    return quantity

@@ -276,9 +276,8 @@ class RateService(rpc.RateServiceServicer):
             lambda changed: pb.ChangeRateCardEntryStatesResponse(changed=changed),
         )
 
-    async def DiscoverRates(
-        self, request: pb.DiscoverRatesRequest, context: Context
-    ) -> pb.DiscoverRatesResponse:
+    async def DiscoverRates(self, request: pb.DiscoverRatesRequest, context: Context) -> Any:
+        """Answer with the response as bytes, of which most were serialized before."""
         return await discover(self._env, self._snapshots, request)
 
     async def GetRatePlan(self, request: pb.GetRatePlanRequest, context: Context) -> pb.RatePlan:
