@@ -14,8 +14,10 @@ from server.config import Config, ConfigError, read_config
 from server.domain.errors import UsageError
 from server.log import configure
 from server.members import of_member, serve_together
+from server.store import service_login
 from server.store.migrate import MigrationError, migrate, newest
-from server.usecases.tenants import found
+from server.store.pool import dangerous_role, open_owner_pool
+from server.usecases.tenants import found as found_operator
 from server.verification import verify_all
 
 REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
@@ -72,15 +74,26 @@ async def _run(arguments: argparse.Namespace, config: Config) -> int:
 
 
 async def _migrate(config: Config, credentials: Path | None) -> int:
-    connection = await asyncpg.connect(config.database_url, timeout=10)
+    owner_url = config.database_owner_url or config.database_url
+    connection = await asyncpg.connect(owner_url, timeout=10)
     try:
         for name in await migrate(connection):
             print(f"applied {name}")
         print(f"the schema is {newest()}")
+        if owner_url == config.database_url and (found := await dangerous_role(connection)):
+            print(service_login.advice(config.database_url, found))
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            f"the login may not migrate ({error}); name one in DATABASE_OWNER_URL that may create"
+            " roles, extensions and tables"
+        ) from error
     finally:
         await connection.close()
-    async with open_env(config) as env:
-        key = await found(env.pool)
+    pool = await open_owner_pool(owner_url)
+    try:
+        key = await found_operator(pool)
+    finally:
+        await pool.close()
     if key is None:
         return 0
     if credentials is None:

@@ -1,6 +1,6 @@
 """Config: the settings of a process, from the environment; a bad value is refused by its name.
 
-Every variable is `DATABASE_URL`, `REDIS_URL` or begins with `USAGE_`.
+Every variable begins with `DATABASE_`, `REDIS_` or `USAGE_`.
 """
 
 from typing import Literal
@@ -21,6 +21,9 @@ class Config(BaseSettings):
     )
 
     database_url: str = Field(validation_alias="DATABASE_URL", min_length=1)
+    # The login of `usage migrate`, which may make roles and tables; by default DATABASE_URL. Server
+    # and workers do not read it.
+    database_owner_url: str | None = Field(default=None, validation_alias="DATABASE_OWNER_URL")
     # Without Redis nobody rings; the workers look every second and find the same work.
     redis_url: str | None = Field(default=None, validation_alias="REDIS_URL")
     # `transaction`: a pooler hands out a connection for each transaction, so no session is ours.

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from server.local import processes
 from server.local.binaries import LocalStoreError
-from server.local.postgres import Postgres
+from server.local.postgres import SUPERUSER, Postgres
 from server.local.processes import Identity
 from server.local.redis import Redis
 
@@ -62,11 +62,12 @@ class Store:
     def process(self) -> "subprocess.Popen[bytes] | None":
         return self._store.process if self._store else None
 
-    @property
-    def url(self) -> str:
-        """How its clients name it; the same after it was started again."""
+    def url(self, user: str | None = None) -> str:
+        """How its clients name it; the same after it was started again. Postgres needs a `user`."""
         assert self._store is not None, f"{self.name} is not started"
-        return self._store.dsn() if isinstance(self._store, Postgres) else self._store.url
+        if isinstance(self._store, Postgres):
+            return self._store.dsn(user=user or SUPERUSER)
+        return self._store.url
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises LocalStoreError."""

@@ -56,9 +56,9 @@ class Postgres:
             raise
         return cls(data_dir, socket_dir, process, lock)
 
-    def dsn(self, database: str = "postgres") -> str:
-        """Name a database of this server, as its superuser, for asyncpg."""
-        return f"postgresql://{SUPERUSER}@/{quote(database)}?host={quote(str(self.socket_dir))}"
+    def dsn(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:
+        """Name a database of this server, and a login, for asyncpg."""
+        return f"postgresql://{user}@/{quote(database)}?host={quote(str(self.socket_dir))}"
 
     def stop(self) -> None:
         """Stop at once and cleanly, whoever is connected. Stopping twice is stopping once."""

@@ -21,6 +21,7 @@ from typing import IO
 from server.local.binaries import LocalStoreError
 
 NOBODY = 65534
+OWNER_VARIABLE = "DATABASE_OWNER_URL"
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.005
 UNSHARE = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
@@ -75,15 +76,22 @@ def unprivileged() -> Identity:
 
 
 def spawn(
-    command: Sequence[str | Path], log: IO[bytes], death: signal.Signals, identity: Identity
+    command: Sequence[str | Path],
+    log: IO[bytes],
+    death: signal.Signals,
+    identity: Identity,
+    **variables: str,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that gets the signal `death` when this process ends, however it ends."""
+    """Start a program that gets the signal `death` when this process ends, however it ends.
+
+    `variables` are added to its environment.
+    """
     return subprocess.Popen(
         [*identity.prefix, *command],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env=environment(),
+        env={**environment(), **variables},
         start_new_session=True,
         user=identity.user,
         group=identity.user,
@@ -93,8 +101,15 @@ def spawn(
 
 
 def environment() -> dict[str, str]:
-    """Ours, without what would make a server depend on who starts it."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_"))}
+    """Ours, without what makes a server depend on who starts it, and without the owner's login.
+
+    Only a migration needs that login. Who takes over a server must not find it there.
+    """
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key != OWNER_VARIABLE and not key.startswith(("PG", "LC_"))
+    }
     return {**kept, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
 
 

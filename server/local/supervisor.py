@@ -27,7 +27,7 @@ from server.local import ports, processes
 from server.local.binaries import LocalStoreError
 from server.local.children import Keeper, Program, Runnable, Store
 from server.local.postgres import Postgres
-from server.local.processes import Identity
+from server.local.processes import OWNER_VARIABLE, Identity
 from server.local.redis import Redis
 from server.local.state import Home, last_lines
 
@@ -36,6 +36,8 @@ METRICS_PORT = 9464
 POLL_SECONDS = 0.1
 READY_SECONDS = 60.0
 REFUSED, MISUSED = 1, 2
+# The migration makes this login. The embedded Postgres asks for no password.
+SERVICE_LOGIN = "usage_service"
 # Here nobody has to be told that we go before we may.
 USUAL_SETTINGS = {"USAGE_DRAIN_SECONDS": "0", "USAGE_STOP_SECONDS": "5"}
 
@@ -144,7 +146,8 @@ class Supervisor:
             self._link_log("postgres")
             postgres = Store("Postgres", lambda: Postgres.start(data / "postgres"))
             self._begin(postgres)
-            os.environ["DATABASE_URL"] = postgres.url
+            os.environ["DATABASE_URL"] = postgres.url(SERVICE_LOGIN)
+            os.environ[OWNER_VARIABLE] = postgres.url()
             major = (data / "postgres" / "PG_VERSION").read_text().strip()
             self._home.write(self._home.state, postgres_major=int(major))
             _done("Postgres", f"{major}, embedded, in {_near(data / 'postgres')}")
@@ -154,13 +157,14 @@ class Supervisor:
             self._link_log("redis")
             redis = Store("Redis", lambda: Redis.start(data / "redis"))
             self._begin(redis)
-            os.environ["REDIS_URL"] = redis.url
+            os.environ["REDIS_URL"] = redis.url()
             _done("Redis", f"embedded (Valkey), in {_near(data / 'redis')}")
 
     def _migrate(self) -> None:
         log = self._home.fresh_log("migrate")
         command = ["server", "migrate", "--credentials", str(self._home.credentials)]
-        self._run("the migration", command, log)
+        owner_url = os.environ.get(OWNER_VARIABLE) or os.environ["DATABASE_URL"]
+        self._run("the migration", command, log, DATABASE_OWNER_URL=owner_url)
         said = log.read_text(errors="replace").splitlines()
         applied = [line.removeprefix("applied ") for line in said if line.startswith("applied ")]
         if applied:
@@ -202,11 +206,18 @@ class Supervisor:
         link.symlink_to(Path("..") / "data" / f"{name}.log")
 
     def _run(
-        self, what: str, module: Sequence[str], log: Path, needed: Program | None = None
+        self,
+        what: str,
+        module: Sequence[str],
+        log: Path,
+        needed: Program | None = None,
+        **variables: str,
     ) -> None:
         """Run a program of ours to its end, while `needed` lives."""
         with log.open("ab") as out:
-            process = processes.spawn(_module(*module), out, signal.SIGKILL, Identity())
+            process = processes.spawn(
+                _module(*module), out, signal.SIGKILL, Identity(), **variables
+            )
         limit = time.monotonic() + READY_SECONDS
         try:
             with _doing(what):

@@ -19,6 +19,7 @@ import pytest
 from clients import UsageClient
 from clients.health import serving
 from server.local.postgres import Postgres
+from tests.logins import as_service
 from tests.service import Service, add_tenant
 from tests.stories.world import World
 
@@ -104,7 +105,8 @@ def settings() -> Callable[[str], dict[str, str]]:
     def make(dsn: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("USAGE_", "REDIS_"))}
         return kept | {
-            "DATABASE_URL": dsn,
+            "DATABASE_URL": as_service(dsn),
+            "DATABASE_OWNER_URL": dsn,
             "USAGE_PORT": str(free_port()),
             "USAGE_METRICS_PORT": str(free_port()),
             "USAGE_SWEEP_SECONDS": "0.05",
