@@ -27,5 +27,7 @@ def as_login(dsn: str, user: str, password: str | None = None) -> str:
     """Return `dsn` with another login."""
     parts = urlsplit(dsn)
     place = parts.netloc.rpartition("@")[2]
-    login = quote(user) if password is None else f"{quote(user)}:{quote(password)}"
+    login = quote(user, safe="")
+    if password is not None:
+        login += f":{quote(password, safe='')}"
     return urlunsplit(parts._replace(netloc=f"{login}@{place}"))

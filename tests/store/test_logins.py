@@ -1,5 +1,6 @@
 """The service's login: what it cannot do even with free choice of SQL, and which are refused."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -69,6 +70,31 @@ async def test_a_client_with_free_choice_of_sql_gets_no_further_than_the_service
             await app.execute(refused)
         await app.execute("RESET ALL")
     assert not proof.exists()
+
+
+# PgBouncer keeps these for each client, and refuses a client that sends any other.
+TRACKED = {"client_encoding", "datestyle", "timezone", "standard_conforming_strings"}
+
+
+async def test_a_pooler_accepts_all_start_up_parameters(tmp_path: Path) -> None:
+    sent: list[dict[str, str]] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length = int.from_bytes(await reader.readexactly(4), "big")
+        # Four bytes of the version, then names and values, each ended by a zero byte.
+        words = (await reader.readexactly(length - 4))[4:].decode().split("\0")
+        sent.append(dict(zip(words[::2], words[1::2], strict=False)))
+        writer.close()
+
+    server = await asyncio.start_unix_server(listen, tmp_path / ".s.PGSQL.5432")
+    async with server:
+        with pytest.raises((OSError, asyncpg.PostgresError)):
+            await open_pool(f"postgresql://usage_service@/any?host={tmp_path}", size=1, pins=False)
+
+    [parameters] = sent
+    assert parameters["user"] == "usage_service"
+    others = {name.lower() for name in parameters if name} - {"user", "database"}
+    assert others <= TRACKED | {"application_name"}
 
 
 async def test_the_login_of_the_service_is_let_in(database: str, login: str) -> None:
