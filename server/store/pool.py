@@ -15,6 +15,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from server.domain.errors import FailedPrecondition
+from server.store.migrate import MigrationError
 from server.store.sql import load
 
 SQL = load("pool.sql")
@@ -86,15 +87,19 @@ async def open_pool(dsn: str, *, size: int, pins: bool = True) -> asyncpg.Pool:
     """Connect as the service, and refuse a login that row-level security does not bind.
 
     Behind a pooler that hands out transactions (`pins` false) sessions cannot carry a tenant, so
-    every read is a transaction. Raises FailedPrecondition (UNSAFE_ROLE).
+    every read is a transaction. Raises FailedPrecondition (UNSAFE_ROLE), and MigrationError for a
+    database that was never migrated.
     """
     pool = await _create(dsn, size=size, pins=pins, init=_prepare)
     try:
         async with pool.acquire(timeout=10) as connection:
             found = await dangerous_role(connection)
+            is_migrated = await connection.fetchval(SQL["is_migrated"])
         if found is not None:
             facts = {"role": found.role, "login": found.login}
             raise FailedPrecondition("UNSAFE_ROLE", f"{found}. {ADVICE}", facts)
+        if not is_migrated:
+            raise MigrationError("the database has no schema of the service: run `usage migrate`")
     except BaseException:
         await pool.close()
         raise

@@ -2,36 +2,14 @@
 
 import asyncio
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 
 import asyncpg
-import pytest
 
 from clients.health import serving
-from server.local.postgres import Postgres
 from server.store.service_login import as_login
 from tests.processes.conftest import Program
-
-PASSWORD = "as strong/as it gets: @?"
-ASKS = "local all all scram-sha-256\n"
-
-
-@pytest.fixture(scope="module")
-async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The superuser's DSN of an empty database whose server asks for passwords."""
-    directory = tmp_path_factory.mktemp("guarded")
-    server = Postgres.start(directory / "data")
-    connection = await asyncpg.connect(server.dsn())
-    await connection.execute(f"ALTER ROLE postgres PASSWORD '{PASSWORD}'")
-    (server.data_dir / "pg_hba.conf").write_text(ASKS)
-    await connection.execute("SELECT pg_reload_conf()")
-    await connection.close()
-    yield as_login(server.dsn(), "postgres", PASSWORD)
-    server.stop()
-    shutil.rmtree(directory)
 
 
 async def run(environment: dict[str, str], *module: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
--- Logins: the roles that a session is or can become.
+-- What is looked at before the service uses a database: its login, and that it was migrated.
 
 -- name: dangerous_roles
 -- Start-up refuses a login for which this is not empty: the login itself, or a role that it can become by SET
@@ -22,3 +22,7 @@ SELECT r.rolname::text AS role, session_user::text AS login,
                           SELECT t.relnamespace FROM pg_class AS t WHERE t.oid = to_regclass('tenants'))))
  ORDER BY r.rolname = session_user DESC, r.rolname
  LIMIT 1;
+
+-- name: is_migrated
+-- A server on a database without our tables would start, and fail at the first call.
+SELECT to_regclass('public.schema_migrations') IS NOT NULL;
