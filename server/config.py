@@ -76,6 +76,11 @@ class Config(BaseSettings):
             return text[1:-1]
         return text
 
+    @field_validator("metrics_host")
+    @classmethod
+    def _metrics_host(cls, text: str) -> str:
+        return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
     @property
     def limits(self) -> dict[str, int]:
         """The limits that are settings, by their ids."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from server.local import processes
 from server.local.binaries import LocalStoreError
+from server.local.logs import open_log
 from server.local.postgres import SUPERUSER, Postgres
 from server.local.processes import Identity
 from server.local.redis import Redis
@@ -41,7 +42,7 @@ class Program:
 
     def start(self) -> None:
         """Start it. It is killed when we are."""
-        with self.log.open("ab") as out:
+        with open_log(self.log) as out:
             self.process = processes.spawn(self._arguments, out, signal.SIGKILL, Identity())
 
     def stop(self) -> None:
@@ -107,7 +108,8 @@ class Keeper:
         self._started, self._due = now, None
         try:
             self.kept.start()
-        except LocalStoreError as error:
+        except (LocalStoreError, OSError, subprocess.SubprocessError) as error:
+            # Also for want of memory or of space, of which there may be some the next time.
             self._ended(f"does not start: {error}", now)
             return
         self._say(f"{self.kept.name} is started again")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -157,15 +158,23 @@ def end_leftovers(
 ) -> None:
     """End what still works in a directory whose lock we hold: it is of an earlier life.
 
-    `main` is asked first. What outlives it by two seconds (a busy backend does) is killed.
+    `main` is asked first. What outlives it by half a second (a busy backend does) is killed. Raises
+    LocalStoreError when that does not help.
     """
     if main in processes_in(directory, program):
-        os.kill(main, politely)
+        with suppress(ProcessLookupError):
+            os.kill(main, politely)
         _wait_while(lambda: main in processes_in(directory, program), 10)
-    _wait_while(lambda: bool(processes_in(directory, program)), 2)
+    _wait_while(lambda: bool(processes_in(directory, program)), 0.5)
     for pid in processes_in(directory, program):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     _wait_while(lambda: bool(processes_in(directory, program)), 5)
+    if left := processes_in(directory, program):
+        raise LocalStoreError(
+            f"{directory} is still in use by {program} of an earlier start, which cannot be killed:"
+            f" process {', '.join(map(str, sorted(left)))}"
+        )
 
 
 def processes_in(directory: Path, program: str) -> set[int]:

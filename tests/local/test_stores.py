@@ -69,6 +69,43 @@ async def test_postgres_comes_back_though_a_busy_backend_outlived_it(tmp_path: P
         again.stop()
 
 
+@pytest.mark.parametrize("holder", ["what is left of the killed one", "another program"])
+async def test_postgres_starts_though_the_number_of_the_killed_one_is_taken(
+    tmp_path: Path, holder: str
+) -> None:
+    server = Postgres.start(tmp_path / "data")
+    await ask(server, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7) RETURNING n")
+    lock = server.socket_dir / ".s.PGSQL.5432.lock"
+    named = lock.read_text()
+    os.kill(server.process.pid, signal.SIGKILL)
+    # It is not waited for, so that its number stays taken; only then is its directory let go.
+    server._lock.close()
+    other = await asyncio.to_thread(subprocess.Popen, ["sleep", "60"])
+    if holder == "another program":
+        for file in (tmp_path / "data" / "postmaster.pid", lock):
+            taken = named if file == lock else file.read_text()
+            file.write_text(taken.replace(str(server.process.pid), str(other.pid), 1))
+    try:
+        again = Postgres.start(tmp_path / "data")
+        assert await ask(again, "SELECT n FROM kept") == 7
+        again.stop()
+        assert other.poll() is None, "it is not ours to end"
+    finally:
+        other.kill()
+        other.wait()
+        server.process.wait()
+
+
+async def test_logs_of_the_stores_are_the_owners_alone_and_added_to(tmp_path: Path) -> None:
+    for store, name in ((Postgres, "postgres"), (Redis, "redis")):
+        lines = []
+        for _ in range(2):
+            store.start(tmp_path / name).stop()
+            lines.append(len((tmp_path / f"{name}.log").read_text().splitlines()))
+        assert lines[1] >= 2 * lines[0] - 2 > 4
+        assert (tmp_path / f"{name}.log").stat().st_mode & 0o777 == 0o600
+
+
 async def test_a_directory_serves_one_process_at_a_time(tmp_path: Path) -> None:
     server = Postgres.start(tmp_path / "data", unsafe=True)
     try:

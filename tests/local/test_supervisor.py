@@ -110,6 +110,11 @@ def test_logs_of_the_last_time_are_kept_beside(home: Home) -> None:
     assert log.read_text() == ""
     assert last_lines(home.logs / "server.log.1", 1) == "  two"
     assert last_lines(home.logs / "none.log") == "  (nothing)"
+    for number in range(10):
+        home.fresh_log("server").write_text(f"start {number}")
+    kept = sorted(path.name for path in home.logs.iterdir())
+    assert kept == ["server.log", "server.log.1", "server.log.2", "server.log.3"]
+    assert (home.logs / "server.log.3").read_text() == "start 6"
 
 
 def test_what_ends_is_started_again_after_growing_pauses(
