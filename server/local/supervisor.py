@@ -44,7 +44,12 @@ SERVICE_LOGIN = "usage_service"
 # From where the addresses are reached that stand for all of a machine's.
 REACHED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 # Here nobody has to be told that we go before we may.
-USUAL_SETTINGS = {"USAGE_DRAIN_SECONDS": "0", "USAGE_STOP_SECONDS": "5"}
+USUAL_SETTINGS = {
+    "USAGE_DRAIN_SECONDS": "0",
+    "USAGE_STOP_SECONDS": "5",
+    # Sooner than READY_SECONDS, so that the program itself says what it waited for.
+    "USAGE_STORE_WAIT_SECONDS": "30",
+}
 
 
 class _Stopped(BaseException):

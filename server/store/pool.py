@@ -39,9 +39,9 @@ LOCK_MILLISECONDS = 2_000
 
 ADVICE = (
     "The service needs a login that is a member of usage_app and of nothing else. `usage migrate`"
-    " makes usage_service for it: as a superuser, run ALTER ROLE usage_service LOGIN PASSWORD"
-    " 'choose one'; name usage_service and that password in DATABASE_URL; and keep the login that"
-    " was there in DATABASE_OWNER_URL, which only `usage migrate` reads"
+    " makes usage_service for it: with the login of today, run ALTER ROLE usage_service LOGIN"
+    " PASSWORD 'choose one'; name usage_service and that password in DATABASE_URL; and keep the"
+    " login of today in DATABASE_OWNER_URL, which only `usage migrate` reads"
 )
 
 

@@ -47,6 +47,16 @@ def test_port_zero_is_any_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ports.is_free("127.0.0.1", ports.chosen("USAGE_PORT", 50051))
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_a_host_that_is_not_of_this_machine_is_named(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("USAGE_PORT", "0")
+
+    with pytest.raises(LocalStoreError, match=rf"{host}.* USAGE_HOST"):
+        ports.chosen("USAGE_PORT", 50051, host)
+
+
 @pytest.mark.parametrize("text", ["-1", "65536", "http", "²"])
 def test_what_is_no_port_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("USAGE_PORT", text)

@@ -59,7 +59,7 @@ class Up:
         key = json.loads((self.home / "credentials").read_text())["operator_key"]
         async with (
             asyncio.timeout(BACK_SECONDS),
-            UsageClient(str(self.state["address"]), key) as client,
+            UsageClient(str(self.state["address"]), key, timeout=0.3) as client,
         ):
             while True:
                 with suppress(UsageError):
