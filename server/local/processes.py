@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -63,17 +64,27 @@ class Identity:
 
 @cache
 def unprivileged() -> Identity:
-    """Choose how not to be root: a user name space where they are allowed, else `nobody`.
+    """Choose how to be somebody whom Postgres accepts: not root, and with a name.
 
-    In a name space files stay root's outside, so that nothing has to be readable to others.
+    A user name space where they are allowed, else `nobody`. In a name space files stay the same
+    user's outside, so that nothing has to be readable to others. A user without a name is that of a
+    container which was started with a number.
     """
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and _has_name(os.geteuid()):
         return Identity()
     if shutil.which("unshare"):
         tried = subprocess.run([*UNSHARE, "true"], capture_output=True, check=False)
         if tried.returncode == 0:
             return Identity(prefix=UNSHARE)
-    return Identity(user=NOBODY)
+    return Identity(user=NOBODY) if os.geteuid() == 0 else Identity()
+
+
+def _has_name(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
 
 
 def spawn(

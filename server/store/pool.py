@@ -155,10 +155,6 @@ async def _leave(connection: asyncpg.Connection) -> None:
 
 
 async def dangerous_role(connection: Connection) -> DangerousRole | None:
-    """The role for which the service must not use this connection's login; None if there is none.
-
-    In a transaction, so that a pooler answers all of the driver's messages from one session.
-    """
-    async with connection.transaction():
-        found = await connection.fetchrow(SQL["dangerous_roles"])
+    """The role for which the service must not use this connection's login, if there is one."""
+    found = await connection.fetchrow(SQL["dangerous_roles"])
     return DangerousRole(**found) if found else None

@@ -43,8 +43,9 @@ async def wait_for_store(dsn: str, seconds: float, say: Callable[[str, str], Non
     limit = time.monotonic() + seconds
     said = float("-inf")
     while True:
+        patience = max(1.0, min(CONNECT_SECONDS, limit - time.monotonic()))
         try:
-            connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
+            connection = await asyncpg.connect(dsn, timeout=patience, statement_cache_size=0)
         except _REFUSED as error:
             now = time.monotonic()
             if not is_temporary(error):

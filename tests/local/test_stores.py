@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -175,6 +176,20 @@ def test_the_stores_end_with_a_process_that_was_killed(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to be somebody else")
 def test_root_becomes_nobody() -> None:
     assert unprivileged() in {Identity(prefix=UNSHARE), Identity(user=NOBODY)}
+
+
+def test_a_user_without_a_name_becomes_somebody_who_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container that was started with a number for a user: initdb refuses such a one."""
+    used = set(range(100_000)) & {entry.pw_uid for entry in pwd.getpwall()}
+    nameless = min(set(range(1000, 100_000)) - used)
+    monkeypatch.setattr(os, "geteuid", lambda: nameless)
+    allowed = subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+
+    found = unprivileged.__wrapped__()
+
+    assert found == (Identity(prefix=UNSHARE) if allowed else Identity())
 
 
 def test_the_version_is_what_the_programs_say(postgres: Postgres) -> None:

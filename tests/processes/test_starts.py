@@ -1,8 +1,10 @@
 """Programs that start before Postgres does, or where it refuses them; and where they can listen."""
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from server.config import ConfigError, read_config
 from server.listening import address_of, refuse_taken_socket
 from server.local.postgres import Postgres
 from server.store.service_login import as_login
-from server.store.waiting import StoreUnreachableError, wait_for_store
+from server.store.waiting import StoreUnreachableError, is_temporary, wait_for_store
 from tests.processes.conftest import Program, migrated
 
 SERVER, WORKER, MIGRATE = ("server", "serve"), ("workers",), ("server", "migrate")
@@ -106,7 +108,6 @@ async def test_a_wrong_password_is_one_sentence_at_once(guarded: str, settings, 
     [
         (lambda dsn: dsn.replace("/postgres?", "/nowhere?"), 'database "nowhere" does not exist'),
         (lambda dsn: as_login(dsn, "nobody", "s3cret"), "nobody"),
-        (lambda dsn: "postgresql://usage:s3cret@store.invalid/usage", "usage@store.invalid/usage"),
         (lambda dsn: "postgresql://usage:s3cret/pw@127.0.0.1/usage", "percent-encoded"),
         (lambda dsn: "mysql://usage:s3cret@127.0.0.1/usage", "postgresql"),
     ],
@@ -120,6 +121,20 @@ async def test_what_waiting_does_not_mend_is_not_waited_for(guarded: str, change
     assert reason in str(refused.value)
     assert "s3cret" not in str(refused.value)
     assert waited == []
+
+
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), True),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), False),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed ('::1', 5432)"), True),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), True),
+        (PermissionError(errno.EACCES, "Permission denied"), False),
+    ],
+)
+def test_an_error_that_may_pass_is_told_from_one_that_stays(error: OSError, waits: bool):
+    assert is_temporary(error) is waits
 
 
 async def test_waiting_has_a_bound_and_ends_with_a_signal(tmp_path: Path, settings):
