@@ -128,6 +128,20 @@ async def test_a_login_with_a_dangerous_right_is_refused(
     assert (await refusal(as_login(database, login))).facts == {"role": login, "login": login}
 
 
+async def test_the_owner_of_the_database_who_may_drop_its_tables_is_refused(
+    database: str, owner: "Connection", login: str
+) -> None:
+    name = await owner.fetchval("SELECT current_database()")
+    await owner.execute(f"ALTER DATABASE {name} OWNER TO {login}")
+    try:
+        refused = await refusal(as_login(database, login))
+    finally:
+        await owner.execute(f"ALTER DATABASE {name} OWNER TO postgres")
+
+    assert refused.facts == {"role": "pg_database_owner", "login": login}
+    assert "owns the database" in refused.message
+
+
 @pytest.mark.parametrize("role", [OWNER, "pg_execute_server_program", "pg_read_server_files"])
 async def test_a_login_that_can_become_a_dangerous_role_is_refused(
     database: str, admin: "Connection", login: str, role: str
