@@ -7,7 +7,7 @@ GOOGLE = $(shell $(BIN)/python -c 'import google.rpc.status_pb2 as m, pathlib; p
 PROTOC = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLE)
 GEN    ?= protos/gen
 
-.PHONY: run bench schema test-store capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
+.PHONY: run bench schema test-store test-pooler capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ bench: .venv/ready-dev ## Measure, beside what the machine can do at best
 
 test-store: .venv/ready-dev ## The store's tests on another Postgres: USAGE_TEST_POSTGRES_BIN=…/bin
 	$(BIN)/pytest -n 2 tests/store tests/workers tests/usecases
+
+test-pooler: .venv/ready-dev ## The service through PgBouncer in transaction mode, which must be installed
+	$(BIN)/pytest tests/processes/through_pgbouncer.py
 
 capabilities: .venv/ready-dev ## Which rows of the checklist the last `make test` proved
 	@$(BIN)/python -m tests.capabilities

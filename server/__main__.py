@@ -10,33 +10,31 @@ import asyncpg
 import uvloop
 
 from server.app import open_env, serve
-from server.config import Config, ConfigError, read_config
-from server.domain.errors import UsageError
+from server.config import Config, read_config
 from server.log import configure
 from server.members import of_member, serve_together
+from server.startup import exit_code, store_answers
+from server.store import service_login
 from server.store.migrate import MigrationError, migrate, newest
-from server.usecases.tenants import found
+from server.store.pool import dangerous_role, open_owner_pool
+from server.usecases.tenants import found as found_operator
 from server.verification import verify_all
 
-REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
 MOST_PROCESSES = 64
 
 
 def main() -> int:
     """Do what the command line says; the answer is the exit code."""
     arguments = _arguments()
-    try:
+
+    def run() -> int:
         config = read_config()
         configure(config.log_format, config.log_level)
         if arguments.command == "serve" and arguments.processes > 1:
             return serve_together(config, arguments.processes)
         return uvloop.run(_run(arguments, config))
-    except ConfigError as error:
-        return _fail(MISUSED, f"settings: {error}")
-    except (MigrationError, UsageError) as error:
-        return _fail(REFUSED, str(error))
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InvalidCatalogNameError) as error:
-        return _fail(UNREACHABLE, f"the store cannot be reached: {error}")
+
+    return exit_code(run)
 
 
 def _arguments() -> argparse.Namespace:
@@ -72,15 +70,27 @@ async def _run(arguments: argparse.Namespace, config: Config) -> int:
 
 
 async def _migrate(config: Config, credentials: Path | None) -> int:
-    connection = await asyncpg.connect(config.database_url, timeout=10)
+    owner_url = config.database_owner_url or config.database_url
+    await store_answers(config, dsn=owner_url)
+    connection = await asyncpg.connect(owner_url, timeout=10)
     try:
         for name in await migrate(connection):
             print(f"applied {name}")
         print(f"the schema is {newest()}")
+        if owner_url == config.database_url and (found := await dangerous_role(connection)):
+            print(service_login.advice(config.database_url, found))
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            f"the login may not migrate ({error}); name one in DATABASE_OWNER_URL that may create"
+            " roles, extensions and tables"
+        ) from error
     finally:
         await connection.close()
-    async with open_env(config) as env:
-        key = await found(env.pool)
+    pool = await open_owner_pool(owner_url)
+    try:
+        key = await found_operator(pool)
+    finally:
+        await pool.close()
     if key is None:
         return 0
     if credentials is None:
@@ -101,13 +111,9 @@ def _keep(credentials: Path, key: str) -> None:
 
 
 async def _verify(config: Config) -> int:
+    await store_answers(config)
     async with open_env(config) as env:
         return 1 if await verify_all(env.pool) else 0
-
-
-def _fail(code: int, text: str) -> int:
-    print(text, file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

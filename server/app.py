@@ -53,10 +53,12 @@ from server.api.services.setup import SetupService
 from server.api.services.summaries import SummaryService
 from server.api.services.validator import ValidationService
 from server.api.services.wallets import WalletService
-from server.config import Config
+from server.config import Config, ConfigError
 from server.doorbell import Doorbell
 from server.env import Env
+from server.listening import address_of, refuse_taken_socket
 from server.rate_snapshots import RateSnapshots
+from server.startup import store_answers
 from server.store.pool import open_pool, unsafe_settings
 from server.store.tenants import token_secrets
 from server.store.transaction import finish_commits, read
@@ -183,7 +185,7 @@ async def running(env: Env) -> AsyncIterator[Running]:
         reflection.enable_server_reflection(
             [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name], server
         )
-    port = server.add_insecure_port(f"{env.config.host}:{env.config.port}")
+    port = _listen(server, env.config)
     await snapshots.start()
     await server.start()
     watcher = asyncio.create_task(_watch(env, edge, checks))
@@ -195,6 +197,18 @@ async def running(env: Env) -> AsyncIterator[Running]:
             await watcher
         await server.stop(env.config.stop_seconds)
         await snapshots.stop()
+
+
+def _listen(server: grpc.aio.Server, config: Config) -> int:
+    refuse_taken_socket(config)
+    address = address_of(config.host, config.port)
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError:
+        raise ConfigError(
+            f"USAGE_HOST, USAGE_PORT: cannot listen at {address}; it is in use, or is no address"
+            " of this machine"
+        ) from None
 
 
 def settle_memory() -> None:
@@ -210,13 +224,22 @@ def settle_memory() -> None:
 async def serve(config: Config) -> None:
     """Answer until SIGTERM or SIGINT; then finish what was begun. A second signal ends at once."""
     settle_memory()
-    start_http_server(config.metrics_port, config.metrics_host)
+    try:
+        start_http_server(config.metrics_port, config.metrics_host)
+    except OSError as error:
+        raise ConfigError(
+            f"USAGE_METRICS_HOST, USAGE_METRICS_PORT: cannot listen at {config.metrics_host}"
+            f" port {config.metrics_port}: {error.strerror}"
+        ) from None
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_end, stopping, number)
+    if not await store_answers(config, stopping):
+        return
     async with open_env(config) as env, running(env) as server:
-        log.info("serving", address=f"{config.host}:{server.port}", metrics=config.metrics_port)
+        address = address_of(config.host, server.port)
+        log.info("serving", address=address, metrics=config.metrics_port)
         await stopping.wait()
         log.info("stopping", seconds=config.stop_seconds)
         await server.health.enter_graceful_shutdown()

@@ -1,12 +1,16 @@
 """Config: the settings of a process, from the environment; a bad value is refused by its name.
 
-Every variable is `DATABASE_URL`, `REDIS_URL` or begins with `USAGE_`.
+Every variable begins with `DATABASE_`, `REDIS_` or `USAGE_`.
 """
 
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+UNIX = "unix:"
+# A socket's path has 108 bytes on Linux and 104 on macOS, with a zero byte at the end.
+MOST_SOCKET_BYTES = 103
 
 
 class ConfigError(Exception):
@@ -21,13 +25,17 @@ class Config(BaseSettings):
     )
 
     database_url: str = Field(validation_alias="DATABASE_URL", min_length=1)
+    # The login of `usage migrate`, which may make roles and tables; by default DATABASE_URL. Server
+    # and workers do not read it.
+    database_owner_url: str | None = Field(default=None, validation_alias="DATABASE_OWNER_URL")
     # Without Redis nobody rings; the workers look every second and find the same work.
     redis_url: str | None = Field(default=None, validation_alias="REDIS_URL")
     # `transaction`: a pooler hands out a connection for each transaction, so no session is ours.
     database_pooler: Literal["none", "transaction"] = Field(
         default="none", validation_alias="DATABASE_POOLER"
     )
-    host: str = "127.0.0.1"
+    # A name, an IPv4 or an IPv6 address (`::` is all of both), or `unix:/path` without a port.
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=50051, ge=0, le=65535)
     # Other processes listen on the port too; the kernel shares the connections out.
     shares_port: bool = False
@@ -46,6 +54,8 @@ class Config(BaseSettings):
     calls_in_flight: int = Field(default=1_000, ge=1, le=100_000)
     tenant_calls_in_flight: int = Field(default=500, ge=1, le=100_000)
     worker_concurrency: int = Field(default=4, ge=1, le=64)
+    # For how long a starting program waits for a Postgres that does not answer yet.
+    store_wait_seconds: float = Field(default=60.0, ge=0, le=3600)
     sweep_seconds: float = Field(default=1.0, gt=0, le=60)
     reflection: bool = True
     allow_unsafe_store: bool = False
@@ -53,6 +63,26 @@ class Config(BaseSettings):
     drain_seconds: float = Field(default=2.0, ge=0, le=60)
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, text: str) -> str:
+        """Take the brackets of an IPv6 address away, and refuse what is no path of a socket."""
+        if text.startswith(UNIX):
+            path = text.removeprefix(UNIX)
+            if not path.startswith("/") or len(path.encode()) > MOST_SOCKET_BYTES:
+                raise ValueError(
+                    f"a unix socket is written unix:/path, with at most {MOST_SOCKET_BYTES} bytes"
+                    " of path"
+                )
+        elif text.startswith("[") and text.endswith("]"):
+            return text[1:-1]
+        return text
+
+    @field_validator("metrics_host")
+    @classmethod
+    def _metrics_host(cls, text: str) -> str:
+        return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
     @property
     def limits(self) -> dict[str, int]:

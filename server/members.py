@@ -13,7 +13,7 @@ import time
 
 import structlog
 
-from server.config import Config, ConfigError
+from server.config import UNIX, Config, ConfigError
 from server.local import processes
 from server.local.children import STOP_SECONDS, Keeper
 from server.local.processes import Identity
@@ -112,6 +112,8 @@ def _refuse_taken_port(config: Config) -> None:
     """Sharing must be with each other only. Raises ConfigError."""
     if config.port == 0:
         raise ConfigError("USAGE_PORT: several processes need a port that is named, not 0")
+    if config.host.startswith(UNIX):
+        raise ConfigError("USAGE_HOST: several processes share a port, never a unix socket")
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from server.local.postgres import Postgres
-from server.store.migrate import APP, migrate
+from server.store.migrate import migrate
+from tests.logins import as_service
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -91,7 +92,7 @@ async def owner(database: str) -> AsyncIterator["Connection"]:
 @pytest.fixture
 async def app(database: str) -> AsyncIterator["Connection"]:
     """A connection as the service has it."""
-    connection = await asyncpg.connect(database, server_settings={"role": APP})
+    connection = await asyncpg.connect(as_service(database))
     yield connection
     await connection.close()
 

@@ -14,6 +14,7 @@ from clients import UsageClient
 from server.app import open_env, running
 from server.config import read_config
 from server.usecases.tenants import found
+from tests.logins import as_service
 from tests.stories.words import stamp
 from workers.sweep import sweep_for_ever
 from workers.tasks.registry import TASKS
@@ -31,7 +32,7 @@ class Service:
 async def serving(database: str, **settings: object) -> AsyncIterator[Service]:
     """A server and a worker in this process, on a migrated database."""
     config = read_config(
-        database_url=database,
+        database_url=as_service(database),
         redis_url=None,
         port=0,
         allow_unsafe_store=True,

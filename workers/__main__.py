@@ -9,8 +9,9 @@ import structlog
 import uvloop
 
 from server.app import open_env, settle_memory
-from server.config import Config, ConfigError, read_config
+from server.config import Config, read_config
 from server.log import configure
+from server.startup import exit_code, store_answers
 from workers.settings import answer
 from workers.sweep import sweep_for_ever
 from workers.tasks.registry import TASKS
@@ -32,6 +33,8 @@ async def work(config: Config) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
+    if not await store_answers(config, stopping):
+        return
     async with open_env(config) as env:
         listening = (
             asyncio.create_task(answer(bell, config.redis_url)) if config.redis_url else None
@@ -47,15 +50,15 @@ async def work(config: Config) -> None:
 
 def main() -> int:
     """Read the settings and work."""
-    try:
+
+    def run() -> int:
         config = read_config()
-    except ConfigError as error:
-        print(f"settings: {error}", file=sys.stderr)
-        return 2
-    configure(config.log_format, config.log_level)
-    settle_memory()
-    uvloop.run(work(config))
-    return 0
+        configure(config.log_format, config.log_level)
+        settle_memory()
+        uvloop.run(work(config))
+        return 0
+
+    return exit_code(run)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ PASSED_ON: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "serve": (("server", "serve"), "Answer calls until stopped; needs DATABASE_URL."),
     "work": (("workers",), "Do what is due until stopped; needs DATABASE_URL."),
-    "migrate": (("server", "migrate"), "Bring the database in DATABASE_URL to this schema."),
+    "migrate": (
+        ("server", "migrate"),
+        "Bring the database to this schema; logs in by DATABASE_OWNER_URL.",
+    ),
     "verify": (("server", "verify"), "Recompute everything and name the first difference."),
     "bench": (("tests.bench",), "Measure, beside what the machine can do at best."),
     "reset": (("server.local.supervisor", "reset"), "Throw away all that `usage up` keeps."),

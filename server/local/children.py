@@ -9,7 +9,8 @@ from typing import Protocol
 
 from server.local import processes
 from server.local.binaries import LocalStoreError
-from server.local.postgres import Postgres
+from server.local.logs import open_log
+from server.local.postgres import SUPERUSER, Postgres
 from server.local.processes import Identity
 from server.local.redis import Redis
 
@@ -41,7 +42,7 @@ class Program:
 
     def start(self) -> None:
         """Start it. It is killed when we are."""
-        with self.log.open("ab") as out:
+        with open_log(self.log) as out:
             self.process = processes.spawn(self._arguments, out, signal.SIGKILL, Identity())
 
     def stop(self) -> None:
@@ -62,11 +63,12 @@ class Store:
     def process(self) -> "subprocess.Popen[bytes] | None":
         return self._store.process if self._store else None
 
-    @property
-    def url(self) -> str:
-        """How its clients name it; the same after it was started again."""
+    def url(self, user: str | None = None) -> str:
+        """How its clients name it; the same after it was started again. Postgres needs a `user`."""
         assert self._store is not None, f"{self.name} is not started"
-        return self._store.dsn() if isinstance(self._store, Postgres) else self._store.url
+        if isinstance(self._store, Postgres):
+            return self._store.dsn(user=user or SUPERUSER)
+        return self._store.url
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises LocalStoreError."""
@@ -106,7 +108,8 @@ class Keeper:
         self._started, self._due = now, None
         try:
             self.kept.start()
-        except LocalStoreError as error:
+        except (LocalStoreError, OSError, subprocess.SubprocessError) as error:
+            # Also for want of memory or of space, of which there may be some the next time.
             self._ended(f"does not start: {error}", now)
             return
         self._say(f"{self.kept.name} is started again")

@@ -1,5 +1,6 @@
 """Ports to listen on: free, or refused with the way to another."""
 
+import errno
 import os
 import socket
 
@@ -17,7 +18,14 @@ def chosen(variable: str, usual: int, host: str = "127.0.0.1") -> int:
     if not text.isascii() or not text.isdecimal() or int(text) > MOST:
         raise LocalStoreError(f"{variable}={text} is not a port: 0 to {MOST}")
     port = int(text)
-    if port and not is_free(host, port):
+    refused = _refusal(host, port)
+    if refused is not None and refused.errno != errno.EADDRINUSE:
+        name = variable.replace("PORT", "HOST")
+        raise LocalStoreError(
+            f"cannot listen at {host}, port {port}: {refused.strerror}; {name} is a name or an"
+            " address of this machine, such as 127.0.0.1, 0.0.0.0 or ::"
+        )
+    if refused is not None:
         raise LocalStoreError(
             f"port {port} on {host} is in use by another program; choose another:"
             f" {variable}={any_free(host, port)} usage up"
@@ -27,15 +35,7 @@ def chosen(variable: str, usual: int, host: str = "127.0.0.1") -> int:
 
 def is_free(host: str, port: int) -> bool:
     """Whether one could listen there now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError:
-            return False
-    return True
+    return _refusal(host, port) is None
 
 
 def any_free(host: str, near: int | None = None) -> int:
@@ -44,7 +44,23 @@ def any_free(host: str, near: int | None = None) -> int:
         for port in range(near + 1, min(near + 11, MOST)):
             if is_free(host, port):
                 return port
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1" if ":" in host else host, 0))
+    with socket.socket(_family(host)) as probe:
+        probe.bind((host, 0))
         found: int = probe.getsockname()[1]
     return found
+
+
+def _refusal(host: str, port: int) -> OSError | None:
+    """The error of listening there now, if any."""
+    try:
+        with socket.socket(_family(host)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            probe.listen(1)
+    except OSError as error:
+        return error
+    return None
+
+
+def _family(host: str) -> int:
+    return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]

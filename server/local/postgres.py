@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from server.local import processes
 from server.local.binaries import POSTGRES_VARIABLE, LocalStoreError, postgres_bin, postgres_major
+from server.local.logs import open_log
 from server.local.processes import Identity
 
 SUPERUSER = "postgres"
@@ -50,15 +51,16 @@ class Postgres:
             identity.own(data_dir)
             processes.end_leftovers(data_dir, "postgres", signal.SIGINT, _postmaster(data_dir))
             socket_dir = processes.socket_directory(data_dir, identity)
+            _forget_killed(data_dir, socket_dir)
             process = _run(data_dir, socket_dir, found, identity, UNSAFE if unsafe else ())
         except BaseException:
             lock.close()
             raise
         return cls(data_dir, socket_dir, process, lock)
 
-    def dsn(self, database: str = "postgres") -> str:
-        """Name a database of this server, as its superuser, for asyncpg."""
-        return f"postgresql://{SUPERUSER}@/{quote(database)}?host={quote(str(self.socket_dir))}"
+    def dsn(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:
+        """Name a database of this server, and a login, for asyncpg."""
+        return f"postgresql://{user}@/{quote(database)}?host={quote(str(self.socket_dir))}"
 
     def stop(self) -> None:
         """Stop at once and cleanly, whoever is connected. Stopping twice is stopping once."""
@@ -138,7 +140,7 @@ def _run(
     for setting in chosen:
         command += ["-c", setting]
     log = data_dir.with_name(data_dir.name + ".log")
-    with log.open("wb") as out:
+    with open_log(log) as out:
         process = processes.spawn(command, out, signal.SIGINT, identity)
 
     def ready() -> bool:
@@ -150,6 +152,20 @@ def _run(
         processes.stop(process, signal.SIGINT)
         raise
     return process
+
+
+def _forget_killed(data_dir: Path, socket_dir: Path) -> None:
+    """Remove the files that name a server which was killed.
+
+    Postgres does so itself unless a process with that number is there. It is there for as long as
+    nobody has collected what is left of the killed one, or when another program got the number;
+    seen from a user name space that program is allowed to be signalled, so it looks like ours.
+    We have the lock and have found no server on these data, and Postgres goes on to look at the
+    shared memory, which tells it of one that we did not see.
+    """
+    (data_dir / "postmaster.pid").unlink(missing_ok=True)
+    for left in socket_dir.glob(".s.PGSQL.*"):
+        left.unlink()
 
 
 def _postmaster(data_dir: Path) -> int | None:

@@ -7,12 +7,14 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import IO
 from server.local.binaries import LocalStoreError
 
 NOBODY = 65534
+OWNER_VARIABLE = "DATABASE_OWNER_URL"
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.005
 UNSHARE = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
@@ -61,29 +64,46 @@ class Identity:
 
 @cache
 def unprivileged() -> Identity:
-    """Choose how not to be root: a user name space where they are allowed, else `nobody`.
+    """Choose how to be somebody whom Postgres accepts: not root, and with a name.
 
-    In a name space files stay root's outside, so that nothing has to be readable to others.
+    A user name space where they are allowed, else `nobody`. In a name space files stay the same
+    user's outside, so that nothing has to be readable to others. A user without a name is that of a
+    container which was started with a number.
     """
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and _has_name(os.geteuid()):
         return Identity()
     if shutil.which("unshare"):
         tried = subprocess.run([*UNSHARE, "true"], capture_output=True, check=False)
         if tried.returncode == 0:
             return Identity(prefix=UNSHARE)
-    return Identity(user=NOBODY)
+    return Identity(user=NOBODY) if os.geteuid() == 0 else Identity()
+
+
+def _has_name(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
 
 
 def spawn(
-    command: Sequence[str | Path], log: IO[bytes], death: signal.Signals, identity: Identity
+    command: Sequence[str | Path],
+    log: IO[bytes],
+    death: signal.Signals,
+    identity: Identity,
+    **variables: str,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that gets the signal `death` when this process ends, however it ends."""
+    """Start a program that gets the signal `death` when this process ends, however it ends.
+
+    `variables` are added to its environment.
+    """
     return subprocess.Popen(
         [*identity.prefix, *command],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env=environment(),
+        env={**environment(), **variables},
         start_new_session=True,
         user=identity.user,
         group=identity.user,
@@ -93,8 +113,15 @@ def spawn(
 
 
 def environment() -> dict[str, str]:
-    """Ours, without what would make a server depend on who starts it."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_"))}
+    """Ours, without what makes a server depend on who starts it, and without the owner's login.
+
+    Only a migration needs that login. Who takes over a server must not find it there.
+    """
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key != OWNER_VARIABLE and not key.startswith(("PG", "LC_"))
+    }
     return {**kept, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
 
 
@@ -142,15 +169,23 @@ def end_leftovers(
 ) -> None:
     """End what still works in a directory whose lock we hold: it is of an earlier life.
 
-    `main` is asked first. What outlives it by two seconds (a busy backend does) is killed.
+    `main` is asked first. What outlives it by half a second (a busy backend does) is killed. Raises
+    LocalStoreError when that does not help.
     """
     if main in processes_in(directory, program):
-        os.kill(main, politely)
+        with suppress(ProcessLookupError):
+            os.kill(main, politely)
         _wait_while(lambda: main in processes_in(directory, program), 10)
-    _wait_while(lambda: bool(processes_in(directory, program)), 2)
+    _wait_while(lambda: bool(processes_in(directory, program)), 0.5)
     for pid in processes_in(directory, program):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     _wait_while(lambda: bool(processes_in(directory, program)), 5)
+    if left := processes_in(directory, program):
+        raise LocalStoreError(
+            f"{directory} is still in use by {program} of an earlier start, which cannot be killed:"
+            f" process {', '.join(map(str, sorted(left)))}"
+        )
 
 
 def processes_in(directory: Path, program: str) -> set[int]:

@@ -10,6 +10,7 @@ from typing import IO
 
 from server.local import processes
 from server.local.binaries import redis_server
+from server.local.logs import open_log
 from server.local.processes import Identity
 
 
@@ -66,7 +67,7 @@ def _run(
     command += ["--unixsocket", str(socket_path), "--unixsocketperm", "700"]
     command += ["--appendonly", append, "--appendfsync", "everysec"]
     log = data_dir.with_name(data_dir.name + ".log")
-    with log.open("wb") as out:
+    with open_log(log) as out:
         process = processes.spawn(command, out, signal.SIGTERM, Identity())
     try:
         processes.wait_until_ready(process, lambda: _answers(socket_path), log)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from server.local import logs
 from server.local.binaries import LocalStoreError
 
 USUAL_HOME = ".usage"
@@ -91,12 +92,8 @@ class Home:
         making.replace(path)
 
     def fresh_log(self, name: str) -> Path:
-        """An empty log; the one of the last time is kept beside it."""
-        path = self.logs / f"{name}.log"
-        if path.exists():
-            path.replace(path.with_suffix(".log.1"))
-        path.touch(mode=0o600)
-        return path
+        """An empty log; those of the last times are kept beside it."""
+        return logs.fresh(self.logs / f"{name}.log")
 
     def throw_away(self) -> list[Path]:
         """Remove what is ours, and the directory if nothing else is in it; says what went.

@@ -14,20 +14,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 
+from server.config import UNIX
+from server.listening import address_of
 from server.local import ports, processes
 from server.local.binaries import LocalStoreError
 from server.local.children import Keeper, Program, Runnable, Store
+from server.local.logs import Rotation, open_log
+from server.local.output import console, give_up_what_is_left, warn
 from server.local.postgres import Postgres
-from server.local.processes import Identity
+from server.local.processes import OWNER_VARIABLE, Identity
 from server.local.redis import Redis
 from server.local.state import Home, last_lines
 
@@ -36,10 +39,17 @@ METRICS_PORT = 9464
 POLL_SECONDS = 0.1
 READY_SECONDS = 60.0
 REFUSED, MISUSED = 1, 2
+# The migration makes this login. The embedded Postgres asks for no password.
+SERVICE_LOGIN = "usage_service"
+# From where the addresses are reached that stand for all of a machine's.
+REACHED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 # Here nobody has to be told that we go before we may.
-USUAL_SETTINGS = {"USAGE_DRAIN_SECONDS": "0", "USAGE_STOP_SECONDS": "5"}
-
-console = Console(highlight=False)
+USUAL_SETTINGS = {
+    "USAGE_DRAIN_SECONDS": "0",
+    "USAGE_STOP_SECONDS": "5",
+    # Sooner than READY_SECONDS, so that the program itself says what it waited for.
+    "USAGE_STORE_WAIT_SECONDS": "30",
+}
 
 
 class _Stopped(BaseException):
@@ -58,23 +68,27 @@ class Supervisor:
 
     def start(self) -> None:
         """Bring everything up. Raises LocalStoreError, with what to do where that is known."""
-        host = os.environ.get("USAGE_HOST") or "127.0.0.1"
-        port = ports.chosen("USAGE_PORT", PORT, host)
-        metrics_host = os.environ.get("USAGE_METRICS_HOST") or "127.0.0.1"
-        metrics = ports.chosen("USAGE_METRICS_PORT", METRICS_PORT, metrics_host)
-        os.environ.update({"USAGE_PORT": str(port), "USAGE_METRICS_PORT": str(metrics)})
+        host = _host("USAGE_HOST")
+        if not host.startswith(UNIX):
+            port = ports.chosen("USAGE_PORT", PORT, host)
+            os.environ["USAGE_PORT"] = str(port)
+            self.address = address_of(REACHED.get(host, host), port)
+        else:
+            self.address = host
+        metrics_host = _host("USAGE_METRICS_HOST")
+        metrics_port = ports.chosen("USAGE_METRICS_PORT", METRICS_PORT, metrics_host)
+        os.environ["USAGE_METRICS_PORT"] = str(metrics_port)
+        metrics = address_of(REACHED.get(metrics_host, metrics_host), metrics_port)
         for variable, value in USUAL_SETTINGS.items():
             os.environ.setdefault(variable, value)
-        reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
-        self.address = f"{reached}:{port}"
         self._start_stores()
         self._migrate()
-        self._start_programs(f"http://{metrics_host}:{metrics}/metrics")
+        self._start_programs(f"http://{metrics}/metrics")
         self._home.write(
             self._home.state,
             pid=os.getpid(),
             address=self.address,
-            metrics=f"{metrics_host}:{metrics}",
+            metrics=metrics,
             database_url=os.environ["DATABASE_URL"],
             redis_url=os.environ["REDIS_URL"],
         )
@@ -102,8 +116,10 @@ class Supervisor:
 
     def watch(self) -> NoReturn:
         """Look after everything until a signal comes."""
-        keepers = [Keeper(kept, _warn) for kept in self._running]
+        keepers = [Keeper(kept, warn) for kept in self._running]
+        rotation = Rotation(self._home.logs, warn)
         while True:
+            rotation.tend()
             for keeper in keepers:
                 keeper.tend()
             if self._demo is not None and self._demo.poll() is not None:
@@ -112,7 +128,7 @@ class Supervisor:
                 if failed:
                     console.show_cursor()
                     command = f"`{_program()} demo`"
-                    _warn(f"the demo did not get to its end; {command} goes on where it stopped")
+                    warn(f"the demo did not get to its end; {command} goes on where it stopped")
                 console.print(f"\n[bold green]Serving at {self.address}[/]")
                 self._say_where()
                 console.print("Ctrl-C stops everything.")
@@ -133,8 +149,9 @@ class Supervisor:
         for kept in ordered:
             console.print(f"  stopping {kept.name}")
             kept.stop()
-        if self._home.state.exists():
-            self._home.write(self._home.state, pid=None)
+        with suppress(OSError):  # Without a process of that number it is wrong for nobody.
+            if self._home.state.exists():
+                self._home.write(self._home.state, pid=None)
 
     def _start_stores(self) -> None:
         data = self._home.data
@@ -144,7 +161,8 @@ class Supervisor:
             self._link_log("postgres")
             postgres = Store("Postgres", lambda: Postgres.start(data / "postgres"))
             self._begin(postgres)
-            os.environ["DATABASE_URL"] = postgres.url
+            os.environ["DATABASE_URL"] = postgres.url(SERVICE_LOGIN)
+            os.environ[OWNER_VARIABLE] = postgres.url()
             major = (data / "postgres" / "PG_VERSION").read_text().strip()
             self._home.write(self._home.state, postgres_major=int(major))
             _done("Postgres", f"{major}, embedded, in {_near(data / 'postgres')}")
@@ -154,13 +172,14 @@ class Supervisor:
             self._link_log("redis")
             redis = Store("Redis", lambda: Redis.start(data / "redis"))
             self._begin(redis)
-            os.environ["REDIS_URL"] = redis.url
+            os.environ["REDIS_URL"] = redis.url()
             _done("Redis", f"embedded (Valkey), in {_near(data / 'redis')}")
 
     def _migrate(self) -> None:
         log = self._home.fresh_log("migrate")
         command = ["server", "migrate", "--credentials", str(self._home.credentials)]
-        self._run("the migration", command, log)
+        owner_url = os.environ.get(OWNER_VARIABLE) or os.environ["DATABASE_URL"]
+        self._run("the migration", command, log, DATABASE_OWNER_URL=owner_url)
         said = log.read_text(errors="replace").splitlines()
         applied = [line.removeprefix("applied ") for line in said if line.startswith("applied ")]
         if applied:
@@ -183,7 +202,7 @@ class Supervisor:
         found = json.loads((self._home.logs / "bootstrap.log").read_text().splitlines()[-1])
         self._home.write(self._home.credentials, **found)
         if "demo_key" not in self._home.read(self._home.credentials):
-            _warn(
+            warn(
                 f"{_near(self._home.credentials)} has no operator key of this database, so there is"
                 " no tenant demo; put back the file, or begin anew with `usage reset --yes`"
             )
@@ -202,11 +221,18 @@ class Supervisor:
         link.symlink_to(Path("..") / "data" / f"{name}.log")
 
     def _run(
-        self, what: str, module: Sequence[str], log: Path, needed: Program | None = None
+        self,
+        what: str,
+        module: Sequence[str],
+        log: Path,
+        needed: Program | None = None,
+        **variables: str,
     ) -> None:
         """Run a program of ours to its end, while `needed` lives."""
-        with log.open("ab") as out:
-            process = processes.spawn(_module(*module), out, signal.SIGKILL, Identity())
+        with open_log(log) as out:
+            process = processes.spawn(
+                _module(*module), out, signal.SIGKILL, Identity(), **variables
+            )
         limit = time.monotonic() + READY_SECONDS
         try:
             with _doing(what):
@@ -251,7 +277,7 @@ def reset(*, sure: bool) -> int:
     """Throw away the directory of `usage up`."""
     home = Home.find()
     if not sure:
-        _warn(f"this would remove all data, logs and keys in {home.path}; say --yes to do it")
+        warn(f"this would remove all data, logs and keys in {home.path}; say --yes to do it")
         return MISUSED
     gone = home.throw_away()
     for path in gone:
@@ -275,8 +301,15 @@ def main() -> int:
             return up(demo=arguments.demo)
         return reset(sure=arguments.yes)
     except LocalStoreError as error:
-        _warn(str(error))
+        warn(str(error))
         return REFUSED
+    finally:
+        give_up_what_is_left()
+
+
+def _host(variable: str) -> str:
+    """The host that a variable names, without the brackets that IPv6 has before a port."""
+    return (os.environ.get(variable) or "127.0.0.1").strip("[]")
 
 
 def _on_signals(handler: "signal._HANDLER") -> None:
@@ -307,12 +340,6 @@ def _doing(what: str) -> Iterator[None]:
 
 def _done(what: str, how: str) -> None:
     console.print(f"  [green]✓[/] {what:<9} {how}", soft_wrap=True)
-
-
-def _warn(text: str) -> None:
-    Console(stderr=True, highlight=False).print(
-        f"usage: {text}", style="red", markup=False, soft_wrap=True
-    )
 
 
 def _program() -> str:

@@ -1,7 +1,8 @@
 """Brings a database to the schema in `migrations`: in order, each file once, one at a time.
 
 A migration is never edited after it was applied: its SHA-256 is kept and compared. Objects belong
-to `usage_owner`; the service connects as `usage_app`, which owns nothing.
+to `usage_owner`, who cannot log in. The service logs in as `usage_service`, a member of
+`usage_app`, which has the permissions and owns nothing.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).with_name("migrations")
 OWNER = "usage_owner"
 APP = "usage_app"
+SERVICE = "usage_service"
 # Any number will do that nobody else locks in our database.
 LOCK = 0x75736167
 LOCK_ATTEMPTS = 10
@@ -69,10 +71,13 @@ async def migrate(connection: "Connection", directory: Path = MIGRATIONS) -> lis
     """Apply what is missing and return its names; nothing when the database is up to date.
 
     Runners at once wait for each other. The connection must not be in a transaction, and its user
-    must be able to create roles and extensions, at least the first time. Raises MigrationError when
-    an applied file has changed, is gone, or would come after a newer one.
+    must be able to create roles and extensions, at least the first time; for a database that is up
+    to date the service's own login is enough. Raises MigrationError when an applied file has
+    changed, is gone, or would come after a newer one.
     """
     migrations = await asyncio.to_thread(read, directory)
+    if await _is_up_to_date(connection, migrations):
+        return []
     await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
     try:
         await _prepare(connection)
@@ -105,6 +110,18 @@ async def _keep_token_secrets(connection: "Connection", *, least: int) -> None:
             secrets.token_bytes(32),
             least,
         )
+
+
+async def _is_up_to_date(connection: "Connection", migrations: list[Migration]) -> bool:
+    if not await connection.fetchval(
+        "SELECT to_regclass('public.schema_migrations') IS NOT NULL"
+        " AND EXISTS (SELECT FROM pg_roles WHERE rolname = $1)",
+        SERVICE,
+    ):
+        return False
+    rows = await connection.fetch("SELECT name, sha256 FROM public.schema_migrations")
+    applied = {row["name"]: row["sha256"] for row in rows}
+    return applied == {migration.name: migration.sha256 for migration in migrations}
 
 
 async def _apply_missing(connection: "Connection", migrations: list[Migration]) -> list[str]:
@@ -154,6 +171,7 @@ async def _prepare(connection: "Connection") -> None:
     """Make what only the connecting user can: roles, the extension, the right to create."""
     for role in (OWNER, APP):
         await _make_role(connection, role)
+    await _make_service(connection)
     if await connection.fetchval("SELECT to_regclass('public.schema_migrations') IS NOT NULL"):
         return
     async with connection.transaction():
@@ -164,12 +182,29 @@ async def _prepare(connection: "Connection") -> None:
         await connection.execute(_RECORDS)
 
 
-async def _make_role(connection: "Connection", role: str) -> None:
+async def _create_role(connection: "Connection", role: str, options: str) -> None:
     # Roles are the cluster's, our lock is the database's: others may make the same one now.
     known = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"
     if not await connection.fetchval(known, role):
         with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
-            await connection.execute(f"CREATE ROLE {role} NOLOGIN NOBYPASSRLS")
+            await connection.execute(f"CREATE ROLE {role} {options} NOBYPASSRLS")
+
+
+async def _make_service(connection: "Connection") -> None:
+    """Make the service's login, whose only permissions are those of `usage_app`.
+
+    It has no password, so a server that asks for one lets nobody in before somebody sets one. An
+    embedded server asks for none, and is reached by its owner only.
+    """
+    await _create_role(connection, SERVICE, "LOGIN INHERIT")
+    if not await connection.fetchval("SELECT pg_has_role($1::name, $2, 'USAGE')", SERVICE, APP):
+        # Two runners may grant the same at once; one of them then finds the row changed.
+        with suppress(asyncpg.InternalServerError, asyncpg.UniqueViolationError):
+            await connection.execute(f"GRANT {APP} TO {SERVICE}")
+
+
+async def _make_role(connection: "Connection", role: str) -> None:
+    await _create_role(connection, role, "NOLOGIN")
     # Before 16 to be a member was to be allowed to SET ROLE.
     right = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
     if not await connection.fetchval("SELECT pg_has_role($1::name, $2)", role, right):

@@ -1,10 +1,13 @@
 """The pool of connections to Postgres: its codecs, its limits, and whom it connects as.
 
-Connections are `usage_app`, which row-level security binds; a superuser, a role that bypasses it or
-the owner of the tables is refused. Nothing else opens a connection, and no session state is used
-but the tenant, so a released connection needs no reset.
+Connections log in as `usage_service` or another login that is a member of `usage_app` and of
+nothing else. It is the login that counts: `RESET ROLE` and `SET ROLE NONE` return to it, so a role
+that is set for the session protects nothing. Nothing else opens a connection, and no session state
+is used but the tenant, so a released connection needs no reset.
 """
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +15,15 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from server.domain.errors import FailedPrecondition
+from server.store.migrate import MigrationError
 from server.store.shares import SharedPool
+from server.store.sql import load
+
+SQL = load("pool.sql")
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+    from asyncpg.pool import _InitCallback
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 
@@ -26,6 +37,26 @@ _BEGIN = (
     "SET LOCAL lock_timeout = {lock}; SET LOCAL idle_in_transaction_session_timeout = 10000"
 )
 LOCK_MILLISECONDS = 2_000
+
+ADVICE = (
+    "The service needs a login that is a member of usage_app and of nothing else. `usage migrate`"
+    " makes usage_service for it: with the login of today, run ALTER ROLE usage_service LOGIN"
+    " PASSWORD 'choose one'; name usage_service and that password in DATABASE_URL; and keep the"
+    " login of today in DATABASE_OWNER_URL, which only `usage migrate` reads"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DangerousRole:
+    """A role that row-level security does not bind, which a login is or can become."""
+
+    role: str
+    login: str
+    reason: str
+
+    def __str__(self) -> str:
+        can = "" if self.role == self.login else f" can become {self.role}, which"
+        return f"the database login {self.login}{can} {self.reason}"
 
 
 def begin(tenant_id: UUID, seconds: float) -> str:
@@ -53,14 +84,35 @@ class PinnedConnection(asyncpg.Connection):
             self.pinned = tenant_id
 
 
-async def open_pool(
-    dsn: str, *, size: int, role: str = "usage_app", pins: bool = True
-) -> SharedPool:
-    """Connect, and refuse a role that row-level security does not bind.
+async def open_pool(dsn: str, *, size: int, pins: bool = True) -> SharedPool:
+    """Connect as the service, and refuse a login that row-level security does not bind.
 
     Behind a pooler that hands out transactions (`pins` false) sessions cannot carry a tenant, so
-    every read is a transaction. Raises FailedPrecondition (UNSAFE_ROLE).
+    every read is a transaction. Raises FailedPrecondition (UNSAFE_ROLE), and MigrationError for a
+    database that was never migrated.
     """
+    pool = await _create(dsn, size=size, pins=pins, init=_prepare)
+    try:
+        async with pool.acquire(timeout=10) as connection:
+            found = await dangerous_role(connection)
+            is_migrated = await connection.fetchval(SQL["is_migrated"])
+        if found is not None:
+            facts = {"role": found.role, "login": found.login}
+            raise FailedPrecondition("UNSAFE_ROLE", f"{found}. {ADVICE}", facts)
+        if not is_migrated:
+            raise MigrationError("the database has no schema of the service: run `usage migrate`")
+    except BaseException:
+        await pool.close()
+        raise
+    return pool
+
+
+async def open_owner_pool(dsn: str) -> SharedPool:
+    """Connect as a login that may do more, and act as `usage_app`: for `usage migrate` only."""
+    return await _create(dsn, size=1, pins=False, init=_prepare_as_app)
+
+
+async def _create(dsn: str, *, size: int, pins: bool, init: "_InitCallback[Record]") -> SharedPool:
     pool = SharedPool(
         dsn,
         connection_class=PinnedConnection if pins else asyncpg.Connection,
@@ -68,18 +120,13 @@ async def open_pool(
         # All at once: a connection that is made under load may take longer than a call waits.
         min_size=size,
         max_size=size,
-        init=_prepare,
+        init=init,
         reset=_leave,
-        server_settings={"role": role, "timezone": "UTC", "application_name": "usage"},
+        # PgBouncer takes these two, and refuses a client that asks for others, `role` among them.
+        server_settings={"timezone": "UTC", "application_name": "usage"},
         command_timeout=60,
     )
     await pool
-    try:
-        async with pool.acquire(timeout=10) as connection:
-            await _refuse_powerful_role(connection)
-    except BaseException:
-        await pool.close()
-        raise
     return pool
 
 
@@ -99,19 +146,16 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         )
 
 
+async def _prepare_as_app(connection: asyncpg.Connection) -> None:
+    await connection.execute("SET ROLE usage_app")
+    await _prepare(connection)
+
+
 async def _leave(connection: asyncpg.Connection) -> None:
     """Nothing to reset: see the module's docstring."""
 
 
-async def _refuse_powerful_role(connection: Connection) -> None:
-    name = await connection.fetchval(
-        "SELECT r.rolname FROM pg_roles AS r WHERE r.rolname = current_user"
-        " AND (r.rolsuper OR r.rolbypassrls OR EXISTS (SELECT FROM pg_class AS c"
-        " WHERE c.relowner = r.oid AND c.relname = 'tenants'))"
-    )
-    if name is not None:
-        raise FailedPrecondition(
-            "UNSAFE_ROLE",
-            f"the database role {name} is above row-level security; connect as usage_app",
-            {"role": name},
-        )
+async def dangerous_role(connection: Connection) -> DangerousRole | None:
+    """The role for which the service must not use this connection's login, if there is one."""
+    found = await connection.fetchrow(SQL["dangerous_roles"])
+    return DangerousRole(**found) if found else None

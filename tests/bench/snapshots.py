@@ -20,6 +20,7 @@ from server.store.pool import open_pool
 from server.store.pricing.rate_snapshots import compiled, rows_of_tenant
 from server.store.transaction import read, transact
 from tests.bench.stack import Stack
+from tests.logins import as_service
 
 TICK_SECONDS = 0.001
 REFRESHES = 5
@@ -78,7 +79,7 @@ async def snapshots(stack: Stack, sizes: Sequence[int]) -> list[dict[str, Any]]:
     """Rows for catalogues of these sizes; one entry in ten has tiers, 25 of them."""
     settle_memory()  # as the server does
     rows: list[dict[str, Any]] = []
-    pool = await open_pool(stack.dsn, size=3)
+    pool = await open_pool(as_service(stack.dsn), size=3)
     try:
         for size in sizes:
             tenant_id = await _fill(stack, size)

@@ -19,6 +19,7 @@ from usage.v1 import access_service_pb2 as access
 
 from clients import UsageClient
 from server.local.postgres import Postgres
+from tests.logins import as_service
 from tests.stories.words import moment, stamp
 from tests.stories.world import World
 
@@ -61,7 +62,8 @@ async def stack() -> AsyncIterator[Stack]:
         try:
             dsn = postgres.dsn()
             environment = os.environ | {
-                "DATABASE_URL": dsn,
+                "DATABASE_URL": as_service(dsn),
+                "DATABASE_OWNER_URL": dsn,
                 "USAGE_PORT": str(free_port()),
                 "USAGE_METRICS_PORT": str(free_port()),
                 "USAGE_LOG_LEVEL": "warning",

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -67,6 +68,43 @@ async def test_postgres_comes_back_though_a_busy_backend_outlived_it(tmp_path: P
         assert await ask(again, "SELECT n FROM kept") == 7
     finally:
         again.stop()
+
+
+@pytest.mark.parametrize("holder", ["what is left of the killed one", "another program"])
+async def test_postgres_starts_though_the_number_of_the_killed_one_is_taken(
+    tmp_path: Path, holder: str
+) -> None:
+    server = Postgres.start(tmp_path / "data")
+    await ask(server, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7) RETURNING n")
+    lock = server.socket_dir / ".s.PGSQL.5432.lock"
+    named = lock.read_text()
+    os.kill(server.process.pid, signal.SIGKILL)
+    # It is not waited for, so that its number stays taken; only then is its directory let go.
+    server._lock.close()
+    other = await asyncio.to_thread(subprocess.Popen, ["sleep", "60"])
+    if holder == "another program":
+        for file in (tmp_path / "data" / "postmaster.pid", lock):
+            taken = named if file == lock else file.read_text()
+            file.write_text(taken.replace(str(server.process.pid), str(other.pid), 1))
+    try:
+        again = Postgres.start(tmp_path / "data")
+        assert await ask(again, "SELECT n FROM kept") == 7
+        again.stop()
+        assert other.poll() is None, "it is not ours to end"
+    finally:
+        other.kill()
+        other.wait()
+        server.process.wait()
+
+
+async def test_logs_of_the_stores_are_the_owners_alone_and_added_to(tmp_path: Path) -> None:
+    for store, name in ((Postgres, "postgres"), (Redis, "redis")):
+        lines = []
+        for _ in range(2):
+            store.start(tmp_path / name).stop()
+            lines.append(len((tmp_path / f"{name}.log").read_text().splitlines()))
+        assert lines[1] >= 2 * lines[0] - 2 > 4
+        assert (tmp_path / f"{name}.log").stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_directory_serves_one_process_at_a_time(tmp_path: Path) -> None:
@@ -138,6 +176,20 @@ def test_the_stores_end_with_a_process_that_was_killed(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to be somebody else")
 def test_root_becomes_nobody() -> None:
     assert unprivileged() in {Identity(prefix=UNSHARE), Identity(user=NOBODY)}
+
+
+def test_a_user_without_a_name_becomes_somebody_who_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container that was started with a number for a user: initdb refuses such a one."""
+    used = set(range(100_000)) & {entry.pw_uid for entry in pwd.getpwall()}
+    nameless = min(set(range(1000, 100_000)) - used)
+    monkeypatch.setattr(os, "geteuid", lambda: nameless)
+    allowed = subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+
+    found = unprivileged.__wrapped__()
+
+    assert found == (Identity(prefix=UNSHARE) if allowed else Identity())
 
 
 def test_the_version_is_what_the_programs_say(postgres: Postgres) -> None:

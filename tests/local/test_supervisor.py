@@ -47,6 +47,16 @@ def test_port_zero_is_any_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ports.is_free("127.0.0.1", ports.chosen("USAGE_PORT", 50051))
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_a_host_that_is_not_of_this_machine_is_named(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("USAGE_PORT", "0")
+
+    with pytest.raises(LocalStoreError, match=rf"{host}.* USAGE_HOST"):
+        ports.chosen("USAGE_PORT", 50051, host)
+
+
 @pytest.mark.parametrize("text", ["-1", "65536", "http", "²"])
 def test_what_is_no_port_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("USAGE_PORT", text)
@@ -110,6 +120,11 @@ def test_logs_of_the_last_time_are_kept_beside(home: Home) -> None:
     assert log.read_text() == ""
     assert last_lines(home.logs / "server.log.1", 1) == "  two"
     assert last_lines(home.logs / "none.log") == "  (nothing)"
+    for number in range(10):
+        home.fresh_log("server").write_text(f"start {number}")
+    kept = sorted(path.name for path in home.logs.iterdir())
+    assert kept == ["server.log", "server.log.1", "server.log.2", "server.log.3"]
+    assert (home.logs / "server.log.3").read_text() == "start 6"
 
 
 def test_what_ends_is_started_again_after_growing_pauses(

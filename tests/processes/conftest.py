@@ -12,17 +12,23 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
+import asyncpg
 import psutil
 import pytest
 
 from clients import UsageClient
 from clients.health import serving
 from server.local.postgres import Postgres
+from server.store.service_login import as_login
+from tests.logins import as_service
 from tests.service import Service, add_tenant
 from tests.stories.world import World
 
 READY_SECONDS = 30
+PASSWORD = "as strong/as it gets: @?"
+ASKS = "local all all scram-sha-256\n"
 
 
 def free_port() -> int:
@@ -38,10 +44,14 @@ class Program:
     module: tuple[str, ...]
     environment: dict[str, str]
     process: subprocess.Popen[bytes] | None = field(default=None)
+    log: Path | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", *self.module]
-        self.process = subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
+        with (self.log or Path(os.devnull)).open("ab") as out:
+            self.process = subprocess.Popen(
+                command, env=self.environment, stdout=out, stderr=subprocess.STDOUT
+            )
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -98,13 +108,29 @@ def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The superuser's DSN of an empty database whose server asks for passwords."""
+    directory = tmp_path_factory.mktemp("guarded")
+    server = Postgres.start(directory / "data")
+    connection = await asyncpg.connect(server.dsn())
+    await connection.execute(f"ALTER ROLE postgres PASSWORD '{PASSWORD}'")
+    (server.data_dir / "pg_hba.conf").write_text(ASKS)
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
+    yield as_login(server.dsn(), "postgres", PASSWORD)
+    server.stop()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
 def settings() -> Callable[[str], dict[str, str]]:
     """The environment of a program on a database."""
 
     def make(dsn: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("USAGE_", "REDIS_"))}
         return kept | {
-            "DATABASE_URL": dsn,
+            "DATABASE_URL": as_service(dsn),
+            "DATABASE_OWNER_URL": dsn,
             "USAGE_PORT": str(free_port()),
             "USAGE_METRICS_PORT": str(free_port()),
             "USAGE_SWEEP_SECONDS": "0.05",

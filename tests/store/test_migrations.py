@@ -127,13 +127,22 @@ async def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, owner: "Con
 
 async def test_the_roles_can_do_no_more_than_they_must(owner: "Connection") -> None:
     roles = await owner.fetch(
-        "SELECT rolcanlogin, rolsuper, rolbypassrls, rolcreaterole FROM pg_roles"
-        " WHERE rolname IN ('usage_owner', 'usage_app')"
+        "SELECT rolname, rolcanlogin, rolsuper, rolbypassrls, rolcreaterole FROM pg_roles"
+        " WHERE rolname IN ('usage_owner', 'usage_app', 'usage_service')"
+    )
+    memberships = await owner.fetch(
+        "SELECT roleid::regrole::text AS role, member::regrole::text FROM pg_auth_members"
+        " WHERE member::regrole::text LIKE 'usage%'"
     )
 
-    assert len(roles) == 2
-    assert not any(right for role in roles for right in role.values())
-    assert not await owner.fetchval("SELECT pg_has_role('usage_app', 'usage_owner', 'MEMBER')")
+    assert {role["rolname"]: role["rolcanlogin"] for role in roles} == {
+        "usage_owner": False,
+        "usage_app": False,
+        "usage_service": True,
+    }
+    rights = ("rolsuper", "rolbypassrls", "rolcreaterole")
+    assert not any(role[right] for role in roles for right in rights)
+    assert [tuple(row.values()) for row in memberships] == [("usage_app", "usage_service")]
 
 
 async def test_every_table_says_its_kind_and_is_walled(owner: "Connection") -> None:

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from server.store import sql
-from server.store.migrate import APP
+from tests.logins import as_service
 
 FOLDER = Path(sql.__file__).parent
 QUERIES = [
@@ -61,7 +61,7 @@ def condition(node: dict[str, Any]) -> str:
 @pytest.fixture(scope="module")
 async def planner(story_database: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection as the service has it, to a database that these tests only ask for plans."""
-    connection = await asyncpg.connect(story_database, server_settings={"role": APP})
+    connection = await asyncpg.connect(as_service(story_database))
     yield connection
     await connection.close()
 

@@ -11,6 +11,7 @@ from server.store import requests
 from server.store.pool import open_pool
 from server.store.requests import Request
 from server.store.transaction import transact
+from tests.logins import as_service
 
 TENANT = TenantId(uuid4())
 REQUEST = Request(
@@ -25,7 +26,7 @@ REQUEST = Request(
 
 @pytest.fixture
 async def pool(database: str):
-    pool = await open_pool(database, size=2)
+    pool = await open_pool(as_service(database), size=2)
 
     async def add_tenant(tx) -> None:
         await tx.execute("INSERT INTO tenants (tenant_id, id) VALUES ($1, 'acme')", TENANT)

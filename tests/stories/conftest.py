@@ -13,6 +13,7 @@ from server.store.pool import open_pool
 from server.store.transaction import read
 from server.usecases.settling.verification import verify_account
 from server.usecases.tenants import tenant_id_of
+from tests.logins import as_service
 from tests.service import Service, add_tenant
 from tests.stories.words import moment
 from tests.stories.world import World
@@ -32,7 +33,7 @@ async def sandbox(
         return World(client, currency)
 
     yield make
-    pool = await open_pool(story_database, size=1)
+    pool = await open_pool(as_service(story_database), size=1)
     for name, client in worlds:
         listed = pages(client.accounts.ListAccounts, accounts.ListAccountsRequest())
         ids = [AccountId(one.name.partition("/")[2]) async for one in listed]

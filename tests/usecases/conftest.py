@@ -7,6 +7,7 @@ import pytest
 
 from server.store.pool import open_pool
 from server.store.transaction import finish_commits
+from tests.logins import as_service
 from tests.usecases.recorders import CATALOGUE, NOW, TENANT, run, sell
 
 
@@ -14,7 +15,7 @@ from tests.usecases.recorders import CATALOGUE, NOW, TENANT, run, sell
 async def pool(database: str, owner) -> AsyncIterator[asyncpg.Pool]:
     await run(owner, CATALOGUE, TENANT, NOW)
     await sell(owner, "acme")
-    pool = await open_pool(database, size=6)
+    pool = await open_pool(as_service(database), size=6)
     yield pool
     await finish_commits()
     await pool.close()

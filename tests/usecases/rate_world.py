@@ -34,6 +34,7 @@ from server.store.transaction import finish_commits, read, transact
 from server.token_seal import TokenSeal
 from server.usecases.pricing import rates
 from server.usecases.pricing.rate_entries import create_entry
+from tests.logins import as_service
 from tests.usecases.recorders import run
 
 NOW = datetime(2024, 1, 15, 12, tzinfo=UTC)
@@ -140,7 +141,7 @@ class RateWorld:
 
 @asynccontextmanager
 async def rate_world(database: str) -> AsyncIterator[RateWorld]:
-    pool = await open_pool(database, size=4)
+    pool = await open_pool(as_service(database), size=4)
     try:
         yield RateWorld(pool, await add_tenant(pool))
     finally:

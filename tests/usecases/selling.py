@@ -16,6 +16,7 @@ from server.usecases.selling import orders, quotes
 from server.usecases.selling.bindings import AskedBinding
 from server.usecases.selling.orders import CreateOrder
 from server.usecases.selling.quotes import AskedLine, CreateQuote
+from tests.logins import as_service
 
 TENANT = TenantId(UUID(int=0xA11CE))
 ACME = AccountId("acme")
@@ -75,7 +76,7 @@ VALUES ($1, 'acme', 'Europe/Berlin', 'USD', 1);
 @asynccontextmanager
 async def shop(database: str) -> AsyncIterator[asyncpg.Pool]:
     """A pool on a database with the catalogue, one account, and a clock that stands at January."""
-    pool = await open_pool(database, size=4)
+    pool = await open_pool(as_service(database), size=4)
 
     async def add(tx) -> None:
         await tx.execute(

@@ -11,6 +11,7 @@ from server.store.transaction import read
 from server.usecases.settling.verification import verify_account
 from server.usecases.tenants import tenant_id_of
 from server.verification import verify_all
+from tests.logins import as_service
 from tests.service import add_tenant, serving
 from tests.stories.words import Metered, line, moment
 from tests.stories.world import World
@@ -78,7 +79,7 @@ async def played(database: str):
             await world.advance("2024-02-10")
             limits = await client.access.ListLimits(access.ListLimitsRequest())
             assert limits.limits
-    pool = await open_pool(database, size=2)
+    pool = await open_pool(as_service(database), size=2)
     yield pool, tenant_id_of(name)
     await pool.close()
 

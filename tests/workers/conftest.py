@@ -10,6 +10,7 @@ import pytest
 from server.domain.ids import TenantId
 from server.store.pool import open_pool
 from server.store.transaction import finish_commits, transact
+from tests.logins import as_service
 
 TENANT = TenantId(uuid4())
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -17,7 +18,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
-    pool = await open_pool(database, size=4)
+    pool = await open_pool(as_service(database), size=4)
 
     async def add_sandbox(tx) -> None:
         await tx.execute(

@@ -18,6 +18,7 @@ from server.local.redis import Redis
 from server.store import jobs
 from server.store.jobs import Job
 from server.store.transaction import transact
+from tests.logins import as_service
 from tests.workers.conftest import START, TENANT
 from workers.settings import answer
 from workers.sweep import sweep_for_ever, sweep_once
@@ -96,7 +97,7 @@ async def test_a_cut_connection_ends_no_worker(pool, database: str):
         await tx.execute("UPDATE tenants SET catalogue_revision = catalogue_revision + 1")
         await notes(tx, tenant_id, job)
 
-    config = read_config(database_url=database, sweep_seconds=0.05)
+    config = read_config(database_url=as_service(database), sweep_seconds=0.05)
     admin = await asyncpg.connect(database)
     working = asyncio.create_task(sweep_for_ever(pool, {"note": count}, config))
     for number in range(20):
@@ -133,7 +134,7 @@ async def test_a_ring_wakes_the_worker_and_a_dead_redis_costs_a_second_until_it_
     bell = asyncio.Event()
     listening = asyncio.create_task(answer(bell, redis.url))
     notes = Notes()
-    config = read_config(database_url=database, sweep_seconds=1.0)
+    config = read_config(database_url=as_service(database), sweep_seconds=1.0)
     working = asyncio.create_task(sweep_for_ever(pool, {"note": notes}, config, bell=bell))
     doorbell = Doorbell(redis.url)
     await doorbell.start()

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from server.config import read_config
 from server.store.pool import open_pool
+from tests.logins import as_service
 from tests.stories.words import Metered, figure, line, usage
 from tests.stories.world import World
 from workers.sweep import sweep_for_ever
@@ -19,13 +20,13 @@ TIERS = (("0", "40", "5"), ("40", "90", "4"), ("90", None, "3"))
 async def more_workers(database: str, count: int) -> AsyncIterator[None]:
     """So many workers beside the one that is there."""
     config = read_config(
-        database_url=database,
+        database_url=as_service(database),
         redis_url=None,
         port=0,
         allow_unsafe_store=True,
         sweep_seconds=0.02,
     )
-    pools = [await open_pool(database, size=2) for _ in range(count)]
+    pools = [await open_pool(as_service(database), size=2) for _ in range(count)]
     working = [asyncio.create_task(sweep_for_ever(pool, TASKS, config)) for pool in pools]
     try:
         yield

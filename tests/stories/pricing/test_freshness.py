@@ -14,6 +14,7 @@ from server.app import open_env, running
 from server.config import read_config
 from server.token_seal import TokenSeal
 from server.usecases.tenants import tenant_id_of
+from tests.logins import as_service
 from tests.service import Service, add_tenant
 from tests.stories.rate_words import ACTIVE, INACTIVE, add, move, priced, put, refusal
 from tests.stories.words import Metered, day, figure, line, moment
@@ -59,7 +60,7 @@ class Two:
 @pytest.fixture
 async def two(service: Service, story_database: str) -> AsyncIterator[Two]:
     settings = {"redis_url": None, "port": 0, "allow_unsafe_store": True, "stop_seconds": 1}
-    config = read_config(database_url=story_database, **settings)
+    config = read_config(database_url=as_service(story_database), **settings)
     tenant, key = await add_tenant(service, moment("2024-01-15"))
     async with (
         open_env(config) as env,

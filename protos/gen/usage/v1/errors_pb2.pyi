@@ -283,7 +283,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     UNSAFE_STORE: _ErrorReason.ValueType  # 422
     """Turn on the settings named, or nothing is taken in."""
     UNSAFE_ROLE: _ErrorReason.ValueType  # 423
-    """Connect as `usage_app`."""
+    """Log in as a role that is a member of `usage_app` and of nothing else, such as `usage_service`."""
     CAP_REACHED: _ErrorReason.ValueType  # 426
     """Buy more, or use less: it is not sold beyond its grants."""
     SETUP_CONFLICT: _ErrorReason.ValueType  # 424
@@ -595,7 +595,7 @@ VALIDATION_FAILED: ErrorReason.ValueType  # 421
 UNSAFE_STORE: ErrorReason.ValueType  # 422
 """Turn on the settings named, or nothing is taken in."""
 UNSAFE_ROLE: ErrorReason.ValueType  # 423
-"""Connect as `usage_app`."""
+"""Log in as a role that is a member of `usage_app` and of nothing else, such as `usage_service`."""
 CAP_REACHED: ErrorReason.ValueType  # 426
 """Buy more, or use less: it is not sold beyond its grants."""
 SETUP_CONFLICT: ErrorReason.ValueType  # 424

@@ -1,0 +1,33 @@
+"""The way from one powerful login to a separate one for the service, as text to be followed."""
+
+import secrets
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from server.store.migrate import SERVICE
+from server.store.pool import DangerousRole
+
+
+def advice(dsn: str, found: DangerousRole) -> str:
+    """What to run and to set so that the service does not log in as `dsn` does.
+
+    The password is new at every call, and is in force only when the statement is run.
+    """
+    password = secrets.token_urlsafe(24)
+    return (
+        f"server and worker will refuse this login: {found}.\n"
+        f"To give them {SERVICE}, which `usage migrate` has made, run in the database:\n"
+        f"    ALTER ROLE {SERVICE} LOGIN PASSWORD '{password}';\n"
+        "and set in their environment:\n"
+        f"    DATABASE_URL={as_login(dsn, SERVICE, password)}\n"
+        "Keep the login of today for `usage migrate`, as DATABASE_OWNER_URL."
+    )
+
+
+def as_login(dsn: str, user: str, password: str | None = None) -> str:
+    """Return `dsn` with another login."""
+    parts = urlsplit(dsn)
+    place = parts.netloc.rpartition("@")[2]
+    login = quote(user, safe="")
+    if password is not None:
+        login += f":{quote(password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{place}"))

@@ -1,0 +1,142 @@
+"""`usage up` when things are killed: what runs comes back, and the next start needs one try."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from usage.v1 import access_service_pb2 as access
+
+from clients import UsageClient, UsageError
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+
+COMMAND = [sys.executable, "-m", "clients"]
+# What is promised is five seconds, of a machine that does nothing else.
+BACK_SECONDS = 20
+
+
+class Up:
+    """`usage up` on a directory, with settings of its own."""
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        self.home = home
+        others = {k: v for k, v in os.environ.items() if not k.startswith(("DATABASE_", "REDIS_"))}
+        ports = {"USAGE_PORT": "0", "USAGE_METRICS_PORT": "0"}
+        self.environment = {**others, **ports, "USAGE_HOME": str(home), **settings}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, output: Path) -> None:
+        """Start it, and wait until it serves."""
+        with output.open("ab") as out:
+            self.process = subprocess.Popen(
+                [*COMMAND, "up"], env=self.environment, stdout=out, stderr=out
+            )
+        limit = time.monotonic() + 60
+        while self.state.get("pid") != self.process.pid:
+            assert self.process.poll() is None, output.is_file() and output.read_text()
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+
+    @property
+    def state(self) -> dict[str, object]:
+        """The supervisor's own account."""
+        try:
+            return json.loads((self.home / "state.json").read_text())
+        except FileNotFoundError:
+            return {}
+
+    async def answers(self) -> None:
+        """Return when a call that needs the store is answered."""
+        key = json.loads((self.home / "credentials").read_text())["operator_key"]
+        async with (
+            asyncio.timeout(BACK_SECONDS),
+            UsageClient(str(self.state["address"]), key, timeout=0.3) as client,
+        ):
+            while True:
+                with suppress(UsageError):
+                    await client.access.ListTenants(access.ListTenantsRequest())
+                    return
+                await asyncio.sleep(0.05)
+
+    def programs(self) -> dict[str, int]:
+        """The numbers of server and worker."""
+        assert self.process is not None
+        found = [(one.pid, one.cmdline()) for one in psutil.Process(self.process.pid).children()]
+        return {line[2]: pid for pid, line in found if line[1:2] == ["-m"]}
+
+    def postmaster(self) -> int:
+        """The number of the main process of Postgres."""
+        return int((self.home / "data/postgres/postmaster.pid").read_text().splitlines()[0])
+
+    def everything(self) -> list[int]:
+        """The numbers of all processes that belong to it, the supervisor's first."""
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [self.process.pid, *(one.pid for one in children)]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "home"
+    for process in psutil.process_iter(["environ"]):
+        if (process.info["environ"] or {}).get("USAGE_HOME") == str(tmp_path / "home"):
+            process.kill()
+
+
+@pytest.mark.timeout(120)
+async def test_all_goes_on_when_postgres_is_killed_though_the_disk_is_full(
+    home: Path, tmp_path: Path
+):
+    """It says so to a file on a disk without space, and serves at a unix socket."""
+    up = Up(home, USAGE_HOST=f"unix:{tmp_path}/usage.sock")
+    await asyncio.to_thread(up.start, Path("/dev/full"))
+    assert up.process is not None
+    assert up.state["address"] == f"unix:{tmp_path}/usage.sock"
+    await up.answers()
+    before, postmaster = up.programs(), up.postmaster()
+
+    os.kill(postmaster, signal.SIGKILL)
+    began = time.monotonic()
+    await asyncio.sleep(0.1)
+    await up.answers()
+
+    print(f"a call is answered {time.monotonic() - began:.1f} s after Postgres was killed")
+    assert up.postmaster() != postmaster
+    assert up.programs() == before, "server and worker have gone on"
+    os.kill(before["server"], signal.SIGKILL)
+    await asyncio.sleep(0.1)
+    await up.answers()
+    assert up.programs()["server"] != before["server"]
+    up.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(up.process.wait, 40) == 0
+
+
+@pytest.mark.timeout(180)
+async def test_after_all_was_killed_at_once_the_next_start_needs_one_try(
+    home: Path, tmp_path: Path
+):
+    up = Up(home, USAGE_HOST="::")
+    for order in (1, -1):
+        await asyncio.to_thread(up.start, tmp_path / "output")
+        await up.answers()
+        assert str(up.state["address"]).startswith("[::1]:")
+        for pid in up.everything()[::order]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert up.process is not None
+        up.process.wait()
+
+    await asyncio.to_thread(up.start, tmp_path / "output")
+    await up.answers()
+    assert up.process is not None
+    up.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(up.process.wait, 40) == 0
