@@ -44,6 +44,8 @@ class Config(BaseSettings):
     record_accounts_per_transaction: int | None = Field(default=None, ge=1)
     worker_concurrency: int = Field(default=4, ge=1, le=64)
     sweep_seconds: float = Field(default=1.0, gt=0, le=60)
+    # How long jobs that were done or given up are kept before housekeeping deletes them.
+    ended_job_hours: float = Field(default=168.0, ge=1, le=100_000)
     reflection: bool = True
     allow_unsafe_store: bool = False
     stop_seconds: float = Field(default=20.0, ge=0, le=600)

@@ -23,21 +23,6 @@ CREATE FUNCTION public.catalogue_revisions() RETURNS TABLE(tenant_id uuid, catal
     SET search_path TO 'public', 'pg_temp'
     AS $$SELECT tenant_id, catalogue_revision FROM tenants$$;
 
-CREATE FUNCTION public.due_jobs(maximum integer) RETURNS TABLE(tenant_id uuid, job_id uuid)
-    LANGUAGE sql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
-    AS $$
-    SELECT due.tenant_id, due.job_id
-      FROM tenants AS t
-     CROSS JOIN LATERAL (
-           SELECT j.tenant_id, j.job_id, j.fire_time, j.rank FROM jobs AS j
-            WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING'
-              AND j.fire_time <= coalesce(t.clock_time, clock_timestamp())
-              AND j.available_time <= clock_timestamp()
-            ORDER BY j.fire_time, j.rank, j.job_id LIMIT maximum) AS due
-     ORDER BY due.fire_time, due.rank, due.job_id LIMIT maximum
-$$;
-
 CREATE FUNCTION public.rating_versions(tenant uuid) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO 'public', 'pg_temp'
@@ -73,6 +58,38 @@ CREATE FUNCTION public.tenant_of_credential(hash bytea) RETURNS TABLE(tenant_id 
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$SELECT tenant_id, credential_id FROM credentials WHERE key_hash = hash$$;
+
+CREATE FUNCTION public.tenants_with_due_jobs(kinds text[]) RETURNS TABLE(tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    AS $$
+    SELECT t.tenant_id FROM tenants AS t
+     WHERE (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING' AND j.available_time IS NULL
+               AND j.fire_time <= coalesce(t.clock_time, statement_timestamp()) AND j.kind = ANY (kinds)
+             ORDER BY j.fire_time, j.rank, j.job_id LIMIT 1)
+        OR (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING' AND j.available_time IS NOT NULL
+               AND j.available_time <= statement_timestamp()
+               AND j.fire_time <= coalesce(t.clock_time, statement_timestamp()) AND j.kind = ANY (kinds)
+             ORDER BY j.available_time LIMIT 1)
+$$;
+
+CREATE FUNCTION public.tenants_with_ended_jobs(before timestamp with time zone) RETURNS TABLE(tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    AS $$
+    SELECT t.tenant_id FROM tenants AS t
+     WHERE (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state IN ('DONE', 'WAIVED') AND j.end_time < before
+             ORDER BY j.end_time LIMIT 1)
+$$;
 
 CREATE TABLE public.account_codes (
     tenant_id uuid NOT NULL,
@@ -357,7 +374,7 @@ CREATE TABLE public.jobs (
     account_id public.byte_text DEFAULT ''::text NOT NULL,
     payload jsonb NOT NULL,
     fire_time timestamp with time zone NOT NULL,
-    available_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    available_time timestamp with time zone,
     attempts integer DEFAULT 0 NOT NULL,
     state text DEFAULT 'PENDING'::text NOT NULL,
     error text DEFAULT ''::text NOT NULL,
@@ -1458,11 +1475,15 @@ CREATE UNIQUE INDEX commitment_policy_id_taken ON public.commitment_policies USI
 
 CREATE INDEX entitlements_by_wallet ON public.entitlements USING btree (tenant_id, account_id, wallet_id, number);
 
-CREATE INDEX jobs_pending ON public.jobs USING btree (tenant_id, fire_time, rank, job_id) WHERE (state = 'PENDING'::text);
+CREATE INDEX jobs_ended ON public.jobs USING btree (tenant_id, end_time) WHERE (state = ANY (ARRAY['DONE'::text, 'WAIVED'::text]));
 
-CREATE INDEX jobs_pending_of_account ON public.jobs USING btree (tenant_id, account_id, fire_time, rank) WHERE (state = 'PENDING'::text);
+CREATE INDEX jobs_held ON public.jobs USING btree (tenant_id, available_time) WHERE ((state = 'PENDING'::text) AND (available_time IS NOT NULL));
+
+CREATE INDEX jobs_pending_of_account ON public.jobs USING btree (tenant_id, account_id, fire_time, rank) WHERE ((state = 'PENDING'::text) AND ((account_id)::text <> ''::text));
 
 CREATE INDEX jobs_stuck ON public.jobs USING btree (tenant_id, create_time, job_id) WHERE (state = ANY (ARRAY['REFUSED'::text, 'QUARANTINED'::text]));
+
+CREATE INDEX jobs_waiting ON public.jobs USING btree (tenant_id, fire_time, rank, job_id) WHERE ((state = 'PENDING'::text) AND (available_time IS NULL));
 
 CREATE INDEX liable_summaries_by_time ON public.liable_summaries USING btree (tenant_id, account_id, start_time, liable_summary_id);
 
@@ -2035,14 +2056,17 @@ GRANT USAGE ON SCHEMA public TO usage_app;
 REVOKE ALL ON FUNCTION public.catalogue_revisions() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.catalogue_revisions() TO usage_app;
 
-REVOKE ALL ON FUNCTION public.due_jobs(maximum integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.due_jobs(maximum integer) TO usage_app;
-
 REVOKE ALL ON FUNCTION public.tenant_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.tenant_keys() TO usage_app;
 
 REVOKE ALL ON FUNCTION public.tenant_of_credential(hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.tenant_of_credential(hash bytea) TO usage_app;
+
+REVOKE ALL ON FUNCTION public.tenants_with_due_jobs(kinds text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.tenants_with_due_jobs(kinds text[]) TO usage_app;
+
+REVOKE ALL ON FUNCTION public.tenants_with_ended_jobs(before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.tenants_with_ended_jobs(before timestamp with time zone) TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.account_codes TO usage_app;
 

@@ -73,8 +73,9 @@ CREATE TABLE runs (
 COMMENT ON TABLE runs IS 'control: one orchestration and how far it is';
 CREATE UNIQUE INDEX one_run_at_a_time ON runs (tenant_id, kind) WHERE state = 'RUNNING';
 
--- `fire_time` is by the tenant's clock, `available_time` by the database's. Derived ids make asking
--- twice asking once.
+-- `fire_time` is by the tenant's clock, `available_time` by the database's: until then nobody takes the job,
+-- because a worker has it in hand or because it failed; null while nothing holds it back. Derived ids make
+-- asking twice asking once.
 CREATE TABLE jobs (
     tenant_id      uuid NOT NULL REFERENCES tenants,
     job_id         uuid NOT NULL,
@@ -83,7 +84,7 @@ CREATE TABLE jobs (
     account_id     byte_text NOT NULL DEFAULT '',
     payload        jsonb NOT NULL,
     fire_time      timestamptz NOT NULL,
-    available_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    available_time timestamptz,
     attempts       integer NOT NULL DEFAULT 0,
     state          text NOT NULL DEFAULT 'PENDING'
                    CHECK (state IN ('PENDING', 'DONE', 'REFUSED', 'QUARANTINED', 'WAIVED')),
@@ -93,8 +94,15 @@ CREATE TABLE jobs (
     PRIMARY KEY (tenant_id, job_id)
 );
 COMMENT ON TABLE jobs IS 'control: the list of work; Redis only rings the bell';
-CREATE INDEX jobs_pending ON jobs (tenant_id, fire_time, rank, job_id) WHERE state = 'PENDING';
-CREATE INDEX jobs_pending_of_account ON jobs (tenant_id, account_id, fire_time, rank) WHERE state = 'PENDING';
+-- Each predicate is repeated by the queries that are meant to use the index and by no other. So the planner
+-- has no choice between indexes, and a look-up by key stays one whatever the statistics say.
+CREATE INDEX jobs_waiting ON jobs (tenant_id, fire_time, rank, job_id)
+    WHERE state = 'PENDING' AND available_time IS NULL;
+CREATE INDEX jobs_held ON jobs (tenant_id, available_time)
+    WHERE state = 'PENDING' AND available_time IS NOT NULL;
+CREATE INDEX jobs_pending_of_account ON jobs (tenant_id, account_id, fire_time, rank)
+    WHERE state = 'PENDING' AND account_id <> '';
+CREATE INDEX jobs_ended ON jobs (tenant_id, end_time) WHERE state IN ('DONE', 'WAIVED');
 CREATE INDEX jobs_stuck ON jobs (tenant_id, create_time, job_id) WHERE state IN ('REFUSED', 'QUARANTINED');
 
 CREATE TABLE request_log (
@@ -1238,22 +1246,36 @@ CREATE FUNCTION tenant_keys() RETURNS TABLE (tenant_id uuid, id text)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     AS 'SELECT tenant_id, id FROM tenants ORDER BY id';
 
--- Jobs that are due by their tenant's clock and not resting after a failed attempt, in the order in
--- which one tenant's must run.
-CREATE FUNCTION due_jobs(maximum integer) RETURNS TABLE (tenant_id uuid, job_id uuid)
-    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT due.tenant_id, due.job_id
-      FROM tenants AS t
-     CROSS JOIN LATERAL (
-           SELECT j.tenant_id, j.job_id, j.fire_time, j.rank FROM jobs AS j
-            WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING'
-              AND j.fire_time <= coalesce(t.clock_time, clock_timestamp())
-              AND j.available_time <= clock_timestamp()
-            ORDER BY j.fire_time, j.rank, j.job_id LIMIT maximum) AS due
-     ORDER BY due.fire_time, due.rank, due.job_id LIMIT maximum
+-- The tenants that have a job of one of these kinds that is due by their clock and that nothing holds back.
+-- Two look-ups in an index for each tenant, so the answer costs the same however many jobs wait for their time.
+-- `statement_timestamp()` is stable: a volatile clock would be asked for every row instead of by the index. The
+-- settings leave the planner no other way, because the statistics know nothing of jobs that came since.
+CREATE FUNCTION tenants_with_due_jobs(kinds text[]) RETURNS TABLE (tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+    SELECT t.tenant_id FROM tenants AS t
+     WHERE (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING' AND j.available_time IS NULL
+               AND j.fire_time <= coalesce(t.clock_time, statement_timestamp()) AND j.kind = ANY (kinds)
+             ORDER BY j.fire_time, j.rank, j.job_id LIMIT 1)
+        OR (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING' AND j.available_time IS NOT NULL
+               AND j.available_time <= statement_timestamp()
+               AND j.fire_time <= coalesce(t.clock_time, statement_timestamp()) AND j.kind = ANY (kinds)
+             ORDER BY j.available_time LIMIT 1)
 $$;
 
-REVOKE EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(), due_jobs(integer)
-    FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(), due_jobs(integer)
-    TO usage_app;
+-- The tenants that have jobs which ended before a time.
+CREATE FUNCTION tenants_with_ended_jobs(before timestamptz) RETURNS TABLE (tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+    SELECT t.tenant_id FROM tenants AS t
+     WHERE (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state IN ('DONE', 'WAIVED') AND j.end_time < before
+             ORDER BY j.end_time LIMIT 1)
+$$;
+
+REVOKE EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(),
+    tenants_with_due_jobs(text[]), tenants_with_ended_jobs(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(),
+    tenants_with_due_jobs(text[]), tenants_with_ended_jobs(timestamptz) TO usage_app;
