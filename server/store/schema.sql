@@ -1475,6 +1475,10 @@ CREATE UNIQUE INDEX commitment_policy_id_taken ON public.commitment_policies USI
 
 CREATE INDEX entitlements_by_wallet ON public.entitlements USING btree (tenant_id, account_id, wallet_id, number);
 
+CREATE INDEX grants_left ON public.grants USING btree (tenant_id, account_id, wallet_id) WHERE ((balance)::numeric > (0)::numeric);
+
+CREATE INDEX grants_used_up ON public.grants USING btree (tenant_id, account_id, wallet_id, expire_time) WHERE ((balance)::numeric <= (0)::numeric);
+
 CREATE INDEX jobs_ended ON public.jobs USING btree (tenant_id, end_time) WHERE (state = ANY (ARRAY['DONE'::text, 'WAIVED'::text]));
 
 CREATE INDEX jobs_held ON public.jobs USING btree (tenant_id, available_time) WHERE ((state = 'PENDING'::text) AND (available_time IS NOT NULL));
@@ -1485,7 +1489,7 @@ CREATE INDEX jobs_stuck ON public.jobs USING btree (tenant_id, create_time, job_
 
 CREATE INDEX jobs_waiting ON public.jobs USING btree (tenant_id, fire_time, rank, job_id) WHERE ((state = 'PENDING'::text) AND (available_time IS NULL));
 
-CREATE INDEX liable_summaries_by_time ON public.liable_summaries USING btree (tenant_id, account_id, start_time, liable_summary_id);
+CREATE INDEX liable_summaries_by_time ON public.liable_summaries USING btree (tenant_id, account_id, start_time, liable_summary_id) WHERE (start_time > '-infinity'::timestamp with time zone);
 
 CREATE UNIQUE INDEX one_commitment_a_span ON public.asset_resources USING btree (tenant_id, account_id, wallet_id, start_time, COALESCE(end_time, 'infinity'::timestamp with time zone)) WHERE (commitment_rate IS NOT NULL);
 
@@ -1507,9 +1511,11 @@ CREATE UNIQUE INDEX product_usage_resource_id_taken ON public.product_usage_reso
 
 CREATE INDEX product_usage_resources_by_resource ON public.product_usage_resources USING btree (tenant_id, product_id, usage_resource_id);
 
+CREATE INDEX ratable_summaries_by_origin ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, origin_start_time) WHERE (origin_start_time > '-infinity'::timestamp with time zone);
+
 CREATE INDEX ratable_summaries_by_version ON public.ratable_summaries USING btree (tenant_id, procedure_id, procedure_version_id) WHERE (procedure_id IS NOT NULL);
 
-CREATE INDEX ratable_summaries_by_wallet ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, start_time, ratable_summary_id);
+CREATE INDEX ratable_summaries_by_wallet ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE (start_time > '-infinity'::timestamp with time zone);
 
 CREATE INDEX rate_card_entries_by_product ON public.rate_card_entries USING btree (tenant_id, product_id, COALESCE((usage_resource_id)::text, ''::text));
 
@@ -1539,13 +1545,13 @@ CREATE UNIQUE INDEX unit_class_id_taken ON public.unit_classes USING btree (tena
 
 CREATE UNIQUE INDEX unit_of_measure_id_taken ON public.units_of_measure USING btree (tenant_id, lower((unit_of_measure_id)::text));
 
-CREATE INDEX usage_records_by_time ON public.usage_records USING btree (tenant_id, account_id, usage_time, record_id);
+CREATE INDEX usage_records_by_time ON public.usage_records USING btree (tenant_id, account_id, usage_time, record_id) WHERE (usage_time > '-infinity'::timestamp with time zone);
 
 CREATE UNIQUE INDEX usage_resource_id_taken ON public.usage_resources USING btree (tenant_id, lower((usage_resource_id)::text));
 
-CREATE INDEX usage_summaries_by_origin ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, origin_start_time, period_start_time);
+CREATE INDEX usage_summaries_by_origin ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, origin_start_time, period_start_time) WHERE (origin_start_time > '-infinity'::timestamp with time zone);
 
-CREATE INDEX usage_summaries_by_period ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id);
+CREATE INDEX usage_summaries_by_period ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id) WHERE (period_start_time > '-infinity'::timestamp with time zone);
 
 CREATE UNIQUE INDEX usage_summaries_by_source ON public.usage_summaries USING btree (tenant_id, account_id, source_summary_id) WHERE (source_summary_id IS NOT NULL);
 

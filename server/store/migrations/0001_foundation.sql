@@ -897,6 +897,9 @@ CREATE TABLE grants (
     CONSTRAINT entitlement_exists FOREIGN KEY (tenant_id, account_id, entitlement_id) REFERENCES entitlements
 );
 COMMENT ON TABLE grants IS 'run-time: one issue in a wallet';
+-- What a balance is made of, without the issues that are used up and over.
+CREATE INDEX grants_left ON grants (tenant_id, account_id, wallet_id) WHERE balance > 0;
+CREATE INDEX grants_used_up ON grants (tenant_id, account_id, wallet_id, expire_time) WHERE balance <= 0;
 
 -- The ledger. Each entry moves one grant and carries two chains: of its wallet and of its grant. A gap,
 -- a wrong opening balance, an overdraft or an edited closing balance is refused by the keys below.
@@ -1003,10 +1006,13 @@ COMMENT ON COLUMN usage_summaries.source_summary_id IS
     'the cell whose overage these tokens are; one with a source has no records of its own';
 CREATE UNIQUE INDEX usage_summaries_by_source ON usage_summaries (tenant_id, account_id, source_summary_id)
     WHERE source_summary_id IS NOT NULL;
+-- The predicates are always true, and only queries that say them use these indexes; see usage_records_by_time.
 CREATE INDEX usage_summaries_by_period ON usage_summaries
-    (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id);
+    (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id)
+    WHERE period_start_time > '-infinity';
 CREATE INDEX usage_summaries_by_origin ON usage_summaries
-    (tenant_id, account_id, wallet_id, origin_start_time, period_start_time);
+    (tenant_id, account_id, wallet_id, origin_start_time, period_start_time)
+    WHERE origin_start_time > '-infinity';
 
 -- No foreign keys on the hottest table: its rows are written with the cells they go to, in one
 -- transaction, and `usage verify` proves that each cell equals its records.
@@ -1027,7 +1033,10 @@ CREATE TABLE usage_records (
     CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id)
 );
 COMMENT ON TABLE usage_records IS 'run-time: one act of usage, kept once';
-CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id);
+-- The predicate is always true, and only queries that say it use the index. A look-up by id can then only use the
+-- key: before the table was analyzed, this index looked as good for it, and read the whole account.
+CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id)
+    WHERE usage_time > '-infinity';
 
 -- Whoever comes first with a value counts it; the key makes everybody else wait and see.
 CREATE TABLE unique_values (
@@ -1084,8 +1093,11 @@ CREATE TABLE ratable_summaries (
         REFERENCES rating_periods
 );
 COMMENT ON TABLE ratable_summaries IS 'run-time: what the overage of one asset and resource in one rating period costs';
+-- The predicates are always true, and only queries that say them use these indexes; see usage_records_by_time.
 CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
-    (tenant_id, account_id, wallet_id, start_time, ratable_summary_id);
+    (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE start_time > '-infinity';
+CREATE INDEX ratable_summaries_by_origin ON ratable_summaries
+    (tenant_id, account_id, wallet_id, origin_start_time) WHERE origin_start_time > '-infinity';
 CREATE INDEX ratable_summaries_by_version ON ratable_summaries
     (tenant_id, procedure_id, procedure_version_id) WHERE procedure_id IS NOT NULL;
 
@@ -1118,7 +1130,8 @@ CREATE TABLE liable_summaries (
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
 COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';
-CREATE INDEX liable_summaries_by_time ON liable_summaries (tenant_id, account_id, start_time, liable_summary_id);
+CREATE INDEX liable_summaries_by_time ON liable_summaries (tenant_id, account_id, start_time, liable_summary_id)
+    WHERE start_time > '-infinity';
 
 CREATE TABLE superseded_liables (
     tenant_id         uuid NOT NULL,

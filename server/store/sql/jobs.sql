@@ -56,10 +56,14 @@ due AS MATERIALIZED (
       ORDER BY j.fire_time, j.rank, j.job_id LIMIT 4 * $3)),
 -- Locked by key, and looked at again as it is then: another worker may have taken it a moment ago.
 taken AS MATERIALIZED (
-    SELECT j.job_id
-      FROM due AS d JOIN jobs AS j ON j.tenant_id = $1 AND j.job_id = d.job_id
-     WHERE j.state = 'PENDING' AND (j.available_time IS NULL OR j.available_time <= statement_timestamp())
-       AND (d.kind <> 'advance_clock' OR (
+    SELECT l.job_id
+      FROM due AS d
+     CROSS JOIN LATERAL (
+           SELECT j.job_id FROM jobs AS j
+            WHERE j.tenant_id = $1 AND j.job_id = d.job_id AND j.state = 'PENDING'
+              AND (j.available_time IS NULL OR j.available_time <= statement_timestamp())
+              FOR UPDATE SKIP LOCKED) AS l
+     WHERE d.kind <> 'advance_clock' OR (
             SELECT true FROM jobs AS o
              WHERE o.tenant_id = $1 AND o.state = 'PENDING' AND o.available_time IS NULL
                AND (o.fire_time, o.rank) < (d.fire_time, d.rank)
@@ -67,16 +71,14 @@ taken AS MATERIALIZED (
             SELECT true FROM jobs AS o
              WHERE o.tenant_id = $1 AND o.state = 'PENDING' AND o.available_time IS NOT NULL
                AND (o.fire_time, o.rank) < (d.fire_time, d.rank)
-             ORDER BY o.available_time LIMIT 1) IS NULL)
-     LIMIT $3
-       FOR UPDATE OF j SKIP LOCKED)
+             ORDER BY o.available_time LIMIT 1) IS NULL
+     LIMIT $3)
 UPDATE jobs AS j
    SET attempts = j.attempts + 1,
        available_time = clock_timestamp() + make_interval(secs => least(60, 2.0 * 2 ^ j.attempts)),
        state = CASE WHEN j.attempts >= $4 THEN 'QUARANTINED' ELSE 'PENDING' END,
        end_time = CASE WHEN j.attempts >= $4 THEN clock_timestamp() END
-  FROM taken AS t
- WHERE j.tenant_id = $1 AND j.job_id = t.job_id
+ WHERE j.tenant_id = $1 AND j.job_id = ANY (ARRAY (SELECT job_id FROM taken))
 RETURNING j.job_id, j.attempts, j.state;
 
 -- name: give_back
@@ -84,7 +86,8 @@ RETURNING j.job_id, j.attempts, j.state;
 --   $1 tenant_id uuid, $2 job_ids uuid[], $3 attempts integer[]
 UPDATE jobs AS j SET attempts = j.attempts - 1, available_time = NULL
   FROM unnest($2::uuid[], $3::integer[]) AS c (job_id, attempts)
- WHERE j.tenant_id = $1 AND j.job_id = c.job_id AND j.attempts = c.attempts AND j.state = 'PENDING';
+ WHERE j.tenant_id = $1 AND j.job_id = c.job_id AND j.job_id = ANY ($2::uuid[])
+   AND j.attempts = c.attempts AND j.state = 'PENDING';
 
 -- name: lock_job
 -- The attempt is still ours only if nobody has claimed the job since.

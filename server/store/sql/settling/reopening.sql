@@ -57,7 +57,8 @@ SELECT e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.wallet_before, e.wall
        WHEN 'BOUNDARY' THEN e.effective_time > $4
        WHEN 'CELL' THEN e.cause_id IN (
             SELECT s.usage_summary_id::text FROM usage_summaries AS s
-             WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time = $4)
+             WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time = $4
+               AND s.period_start_time > '-infinity')
        ELSE false END
  ORDER BY e.seq DESC;
 
@@ -79,14 +80,15 @@ SELECT grant_id, head_seq, balance FROM grants
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
 UPDATE usage_summaries
    SET quantity = NULL, drawn_quantity = NULL, overage_quantity = NULL, ratable_summary_id = NULL
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND period_start_time = $4;
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND period_start_time = $4
+   AND period_start_time > '-infinity';
 
 -- name: supersede_ratable
 -- What the ratable lines of the period came to is kept; its next close makes them again.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
 WITH gone AS (
 DELETE FROM ratable_summaries
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4 AND start_time > '-infinity'
 RETURNING *)
 INSERT INTO superseded_ratables SELECT g.* FROM gone AS g;
 
@@ -94,7 +96,7 @@ INSERT INTO superseded_ratables SELECT g.* FROM gone AS g;
 -- Lines of other periods that an invoice-ready line of this one sums up, which the next one will.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 billing_end_time timestamptz
 UPDATE ratable_summaries SET liable_summary_id = NULL
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id IN (
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > '-infinity' AND liable_summary_id IN (
        SELECT liable_summary_id FROM liable_summaries
         WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND end_time = $4);
 

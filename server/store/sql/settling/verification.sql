@@ -118,7 +118,7 @@ SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, 
     ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = $3 AND p.start_time = s.period_start_time
    AND p.state = 'FINAL'
   JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = s.asset_id
- WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
+ WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time > '-infinity'
  ORDER BY s.usage_summary_id;
 
 -- name: rated_lines
@@ -127,7 +127,7 @@ SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, 
 SELECT ratable_summary_id, overage_quantity, amount, error_reason, procedure_id, procedure_version_id,
        packages::text
   FROM ratable_summaries
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > '-infinity'
  ORDER BY ratable_summary_id;
 
 -- name: token_quantities
@@ -137,7 +137,7 @@ SELECT t.usage_summary_id, t.sum_quantity
   FROM usage_summaries AS s
   JOIN usage_summaries AS t
     ON t.tenant_id = $1 AND t.account_id = $2 AND t.source_summary_id = s.usage_summary_id
- WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
+ WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time > '-infinity'
  ORDER BY t.usage_summary_id;
 
 -- name: count_records
