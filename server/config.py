@@ -8,6 +8,9 @@ from typing import Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from server.domain.consuming.intake import MOST_QUANTITY
+from server.domain.exact import INTEGER_DIGITS
+
 
 class ConfigError(Exception):
     """A setting that cannot be used; the message names the variable."""
@@ -39,6 +42,8 @@ class Config(BaseSettings):
     # How many entries and tiers a rate card may have.
     rate_card_entries: int = Field(default=1_200, ge=1, le=100_000)
     rate_card_tiers: int = Field(default=3_000, ge=1, le=1_000_000)
+    # The largest quantity of a record, as it is counted in the unit of its wallet.
+    record_quantity: int = Field(default=int(MOST_QUANTITY), ge=1, lt=10**INTEGER_DIGITS)
     # Of how many accounts records are kept in one transaction. None is of all in a request; on a
     # database that distributes accounts, 1.
     record_accounts_per_transaction: int | None = Field(default=None, ge=1)
@@ -60,6 +65,7 @@ class Config(BaseSettings):
             "quote.lines": self.quote_lines,
             "rate.card_entries": self.rate_card_entries,
             "rate.card_tiers": self.rate_card_tiers,
+            "record.quantity": self.record_quantity,
         }
 
 

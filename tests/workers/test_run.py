@@ -1,14 +1,15 @@
 """Jobs: rung twice, at once, killed half-way, refused, never ending: one effect, or a reason."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from server.domain.errors import FailedPrecondition
-from server.domain.ids import JobId
+from server.domain.errors import Aborted, FailedPrecondition
+from server.domain.ids import AccountId, JobId
 from server.store import jobs
 from server.store.jobs import MOST_ATTEMPTS, Job
 from server.store.transaction import read, transact
@@ -176,3 +177,32 @@ async def test_a_claim_that_is_given_back_costs_nothing(pool):
 
     assert await state(pool, wanted) == ("PENDING", 0, "")
     assert await run_next(pool, TASKS)
+
+
+async def test_a_retry_also_begins_what_stopped_because_of_the_job(pool, owner):
+    """The closes of later periods, which wait for the refused one and give up one day."""
+    first, second, other = (
+        replace(job(fire_time=START - timedelta(days=age)), account_id=AccountId("ann"))
+        for age in (3, 2, 1)
+    )
+    await ask(pool, first)
+
+    async def refuse(tx, tenant_id, job) -> None:
+        raise FailedPrecondition("RATE_NOT_FOUND", "no rate in CHF")
+
+    async def wait(tx, tenant_id, job) -> None:
+        raise Aborted("PREVIOUS_PERIOD_OPEN", "the period before has to be closed first")
+
+    assert await run_next(pool, {"rename": refuse})
+    await ask(pool, second)
+    assert not await run_next(pool, {"rename": wait})
+    await ask(pool, other)
+    await owner.execute("UPDATE jobs SET state = 'QUARANTINED' WHERE state = 'PENDING'")
+    await owner.execute("UPDATE jobs SET error = 'a bug' WHERE job_id = $1", other.id)
+    assert await transact(pool, TENANT, lambda tx: jobs.retry(tx, TENANT, first.id))
+
+    assert [(await state(pool, one))[0] for one in (first, second, other)] == [
+        "PENDING",
+        "PENDING",
+        "QUARANTINED",
+    ]

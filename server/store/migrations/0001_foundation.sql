@@ -19,7 +19,7 @@ CREATE DOMAIN byte_text AS text COLLATE "C";
 -- A quantity or a rate: finite, at most 12 places, below 10^26.
 CREATE DOMAIN quantity AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12) AND abs(VALUE) < 1e26);
--- A sum of quantities, which may outgrow one of them; drawdown refuses what has.
+-- A sum of quantities, which may outgrow one of them; a line that has is kept, and its rating fails.
 CREATE DOMAIN total AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12));
 -- An amount before it is rounded: 24 places.
@@ -987,9 +987,9 @@ CREATE TABLE usage_summaries (
     last_quantity       quantity NOT NULL,
     last_time           timestamptz NOT NULL,
     last_record_id      byte_text NOT NULL,
-    quantity            quantity,
+    quantity            total,
     drawn_quantity      quantity,
-    overage_quantity    quantity,
+    overage_quantity    total,
     ratable_summary_id  uuid,
     source_summary_id   uuid,
     PRIMARY KEY (tenant_id, account_id, usage_summary_id),
@@ -1065,10 +1065,10 @@ CREATE TABLE ratable_summaries (
     segment_start_time timestamptz NOT NULL,
     dimensions         text NOT NULL DEFAULT '',
     state              text NOT NULL CHECK (state IN ('RATED', 'RATING_FAILED')),
-    used_quantity      quantity NOT NULL,
+    used_quantity      total NOT NULL,
     drawn_quantity     quantity NOT NULL,
-    overage_quantity   quantity NOT NULL,
-    tier_quantity      quantity NOT NULL,
+    overage_quantity   total NOT NULL,
+    tier_quantity      total NOT NULL,
     net_unit_rate      quantity,
     amount             exact_amount,
     currency_code      text NOT NULL,
@@ -1118,8 +1118,8 @@ CREATE TABLE liable_summaries (
     dimensions             text NOT NULL DEFAULT '',
     is_correction          boolean NOT NULL,
     state                  text NOT NULL CHECK (state IN ('READY_FOR_INVOICING', 'FAILED')),
-    used_quantity          quantity NOT NULL,
-    overage_quantity       quantity NOT NULL,
+    used_quantity          total NOT NULL,
+    overage_quantity       total NOT NULL,
     exact_amount           exact_amount NOT NULL,
     amount                 quantity NOT NULL,
     currency_code          text NOT NULL,
@@ -1138,8 +1138,8 @@ CREATE TABLE superseded_liables (
     account_id        code NOT NULL,
     liable_summary_id uuid NOT NULL,
     revision          smallint NOT NULL,
-    used_quantity     quantity NOT NULL,
-    overage_quantity  quantity NOT NULL,
+    used_quantity     total NOT NULL,
+    overage_quantity  total NOT NULL,
     amount            quantity NOT NULL,
     create_time       timestamptz NOT NULL,
     supersede_time    timestamptz NOT NULL DEFAULT clock_timestamp(),

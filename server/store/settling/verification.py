@@ -165,6 +165,12 @@ async def differences(tx: Connection, tenant_id: TenantId, account_id: AccountId
         name = f"{prefix}/wallets/{row['wallet_id']}"
         text = f"final from {row['start_time'].isoformat()}"
         found.append(_finding("rating period", name, "final in order", text))
+    for row in await tx.fetch(SQL["closes_that_stopped"], *key):
+        name = f"{prefix}/wallets/{row['wallet_id']}"
+        text = f"open because jobs/{row['job_id']} is {row['state']} ({row['error']})"
+        due = "final; correct the cause and retry the job (RetryJob), or give it up (WaiveJob)"
+        what = f"rating period from {row['start_time'].isoformat()}"
+        found.append(_finding(what, name, due, text))
     return found
 
 

@@ -105,6 +105,18 @@ SELECT p.wallet_id, p.start_time FROM rating_periods AS p
           AND o.start_time < p.start_time AND o.state <> 'FINAL')
  ORDER BY p.wallet_id, p.start_time;
 
+-- name: closes_that_stopped
+-- Open periods whose close was refused or is in quarantine: nothing of them is billed until somebody decides.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT j.job_id, j.state, j.error, p.wallet_id, p.start_time
+  FROM jobs AS j
+  JOIN rating_periods AS p
+    ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = (j.payload ->> 'wallet_id')::uuid
+   AND p.start_time = (j.payload ->> 'start_time')::timestamptz AND p.state <> 'FINAL'
+ WHERE j.tenant_id = $1 AND j.account_id = $2 AND j.state IN ('REFUSED', 'QUARANTINED')
+   AND j.kind = 'close_period'
+ ORDER BY p.start_time, p.wallet_id;
+
 -- name: final_cells
 -- A wallet's final cells, as `wallet_states` reads them, with what they were said to add and to draw.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
