@@ -113,11 +113,16 @@ class Sweep:
             return False
         del self._to_ask[tenant_id]
         wanted = min(room, self._most_of_tenant - self._backlog.count(tenant_id))
-        claims = await transact(
-            self._pool,
-            tenant_id,
-            lambda tx: jobs.claim(tx, tenant_id, kinds=self._tasks, at_most=wanted),
-        )
+        try:
+            claims = await transact(
+                self._pool,
+                tenant_id,
+                lambda tx: jobs.claim(tx, tenant_id, kinds=self._tasks, at_most=wanted),
+            )
+        except TROUBLE as error:
+            # The others have their turn; this one is found again by the next look.
+            log.warning("not_claimed", tenant=str(tenant_id), error=type(error).__name__)
+            return True
         self._backlog.put(tenant_id, claims)
         if len(claims) == wanted:
             self._to_ask.setdefault(tenant_id)

@@ -46,15 +46,18 @@ SELECT u.unit_of_measure_id, u.unit_class_id, u.factor, u.scale, u.state
  ORDER BY u.unit_of_measure_id;
 
 -- name: lock_periods
--- The gate: a period that is open stays so until we commit, because freezing it waits for us.
+-- The gate: a period that is open stays so until we commit, because freezing it waits for us. Locked one by
+-- one in the order of the keys.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
 SELECT p.account_id, p.wallet_id, p.start_time, p.state
-  FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS k (account_id, wallet_id, start_time)
-  JOIN rating_periods AS p
-    ON p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
-   AND p.start_time = k.start_time
- ORDER BY p.account_id, p.wallet_id, p.start_time
-   FOR SHARE OF p;
+  FROM (SELECT u.account_id, u.wallet_id, u.start_time
+          FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS u (account_id, wallet_id, start_time)
+         ORDER BY u.account_id COLLATE "C", u.wallet_id, u.start_time) AS k
+ CROSS JOIN LATERAL (
+       SELECT r.account_id, r.wallet_id, r.start_time, r.state FROM rating_periods AS r
+        WHERE r.tenant_id = $1 AND r.account_id = k.account_id AND r.wallet_id = k.wallet_id
+          AND r.start_time = k.start_time
+          FOR SHARE) AS p;
 
 -- name: queue_openers
 -- Who opens periods of one wallet does so after another. Without it, an older period could be opened
