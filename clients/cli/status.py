@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from usage.v1 import access_service_pb2 as access
@@ -106,7 +107,7 @@ def _print(now: Session, found: dict[str, Any]) -> None:
         failed = f"{waiting['failed']}{'+' if waiting['failed_and_more'] else ''}"
         table.add_row("jobs failed", failed if failed == "0" else f"[red]{failed}[/]")
     now.console.print(table)
-    _print_failed(now, waiting.get("failed_jobs", []))
+    print_failed(now.console, waiting.get("failed_jobs", []))
     if found["tenants"]:
         clocks = Table("tenant", "clock", "kind", box=SIMPLE_HEAD)
         for tenant in found["tenants"]:
@@ -117,7 +118,7 @@ def _print(now: Session, found: dict[str, Any]) -> None:
         now.console.print("Start it with `usage up`.")
 
 
-def _print_failed(now: Session, failed: list[dict[str, Any]]) -> None:
+def print_failed(console: Console, failed: list[dict[str, Any]]) -> None:
     """The oldest jobs that stopped, and what to do about them."""
     if not failed:
         return
@@ -125,8 +126,8 @@ def _print_failed(now: Session, failed: list[dict[str, Any]]) -> None:
     for job in failed:
         account = screens.last(job["account"]) if job.get("account") else "–"
         jobs.add_row(job["name"], job["kind"], account, job["state"], escape(job.get("error", "")))
-    now.console.print(jobs)
-    now.console.print(
+    console.print(jobs)
+    console.print(
         "A wallet is not billed while a close of it is failed. Correct the cause and retry the job"
         " (AccessService.RetryJob), or give it up (AccessService.WaiveJob)."
     )

@@ -1,12 +1,14 @@
 """A close that is refused is seen in its run, in the status and by verify; a retry bills on."""
 
 import asyncio
+from io import StringIO
 
 import pytest
+from rich.console import Console
 from usage.v1 import access_service_pb2 as access
 
 from clients import UsageError
-from clients.cli.status import waiting
+from clients.cli.status import print_failed, waiting
 from server.domain.errors import FailedPrecondition
 from server.store.pool import open_pool
 from server.store.transaction import read
@@ -77,6 +79,10 @@ async def test_a_refused_close_is_seen_everywhere_and_retried_billing_goes_on(
     assert shown["failed"] == 1
     assert shown["failed_jobs"][0]["name"] == run.failed_job
     assert "a test refuses this" in shown["failed_jobs"][0]["error"]
+    console = Console(width=300, file=StringIO())
+    print_failed(console, shown["failed_jobs"])
+    for part in (run.failed_job, "ann", "REFUSED", "a test refuses this", "RetryJob", "WaiveJob"):
+        assert part in console.file.getvalue()
     [difference] = differing
     assert run.failed_job in difference
     assert "RetryJob" in difference
