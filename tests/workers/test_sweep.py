@@ -221,7 +221,9 @@ async def test_jobs_that_ended_long_ago_are_deleted_and_may_be_asked_for_again(p
     await ask(pool, *wanted)
     async with asyncio.timeout(20), sweeping(pool, {"note": notes}):
         # The task notes a job before the transaction that marks it done is committed.
-        while await owner.fetchval("SELECT count(*) FROM jobs WHERE state = 'DONE'") < 5:
+        for _ in range(500):
+            if await owner.fetchval("SELECT count(*) FROM jobs WHERE state = 'DONE'") == 5:
+                break
             await asyncio.sleep(0.01)
     await owner.execute("UPDATE jobs SET end_time = end_time - interval '8 days'")
     await owner.execute("UPDATE jobs SET state = 'REFUSED' WHERE job_id = $1", wanted[4].id)
