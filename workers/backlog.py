@@ -20,7 +20,7 @@ class Backlog:
         return sum(map(len, self._queues.values()))
 
     def count(self, tenant_id: TenantId) -> int:
-        """How many claims of a tenant wait."""
+        """Return the number of claims of a tenant that wait."""
         return len(self._queues.get(tenant_id, ()))
 
     def put(self, tenant_id: TenantId, claims: Iterable[Claim]) -> None:

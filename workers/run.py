@@ -1,4 +1,4 @@
-"""How a claimed job runs: its effect happens once, however often it is claimed.
+"""Run claimed jobs: the effect of each happens once, however often it is claimed.
 
 The work and the mark that it is done commit together. A refusal by the domain is kept on the row,
 and nobody tries again until `RetryJob`; anything else is kept as the last error, and the job rests

@@ -36,7 +36,7 @@ DISCOVER, LIST = "RateService/DiscoverRates", "WalletService/ListWallets"
 
 
 async def codes(calls: list) -> Counter[str]:
-    """How often each code came; `OK` for an answer."""
+    """Count the codes of the answers; `OK` for one that is no refusal."""
     answers = await asyncio.gather(*calls)
     return Counter("OK" if isinstance(one, bytes) else one.code.name for one in answers)
 

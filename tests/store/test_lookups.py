@@ -48,7 +48,7 @@ async def filled(request: pytest.FixtureRequest, owner: asyncpg.Connection) -> s
 
 
 async def pages(app: asyncpg.Connection, query: str, *args: object) -> int:
-    """How many pages a statement asks for, by a plan for these values and one for any."""
+    """Return the pages a statement asks for, by a plan for these values and one for any."""
     await app.execute(f"SELECT set_config('usage.tenant_id', '{TENANT}', false)")
     most = 0
     for mode in ("force_custom_plan", "force_generic_plan"):

@@ -118,7 +118,7 @@ class LiableLine:
 
     @property
     def is_money(self) -> bool:
-        """Whether the amount is within what money can be."""
+        """Return whether the amount is within the range of money."""
         return abs(self.amount) < MOST_AMOUNT
 
 

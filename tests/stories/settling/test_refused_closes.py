@@ -26,7 +26,7 @@ def refuse(*_args, **_more):
 
 
 async def findings(world: World, database: str) -> list[str]:
-    """What `usage verify` says about the account of the story."""
+    """Return the findings of `usage verify` about the account of the story."""
     tenant = await world.client.access.GetTenant(access.GetTenantRequest())
     tenant_id = tenant_id_of(tenant.name.partition("/")[2])
     pool = await open_pool(as_service(database), size=1)
