@@ -48,7 +48,8 @@ async def test_it_runs_elsewhere_with_lower_priority_while_the_loop_goes_on(work
         await asyncio.sleep(0.005)
         ticks += 1
 
-    assert (await done, await work.run(ONE, os.nice, 0)) == ("slept", heavy_work.NICENESS)
+    niceness = min(19, os.nice(0) + heavy_work.NICENESS)
+    assert (await done, await work.run(ONE, os.nice, 0)) == ("slept", niceness)
     assert await work.run(ONE, os.getpid) != os.getpid()
     assert ticks > 20
 
