@@ -36,6 +36,7 @@ from usage.v1 import (
 
 from clients import retry
 from clients.errors import UsageError
+from clients.tls import Tls, open_channel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -55,7 +56,8 @@ class UsageClient:
     """A connection to the service as one credential; opened by the first call.
 
     `timeout` is seconds for a whole call, its retries included; a call may bring its own
-    (`timeout=…`). `credentials` makes the connection TLS. Every method raises UsageError.
+    (`timeout=…`). `tls` makes the connection TLS; TlsError says that its
+    files cannot be used. Every method raises UsageError.
     """
 
     def __init__(
@@ -64,9 +66,11 @@ class UsageClient:
         key: str,
         *,
         timeout: float = 10,
-        credentials: grpc.ChannelCredentials | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        wires = _Wires(address, key, timeout, credentials)
+        if tls is not None:
+            tls.credentials()  # So that files that cannot be used are refused here.
+        wires = _Wires(address, key, timeout, tls)
         channel = cast("grpc.aio.Channel", wires)
         self._wires = wires
         self.access = access_service_pb2_grpc.AccessServiceStub(channel)
@@ -117,10 +121,10 @@ class _Wires:
         address: str,
         key: str,
         timeout: float,
-        credentials: grpc.ChannelCredentials | None,
+        tls: Tls | None,
     ) -> None:
         self._address = address
-        self._credentials = credentials
+        self._tls = tls
         self._channel: grpc.aio.Channel | None = None
         self.timeout = timeout
         self.revision_token = ""
@@ -129,12 +133,7 @@ class _Wires:
     def open(self) -> grpc.aio.Channel:
         """The channel, made at the first call because it belongs to the event loop of that."""
         if self._channel is None:
-            if self._credentials is not None:
-                self._channel = grpc.aio.secure_channel(
-                    self._address, self._credentials, options=OPTIONS
-                )
-            else:
-                self._channel = grpc.aio.insecure_channel(self._address, options=OPTIONS)
+            self._channel = open_channel(self._address, self._tls, OPTIONS)
         return self._channel
 
     async def close(self) -> None:

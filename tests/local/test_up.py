@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="lo
 COMMAND = [sys.executable, "-m", "clients"]
 # What is promised is five seconds, of a machine that does nothing else.
 BACK_SECONDS = 20
+KEY = r"usage_[A-Za-z0-9_-]{40,}"
 
 
 class Up:
@@ -92,6 +94,21 @@ def home(tmp_path: Path) -> Iterator[Path]:
             process.kill()
 
 
+def keys_in_logs(home: Path) -> list[str]:
+    """The logs in which a key of the credentials file stands, or what begins like a key."""
+    kept = json.loads((home / "credentials").read_text())
+    keys = [kept["operator_key"], kept["demo_key"]]
+    assert all(re.match(KEY, key) for key in keys), "every key begins like this"
+    logs = [path for path in (home / "log").rglob("*") if path.is_file()]
+    assert {"bootstrap.log", "migrate.log", "server.log"} <= {path.name for path in logs}
+    texts = {path: path.read_text(errors="replace") for path in logs}
+    return [
+        path.name
+        for path, text in texts.items()
+        if any(key in text for key in keys) or re.search(KEY, text)
+    ]
+
+
 @pytest.mark.timeout(120)
 async def test_all_goes_on_when_postgres_is_killed_though_the_disk_is_full(
     home: Path, tmp_path: Path
@@ -124,7 +141,7 @@ async def test_all_goes_on_when_postgres_is_killed_though_the_disk_is_full(
 async def test_after_all_was_killed_at_once_the_next_start_needs_one_try(
     home: Path, tmp_path: Path
 ):
-    up = Up(home, USAGE_HOST="::")
+    up = Up(home, USAGE_HOST="::", USAGE_ALLOW_PLAINTEXT="1")
     for order in (1, -1):
         await asyncio.to_thread(up.start, tmp_path / "output")
         await up.answers()
@@ -140,3 +157,4 @@ async def test_after_all_was_killed_at_once_the_next_start_needs_one_try(
     assert up.process is not None
     up.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(up.process.wait, 40) == 0
+    assert keys_in_logs(home) == []
