@@ -36,6 +36,7 @@ from usage.v1 import (
 
 from clients import retry
 from clients.errors import UsageError
+from clients.service_config import timeouts
 from clients.tls import Tls, open_channel
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.keepalive_time_ms", 120_000),
+    # Retries are ours (`clients.retry`): a policy found in DNS would multiply them.
+    ("grpc.service_config_disable_resolution", 1),
 )
 
 
@@ -55,9 +58,9 @@ REVISION_TOKEN = "usage-revision-token"
 class UsageClient:
     """A connection to the service as one credential; opened by the first call.
 
-    `timeout` is seconds for a whole call, its retries included; a call may bring its own
-    (`timeout=…`). `tls` makes the connection TLS; TlsError says that its
-    files cannot be used. Every method raises UsageError.
+    `timeout` is seconds for a whole call, its retries included, by default those of the method in
+    the service config; a call may bring its own (`timeout=…`). `tls` makes the connection TLS;
+    TlsError says that its files cannot be used. Every method raises UsageError.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class UsageClient:
         address: str,
         key: str,
         *,
-        timeout: float = 10,
+        timeout: float | None = None,
         tls: Tls | None = None,
     ) -> None:
         if tls is not None:
@@ -120,7 +123,7 @@ class _Wires:
         self,
         address: str,
         key: str,
-        timeout: float,
+        timeout: float | None,
         tls: Tls | None,
     ) -> None:
         self._address = address
@@ -167,6 +170,7 @@ class _Unary:
         method = retry.method(path)
         self._is_safe = retry.is_safe(method)
         self._is_change = method.GetOptions().Extensions[annotations_pb2.mutation]
+        self._usual_seconds = timeouts()[path]
         self._made: tuple[grpc.aio.Channel, Any] | None = None
 
     async def __call__(  # the time goes with the call, over the wire
@@ -175,7 +179,8 @@ class _Unary:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> Any:
-        seconds = self._wires.timeout if timeout is None else timeout
+        usual = self._usual_seconds if self._wires.timeout is None else self._wires.timeout
+        seconds = usual if timeout is None else timeout
         until = time.monotonic() + seconds
         request = retry.named(request)
         retries = 0

@@ -61,9 +61,11 @@ def pause(error: UsageError, retry: int) -> float | None:
     """Seconds to wait before retry number `retry` (from 1); None when trying again is no use."""
     if retry > MOST_RETRIES:
         return None
-    if error.code is grpc.StatusCode.UNAVAILABLE or (
-        error.code is grpc.StatusCode.ABORTED and error.retry_after_seconds is not None
-    ):
+    # A server that has too much to do cancels calls before it begins them, without a reason. (A
+    # call that its caller cancels raises CancelledError and does not come here.)
+    was_shed = error.code is grpc.StatusCode.CANCELLED and not error.is_answer
+    told_when = error.code is grpc.StatusCode.ABORTED and error.retry_after_seconds is not None
+    if error.code is grpc.StatusCode.UNAVAILABLE or was_shed or told_when:
         usual: float = FIRST_PAUSE_SECONDS * 2 ** (retry - 1)
         # Many clients that were refused at once must not come back at once.
         return max(error.retry_after_seconds or 0.0, usual) * random.uniform(1.0, 1.25)

@@ -86,14 +86,17 @@ OPTIONS = (
     ("grpc.http.overload_protection", 0),
     # Calls that wait to be begun. Measured at three times the capacity: without these bounds almost
     # every call waits until its deadline and is answered in vain; with them 80 to 90 % of the
-    # capacity are answered in time. The transport refuses the others with CANCELLED before they
-    # cost us anything.
+    # capacity are answered in time. The transport refuses the others with CANCELLED, without an
+    # ErrorInfo, before they cost us anything; clients repeat those like UNAVAILABLE.
     ("grpc.server.max_pending_requests", 400),
     ("grpc.server.max_pending_requests_hard_limit", 800),
     ("grpc.server_max_unrequested_time_in_server", 2),
-    # A client may ping every 10 seconds, also while it has no call.
+    # A client may ping every 10 seconds, also while it has no call. The interval is that between
+    # two pings with nothing sent to the client in between; and without the third option, pings on a
+    # connection without calls are counted against two hours, whatever the interval says.
     ("grpc.http2.max_ping_strikes", 2),
     ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
+    ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_connection_idle_ms", 300_000),
     ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.keepalive_time_ms", 60_000),

@@ -30,6 +30,7 @@ ADVICE = {
     "INVALID_ARGUMENT": "Correct what is named and run it again.",
     "FAILED_PRECONDITION": "Put right what is named and run it again.",
     "ABORTED": "Run it again.",
+    "CANCELLED": "Wait a moment and run it again.",
     "UNAVAILABLE": "Wait a moment and run it again.",
     "RESOURCE_EXHAUSTED": "Send less at once, or later.",
     "INTERNAL": "The server's log has the rest: .usage/log/server.log",
@@ -76,8 +77,8 @@ class Session:
             for name in SETTINGS
         }
         kept = credentials()
-        if not any(said.values()) and address == kept.get("address"):
-            said = {name: kept.get(name, "") for name in SETTINGS}
+        if address == kept.get("address"):
+            said = {name: value or kept.get(name, "") for name, value in said.items()}
         try:
             found = Tls.of(said)
             if found is not None:
