@@ -4,6 +4,7 @@ import asyncio
 import re
 import socket
 import ssl
+import sys
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -86,6 +87,12 @@ async def test_calls_and_health_go_over_tls_to_those_who_trust_the_authority(
         wrong_name = Tls(str(authority.file), server_name="usage.example")
         assert await call(service, wrong_name) == "UNAVAILABLE"
         assert await call(service, Tls(str(authority.file), server_name="localhost")) == "OK"
+        curl = ("curl", "--protocol", "grpc", "--cacert", str(authority.file), "--list-methods")
+        listed = await asyncio.create_subprocess_exec(
+            *(Path(sys.executable).with_name("buf"), *curl, f"https://{service.address}"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert b"usage.v1.WalletService/GetWallet" in (await listed.communicate())[0]
 
 
 async def test_tls_1_1_is_refused(database: str, authority: Authority):

@@ -41,7 +41,8 @@ async def test_two_processes_and_the_command_line_speak_tls(
     address = f"localhost:{environment['USAGE_PORT']}"
     shown = authority.issue("client")
     tls = Tls(str(authority.file), str(shown.certificate), str(shown.key))
-    program = Program(("server", "serve", "--processes", "2"), environment)
+    log = tmp_path / "server.log"
+    program = Program(("server", "serve", "--processes", "2"), environment, log=log)
     program.start()
     try:
         await serving(address, 30, tls)
@@ -75,7 +76,13 @@ async def test_two_processes_and_the_command_line_speak_tls(
         no_ca = await run(environment, *status, "--ca", "/nowhere.pem")
         assert (no_ca.returncode, "/nowhere.pem: No such file" in no_ca.stderr) == (2, True)
         plain = ("clients", "wallet", "show", "a", "--address", address, "--key", operator_key)
-        assert "give --ca" in (await run(environment, *plain)).stderr
+        refused = await run(environment, *plain)
+        assert "give --ca" in refused.stderr
+        unknown = await run(environment, *plain, "--ca", str(authority.file))
+        assert unknown.returncode == 3
+        assert "ssl_transport_security" not in refused.stderr + unknown.stderr
+        # Calls without TLS and without a certificate failed above, and left no lines of gRPC's own.
+        assert [line for line in log.read_text().splitlines() if not line.startswith("{")] == []
     finally:
         program.end()
 
