@@ -33,6 +33,7 @@ protos: .venv/ready-dev ## Regenerate protos/gen
 	@mkdir -p $(GEN)
 	$(PROTOC) --python_out=$(GEN) --mypy_out=quiet:$(GEN) protos/buf/validate/validate.proto
 	$(PROTOC) --python_out=$(GEN) --grpc_python_out=$(GEN) --mypy_out=quiet:$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
+	$(BIN)/python -m clients.service_config $(GEN)/usage/v1/service_config.json
 
 protos-fresh: .venv/ready-dev ## The generated code is what the protos say
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(MAKE) --no-print-directory -s protos GEN="$$fresh" \

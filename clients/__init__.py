@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from clients.client import UsageClient
     from clients.errors import UsageError
+    from clients.tls import Tls
 
-__all__ = ["UsageClient", "UsageError"]
+__all__ = ["Tls", "UsageClient", "UsageError"]
 
-_MODULES = {"UsageClient": "clients.client", "UsageError": "clients.errors"}
+_MODULES = {
+    "Tls": "clients.tls",
+    "UsageClient": "clients.client",
+    "UsageError": "clients.errors",
+}
 
 
 def __getattr__(name: str) -> object:

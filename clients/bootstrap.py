@@ -1,11 +1,10 @@
 """`python -m clients.bootstrap`: waits for the service and sees to a first tenant with a key.
 
-`usage up` runs it. The address and the operator's key are those of `.usage/credentials`; the last
-line printed is JSON of what is to be kept beside them.
+`usage up` runs it. The address and the operator's key are those of `.usage/credentials`, and the
+new key is written there: what is printed goes to a log.
 """
 
 import asyncio
-import json
 import sys
 from datetime import UTC, datetime
 
@@ -14,17 +13,19 @@ from usage.v1 import access_service_pb2 as access
 
 from clients import UsageClient, UsageError
 from clients.health import serving
-from clients.home import USUAL_ADDRESS, credentials
+from clients.home import USUAL_ADDRESS, credentials, keep
+from clients.tls import Tls, TlsError
 from clients.values import time_pb
 
 TENANT = "demo"
 CLOCK_START = datetime(2026, 1, 1, tzinfo=UTC)
-WAIT_SECONDS = 60.0
+# Sooner than the supervisor gives up, so that the reason is told.
+WAIT_SECONDS = 50.0
 
 
-async def demo_key(address: str, operator_key: str) -> str:
+async def demo_key(address: str, operator_key: str, tls: Tls | None) -> str:
     """A new administrator's key of the tenant `demo`, a sandbox, made when it is not there."""
-    async with UsageClient(address, operator_key) as client:
+    async with UsageClient(address, operator_key, tls=tls) as client:
         tenant = await client.access.CreateTenant(
             access.CreateTenantRequest(
                 tenant_id=TENANT,
@@ -40,9 +41,9 @@ async def demo_key(address: str, operator_key: str) -> str:
     return answer.key
 
 
-async def works(address: str, key: str) -> bool:
+async def works(address: str, key: str, tls: Tls | None) -> bool:
     """Whether the service knows a key."""
-    async with UsageClient(address, key) as client:
+    async with UsageClient(address, key, tls=tls) as client:
         try:
             await client.access.GetTenant(access.GetTenantRequest())
         except UsageError as error:
@@ -52,18 +53,34 @@ async def works(address: str, key: str) -> bool:
     return True
 
 
+async def reason(address: str, tls: Tls | None) -> str:
+    """Why a call fails, such as a name that is not in the server's certificate."""
+    async with UsageClient(address, "", timeout=2, tls=tls) as client:
+        try:
+            await client.access.GetTenant(access.GetTenantRequest())
+        except UsageError as error:
+            return error.message
+    return "it does not serve"
+
+
 async def main() -> int:
     """Wait, look, make what is missing."""
     kept = credentials()
     address = kept.get("address", USUAL_ADDRESS)
-    await serving(address, WAIT_SECONDS)
-    found = {}
-    if not kept.get("demo_key") or not await works(address, kept["demo_key"]):
+    try:
+        tls = Tls.of(kept)
+        await serving(address, WAIT_SECONDS, tls)
+    except TlsError as error:
+        print(error)
+        return 1
+    except TimeoutError:
+        print(f"{address} does not answer: {await reason(address, tls)}")
+        return 1
+    if not kept.get("demo_key") or not await works(address, kept["demo_key"], tls):
         if kept.get("operator_key"):
-            found["demo_key"] = await demo_key(address, kept["operator_key"])
+            keep(demo_key=await demo_key(address, kept["operator_key"], tls))
         else:
             print("no operator key is kept here, so the tenant demo is not made")
-    print(json.dumps(found))
     return 0
 
 

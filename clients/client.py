@@ -36,6 +36,8 @@ from usage.v1 import (
 
 from clients import retry
 from clients.errors import UsageError
+from clients.service_config import timeouts
+from clients.tls import Tls, open_channel
 
 if TYPE_CHECKING:
     from typing import Self
@@ -45,6 +47,8 @@ OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.keepalive_time_ms", 120_000),
+    # Retries are ours (`clients.retry`): a policy found in DNS would multiply them.
+    ("grpc.service_config_disable_resolution", 1),
 )
 
 
@@ -54,8 +58,9 @@ REVISION_TOKEN = "usage-revision-token"
 class UsageClient:
     """A connection to the service as one credential; opened by the first call.
 
-    `timeout` is seconds for a whole call, its retries included; a call may bring its own
-    (`timeout=…`). `credentials` makes the connection TLS. Every method raises UsageError.
+    `timeout` is seconds for a whole call, its retries included, by default those of the method in
+    the service config; a call may bring its own (`timeout=…`). `tls` makes the connection TLS;
+    TlsError says that its files cannot be used. Every method raises UsageError.
     """
 
     def __init__(
@@ -63,10 +68,12 @@ class UsageClient:
         address: str,
         key: str,
         *,
-        timeout: float = 10,
-        credentials: grpc.ChannelCredentials | None = None,
+        timeout: float | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        wires = _Wires(address, key, timeout, credentials)
+        if tls is not None:
+            tls.credentials()  # So that files that cannot be used are refused here.
+        wires = _Wires(address, key, timeout, tls)
         channel = cast("grpc.aio.Channel", wires)
         self._wires = wires
         self.access = access_service_pb2_grpc.AccessServiceStub(channel)
@@ -116,11 +123,11 @@ class _Wires:
         self,
         address: str,
         key: str,
-        timeout: float,
-        credentials: grpc.ChannelCredentials | None,
+        timeout: float | None,
+        tls: Tls | None,
     ) -> None:
         self._address = address
-        self._credentials = credentials
+        self._tls = tls
         self._channel: grpc.aio.Channel | None = None
         self.timeout = timeout
         self.revision_token = ""
@@ -129,12 +136,7 @@ class _Wires:
     def open(self) -> grpc.aio.Channel:
         """The channel, made at the first call because it belongs to the event loop of that."""
         if self._channel is None:
-            if self._credentials is not None:
-                self._channel = grpc.aio.secure_channel(
-                    self._address, self._credentials, options=OPTIONS
-                )
-            else:
-                self._channel = grpc.aio.insecure_channel(self._address, options=OPTIONS)
+            self._channel = open_channel(self._address, self._tls, OPTIONS)
         return self._channel
 
     async def close(self) -> None:
@@ -168,6 +170,7 @@ class _Unary:
         method = retry.method(path)
         self._is_safe = retry.is_safe(method)
         self._is_change = method.GetOptions().Extensions[annotations_pb2.mutation]
+        self._usual_seconds = timeouts()[path]
         self._made: tuple[grpc.aio.Channel, Any] | None = None
 
     async def __call__(  # the time goes with the call, over the wire
@@ -176,7 +179,8 @@ class _Unary:
         *,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> Any:
-        seconds = self._wires.timeout if timeout is None else timeout
+        usual = self._usual_seconds if self._wires.timeout is None else self._wires.timeout
+        seconds = usual if timeout is None else timeout
         until = time.monotonic() + seconds
         request = retry.named(request)
         retries = 0

@@ -6,20 +6,22 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from clients.tls import Tls, open_channel
+
 NOT_REACHABLE = "NOT_REACHABLE"
 SERVING = "SERVING"
 POLL_SECONDS = 0.05
 
 
-async def health(address: str, *, patient: bool = False) -> str:
+async def health(address: str, *, patient: bool = False, tls: Tls | None = None) -> str:
     """`SERVING`, `NOT_SERVING` or `NOT_REACHABLE`; `patient` waits two seconds for a connection."""
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with open_channel(address, tls) as channel:
         return await _check(channel, patient)
 
 
-async def serving(address: str, seconds: float) -> None:
+async def serving(address: str, seconds: float, tls: Tls | None = None) -> None:
     """Return as soon as the service says that it serves. Raises TimeoutError."""
-    async with asyncio.timeout(seconds), grpc.aio.insecure_channel(address) as channel:
+    async with asyncio.timeout(seconds), open_channel(address, tls) as channel:
         while await _check(channel, True) != SERVING:  # noqa: ASYNC110 - nobody here can tell us
             await asyncio.sleep(POLL_SECONDS)
 

@@ -35,6 +35,19 @@ def credentials() -> dict[str, str]:
     return {key: str(value) for key, value in _read(home() / "credentials").items()}
 
 
+def keep(**values: str) -> None:
+    """Write `values` beside what the credentials file holds, for its owner only; whole or not."""
+    path = home() / "credentials"
+    making = path.with_name(f"{path.name}.making")
+    making.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with os.fdopen(os.open(making, flags, 0o600), "w") as file:
+        json.dump({**_read(path), **values}, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    making.replace(path)
+
+
 def state() -> dict[str, Any]:
     """What the supervisor says of itself: its process, its stores, its ports."""
     return _read(home() / "state.json")

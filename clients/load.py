@@ -20,6 +20,7 @@ from usage.v1 import rate_service_pb2 as rates
 
 from clients.errors import UsageError
 from clients.histogram import Histogram
+from clients.tls import Tls, open_channel
 
 METHOD = "/usage.v1.RateService/DiscoverRates"
 SECOND = 1_000_000_000
@@ -45,6 +46,7 @@ class Plan:
     in_flight: int = 1
     rate: float | None = None
     warmup_seconds: float = 1.0
+    tls: Tls | None = None
 
 
 @dataclass(slots=True)
@@ -96,9 +98,7 @@ class Load:
         plan = self._plan
         async with AsyncExitStack() as stack:
             channels = [
-                await stack.enter_async_context(
-                    grpc.aio.insecure_channel(plan.address, options=OPTIONS)
-                )
+                await stack.enter_async_context(open_channel(plan.address, plan.tls, OPTIONS))
                 for _ in range(plan.connections)
             ]
             async with asyncio.timeout(CALL_SECONDS):

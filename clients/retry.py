@@ -25,6 +25,7 @@ from usage.v1 import (
 from clients.errors import UsageError
 
 MOST_RETRIES = 3
+TELLING = frozenset({grpc.StatusCode.ABORTED, grpc.StatusCode.RESOURCE_EXHAUSTED})
 FIRST_PAUSE_SECONDS = 0.1
 
 # Repeatable by nature, though their requests carry no id of the attempt.
@@ -61,9 +62,13 @@ def pause(error: UsageError, retry: int) -> float | None:
     """Seconds to wait before retry number `retry` (from 1); None when trying again is no use."""
     if retry > MOST_RETRIES:
         return None
-    if error.code is grpc.StatusCode.UNAVAILABLE or (
-        error.code is grpc.StatusCode.ABORTED and error.retry_after_seconds is not None
-    ):
+    # A server that has too much to do cancels calls before it begins them, without a reason. (A
+    # call that its caller cancels raises CancelledError and does not come here.)
+    was_shed = error.code is grpc.StatusCode.CANCELLED and not error.is_answer
+    # Others were quicker, or there was too much to do: nothing happened, and the answer says when
+    # to try again. A limit that waiting does not change has no such time.
+    told_when = error.retry_after_seconds is not None and error.code in TELLING
+    if error.code is grpc.StatusCode.UNAVAILABLE or was_shed or told_when:
         usual: float = FIRST_PAUSE_SECONDS * 2 ** (retry - 1)
         # Many clients that were refused at once must not come back at once.
         return max(error.retry_after_seconds or 0.0, usual) * random.uniform(1.0, 1.25)

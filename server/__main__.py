@@ -1,10 +1,13 @@
-"""`python -m server serve | migrate | verify`: the processes that `usage` starts."""
+"""`python -m server serve | migrate | rotate-token-secrets | verify`: what `usage` starts."""
 
 import argparse
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import uvloop
@@ -15,10 +18,15 @@ from server.log import configure
 from server.members import of_member, serve_together
 from server.startup import exit_code, store_answers
 from server.store import service_login
-from server.store.migrate import MigrationError, migrate, newest
+from server.store.migrate import MigrationError, migrate, newest, rotate_token_secrets
 from server.store.pool import dangerous_role, open_owner_pool
 from server.usecases.tenants import found as found_operator
 from server.verification import verify_all
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
 
 MOST_PROCESSES = 64
 
@@ -55,6 +63,11 @@ def _arguments() -> argparse.Namespace:
     migrating.add_argument(
         "--credentials", type=Path, help="write the operator's key here instead of printing it"
     )
+    commands.add_parser(
+        "rotate-token-secrets",
+        help="make a new secret of page tokens and revision tokens; those of the one before stay"
+        " valid until the next rotation",
+    )
     commands.add_parser("verify", help="recompute everything and name the first difference")
     return parser.parse_args()
 
@@ -66,19 +79,19 @@ async def _run(arguments: argparse.Namespace, config: Config) -> int:
         return 0
     if arguments.command == "migrate":
         return await _migrate(config, arguments.credentials)
+    if arguments.command == "rotate-token-secrets":
+        return await _rotate_token_secrets(config)
     return await _verify(config)
 
 
-async def _migrate(config: Config, credentials: Path | None) -> int:
+@asynccontextmanager
+async def _owner(config: Config) -> "AsyncIterator[Connection]":
+    """Connect as the login that may migrate. Raises MigrationError when it may not."""
     owner_url = config.database_owner_url or config.database_url
     await store_answers(config, dsn=owner_url)
     connection = await asyncpg.connect(owner_url, timeout=10)
     try:
-        for name in await migrate(connection):
-            print(f"applied {name}")
-        print(f"the schema is {newest()}")
-        if owner_url == config.database_url and (found := await dangerous_role(connection)):
-            print(service_login.advice(config.database_url, found))
+        yield connection
     except asyncpg.InsufficientPrivilegeError as error:
         raise MigrationError(
             f"the login may not migrate ({error}); name one in DATABASE_OWNER_URL that may create"
@@ -86,6 +99,26 @@ async def _migrate(config: Config, credentials: Path | None) -> int:
         ) from error
     finally:
         await connection.close()
+
+
+async def _rotate_token_secrets(config: Config) -> int:
+    async with _owner(config) as connection:
+        await rotate_token_secrets(connection)
+    print(
+        "there is a new secret of tokens; tokens of the one before stay valid until the next"
+        " rotation, older ones are refused from now on"
+    )
+    return 0
+
+
+async def _migrate(config: Config, credentials: Path | None) -> int:
+    owner_url = config.database_owner_url or config.database_url
+    async with _owner(config) as connection:
+        for name in await migrate(connection):
+            print(f"applied {name}")
+        print(f"the schema is {newest()}")
+        if owner_url == config.database_url and (found := await dangerous_role(connection)):
+            print(service_login.advice(config.database_url, found))
     pool = await open_owner_pool(owner_url)
     try:
         key = await found_operator(pool)

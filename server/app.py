@@ -13,8 +13,6 @@ import grpc
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
-from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 from usage.v1 import (
     access_service_pb2,
@@ -53,11 +51,14 @@ from server.api.services.setup import SetupService
 from server.api.services.summaries import SummaryService
 from server.api.services.validator import ValidationService
 from server.api.services.wallets import WalletService
+from server.certificates import Certificates
 from server.config import Config, ConfigError
 from server.doorbell import Doorbell
 from server.env import Env
-from server.listening import address_of, refuse_taken_socket
+from server.health import NOT_SERVING, SERVING, HealthServicer
+from server.listening import address_of, refuse_plaintext, refuse_taken_socket
 from server.rate_snapshots import RateSnapshots
+from server.reflection import add_reflection
 from server.startup import store_answers
 from server.store.pool import open_pool, unsafe_settings
 from server.store.tenants import token_secrets
@@ -70,6 +71,7 @@ log = structlog.get_logger("server")
 WATCH_SECONDS = 2.0
 POOL_CLOSE_SECONDS = 5.0
 MEBIBYTE = 1024 * 1024
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 # Each has a test that sees its effect: a misspelt option is ignored without a word.
 OPTIONS = (
@@ -84,14 +86,17 @@ OPTIONS = (
     ("grpc.http.overload_protection", 0),
     # Calls that wait to be begun. Measured at three times the capacity: without these bounds almost
     # every call waits until its deadline and is answered in vain; with them 80 to 90 % of the
-    # capacity are answered in time. The transport refuses the others with CANCELLED before they
-    # cost us anything.
+    # capacity are answered in time. The transport refuses the others with CANCELLED, without an
+    # ErrorInfo, before they cost us anything; clients repeat those like UNAVAILABLE.
     ("grpc.server.max_pending_requests", 400),
     ("grpc.server.max_pending_requests_hard_limit", 800),
     ("grpc.server_max_unrequested_time_in_server", 2),
-    # A client may ping every 10 seconds, also while it has no call.
+    # A client may ping every 10 seconds, also while it has no call. The interval is that between
+    # two pings with nothing sent to the client in between; and without the third option, pings on a
+    # connection without calls are counted against two hours, whatever the interval says.
     ("grpc.http2.max_ping_strikes", 2),
     ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
+    ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_connection_idle_ms", 300_000),
     ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.keepalive_time_ms", 60_000),
@@ -134,7 +139,7 @@ class Running:
 
     port: int
     grpc: grpc.aio.Server
-    health: health.HealthServicer
+    health: HealthServicer
     edge: Edge
 
 
@@ -178,31 +183,34 @@ async def running(env: Env) -> AsyncIterator[Running]:
     server.add_generic_rpc_handlers(
         tuple(handler(descriptor, servicer, edge) for descriptor, servicer in services)
     )
-    checks = health.HealthServicer()
+    names = [HEALTH, *(descriptor.full_name for descriptor, _ in SERVICES)]
+    checks = HealthServicer(names)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    if env.config.reflection:
-        names = [descriptor.full_name for descriptor, _ in SERVICES]
-        reflection.enable_server_reflection(
-            [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name], server
-        )
-    port = _listen(server, env.config)
+    if env.config.reflects:
+        add_reflection(names, server)
+    refuse_plaintext(env.config)
+    certificates = Certificates.open(env.config)
+    port = _listen(server, env.config, certificates)
     await snapshots.start()
     await server.start()
-    watcher = asyncio.create_task(_watch(env, edge, checks))
+    watcher = asyncio.create_task(_watch(env, edge, checks, certificates))
     try:
         yield Running(port, server, checks, edge)
     finally:
         watcher.cancel()
         with suppress(asyncio.CancelledError):
             await watcher
+        checks.end()
         await server.stop(env.config.stop_seconds)
         await snapshots.stop()
 
 
-def _listen(server: grpc.aio.Server, config: Config) -> int:
+def _listen(server: grpc.aio.Server, config: Config, certificates: Certificates | None) -> int:
     refuse_taken_socket(config)
     address = address_of(config.host, config.port)
     try:
+        if certificates is not None:
+            return server.add_secure_port(address, certificates.credentials())
         return server.add_insecure_port(address)
     except RuntimeError:
         raise ConfigError(
@@ -242,7 +250,7 @@ async def serve(config: Config) -> None:
         log.info("serving", address=address, metrics=config.metrics_port)
         await stopping.wait()
         log.info("stopping", seconds=config.stop_seconds)
-        await server.health.enter_graceful_shutdown()
+        server.health.drain()
         await asyncio.sleep(config.drain_seconds)
     log.info("stopped")
 
@@ -254,16 +262,20 @@ def _stop_or_end(stopping: asyncio.Event, number: int) -> None:
     stopping.set()
 
 
-async def _watch(env: Env, edge: Edge, checks: health.HealthServicer) -> None:
+async def _watch(
+    env: Env, edge: Edge, checks: HealthServicer, certificates: Certificates | None
+) -> None:
     """Say whether calls make sense now: the store answers, and keeps what it acknowledges."""
     while True:
+        if certificates is not None:
+            certificates.look()
         try:
             await _look(env, edge)
-            status: int = health_pb2.HealthCheckResponse.SERVING
+            status = SERVING
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("store_unavailable", error=type(error).__name__)
-            status = health_pb2.HealthCheckResponse.NOT_SERVING
-        await checks.set("", status)
+            status = NOT_SERVING
+        checks.set(status)
         await asyncio.sleep(WATCH_SECONDS)
 
 

@@ -3,6 +3,8 @@
 Every variable begins with `DATABASE_`, `REDIS_` or `USAGE_`.
 """
 
+import socket
+from ipaddress import ip_address
 from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
@@ -40,6 +42,13 @@ class Config(BaseSettings):
     # A name, an IPv4 or an IPv6 address (`::` is all of both), or `unix:/path` without a port.
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=50051, ge=0, le=65535)
+    # PEM files: the certificate with its chain, its key, and the authorities whose certificates
+    # clients must show. They are read again when they change.
+    tls_certificate: str | None = Field(default=None, min_length=1)
+    tls_key: str | None = Field(default=None, min_length=1)
+    tls_client_ca: str | None = Field(default=None, min_length=1)
+    # Without TLS only loopback addresses and unix sockets are served, unless this allows others.
+    allow_plaintext: bool = False
     # Other processes listen on the port too; the kernel shares the connections out.
     shares_port: bool = False
     metrics_host: str = "127.0.0.1"
@@ -64,7 +73,8 @@ class Config(BaseSettings):
     sweep_seconds: float = Field(default=1.0, gt=0, le=60)
     # How long jobs that were done or given up are kept before housekeeping deletes them.
     ended_job_hours: float = Field(default=168.0, ge=1, le=100_000)
-    reflection: bool = True
+    # Callers may ask for the descriptors; by default at loopback addresses and unix sockets only.
+    reflection: bool | None = None
     allow_unsafe_store: bool = False
     stop_seconds: float = Field(default=20.0, ge=0, le=600)
     drain_seconds: float = Field(default=2.0, ge=0, le=60)
@@ -92,6 +102,16 @@ class Config(BaseSettings):
         return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
     @property
+    def is_local(self) -> bool:
+        """True when only this machine reaches the port."""
+        return is_local(self.host)
+
+    @property
+    def reflects(self) -> bool:
+        """True when callers may ask for the descriptors."""
+        return self.is_local if self.reflection is None else self.reflection
+
+    @property
     def limits(self) -> dict[str, int]:
         """The limits that are settings, by their ids."""
         return {
@@ -102,6 +122,18 @@ class Config(BaseSettings):
             "rate.card_tiers": self.rate_card_tiers,
             "record.quantity": self.record_quantity,
         }
+
+
+def is_local(host: str) -> bool:
+    """Return True when a host is a unix socket, or a name or address of loopback."""
+    if host.startswith(UNIX):
+        return True
+    try:
+        # A name may stand for several addresses, and a server listens at all of them.
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
 
 
 def read_config(**overrides: object) -> Config:

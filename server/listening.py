@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from server.config import UNIX, Config, ConfigError
+from server.tls_files import CERTIFICATE, KEY
 
 
 def address_of(host: str, port: int) -> str:
@@ -39,3 +40,15 @@ def refuse_taken_socket(config: Config) -> None:
         except OSError:
             return
     raise ConfigError(f"USAGE_HOST: another program listens at {path}")
+
+
+def refuse_plaintext(config: Config) -> None:
+    """Refuse to send keys readable over a network. Raises ConfigError."""
+    if config.tls_certificate or config.allow_plaintext or config.is_local:
+        return
+    raise ConfigError(
+        f"USAGE_HOST: {config.host} is reached from other machines, and without TLS they would send"
+        f" their keys readable. Name a PEM certificate and its key in {CERTIFICATE} and {KEY};"
+        " or set USAGE_ALLOW_PLAINTEXT=1, as behind a proxy that ends TLS; or set"
+        " USAGE_HOST=127.0.0.1"
+    )

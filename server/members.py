@@ -13,7 +13,9 @@ import time
 
 import structlog
 
+from server.certificates import Certificates
 from server.config import UNIX, Config, ConfigError
+from server.listening import refuse_plaintext
 from server.local import processes
 from server.local.children import STOP_SECONDS, Keeper
 from server.local.processes import Identity
@@ -59,8 +61,11 @@ class Member:
 def serve_together(config: Config, count: int) -> int:
     """Answer with `count` processes until SIGTERM or SIGINT; the answer is the exit code.
 
-    A second signal ends them at once. Raises ConfigError when the port is somebody else's.
+    A second signal ends them at once. Raises ConfigError when the port is somebody else's, or when
+    its TLS cannot be used.
     """
+    refuse_plaintext(config)
+    Certificates.open(config)
     _refuse_taken_port(config)
     members = [Member(number) for number in range(count)]
     stopping: list[int] = []

@@ -24,3 +24,8 @@ BOOKKEEPING_FAILURES = Counter(
 RINGS_DROPPED = Counter("usage_rings_dropped_total", "Rings that Redis did not take in time.")
 JOBS = Counter("usage_jobs_total", "Jobs ended, by kind and how.", ["kind", "state"])
 STORE_IS_SAFE = Gauge("usage_store_is_safe", "1 while the store keeps what it acknowledged.")
+TLS_RELOADS = Counter(
+    "usage_tls_reloads_total",
+    "Changed certificate files, by outcome: loaded, or refused (the last good ones stay).",
+    ["outcome"],
+)

@@ -1,10 +1,14 @@
 """The command `usage`. Loads only what the command at hand needs: `usage --help` must be quick."""
 
 import importlib
+import os
 import sys
 
 from clients.cli.arguments import hoisted
 from clients.cli.processes import is_passed_on, run_process
+
+# Read when gRPC is first imported: what a failed handshake means is told by us.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
 def main() -> None:

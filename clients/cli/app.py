@@ -49,7 +49,7 @@ def build(wanted: str | None) -> typer.Typer:
     return app
 
 
-def options(
+def options(  # noqa: PLR0913, PLR0917 - an option each
     context: typer.Context,
     address: Annotated[
         str | None,
@@ -58,6 +58,26 @@ def options(
     key: Annotated[
         str | None, typer.Option(help="The credential; else USAGE_KEY, else that of `usage up`.")
     ] = None,
+    ca: Annotated[
+        str | None,
+        typer.Option(
+            help="PEM file of the authority that the server's certificate is of, or `public`;"
+            " makes the connection TLS. Else USAGE_CA."
+        ),
+    ] = None,
+    client_certificate: Annotated[
+        str | None, typer.Option(help="PEM file to show; else USAGE_CLIENT_CERTIFICATE.")
+    ] = None,
+    client_key: Annotated[
+        str | None, typer.Option(help="Its key, a PEM file; else USAGE_CLIENT_KEY.")
+    ] = None,
+    server_name: Annotated[
+        str | None,
+        typer.Option(
+            help="The name in the server's certificate, if it is not that of the address; else"
+            " USAGE_SERVER_NAME."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Usage management: start it, fill it, look into it.
@@ -65,7 +85,13 @@ def options(
     Exit codes: 0 done, 1 refused by the service or errors found, 2 not understood, 3 service not
     reachable, 4 some records not taken.
     """
-    context.obj = Options(address, key, json)
+    tls = {
+        "ca": ca,
+        "client_certificate": client_certificate,
+        "client_key": client_key,
+        "server_name": server_name,
+    }
+    context.obj = Options(address, key, json, tls)
 
 
 def _nothing() -> None:

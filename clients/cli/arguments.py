@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 FLAGS = frozenset({"--json"})
-VALUED = frozenset({"--address", "--key"})
+VALUED = frozenset(
+    {"--address", "--key", "--ca", "--client-certificate", "--client-key", "--server-name"}
+)
 
 
 def hoisted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -69,6 +69,7 @@ def rates_command(  # noqa: PLR0913, PLR0917 - an option each
         in_flight=in_flight,
         rate=rate,
         warmup_seconds=min(1.0, seconds / WARMUP_SHARE),
+        tls=now.tls(address),
     )
 
     async def work(client: UsageClient) -> int:

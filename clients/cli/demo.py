@@ -17,6 +17,7 @@ from clients.demo import BUYERS, FILES, KIOSK, LABS, Buyer, DemoError, Story
 from clients.demo_usage import CALLS, PLAN, ZONE
 from clients.home import near, program
 from clients.pages import pages
+from clients.tls import PUBLIC, Tls
 from clients.values import decimal
 
 Found = dict[str, list[Any]]
@@ -175,13 +176,25 @@ def _what_next(now: Session, story: Story, found: Found, address: str) -> None:
         ("other accounts, in the next month", f"{usage} demo --again"),
         (
             "any language",
-            f"buf curl --protocol grpc --http2-prior-knowledge http://{address} --list-methods",
+            f"buf curl --protocol grpc {_wire(now.tls(address), address)} --list-methods",
         ),
         ("Python", f'UsageClient("{address}", key), see clients/README.md'),
     ]
     now.console.print("\n[bold]What next[/]")
     for what, command in hints:
         now.console.print(f"  [dim]{what}[/]\n    {command}", soft_wrap=True)
+
+
+def _wire(tls: Tls | None, address: str) -> str:
+    """The options and the address with which `buf curl` connects."""
+    if tls is None:
+        return f"--http2-prior-knowledge http://{address}"
+    options = [] if tls.ca == PUBLIC else ["--cacert", tls.ca]
+    if tls.certificate and tls.key:
+        options += ["--cert", tls.certificate, "--key", tls.key]
+    if tls.server_name:
+        options += ["--servername", tls.server_name]
+    return " ".join([*options, f"https://{address}"])
 
 
 def _said(answer: setup_rpc.SetUpProductResponse) -> str:

@@ -1,6 +1,7 @@
 """What the global options say."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,3 +11,5 @@ class Options:
     address: str | None = None
     key: str | None = None
     as_json: bool = False
+    # Those of TLS, by the names of `clients.tls.SETTINGS`.
+    tls: Mapping[str, str | None] = field(default_factory=dict)

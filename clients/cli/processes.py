@@ -18,6 +18,10 @@ PASSED_ON: dict[str, tuple[tuple[str, ...], str]] = {
         ("server", "migrate"),
         "Bring the database to this schema; logs in by DATABASE_OWNER_URL.",
     ),
+    "rotate-token-secrets": (
+        ("server", "rotate-token-secrets"),
+        "Make a new secret of page tokens; logs in by DATABASE_OWNER_URL.",
+    ),
     "verify": (("server", "verify"), "Recompute everything and name the first difference."),
     "bench": (("tests.bench",), "Measure, beside what the machine can do at best."),
     "reset": (("server.local.supervisor", "reset"), "Throw away all that `usage up` keeps."),

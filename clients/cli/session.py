@@ -16,6 +16,7 @@ from rich.console import Console
 from clients import UsageClient, UsageError
 from clients.cli.options import Options
 from clients.home import USUAL_ADDRESS, credentials
+from clients.tls import SETTINGS, Tls, TlsError
 
 REFUSED, MISUSED, UNREACHABLE, PARTLY = 1, 2, 3, 4
 
@@ -29,6 +30,7 @@ ADVICE = {
     "INVALID_ARGUMENT": "Correct what is named and run it again.",
     "FAILED_PRECONDITION": "Put right what is named and run it again.",
     "ABORTED": "Run it again.",
+    "CANCELLED": "Wait a moment and run it again.",
     "UNAVAILABLE": "Wait a moment and run it again.",
     "RESOURCE_EXHAUSTED": "Send less at once, or later.",
     "INTERNAL": "The server's log has the rest: .usage/log/server.log",
@@ -65,12 +67,33 @@ class Session:
             )
         return address, key or ""
 
+    def tls(self, address: str) -> Tls | None:
+        """How to connect: by the options, the environment, or as `usage up` keeps it for here.
+
+        Ends the program when the files cannot be used.
+        """
+        said = {
+            name: self.options.tls.get(name) or os.environ.get(f"USAGE_{name.upper()}") or ""
+            for name in SETTINGS
+        }
+        kept = credentials()
+        if address == kept.get("address"):
+            said = {name: value or kept.get(name, "") for name, value in said.items()}
+        try:
+            found = Tls.of(said)
+            if found is not None:
+                found.credentials()
+        except TlsError as error:
+            fail(MISUSED, str(error))
+        return found
+
     def run(self, work: Callable[[UsageClient], Awaitable[int | None]]) -> None:
         """Do `work` with a client and exit; its answer is the exit code."""
         address, key = self.resolve()
+        tls = self.tls(address)
 
         async def with_client() -> int | None:
-            async with UsageClient(address, key, timeout=30) as client:
+            async with UsageClient(address, key, timeout=30, tls=tls) as client:
                 return await work(client)
 
         try:
@@ -91,7 +114,8 @@ class Session:
             fail(
                 code,
                 f"{address} does not answer: {error.message}\n"
-                "  Is it running? `usage up` starts it here; --address names another place.",
+                "  Is it running? `usage up` starts it here; --address names another place."
+                f"{'' if self.tls(address) else ' If it answers over TLS only, give --ca.'}",
             )
         lines = [f"refused: {error.message}", f"  reason: {error.reason}"]
         lines += [f"  {one.field}: {one.description} ({one.reason})" for one in error.violations]

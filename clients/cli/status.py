@@ -17,6 +17,7 @@ from clients.cli.session import UNREACHABLE, Session, as_dict, session
 from clients.health import SERVING, health
 from clients.home import credentials, home, state
 from clients.pages import pages
+from clients.tls import Tls
 
 MOST_JOBS = 1_000
 MOST_SHOWN = 5
@@ -27,7 +28,8 @@ def status(context: typer.Context) -> None:
     """Show the stores, the schema, what waits, and the clocks."""
     now = session(context)
     address, key = now.resolve(needs_key=False)
-    found = asyncio.run(_look(address, key, credentials().get("operator_key", "")))
+    tls = now.tls(address)
+    found = asyncio.run(_look(address, key, credentials().get("operator_key", ""), tls))
     if now.as_json:
         now.print_json(found)
     else:
@@ -35,11 +37,12 @@ def status(context: typer.Context) -> None:
     raise typer.Exit(0 if found["health"] == SERVING else UNREACHABLE)
 
 
-async def _look(address: str, key: str, operator_key: str) -> dict[str, Any]:
+async def _look(address: str, key: str, operator_key: str, tls: Tls | None) -> dict[str, Any]:
     kept = {name: value for name, value in state().items() if name not in NOT_SHOWN}
     found: dict[str, Any] = {
         "address": address,
-        "health": await health(address),
+        "health": await health(address, tls=tls),
+        "tls": tls is not None,
         "supervisor": _supervisor(kept.pop("pid", None)),
         "stores": kept,
         "waiting": {},
@@ -47,12 +50,12 @@ async def _look(address: str, key: str, operator_key: str) -> dict[str, Any]:
     }
     if found["health"] != SERVING:
         return found
-    async with UsageClient(address, key) as client:
+    async with UsageClient(address, key, tls=tls) as client:
         with suppress(UsageError):
             found["waiting"] = await waiting(client)
         with suppress(UsageError):
             found["tenants"] = [as_dict(await client.access.GetTenant(access.GetTenantRequest()))]
-    async with UsageClient(address, operator_key) as client:
+    async with UsageClient(address, operator_key, tls=tls) as client:
         with suppress(UsageError):
             request = access.ListTenantsRequest()
             found["tenants"] = [
@@ -93,7 +96,7 @@ def _print(now: Session, found: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2))
     healthy = found["health"] == SERVING
     table.add_row("service", f"[{'green' if healthy else 'red'}]{found['health'].lower()}[/]")
-    table.add_row("address", found["address"])
+    table.add_row("address", f"{found['address']}{', over TLS' if found['tls'] else ''}")
     table.add_row("usage up", f"{found['supervisor']} (in {home()})")
     for name, value in found["stores"].items():
         if name != "address":

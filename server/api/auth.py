@@ -28,7 +28,8 @@ PORT = re.compile(r":\d+$")
 
 K = TypeVar("K")
 V = TypeVar("V")
-LookUp = Callable[[str], Awaitable[Identity | None]]
+# Looks a key up within so many seconds.
+LookUp = Callable[[str, float], Awaitable[Identity | None]]
 
 
 class Authenticator:
@@ -41,9 +42,14 @@ class Authenticator:
         self._budgets = _PeerBudgets()
 
     async def identify(
-        self, metadata: Iterable[tuple[str, str | bytes]], peer: Callable[[], str] = str
+        self,
+        metadata: Iterable[tuple[str, str | bytes]],
+        peer: Callable[[], str] = str,
+        seconds: float = 10.0,
     ) -> Identity:
-        """Return the identity behind a call; `peer` is asked only for keys that are not known.
+        """Return the identity behind a call that may take `seconds`.
+
+        `peer` is asked only for keys that are not known.
 
         Raises CREDENTIAL_MISSING, CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, TOO_MANY_UNKNOWN_KEYS.
         """
@@ -54,7 +60,7 @@ class Authenticator:
         digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
         if known is None:
             self._refuse_unknown(digest, peer())
-        identity = await self._look_up(key)
+        identity = await self._look_up(key, seconds)
         if identity is None:
             self._known.pop(key, None)
             _put(self._unknown, digest, time.monotonic() + UNKNOWN_SECONDS, MAX_UNKNOWN)

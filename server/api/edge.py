@@ -151,10 +151,10 @@ class _Guard:
     async def admit(self, context: Any) -> Caller:
         """Return who calls, once they may. Raises what `Edge` and `permissions` raise."""
         left = context.time_remaining()
-        identity = await self._edge.authenticator.identify(
-            context.invocation_metadata() or (), context.peer
-        )
         seconds = USUAL_SECONDS if left is None else min(left, MOST_SECONDS)
+        identity = await self._edge.authenticator.identify(
+            context.invocation_metadata() or (), context.peer, seconds
+        )
         call = Caller(
             tenant_id=identity.tenant_id,
             credential_id=identity.credential_id,

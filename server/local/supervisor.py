@@ -6,7 +6,6 @@ the thread that made it.
 """
 
 import argparse
-import json
 import os
 import shutil
 import signal
@@ -22,9 +21,9 @@ from typing import NoReturn
 from rich.control import Control
 from rich.segment import ControlType
 
-from server.config import UNIX
+from server.config import UNIX, ConfigError
 from server.listening import address_of
-from server.local import ports, processes
+from server.local import ports, processes, tls
 from server.local.binaries import LocalStoreError
 from server.local.children import Keeper, Program, Runnable, Store
 from server.local.logs import Rotation, open_log
@@ -64,6 +63,7 @@ class Supervisor:
         self._started = time.monotonic()
         self._running: list[Runnable] = []
         self._demo: subprocess.Popen[bytes] | None = None
+        self._tls: dict[str, str | None] = {}
         self.address = ""
 
     def start(self) -> None:
@@ -81,6 +81,7 @@ class Supervisor:
         metrics = address_of(REACHED.get(metrics_host, metrics_host), metrics_port)
         for variable, value in USUAL_SETTINGS.items():
             os.environ.setdefault(variable, value)
+        self._tls = tls.for_callers()
         self._start_stores()
         self._migrate()
         self._start_programs(f"http://{metrics}/metrics")
@@ -192,15 +193,13 @@ class Supervisor:
         worker = Program("worker", _module("workers"), self._home.fresh_log("worker"))
         self._begin(server)
         self._begin(worker)
-        self._home.write(self._home.credentials, address=self.address)
+        self._home.write(self._home.credentials, address=self.address, **self._tls)
         self._run(
             "preparing the tenant demo",
             ["clients.bootstrap"],
             self._home.fresh_log("bootstrap"),
             needed=server,
         )
-        found = json.loads((self._home.logs / "bootstrap.log").read_text().splitlines()[-1])
-        self._home.write(self._home.credentials, **found)
         if "demo_key" not in self._home.read(self._home.credentials):
             warn(
                 f"{_near(self._home.credentials)} has no operator key of this database, so there is"
@@ -300,6 +299,9 @@ def main() -> int:
         if arguments.command == "up":
             return up(demo=arguments.demo)
         return reset(sure=arguments.yes)
+    except ConfigError as error:
+        warn(f"settings: {error}")
+        return MISUSED
     except LocalStoreError as error:
         warn(str(error))
         return REFUSED

@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ SERVICE = "usage_service"
 # Any number will do that nobody else locks in our database.
 LOCK = 0x75736167
 LOCK_ATTEMPTS = 10
+# The function `token_secrets()` lets a new secret seal after ten seconds, when all have read it.
+YOUNG_SECONDS = 15
 
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -90,14 +93,29 @@ async def migrate(connection: "Connection", directory: Path = MIGRATIONS) -> lis
 
 
 async def rotate_token_secrets(connection: "Connection") -> None:
-    """Make a new secret for tokens; tokens of the secret before stay valid, older ones do not."""
+    """Make a new secret for tokens; tokens of the secret before stay valid, older ones do not.
+
+    Raises MigrationError when the newest secret is so young that processes may not have read it
+    yet, or when the database has no schema.
+    """
+    if not await connection.fetchval("SELECT to_regclass('public.token_secrets') IS NOT NULL"):
+        raise MigrationError("this database has no secrets of tokens; run `usage migrate` first")
     async with connection.transaction():
         await _become_owner(connection)
+        await connection.execute("LOCK TABLE token_secrets IN EXCLUSIVE MODE")
+        if await connection.fetchval(
+            "SELECT max(create_time) > clock_timestamp() - $1::interval FROM token_secrets",
+            timedelta(seconds=YOUNG_SECONDS),
+        ):
+            raise MigrationError(
+                f"the newest secret is less than {YOUNG_SECONDS} s old, so that processes may"
+                " not have read it yet; wait and run it again"
+            )
         await connection.execute(
             "DELETE FROM token_secrets WHERE secret NOT IN"
             " (SELECT secret FROM token_secrets ORDER BY create_time DESC LIMIT 1)"
         )
-    await _keep_token_secrets(connection, least=2)
+        await _keep_token_secrets(connection, least=2)
 
 
 async def _keep_token_secrets(connection: "Connection", *, least: int) -> None:

@@ -31,7 +31,7 @@ class CreateCredential:
     expire_time: datetime | None = None
 
 
-async def authenticate(pool: SharedPool, key: str) -> Identity | None:
+async def authenticate(pool: SharedPool, key: str, seconds: float) -> Identity | None:
     """Who a key stands for; None when nobody knows it, or any more.
 
     Keys are compared by their SHA-256, so the time it takes says nothing about them.
@@ -39,11 +39,16 @@ async def authenticate(pool: SharedPool, key: str) -> Identity | None:
     if not key.startswith(PREFIX) or len(key) > LONGEST_KEY:
         return None
     key_hash = _hash(key)
-    owner = await read(pool, NO_TENANT, lambda tx: store.find_owner(tx, key_hash))
+    owner = await read(pool, NO_TENANT, lambda tx: store.find_owner(tx, key_hash), seconds=seconds)
     if owner is None:
         return None
     tenant_id, credential_id = owner
-    roles = await read(pool, tenant_id, lambda tx: store.find_roles(tx, tenant_id, credential_id))
+    roles = await read(
+        pool,
+        tenant_id,
+        lambda tx: store.find_roles(tx, tenant_id, credential_id),
+        seconds=seconds,
+    )
     if roles is None:
         return None
     return Identity(

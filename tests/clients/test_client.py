@@ -1,11 +1,14 @@
 """The client: its key, its one error, and what it tries again."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2 as details
+from google.rpc import status_pb2
 from usage.v1 import access_service_pb2 as access
 from usage.v1 import account_service_pb2 as accounts
 from usage.v1 import catalog_service_pb2 as catalog
@@ -17,6 +20,7 @@ from clients.pages import pages
 from tests.clients.small_server import Script, answering, refusal
 
 BUSY = refusal(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", after=0.01)
+OVERLOADED = refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", after=0.01)
 
 
 @pytest.fixture
@@ -133,15 +137,15 @@ async def test_reads_are_tried_again_up_to_three_times(client: UsageClient, scri
 async def test_one_attempt_has_one_name_however_often_it_is_sent(
     client: UsageClient, script: Script
 ) -> None:
-    script.answers["CreateQuote"] = [BUSY, quotes.Quote()]
+    script.answers["CreateQuote"] = [BUSY, OVERLOADED, quotes.Quote()]
     request = quotes.CreateQuoteRequest(parent="accounts/a")
 
     await client.quotes.CreateQuote(request)
     await client.quotes.CreateQuote(quotes.CreateQuoteRequest(request_id="of-the-caller"))
 
-    first, second, third = (sent.request_id for sent in script.asked)
-    assert first == second != ""
-    assert third == "of-the-caller"
+    first, second, third, fourth = (sent.request_id for sent in script.asked)
+    assert first == second == third != ""
+    assert fourth == "of-the-caller"
     assert request.request_id == "", "the caller's own message is left alone"
 
 
@@ -157,6 +161,47 @@ async def test_aborted_is_tried_again_only_when_told_to(
     with pytest.raises(UsageError, match="ETAG_MISMATCH"):
         await client.accounts.UpdateAccount(accounts.UpdateAccountRequest())
     assert len(script.asked) == 3
+
+
+async def test_a_call_that_the_transport_cancelled_is_tried_again_where_that_is_safe(
+    client: UsageClient, script: Script
+) -> None:
+    shed = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0])
+    script.answers["GetTenant"] = [shed, access.Tenant()]
+    started = time.monotonic()
+    await client.access.GetTenant(access.GetTenantRequest())
+    assert len(script.asked) == 2
+    assert time.monotonic() - started >= retry.FIRST_PAUSE_SECONDS
+
+    script.answers["CreateCredential"] = [shed]
+    with pytest.raises(UsageError, match="CANCELLED"):
+        await client.access.CreateCredential(access.CreateCredentialRequest())
+    assert len(script.asked) == 3
+
+    script.answers["GetTenant"] = [refusal(grpc.StatusCode.CANCELLED, "OF_THE_SERVICE")]
+    with pytest.raises(UsageError, match="OF_THE_SERVICE"):
+        await client.access.GetTenant(access.GetTenantRequest())
+    assert len(script.asked) == 4, "the service itself said so"
+
+
+async def test_a_call_that_its_caller_cancels_is_not_tried_again(
+    client: UsageClient, script: Script
+) -> None:
+    async def never(_: Message) -> Message:
+        await asyncio.sleep(60)
+        return access.Tenant()
+
+    script.answers["GetTenant"] = [never]
+    call = asyncio.create_task(client.access.GetTenant(access.GetTenantRequest()))
+    while not script.asked:  # noqa: ASYNC110 - the server tells nobody
+        await asyncio.sleep(0.01)
+
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+    await asyncio.sleep(0.2)
+    assert len(script.asked) == 1
 
 
 async def test_what_would_be_done_twice_is_not_tried_again(

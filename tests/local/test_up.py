@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,13 +16,15 @@ import psutil
 import pytest
 from usage.v1 import access_service_pb2 as access
 
-from clients import UsageClient, UsageError
+from clients import Tls, UsageClient, UsageError
+from tests.certificates import Authority
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
 COMMAND = [sys.executable, "-m", "clients"]
 # What is promised is five seconds, of a machine that does nothing else.
 BACK_SECONDS = 20
+KEY = r"usage_[A-Za-z0-9_-]{40,}"
 
 
 class Up:
@@ -56,10 +59,11 @@ class Up:
 
     async def answers(self) -> None:
         """Return when a call that needs the store is answered."""
-        key = json.loads((self.home / "credentials").read_text())["operator_key"]
+        kept = json.loads((self.home / "credentials").read_text())
+        address, key, tls = str(self.state["address"]), kept["operator_key"], Tls.of(kept)
         async with (
             asyncio.timeout(BACK_SECONDS),
-            UsageClient(str(self.state["address"]), key, timeout=0.3) as client,
+            UsageClient(address, key, timeout=0.3, tls=tls) as client,
         ):
             while True:
                 with suppress(UsageError):
@@ -92,6 +96,21 @@ def home(tmp_path: Path) -> Iterator[Path]:
             process.kill()
 
 
+def keys_in_logs(home: Path) -> list[str]:
+    """The logs in which a key of the credentials file stands, or what begins like a key."""
+    kept = json.loads((home / "credentials").read_text())
+    keys = [kept["operator_key"], kept["demo_key"]]
+    assert all(re.match(KEY, key) for key in keys), "every key begins like this"
+    logs = [path for path in (home / "log").rglob("*") if path.is_file()]
+    assert {"bootstrap.log", "migrate.log", "server.log"} <= {path.name for path in logs}
+    texts = {path: path.read_text(errors="replace") for path in logs}
+    return [
+        path.name
+        for path, text in texts.items()
+        if any(key in text for key in keys) or re.search(KEY, text)
+    ]
+
+
 @pytest.mark.timeout(120)
 async def test_all_goes_on_when_postgres_is_killed_though_the_disk_is_full(
     home: Path, tmp_path: Path
@@ -120,11 +139,48 @@ async def test_all_goes_on_when_postgres_is_killed_though_the_disk_is_full(
     assert await asyncio.to_thread(up.process.wait, 40) == 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"USAGE_HOST": "0.0.0.0"}, "USAGE_ALLOW_PLAINTEXT=1"),
+        ({"USAGE_TLS_KEY": "/nowhere/key.pem"}, "USAGE_TLS_KEY"),
+        ({"USAGE_TLS_CLIENT_CA": "authority"}, "USAGE_CLIENT_CERTIFICATE"),
+    ],
+)
+def test_tls_that_cannot_be_used_is_refused_before_anything_starts(
+    home: Path, tmp_path: Path, settings: dict[str, str], told: str
+):
+    authority = Authority(tmp_path / "tls")
+    if "USAGE_TLS_CLIENT_CA" in settings:
+        settings = authority.issue("server").variables | {
+            "USAGE_TLS_CLIENT_CA": str(authority.file)
+        }
+    up = Up(home, **settings)
+    done = subprocess.run(
+        [*COMMAND, "up"], env=up.environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode in (1, 2)
+    assert told in " ".join((done.stdout + done.stderr).split())
+    assert "Traceback" not in done.stderr
+    assert not (home / "data" / "postgres").exists()
+
+
 @pytest.mark.timeout(180)
 async def test_after_all_was_killed_at_once_the_next_start_needs_one_try(
     home: Path, tmp_path: Path
 ):
-    up = Up(home, USAGE_HOST="::")
+    """It serves all addresses, so over TLS, and its own callers show a certificate too."""
+    authority = Authority(tmp_path / "tls")
+    server, caller = authority.issue("server"), authority.issue("caller")
+    up = Up(
+        home,
+        USAGE_HOST="::",
+        USAGE_TLS_CLIENT_CA=str(authority.file),
+        USAGE_CLIENT_CERTIFICATE=str(caller.certificate),
+        USAGE_CLIENT_KEY=str(caller.key),
+        **server.variables,
+    )
     for order in (1, -1):
         await asyncio.to_thread(up.start, tmp_path / "output")
         await up.answers()
@@ -138,5 +194,16 @@ async def test_after_all_was_killed_at_once_the_next_start_needs_one_try(
     await asyncio.to_thread(up.start, tmp_path / "output")
     await up.answers()
     assert up.process is not None
+    status = await asyncio.to_thread(
+        subprocess.run,
+        [*COMMAND, "status", "--json"],
+        env={key: value for key, value in up.environment.items() if "TLS" not in key},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(status.stdout)
+    assert (found["health"], found["tls"], len(found["tenants"])) == ("SERVING", True, 2)
     up.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(up.process.wait, 40) == 0
+    assert keys_in_logs(home) == []

@@ -170,7 +170,7 @@ async def test_a_database_without_our_schema_is_named(guarded: str, settings):
 
 @pytest.mark.usefixtures("operator_key")
 async def test_a_server_listens_at_all_addresses_of_both_kinds(durable: str, settings):
-    environment = settings(durable) | {"USAGE_HOST": "::"}
+    environment = settings(durable) | {"USAGE_HOST": "::", "USAGE_ALLOW_PLAINTEXT": "1"}
     server = Program(SERVER, environment)
     server.start()
     try:
@@ -242,7 +242,9 @@ def test_an_address_has_brackets_where_it_needs_them(host: str, address: str):
 async def test_a_server_names_the_setting_where_it_cannot_listen(
     durable: str, settings, setting: str
 ):
-    done = await run(settings(durable) | {setting: "192.0.2.1"}, SERVER)
+    environment = settings(durable) | {setting: "192.0.2.1", "USAGE_ALLOW_PLAINTEXT": "1"}
+
+    done = await run(environment, SERVER)
 
     assert done.returncode == 2
     assert setting in done.stderr

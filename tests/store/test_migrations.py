@@ -178,10 +178,14 @@ async def test_the_secrets_of_tokens_are_read_by_their_function_only(
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await app.execute(statement)
 
+    older = "UPDATE token_secrets SET create_time = create_time - interval '1 minute'"
+    await owner.execute(older)
     await rotate_token_secrets(owner)
+    with pytest.raises(MigrationError, match="less than 15 s old"):
+        await rotate_token_secrets(owner)
     # The new one seals only when every process has read it, and the old one stays valid.
     young = [row["secret"] for row in await app.fetch("SELECT token_secrets() AS secret")]
-    await owner.execute("UPDATE token_secrets SET create_time = create_time - interval '1 minute'")
+    await owner.execute(older)
     grown = [row["secret"] for row in await app.fetch("SELECT token_secrets() AS secret")]
     await rotate_token_secrets(owner)
     after = [row["secret"] for row in await app.fetch("SELECT token_secrets() AS secret")]

@@ -1,0 +1,43 @@
+"""How callers on this machine reach a server that answers over TLS; kept beside their keys."""
+
+import os
+from pathlib import Path
+
+from server.config import read_config
+from server.listening import refuse_plaintext
+from server.local.binaries import LocalStoreError
+from server.tls_files import CERTIFICATE, CLIENT_CA, CertificateError, tls_files
+
+CLIENT_CERTIFICATE, CLIENT_KEY = "USAGE_CLIENT_CERTIFICATE", "USAGE_CLIENT_KEY"
+
+
+def for_callers() -> dict[str, str | None]:
+    """Return what the credentials file says of TLS; None for what must not be said.
+
+    Checks the server's settings first. Raises ConfigError, LocalStoreError.
+    """
+    config = read_config(database_url=os.environ.get("DATABASE_URL") or "postgresql://")
+    refuse_plaintext(config)
+    files = tls_files(config)
+    names = ("ca", "client_certificate", "client_key", "server_name")
+    if files is None:
+        return dict.fromkeys(names)
+    try:
+        files.read()
+    except CertificateError as error:
+        raise LocalStoreError(str(error)) from None
+    said = {name: os.environ.get(f"USAGE_{name.upper()}") for name in names}
+    if files.client_ca is not None and not (said["client_certificate"] and said["client_key"]):
+        raise LocalStoreError(
+            f"{CLIENT_CA}: `usage up` calls its server too, and so shows a certificate; name one of"
+            f" that authority in {CLIENT_CERTIFICATE} and its key in {CLIENT_KEY}"
+        )
+    # Without another authority, the server's own certificate is what callers trust.
+    said["ca"] = said["ca"] or os.environ[CERTIFICATE]
+    for name in ("ca", "client_certificate", "client_key"):
+        said[name] = _absolute(said[name])
+    return said
+
+
+def _absolute(path: str | None) -> str | None:
+    return str(Path(path).absolute()) if path and path != "public" else path
