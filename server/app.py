@@ -57,6 +57,7 @@ from server.doorbell import Doorbell
 from server.env import Env
 from server.health import NOT_SERVING, SERVING, HealthServicer
 from server.listening import address_of, refuse_plaintext, refuse_taken_socket
+from server.log import note_loop_error
 from server.rate_snapshots import RateSnapshots
 from server.reflection import add_reflection
 from server.startup import store_answers
@@ -241,6 +242,7 @@ async def serve(config: Config) -> None:
         ) from None
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(note_loop_error)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_end, stopping, number)
     if not await store_answers(config, stopping):

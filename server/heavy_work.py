@@ -49,16 +49,15 @@ class HeavyWork:
         """
         await self._turn(tenant_id)
         try:
-            done = asyncio.wrap_future(self._started().submit(function, *args))
+            done = self._submitted(function, *args)
         except BaseException:
             self._next()
             raise
-        done.add_done_callback(lambda _: self._next())
+        done.add_done_callback(self._ended)
         try:
             return await asyncio.shield(done)
         except BrokenProcessPool as error:
             log.warning("heavy_work_lost", function=function.__name__)
-            self._executor = None
             raise Unavailable(
                 "PROCESS_LOST",
                 "the process that computed this ended; nothing happened, try the call again",
@@ -93,16 +92,32 @@ class HeavyWork:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._next()
+            elif turn in queue:
+                queue.remove(turn)
             raise
+
+    def _submitted(self, function: Callable[..., R], *args: object) -> "asyncio.Future[R]":
+        try:
+            return asyncio.wrap_future(self._started().submit(function, *args))
+        except BrokenProcessPool:
+            # It died while nobody waited for it, or a call that gave up did.
+            self._executor = None
+            return asyncio.wrap_future(self._started().submit(function, *args))
+
+    def _ended(self, done: "asyncio.Future[R]") -> None:
+        """Forget a process that died, and give the turn on."""
+        if not done.cancelled() and isinstance(done.exception(), BrokenProcessPool):
+            self._executor = None
+        self._next()
 
     def _next(self) -> None:
         """Give the turn to the tenant that has waited longest for one."""
         while self._waiting:
             tenant_id, queue = self._waiting.popitem(last=False)
-            turn = queue.popleft()
+            turn = queue.popleft() if queue else None
             if queue:
                 self._waiting[tenant_id] = queue
-            if not turn.done():
+            if turn is not None and not turn.done():
                 turn.set_result(None)
                 return
         self._is_busy = False

@@ -5,6 +5,7 @@ disk, a closed pipe, a reader that stalls) loses lines, which a metric counts; i
 call and never changes an answer.
 """
 
+import asyncio
 import atexit
 import logging
 import os
@@ -13,12 +14,13 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
 from server import metrics
 
+STANDARD_ERROR = 2
 MAX_QUEUED_BYTES = 4 * 1024 * 1024
 # How long the end of the process waits for the lines that are still queued.
 FLUSH_SECONDS = 1.0
@@ -108,9 +110,26 @@ def redact(text: str) -> str:
     return text
 
 
+def open_standard_files() -> None:
+    """Open what is closed of the standard files at nothing.
+
+    A program may be started without them (`2>&-`). The next file or connection that it opens would
+    get the number, and so what a library prints.
+    """
+    for descriptor in (0, 1, STANDARD_ERROR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest number that is free is this one.
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
+
+
 def configure(form: Literal["json", "text"] = "json", level: str = "info") -> None:
     """Send our lines, and those of the libraries, to standard error in one shape."""
-    writer = LogWriter(sys.stderr.fileno())
+    open_standard_files()
+    writer = LogWriter(STANDARD_ERROR)
     atexit.register(writer.drain)
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -155,3 +174,11 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
         return False
     # It shows metadata that it cannot decode, and so a key with a stray byte, in every encoding.
     return not text.startswith("Invalid encoding on")
+
+
+def note_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Handle what nobody awaited: a time limit or a cut of a call that was given up is no fault."""
+    if isinstance(context.get("exception"), OSError) and "never retrieved" in context["message"]:
+        structlog.get_logger("loop").debug("given_up", error=repr(context["exception"]))
+        return
+    loop.default_exception_handler(context)

@@ -10,7 +10,7 @@ import uvloop
 
 from server.app import open_env, settle_memory
 from server.config import Config, read_config
-from server.log import configure
+from server.log import configure, note_loop_error
 from server.startup import exit_code, store_answers
 from workers.settings import answer
 from workers.sweep import sweep_for_ever
@@ -23,6 +23,7 @@ async def work(config: Config) -> None:
     """Sweep until a signal; a second signal ends at once."""
     bell, stopping = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(note_loop_error)
 
     def stop(number: int) -> None:
         if stopping.is_set():

@@ -42,7 +42,8 @@ def run_process(command: str, arguments: Sequence[str]) -> int:
     if command in NEEDS_STORE:
         _use_our_store()
     line = [sys.executable, "-m", module, *first, *arguments]
-    sys.stdout.flush()
+    if sys.stdout is not None:  # closed by `>&-`
+        sys.stdout.flush()
     os.execv(line[0], line)
     return 1
 

@@ -66,7 +66,8 @@ async def _look(address: str, key: str, operator_key: str, tls: Tls | None) -> d
 
 async def waiting(client: UsageClient) -> dict[str, Any]:
     """Jobs of the caller's tenant that are not done, and those that never will be by themselves."""
-    listing: dict[str, Any] = {}
+    own = await client.access.GetTenant(access.GetTenantRequest())
+    listing: dict[str, Any] = {"tenant": own.name.rpartition("/")[2]}
     for name, wanted in (("pending", access.Job.PENDING), ("failed", access.Job.STATE_UNSPECIFIED)):
         request = access.ListJobsRequest(state=wanted, page_size=MOST_JOBS)
         answer = await client.access.ListJobs(request)
@@ -104,11 +105,12 @@ def _print(now: Session, found: dict[str, Any]) -> None:
     waiting = found["waiting"]
     if waiting:
         more = "+" if waiting["pending_and_more"] else ""
-        table.add_row("jobs waiting", f"{waiting['pending']}{more}")
+        whose = f", tenant {waiting['tenant']}"
+        table.add_row(f"jobs waiting{whose}", f"{waiting['pending']}{more}")
         if oldest := waiting.get("oldest_due"):
             table.add_row("next due", f"{oldest['kind']} at {oldest.get('fire_time', '–')}")
         failed = f"{waiting['failed']}{'+' if waiting['failed_and_more'] else ''}"
-        table.add_row("jobs failed", failed if failed == "0" else f"[red]{failed}[/]")
+        table.add_row(f"jobs failed{whose}", failed if failed == "0" else f"[red]{failed}[/]")
     now.console.print(table)
     print_failed(now.console, waiting.get("failed_jobs", []))
     if found["tenants"]:

@@ -231,8 +231,8 @@ class _Guard:
             raise
         except Exception:
             # The call ended before its refusal could be sent: its deadline passed, or the client
-            # has gone. Nobody is left to be told.
-            raise grpc.aio.AbortError from None
+            # has gone. Nobody is left to be told; gRPC accepts no other end but this.
+            raise asyncio.CancelledError from None
 
 
 class _Incident(UsageError):

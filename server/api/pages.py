@@ -7,11 +7,11 @@ count or at `MAX_PAGE_BYTES`, whichever comes first.
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -66,6 +66,58 @@ def read(request: Any, tenant_id: TenantId, seal: TokenSeal, shape: Shape) -> Pa
     return Page(size=size, after=after, tenant_id=tenant_id, query=query)
 
 
+class PageFilling(Generic[T, M]):
+    """A page that is read in parts, so that no more rows are loaded than it has room for.
+
+    The first part has as many rows as a usual page. Their size says how many more will fit.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        key: Callable[[T], tuple[Any, ...]],
+        render: Callable[[T], M],
+        seal: TokenSeal,
+    ) -> None:
+        self.part: Page | None = replace(page, size=min(page.size, USUAL_SIZE))
+        self.messages: list[M] = []
+        self.token = ""
+        self._page, self._key, self._render, self._seal = page, key, render, seal
+        self._bytes = 0
+        self._last: T | None = None
+
+    def add(self, rows: Sequence[T]) -> None:
+        """Take the rows of `part`, of which one more than its size says that others follow."""
+        part, self.part = self.part, None
+        assert part is not None
+        for row in rows[: part.size]:
+            message = self._render(row)
+            size = message.ByteSize()
+            if self.messages and self._bytes + size > MAX_PAGE_BYTES:
+                self._end()
+                return
+            self.messages.append(message)
+            self._bytes += size
+            self._last = row
+        left = self._page.size - len(self.messages)
+        if len(rows) > part.size and left:
+            fitting = (MAX_PAGE_BYTES - self._bytes) * len(self.messages) // max(1, self._bytes)
+            self.part = replace(self._page, size=min(left, fitting + 1), after=self._last_key())
+        elif len(rows) > part.size:
+            self._end()
+
+    def _end(self) -> None:
+        """Say where the next page begins."""
+        key = [str(part) for part in self._last_key()]
+        body = json.dumps(key, separators=(",", ":")).encode()
+        sealed = self._seal.of(self._page.query, body) + body
+        self.token = base64.urlsafe_b64encode(sealed).decode()
+
+    def _last_key(self) -> tuple[Any, ...]:
+        assert self._last is not None
+        return self._key(self._last)
+
+
 def cut(
     page: Page,
     rows: Sequence[T],
@@ -73,25 +125,11 @@ def cut(
     render: Callable[[T], M],
     seal: TokenSeal,
 ) -> tuple[list[M], str]:
-    """The rows of the page as messages, and the token of the next page, empty on the last."""
-    found = _within(MAX_PAGE_BYTES, map(render, rows[: page.size]))
-    if len(found) == len(rows):
-        return found, ""
-    last = [str(part) for part in key(rows[len(found) - 1])]
-    body = json.dumps(last, separators=(",", ":")).encode()
-    return found, base64.urlsafe_b64encode(seal.of(page.query, body) + body).decode()
-
-
-def _within(most_bytes: int, messages: Iterable[M]) -> list[M]:
-    """The first messages, as many as fit; at least one, so that every list comes to its end."""
-    found: list[M] = []
-    size = 0
-    for message in messages:
-        size += message.ByteSize()
-        if found and size > most_bytes:
-            break
-        found.append(message)
-    return found
+    """The page of rows that are all there: its messages, and the token of the next page."""
+    filling = PageFilling(page, key, render, seal)
+    filling.part = page
+    filling.add(rows)
+    return filling.messages, filling.token
 
 
 def _query(request: Message, tenant_id: TenantId) -> bytes:

@@ -47,7 +47,9 @@ def refusal_of(request: Message) -> InvalidArgument | None:
     found = _validator.collect_violations(request)
     if not found:
         return None
-    violations = tuple(_violation(item.proto, request.DESCRIPTOR) for item in found)
+    named = (_violation(item.proto, request.DESCRIPTOR) for item in found)
+    # A text may be too long in characters and in bytes, which is one fault.
+    violations = tuple({(one.field, one.reason): one for one in named}.values())
     refusal = InvalidArgument.of(violations)
     if refusal.reason == "TOO_MANY_ITEMS":
         refusal.facts |= {"got": str(len(getattr(request, violations[0].field, ())))}

@@ -64,7 +64,14 @@ async def listed(
     types of `shape`. Raises PAGE_SIZE, PAGE_TOKEN.
     """
     page = pages.read(request, caller().tenant_id, env.seal, shape)
-    return pages.cut(page, await look(env, lambda tx: rows(tx, page)), key, render, env.seal)
+    filling = pages.PageFilling(page, key, render, env.seal)
+    while (part := filling.part) is not None:
+        filling.add(await look(env, _reading(rows, part)))
+    return filling.messages, filling.token
+
+
+def _reading(rows: Rows[R], part: Page) -> Callable[[Connection], Awaitable[Sequence[R]]]:
+    return lambda tx: rows(tx, part)
 
 
 def of_account(account_id: AccountId, rows: Rows[R]) -> Rows[R]:

@@ -48,11 +48,17 @@ class Home:
     def take(self) -> IO[str]:
         """Make the directory and take it, until the file is closed or the process ends.
 
-        Raises LocalStoreError with the number of the process that has it.
+        Raises LocalStoreError with the number of the process that has it, or why it cannot be used.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.logs.mkdir(mode=0o700, exist_ok=True)
-        file = (self.path / "up.lock").open("a+")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.logs.mkdir(mode=0o700, exist_ok=True)
+            file = (self.path / "up.lock").open("a+")
+        except OSError as error:
+            raise LocalStoreError(
+                f"{self.path} cannot be used ({error.strerror}); name a directory that can be"
+                " written: USAGE_HOME=… usage up"
+            ) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

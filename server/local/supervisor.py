@@ -73,10 +73,14 @@ class Supervisor:
             port = ports.chosen("USAGE_PORT", PORT, host)
             os.environ["USAGE_PORT"] = str(port)
             self.address = address_of(REACHED.get(host, host), port)
+        elif not Path(host.removeprefix(UNIX)).is_absolute():
+            raise LocalStoreError(f"USAGE_HOST={host} is relative; write unix:/path/usage.sock")
         else:
             self.address = host
         metrics_host = _host("USAGE_METRICS_HOST")
         metrics_port = ports.chosen("USAGE_METRICS_PORT", METRICS_PORT, metrics_host)
+        if not host.startswith(UNIX) and metrics_port == port:
+            raise LocalStoreError(f"USAGE_METRICS_PORT={metrics_port} is USAGE_PORT too")
         os.environ["USAGE_METRICS_PORT"] = str(metrics_port)
         metrics = address_of(REACHED.get(metrics_host, metrics_host), metrics_port)
         for variable, value in USUAL_SETTINGS.items():

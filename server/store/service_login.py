@@ -1,10 +1,13 @@
 """The way from one powerful login to a separate one for the service, as text to be followed."""
 
 import secrets
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from server.store.migrate import SERVICE
 from server.store.pool import DangerousRole
+
+# Parameters of a DSN that say who logs in.
+OF_A_LOGIN = frozenset({"user", "password", "passfile"})
 
 
 def advice(dsn: str, found: DangerousRole) -> str:
@@ -24,10 +27,11 @@ def advice(dsn: str, found: DangerousRole) -> str:
 
 
 def as_login(dsn: str, user: str, password: str | None = None) -> str:
-    """Return `dsn` with another login."""
+    """Return `dsn` with another login, and nothing of the one that it had."""
     parts = urlsplit(dsn)
+    query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] not in OF_A_LOGIN])
     place = parts.netloc.rpartition("@")[2]
     login = quote(user, safe="")
     if password is not None:
         login += f":{quote(password, safe='')}"
-    return urlunsplit(parts._replace(netloc=f"{login}@{place}"))
+    return urlunsplit(parts._replace(netloc=f"{login}@{place}", query=query))

@@ -158,3 +158,13 @@ async def test_a_login_that_can_become_a_dangerous_role_is_refused(
 
     assert refused.facts == {"role": role, "login": login}
     assert f"the database login {login} can become {role}" in refused.message
+
+
+def test_another_login_keeps_nothing_of_the_one_before():
+    kept = (
+        "postgresql:///db?host=/tmp/x&user=postgres&password=topsecret&passfile=/f&sslmode=require"
+    )
+
+    named = as_login(kept, "usage_service", "PW")
+
+    assert named == "postgresql://usage_service:PW@/db?host=%2Ftmp%2Fx&sslmode=require"

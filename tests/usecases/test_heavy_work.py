@@ -38,6 +38,11 @@ def fail() -> None:
     raise RatingFailed("TIME_LIMIT", "too slow", {"line": "1"}, steps=())
 
 
+def die_late() -> None:
+    time.sleep(0.3)
+    die()
+
+
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -96,6 +101,33 @@ async def test_a_process_that_dies_is_reported_and_started_again(work: HeavyWork
 
     assert lost.value.reason == "PROCESS_LOST"
     assert await work.run(ONE, sleep, 0, "again") == "again"
+
+
+async def test_a_process_that_dies_while_nobody_waits_is_started_again(work: HeavyWork):
+    """While idle, and behind a call that was given up."""
+    os.kill(await work.run(ONE, os.getpid), signal.SIGKILL)
+    await asyncio.sleep(0.2)
+    assert await work.run(ONE, sleep, 0, "after idle") == "after idle"
+
+    given_up = asyncio.create_task(work.run(ONE, die_late))
+    waiting = asyncio.create_task(work.run(OTHER, sleep, 0, "waited"))
+    await asyncio.sleep(0.05)
+    given_up.cancel()
+
+    assert await waiting == "waited"
+
+
+async def test_a_call_that_is_given_up_holds_no_place(work: HeavyWork, monkeypatch):
+    monkeypatch.setattr(heavy_work, "MAX_WAITING", 3)
+    running = asyncio.create_task(work.run(ONE, sleep, 0.5, "running"))
+    for _ in range(5):
+        waiting = asyncio.create_task(work.run(ONE, sleep, 0, "given up"))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.sleep(0)
+
+    assert await work.run(ONE, sleep, 0, "last") == "last"
+    assert await running == "running"
 
 
 async def test_whoever_gives_up_waiting_leaves_the_turn_to_the_next(work: HeavyWork):
