@@ -10,6 +10,9 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from server.domain.consuming.intake import MOST_QUANTITY
+from server.domain.exact import INTEGER_DIGITS
+
 UNIX = "unix:"
 # A socket's path has 108 bytes on Linux and 104 on macOS, with a zero byte at the end.
 MOST_SOCKET_BYTES = 103
@@ -56,6 +59,8 @@ class Config(BaseSettings):
     # How many entries and tiers a rate card may have.
     rate_card_entries: int = Field(default=1_200, ge=1, le=100_000)
     rate_card_tiers: int = Field(default=3_000, ge=1, le=1_000_000)
+    # The largest quantity of a record, as it is counted in the unit of its wallet.
+    record_quantity: int = Field(default=int(MOST_QUANTITY), ge=1, lt=10**INTEGER_DIGITS)
     # Of how many accounts records are kept in one transaction. None is of all in a request; on a
     # database that distributes accounts, 1.
     record_accounts_per_transaction: int | None = Field(default=None, ge=1)
@@ -66,6 +71,8 @@ class Config(BaseSettings):
     # For how long a starting program waits for a Postgres that does not answer yet.
     store_wait_seconds: float = Field(default=60.0, ge=0, le=3600)
     sweep_seconds: float = Field(default=1.0, gt=0, le=60)
+    # How long jobs that were done or given up are kept before housekeeping deletes them.
+    ended_job_hours: float = Field(default=168.0, ge=1, le=100_000)
     # Callers may ask for the descriptors; by default at loopback addresses and unix sockets only.
     reflection: bool | None = None
     allow_unsafe_store: bool = False
@@ -113,6 +120,7 @@ class Config(BaseSettings):
             "quote.lines": self.quote_lines,
             "rate.card_entries": self.rate_card_entries,
             "rate.card_tiers": self.rate_card_tiers,
+            "record.quantity": self.record_quantity,
         }
 
 

@@ -143,9 +143,15 @@ def configure(form: Literal["json", "text"] = "json", level: str = "info") -> No
     logging.basicConfig(handlers=[handler], level=max(lowest, logging.INFO), force=True)
     for noisy in ("arq", "grpc", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It logs metadata that it cannot decode, and so a key with a stray byte, in every encoding.
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_free_of_metadata)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_worth_a_line)
 
 
-def _is_free_of_metadata(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith("Invalid encoding on")
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Return whether a line of the transport is for the log."""
+    text = str(record.msg)
+    if text.startswith("ExecuteBatchError raised in core"):
+        # The client went away, or its deadline passed, while its answer was sent.
+        metrics.ANSWERS_UNDELIVERED.inc()
+        return False
+    # It shows metadata that it cannot decode, and so a key with a stray byte, in every encoding.
+    return not text.startswith("Invalid encoding on")

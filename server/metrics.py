@@ -15,6 +15,9 @@ CALLS_SHED = Counter("usage_calls_shed_total", "Calls refused to keep up, by rea
 LOG_LINES_DROPPED = Counter(
     "usage_log_lines_dropped_total", "Log lines that could not be written, by reason.", ["reason"]
 )
+ANSWERS_UNDELIVERED = Counter(
+    "usage_answers_undelivered_total", "Answers whose client had gone before they were sent."
+)
 BOOKKEEPING_FAILURES = Counter(
     "usage_bookkeeping_failures_total", "Answers whose log line or metric could not be made."
 )

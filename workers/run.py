@@ -1,17 +1,17 @@
-"""How a job runs: once in effect, however often it is rung.
+"""Run claimed jobs: the effect of each happens once, however often it is claimed.
 
-The work and the mark that it is done commit together. A refusal by the domain is final and kept on
-the row; anything else is kept as the last error, and the claim's pause decides when it is tried
-again. A kind nobody here knows is left for a worker that does.
+The work and the mark that it is done commit together. A refusal by the domain is kept on the row,
+and nobody tries again until `RetryJob`; anything else is kept as the last error, and the job rests
+before it is tried again.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from server.domain.errors import Aborted, Unavailable, UsageError
+from server.domain.errors import Aborted, DeadlineExceeded, Unavailable, UsageError
 from server.domain.ids import JobId, TenantId
 from server.store import jobs
-from server.store.jobs import Job, JobState
+from server.store.jobs import Claim, Job, JobState
 from server.store.pool import Connection
 from server.store.shares import SharedPool
 from server.store.transaction import transact
@@ -22,14 +22,10 @@ Task = Callable[[Connection, TenantId, Job], Awaitable[None]]
 
 
 async def run_job(
-    pool: SharedPool, tasks: Mapping[str, Task], tenant_id: TenantId, job_id: JobId
+    pool: SharedPool, tasks: Mapping[str, Task], tenant_id: TenantId, claim: Claim
 ) -> bool:
-    """Do the job if it can be had; says whether it took effect or was refused for good."""
-    attempt = await transact(
-        pool, tenant_id, lambda tx: jobs.claim(tx, tenant_id, job_id, kinds=tasks)
-    )
-    if attempt is None:
-        return False
+    """Do a claimed job; returns whether it took effect or was refused."""
+    job_id, attempt = claim.job_id, claim.attempt
 
     async def work(tx: Connection) -> bool:
         job = await jobs.lock(tx, tenant_id, job_id, attempt)
@@ -41,19 +37,27 @@ async def run_job(
 
     try:
         return await transact(pool, tenant_id, work)
-    except (Aborted, Unavailable) as error:
-        return await _keep_failure(pool, tenant_id, job_id, attempt, error)
     except UsageError as error:
-        return await _refuse(pool, tenant_id, job_id, attempt, error)
+        end = _keep_failure if is_temporary(error) else _refuse
+        return await end(pool, tenant_id, job_id, attempt, error)
     except Exception as error:
         log.exception("job %s failed", job_id)
         return await _keep_failure(pool, tenant_id, job_id, attempt, error)
 
 
+def is_temporary(error: UsageError) -> bool:
+    """Return whether a refusal is of the moment: a full store, no connection, no time left."""
+    return (
+        isinstance(error, Aborted | DeadlineExceeded | Unavailable)
+        or error.retry_after_seconds is not None
+    )
+
+
 async def _keep_failure(
     pool: SharedPool, tenant_id: TenantId, job_id: JobId, attempt: int, error: Exception
 ) -> bool:
-    text = f"{type(error).__name__}: {error}"[:1000]
+    name = error.reason if isinstance(error, UsageError) else type(error).__name__
+    text = f"{name}: {error}"[:1000]
     await transact(
         pool, tenant_id, lambda tx: jobs.note_failure(tx, tenant_id, job_id, attempt, text)
     )

@@ -1,70 +1,159 @@
-"""The sweep: every second, and whenever somebody rings, do what is due.
+"""The sweep: claims what is due, tenant by tenant, and runs it in a few slots side by side.
 
-One tenant's jobs are done one at a time, in the order of their moments and ranks; tenants go side
-by side. Redis is not needed for any of it.
+Claims are made while other jobs run, so no slot waits for the slowest job of a round. Tenants take
+turns, both when jobs are claimed and when they are begun: whoever has one job due waits for about
+one job of the others, however many these have. Redis is not needed for any of it.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import groupby
+from datetime import timedelta
 
 import asyncpg
 import structlog
 
 from server.config import Config
 from server.domain.errors import UsageError
-from server.domain.ids import JobId, TenantId
+from server.domain.ids import TenantId
 from server.store import jobs
+from server.store.jobs import Claim
 from server.store.shares import SharedPool
-from server.store.transaction import read
+from server.store.transaction import read, transact
 from server.usecases.credentials import NO_TENANT
+from workers.backlog import Backlog
+from workers.housekeeping import keep_house
 from workers.run import Task, run_job
 
 log = structlog.get_logger("sweep")
 
-AT_MOST = 500
-# How soon to look again for what others have in hand.
-IN_HAND_SECONDS = 0.05
+# How soon to look again for tenants while there is something due.
+BUSY_SECONDS = 0.05
+# The search for tenants takes at most about this share of the time, however many there are.
+LOOKING_SHARE = 0.1
 TROUBLE = (UsageError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """How many jobs were due, and how many of them ended."""
+class Sweep:
+    """Claims jobs and runs up to `concurrency` of them at once."""
 
-    due: int
-    ended: int
+    def __init__(
+        self,
+        pool: SharedPool,
+        tasks: Mapping[str, Task],
+        *,
+        concurrency: int,
+        idle_seconds: float,
+    ) -> None:
+        self._pool = pool
+        self._tasks = tasks
+        # One connection is for the claims.
+        self._slots = max(1, min(concurrency, pool.get_max_size() - 1))
+        # So many claims of a tenant may wait; more are fetched when half of them are begun, so that
+        # one claim serves several jobs. A claim that waits too long can be taken by another worker.
+        self._most_of_tenant = max(4, 2 * self._slots)
+        self._idle_seconds = idle_seconds
+        self._backlog = Backlog()
+        self._to_ask: dict[TenantId, None] = {}
+        self._look_at = 0.0
+        self._wake = asyncio.Event()
 
+    async def run(self, bell: asyncio.Event, stopping: asyncio.Event) -> None:
+        """Work until `stopping`; then finish the jobs in hand and give the others back."""
+        async with asyncio.TaskGroup() as group:
+            listening = group.create_task(self._listen(bell))
+            for _ in range(self._slots):
+                group.create_task(self._work())
+            await self._fill(stopping)
+            listening.cancel()
+            left = self._backlog.close()
+        for tenant_id, claims in left:
+            await self._give_back(tenant_id, claims)
 
-async def sweep_once(
-    pool: SharedPool,
-    tasks: Mapping[str, Task],
-    concurrency: int,
-    *,
-    stopping: asyncio.Event | None = None,
-) -> Swept:
-    """Do what is due now. Nothing is begun once `stopping` is set."""
-    due = await read(pool, NO_TENANT, lambda tx: jobs.due(tx, at_most=AT_MOST))
-    slots = asyncio.Semaphore(concurrency)
+    async def _listen(self, bell: asyncio.Event) -> None:
+        """Look for tenants at once whenever the bell rings."""
+        while True:
+            await bell.wait()
+            bell.clear()
+            self._look_at = 0.0
+            self._wake.set()
 
-    async def one_tenant(tenant_id: TenantId, job_ids: Sequence[JobId]) -> int:
-        ended = 0
-        async with slots:
-            for job_id in job_ids:
-                if stopping is not None and stopping.is_set():
-                    break
-                ended += await _run(pool, tasks, tenant_id, job_id)
-        return ended
+    async def _fill(self, stopping: asyncio.Event) -> None:
+        """Keep the backlog filled."""
+        while not stopping.is_set():
+            self._wake.clear()
+            try:
+                if time.monotonic() >= self._look_at:
+                    await self._look()
+                if await self._claim_next():
+                    continue
+            except TROUBLE as error:
+                log.warning("sweep_failed", error=type(error).__name__)
+                self._look_at = time.monotonic() + self._idle_seconds
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._look_at - time.monotonic())):
+                    await self._wake.wait()
 
-    by_tenant = groupby(sorted(due, key=lambda pair: pair[0]), key=lambda pair: pair[0])
-    async with asyncio.TaskGroup() as group:
-        running = [
-            group.create_task(one_tenant(tenant_id, [job_id for _, job_id in pairs]))
-            for tenant_id, pairs in by_tenant
-        ]
-    return Swept(len(due), sum(task.result() for task in running))
+    async def _look(self) -> None:
+        """Find the tenants that have something due; new ones take their turn after the others."""
+        started = time.monotonic()
+        due = await read(self._pool, NO_TENANT, lambda tx: jobs.due_tenants(tx, self._tasks))
+        for tenant_id in due:
+            self._to_ask.setdefault(tenant_id)
+        now = time.monotonic()
+        pause = max(BUSY_SECONDS, (now - started) / LOOKING_SHARE) if due else self._idle_seconds
+        self._look_at = now + pause
+
+    async def _claim_next(self) -> bool:
+        """Claim jobs of the next tenant whose backlog has room; False when there is none."""
+        room = 2 * self._most_of_tenant - len(self._backlog)
+        half = self._most_of_tenant // 2
+        tenant_id = next((one for one in self._to_ask if self._backlog.count(one) <= half), None)
+        if tenant_id is None or room <= 0:
+            return False
+        del self._to_ask[tenant_id]
+        wanted = min(room, self._most_of_tenant - self._backlog.count(tenant_id))
+        try:
+            claims = await transact(
+                self._pool,
+                tenant_id,
+                lambda tx: jobs.claim(tx, tenant_id, kinds=self._tasks, at_most=wanted),
+            )
+        except TROUBLE as error:
+            # The others have their turn; this one is found again by the next look.
+            log.warning("not_claimed", tenant=str(tenant_id), error=type(error).__name__)
+            return True
+        self._backlog.put(tenant_id, claims)
+        if len(claims) == wanted:
+            self._to_ask.setdefault(tenant_id)
+        return True
+
+    async def _work(self) -> None:
+        """Run jobs of the backlog, one after the other, until it is closed."""
+        while (taken := await self._backlog.take()) is not None:
+            tenant_id, claim = taken
+            self._wake.set()
+            await self._run(tenant_id, claim)
+            # What waited for this job can be claimed now.
+            self._to_ask.setdefault(tenant_id)
+            self._wake.set()
+
+    async def _run(self, tenant_id: TenantId, claim: Claim) -> None:
+        """Do one job; what goes wrong around it costs an attempt, and no other job its turn."""
+        try:
+            await run_job(self._pool, self._tasks, tenant_id, claim)
+        except TROUBLE as error:
+            log.warning("job_not_run", job=str(claim.job_id), error=type(error).__name__)
+        except Exception:
+            log.exception("job_not_run", job=str(claim.job_id))
+
+    async def _give_back(self, tenant_id: TenantId, claims: list[Claim]) -> None:
+        try:
+            await transact(self._pool, tenant_id, lambda tx: jobs.give_back(tx, tenant_id, claims))
+        except TROUBLE as error:
+            # They cost an attempt and a pause, as after a crash.
+            log.warning("claims_not_given_back", error=type(error).__name__)
 
 
 async def sweep_for_ever(
@@ -75,30 +164,18 @@ async def sweep_for_ever(
     bell: asyncio.Event | None = None,
     stopping: asyncio.Event | None = None,
 ) -> None:
-    """Sweep until `stopping`; again at once while something was done, else at the next second."""
-    bell = bell or asyncio.Event()
-    while stopping is None or not stopping.is_set():
-        bell.clear()
-        try:
-            swept = await sweep_once(pool, tasks, config.worker_concurrency, stopping=stopping)
-        except TROUBLE as error:
-            log.warning("sweep_failed", error=type(error).__name__)
-            swept = Swept(0, 0)
-        if not swept.ended:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(IN_HAND_SECONDS if swept.due else config.sweep_seconds):
-                    await bell.wait()
-
-
-async def _run(
-    pool: SharedPool, tasks: Mapping[str, Task], tenant_id: TenantId, job_id: JobId
-) -> bool:
-    """Do one job; what goes wrong around it costs an attempt, and no other job its turn."""
+    """Do what is due until `stopping`, and keep house; a ring of `bell` is a look at once."""
+    sweep = Sweep(
+        pool,
+        tasks,
+        concurrency=config.worker_concurrency,
+        idle_seconds=config.sweep_seconds,
+    )
+    kept = timedelta(hours=config.ended_job_hours)
+    keeping_house = asyncio.create_task(keep_house(pool, kept))
     try:
-        return await run_job(pool, tasks, tenant_id, job_id)
-    except TROUBLE as error:
-        log.warning("job_not_run", job=str(job_id), error=type(error).__name__)
-        return False
-    except Exception:
-        log.exception("job_not_run", job=str(job_id))
-        return False
+        await sweep.run(bell or asyncio.Event(), stopping or asyncio.Event())
+    finally:
+        keeping_house.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping_house

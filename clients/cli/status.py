@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from usage.v1 import access_service_pb2 as access
 
@@ -18,6 +20,7 @@ from clients.pages import pages
 from clients.tls import Tls
 
 MOST_JOBS = 1_000
+MOST_SHOWN = 5
 NOT_SHOWN = ("database_url", "redis_url")
 
 
@@ -49,7 +52,7 @@ async def _look(address: str, key: str, operator_key: str, tls: Tls | None) -> d
         return found
     async with UsageClient(address, key, tls=tls) as client:
         with suppress(UsageError):
-            found["waiting"] = await _waiting(client)
+            found["waiting"] = await waiting(client)
         with suppress(UsageError):
             found["tenants"] = [as_dict(await client.access.GetTenant(access.GetTenantRequest()))]
     async with UsageClient(address, operator_key, tls=tls) as client:
@@ -61,7 +64,7 @@ async def _look(address: str, key: str, operator_key: str, tls: Tls | None) -> d
     return found
 
 
-async def _waiting(client: UsageClient) -> dict[str, Any]:
+async def waiting(client: UsageClient) -> dict[str, Any]:
     """Jobs of the caller's tenant that are not done, and those that never will be by themselves."""
     listing: dict[str, Any] = {}
     for name, wanted in (("pending", access.Job.PENDING), ("failed", access.Job.STATE_UNSPECIFIED)):
@@ -72,6 +75,8 @@ async def _waiting(client: UsageClient) -> dict[str, Any]:
         if answer.jobs and name == "pending":
             oldest = min(answer.jobs, key=lambda job: (job.fire_time.seconds, job.name))
             listing["oldest_due"] = as_dict(oldest)
+        if name == "failed":
+            listing["failed_jobs"] = [as_dict(job) for job in answer.jobs[:MOST_SHOWN]]
     return listing
 
 
@@ -105,6 +110,7 @@ def _print(now: Session, found: dict[str, Any]) -> None:
         failed = f"{waiting['failed']}{'+' if waiting['failed_and_more'] else ''}"
         table.add_row("jobs failed", failed if failed == "0" else f"[red]{failed}[/]")
     now.console.print(table)
+    print_failed(now.console, waiting.get("failed_jobs", []))
     if found["tenants"]:
         clocks = Table("tenant", "clock", "kind", box=SIMPLE_HEAD)
         for tenant in found["tenants"]:
@@ -113,3 +119,18 @@ def _print(now: Session, found: dict[str, Any]) -> None:
         now.console.print(clocks)
     if not healthy:
         now.console.print("Start it with `usage up`.")
+
+
+def print_failed(console: Console, failed: list[dict[str, Any]]) -> None:
+    """The oldest jobs that stopped, and what to do about them."""
+    if not failed:
+        return
+    jobs = Table("job", "kind", "account", "state", "error", box=SIMPLE_HEAD)
+    for job in failed:
+        account = screens.last(job["account"]) if job.get("account") else "–"
+        jobs.add_row(job["name"], job["kind"], account, job["state"], escape(job.get("error", "")))
+    console.print(jobs)
+    console.print(
+        "A wallet is not billed while a close of it is failed. Correct the cause and retry the job"
+        " (AccessService.RetryJob), or give it up (AccessService.WaiveJob)."
+    )

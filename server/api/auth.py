@@ -16,7 +16,7 @@ from server.domain.errors import ResourceExhausted, Unauthenticated
 
 KNOWN_SECONDS = 4.0
 UNKNOWN_SECONDS = 1.0
-# Both caches hold digests of 32 bytes, so that these bounds are bounds in bytes as well.
+# Known keys are short, and of unknown ones a digest is kept, so that these are bounds in bytes too.
 MAX_KNOWN = 10_000
 MAX_UNKNOWN = 10_000
 MAX_PEERS = 10_000
@@ -36,7 +36,7 @@ class Authenticator:
 
     def __init__(self, look_up: LookUp) -> None:
         self._look_up = look_up
-        self._known: OrderedDict[bytes, tuple[float, Identity]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
         self._unknown: OrderedDict[bytes, float] = OrderedDict()
         self._budgets = _PeerBudgets()
 
@@ -48,17 +48,18 @@ class Authenticator:
         Raises CREDENTIAL_MISSING, CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, TOO_MANY_UNKNOWN_KEYS.
         """
         key = _key(metadata)
-        digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
-        known = self._known.get(digest)
+        known = self._known.get(key)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
+        digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
         if known is None:
             self._refuse_unknown(digest, peer())
         identity = await self._look_up(key)
         if identity is None:
-            self._forget(digest)
+            self._known.pop(key, None)
+            _put(self._unknown, digest, time.monotonic() + UNKNOWN_SECONDS, MAX_UNKNOWN)
             raise _invalid()
-        _put(self._known, digest, (time.monotonic() + KNOWN_SECONDS, identity), MAX_KNOWN)
+        _put(self._known, key, (time.monotonic() + KNOWN_SECONDS, identity), MAX_KNOWN)
         return identity
 
     def _refuse_unknown(self, digest: bytes, peer: str) -> None:
@@ -72,10 +73,6 @@ class Authenticator:
                 {"keys_per_second": f"{UNKNOWN_PER_SECOND:g}"},
                 retry_after_seconds=1.0,
             )
-
-    def _forget(self, digest: bytes) -> None:
-        self._known.pop(digest, None)
-        _put(self._unknown, digest, time.monotonic() + UNKNOWN_SECONDS, MAX_UNKNOWN)
 
 
 class _PeerBudgets:

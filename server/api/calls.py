@@ -26,6 +26,8 @@ class Caller:
     method: str
     call_id: str
     deadline: float
+    # gRPC ends the call at the deadline that the client sent, if that is not too far away.
+    is_timed_by_client: bool = False
     context: Any = None
     trailers: dict[str, str] = field(default_factory=dict)
     # The refusal of the request by the rules of its proto; see `run_valid`.

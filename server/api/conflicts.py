@@ -8,11 +8,10 @@ from server.domain.errors import (
     AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
-    ResourceExhausted,
     Unavailable,
     UsageError,
 )
-from server.store.transaction import too_late
+from server.store.transaction import store_full, too_late
 
 # Constraints that a race may meet behind a check that was right when it was made.
 EXPECTED: dict[str, UsageError] = {
@@ -56,7 +55,7 @@ def refusal_of_fault(error: Exception) -> UsageError | None:
         metrics.MISSED.inc()
         return InvalidArgument("VALUE_REFUSED", "a value is outside what the store can hold")
     if isinstance(error, FULL):
-        return ResourceExhausted("STORE_FULL", "the store is full; try later")
+        return store_full()
     if isinstance(error, TimeoutError | asyncpg.QueryCanceledError):
         return too_late()
     if isinstance(error, GONE):

@@ -162,6 +162,7 @@ class _Guard:
             method=self.name,
             call_id=f"{PROCESS}-{next(_numbers):x}",
             deadline=time.monotonic() + seconds,
+            is_timed_by_client=left is not None and left <= MOST_SECONDS,
             context=context,
         )
         calls.begin(call)
@@ -251,9 +252,13 @@ def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
             request = guard.parse(data)
             call = await guard.admit(context)
             with guard.admission.of(call.tenant_id):
-                async with asyncio.timeout(call.deadline - time.monotonic()):
-                    call.refusal = guard.refusal_of(request)
-                    answer = guard.answered(await calls.run_valid(function, request, context))
+                call.refusal = guard.refusal_of(request)
+                if call.is_timed_by_client:
+                    made = await calls.run_valid(function, request, context)
+                else:
+                    async with asyncio.timeout(call.seconds_left):
+                        made = await calls.run_valid(function, request, context)
+                answer = guard.answered(made)
         except grpc.aio.AbortError:
             raise
         except asyncio.CancelledError:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from server.domain.consuming.intake import MOST_QUANTITY
 from server.domain.errors import InvalidArgument, ResourceExhausted
 from server.domain.pricing.rate_cards import USUAL_SIZE
 
@@ -51,6 +52,7 @@ LIMITS = (
     Limit("rate.tiers", 100, "tiers an entry", "TOO_MANY_ITEMS"),
     Limit("record.batch_size", 1_000, "records a call", "TOO_MANY_ITEMS"),
     Limit("record.future_minutes", 5, "minutes ahead of the tenant's clock", "TIMESTAMP_IN_FUTURE"),
+    Limit("record.quantity", int(MOST_QUANTITY), "units, as counted, a record", "DECIMAL_RANGE"),
     Limit("record.window_days", 400, "days behind the tenant's clock", "TIMESTAMP_TOO_OLD"),
     Limit("setup.grants", 5, "grants a resource of a product", "TOO_MANY_ITEMS"),
     Limit("setup.records", 200, "records a setup", "TOO_MANY_ITEMS"),

@@ -64,7 +64,7 @@ class Store:
         return self._store.process if self._store else None
 
     def url(self, user: str | None = None) -> str:
-        """How its clients name it; the same after it was started again. Postgres needs a `user`."""
+        """Return the URL for its clients; the same after a restart. Postgres needs a `user`."""
         assert self._store is not None, f"{self.name} is not started"
         if isinstance(self._store, Postgres):
             return self._store.dsn(user=user or SUPERUSER)

@@ -1,8 +1,9 @@
 """Jobs: asked for in the transaction that needs them, claimed in one, done in another.
 
-A claim is a short transaction that counts the attempt. The work then locks the row, sees that the
-attempt is still its own, takes effect and ends the job in one transaction. Whoever dies in between
-is overtaken by the next claim; eight attempts without an end put a job into quarantine.
+A claim is a short transaction that counts an attempt at each of a few jobs of one tenant. The work
+then locks the row, sees that the attempt is still its own, takes effect and ends the job in one
+transaction. If a worker dies in between, another one claims the job when its pause is over; eight
+attempts without an end put a job into quarantine.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,6 @@ SQL = load("jobs.sql")
 
 MOST_ATTEMPTS = 8
 NO_ACCOUNT = AccountId("")
-NO_TIME = timedelta(0)
 
 
 class JobState(StrEnum):
@@ -49,11 +49,13 @@ class Job:
 
 
 async def add(
-    tx: Connection, tenant_id: TenantId, jobs: Iterable[Job], *, wait: timedelta = NO_TIME
+    tx: Connection, tenant_id: TenantId, jobs: Iterable[Job], *, wait: timedelta | None = None
 ) -> None:
     """Ask for jobs; those that were asked for before stay as they are.
 
-    `wait` is by the database's clock: nobody looks at the jobs before it is over.
+    `wait` is by the database's clock: no worker looks at the jobs before it is over.
+    A job that ended is deleted after a while, and can then be asked for again. So the effect of
+    every job is one that is harmless to repeat: it looks first whether its work is done.
     """
     wanted = list(jobs)
     await tx.execute(
@@ -69,25 +71,60 @@ async def add(
     )
 
 
-async def due(connection: Connection, *, at_most: int) -> list[tuple[TenantId, JobId]]:
-    """What can be done now, of all tenants, in the order in which one tenant's must be."""
-    rows = await connection.fetch(SQL["due_jobs"], at_most)
-    return [(TenantId(row["tenant_id"]), JobId(row["job_id"])) for row in rows]
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An attempt at a job, which holds until somebody else claims the job."""
+
+    job_id: JobId
+    attempt: int
+
+
+async def due_tenants(tx: Connection, kinds: Iterable[str]) -> list[TenantId]:
+    """The tenants that have a job of one of `kinds` to be done now."""
+    rows = await tx.fetch(SQL["due_tenants"], list(kinds))
+    return [TenantId(row["tenant_id"]) for row in rows]
 
 
 async def claim(
-    tx: Connection, tenant_id: TenantId, job_id: JobId, *, kinds: Iterable[str]
-) -> int | None:
-    """Count an attempt at a job of one of `kinds` and say which it is.
+    tx: Connection, tenant_id: TenantId, *, kinds: Iterable[str], at_most: int
+) -> list[Claim]:
+    """Count an attempt at up to `at_most` jobs that are due; those now in quarantine are left out.
 
-    None when it is not to be had, or in quarantine from now on. A kind that is not ours is left as
-    it is for a worker that knows it, as there may be during a deploy.
+    A kind that is not in `kinds` is left for a worker that knows it, as there may be during a
+    deploy.
     """
-    row = await tx.fetchrow(SQL["claim_job"], tenant_id, job_id, MOST_ATTEMPTS, list(kinds))
-    if row is None or row["state"] != JobState.PENDING:
-        return None
-    attempt: int = row["attempts"]
-    return attempt
+    await tx.execute(SQL["plan_by_index"])
+    rows = await tx.fetch(SQL["claim_jobs"], tenant_id, list(kinds), at_most, MOST_ATTEMPTS)
+    return [
+        Claim(JobId(row["job_id"]), row["attempts"])
+        for row in rows
+        if row["state"] == JobState.PENDING
+    ]
+
+
+async def give_back(tx: Connection, tenant_id: TenantId, claims: Iterable[Claim]) -> None:
+    """Undo claims of jobs that were not begun."""
+    pairs = [(claim.job_id, claim.attempt) for claim in claims]
+    job_ids, attempts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    await tx.execute(SQL["give_back"], tenant_id, job_ids, attempts)
+
+
+async def ended_tenants(tx: Connection, kept: timedelta) -> list[TenantId]:
+    """The tenants that have jobs which ended longer ago than `kept`."""
+    rows = await tx.fetch(SQL["ended_tenants"], kept)
+    return [TenantId(row["tenant_id"]) for row in rows]
+
+
+async def forget_ended(
+    tx: Connection, tenant_id: TenantId, kept: timedelta, *, at_most: int
+) -> int:
+    """Delete up to `at_most` jobs that ended longer ago than `kept`; returns how many.
+
+    Those that ended since the oldest run under way began stay, because the run counts them.
+    """
+    await tx.execute(SQL["plan_by_index"])
+    done = await tx.execute(SQL["forget_ended"], tenant_id, kept, at_most)
+    return int(done.rpartition(" ")[2])
 
 
 async def lock(tx: Connection, tenant_id: TenantId, job_id: UUID, attempt: int) -> Job | None:
@@ -120,13 +157,13 @@ async def end(
 async def note_failure(
     tx: Connection, tenant_id: TenantId, job_id: JobId, attempt: int, error: str
 ) -> None:
-    """Keep what went wrong; the job will be tried again."""
+    """Keep what went wrong; the job rests and is tried again."""
     await tx.execute(SQL["note_failure"], tenant_id, job_id, attempt, error)
 
 
 async def retry(tx: Connection, tenant_id: TenantId, job_id: JobId) -> bool:
-    """Take a job out of quarantine; False when it is not in quarantine."""
-    return await tx.fetchval(SQL["retry_job"], tenant_id, job_id) is not None
+    """Begin a refused or quarantined job anew, and what waits for it; False for other jobs."""
+    return bool(await tx.fetch(SQL["retry_job"], tenant_id, job_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +181,7 @@ class JobRow:
 
 
 async def waive(tx: Connection, tenant_id: TenantId, job_id: JobId) -> Job | None:
-    """Give up a job in quarantine for good; None when it is not in quarantine."""
+    """Give up a refused or quarantined job for good; None when it is neither."""
     row = await tx.fetchrow(SQL["waive_job"], tenant_id, job_id)
     return None if row is None else Job(id=job_id, **row)
 

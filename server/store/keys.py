@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 TimeKey = tuple[datetime, UUID]
-"""When the last row seen was made or begins, and its id."""
+"""The time of the last row seen, and its id."""
 
 NO_KEY = (None, None)
 """From the first row on."""

@@ -102,6 +102,9 @@ async def next_due(tx: Connection, tenant_id: TenantId, until: datetime) -> date
 async def stuck(
     tx: Connection, tenant_id: TenantId, clock: datetime, since: datetime
 ) -> StuckJob | None:
-    """The first job due by `clock` that will not be done: in quarantine, or refused `since`."""
+    """The first job due by `clock` that will not be done: in quarantine, or refused.
+
+    Refusals before `since` count if wallets wait for them.
+    """
     row = await tx.fetchrow(SQL["stuck_job"], tenant_id, clock, since)
     return None if row is None else StuckJob(**row)

@@ -23,21 +23,6 @@ CREATE FUNCTION public.catalogue_revisions() RETURNS TABLE(tenant_id uuid, catal
     SET search_path TO 'public', 'pg_temp'
     AS $$SELECT tenant_id, catalogue_revision FROM tenants$$;
 
-CREATE FUNCTION public.due_jobs(maximum integer) RETURNS TABLE(tenant_id uuid, job_id uuid)
-    LANGUAGE sql SECURITY DEFINER
-    SET search_path TO 'public', 'pg_temp'
-    AS $$
-    SELECT due.tenant_id, due.job_id
-      FROM tenants AS t
-     CROSS JOIN LATERAL (
-           SELECT j.tenant_id, j.job_id, j.fire_time, j.rank FROM jobs AS j
-            WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING'
-              AND j.fire_time <= coalesce(t.clock_time, clock_timestamp())
-              AND j.available_time <= clock_timestamp()
-            ORDER BY j.fire_time, j.rank, j.job_id LIMIT maximum) AS due
-     ORDER BY due.fire_time, due.rank, due.job_id LIMIT maximum
-$$;
-
 CREATE FUNCTION public.rating_versions(tenant uuid) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO 'public', 'pg_temp'
@@ -73,6 +58,38 @@ CREATE FUNCTION public.tenant_of_credential(hash bytea) RETURNS TABLE(tenant_id 
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$SELECT tenant_id, credential_id FROM credentials WHERE key_hash = hash$$;
+
+CREATE FUNCTION public.tenants_with_due_jobs(kinds text[]) RETURNS TABLE(tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    AS $$
+    SELECT t.tenant_id FROM tenants AS t
+     WHERE (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING' AND j.available_time IS NULL
+               AND j.fire_time <= coalesce(t.clock_time, statement_timestamp()) AND j.kind = ANY (kinds)
+             ORDER BY j.fire_time, j.rank, j.job_id LIMIT 1)
+        OR (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING' AND j.available_time IS NOT NULL
+               AND j.available_time <= statement_timestamp()
+               AND j.fire_time <= coalesce(t.clock_time, statement_timestamp()) AND j.kind = ANY (kinds)
+             ORDER BY j.available_time LIMIT 1)
+$$;
+
+CREATE FUNCTION public.tenants_with_ended_jobs(before timestamp with time zone) RETURNS TABLE(tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    AS $$
+    SELECT t.tenant_id FROM tenants AS t
+     WHERE (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state IN ('DONE', 'WAIVED') AND j.end_time < before
+             ORDER BY j.end_time LIMIT 1)
+$$;
 
 CREATE FUNCTION public.token_secrets() RETURNS SETOF bytea
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -365,7 +382,7 @@ CREATE TABLE public.jobs (
     account_id public.byte_text DEFAULT ''::text NOT NULL,
     payload jsonb NOT NULL,
     fire_time timestamp with time zone NOT NULL,
-    available_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    available_time timestamp with time zone,
     attempts integer DEFAULT 0 NOT NULL,
     state text DEFAULT 'PENDING'::text NOT NULL,
     error text DEFAULT ''::text NOT NULL,
@@ -395,8 +412,8 @@ CREATE TABLE public.liable_summaries (
     dimensions text DEFAULT ''::text NOT NULL,
     is_correction boolean NOT NULL,
     state text NOT NULL,
-    used_quantity public.quantity NOT NULL,
-    overage_quantity public.quantity NOT NULL,
+    used_quantity public.total NOT NULL,
+    overage_quantity public.total NOT NULL,
     exact_amount public.exact_amount NOT NULL,
     amount public.quantity NOT NULL,
     currency_code text NOT NULL,
@@ -667,10 +684,10 @@ CREATE TABLE public.ratable_summaries (
     segment_start_time timestamp with time zone NOT NULL,
     dimensions text DEFAULT ''::text NOT NULL,
     state text NOT NULL,
-    used_quantity public.quantity NOT NULL,
+    used_quantity public.total NOT NULL,
     drawn_quantity public.quantity NOT NULL,
-    overage_quantity public.quantity NOT NULL,
-    tier_quantity public.quantity NOT NULL,
+    overage_quantity public.total NOT NULL,
+    tier_quantity public.total NOT NULL,
     net_unit_rate public.quantity,
     amount public.exact_amount,
     currency_code text NOT NULL,
@@ -933,8 +950,8 @@ CREATE TABLE public.superseded_liables (
     account_id public.code NOT NULL,
     liable_summary_id uuid NOT NULL,
     revision smallint NOT NULL,
-    used_quantity public.quantity NOT NULL,
-    overage_quantity public.quantity NOT NULL,
+    used_quantity public.total NOT NULL,
+    overage_quantity public.total NOT NULL,
     amount public.quantity NOT NULL,
     create_time timestamp with time zone NOT NULL,
     supersede_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL
@@ -958,10 +975,10 @@ CREATE TABLE public.superseded_ratables (
     segment_start_time timestamp with time zone CONSTRAINT ratable_summaries_segment_start_time_not_null NOT NULL,
     dimensions text CONSTRAINT ratable_summaries_dimensions_not_null NOT NULL,
     state text CONSTRAINT ratable_summaries_state_not_null NOT NULL,
-    used_quantity public.quantity CONSTRAINT ratable_summaries_used_quantity_not_null NOT NULL,
+    used_quantity public.total CONSTRAINT ratable_summaries_used_quantity_not_null NOT NULL,
     drawn_quantity public.quantity CONSTRAINT ratable_summaries_drawn_quantity_not_null NOT NULL,
-    overage_quantity public.quantity CONSTRAINT ratable_summaries_overage_quantity_not_null NOT NULL,
-    tier_quantity public.quantity CONSTRAINT ratable_summaries_tier_quantity_not_null NOT NULL,
+    overage_quantity public.total CONSTRAINT ratable_summaries_overage_quantity_not_null NOT NULL,
+    tier_quantity public.total CONSTRAINT ratable_summaries_tier_quantity_not_null NOT NULL,
     net_unit_rate public.quantity,
     amount public.exact_amount,
     currency_code text CONSTRAINT ratable_summaries_currency_code_not_null NOT NULL,
@@ -1132,9 +1149,9 @@ CREATE TABLE public.usage_summaries (
     last_quantity public.quantity NOT NULL,
     last_time timestamp with time zone NOT NULL,
     last_record_id public.byte_text NOT NULL,
-    quantity public.quantity,
+    quantity public.total,
     drawn_quantity public.quantity,
-    overage_quantity public.quantity,
+    overage_quantity public.total,
     ratable_summary_id uuid,
     source_summary_id uuid,
     CONSTRAINT usage_summary_is_drawn_whole CHECK (((quantity)::numeric = ((drawn_quantity)::numeric + (overage_quantity)::numeric)))
@@ -1477,13 +1494,21 @@ CREATE UNIQUE INDEX commitment_policy_id_taken ON public.commitment_policies USI
 
 CREATE INDEX entitlements_by_wallet ON public.entitlements USING btree (tenant_id, account_id, wallet_id, number);
 
-CREATE INDEX jobs_pending ON public.jobs USING btree (tenant_id, fire_time, rank, job_id) WHERE (state = 'PENDING'::text);
+CREATE INDEX grants_left ON public.grants USING btree (tenant_id, account_id, wallet_id) WHERE ((balance)::numeric > (0)::numeric);
 
-CREATE INDEX jobs_pending_of_account ON public.jobs USING btree (tenant_id, account_id, fire_time, rank) WHERE (state = 'PENDING'::text);
+CREATE INDEX grants_used_up ON public.grants USING btree (tenant_id, account_id, wallet_id, expire_time) WHERE ((balance)::numeric <= (0)::numeric);
+
+CREATE INDEX jobs_ended ON public.jobs USING btree (tenant_id, end_time) WHERE (state = ANY (ARRAY['DONE'::text, 'WAIVED'::text]));
+
+CREATE INDEX jobs_held ON public.jobs USING btree (tenant_id, available_time) WHERE ((state = 'PENDING'::text) AND (available_time IS NOT NULL));
+
+CREATE INDEX jobs_pending_of_account ON public.jobs USING btree (tenant_id, account_id, fire_time, rank) WHERE ((state = 'PENDING'::text) AND ((account_id)::text <> ''::text));
 
 CREATE INDEX jobs_stuck ON public.jobs USING btree (tenant_id, create_time, job_id) WHERE (state = ANY (ARRAY['REFUSED'::text, 'QUARANTINED'::text]));
 
-CREATE INDEX liable_summaries_by_time ON public.liable_summaries USING btree (tenant_id, account_id, start_time, liable_summary_id);
+CREATE INDEX jobs_waiting ON public.jobs USING btree (tenant_id, fire_time, rank, job_id) WHERE ((state = 'PENDING'::text) AND (available_time IS NULL));
+
+CREATE INDEX liable_summaries_by_time ON public.liable_summaries USING btree (tenant_id, account_id, start_time, liable_summary_id) WHERE (start_time > '-infinity'::timestamp with time zone);
 
 CREATE UNIQUE INDEX one_commitment_a_span ON public.asset_resources USING btree (tenant_id, account_id, wallet_id, start_time, COALESCE(end_time, 'infinity'::timestamp with time zone)) WHERE (commitment_rate IS NOT NULL);
 
@@ -1505,9 +1530,11 @@ CREATE UNIQUE INDEX product_usage_resource_id_taken ON public.product_usage_reso
 
 CREATE INDEX product_usage_resources_by_resource ON public.product_usage_resources USING btree (tenant_id, product_id, usage_resource_id);
 
+CREATE INDEX ratable_summaries_by_origin ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, origin_start_time) WHERE (origin_start_time > '-infinity'::timestamp with time zone);
+
 CREATE INDEX ratable_summaries_by_version ON public.ratable_summaries USING btree (tenant_id, procedure_id, procedure_version_id) WHERE (procedure_id IS NOT NULL);
 
-CREATE INDEX ratable_summaries_by_wallet ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, start_time, ratable_summary_id);
+CREATE INDEX ratable_summaries_by_wallet ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE (start_time > '-infinity'::timestamp with time zone);
 
 CREATE INDEX rate_card_entries_by_product ON public.rate_card_entries USING btree (tenant_id, product_id, COALESCE((usage_resource_id)::text, ''::text));
 
@@ -1537,13 +1564,13 @@ CREATE UNIQUE INDEX unit_class_id_taken ON public.unit_classes USING btree (tena
 
 CREATE UNIQUE INDEX unit_of_measure_id_taken ON public.units_of_measure USING btree (tenant_id, lower((unit_of_measure_id)::text));
 
-CREATE INDEX usage_records_by_time ON public.usage_records USING btree (tenant_id, account_id, usage_time, record_id);
+CREATE INDEX usage_records_by_time ON public.usage_records USING btree (tenant_id, account_id, usage_time, record_id) WHERE (usage_time > '-infinity'::timestamp with time zone);
 
 CREATE UNIQUE INDEX usage_resource_id_taken ON public.usage_resources USING btree (tenant_id, lower((usage_resource_id)::text));
 
-CREATE INDEX usage_summaries_by_origin ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, origin_start_time, period_start_time);
+CREATE INDEX usage_summaries_by_origin ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, origin_start_time, period_start_time) WHERE (origin_start_time > '-infinity'::timestamp with time zone);
 
-CREATE INDEX usage_summaries_by_period ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id);
+CREATE INDEX usage_summaries_by_period ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id) WHERE (period_start_time > '-infinity'::timestamp with time zone);
 
 CREATE UNIQUE INDEX usage_summaries_by_source ON public.usage_summaries USING btree (tenant_id, account_id, source_summary_id) WHERE (source_summary_id IS NOT NULL);
 
@@ -2054,14 +2081,17 @@ GRANT USAGE ON SCHEMA public TO usage_app;
 REVOKE ALL ON FUNCTION public.catalogue_revisions() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.catalogue_revisions() TO usage_app;
 
-REVOKE ALL ON FUNCTION public.due_jobs(maximum integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.due_jobs(maximum integer) TO usage_app;
-
 REVOKE ALL ON FUNCTION public.tenant_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.tenant_keys() TO usage_app;
 
 REVOKE ALL ON FUNCTION public.tenant_of_credential(hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.tenant_of_credential(hash bytea) TO usage_app;
+
+REVOKE ALL ON FUNCTION public.tenants_with_due_jobs(kinds text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.tenants_with_due_jobs(kinds text[]) TO usage_app;
+
+REVOKE ALL ON FUNCTION public.tenants_with_ended_jobs(before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.tenants_with_ended_jobs(before timestamp with time zone) TO usage_app;
 
 REVOKE ALL ON FUNCTION public.token_secrets() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.token_secrets() TO usage_app;

@@ -8,7 +8,7 @@ from server.store.pool import DangerousRole
 
 
 def advice(dsn: str, found: DangerousRole) -> str:
-    """What to run and to set so that the service does not log in as `dsn` does.
+    """Return the advice to run and to set so that the service logs in with fewer rights than `dsn`.
 
     The password is new at every call, and is in force only when the statement is run.
     """

@@ -17,7 +17,7 @@ MAX_QUERIES, IDLE_SECONDS = 50_000, 300.0
 
 
 class Shares:
-    """How many connections each tenant holds or waits for."""
+    """The connections that each tenant holds or waits for."""
 
     def __init__(self, connections: int) -> None:
         self.most = max(1, int(connections * SHARE))

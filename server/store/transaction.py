@@ -119,7 +119,7 @@ async def transact(
         except _TOO_LATE as error:
             raise too_late() from error
         except _FULL as error:
-            raise ResourceExhausted("STORE_FULL", "the store is full; try later") from error
+            raise store_full() from error
     raise AssertionError("every attempt returns or raises")
 
 
@@ -311,6 +311,15 @@ def _overloaded() -> ResourceExhausted:
         "OVERLOADED",
         "no connection to the store became free in time; nothing happened, try again later",
         retry_after_seconds=1.0,
+    )
+
+
+def store_full() -> ResourceExhausted:
+    """The refusal of a call for which the store has no room."""
+    return ResourceExhausted(
+        "STORE_FULL",
+        "the store is full; nothing happened, try again when there is room",
+        retry_after_seconds=5.0,
     )
 
 

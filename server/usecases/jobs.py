@@ -8,6 +8,7 @@ from server.domain.work import JobKind
 from server.store import jobs as store
 from server.store.jobs import Job, JobRow
 from server.store.pool import Connection
+from server.usecases import clock
 from server.usecases.modelling import catalog_run
 from server.usecases.pricing import rating_requests
 
@@ -15,11 +16,15 @@ from server.usecases.pricing import rating_requests
 WAITING: dict[str, Callable[[Connection, TenantId, Job, str], Awaitable[None]]] = {
     JobKind.VALIDATE_CATALOG: catalog_run.give_up,
     JobKind.RATE_REQUEST: rating_requests.give_up,
+    JobKind.ADVANCE_CLOCK: clock.give_up,
 }
 
 
 async def retry(tx: Connection, tenant_id: TenantId, job_id: JobId) -> JobRow:
-    """Another eight attempts. Raises JOB_NOT_FOUND, ITEM_STATE."""
+    """Begin a refused or quarantined job anew, and the closes that stopped because of it.
+
+    Raises JOB_NOT_FOUND, ITEM_STATE.
+    """
     was_stuck = await store.retry(tx, tenant_id, job_id)
     return await _after(tx, tenant_id, job_id, was_stuck)
 
@@ -38,6 +43,6 @@ async def _after(tx: Connection, tenant_id: TenantId, job_id: JobId, was_stuck: 
     if job is None:
         raise NotFound.of("Job", f"jobs/{job_id}")
     if not was_stuck:
-        text = f"the job is {job.state}; only one in quarantine can be retried or waived"
+        text = f"the job is {job.state}; only refused and quarantined jobs can be retried or waived"
         raise FailedPrecondition("ITEM_STATE", text, {"state": job.state})
     return job

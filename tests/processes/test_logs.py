@@ -71,12 +71,18 @@ async def test_no_key_is_in_the_log_of_a_server(stack: Stack, tmp_path: Path):
     _, key = await add_tenant(Service(stack.address, stack.operator_key), moment("2024-01-01"))
     async with UsageClient(stack.address, key) as client:
         await client.accounts.ListAccounts(accounts.ListAccountsRequest())
+        # Clients that go away while they are answered: no fault of anybody, and no traceback.
+        hurried = [
+            client.accounts.ListAccounts(accounts.ListAccountsRequest(), timeout=0.0005 * n)
+            for n in range(1, 100)
+        ]
+        await asyncio.gather(*hurried, return_exceptions=True)
     assert stack.server.stop() == 0
     text = log.read_text()
 
     assert "ListAccounts" in text
-    for secret in (key, stack.operator_key, "s3cret", "Invalid encoding"):
-        assert secret not in text
+    for unwanted in (key, stack.operator_key, "s3cret", "Invalid encoding", "Traceback"):
+        assert unwanted not in text
 
 
 async def _send_stray_byte(address: str) -> None:

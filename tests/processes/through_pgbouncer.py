@@ -11,6 +11,7 @@ import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -66,12 +67,18 @@ def pooler(tmp_path_factory: pytest.TempPathFactory, durable: str) -> Iterator[s
 
 
 @pytest.fixture
-async def addresses(pooler: str, operator_key: str, settings) -> AsyncIterator[list[str]]:
-    """Two servers and a worker that know only the pooler."""
+async def addresses(
+    pooler: str, operator_key: str, settings, tmp_path: Path
+) -> AsyncIterator[list[str]]:
+    """Two servers and a worker that know only the pooler. What they log is shown on a failure."""
+    log = tmp_path / "log"
     common = {"DATABASE_URL": pooler, "DATABASE_POOLER": "transaction"}
     environments = [settings(pooler) | common for _ in range(3)]
-    programs = [Program(("server", "serve"), environment) for environment in environments[:2]]
-    programs.append(Program(("workers",), environments[2]))
+    modules = (("server", "serve"), ("server", "serve"), ("workers",))
+    programs = [
+        Program(module, environment, log=log)
+        for module, environment in zip(modules, environments, strict=True)
+    ]
     for program in programs:
         program.start()
     try:
@@ -83,6 +90,7 @@ async def addresses(pooler: str, operator_key: str, settings) -> AsyncIterator[l
     finally:
         for program in programs:
             program.end()
+        print(log.read_text())
 
 
 async def life(address: str, operator_key: str, number: int) -> tuple[object, ...]:

@@ -273,10 +273,12 @@ async def test_what_crosses_tenants_answers_with_keys(
     await act_for(ledger, None)
 
     credential = await ledger.fetch("SELECT tenant_id FROM tenant_of_credential($1)", bytes(32))
-    due = await ledger.fetch("SELECT tenant_id FROM due_jobs(10)")
+    due = await ledger.fetch("SELECT tenant_id FROM tenants_with_due_jobs('{FREEZE}') ORDER BY 1")
+    await owner.execute("UPDATE jobs SET state = 'DONE', end_time = fire_time")
+    ended = await ledger.fetch("SELECT tenant_id FROM tenants_with_ended_jobs(now()) ORDER BY 1")
     revisions = await ledger.fetch("SELECT tenant_id FROM catalogue_revisions()")
     keys = await ledger.fetch("SELECT tenant_id FROM tenant_keys()")
 
     assert [row[0] for row in credential] == [TWO]
-    for rows in (due, revisions, keys):
+    for rows in (due, ended, revisions, keys):
         assert [row[0] for row in rows] == [ONE, TWO]

@@ -66,3 +66,15 @@ def test_the_checklist_is_whole():
     rows = re.findall(r"^M(\d+) = ", (ROOT / "tests/capabilities.toml").read_text(), re.MULTILINE)
 
     assert [int(row) for row in rows] == list(range(1, 151))
+
+
+SERVICE = [path for path in PYTHON if name(path).startswith(("server/", "workers/"))]
+
+
+@pytest.mark.parametrize("path", SERVICE, ids=name)
+def test_no_statement_is_named_on_a_session(path: Path):
+    """Behind a pooler that hands out transactions another client may have left one of that name."""
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if type(node) is ast.Call]
+    named = [call for call in calls if isinstance(call, ast.Attribute)]
+
+    assert {call.attr for call in named} & {"cursor", "prepare"} == set()

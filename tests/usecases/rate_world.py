@@ -177,7 +177,7 @@ def begin_call(world: RateWorld) -> None:
 
 
 def env_of(world: RateWorld) -> Env:
-    """What a servicer's method needs besides."""
+    """Return the environment that a servicer's method needs."""
     config = Config(database_url="unused")
     return Env(world.pool, config, Doorbell.silent(), TokenSeal((bytes(32),)))
 

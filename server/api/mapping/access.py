@@ -15,6 +15,9 @@ from server.usecases.clock import AdvanceClock
 from server.usecases.credentials import CreateCredential
 from server.usecases.tenants import CreateTenant
 
+# What a limit can be on the wire: 64 bits.
+MOST_VALUE = 2**63 - 1
+
 
 def create_tenant_from_pb(request: pb.CreateTenantRequest) -> CreateTenant:
     """What a tenant is to be."""
@@ -113,4 +116,5 @@ def job_to_pb(job: JobRow) -> pb.Job:
 
 def limit_to_pb(limit: Limit) -> pb.Limit:
     """A limit."""
-    return pb.Limit(id=limit.id, value=limit.value, unit=limit.unit, reason=limit.reason)
+    value = min(limit.value, MOST_VALUE)
+    return pb.Limit(id=limit.id, value=value, unit=limit.unit, reason=limit.reason)

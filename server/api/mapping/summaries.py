@@ -9,6 +9,7 @@ from server.api import names
 from server.api.mapping.pricing.terms import unit_pb
 from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
 from server.domain.consuming.dimensions import dimensions_of
+from server.domain.money import MOST_AMOUNT
 from server.domain.pricing.raters import SHIPPED_KEY
 from server.store.settling.summary_reads import LiableSummary, RatableSummary, UsageSummary
 from server.usecases.settling.summaries import Executions, Trace
@@ -135,14 +136,19 @@ def liable_to_pb(account_id: str, line: LiableSummary) -> pb.LiableSummary:
         used_quantity=decimal_pb(line.used_quantity),
         overage_quantity=decimal_pb(line.overage_quantity),
         unit_of_measure=names.UNIT.of(line.unit_of_measure_id),
-        amount=money_pb(line.currency_code, line.amount),
+        # A line whose amount is more than money can be failed; its exact amount is shown alone.
+        amount=money_pb(line.currency_code, line.amount)
+        if abs(line.amount) < MOST_AMOUNT
+        else None,
         exact_amount=decimal_pb(line.exact_amount),
         create_time=time_pb(line.create_time),
         superseded=[
             pb.SupersededSummary(
                 used_quantity=decimal_pb(said.used_quantity),
                 overage_quantity=decimal_pb(said.overage_quantity),
-                amount=money_pb(line.currency_code, said.amount),
+                amount=money_pb(line.currency_code, said.amount)
+                if abs(said.amount) < MOST_AMOUNT
+                else None,
                 create_time=time_pb(said.create_time),
                 supersede_time=time_pb(said.supersede_time),
             )

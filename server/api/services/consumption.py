@@ -1,7 +1,9 @@
 """ConsumptionService: usage in, once, and what became of it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from grpc.aio import ServicerContext
@@ -27,13 +29,17 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
     async def RecordUsage(
         self, request: pb.RecordUsageRequest, context: Context
     ) -> pb.RecordUsageResponse:
-        command = recording_mapping.record_usage_from_pb(request)
-        accounts = self._env.config.record_accounts_per_transaction
+        config = self._env.config
+        command = replace(
+            recording_mapping.record_usage_from_pb(request),
+            most_quantity=Decimal(config.record_quantity),
+        )
+        accounts = config.record_accounts_per_transaction
         if accounts is None:
             return await self._record(request, command)
         outcomes: dict[int, pb.RecordOutcome] = {}
         for part in recording.parts(command, accounts):
-            answer = await self._record(request, recording.RecordUsage(tuple(part.values())))
+            answer = await self._record(request, replace(command, records=tuple(part.values())))
             outcomes |= zip(part, answer.outcomes, strict=True)
         return pb.RecordUsageResponse(outcomes=[outcomes[n] for n in sorted(outcomes)])
 

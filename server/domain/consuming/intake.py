@@ -20,6 +20,8 @@ from server.domain.units import Unit, check_scale, convert
 
 AHEAD = timedelta(minutes=5)
 BEHIND = timedelta(days=400)
+# Far above what is real, and a hundred million of them still add up to a quantity.
+MOST_QUANTITY = Decimal(10) ** 18
 SEPARATOR = "\x1f"
 
 
@@ -28,12 +30,14 @@ class Intake:
     """What a batch is held against: the tenant's time, the meters, the units somebody named.
 
     A meter is None where the asset is there and the resource was not sold with it; a unit comes
-    with whether it is active. Calendars and prefixes are worked out once a batch.
+    with whether it is active. `most` is the largest quantity, as counted.
+    Calendars and prefixes are worked out once a batch.
     """
 
     now: datetime
     meters: Mapping[MeterKey, Meter | None]
     units: Mapping[UnitId, tuple[Unit, bool]]
+    most: Decimal = MOST_QUANTITY
     _series: "dict[MeterKey, _Series]" = field(default_factory=dict)
 
     def assess(self, usage: Usage) -> Counted | Refused:
@@ -103,7 +107,10 @@ class Intake:
         point = text.find(".")
         if point >= 0 and len(text) - point - 1 > unit.scale:
             check_scale(quantity, unit)
-        return quantity if unit is own else convert(quantity, unit, own)
+        counted = quantity if unit is own else convert(quantity, unit, own)
+        if counted > self.most:
+            raise _too_much(counted, self.most, own)
+        return counted
 
     def _unit(self, unit_id: UnitId, own: Unit) -> Unit:
         name = f"unitsOfMeasure/{unit_id}"
@@ -154,6 +161,13 @@ class _Series:
             found = self.by_start[civil.start] = Slot(self.meter, civil, period)
         self.by_date.setdefault(day, []).append(found)
         return found
+
+
+def _too_much(counted: Decimal, most: Decimal, own: Unit) -> InvalidArgument:
+    text = f"counts {plain(counted)} {own.id}; a record has at most {plain(most)} (record.quantity)"
+    return InvalidArgument.at(
+        "quantity", "DECIMAL_RANGE", text, limit="record.quantity", most=plain(most)
+    )
 
 
 def _check_label(usage: Usage, label: str) -> None:

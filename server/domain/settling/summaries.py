@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from server.domain.consuming.dimensions import dimensions_of
 from server.domain.errors import FailedPrecondition
-from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
+from server.domain.exact import INTEGER_DIGITS, PLACES, ZERO, Rounding, divide, exact, round_to
 from server.domain.ids import (
     AssetId,
     CellId,
@@ -97,7 +97,10 @@ class RatableLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiableLine:
-    """An invoice-ready line: quantities summed, `amount` rounded once to money."""
+    """An invoice-ready line: quantities summed, `amount` rounded once to money.
+
+    An amount that money cannot hold on the wire is one that cannot be invoiced.
+    """
 
     asset_id: AssetId
     asset_number: int
@@ -113,17 +116,10 @@ class LiableLine:
     net_unit_rate: Decimal
     ratable_ids: tuple[RatableSummaryId, ...]
 
-
-def check_range(lines: Iterable[RatableLine | LiableLine]) -> None:
-    """Raise AGGREGATE_OVERFLOW for a sum that is longer than a quantity, or money, may be."""
-    for line in lines:
-        asset = str(line.key.asset_id if isinstance(line, RatableLine) else line.asset_id)
-        if max(line.used, line.overage) >= LIMIT:
-            text = f"the usage of the asset {asset} adds up to more than 26 digits; void some of it"
-            raise FailedPrecondition("AGGREGATE_OVERFLOW", text, {"asset": asset})
-        if line.amount is not None and abs(line.amount) >= MOST_AMOUNT:
-            text = f"what the asset {asset} owes adds up to {MOST_AMOUNT} or more; void some of it"
-            raise FailedPrecondition("AGGREGATE_OVERFLOW", text, {"asset": asset})
+    @property
+    def is_money(self) -> bool:
+        """Return whether the amount is within the range of money."""
+        return abs(self.amount) < MOST_AMOUNT
 
 
 @exact
@@ -247,6 +243,15 @@ class _Sized:
         return self.group.segment.overage if self.group.segment else OveragePolicy.CHARGE
 
     @property
+    def overflow(self) -> RatingFailed | None:
+        """Why the line cannot be rated: procedures count with quantities of up to 26 digits."""
+        if max(self.group.used, self.sizes.whole, self.sizes.used) < LIMIT:
+            return None
+        asset = str(self.key.asset_id)
+        text = f"the usage of the asset {asset} adds up to more than {INTEGER_DIGITS} digits"
+        return RatingFailed("AGGREGATE_OVERFLOW", text, {"asset": asset})
+
+    @property
     def line(self) -> Line:
         return Line(
             quantity=self.group.overage,
@@ -296,7 +301,10 @@ def _outcomes(sized: Iterable[_Sized]) -> dict[RatableSummaryId, Outcome]:
     found: dict[RatableSummaryId, Outcome] = {}
     runs: dict[tuple[datetime, VersionKey | None], list[_Sized]] = {}
     for one in sized:
-        if one.rater is None:
+        overflow = one.overflow
+        if overflow is not None:
+            found[one.id] = overflow
+        elif one.rater is None:
             found[one.id] = not_in_force(one.key.origin_start)
         else:
             runs.setdefault((one.key.period_start, one.rater.key), []).append(one)

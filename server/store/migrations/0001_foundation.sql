@@ -19,7 +19,7 @@ CREATE DOMAIN byte_text AS text COLLATE "C";
 -- A quantity or a rate: finite, at most 12 places, below 10^26.
 CREATE DOMAIN quantity AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12) AND abs(VALUE) < 1e26);
--- A sum of quantities, which may outgrow one of them; drawdown refuses what has.
+-- A sum of quantities, which may outgrow one of them; a line that has is kept, and its rating fails.
 CREATE DOMAIN total AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12));
 -- An amount before it is rounded: 24 places.
@@ -73,8 +73,9 @@ CREATE TABLE runs (
 COMMENT ON TABLE runs IS 'control: one orchestration and how far it is';
 CREATE UNIQUE INDEX one_run_at_a_time ON runs (tenant_id, kind) WHERE state = 'RUNNING';
 
--- `fire_time` is by the tenant's clock, `available_time` by the database's. Derived ids make asking
--- twice asking once.
+-- `fire_time` is by the tenant's clock, `available_time` by the database's: until then nobody takes the job,
+-- because a worker has it in hand or because it failed; null while nothing holds it back. Derived ids make
+-- asking twice asking once.
 CREATE TABLE jobs (
     tenant_id      uuid NOT NULL REFERENCES tenants,
     job_id         uuid NOT NULL,
@@ -83,7 +84,7 @@ CREATE TABLE jobs (
     account_id     byte_text NOT NULL DEFAULT '',
     payload        jsonb NOT NULL,
     fire_time      timestamptz NOT NULL,
-    available_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    available_time timestamptz,
     attempts       integer NOT NULL DEFAULT 0,
     state          text NOT NULL DEFAULT 'PENDING'
                    CHECK (state IN ('PENDING', 'DONE', 'REFUSED', 'QUARANTINED', 'WAIVED')),
@@ -93,8 +94,15 @@ CREATE TABLE jobs (
     PRIMARY KEY (tenant_id, job_id)
 );
 COMMENT ON TABLE jobs IS 'control: the list of work; Redis only rings the bell';
-CREATE INDEX jobs_pending ON jobs (tenant_id, fire_time, rank, job_id) WHERE state = 'PENDING';
-CREATE INDEX jobs_pending_of_account ON jobs (tenant_id, account_id, fire_time, rank) WHERE state = 'PENDING';
+-- Each predicate is repeated by the queries that are meant to use the index and by no other. So the planner
+-- has no choice between indexes, and a look-up by key stays one whatever the statistics say.
+CREATE INDEX jobs_waiting ON jobs (tenant_id, fire_time, rank, job_id)
+    WHERE state = 'PENDING' AND available_time IS NULL;
+CREATE INDEX jobs_held ON jobs (tenant_id, available_time)
+    WHERE state = 'PENDING' AND available_time IS NOT NULL;
+CREATE INDEX jobs_pending_of_account ON jobs (tenant_id, account_id, fire_time, rank)
+    WHERE state = 'PENDING' AND account_id <> '';
+CREATE INDEX jobs_ended ON jobs (tenant_id, end_time) WHERE state IN ('DONE', 'WAIVED');
 CREATE INDEX jobs_stuck ON jobs (tenant_id, create_time, job_id) WHERE state IN ('REFUSED', 'QUARANTINED');
 
 CREATE TABLE request_log (
@@ -889,6 +897,9 @@ CREATE TABLE grants (
     CONSTRAINT entitlement_exists FOREIGN KEY (tenant_id, account_id, entitlement_id) REFERENCES entitlements
 );
 COMMENT ON TABLE grants IS 'run-time: one issue in a wallet';
+-- What a balance is made of, without the issues that are used up and over.
+CREATE INDEX grants_left ON grants (tenant_id, account_id, wallet_id) WHERE balance > 0;
+CREATE INDEX grants_used_up ON grants (tenant_id, account_id, wallet_id, expire_time) WHERE balance <= 0;
 
 -- The ledger. Each entry moves one grant and carries two chains: of its wallet and of its grant. A gap,
 -- a wrong opening balance, an overdraft or an edited closing balance is refused by the keys below.
@@ -976,9 +987,9 @@ CREATE TABLE usage_summaries (
     last_quantity       quantity NOT NULL,
     last_time           timestamptz NOT NULL,
     last_record_id      byte_text NOT NULL,
-    quantity            quantity,
+    quantity            total,
     drawn_quantity      quantity,
-    overage_quantity    quantity,
+    overage_quantity    total,
     ratable_summary_id  uuid,
     source_summary_id   uuid,
     PRIMARY KEY (tenant_id, account_id, usage_summary_id),
@@ -995,10 +1006,13 @@ COMMENT ON COLUMN usage_summaries.source_summary_id IS
     'the cell whose overage these tokens are; one with a source has no records of its own';
 CREATE UNIQUE INDEX usage_summaries_by_source ON usage_summaries (tenant_id, account_id, source_summary_id)
     WHERE source_summary_id IS NOT NULL;
+-- The predicates are always true, and only queries that say them use these indexes; see usage_records_by_time.
 CREATE INDEX usage_summaries_by_period ON usage_summaries
-    (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id);
+    (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id)
+    WHERE period_start_time > '-infinity';
 CREATE INDEX usage_summaries_by_origin ON usage_summaries
-    (tenant_id, account_id, wallet_id, origin_start_time, period_start_time);
+    (tenant_id, account_id, wallet_id, origin_start_time, period_start_time)
+    WHERE origin_start_time > '-infinity';
 
 -- No foreign keys on the hottest table: its rows are written with the cells they go to, in one
 -- transaction, and `usage verify` proves that each cell equals its records.
@@ -1019,7 +1033,10 @@ CREATE TABLE usage_records (
     CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id)
 );
 COMMENT ON TABLE usage_records IS 'run-time: one act of usage, kept once';
-CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id);
+-- The predicate is always true, and only queries that say it use the index. A look-up by id can then only use the
+-- key: before the table was analyzed, this index looked as good for it, and read the whole account.
+CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id)
+    WHERE usage_time > '-infinity';
 
 -- Whoever comes first with a value counts it; the key makes everybody else wait and see.
 CREATE TABLE unique_values (
@@ -1048,10 +1065,10 @@ CREATE TABLE ratable_summaries (
     segment_start_time timestamptz NOT NULL,
     dimensions         text NOT NULL DEFAULT '',
     state              text NOT NULL CHECK (state IN ('RATED', 'RATING_FAILED')),
-    used_quantity      quantity NOT NULL,
+    used_quantity      total NOT NULL,
     drawn_quantity     quantity NOT NULL,
-    overage_quantity   quantity NOT NULL,
-    tier_quantity      quantity NOT NULL,
+    overage_quantity   total NOT NULL,
+    tier_quantity      total NOT NULL,
     net_unit_rate      quantity,
     amount             exact_amount,
     currency_code      text NOT NULL,
@@ -1076,8 +1093,11 @@ CREATE TABLE ratable_summaries (
         REFERENCES rating_periods
 );
 COMMENT ON TABLE ratable_summaries IS 'run-time: what the overage of one asset and resource in one rating period costs';
+-- The predicates are always true, and only queries that say them use these indexes; see usage_records_by_time.
 CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
-    (tenant_id, account_id, wallet_id, start_time, ratable_summary_id);
+    (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE start_time > '-infinity';
+CREATE INDEX ratable_summaries_by_origin ON ratable_summaries
+    (tenant_id, account_id, wallet_id, origin_start_time) WHERE origin_start_time > '-infinity';
 CREATE INDEX ratable_summaries_by_version ON ratable_summaries
     (tenant_id, procedure_id, procedure_version_id) WHERE procedure_id IS NOT NULL;
 
@@ -1098,8 +1118,8 @@ CREATE TABLE liable_summaries (
     dimensions             text NOT NULL DEFAULT '',
     is_correction          boolean NOT NULL,
     state                  text NOT NULL CHECK (state IN ('READY_FOR_INVOICING', 'FAILED')),
-    used_quantity          quantity NOT NULL,
-    overage_quantity       quantity NOT NULL,
+    used_quantity          total NOT NULL,
+    overage_quantity       total NOT NULL,
     exact_amount           exact_amount NOT NULL,
     amount                 quantity NOT NULL,
     currency_code          text NOT NULL,
@@ -1110,15 +1130,16 @@ CREATE TABLE liable_summaries (
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
 COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';
-CREATE INDEX liable_summaries_by_time ON liable_summaries (tenant_id, account_id, start_time, liable_summary_id);
+CREATE INDEX liable_summaries_by_time ON liable_summaries (tenant_id, account_id, start_time, liable_summary_id)
+    WHERE start_time > '-infinity';
 
 CREATE TABLE superseded_liables (
     tenant_id         uuid NOT NULL,
     account_id        code NOT NULL,
     liable_summary_id uuid NOT NULL,
     revision          smallint NOT NULL,
-    used_quantity     quantity NOT NULL,
-    overage_quantity  quantity NOT NULL,
+    used_quantity     total NOT NULL,
+    overage_quantity  total NOT NULL,
     amount            quantity NOT NULL,
     create_time       timestamptz NOT NULL,
     supersede_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -1238,19 +1259,23 @@ CREATE FUNCTION tenant_keys() RETURNS TABLE (tenant_id uuid, id text)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     AS 'SELECT tenant_id, id FROM tenants ORDER BY id';
 
--- Jobs that are due by their tenant's clock and not resting after a failed attempt, in the order in
--- which one tenant's must run.
-CREATE FUNCTION due_jobs(maximum integer) RETURNS TABLE (tenant_id uuid, job_id uuid)
-    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT due.tenant_id, due.job_id
-      FROM tenants AS t
-     CROSS JOIN LATERAL (
-           SELECT j.tenant_id, j.job_id, j.fire_time, j.rank FROM jobs AS j
-            WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING'
-              AND j.fire_time <= coalesce(t.clock_time, clock_timestamp())
-              AND j.available_time <= clock_timestamp()
-            ORDER BY j.fire_time, j.rank, j.job_id LIMIT maximum) AS due
-     ORDER BY due.fire_time, due.rank, due.job_id LIMIT maximum
+-- The tenants that have a job of one of these kinds that is due by their clock and that nothing holds back.
+-- Two look-ups in an index for each tenant, so the answer costs the same however many jobs wait for their time.
+-- `statement_timestamp()` is stable: a volatile clock would be asked for every row instead of by the index. The
+-- settings leave the planner no other way, because the statistics know nothing of jobs that came since.
+CREATE FUNCTION tenants_with_due_jobs(kinds text[]) RETURNS TABLE (tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+    SELECT t.tenant_id FROM tenants AS t
+     WHERE (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING' AND j.available_time IS NULL
+               AND j.fire_time <= coalesce(t.clock_time, statement_timestamp()) AND j.kind = ANY (kinds)
+             ORDER BY j.fire_time, j.rank, j.job_id LIMIT 1)
+        OR (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state = 'PENDING' AND j.available_time IS NOT NULL
+               AND j.available_time <= statement_timestamp()
+               AND j.fire_time <= coalesce(t.clock_time, statement_timestamp()) AND j.kind = ANY (kinds)
+             ORDER BY j.available_time LIMIT 1)
 $$;
 
 -- What seals page tokens and revision tokens. Of two secrets the new one seals once every process has
@@ -1267,7 +1292,17 @@ CREATE FUNCTION token_secrets() RETURNS SETOF bytea
      ORDER BY s.create_time < statement_timestamp() - interval '10 seconds' DESC, s.create_time DESC LIMIT 3
 $$;
 
-REVOKE EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(), due_jobs(integer),
-    token_secrets() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(), due_jobs(integer),
-    token_secrets() TO usage_app;
+-- The tenants that have jobs which ended before a time.
+CREATE FUNCTION tenants_with_ended_jobs(before timestamptz) RETURNS TABLE (tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+    SELECT t.tenant_id FROM tenants AS t
+     WHERE (SELECT true FROM jobs AS j
+             WHERE j.tenant_id = t.tenant_id AND j.state IN ('DONE', 'WAIVED') AND j.end_time < before
+             ORDER BY j.end_time LIMIT 1)
+$$;
+
+REVOKE EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(),
+    tenants_with_due_jobs(text[]), tenants_with_ended_jobs(timestamptz), token_secrets() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(),
+    tenants_with_due_jobs(text[]), tenants_with_ended_jobs(timestamptz), token_secrets() TO usage_app;

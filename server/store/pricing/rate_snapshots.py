@@ -96,8 +96,8 @@ async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | Non
         cards = marks.keys() | known.keys()
         changed = frozenset(one for one in cards if marks.get(one) != known.get(one))
     wanted = None if changed is None else sorted(changed)
-    entries = await _in_slices(tx, SQL["all_entries"], tenant_id, wanted)
-    tiers = await _in_slices(tx, SQL["all_tiers"], tenant_id, wanted)
+    entries = await _in_slices(tx, "entries", SQL["all_entries"], tenant_id, wanted)
+    tiers = await _in_slices(tx, "tiers", SQL["all_tiers"], tenant_id, wanted)
     rows = (books, entries, tiers)
     return Loaded(
         revision=at,
@@ -226,13 +226,23 @@ def _by_held(rows: Iterable[Record]) -> dict[Held, list[Record]]:
 
 
 async def _in_slices(
-    tx: Connection, query: str, tenant_id: TenantId, card_ids: Sequence[RateCardId] | None
+    tx: Connection,
+    name: str,
+    query: str,
+    tenant_id: TenantId,
+    card_ids: Sequence[RateCardId] | None,
 ) -> list[Record]:
-    """All rows, a slice at a time, so that a large catalogue holds up no call meanwhile."""
-    cursor = await tx.cursor(query, tenant_id, card_ids)
+    """All rows, a slice at a time, so that a large catalogue holds up no call meanwhile.
+
+    Not by the driver's cursors, which name a statement of the session: behind a pooler that hands
+    out transactions, another client may have left one of that name. A query has a cursor of its
+    own name because the driver keeps the columns of a FETCH by its text.
+    """
+    await tx.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {query}", tenant_id, card_ids)
     found: list[Record] = []
-    while some := await cursor.fetch(SLICE):
+    while some := await tx.fetch(f"FETCH {SLICE} FROM {name}"):
         found.extend(some)
+    await tx.execute(f"CLOSE {name}")
     return found
 
 

@@ -165,6 +165,18 @@ async def differences(tx: Connection, tenant_id: TenantId, account_id: AccountId
         name = f"{prefix}/wallets/{row['wallet_id']}"
         text = f"final from {row['start_time'].isoformat()}"
         found.append(_finding("rating period", name, "final in order", text))
+    return found + await _stopped(tx, tenant_id, account_id)
+
+
+async def _stopped(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[Finding]:
+    """Open periods whose close was refused or is in quarantine."""
+    found = []
+    for row in await tx.fetch(SQL["closes_that_stopped"], tenant_id, account_id):
+        name = f"accounts/{account_id}/wallets/{row['wallet_id']}"
+        is_ = f"open because jobs/{row['job_id']} is {row['state']} ({row['error']})"
+        due = "final; correct the cause and retry the job (RetryJob), or give it up (WaiveJob)"
+        what = f"rating period from {row['start_time'].isoformat()}"
+        found.append(_finding(what, name, due, is_))
     return found
 
 

@@ -4,39 +4,90 @@
 -- Ids are derived from what a job is about, so asking twice is asking once. Sorted, so that two who
 -- ask for the same jobs wait for each other and never in a circle.
 --   $1 tenant_id uuid, $2 job_ids uuid[], $3 kinds text[], $4 ranks smallint[], $5 account_ids text[],
---   $6 payloads jsonb[], $7 fire_times timestamptz[], $8 wait interval
+--   $6 payloads jsonb[], $7 fire_times timestamptz[], $8 wait interval or null
 INSERT INTO jobs (tenant_id, job_id, kind, rank, account_id, payload, fire_time, available_time)
-SELECT $1, j.job_id, j.kind, j.rank, j.account_id, j.payload, j.fire_time, clock_timestamp() + $8
+SELECT $1, j.job_id, j.kind, j.rank, j.account_id, j.payload, j.fire_time, clock_timestamp() + $8::interval
   FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::text[], $6::jsonb[], $7::timestamptz[])
        AS j (job_id, kind, rank, account_id, payload, fire_time)
  ORDER BY j.job_id
     ON CONFLICT (tenant_id, job_id) DO NOTHING;
 
--- name: due_jobs
--- What can be done now, of all tenants: keys only.
---   $1 maximum integer
-SELECT tenant_id, job_id FROM due_jobs($1);
+-- name: due_tenants
+-- Who has a job of one of these kinds that can be done now.
+--   $1 kinds text[]
+SELECT tenant_id FROM tenants_with_due_jobs($1);
 
--- name: claim_job
--- Counts the attempt and sets the job aside for a while, so that a worker that dies costs an attempt
--- and a pause, and nothing else. A job that somebody works on at this moment is passed over, and so is
--- one of an account that has an earlier one open, whoever has that in hand or lets it rest.
---   $1 tenant_id uuid, $2 job_id uuid, $3 most_attempts integer, $4 kinds text[]
-UPDATE jobs
-   SET attempts = attempts + 1,
-       available_time = clock_timestamp() + make_interval(secs => least(60, 0.2 * 2 ^ attempts)),
-       state = CASE WHEN attempts >= $3 THEN 'QUARANTINED' ELSE 'PENDING' END,
-       end_time = CASE WHEN attempts >= $3 THEN clock_timestamp() END
- WHERE (tenant_id, job_id) IN (
-       SELECT j.tenant_id, j.job_id FROM jobs AS j
-        WHERE j.tenant_id = $1 AND j.job_id = $2 AND j.state = 'PENDING' AND j.kind = ANY ($4)
-          AND j.available_time <= clock_timestamp()
-          AND (j.account_id = '' OR NOT EXISTS (
-              SELECT FROM jobs AS o
-               WHERE o.tenant_id = $1 AND o.account_id = j.account_id AND o.state = 'PENDING'
-                 AND (o.fire_time, o.rank) < (j.fire_time, j.rank)))
-          FOR UPDATE SKIP LOCKED)
-RETURNING attempts, state;
+-- name: plan_by_index
+-- Before a claim: its statement is planned for the indexes that are made for it, whatever the statistics
+-- say. They know nothing of jobs that came since, and a plan by them reads all jobs of the tenant.
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true);
+
+-- name: claim_jobs
+-- Counts an attempt at some jobs that are due and sets them aside for a while, so that a worker that dies
+-- costs an attempt and a pause, and nothing else. The oldest come first. Those whose pause is over are found
+-- by its end: what still rests or is in hand is not looked at.
+-- A job of an account waits for all of it that come before, whoever has these in hand or lets them rest.
+-- The clock moves when nothing that is due comes before. Jobs about no account wait for nothing else.
+--   $1 tenant_id uuid, $2 kinds text[], $3 most_jobs integer, $4 most_attempts integer
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(clock_time, statement_timestamp()) AS now FROM tenants WHERE tenant_id = $1),
+due AS MATERIALIZED (
+    (SELECT j.job_id, j.account_id, j.fire_time, j.rank, j.kind FROM jobs AS j
+      WHERE j.tenant_id = $1 AND j.state = 'PENDING' AND j.available_time IS NOT NULL
+        AND j.available_time <= statement_timestamp() AND j.kind = ANY ($2)
+        AND j.fire_time <= (SELECT now FROM clock)
+        AND CASE WHEN j.account_id <> '' THEN (
+                SELECT true FROM jobs AS o
+                 WHERE o.tenant_id = $1 AND o.account_id = j.account_id AND o.account_id <> ''
+                   AND o.state = 'PENDING' AND (o.fire_time, o.rank) < (j.fire_time, j.rank)
+                 ORDER BY o.fire_time, o.rank LIMIT 1) END IS NULL
+      ORDER BY j.available_time LIMIT 4 * $3)
+    UNION ALL
+    (SELECT j.job_id, j.account_id, j.fire_time, j.rank, j.kind FROM jobs AS j
+      WHERE j.tenant_id = $1 AND j.state = 'PENDING' AND j.available_time IS NULL AND j.kind = ANY ($2)
+        AND j.fire_time <= (SELECT now FROM clock)
+        AND CASE WHEN j.account_id <> '' THEN (
+                SELECT true FROM jobs AS o
+                 WHERE o.tenant_id = $1 AND o.account_id = j.account_id AND o.account_id <> ''
+                   AND o.state = 'PENDING' AND (o.fire_time, o.rank) < (j.fire_time, j.rank)
+                 ORDER BY o.fire_time, o.rank LIMIT 1) END IS NULL
+      ORDER BY j.fire_time, j.rank, j.job_id LIMIT 4 * $3)),
+-- Locked by key, and looked at again as it is then: another worker may have taken it a moment ago.
+taken AS MATERIALIZED (
+    SELECT l.job_id
+      FROM due AS d
+     CROSS JOIN LATERAL (
+           SELECT j.job_id FROM jobs AS j
+            WHERE j.tenant_id = $1 AND j.job_id = d.job_id AND j.state = 'PENDING'
+              AND (j.available_time IS NULL OR j.available_time <= statement_timestamp())
+              FOR UPDATE SKIP LOCKED) AS l
+     WHERE d.kind <> 'advance_clock' OR (
+            SELECT true FROM jobs AS o
+             WHERE o.tenant_id = $1 AND o.state = 'PENDING' AND o.available_time IS NULL
+               AND (o.fire_time, o.rank) < (d.fire_time, d.rank)
+             ORDER BY o.fire_time, o.rank, o.job_id LIMIT 1) IS NULL AND (
+            SELECT true FROM jobs AS o
+             WHERE o.tenant_id = $1 AND o.state = 'PENDING' AND o.available_time IS NOT NULL
+               AND (o.fire_time, o.rank) < (d.fire_time, d.rank)
+             ORDER BY o.available_time LIMIT 1) IS NULL
+     LIMIT $3)
+UPDATE jobs AS j
+   SET attempts = j.attempts + 1,
+       available_time = clock_timestamp() + make_interval(secs => least(60, 2.0 * 2 ^ j.attempts)),
+       state = CASE WHEN j.attempts >= $4 THEN 'QUARANTINED' ELSE 'PENDING' END,
+       end_time = CASE WHEN j.attempts >= $4 THEN clock_timestamp() END
+ WHERE j.tenant_id = $1 AND j.job_id = ANY (ARRAY (SELECT job_id FROM taken))
+RETURNING j.job_id, j.attempts, j.state;
+
+-- name: give_back
+-- Jobs that were claimed and not begun: the attempt is not counted, and anybody may take them at once.
+--   $1 tenant_id uuid, $2 job_ids uuid[], $3 attempts integer[]
+UPDATE jobs AS j SET attempts = j.attempts - 1, available_time = NULL
+  FROM unnest($2::uuid[], $3::integer[]) AS c (job_id, attempts)
+ WHERE j.tenant_id = $1 AND j.job_id = c.job_id AND j.job_id = ANY ($2::uuid[])
+   AND j.attempts = c.attempts AND j.state = 'PENDING';
 
 -- name: lock_job
 -- The attempt is still ours only if nobody has claimed the job since.
@@ -53,23 +104,32 @@ UPDATE jobs SET state = $4, error = $5, end_time = clock_timestamp()
  WHERE tenant_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'PENDING';
 
 -- name: note_failure
--- What went wrong last; the job stays to be tried again.
+-- What went wrong last; the job rests, longer every time, and is tried again.
 --   $1 tenant_id uuid, $2 job_id uuid, $3 attempts integer, $4 error text
-UPDATE jobs SET error = $4
- WHERE tenant_id = $1 AND job_id = $2 AND attempts = $3;
+UPDATE jobs
+   SET error = $4, available_time = clock_timestamp() + make_interval(secs => least(60, 0.1 * 2 ^ attempts))
+ WHERE tenant_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'PENDING';
 
 -- name: retry_job
--- Another eight attempts for a job in quarantine.
+-- Another eight attempts for a job that was refused or is in quarantine, and for those of its account that
+-- are in quarantine because they came after it.
 --   $1 tenant_id uuid, $2 job_id uuid
-UPDATE jobs SET state = 'PENDING', attempts = 0, available_time = clock_timestamp(), end_time = NULL
- WHERE tenant_id = $1 AND job_id = $2 AND state = 'QUARANTINED'
-RETURNING job_id;
+WITH stopped AS (
+    SELECT job_id, account_id, fire_time FROM jobs
+     WHERE tenant_id = $1 AND job_id = $2 AND state IN ('REFUSED', 'QUARANTINED')
+       FOR UPDATE)
+UPDATE jobs AS j SET state = 'PENDING', attempts = 0, available_time = NULL, end_time = NULL
+  FROM stopped AS s
+ WHERE j.tenant_id = $1 AND j.state IN ('REFUSED', 'QUARANTINED')
+   AND (j.job_id = s.job_id OR (j.account_id = s.account_id AND j.account_id <> '' AND j.state = 'QUARANTINED'
+        AND j.fire_time >= s.fire_time AND j.error LIKE 'PREVIOUS_PERIOD_OPEN: %'))
+RETURNING j.job_id;
 
 -- name: waive_job
 -- Given up for good.
 --   $1 tenant_id uuid, $2 job_id uuid
 UPDATE jobs SET state = 'WAIVED', end_time = clock_timestamp()
- WHERE tenant_id = $1 AND job_id = $2 AND state = 'QUARANTINED'
+ WHERE tenant_id = $1 AND job_id = $2 AND state IN ('REFUSED', 'QUARANTINED')
 RETURNING kind, rank, account_id, payload, fire_time;
 
 -- name: find_job
@@ -88,3 +148,20 @@ SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time
  WHERE tenant_id = $1 AND state = ANY ($2::text[])
    AND ($3::timestamptz IS NULL OR (create_time, job_id) > ($3, $4::uuid))
  ORDER BY create_time, job_id LIMIT $5;
+
+-- name: ended_tenants
+-- Who has jobs that ended longer ago than this.
+--   $1 kept interval
+SELECT tenant_id FROM tenants_with_ended_jobs(statement_timestamp() - $1::interval);
+
+-- name: forget_ended
+-- A few of the jobs that were done or given up long ago. What a run that is under way counts stays.
+--   $1 tenant_id uuid, $2 kept interval, $3 most integer
+DELETE FROM jobs
+ WHERE tenant_id = $1 AND job_id = ANY (ARRAY (
+       SELECT job_id FROM jobs
+        WHERE tenant_id = $1 AND state IN ('DONE', 'WAIVED')
+          AND end_time < least(statement_timestamp() - $2::interval, (
+              SELECT min(create_time) FROM runs WHERE tenant_id = $1 AND state = 'RUNNING'))
+        ORDER BY end_time LIMIT $3
+          FOR UPDATE SKIP LOCKED));

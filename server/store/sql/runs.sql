@@ -39,7 +39,8 @@ UPDATE runs SET done_counts = $3 WHERE tenant_id = $1 AND run_id = $2;
 UPDATE runs SET state = $3, error = $4, failed_job_id = $5, end_time = clock_timestamp(),
        done_counts = coalesce((SELECT jsonb_object_agg(d.kind, d.n) FROM (
            SELECT j.kind, count(*) AS n FROM jobs AS j
-            WHERE j.tenant_id = $1 AND j.state = 'DONE' AND j.end_time >= runs.create_time
+            WHERE j.tenant_id = $1 AND j.state IN ('DONE', 'WAIVED') AND j.state = 'DONE'
+              AND j.end_time >= runs.create_time
               AND j.kind <> 'advance_clock'
             GROUP BY j.kind) AS d), '{}')
  WHERE tenant_id = $1 AND run_id = $2 AND state = 'RUNNING';
@@ -47,13 +48,19 @@ UPDATE runs SET state = $3, error = $4, failed_job_id = $5, end_time = clock_tim
 -- name: next_due
 -- The moment of the next pending job at or before the target.
 --   $1 tenant_id uuid, $2 until timestamptz
-SELECT min(fire_time) FROM jobs
- WHERE tenant_id = $1 AND state = 'PENDING' AND fire_time <= $2 AND kind <> 'advance_clock';
+SELECT least(
+       (SELECT min(fire_time) FROM jobs
+         WHERE tenant_id = $1 AND state = 'PENDING' AND available_time IS NULL AND fire_time <= $2
+           AND kind <> 'advance_clock'),
+       (SELECT min(fire_time) FROM jobs
+         WHERE tenant_id = $1 AND state = 'PENDING' AND available_time IS NOT NULL AND fire_time <= $2
+           AND kind <> 'advance_clock'));
 
 -- name: stuck_job
--- A job that stands in the way: it was refused or given up on since the run began, or is due and stuck.
+-- A job that stands in the way: it is due and in quarantine, or was refused. Wallets wait for those about them
+-- however long ago they were refused; for other refusals only the run waits in which they happened.
 --   $1 tenant_id uuid, $2 clock_time timestamptz, $3 since timestamptz
 SELECT job_id, kind, state, error FROM jobs
  WHERE tenant_id = $1 AND state IN ('QUARANTINED', 'REFUSED') AND fire_time <= $2
-   AND (state = 'QUARANTINED' OR end_time >= $3)
+   AND (state = 'QUARANTINED' OR kind IN ('close_period', 'refresh_grants') OR end_time >= $3)
  ORDER BY fire_time, rank, job_id LIMIT 1;

@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from server.domain.calendar import Period
-from server.domain.consuming.intake import Intake
+from server.domain.consuming.intake import MOST_QUANTITY, Intake
 from server.domain.consuming.recording import (
     DUPLICATE,
     OWN_UNIT,
@@ -54,9 +55,13 @@ Assessed = tuple[dict[int, Counted], dict[int, Refused]]
 
 @dataclass(frozen=True, slots=True)
 class RecordUsage:
-    """Up to 1,000 records, each as it was read or as it was refused."""
+    """Up to 1,000 records, each as it was read or as it was refused.
+
+    `most_quantity` is the largest quantity of a record, as counted.
+    """
 
     records: tuple[Usage | UsageError, ...]
+    most_quantity: Decimal = MOST_QUANTITY
 
 
 def parts(command: RecordUsage, accounts: int) -> list[dict[int, Usage | UsageError]]:
@@ -87,12 +92,17 @@ async def record(tx: Connection, tenant_id: TenantId, command: RecordUsage) -> t
         else:
             usages[index] = item
     if usages:
-        intake = await intake_of(tx, tenant_id, usages.values())
+        intake = await intake_of(tx, tenant_id, usages.values(), command.most_quantity)
         await _take_in(tx, tenant_id, intake, usages, outcomes)
     return tuple(outcomes[index] for index in range(len(command.records)))
 
 
-async def intake_of(tx: Connection, tenant_id: TenantId, usages: Iterable[Usage]) -> Intake:
+async def intake_of(
+    tx: Connection,
+    tenant_id: TenantId,
+    usages: Iterable[Usage],
+    most_quantity: Decimal = MOST_QUANTITY,
+) -> Intake:
     """What usage is held against: the clock, what was sold, the units that are named."""
     keys: set[MeterKey] = set()
     named: set[UnitId] = set()
@@ -105,7 +115,7 @@ async def intake_of(tx: Connection, tenant_id: TenantId, usages: Iterable[Usage]
     named.discard(OWN_UNIT)
     is_plain = not named or (len(own) == 1 and named == own)
     units = {} if is_plain else await store.find_units(tx, tenant_id, named)
-    return Intake(now, meters, units)
+    return Intake(now, meters, units, most_quantity)
 
 
 async def _take_in(

@@ -35,7 +35,6 @@ from server.domain.settling.settlement import Result, Settlement, opening, revis
 from server.domain.settling.summaries import (
     LiableLine,
     RatableLine,
-    check_range,
     liable_group,
     liable_lines,
     ratable_lines,
@@ -71,7 +70,7 @@ class RefreshGrants:
 
 
 async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod) -> None:
-    """Make a rating period final. Raises Aborted (PREVIOUS_PERIOD_OPEN), AGGREGATE_OVERFLOW."""
+    """Make a rating period final. Raises Aborted (PREVIOUS_PERIOD_OPEN)."""
     account_id, wallet_id = command.account_id, command.wallet_id
     found = await periods.lock(tx, tenant_id, account_id, wallet_id, command.start)
     if found is None or found.is_final:
@@ -91,7 +90,6 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
         raters=state.raters,
     )
 
-    check_range(lines)
     await _post(tx, tenant_id, wallet, settlement)
     if lines:
         execution_id = _execution_id(wallet_id, period, found.reopened)
@@ -216,7 +214,6 @@ async def _bill(tx: Connection, tenant_id: TenantId, wallet: StoredWallet, billi
     owed = [line for line in lines if not _is_in_tokens(wallet, line)]
     if owed:
         new = _liable(wallet, billing, owed)
-        check_range(one.line for one in new)
         await summaries.add_liable(tx, tenant_id, wallet, billing, new)
 
 
@@ -229,7 +226,8 @@ def _is_in_tokens(wallet: StoredWallet, line: RatableLine) -> bool:
 def _liable(wallet: StoredWallet, billing: Period, lines: Sequence[RatableLine]) -> list[NewLiable]:
     """A line for each asset, stretch of terms, and own usage or correction.
 
-    Where something could not be rated the line is kept with what could, marked as failed.
+    Where something could not be rated the line is kept with what could, marked as failed; so is
+    one whose amount is more than money can be.
     """
     assets = {asset.id: asset for asset in wallet.assets}
     found = []
@@ -245,7 +243,7 @@ def _liable(wallet: StoredWallet, billing: Period, lines: Sequence[RatableLine])
                 product_id=asset.product_id,
                 definition_product_id=asset.definition_product_id,
                 currency_code=currency,
-                is_whole=all(member.failure is None for member in group),
+                is_whole=line.is_money and all(member.failure is None for member in group),
                 line=line,
             )
         )

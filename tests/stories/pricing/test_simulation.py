@@ -197,3 +197,18 @@ async def test_a_formula_that_fails_at_run_fails_its_line(sandbox):
     assert outcomes[0].status.code == 9
     assert "division by zero" in outcomes[0].status.message
     assert amounts(outcomes[1:]) == ["30"]
+
+
+async def test_a_simulation_has_a_bounded_number_of_steps(sandbox):
+    world = await sandbox("2024-01-15")
+    procedure = [SETTING, BASE, *[formula(f"net_unit_rate + {n}") for n in range(60)]]
+
+    with pytest.raises(UsageError) as refused:
+        await simulate(world, procedure, *[line(1)] * 1_000)
+    outcomes = await simulate(world, procedure, *[line(1)] * int(refused.value.facts["lines"]))
+
+    assert (refused.value.code.name, refused.value.reason) == (
+        "RESOURCE_EXHAUSTED",
+        "TOO_MANY_STEPS",
+    )
+    assert {one.status.code for one in outcomes} == {0}

@@ -169,15 +169,16 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Gives a job in quarantine another eight attempts. Fails with FAILED_PRECONDITION (`ITEM_STATE`)
-        when it is in any other state.
+        """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
+        account that stopped because of it. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
+        state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WaiveJob(self, request, context):
-        """Gives up a job in quarantine for good, and the run or rating request that waits for it fails with it.
+        """Gives up a job that was refused or is in quarantine for good, and the run or rating request that waits for it fails with it.
         Fails as `RetryJob` does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

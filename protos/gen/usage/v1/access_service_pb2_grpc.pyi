@@ -58,11 +58,12 @@ class AccessServiceStub:
     ListJobs: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListJobsRequest, _access_service_pb2.ListJobsResponse]
     """Lists jobs that are in quarantine or were refused, oldest first, or all that are not done."""
     RetryJob: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RetryJobRequest, _access_service_pb2.Job]
-    """Gives a job in quarantine another eight attempts. Fails with FAILED_PRECONDITION (`ITEM_STATE`)
-    when it is in any other state.
+    """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
+    account that stopped because of it. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
+    state.
     """
     WaiveJob: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]
-    """Gives up a job in quarantine for good, and the run or rating request that waits for it fails with it.
+    """Gives up a job that was refused or is in quarantine for good, and the run or rating request that waits for it fails with it.
     Fails as `RetryJob` does.
     """
     ListLimits: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListLimitsRequest, _access_service_pb2.ListLimitsResponse]
@@ -98,11 +99,12 @@ class AccessServiceAsyncStub(AccessServiceStub):
     ListJobs: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListJobsRequest, _access_service_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Lists jobs that are in quarantine or were refused, oldest first, or all that are not done."""
     RetryJob: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RetryJobRequest, _access_service_pb2.Job]  # type: ignore[assignment]
-    """Gives a job in quarantine another eight attempts. Fails with FAILED_PRECONDITION (`ITEM_STATE`)
-    when it is in any other state.
+    """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
+    account that stopped because of it. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
+    state.
     """
     WaiveJob: _aio.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]  # type: ignore[assignment]
-    """Gives up a job in quarantine for good, and the run or rating request that waits for it fails with it.
+    """Gives up a job that was refused or is in quarantine for good, and the run or rating request that waits for it fails with it.
     Fails as `RetryJob` does.
     """
     ListLimits: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListLimitsRequest, _access_service_pb2.ListLimitsResponse]  # type: ignore[assignment]
@@ -195,8 +197,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Job, _abc.Awaitable[_access_service_pb2.Job]]:
-        """Gives a job in quarantine another eight attempts. Fails with FAILED_PRECONDITION (`ITEM_STATE`)
-        when it is in any other state.
+        """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
+        account that stopped because of it. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
+        state.
         """
 
     @_abc_1.abstractmethod
@@ -205,7 +208,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.WaiveJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Job, _abc.Awaitable[_access_service_pb2.Job]]:
-        """Gives up a job in quarantine for good, and the run or rating request that waits for it fails with it.
+        """Gives up a job that was refused or is in quarantine for good, and the run or rating request that waits for it fails with it.
         Fails as `RetryJob` does.
         """
 

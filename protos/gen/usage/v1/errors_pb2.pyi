@@ -95,7 +95,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     DECIMAL_FORMAT: _ErrorReason.ValueType  # 115
     """Write plain digits, with a point if there are decimals."""
     DECIMAL_RANGE: _ErrorReason.ValueType  # 116
-    """Use at most 26 digits before the point."""
+    """Use at most 26 digits before the point; of a record, at most the limit `record.quantity`, as counted."""
     DECIMAL_SCALE: _ErrorReason.ValueType  # 117
     """Use at most 12 decimals; nothing is rounded on the way in."""
     QUANTITY_ZERO: _ErrorReason.ValueType  # 118
@@ -275,7 +275,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     AMOUNT_RANGE: _ErrorReason.ValueType  # 419
     """The amount has more digits than are kept."""
     AGGREGATE_OVERFLOW: _ErrorReason.ValueType  # 427
-    """The usage of a period adds up to more digits than are kept; void some of it, then try the job again."""
+    """The usage of a period adds up to more digits than a quantity has, so its line is not rated; see the line."""
     RATING_FAILED: _ErrorReason.ValueType  # 420
     """A part of the line could not be rated; see its ratable summaries."""
     VALIDATION_FAILED: _ErrorReason.ValueType  # 421
@@ -407,7 +407,7 @@ PAGE_TOKEN: ErrorReason.ValueType  # 114
 DECIMAL_FORMAT: ErrorReason.ValueType  # 115
 """Write plain digits, with a point if there are decimals."""
 DECIMAL_RANGE: ErrorReason.ValueType  # 116
-"""Use at most 26 digits before the point."""
+"""Use at most 26 digits before the point; of a record, at most the limit `record.quantity`, as counted."""
 DECIMAL_SCALE: ErrorReason.ValueType  # 117
 """Use at most 12 decimals; nothing is rounded on the way in."""
 QUANTITY_ZERO: ErrorReason.ValueType  # 118
@@ -587,7 +587,7 @@ NO_TIER_FOR_QUANTITY: ErrorReason.ValueType  # 418
 AMOUNT_RANGE: ErrorReason.ValueType  # 419
 """The amount has more digits than are kept."""
 AGGREGATE_OVERFLOW: ErrorReason.ValueType  # 427
-"""The usage of a period adds up to more digits than are kept; void some of it, then try the job again."""
+"""The usage of a period adds up to more digits than a quantity has, so its line is not rated; see the line."""
 RATING_FAILED: ErrorReason.ValueType  # 420
 """A part of the line could not be rated; see its ratable summaries."""
 VALIDATION_FAILED: ErrorReason.ValueType  # 421

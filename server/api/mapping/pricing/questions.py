@@ -82,7 +82,7 @@ def _read_in_order(question: pb.RateQuestion) -> Asked:
 
 
 def _held(question: pb.RateQuestion, resource_id: ResourceId) -> Held | Bound | None:
-    """What the question is about besides the catalogue: an asset, or a target."""
+    """The asset or the target that the question is about, if it is about one."""
     target = question.binding_target
     if not target:
         asset = _name("asset", question.asset, _asset, is_needed=False)
@@ -111,7 +111,7 @@ def _name(
 
 
 def _unit(question: pb.RateQuestion, *, is_needed: bool) -> str | None:
-    """What the answer is to be in: a currency, or a token's unit."""
+    """The currency or the token unit that the answer is asked for in."""
     if not question.token_unit:
         return _currency(question.currency_code, is_needed=is_needed)
     if question.currency_code:

@@ -46,15 +46,18 @@ SELECT u.unit_of_measure_id, u.unit_class_id, u.factor, u.scale, u.state
  ORDER BY u.unit_of_measure_id;
 
 -- name: lock_periods
--- The gate: a period that is open stays so until we commit, because freezing it waits for us.
+-- The gate: a period that is open stays so until we commit, because freezing it waits for us. Locked one by
+-- one in the order of the keys.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
 SELECT p.account_id, p.wallet_id, p.start_time, p.state
-  FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS k (account_id, wallet_id, start_time)
-  JOIN rating_periods AS p
-    ON p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
-   AND p.start_time = k.start_time
- ORDER BY p.account_id, p.wallet_id, p.start_time
-   FOR SHARE OF p;
+  FROM (SELECT u.account_id, u.wallet_id, u.start_time
+          FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS u (account_id, wallet_id, start_time)
+         ORDER BY u.account_id COLLATE "C", u.wallet_id, u.start_time) AS k
+ CROSS JOIN LATERAL (
+       SELECT r.account_id, r.wallet_id, r.start_time, r.state FROM rating_periods AS r
+        WHERE r.tenant_id = $1 AND r.account_id = k.account_id AND r.wallet_id = k.wallet_id
+          AND r.start_time = k.start_time
+          FOR SHARE) AS p;
 
 -- name: queue_openers
 -- Who opens periods of one wallet does so after another. Without it, an older period could be opened
@@ -141,13 +144,15 @@ DELETE FROM unique_values AS v
    AND v.asset_id = k.asset_id AND v.record_id = k.record_id;
 
 -- name: find_records
--- Those that were there, in a statement after the one that met them, so that it sees them.
+-- Those that were there, in a statement after the one that met them, so that it sees them. Looked up one by
+-- one, by their key: other plans look as good before the table is analyzed, and read whole accounts.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 record_ids text[]
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
        r.usage_time, r.labels, r.content_hash
   FROM unnest($2::text[], $3::text[]) AS k (account_id, record_id)
-  JOIN usage_records AS r
-    ON r.tenant_id = $1 AND r.account_id = k.account_id AND r.record_id = k.record_id
+ CROSS JOIN LATERAL (
+       SELECT u.* FROM usage_records AS u
+        WHERE u.tenant_id = $1 AND u.account_id = k.account_id AND u.record_id = k.record_id LIMIT 1) AS r
  ORDER BY r.account_id, r.record_id;
 
 -- name: add_to_cells

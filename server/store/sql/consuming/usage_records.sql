@@ -28,7 +28,7 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
   FROM (SELECT u.account_id, u.record_id, u.asset_id, u.usage_resource_id, u.quantity, u.unit_of_measure_id,
                u.counted_quantity, u.usage_time, u.labels, u.create_time, u.usage_summary_id
           FROM usage_records AS u
-         WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.usage_time >= $3
+         WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.usage_time > '-infinity' AND u.usage_time >= $3
            AND (u.usage_time, u.record_id) < ($4, $5)
            AND ($6::uuid IS NULL OR u.asset_id = $6)
            AND ($7::text IS NULL OR u.usage_resource_id = $7)

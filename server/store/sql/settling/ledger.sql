@@ -42,7 +42,8 @@ SELECT $1, $2, e.wallet_id, e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.
 --   $6 balances numeric[]
 UPDATE grants AS g SET head_seq = h.seq, balance = h.balance, quantity = greatest(g.quantity, h.balance)
   FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::numeric[]) AS h (wallet_id, grant_id, seq, balance)
- WHERE g.tenant_id = $1 AND g.account_id = $2 AND g.wallet_id = h.wallet_id AND g.grant_id = h.grant_id;
+ WHERE g.tenant_id = $1 AND g.account_id = $2 AND g.wallet_id = h.wallet_id AND g.grant_id = h.grant_id
+   AND g.wallet_id = ANY ($3::uuid[]) AND g.grant_id = ANY ($4::uuid[]);
 
 -- name: save_wallet_heads
 -- The ends of the wallets' chains.
@@ -50,4 +51,5 @@ UPDATE grants AS g SET head_seq = h.seq, balance = h.balance, quantity = greates
 --   $6 hashes bytea[]
 UPDATE wallets AS w SET head_seq = h.seq, balance = h.balance, head_hash = h.hash
   FROM unnest($3::uuid[], $4::bigint[], $5::numeric[], $6::bytea[]) AS h (wallet_id, seq, balance, hash)
- WHERE w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = h.wallet_id;
+ WHERE w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = h.wallet_id
+   AND w.wallet_id = ANY ($3::uuid[]);

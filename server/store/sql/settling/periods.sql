@@ -45,9 +45,11 @@ SELECT start_time
 --   $1 tenant_id uuid, $2 account_id text, $3 token_wallet_id uuid, $4 before timestamptz
 SELECT min(p.start_time)
   FROM asset_resources AS h
-  JOIN rating_periods AS p
-    ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = h.wallet_id AND p.start_time < $4
-   AND p.state <> 'FINAL'
+ CROSS JOIN LATERAL (
+       SELECT o.start_time FROM rating_periods AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = h.wallet_id AND o.start_time < $4
+          AND o.state <> 'FINAL'
+        ORDER BY o.start_time LIMIT 1) AS p
  WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.token_wallet_id = $3;
 
 -- name: finish_period

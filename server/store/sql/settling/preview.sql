@@ -26,5 +26,6 @@ SELECT json_agg(json_build_array(t.asset_id, t.origin_start_time, t.used::text, 
   FROM (SELECT asset_id, origin_start_time, sum(used_quantity) AS used, sum(overage_quantity) AS overage,
                json_agg(packages) FILTER (WHERE packages IS NOT NULL) AS packages
           FROM ratable_summaries
-         WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time IS DISTINCT FROM $4
+         WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > '-infinity'
+           AND start_time IS DISTINCT FROM $4
          GROUP BY asset_id, origin_start_time) AS t;

@@ -5,9 +5,10 @@
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
 SELECT p.account_id, p.wallet_id, p.start_time
   FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS k (account_id, wallet_id, start_time)
-  JOIN rating_periods AS p
-    ON p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
-   AND p.start_time = k.start_time AND p.state = 'FINAL'
+ CROSS JOIN LATERAL (
+       SELECT r.account_id, r.wallet_id, r.start_time FROM rating_periods AS r
+        WHERE r.tenant_id = $1 AND r.account_id = k.account_id AND r.wallet_id = k.wallet_id
+          AND r.start_time = k.start_time AND r.state = 'FINAL' LIMIT 1) AS p
  ORDER BY p.account_id, p.wallet_id, p.start_time;
 
 -- name: reopenable
@@ -46,19 +47,24 @@ UPDATE rating_periods
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4;
 
 -- name: posted_by_close
--- What the last close of a period moved: what its cells drew, and what ended after it began.
+-- What the last close of a period moved: what its cells drew, and what ended after it began. By their causes, so
+-- that the ledger is not read from its beginning.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz,
 --   $5 cause_revision integer
 SELECT e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.wallet_before, e.wallet_after, e.grant_before,
        e.grant_after, e.effective_time, e.cause_kind, e.cause_id, e.cause_revision, e.leg, e.hash, e.covered
-  FROM wallet_entries AS e
- WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.wallet_id = $3 AND e.cause_revision = $5
-   AND CASE e.cause_kind
-       WHEN 'BOUNDARY' THEN e.effective_time > $4
-       WHEN 'CELL' THEN e.cause_id IN (
-            SELECT s.usage_summary_id::text FROM usage_summaries AS s
-             WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time = $4)
-       ELSE false END
+  FROM (SELECT 'CELL' AS kind, s.usage_summary_id::text AS id FROM usage_summaries AS s
+         WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time = $4
+           AND s.period_start_time > '-infinity'
+         UNION ALL
+        SELECT 'BOUNDARY', g.grant_id::text FROM grants AS g
+         WHERE g.tenant_id = $1 AND g.account_id = $2 AND g.wallet_id = $3 AND g.expire_time > $4) AS c
+ CROSS JOIN LATERAL (
+       SELECT o.* FROM wallet_entries AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.cause_kind = c.kind AND o.cause_id = c.id
+          AND o.cause_revision = $5
+        ORDER BY o.cause_kind, o.cause_id, o.cause_revision, o.leg OFFSET 0) AS e
+ WHERE e.wallet_id = $3 AND (e.cause_kind = 'CELL' OR e.effective_time > $4)
  ORDER BY e.seq DESC;
 
 -- name: wallet_head
@@ -79,14 +85,15 @@ SELECT grant_id, head_seq, balance FROM grants
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
 UPDATE usage_summaries
    SET quantity = NULL, drawn_quantity = NULL, overage_quantity = NULL, ratable_summary_id = NULL
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND period_start_time = $4;
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND period_start_time = $4
+   AND period_start_time > '-infinity';
 
 -- name: supersede_ratable
 -- What the ratable lines of the period came to is kept; its next close makes them again.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
 WITH gone AS (
 DELETE FROM ratable_summaries
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4 AND start_time > '-infinity'
 RETURNING *)
 INSERT INTO superseded_ratables SELECT g.* FROM gone AS g;
 
@@ -94,7 +101,7 @@ INSERT INTO superseded_ratables SELECT g.* FROM gone AS g;
 -- Lines of other periods that an invoice-ready line of this one sums up, which the next one will.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 billing_end_time timestamptz
 UPDATE ratable_summaries SET liable_summary_id = NULL
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id IN (
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > '-infinity' AND liable_summary_id IN (
        SELECT liable_summary_id FROM liable_summaries
         WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND end_time = $4);
 

@@ -1,7 +1,8 @@
 -- Summaries: cells as they were drawn, ratable lines with their waterfalls, liable lines.
 
 -- name: save_drawn
--- What each cell came to, and the ratable line it is in.
+-- What each cell came to, and the ratable line it is in. The keys are said twice: joined to a list alone, the
+-- planner reads the whole account as long as it takes it for a small one.
 --   $1 tenant_id uuid, $2 account_id text, $3 usage_summary_ids uuid[], $4 quantities numeric[],
 --   $5 drawn numeric[], $6 overages numeric[], $7 ratable_summary_ids uuid[]
 UPDATE usage_summaries AS s
@@ -9,7 +10,8 @@ UPDATE usage_summaries AS s
        ratable_summary_id = d.ratable_summary_id
   FROM unnest($3::uuid[], $4::numeric[], $5::numeric[], $6::numeric[], $7::uuid[])
        AS d (usage_summary_id, quantity, drawn, overage, ratable_summary_id)
- WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.usage_summary_id = d.usage_summary_id;
+ WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.usage_summary_id = d.usage_summary_id
+   AND s.usage_summary_id = ANY ($3::uuid[]);
 
 -- name: add_token_cells
 -- What the cells of other wallets came to in tokens.
@@ -63,9 +65,11 @@ SELECT r.ratable_summary_id, r.asset_id, a.number, a.product_id, r.start_time, r
        r.segment_start_time, r.used_quantity, r.drawn_quantity, r.overage_quantity, r.tier_quantity,
        r.net_unit_rate, r.amount, r.currency_code, r.error_reason, r.dimensions
   FROM ratable_summaries AS r
-  JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = r.asset_id
- WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = $3 AND r.start_time >= $4
-   AND r.start_time < $5
+ CROSS JOIN LATERAL (
+       SELECT t.number, t.product_id FROM assets AS t
+        WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = r.asset_id LIMIT 1) AS a
+ WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = $3 AND r.start_time > '-infinity'
+   AND r.start_time >= $4 AND r.start_time < $5
  ORDER BY r.start_time, r.ratable_summary_id;
 
 -- name: add_liable
@@ -97,4 +101,5 @@ SELECT $1, $2, l.liable_summary_id, w.entitlement_account_id, $3, l.asset_id, l.
 --   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_ids uuid[], $4 liable_summary_ids uuid[]
 UPDATE ratable_summaries AS r SET liable_summary_id = l.liable_summary_id
   FROM unnest($3::uuid[], $4::uuid[]) AS l (ratable_summary_id, liable_summary_id)
- WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.ratable_summary_id = l.ratable_summary_id;
+ WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.ratable_summary_id = l.ratable_summary_id
+   AND r.ratable_summary_id = ANY ($3::uuid[]);

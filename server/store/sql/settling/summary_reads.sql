@@ -25,7 +25,10 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
        s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
-   AND s.ratable_summary_id = ANY ($4::uuid[])
+   AND s.ratable_summary_id = ANY ($4::uuid[]) AND s.period_start_time > '-infinity'
+   AND s.period_start_time = ANY (ARRAY (
+       SELECT r.start_time FROM ratable_summaries AS r
+        WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.ratable_summary_id = ANY ($4::uuid[])))
  ORDER BY s.start_time, s.usage_summary_id;
 
 -- name: drawn_from
@@ -73,6 +76,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
        procedure_id, procedure_version_id, execution_id, execution_time, create_time
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id = $4
+   AND start_time > '-infinity'
  ORDER BY start_time, ratable_summary_id;
 
 -- name: superseded_ratables
@@ -114,5 +118,5 @@ SELECT liable_summary_id, wallet_id, asset_id, product_id, definition_product_id
                         AND s.liable_summary_id = l.liable_summary_id) AS superseded, dimensions
   FROM liable_summaries AS l
  WHERE tenant_id = $1 AND account_id = $2
-   AND ($3::timestamptz IS NULL OR (start_time, liable_summary_id) > ($3, $4::uuid))
+   AND start_time > '-infinity' AND ($3::timestamptz IS NULL OR (start_time, liable_summary_id) > ($3, $4::uuid))
  ORDER BY start_time, liable_summary_id LIMIT $5;

@@ -105,6 +105,18 @@ SELECT p.wallet_id, p.start_time FROM rating_periods AS p
           AND o.start_time < p.start_time AND o.state <> 'FINAL')
  ORDER BY p.wallet_id, p.start_time;
 
+-- name: closes_that_stopped
+-- Open periods whose close was refused or is in quarantine: nothing of them is billed until somebody decides.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT j.job_id, j.state, j.error, p.wallet_id, p.start_time
+  FROM jobs AS j
+  JOIN rating_periods AS p
+    ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = (j.payload ->> 'wallet_id')::uuid
+   AND p.start_time = (j.payload ->> 'start_time')::timestamptz AND p.state <> 'FINAL'
+ WHERE j.tenant_id = $1 AND j.account_id = $2 AND j.state IN ('REFUSED', 'QUARANTINED')
+   AND j.kind = 'close_period'
+ ORDER BY p.start_time, p.wallet_id;
+
 -- name: final_cells
 -- A wallet's final cells, as `wallet_states` reads them, with what they were said to add and to draw.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
@@ -118,7 +130,7 @@ SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, 
     ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = $3 AND p.start_time = s.period_start_time
    AND p.state = 'FINAL'
   JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = s.asset_id
- WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
+ WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time > '-infinity'
  ORDER BY s.usage_summary_id;
 
 -- name: rated_lines
@@ -127,7 +139,7 @@ SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, 
 SELECT ratable_summary_id, overage_quantity, amount, error_reason, procedure_id, procedure_version_id,
        packages::text
   FROM ratable_summaries
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > '-infinity'
  ORDER BY ratable_summary_id;
 
 -- name: token_quantities
@@ -137,7 +149,7 @@ SELECT t.usage_summary_id, t.sum_quantity
   FROM usage_summaries AS s
   JOIN usage_summaries AS t
     ON t.tenant_id = $1 AND t.account_id = $2 AND t.source_summary_id = s.usage_summary_id
- WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
+ WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time > '-infinity'
  ORDER BY t.usage_summary_id;
 
 -- name: count_records

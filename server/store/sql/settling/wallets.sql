@@ -6,9 +6,13 @@
 -- come with it, and what of them is rated.
 -- Where `with_sources`, what is rated in the tokens of these wallets comes too. Of the assets of a target that
 -- they share it is said whether their rates are fixed; of those of an asset alone, null.
+-- Nothing here reads what is settled and over, so a read and a close cost the same however old the wallet is. The
+-- parts are joined by LATERAL and OFFSET 0 so that each looks up its rows for one wallet or period; the time is a
+-- value, not a call, so that an index can be asked for it.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null for all, $4 after_resource text,
 --   $5 after_wallet_id uuid, $6 limit bigint, $7 with_sources boolean
-WITH asked AS (
+WITH clock AS MATERIALIZED (SELECT tenant_now($1) AS now),
+asked AS (
     SELECT w.wallet_id FROM wallets AS w
      WHERE w.tenant_id = $1 AND w.account_id = $2 AND ($3::uuid IS NULL OR w.wallet_id = $3)
        AND ($4::text IS NULL OR (w.usage_resource_id, w.wallet_id) > ($4, $5::uuid))
@@ -23,17 +27,25 @@ wanted AS (
 SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
        w.aggregation_combine, w.aggregation_label, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        w.drawdown_order, w.head_seq, w.balance, w.head_hash, e.target_kind, e.target_id, e.time_zone,
-       e.currency_code, e.anchor_date, e.billing_months, tenant_now($1) AS now,
+       e.currency_code, e.anchor_date, e.billing_months, (SELECT now FROM clock) AS now,
        (SELECT rating_versions($1)) AS versions,
-       (SELECT max(p.end_time) FROM rating_periods AS p
+       (SELECT p.end_time FROM rating_periods AS p
          WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id
-           AND p.state = 'FINAL') AS closed,
+           AND p.state = 'FINAL'
+         ORDER BY p.start_time DESC LIMIT 1) AS closed,
        (SELECT json_agg(json_build_array(
                    g.grant_id, g.entitlement_id, g.kind, g.issue_index, g.rollover_count, g.quantity::text,
                    g.start_time, g.expire_time, g.head_seq, g.balance::text) ORDER BY g.start_time, g.grant_id)::text
-          FROM grants AS g
-         WHERE g.tenant_id = $1 AND g.account_id = $2 AND g.wallet_id = w.wallet_id
-           AND (g.balance > 0 OR g.expire_time IS NULL OR g.expire_time > tenant_now($1))) AS grants,
+          FROM (SELECT l.* FROM grants AS l
+                 WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.wallet_id = w.wallet_id AND l.balance > 0
+                 UNION ALL
+                SELECT u.* FROM grants AS u
+                 WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.wallet_id = w.wallet_id AND u.balance <= 0
+                   AND u.expire_time > (SELECT now FROM clock)
+                 UNION ALL
+                SELECT u.* FROM grants AS u
+                 WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.wallet_id = w.wallet_id AND u.balance <= 0
+                   AND u.expire_time IS NULL) AS g) AS grants,
        (SELECT json_agg(json_build_array(
                    n.entitlement_id, n.asset_id, n.number, n.quantity::text, n.unit_scale, n.start_date,
                    n.end_date, n.anchor_date, n.refresh_unit, n.refresh_count, n.validity_unit,
@@ -41,39 +53,38 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                    n.rollover_max_quantity::text, n.rollover_max_percent::text) ORDER BY n.number)::text
           FROM entitlements AS n
          WHERE n.tenant_id = $1 AND n.account_id = $2 AND n.wallet_id = w.wallet_id) AS entitlements,
-       (SELECT array_agg(json_build_array(
-                   s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
-                   s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
+       unsettled.cells || (
+       SELECT array_agg(json_build_array(
+                   s.usage_summary_id, s.asset_id, s.number, s.start_time, s.end_time, s.origin_start_time,
+                   s.period_start_time, s.period_end_time, s.record_count, s.sum_quantity::text,
                    s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                   s.last_record_id, p.state, s.dimensions)::text ORDER BY s.usage_summary_id)
-          FROM usage_summaries AS s
-          JOIN rating_periods AS p
-            ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id
-           AND p.start_time = s.period_start_time
-          JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = s.asset_id
-         WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = w.wallet_id
-           AND (s.period_start_time IN (SELECT o.start_time FROM rating_periods AS o
-                                         WHERE o.tenant_id = $1 AND o.account_id = $2
-                                           AND o.wallet_id = w.wallet_id AND o.state <> 'FINAL')
-                OR s.origin_start_time IN (SELECT c.origin_start_time FROM usage_summaries AS c
-                     JOIN rating_periods AS o
-                       ON o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
-                      AND o.start_time = c.period_start_time AND o.state <> 'FINAL'
-                    WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.wallet_id = w.wallet_id
-                      AND c.origin_start_time <> c.period_start_time))) AS cells,
+                   s.last_record_id, s.state, s.dimensions)::text ORDER BY s.usage_summary_id)
+          FROM (SELECT c.*, a.number, p.end_time AS period_end_time, p.state
+                  FROM unnest(unsettled.late_origins) AS late (start_time)
+                 CROSS JOIN LATERAL (
+                       SELECT u.* FROM usage_summaries AS u
+                        WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.wallet_id = w.wallet_id
+                          AND u.origin_start_time = late.start_time AND u.origin_start_time > '-infinity'
+                        ORDER BY u.period_start_time OFFSET 0) AS c
+                 CROSS JOIN LATERAL (
+                       SELECT r.end_time, r.state FROM rating_periods AS r
+                        WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = w.wallet_id
+                          AND r.start_time = c.period_start_time AND r.state = 'FINAL' LIMIT 1) AS p
+                 CROSS JOIN LATERAL (
+                       SELECT t.number FROM assets AS t
+                        WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = c.asset_id LIMIT 1) AS a
+               ) AS s) AS cells,
        (SELECT json_agg(json_build_array(
                    t.asset_id, t.origin_start_time, t.used::text, t.overage::text, t.packages))::text
           FROM (SELECT r.asset_id, r.origin_start_time, sum(r.used_quantity) AS used,
                        sum(r.overage_quantity) AS overage,
                        json_agg(r.packages) FILTER (WHERE r.packages IS NOT NULL) AS packages
-                  FROM ratable_summaries AS r
-                 WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = w.wallet_id
-                   AND r.origin_start_time IN (SELECT c.origin_start_time FROM usage_summaries AS c
-                         JOIN rating_periods AS o
-                           ON o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
-                          AND o.start_time = c.period_start_time AND o.state <> 'FINAL'
-                        WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.wallet_id = w.wallet_id
-                          AND c.origin_start_time <> c.period_start_time)
+                  FROM unnest(unsettled.late_origins) AS late (start_time)
+                 CROSS JOIN LATERAL (
+                       SELECT l.* FROM ratable_summaries AS l
+                        WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.wallet_id = w.wallet_id
+                          AND l.origin_start_time = late.start_time AND l.origin_start_time > '-infinity'
+                        OFFSET 0) AS r
                  GROUP BY r.asset_id, r.origin_start_time) AS t) AS rated,
        (SELECT json_agg(json_build_array(
                    h.asset_id, h.overage, coalesce(r.start_time, h.start_time), r.end_time, r.terms,
@@ -82,15 +93,43 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                    CASE WHEN e.target_kind <> 'ASSET' THEN (h.policies ->> 'is_fixed')::boolean END)
                    ORDER BY a.number, r.start_time)::text
           FROM asset_resources AS h
-          JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = h.asset_id
-          LEFT JOIN asset_rates AS r
-            ON r.tenant_id = $1 AND r.account_id = $2 AND r.asset_id = h.asset_id
-           AND r.usage_resource_id = h.usage_resource_id
+         CROSS JOIN LATERAL (
+               SELECT t.number, t.product_id FROM assets AS t
+                WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = h.asset_id LIMIT 1) AS a
+          LEFT JOIN LATERAL (
+               SELECT t.* FROM asset_rates AS t
+                WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = h.asset_id
+                  AND t.usage_resource_id = h.usage_resource_id OFFSET 0) AS r ON true
          WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = w.wallet_id) AS assets
   FROM wanted
-  JOIN wallets AS w ON w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = wanted.wallet_id
-  JOIN entitlement_accounts AS e
-    ON e.tenant_id = $1 AND e.account_id = $2 AND e.entitlement_account_id = w.entitlement_account_id
+ CROSS JOIN LATERAL (
+       SELECT o.* FROM wallets AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = wanted.wallet_id LIMIT 1) AS w
+ CROSS JOIN LATERAL (
+       SELECT o.* FROM entitlement_accounts AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2
+          AND o.entitlement_account_id = w.entitlement_account_id LIMIT 1) AS e
+  LEFT JOIN LATERAL (
+       SELECT array_agg(json_build_array(
+                  s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
+                  s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
+                  s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
+                  s.last_record_id, p.state, s.dimensions)::text ORDER BY s.usage_summary_id) AS cells,
+              array_agg(DISTINCT s.origin_start_time) FILTER (
+                  WHERE s.origin_start_time <> s.period_start_time) AS late_origins
+         FROM (SELECT o.start_time, o.end_time, o.state FROM rating_periods AS o
+                WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
+                  AND o.state <> 'FINAL'
+                ORDER BY o.start_time OFFSET 0) AS p
+        CROSS JOIN LATERAL (
+              SELECT c.* FROM usage_summaries AS c
+               WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.wallet_id = w.wallet_id
+                 AND c.period_start_time = p.start_time AND c.period_start_time > '-infinity'
+               ORDER BY c.start_time, c.usage_summary_id OFFSET 0) AS s
+        CROSS JOIN LATERAL (
+              SELECT t.number FROM assets AS t
+               WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = s.asset_id LIMIT 1) AS a
+       ) AS unsettled ON true
  ORDER BY w.usage_resource_id, w.wallet_id, wanted.token_wallet_id NULLS FIRST;
 
 -- name: lock_wallet
@@ -134,4 +173,5 @@ SELECT grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, st
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_ids uuid[], $4 next_indices integer[]
 UPDATE entitlements AS e SET next_index = greatest(e.next_index, n.next_index)
   FROM unnest($3::uuid[], $4::integer[]) AS n (entitlement_id, next_index)
- WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.entitlement_id = n.entitlement_id;
+ WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.entitlement_id = n.entitlement_id
+   AND e.entitlement_id = ANY ($3::uuid[]);

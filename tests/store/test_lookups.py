@@ -1,0 +1,146 @@
+"""Statements read a few pages however large their tables are, whatever the statistics say.
+
+Counted in pages of 8 KiB that a statement asks for, which is the same on every machine. A table
+that was never analyzed, or only when it was all but empty, is what a new or growing service has.
+"""
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from server.store import sql
+from server.store.jobs import MOST_ATTEMPTS
+
+TENANT = UUID(int=1)
+NAMES = """
+tenants jobs assets asset_resources wallets wallet_entries grants usage_records usage_summaries
+rating_periods ratable_summaries liable_summaries
+"""
+TABLES = NAMES.split()
+
+ONE_OF_EACH = """
+INSERT INTO tenants (tenant_id, id) VALUES (md5('other')::uuid, 'other');
+INSERT INTO jobs (tenant_id, job_id, kind, rank, account_id, payload, fire_time)
+SELECT md5('other')::uuid, md5('other')::uuid, 'note', 0, 'ann', '{}', now();
+"""
+
+FILL = (Path(__file__).parent / "lookups.sql").read_text()
+LATE = (Path(__file__).parent / "late_usage.sql").read_text()
+
+
+@pytest.fixture(params=["never analyzed", "analyzed when empty", "analyzed with one row", "known"])
+async def filled(request: pytest.FixtureRequest, owner: asyncpg.Connection) -> str:
+    """A filled database, and what its statistics know; returns the latter."""
+    await owner.execute("SET session_replication_role = replica")
+    for table in TABLES:
+        await owner.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    if request.param == "analyzed with one row":
+        await owner.execute(ONE_OF_EACH)
+    if request.param.startswith("analyzed"):
+        await owner.execute("ANALYZE")
+    await owner.execute(FILL)
+    if request.param == "known":
+        await owner.execute("ANALYZE")
+    return request.param
+
+
+async def pages(app: asyncpg.Connection, query: str, *args: object) -> int:
+    """Return the pages a statement asks for, by a plan for these values and one for any."""
+    await app.execute(f"SELECT set_config('usage.tenant_id', '{TENANT}', false)")
+    most = 0
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        await app.execute(f"SET plan_cache_mode = {mode}")
+        text = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query.rstrip(';')}"
+        # The first run also reads what the catalogs say.
+        found = [json.loads(await app.fetchval(text, *args))[0]["Plan"] for _ in range(2)][-1]
+        most = max(most, found["Shared Hit Blocks"] + found["Shared Read Blocks"])
+    return most
+
+
+async def test_statements_read_a_few_pages_whatever_the_statistics_say(owner, app, filled):
+    """One test for all, because a database is filled for each kind of statistics."""
+    await claims_and_writes_go_by_key(owner, app, filled)
+    await a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled)
+
+
+MILLION = """
+INSERT INTO jobs (tenant_id, job_id, kind, rank, account_id, payload, fire_time)
+SELECT $1, lpad(to_hex(n), 32, '0')::uuid, 'note', 0, 'a' || n % 1000, '{}',
+       now() + interval '1 day' + n * interval '1 second'
+  FROM generate_series(1, 1000000) AS n
+"""
+
+
+async def test_a_million_open_jobs_of_which_none_is_due_cost_a_look_at_an_index(owner, app):
+    """At 28698be it read them all, at every sweep of every worker: 1.2 s."""
+    work = sql.load("jobs.sql")
+    await owner.execute("SET session_replication_role = replica")
+    await owner.execute("ALTER TABLE jobs SET (autovacuum_enabled = false)")
+    await owner.execute("INSERT INTO tenants (tenant_id, id) VALUES ($1, 'one')", TENANT)
+    await owner.execute(MILLION, TENANT)
+
+    look = await pages(app, work["due_tenants"], ["note"])
+    async with app.transaction():
+        await app.execute(work["plan_by_index"])
+        claim = await pages(app, work["claim_jobs"], TENANT, ["note"], 8, MOST_ATTEMPTS)
+
+    assert look <= 40
+    assert claim <= 120
+
+
+async def claims_and_writes_go_by_key(owner, app, filled):
+    work = sql.load("jobs.sql")
+    recording = sql.load("consuming/recording.sql")
+    summaries = sql.load("settling/summaries.sql")
+    kinds = ["note"]
+
+    found = {"due_tenants": await pages(app, work["due_tenants"], kinds)}
+    async with app.transaction():
+        await app.execute(work["plan_by_index"])
+        claim = (work["claim_jobs"], TENANT, kinds, 8, MOST_ATTEMPTS)
+        found["claim_jobs, nothing due"] = await pages(app, *claim)
+        await owner.execute(
+            "UPDATE jobs SET fire_time = now() - interval '1 minute', available_time = CASE"
+            " WHEN account_id = 'a2' THEN now() END"
+            " WHERE account_id IN ('a1', 'a2') AND end_time IS NULL"
+        )
+        found["claim_jobs"] = await pages(app, *claim)
+    job_id = await owner.fetchval("SELECT job_id FROM jobs WHERE account_id = 'a77' LIMIT 1")
+    found["lock_job"] = await pages(app, work["lock_job"], TENANT, job_id, 0)
+    found["end_job"] = await pages(app, work["end_job"], TENANT, job_id, 0, "DONE", "")
+    ids = await owner.fetchval(
+        "SELECT array_agg(record_id) FROM (SELECT * FROM usage_records LIMIT 9) r"
+    )
+    found["find_records"] = await pages(app, recording["find_records"], TENANT, ["ann"] * 9, ids)
+    cells = await owner.fetchval(
+        "SELECT array_agg(usage_summary_id) FROM (SELECT * FROM usage_summaries"
+        " WHERE account_id = 'old7' LIMIT 9) s"
+    )
+    zeros = [0] * 9
+    args = (TENANT, "old7", cells, zeros, zeros, zeros, cells)
+    found["save_drawn"] = await pages(app, summaries["save_drawn"], *args)
+
+    # A look-up is a few pages of an index, three or four levels deep, and one of the table.
+    bounds = {"find_records": 100 * 5, "save_drawn": 9 * 25, "claim_jobs": 120, "due_tenants": 40}
+    over = {name: n for name, n in found.items() if n > bounds.get(name, 25)}
+    assert not over, (filled, found)
+
+
+async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
+    query = sql.load("settling/wallets.sql")["wallet_states"]
+
+    async def cost(account: str) -> int:
+        wallet = await owner.fetchval("SELECT md5($1 || 'w')::uuid", account)
+        return await pages(app, query, TENANT, account, wallet, None, None, 1, False)
+
+    young, old = await cost("young"), await cost("old7")
+    await owner.execute(LATE)
+    late = await cost("old7")
+
+    # Each page that an old wallet asks for beyond a young one's is one more level of an index.
+    assert old <= young + 10, (filled, young, old)
+    # With the period that late usage corrects, whose cells and line are read.
+    assert late <= 3 * old, (filled, old, late)
