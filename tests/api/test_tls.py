@@ -261,7 +261,7 @@ def test_an_encrypted_key_is_refused_and_asks_for_no_password(authority: Authori
     )
     pair.key.write_bytes(encrypted)
 
-    with pytest.raises(ConfigError, match="USAGE_TLS_KEY: .* is encrypted"):
+    with pytest.raises(ConfigError, match=r"USAGE_TLS_KEY: .* is encrypted"):
         Certificates.open(config(**pair.settings))
 
 
