@@ -47,7 +47,7 @@ def trusting(authority: Authority, shown: Pair | None = None) -> Tls:
 
 async def call(service: Service, tls: Tls | None) -> str:
     """`OK`, or the code of what came of a call on a connection of its own."""
-    async with UsageClient(service.address, service.operator_key, timeout=1, tls=tls) as client:
+    async with UsageClient(service.address, service.operator_key, timeout=10, tls=tls) as client:
         try:
             await client.access.ListTenants(REQUEST)
         except UsageError as error:
@@ -112,7 +112,7 @@ async def test_an_expired_certificate_is_not_believed(database: str, authority: 
     expired = authority.issue("server", expired=True)
     async with serving(database, **expired.settings) as service:
         tls = trusting(authority)
-        async with UsageClient(service.address, "k", timeout=1, tls=tls) as client:
+        async with UsageClient(service.address, "k", timeout=10, tls=tls) as client:
             with pytest.raises(UsageError, match="CERTIFICATE_VERIFY_FAILED"):
                 await client.access.ListTenants(REQUEST)
 
