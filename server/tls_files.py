@@ -93,7 +93,9 @@ def _check_certificates(setting: str, path: Path, content: bytes) -> None:
     try:
         if begun != ended:
             raise ValueError
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content.decode())
+        # Text beside the certificates may be in any language; `ssl` takes ASCII only.
+        text = content.decode("ascii", "backslashreplace")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (ssl.SSLError, ValueError):
         raise CertificateError(f"{setting}: {path} is no PEM file of certificates") from None
 

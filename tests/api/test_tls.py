@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from cryptography.hazmat.primitives import serialization
 from usage.v1 import access_service_pb2 as access
 
 from clients import Tls, UsageClient, UsageError
@@ -46,7 +47,7 @@ def trusting(authority: Authority, shown: Pair | None = None) -> Tls:
 
 async def call(service: Service, tls: Tls | None) -> str:
     """`OK`, or the code of what came of a call on a connection of its own."""
-    async with UsageClient(service.address, service.operator_key, timeout=1, tls=tls) as client:
+    async with UsageClient(service.address, service.operator_key, timeout=10, tls=tls) as client:
         try:
             await client.access.ListTenants(REQUEST)
         except UsageError as error:
@@ -111,7 +112,7 @@ async def test_an_expired_certificate_is_not_believed(database: str, authority: 
     expired = authority.issue("server", expired=True)
     async with serving(database, **expired.settings) as service:
         tls = trusting(authority)
-        async with UsageClient(service.address, "k", timeout=1, tls=tls) as client:
+        async with UsageClient(service.address, "k", timeout=10, tls=tls) as client:
             with pytest.raises(UsageError, match="CERTIFICATE_VERIFY_FAILED"):
                 await client.access.ListTenants(REQUEST)
 
@@ -248,6 +249,29 @@ def test_files_that_cannot_be_used_are_refused_by_their_setting(
         Certificates.open(config(**settings))
 
     assert f"USAGE_{setting.upper()}" in str(refused.value)
+
+
+def test_an_encrypted_key_is_refused_and_asks_for_no_password(authority: Authority):
+    pair = authority.issue("server")
+    key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    pair.key.write_bytes(encrypted)
+
+    with pytest.raises(ConfigError, match=r"USAGE_TLS_KEY: .* is encrypted"):
+        Certificates.open(config(**pair.settings))
+
+
+def test_text_beside_the_certificates_is_ignored(authority: Authority):
+    settings = authority.issue("server").settings | {"tls_client_ca": str(authority.file)}
+    for setting in ("tls_certificate", "tls_client_ca"):
+        path = Path(settings[setting])
+        path.write_bytes("# für Zürich\n".encode() + path.read_bytes())
+
+    assert Certificates.open(config(**settings)) is not None
 
 
 def test_an_empty_setting_is_refused():
