@@ -63,4 +63,5 @@ async def test_rates_that_were_sold_are_looked_up_by_whole_keys(owner, app, anal
         for node in found:
             asked = condition(node)
             columns = {key for key in KEYS[node["Relation Name"]] if key in asked}
-            assert "account_id" in asked and columns, (name, node)
+            assert "account_id" in asked, (name, node)
+            assert columns, (name, node)
