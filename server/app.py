@@ -85,11 +85,10 @@ OPTIONS = (
     # Calls that wait to be begun. Measured at three times the capacity: without these bounds almost
     # every call waits until its deadline and is answered in vain; with them 80 to 90 % of the
     # capacity are answered in time. The transport refuses the others with CANCELLED before they
-    # cost us anything. It gives up one that waited for a second, the least it can be told. With two
-    # seconds, which is how long callers wait, answers to batches of 1,000 questions came too late.
+    # cost us anything.
     ("grpc.server.max_pending_requests", 400),
     ("grpc.server.max_pending_requests_hard_limit", 800),
-    ("grpc.server_max_unrequested_time_in_server", 1),
+    ("grpc.server_max_unrequested_time_in_server", 2),
     # A client may ping every 10 seconds, also while it has no call.
     ("grpc.http2.max_ping_strikes", 2),
     ("grpc.http2.min_ping_interval_without_data_ms", 9_000),

@@ -9,7 +9,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -23,7 +23,7 @@ from grpc_status import rpc_status
 
 from server import metrics
 from server.api import calls
-from server.api.admission import Admission, Turns
+from server.api.admission import Admission
 from server.api.answers import MAX_ANSWER_BYTES, answer_too_large
 from server.api.auth import Authenticator
 from server.api.calls import Caller
@@ -48,8 +48,6 @@ MOST_UNKNOWN_BYTES = 4096
 # message that is too large is refused here, with the limit.
 MOST_BYTES = 1024 * 1024
 MOST_BATCH_BYTES = 4 * MOST_BYTES
-# What computes on the event loop for longer than a small call does, by its size.
-COMPUTING, LARGE_BYTES = frozenset({"DiscoverRates"}), 4 * 1024
 BATCHES = frozenset({"RecordUsage", "StreamUsage", "CreateRecords", "BatchCreateRateCardEntries"})
 # What the log calls a call: the process by chance, the call by its number.
 PROCESS = uuid.uuid4().hex[:8]
@@ -65,7 +63,6 @@ class Edge:
 
     authenticator: Authenticator
     admission: Admission
-    turns: Turns = field(default_factory=Turns)
     unsafe_settings: tuple[str, ...] = ()
     says_all: bool = False
 
@@ -115,8 +112,6 @@ class _Guard:
         self.name = f"/{method.containing_service.full_name}/{method.name}"
         self._edge = edge
         self.admission = edge.admission
-        self.turns = edge.turns
-        self.large_bytes = LARGE_BYTES if method.name in COMPUTING else MOST_BATCH_BYTES
         self._input = GetMessageClass(method.input_type)
         self._requirement: Requirement = requirement(method)
         self._is_surely_valid = surely_valid(method.input_type)
@@ -252,12 +247,13 @@ class _Incident(UsageError):
 def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
     async def run(data: bytes, context: Any) -> bytes:
         started = time.perf_counter()
-        guard.turns.arrived += 1
         try:
-            if len(data) > guard.large_bytes:
-                answer = await _large(guard, function, data, context)
-            else:
-                answer = await _answer(guard, function, data, context)
+            request = guard.parse(data)
+            call = await guard.admit(context)
+            with guard.admission.of(call.tenant_id):
+                async with asyncio.timeout(call.deadline - time.monotonic()):
+                    call.refusal = guard.refusal_of(request)
+                    answer = guard.answered(await calls.run_valid(function, request, context))
         except grpc.aio.AbortError:
             raise
         except asyncio.CancelledError:
@@ -270,28 +266,6 @@ def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return run
-
-
-async def _answer(guard: _Guard, function: Callable[..., Any], data: bytes, context: Any) -> bytes:
-    request = guard.parse(data)
-    call = await guard.admit(context)
-    with guard.admission.of(call.tenant_id):
-        async with asyncio.timeout(call.deadline - time.monotonic()):
-            call.refusal = guard.refusal_of(request)
-            return guard.answered(await calls.run_valid(function, request, context))
-
-
-async def _large(guard: _Guard, function: Callable[..., Any], data: bytes, context: Any) -> bytes:
-    """Answer a large call in its turn; nothing is parsed of one that is refused."""
-    call = await guard.admit(context)
-    with guard.admission.of(call.tenant_id):
-        async with (
-            asyncio.timeout(call.deadline - time.monotonic()),
-            guard.turns.of(len(data), call.deadline - time.monotonic()),
-        ):
-            request = guard.parse(data)
-            call.refusal = guard.refusal_of(request)
-            return guard.answered(await calls.run_valid(function, request, context))
 
 
 def _stream(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
