@@ -17,7 +17,6 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.batches import batches_of_all
 from tests.bench.lookups import lookups, wallet_reads
 from tests.bench.recording import recording
 from tests.bench.snapshots import snapshots
@@ -42,7 +41,6 @@ async def measure(*, small: bool) -> list[dict[str, Any]]:
         ]
         for name, step in (
             ("lookups", lookups(running, seconds)),
-            ("lookups by the size of their batch", batches_of_all(running, seconds)),
             ("rate snapshots", snapshots(running, sizes)),
             ("wallet reads", wallet_reads(running, seconds)),
             ("recording", recording(running, batches, accounts)),
