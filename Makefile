@@ -7,7 +7,7 @@ GOOGLE = $(shell $(BIN)/python -c 'import google.rpc.status_pb2 as m, pathlib; p
 PROTOC = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLE)
 GEN    ?= protos/gen
 
-.PHONY: run bench schema test-store test-pooler capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
+.PHONY: run bench load schema test-store test-pooler capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ test: .venv/ready-dev ## All tests, on servers of their own
 
 bench: .venv/ready-dev ## Measure, beside what the machine can do at best
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+load: .venv/ready-dev ## Load two server processes for a minute; LOAD=--overload: three times what they can answer
+	@$(BIN)/python -m tests.bench.load $(LOAD)
 
 test-store: .venv/ready-dev ## The store's tests on another Postgres: USAGE_TEST_POSTGRES_BIN=…/bin
 	$(BIN)/pytest -n 2 tests/store tests/workers tests/usecases

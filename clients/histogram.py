@@ -36,6 +36,17 @@ class Histogram:
         self.count += 1
         self.total += nanos
 
+    def add(self, other: "Histogram") -> None:
+        """Count what another histogram counted, too."""
+        if not other.count:
+            return
+        for place, count in enumerate(other._counts):
+            self._counts[place] += count
+        self.lowest = other.lowest if self.count == 0 else min(self.lowest, other.lowest)
+        self.highest = max(self.highest, other.highest)
+        self.count += other.count
+        self.total += other.total
+
     @property
     def mean(self) -> int:
         """The mean, exact but for the fraction of a nanosecond; 0 of nothing."""

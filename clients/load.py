@@ -47,6 +47,7 @@ class Plan:
     rate: float | None = None
     warmup_seconds: float = 1.0
     tls: Tls | None = None
+    call_seconds: float = CALL_SECONDS
 
 
 @dataclass(slots=True)
@@ -140,7 +141,7 @@ class Load:
             figures.begun_count += 1
             try:
                 answer = await call(
-                    next(self._asked), timeout=CALL_SECONDS, metadata=self._metadata
+                    next(self._asked), timeout=self._plan.call_seconds, metadata=self._metadata
                 )
             except grpc.aio.AioRpcError as failure:
                 self._count_failure(failure, time.perf_counter_ns() - due)

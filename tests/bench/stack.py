@@ -37,6 +37,10 @@ class Stack:
     server: psutil.Process
     worker: psutil.Process
 
+    def members(self) -> list[psutil.Process]:
+        """Return the processes that answer calls: the server, or those that it started."""
+        return self.server.children() or [self.server]
+
     def server_seconds(self) -> float:
         """The processor time the server has used."""
         times = self.server.cpu_times()
@@ -54,7 +58,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def stack() -> AsyncIterator[Stack]:
+async def stack(processes: int = 1) -> AsyncIterator[Stack]:
     """All of it, and a sandbox tenant whose clock shows 2024-01-15."""
     with tempfile.TemporaryDirectory(prefix="usage-bench-") as directory:
         postgres = Postgres.start(Path(directory) / "data")
@@ -70,7 +74,8 @@ async def stack() -> AsyncIterator[Stack]:
             }
             environment.pop("REDIS_URL", None)
             operator = _migrate(environment)
-            children.append(_start(environment, "server", "serve"))
+            together = ("--processes", str(processes))
+            children.append(_start(environment, "server", "serve", *together))
             worker = _start(environment | {"USAGE_METRICS_PORT": str(free_port())}, "workers")
             children.append(worker)
             port = str(free_port())

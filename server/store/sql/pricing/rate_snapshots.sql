@@ -81,25 +81,38 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
 -- What assets were sold under, with the zone their days begin in. An asset without that resource, or a
 -- resource without rates, is a row with nulls; an asset that is not there is none. The wallet is told of
 -- anchors only: nothing is added to what is an addition itself.
+-- Here and below, OFFSET 0 keeps each look-up apart, and BETWEEN with ORDER BY favors the index in that order.
+-- Without either, while statistics are absent or stale, the planner joined whole tenants or read a whole account
+-- for each asset, which took seconds. A resource is only there with its asset, so that the assets
+-- of the accounts are only read, once, where one is not.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
 SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.time_zone,
        t.anchor_date, l.rating_period, t.target_kind <> 'ASSET' AS is_shared,
        CASE WHEN h.role = 'ANCHOR' THEN h.wallet_id END AS wallet_id,
        r.start_time, r.end_time, r.terms
   FROM unnest($2::text[], $3::uuid[], $4::text[]) AS w (account_id, asset_id, usage_resource_id)
-  JOIN assets AS a
-    ON a.tenant_id = $1 AND a.account_id = w.account_id AND a.asset_id = w.asset_id
-  LEFT JOIN asset_resources AS h
-    ON (h.tenant_id, h.account_id, h.asset_id) = (a.tenant_id, a.account_id, a.asset_id)
-   AND h.usage_resource_id = w.usage_resource_id
-  LEFT JOIN wallets AS l
-    ON (l.tenant_id, l.account_id, l.wallet_id) = (h.tenant_id, h.account_id, h.wallet_id)
-  LEFT JOIN entitlement_accounts AS t
-    ON (t.tenant_id, t.account_id, t.entitlement_account_id)
-     = (l.tenant_id, l.account_id, l.entitlement_account_id)
-  LEFT JOIN asset_rates AS r
-    ON (r.tenant_id, r.account_id, r.asset_id, r.usage_resource_id)
-     = (h.tenant_id, h.account_id, h.asset_id, h.usage_resource_id)
+  LEFT JOIN LATERAL (
+       SELECT h.overage, h.policies, h.role, h.wallet_id FROM asset_resources AS h
+        WHERE h.tenant_id = $1 AND h.account_id = w.account_id
+          AND h.asset_id BETWEEN w.asset_id AND w.asset_id AND h.usage_resource_id = w.usage_resource_id
+        ORDER BY h.asset_id OFFSET 0) AS h ON true
+  LEFT JOIN LATERAL (
+       SELECT l.rating_period, l.entitlement_account_id FROM wallets AS l
+        WHERE l.tenant_id = $1 AND l.account_id = w.account_id
+          AND l.wallet_id BETWEEN h.wallet_id AND h.wallet_id ORDER BY l.wallet_id OFFSET 0) AS l ON true
+  LEFT JOIN LATERAL (
+       SELECT t.time_zone, t.anchor_date, t.target_kind FROM entitlement_accounts AS t
+        WHERE t.tenant_id = $1 AND t.account_id = w.account_id
+          AND t.entitlement_account_id BETWEEN l.entitlement_account_id AND l.entitlement_account_id
+        ORDER BY t.entitlement_account_id OFFSET 0) AS t ON true
+  LEFT JOIN LATERAL (
+       SELECT r.start_time, r.end_time, r.terms FROM asset_rates AS r
+        WHERE r.tenant_id = $1 AND r.account_id = w.account_id AND r.asset_id = w.asset_id
+          AND r.usage_resource_id = w.usage_resource_id
+        ORDER BY r.start_time OFFSET 0) AS r ON true
+ WHERE h.wallet_id IS NOT NULL
+    OR (w.account_id, w.asset_id) IN (
+       SELECT a.account_id, a.asset_id FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = ANY ($2::text[]))
  ORDER BY w.account_id COLLATE "C", w.asset_id, w.usage_resource_id COLLATE "C", r.start_time;
 
 -- name: target_rates
@@ -108,17 +121,22 @@ SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.t
 --   $1 tenant_id uuid, $2 account_ids text[], $3 target_ids text[], $4 usage_resource_ids text[]
 SELECT w.account_id, w.target_id, w.usage_resource_id, l.wallet_id, t.time_zone, t.anchor_date, l.rating_period
   FROM unnest($2::text[], $3::text[], $4::text[]) AS w (account_id, target_id, usage_resource_id)
-  JOIN accounts AS a
-    ON a.tenant_id = $1 AND a.account_id = w.account_id
-  LEFT JOIN binding_targets AS b
-    ON b.tenant_id = $1 AND b.account_id = w.account_id AND b.binding_target_id = w.target_id
-  LEFT JOIN entitlement_accounts AS t
-    ON t.tenant_id = $1 AND t.account_id = w.account_id AND t.target_kind = coalesce(b.kind, 'ACCOUNT')
-   AND t.target_id = w.target_id
-  LEFT JOIN wallets AS l
-    ON l.tenant_id = $1 AND l.account_id = w.account_id
-   AND l.entitlement_account_id = t.entitlement_account_id AND l.usage_resource_id = w.usage_resource_id
- WHERE w.target_id = '' OR b.binding_target_id IS NOT NULL
+ CROSS JOIN LATERAL (
+       SELECT FROM accounts AS a WHERE a.tenant_id = $1 AND a.account_id = w.account_id OFFSET 0) AS a
+  LEFT JOIN LATERAL (
+       SELECT b.kind FROM binding_targets AS b
+        WHERE b.tenant_id = $1 AND b.account_id = w.account_id AND b.binding_target_id = w.target_id
+       OFFSET 0) AS b ON true
+  LEFT JOIN LATERAL (
+       SELECT t.entitlement_account_id, t.time_zone, t.anchor_date FROM entitlement_accounts AS t
+        WHERE t.tenant_id = $1 AND t.account_id = w.account_id
+          AND t.target_kind = coalesce(b.kind, 'ACCOUNT') AND t.target_id = w.target_id OFFSET 0) AS t ON true
+  LEFT JOIN LATERAL (
+       SELECT l.wallet_id, l.rating_period FROM wallets AS l
+        WHERE l.tenant_id = $1 AND l.account_id = w.account_id
+          AND l.entitlement_account_id = t.entitlement_account_id
+          AND l.usage_resource_id = w.usage_resource_id OFFSET 0) AS l ON true
+ WHERE w.target_id = '' OR b.kind IS NOT NULL
  ORDER BY w.account_id COLLATE "C", w.target_id COLLATE "C", w.usage_resource_id COLLATE "C";
 
 -- name: wallet_additions
@@ -128,12 +146,16 @@ SELECT w.account_id, w.target_id, w.usage_resource_id, l.wallet_id, t.time_zone,
 SELECT w.wallet_id, o.asset_id AS addition_id, o.commitment_rate, o.role = 'ANCHOR' AS is_agreed, r.start_time,
        CASE WHEN o.role = 'ANCHOR' THEN r.end_time ELSE o.end_time END AS end_time, r.terms
   FROM unnest($2::text[], $3::uuid[], $4::boolean[]) AS w (account_id, wallet_id, is_shared)
-  JOIN asset_resources AS o
-    ON o.tenant_id = $1 AND o.account_id = w.account_id AND o.wallet_id = w.wallet_id
-   AND (w.is_shared OR o.role <> 'ANCHOR')
-  JOIN asset_rates AS r
-    ON r.tenant_id = $1 AND r.account_id = w.account_id AND r.asset_id = o.asset_id
-   AND r.usage_resource_id = o.usage_resource_id
+ CROSS JOIN LATERAL (
+       SELECT o.asset_id, o.usage_resource_id, o.role, o.commitment_rate, o.end_time FROM asset_resources AS o
+        WHERE o.tenant_id = $1 AND o.account_id = w.account_id
+          AND o.wallet_id BETWEEN w.wallet_id AND w.wallet_id AND (w.is_shared OR o.role <> 'ANCHOR')
+        ORDER BY o.wallet_id OFFSET 0) AS o
+ CROSS JOIN LATERAL (
+       SELECT r.start_time, r.end_time, r.terms FROM asset_rates AS r
+        WHERE r.tenant_id = $1 AND r.account_id = w.account_id AND r.asset_id = o.asset_id
+          AND r.usage_resource_id = o.usage_resource_id
+        ORDER BY r.start_time OFFSET 0) AS r
  WHERE o.role <> 'ANCHOR' OR r.terms ->> 'negotiated_rate' IS NOT NULL
     OR r.terms ->> 'negotiated_tiers' IS NOT NULL
  ORDER BY w.account_id COLLATE "C", w.wallet_id, r.start_time, o.asset_id;

@@ -1,0 +1,1 @@
+"""Load tests of a whole stack: sustained, and far beyond what it can answer."""
