@@ -10,9 +10,6 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from server.domain.consuming.intake import MOST_QUANTITY
-from server.domain.exact import INTEGER_DIGITS
-
 UNIX = "unix:"
 # A socket's path has 108 bytes on Linux and 104 on macOS, with a zero byte at the end.
 MOST_SOCKET_BYTES = 103
@@ -60,7 +57,7 @@ class Config(BaseSettings):
     rate_card_entries: int = Field(default=1_200, ge=1, le=100_000)
     rate_card_tiers: int = Field(default=3_000, ge=1, le=1_000_000)
     # The largest quantity of a record, as it is counted in the unit of its wallet.
-    record_quantity: int = Field(default=int(MOST_QUANTITY), ge=1, lt=10**INTEGER_DIGITS)
+    record_quantity: int = Field(default=10**18, ge=1, lt=10**26)
     # Of how many accounts records are kept in one transaction. None is of all in a request; on a
     # database that distributes accounts, 1.
     record_accounts_per_transaction: int | None = Field(default=None, ge=1)

@@ -21,8 +21,10 @@ from clients import UsageClient
 from server.api import pages
 from server.api.answers import MAX_ANSWER_BYTES, MAX_PAGE_BYTES
 from server.app import SERVICES
+from server.config import Config
 from server.domain.errors import InvalidArgument
 from server.domain.ids import TenantId
+from server.domain.limits import LIMITS
 from server.token_seal import TokenSeal
 from server.usecases.tenants import tenant_id_of
 from tests.api.wire import Refusal, Wire
@@ -261,3 +263,9 @@ async def test_a_token_made_of_what_callers_know_is_refused(service: Service):
     async with UsageClient(service.address, key) as client:
         with pytest.raises(Exception, match="PAGE_TOKEN"):
             await client.rates.ListPriceBooks(request)
+
+
+def test_the_settings_that_are_limits_have_the_values_of_their_table():
+    usual = {limit.id: limit.value for limit in LIMITS}
+
+    assert Config(database_url="unused").limits.items() <= usual.items()
