@@ -89,9 +89,9 @@ OPTIONS = (
     # every call waits until its deadline and is answered in vain; with them 80 to 90 % of the
     # capacity are answered in time. The transport refuses the others with CANCELLED, without an
     # ErrorInfo, before they cost us anything; clients repeat those like UNAVAILABLE.
-    ("grpc.server.max_pending_requests", 400),
-    ("grpc.server.max_pending_requests_hard_limit", 800),
-    ("grpc.server_max_unrequested_time_in_server", 2),
+    ("grpc.server.max_pending_requests", 300),
+    ("grpc.server.max_pending_requests_hard_limit", 600),
+    ("grpc.server_max_unrequested_time_in_server", 1),
     # A client may ping every 10 seconds, also while it has no call. The interval is that between
     # two pings with nothing sent to the client in between; and without the third option, pings on a
     # connection without calls are counted against two hours, whatever the interval says.

@@ -4,6 +4,7 @@ A revoked key stops working within `KNOWN_SECONDS`. Look-ups of keys that were n
 limited for each peer, so that a client gone wrong costs others nothing.
 """
 
+import asyncio
 import re
 import time
 from collections import OrderedDict
@@ -39,6 +40,7 @@ class Authenticator:
         self._look_up = look_up
         self._known: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
         self._unknown: OrderedDict[bytes, float] = OrderedDict()
+        self._looking: dict[str, asyncio.Task[Identity | None]] = {}
         self._budgets = _PeerBudgets()
 
     async def identify(
@@ -58,14 +60,27 @@ class Authenticator:
         if known is not None and time.monotonic() < known[0]:
             return known[1]
         digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
-        if known is None:
-            self._refuse_unknown(digest, peer())
+        looking = self._looking.get(key)
+        if looking is None:
+            if known is None:
+                self._refuse_unknown(digest, peer())
+            # Of all calls that come with a key at this moment, one look-up serves all; it goes on
+            # when the call that began it is given up.
+            looking = asyncio.create_task(self._looked_up(key, digest, seconds))
+            self._looking[key] = looking
+            looking.add_done_callback(lambda _: self._looking.pop(key, None))
+        identity = await asyncio.shield(looking)
+        if identity is None:
+            raise _invalid()
+        return identity
+
+    async def _looked_up(self, key: str, digest: bytes, seconds: float) -> Identity | None:
         identity = await self._look_up(key, seconds)
         if identity is None:
             self._known.pop(key, None)
             _put(self._unknown, digest, time.monotonic() + UNKNOWN_SECONDS, MAX_UNKNOWN)
-            raise _invalid()
-        _put(self._known, key, (time.monotonic() + KNOWN_SECONDS, identity), MAX_KNOWN)
+        else:
+            _put(self._known, key, (time.monotonic() + KNOWN_SECONDS, identity), MAX_KNOWN)
         return identity
 
     def _refuse_unknown(self, digest: bytes, peer: str) -> None:

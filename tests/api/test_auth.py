@@ -91,6 +91,24 @@ async def test_an_unknown_key_is_looked_up_once_a_while(monkeypatch):
     assert (set(said), len(store.looked)) == ({"CREDENTIAL_INVALID"}, 2)
 
 
+async def test_calls_at_one_moment_share_a_look_up(monkeypatch):
+    """When a key that thousands use is to be looked up again, one of them does."""
+    store = Keys()
+
+    async def slow(key: str, seconds: float) -> Identity | None:
+        await asyncio.sleep(0.05)
+        return await store.find(key, seconds)
+
+    keys = Authenticator(slow)
+    first = asyncio.create_task(keys.identify(header("known")))
+    calls = [asyncio.create_task(keys.identify(header("known"))) for _ in range(100)]
+    await asyncio.sleep(0.01)
+    first.cancel()
+
+    assert await asyncio.gather(*calls) == [KNOWN] * 100
+    assert store.looked == ["known"]
+
+
 async def test_what_is_remembered_of_keys_is_bounded_whatever_their_length(monkeypatch):
     monkeypatch.setattr(auth, "MAX_UNKNOWN", 10)
     monkeypatch.setattr(auth, "UNKNOWN_BURST", 1_000.0)
