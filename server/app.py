@@ -86,9 +86,9 @@ OPTIONS = (
     ("grpc.max_concurrent_streams", 2_000),
     ("grpc.http.overload_protection", 0),
     # Calls that wait to be begun. Measured at three times the capacity (`make load`): without these
-    # bounds almost every call waits until its deadline and is answered in vain; with them 80 to 94 %
-    # of the capacity are answered in time. The transport refuses the others with CANCELLED, without an
-    # ErrorInfo, before they cost us anything; clients repeat those like UNAVAILABLE.
+    # bounds almost every call waits until its deadline and is answered in vain; with them 80 to
+    # 94 % of the capacity are answered in time. The transport refuses the others with CANCELLED,
+    # without an ErrorInfo, before they cost us anything; clients repeat those like UNAVAILABLE.
     ("grpc.server.max_pending_requests", 300),
     ("grpc.server.max_pending_requests_hard_limit", 600),
     ("grpc.server_max_unrequested_time_in_server", 1),
