@@ -70,6 +70,7 @@ from server.usecases.credentials import NO_TENANT, authenticate
 log = structlog.get_logger("server")
 
 WATCH_SECONDS = 2.0
+STORE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError)
 POOL_CLOSE_SECONDS = 5.0
 MEBIBYTE = 1024 * 1024
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -267,24 +268,37 @@ def _stop_or_end(stopping: asyncio.Event, number: int) -> None:
 async def _watch(
     env: Env, edge: Edge, checks: HealthServicer, certificates: Certificates | None
 ) -> None:
-    """Say whether calls make sense now: the store answers, and keeps what it acknowledges."""
-    while True:
-        if certificates is not None:
-            certificates.look()
-        try:
-            await _look(env, edge)
-            status = SERVING
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("store_unavailable", error=type(error).__name__)
-            status = NOT_SERVING
-        checks.set(status)
-        await asyncio.sleep(WATCH_SECONDS)
+    """Say whether calls make sense now: the store answers, and keeps what it acknowledges.
+
+    By a connection of its own: that calls wait for one of theirs is no reason to send them away.
+    """
+    connection: asyncpg.Connection | None = None
+    try:
+        while True:
+            if certificates is not None:
+                certificates.look()
+            try:
+                if connection is None or connection.is_closed():
+                    connection = await asyncpg.connect(
+                        env.config.database_url, timeout=WATCH_SECONDS, statement_cache_size=0
+                    )
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await _look(env, edge, connection)
+                checks.set(SERVING)
+            except (OSError, TimeoutError, asyncpg.InternalClientError, *STORE_FAULTS) as error:
+                log.warning("store_unavailable", error=type(error).__name__)
+                checks.set(NOT_SERVING)
+                if connection is not None:
+                    connection.terminate()
+            await asyncio.sleep(WATCH_SECONDS)
+    finally:
+        if connection is not None:
+            connection.terminate()
 
 
-async def _look(env: Env, edge: Edge) -> None:
-    async with env.pool.acquire(timeout=WATCH_SECONDS) as connection:
-        found = await unsafe_settings(connection)
-        env.seal.replace(await token_secrets(connection))
+async def _look(env: Env, edge: Edge, connection: asyncpg.Connection) -> None:
+    found = await unsafe_settings(connection)
+    env.seal.replace(await token_secrets(connection))
     metrics.STORE_IS_SAFE.set(0 if found else 1)
     if found and found != edge.unsafe_settings:
         log.warning("unsafe_store", settings=found, allowed=env.config.allow_unsafe_store)

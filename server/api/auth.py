@@ -1,7 +1,8 @@
 """Authentication: the key in `authorization: Bearer …`, looked up once every few seconds.
 
 A revoked key stops working within `KNOWN_SECONDS`. Look-ups of keys that were never valid here are
-limited for each peer, so that a client gone wrong costs others nothing.
+limited for each peer, so that a client gone wrong costs others nothing. A key that turns out to be
+valid is not counted.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ MAX_PEERS = 10_000
 # Look-ups of unknown keys a second, for one peer, and how many it may save up.
 UNKNOWN_PER_SECOND, UNKNOWN_BURST = 50.0, 100.0
 LONGEST_KEY = 200
+# Half of it is for waiting for a connection. The same for all who wait for one look-up.
+LOOK_UP_SECONDS = 2.0
 SCHEME = re.compile(r"bearer +", re.IGNORECASE)
 PORT = re.compile(r":\d+$")
 
@@ -47,11 +50,9 @@ class Authenticator:
         self,
         metadata: Iterable[tuple[str, str | bytes]],
         peer: Callable[[], str] = str,
-        seconds: float = 10.0,
     ) -> Identity:
-        """Return the identity behind a call that may take `seconds`.
+        """Return the identity behind a call; `peer` is asked only for keys that are not known.
 
-        `peer` is asked only for keys that are not known.
 
         Raises CREDENTIAL_MISSING, CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, TOO_MANY_UNKNOWN_KEYS.
         """
@@ -62,11 +63,12 @@ class Authenticator:
         digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
         looking = self._looking.get(key)
         if looking is None:
-            if known is None:
-                self._refuse_unknown(digest, peer())
+            address = "" if known is not None else PORT.sub("", peer())
+            if address:
+                self._refuse_unknown(digest, address)
             # Of all calls that come with a key at this moment, one look-up serves all; it goes on
             # when the call that began it is given up.
-            looking = asyncio.create_task(self._looked_up(key, digest, seconds))
+            looking = asyncio.create_task(self._looked_up(key, digest, address))
             self._looking[key] = looking
             looking.add_done_callback(lambda _: self._looking.pop(key, None))
         identity = await asyncio.shield(looking)
@@ -74,8 +76,10 @@ class Authenticator:
             raise _invalid()
         return identity
 
-    async def _looked_up(self, key: str, digest: bytes, seconds: float) -> Identity | None:
-        identity = await self._look_up(key, seconds)
+    async def _looked_up(self, key: str, digest: bytes, address: str) -> Identity | None:
+        identity = await self._look_up(key, LOOK_UP_SECONDS)
+        if identity is not None and address:
+            self._budgets.give_back(address)
         if identity is None:
             self._known.pop(key, None)
             _put(self._unknown, digest, time.monotonic() + UNKNOWN_SECONDS, MAX_UNKNOWN)
@@ -87,7 +91,7 @@ class Authenticator:
         """Refuse a key that was looked up in vain just now, or a peer that sends many of these."""
         if time.monotonic() < self._unknown.get(digest, 0.0):
             raise _invalid()
-        if not self._budgets.spend(PORT.sub("", peer)):
+        if not self._budgets.spend(peer):
             raise ResourceExhausted(
                 "TOO_MANY_UNKNOWN_KEYS",
                 "this address sent many keys that nobody knows; wait a second before the next",
@@ -110,6 +114,11 @@ class _PeerBudgets:
         may = left >= 1
         _put(self._buckets, peer, (left - may, now), MAX_PEERS)
         return may
+
+    def give_back(self, peer: str) -> None:
+        """Return a look-up to the peer's budget: the key was valid."""
+        left, since = self._buckets.get(peer, (UNKNOWN_BURST, time.monotonic()))
+        _put(self._buckets, peer, (min(UNKNOWN_BURST, left + 1), since), MAX_PEERS)
 
 
 def _put(cache: "OrderedDict[K, V]", key: K, value: V, most: int) -> None:

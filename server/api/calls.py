@@ -93,6 +93,9 @@ async def run_valid(function: Callable[..., Awaitable[R]], request: Any, context
     if refusal is None:
         return await function(request, context)
     violations = refusal.violations
+    if refusal.reason == "TOO_MANY_ITEMS":
+        # Reading millions of items to name their faults would hold up everybody.
+        raise refusal
     try:
         await function(request, context)
     except InvalidArgument as error:

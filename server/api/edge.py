@@ -153,7 +153,7 @@ class _Guard:
         left = context.time_remaining()
         seconds = USUAL_SECONDS if left is None else min(left, MOST_SECONDS)
         identity = await self._edge.authenticator.identify(
-            context.invocation_metadata() or (), context.peer, seconds
+            context.invocation_metadata() or (), context.peer
         )
         call = Caller(
             tenant_id=identity.tenant_id,

@@ -133,6 +133,7 @@ async def _keep_token_secrets(connection: "Connection", *, least: int) -> None:
 async def _is_up_to_date(connection: "Connection", migrations: list[Migration]) -> bool:
     if not await connection.fetchval(
         "SELECT to_regclass('public.schema_migrations') IS NOT NULL"
+        " AND to_regclass('public.token_secrets') IS NOT NULL"
         " AND EXISTS (SELECT FROM pg_roles WHERE rolname = $1)",
         SERVICE,
     ):

@@ -29,7 +29,9 @@ def advice(dsn: str, found: DangerousRole) -> str:
 def as_login(dsn: str, user: str, password: str | None = None) -> str:
     """Return `dsn` with another login, and nothing of the one that it had."""
     parts = urlsplit(dsn)
-    query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] not in OF_A_LOGIN])
+    query = urlencode(
+        [pair for pair in parse_qsl(parts.query) if pair[0] not in OF_A_LOGIN], safe="/:"
+    )
     place = parts.netloc.rpartition("@")[2]
     login = quote(user, safe="")
     if password is not None:

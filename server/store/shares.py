@@ -12,8 +12,9 @@ import asyncpg
 
 # Of four connections, one tenant may hold three.
 SHARE = 3 / 4
-# What `asyncpg.create_pool` would choose; it makes no pools of another class.
-MAX_QUERIES, IDLE_SECONDS = 50_000, 300.0
+# Connections are kept however long they are idle: to make one under load takes longer than a call
+# waits.
+MAX_QUERIES, IDLE_SECONDS = 50_000, 0.0
 
 
 class Shares:

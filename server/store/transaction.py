@@ -327,7 +327,8 @@ def too_late() -> DeadlineExceeded:
     """The refusal of a call whose time is up."""
     return DeadlineExceeded(
         "DEADLINE_EXCEEDED",
-        "the time for this call was up before it was done; give it more, or ask for less",
+        "the time for this call was up; give it more, or ask for less. Whether a change took effect"
+        " all the same, the same request sent again tells",
     )
 
 

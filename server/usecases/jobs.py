@@ -43,6 +43,9 @@ async def _after(tx: Connection, tenant_id: TenantId, job_id: JobId, was_stuck: 
     if job is None:
         raise NotFound.of("Job", f"jobs/{job_id}")
     if not was_stuck:
-        text = f"the job is {job.state}; only refused and quarantined jobs can be retried or waived"
+        text = (
+            f"the job is {job.state}; refused and quarantined jobs can be retried or waived, and"
+            " closes that were waived can be retried"
+        )
         raise FailedPrecondition("ITEM_STATE", text, {"state": job.state})
     return job

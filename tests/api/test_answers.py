@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import time
 from hashlib import sha256
 from uuid import UUID
 
@@ -224,6 +225,17 @@ def fields_of(status: status_pb2.Status) -> list[str]:
     bad = details.BadRequest()
     assert any(detail.Unpack(bad) for detail in status.details)
     return [violation.field for violation in bad.field_violations]
+
+
+async def test_a_list_with_far_too_many_items_is_refused_without_being_read(wire: Wire):
+    """Four megabytes of empty records: to name the faults of each would take minutes."""
+    request = b"\x0a\x00" * 2_000_000
+
+    started = time.perf_counter()
+    refused = await wire.refused("ConsumptionService/RecordUsage", request, timeout=30)
+
+    assert refused.reason == "TOO_MANY_ITEMS"
+    assert time.perf_counter() - started < 10
 
 
 TENANT = TenantId(UUID(int=7))

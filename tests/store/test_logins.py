@@ -167,4 +167,4 @@ def test_another_login_keeps_nothing_of_the_one_before():
 
     named = as_login(kept, "usage_service", "PW")
 
-    assert named == "postgresql://usage_service:PW@/db?host=%2Ftmp%2Fx&sslmode=require"
+    assert named == "postgresql://usage_service:PW@/db?host=/tmp/x&sslmode=require"

@@ -174,7 +174,7 @@ async def _stopped(tx: Connection, tenant_id: TenantId, account_id: AccountId) -
     for row in await tx.fetch(SQL["closes_that_stopped"], tenant_id, account_id):
         name = f"accounts/{account_id}/wallets/{row['wallet_id']}"
         is_ = f"open because jobs/{row['job_id']} is {row['state']} ({row['error']})"
-        due = "final; correct the cause and retry the job (RetryJob), or give it up (WaiveJob)"
+        due = "final; correct the cause and retry the job (RetryJob)"
         what = f"rating period from {row['start_time'].isoformat()}"
         found.append(_finding(what, name, due, is_))
     return found

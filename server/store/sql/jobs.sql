@@ -26,7 +26,7 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan'
 
 -- name: claim_jobs
 -- Counts an attempt at some jobs that are due and sets them aside for a while, so that a worker that dies
--- costs an attempt and a pause, and nothing else. The oldest come first. Those whose pause is over are found
+-- costs an attempt and a pause, and nothing else. Those that were held come first, then the oldest. Those whose pause is over are found
 -- by its end: what still rests or is in hand is not looked at.
 -- A job of an account waits for all of it that come before, whoever has these in hand or lets them rest.
 -- The clock moves when nothing that is due comes before. Jobs about no account wait for nothing else.
@@ -75,7 +75,7 @@ taken AS MATERIALIZED (
      LIMIT $3)
 UPDATE jobs AS j
    SET attempts = j.attempts + 1,
-       available_time = clock_timestamp() + make_interval(secs => least(60, 2.0 * 2 ^ j.attempts)),
+       available_time = clock_timestamp() + make_interval(secs => least(60, 10.0 * 2 ^ j.attempts)),
        state = CASE WHEN j.attempts >= $4 THEN 'QUARANTINED' ELSE 'PENDING' END,
        end_time = CASE WHEN j.attempts >= $4 THEN clock_timestamp() END
  WHERE j.tenant_id = $1 AND j.job_id = ANY (ARRAY (SELECT job_id FROM taken))
@@ -112,15 +112,18 @@ UPDATE jobs
 
 -- name: retry_job
 -- Another eight attempts for a job that was refused or is in quarantine, and for those of its account that
--- are in quarantine because they came after it.
+-- are in quarantine because they came after it. A close that was given up may be begun again too: until then
+-- its wallet is not billed.
 --   $1 tenant_id uuid, $2 job_id uuid
 WITH stopped AS (
     SELECT job_id, account_id, fire_time FROM jobs
-     WHERE tenant_id = $1 AND job_id = $2 AND state IN ('REFUSED', 'QUARANTINED')
+     WHERE tenant_id = $1 AND job_id = $2
+       AND (state IN ('REFUSED', 'QUARANTINED')
+            OR state = 'WAIVED' AND kind = 'close_period')
        FOR UPDATE)
 UPDATE jobs AS j SET state = 'PENDING', attempts = 0, available_time = NULL, end_time = NULL
   FROM stopped AS s
- WHERE j.tenant_id = $1 AND j.state IN ('REFUSED', 'QUARANTINED')
+ WHERE j.tenant_id = $1 AND j.state IN ('REFUSED', 'QUARANTINED', 'WAIVED')
    AND (j.job_id = s.job_id OR (j.account_id = s.account_id AND j.account_id <> '' AND j.state = 'QUARANTINED'
         AND j.fire_time >= s.fire_time AND j.error LIKE 'PREVIOUS_PERIOD_OPEN: %'))
 RETURNING j.job_id;
@@ -155,12 +158,14 @@ SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time
 SELECT tenant_id FROM tenants_with_ended_jobs(statement_timestamp() - $1::interval);
 
 -- name: forget_ended
--- A few of the jobs that were done or given up long ago. What a run that is under way counts stays.
+-- A few of the jobs that were done or given up long ago. What a run that is under way counts stays, and so does
+-- a close that was given up, as long as it may be begun again.
 --   $1 tenant_id uuid, $2 kept interval, $3 most integer
 DELETE FROM jobs
  WHERE tenant_id = $1 AND job_id = ANY (ARRAY (
        SELECT job_id FROM jobs
         WHERE tenant_id = $1 AND state IN ('DONE', 'WAIVED')
+          AND (state = 'DONE' OR kind <> 'close_period')
           AND end_time < least(statement_timestamp() - $2::interval, (
               SELECT min(create_time) FROM runs WHERE tenant_id = $1 AND state = 'RUNNING'))
         ORDER BY end_time LIMIT $3

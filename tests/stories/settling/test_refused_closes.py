@@ -92,17 +92,30 @@ async def test_a_refused_close_is_seen_everywhere_and_retried_billing_goes_on(
     assert await findings(world, story_database) == []
 
 
-async def test_a_refused_close_can_be_given_up(sandbox, monkeypatch: pytest.MonkeyPatch):
+async def test_a_refused_close_can_be_given_up_and_begun_again(
+    sandbox, story_database: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Given up, it stops no clock; until it is begun again it is named, and billing waits."""
     world = await sandbox("2024-01-31")
-    await sold(world)
+    account = await sold(world)
     monkeypatch.setattr(SETTLE, refuse)
     run = await advanced(world, "2024-02-10")
     monkeypatch.undo()
     waived = await world.client.access.WaiveJob(access.WaiveJobRequest(name=run.failed_job))
     done = await advanced(world, "2024-02-10")
+    [difference] = await findings(world, story_database)
+    before = await world.liable(account)
+    await world.client.access.RetryJob(access.RetryJobRequest(name=run.failed_job))
+    again = await advanced(world, "2024-03-10")
 
     assert waived.state == access.Job.WAIVED
     assert "a test refuses this" in waived.error
-    assert done.state == access.Run.DONE
+    assert (done.state, again.state) == (access.Run.DONE, access.Run.DONE)
+    assert "WAIVED" in difference
+    assert "RetryJob" in difference
+    assert before == []
+    billed = [figure(one.used_quantity) for one in await world.liable(account)]
+    assert sum(billed) == 7
+    assert await findings(world, story_database) == []
     with pytest.raises(UsageError, match="ITEM_STATE"):
-        await world.client.access.RetryJob(access.RetryJobRequest(name=run.failed_job))
+        await world.client.access.WaiveJob(access.WaiveJobRequest(name=run.failed_job))

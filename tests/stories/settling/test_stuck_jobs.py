@@ -55,7 +55,7 @@ async def test_a_stuck_job_that_is_given_up_stops_nobody(sandbox, story_database
     assert done.state == access.Run.DONE
     assert [one.state for one in listed if one.name == name] in ([], [access.Job.WAIVED])
     with pytest.raises(UsageError, match="ITEM_STATE"):
-        await jobs.RetryJob(access.RetryJobRequest(name=name))
+        await jobs.WaiveJob(access.WaiveJobRequest(name=name))
 
 
 async def in_quarantine(world: World, database: str, kind: str) -> str:

@@ -170,7 +170,7 @@ class AccessServiceServicer:
 
     def RetryJob(self, request, context):
         """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
-        account that stopped because of it. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
+        account that stopped because of it; also a close that was waived. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
         state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -178,7 +178,8 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WaiveJob(self, request, context):
-        """Gives up a job that was refused or is in quarantine for good, and the run or rating request that waits for it fails with it.
+        """Gives up a job that was refused or is in quarantine, and the run or rating request that waits for it fails
+        with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
         Fails as `RetryJob` does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

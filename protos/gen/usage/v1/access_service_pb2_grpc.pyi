@@ -59,11 +59,12 @@ class AccessServiceStub:
     """Lists jobs that are in quarantine or were refused, oldest first, or all that are not done."""
     RetryJob: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RetryJobRequest, _access_service_pb2.Job]
     """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
-    account that stopped because of it. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
+    account that stopped because of it; also a close that was waived. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
     state.
     """
     WaiveJob: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]
-    """Gives up a job that was refused or is in quarantine for good, and the run or rating request that waits for it fails with it.
+    """Gives up a job that was refused or is in quarantine, and the run or rating request that waits for it fails
+    with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
     Fails as `RetryJob` does.
     """
     ListLimits: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListLimitsRequest, _access_service_pb2.ListLimitsResponse]
@@ -100,11 +101,12 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """Lists jobs that are in quarantine or were refused, oldest first, or all that are not done."""
     RetryJob: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RetryJobRequest, _access_service_pb2.Job]  # type: ignore[assignment]
     """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
-    account that stopped because of it. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
+    account that stopped because of it; also a close that was waived. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
     state.
     """
     WaiveJob: _aio.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]  # type: ignore[assignment]
-    """Gives up a job that was refused or is in quarantine for good, and the run or rating request that waits for it fails with it.
+    """Gives up a job that was refused or is in quarantine, and the run or rating request that waits for it fails
+    with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
     Fails as `RetryJob` does.
     """
     ListLimits: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListLimitsRequest, _access_service_pb2.ListLimitsResponse]  # type: ignore[assignment]
@@ -198,7 +200,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Job, _abc.Awaitable[_access_service_pb2.Job]]:
         """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
-        account that stopped because of it. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
+        account that stopped because of it; also a close that was waived. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
         state.
         """
 
@@ -208,7 +210,8 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.WaiveJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Job, _abc.Awaitable[_access_service_pb2.Job]]:
-        """Gives up a job that was refused or is in quarantine for good, and the run or rating request that waits for it fails with it.
+        """Gives up a job that was refused or is in quarantine, and the run or rating request that waits for it fails
+        with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
         Fails as `RetryJob` does.
         """
 

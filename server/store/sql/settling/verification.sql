@@ -106,14 +106,16 @@ SELECT p.wallet_id, p.start_time FROM rating_periods AS p
  ORDER BY p.wallet_id, p.start_time;
 
 -- name: closes_that_stopped
--- Open periods whose close was refused or is in quarantine: nothing of them is billed until somebody decides.
+-- Open periods whose close was refused, is in quarantine or was given up: nothing of them is billed until it is
+-- begun again.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT j.job_id, j.state, j.error, p.wallet_id, p.start_time
   FROM jobs AS j
   JOIN rating_periods AS p
     ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = (j.payload ->> 'wallet_id')::uuid
    AND p.start_time = (j.payload ->> 'start_time')::timestamptz AND p.state <> 'FINAL'
- WHERE j.tenant_id = $1 AND j.account_id = $2 AND j.state IN ('REFUSED', 'QUARANTINED')
+ WHERE j.tenant_id = $1 AND j.account_id = $2
+   AND (j.state IN ('REFUSED', 'QUARANTINED') OR j.state IN ('DONE', 'WAIVED') AND j.state = 'WAIVED')
    AND j.kind = 'close_period'
  ORDER BY p.start_time, p.wallet_id;
 
