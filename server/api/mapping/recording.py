@@ -1,7 +1,7 @@
 """Usage records on their way in, and what happened to them on their way out.
 
-Hot: a thousand records a call. Names are read once for all records that share them; the first fault
-of a record is its answer. Paths in refusals are those within the record.
+Hot: a thousand records a call. Names are read once for all records that share them; a record that
+is wrong is read again to name all its faults. Paths in refusals are those within the record.
 """
 
 from collections.abc import Callable
