@@ -64,7 +64,7 @@ load: .venv/ready-dev ## Load two server processes for a minute; LOAD=--overload
 	@$(BIN)/python -m tests.bench.load $(LOAD)
 
 test-store: .venv/ready-dev ## The store's tests on another Postgres: USAGE_TEST_POSTGRES_BIN=…/bin
-	$(BIN)/pytest -n 2 tests/store tests/workers tests/usecases
+	$(BIN)/pytest -n 2 -m "not planner" tests/store tests/workers tests/usecases
 
 test-pooler: .venv/ready-dev ## The service through PgBouncer in transaction mode, which must be installed
 	$(BIN)/pytest tests/processes/through_pgbouncer.py

@@ -65,6 +65,7 @@ CREATE FUNCTION public.tenants_with_due_jobs(kinds text[]) RETURNS TABLE(tenant_
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET enable_sort TO 'off'
+    SET jit TO 'off'
     AS $$
     SELECT t.tenant_id FROM tenants AS t
      WHERE (SELECT true FROM jobs AS j
@@ -84,6 +85,7 @@ CREATE FUNCTION public.tenants_with_ended_jobs(before timestamp with time zone) 
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET enable_sort TO 'off'
+    SET jit TO 'off'
     AS $$
     SELECT t.tenant_id FROM tenants AS t
      WHERE (SELECT true FROM jobs AS j

@@ -20,7 +20,8 @@ from tests.stories.world import World
 
 AT_ONCE = 32
 ROUNDS = 3
-BATCH = 1000
+BATCH, FEW = 1000, 100
+HIGH = "≥ 100,000"
 # More than are remembered one by one, so that in turn each is as if nobody had asked before.
 NEW = 60 * BATCH
 PRODUCTS, ENTRIES = 200, 5
@@ -122,22 +123,25 @@ async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
         asked = list(_asked_before(question))
         await discover(rates.DiscoverRatesRequest(questions=asked, freshness="FULLY_CONSISTENT"))
         batched = []
-        for what, batches, target in (
-            ("one that was asked before", [[question]], "≥ 100,000"),
-            (f"{PRODUCTS} products, as asked before", [asked], "≥ 100,000"),
-            (f"{PRODUCTS} products, on days not asked before", _by_day(question), "≥ 100,000"),
-            ("never asked before in any form", _by_model(question), "–"),
-            ("with an amount, which is rated", _by_amount(question), "–"),
+        for what, batches, target, size in (
+            ("one that was asked before", [[question]], HIGH, BATCH),
+            (f"{PRODUCTS} products, as asked before", [asked], HIGH, BATCH),
+            # What a batch of 100 costs by the answer, one of 1,000 must not cost more.
+            (f"{PRODUCTS} products, as asked before, by 100", _parts(asked), "–", FEW),
+            (f"{PRODUCTS} products, on days not asked before", _by_day(question), HIGH, BATCH),
+            ("never asked before in any form", _by_model(question), "–", BATCH),
+            ("never asked before in any form, by 100", _few(_by_model(question)), "–", FEW),
+            ("with an amount, which is rated", _by_amount(question), "–", BATCH),
         ):
             requests = cycle(
-                [rates.DiscoverRatesRequest(questions=(one * BATCH)[:BATCH]) for one in batches]
+                [rates.DiscoverRatesRequest(questions=(one * size)[:size]) for one in batches]
             )
             used = stack.server_seconds()
             calls = await rate_of(
                 lambda requests=requests: discover(next(requests)), seconds, at_once=2
             )
             cores = (stack.server_seconds() - used) / seconds
-            value = calls * BATCH / max(cores, 0.01)
+            value = calls * size / max(cores, 0.01)
             name = f"batched DiscoverRates, {what}"
             row = {"what": name, "value": value, "unit": "lookups/s a core", "target": target}
             batched.append(row)
@@ -148,6 +152,18 @@ def _asked_before(question: rates.RateQuestion) -> Iterator[rates.RateQuestion]:
     """Every product on a day of each of its entries, on which nobody else asks."""
     for n in range(PRODUCTS * ENTRIES):
         yield _about(question, n % PRODUCTS, n // PRODUCTS * SPAN + 3)
+
+
+def _parts(questions: list[rates.RateQuestion]) -> Iterator[list[rates.RateQuestion]]:
+    """The questions in batches of 100."""
+    for first in range(0, len(questions), FEW):
+        yield questions[first : first + FEW]
+
+
+def _few(batches: Iterator[list[rates.RateQuestion]]) -> Iterator[list[rates.RateQuestion]]:
+    """Batches of a thousand, each as ten."""
+    for batch in batches:
+        yield from _parts(batch)
 
 
 def _by_day(question: rates.RateQuestion) -> Iterator[list[rates.RateQuestion]]:

@@ -60,6 +60,7 @@ async def pages(app: asyncpg.Connection, query: str, *args: object) -> int:
     return most
 
 
+@pytest.mark.planner
 async def test_statements_read_a_few_pages_whatever_the_statistics_say(owner, app, filled):
     """One test for all, because a database is filled for each kind of statistics."""
     await claims_and_writes_go_by_key(owner, app, filled)

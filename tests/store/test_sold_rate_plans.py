@@ -42,6 +42,7 @@ DROP TABLE filled;
 SIZE = 4_000
 
 
+@pytest.mark.planner
 @pytest.mark.parametrize("analyzed_at", [None, 0, 20, SIZE])
 async def test_rates_that_were_sold_are_looked_up_by_whole_keys(owner, app, analyzed_at):
     await owner.execute("SET session_replication_role = replica")

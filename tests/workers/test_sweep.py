@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import pytest
 
 from server.config import read_config
 from server.domain.errors import Unavailable
@@ -151,6 +152,7 @@ async def test_a_sandbox_of_long_ago_starves_no_live_tenant(pool):
     assert order.index(live) <= 8
 
 
+@pytest.mark.planner
 async def test_jobs_that_rest_do_not_stand_in_front_of_due_ones(pool, owner):
     """A claim does not even read them."""
     notes = Notes()

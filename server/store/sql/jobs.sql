@@ -22,7 +22,7 @@ SELECT tenant_id FROM tenants_with_due_jobs($1);
 -- say. They know nothing of jobs that came since, and a plan by them reads all jobs of the tenant.
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
        set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true);
+       set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
 
 -- name: claim_jobs
 -- Counts an attempt at some jobs that are due and sets them aside for a while, so that a worker that dies
