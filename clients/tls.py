@@ -23,7 +23,7 @@ class TlsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How a connection is made TLS.
+    """The files and the name that make a connection TLS.
 
     `ca` is a PEM file of the authorities that are trusted, or of the server's own certificate;
     "public" trusts the authorities that gRPC brings along. `certificate` and `key` are PEM files

@@ -145,7 +145,7 @@ def configure(form: Literal["json", "text"] = "json", level: str = "info") -> No
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, render],
         wrapper_class=structlog.make_filtering_bound_logger(lowest),
-        logger_factory=structlog.WriteLoggerFactory(writer),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(writer),  # type: ignore[arg-type] # a file as far as it writes
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(writer)

@@ -68,7 +68,7 @@ class Session:
         return address, key or ""
 
     def tls(self, address: str) -> Tls | None:
-        """How to connect: by the options, the environment, or as `usage up` keeps it for here.
+        """Return the way to connect: by the options, the environment, or what `usage up` keeps.
 
         Ends the program when the files cannot be used.
         """

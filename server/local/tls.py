@@ -1,4 +1,4 @@
-"""How callers on this machine reach a server that answers over TLS; kept beside their keys."""
+"""Settings for callers on this machine of a server that speaks TLS; kept beside their keys."""
 
 import os
 from pathlib import Path

@@ -104,7 +104,7 @@ async def test_an_unknown_key_is_looked_up_once_a_while(monkeypatch):
 
 
 async def test_calls_at_one_moment_share_a_look_up(monkeypatch):
-    """When a key that thousands use is to be looked up again, one of them does."""
+    """A key that thousands use is looked up again by one of them."""
     store = Keys()
 
     async def slow(key: str, seconds: float) -> Identity | None:

@@ -25,7 +25,7 @@ def frame(kind: int, flags: int = 0, payload: bytes = b"") -> bytes:
 
 @dataclass
 class Pinged:
-    """What came back on a connection without any call."""
+    """The frames that came back on a connection without any call."""
 
     acks: int = 0
     farewells: list[bytes] = field(default_factory=list)

@@ -95,7 +95,7 @@ async def _answered(
     """The answers, each as a response with this one."""
     found = [_kept(question, compiled) for question in questions]
     if None not in found:
-        return found  # type: ignore[return-value]
+        return found  # type: ignore[return-value] # mypy does not see that none is None
     unknown = [index for index, known in enumerate(found) if known is None]
     read = [read_question(questions[index]) for index in unknown]
     world = await _world(env, read)

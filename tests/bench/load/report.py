@@ -1,4 +1,4 @@
-"""What came of a load test, as a table for people."""
+"""Show the figures of a load test, as a table for people."""
 
 from collections.abc import Iterator
 from typing import Any
