@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,7 +35,7 @@ from usage.v1 import (
 from server import metrics
 from server.api.admission import Admission
 from server.api.auth import Authenticator
-from server.api.edge import Edge, handler
+from server.api.edge import Edge, Methods
 from server.api.services.access import AccessService
 from server.api.services.accounts import AccountService
 from server.api.services.assets import AssetService
@@ -182,9 +182,7 @@ async def running(env: Env) -> AsyncIterator[Running]:
     sharing = ("grpc.so_reuseport", int(env.config.shares_port))
     server = grpc.aio.server(options=(*OPTIONS, sharing))
     services = [(descriptor, make(env, snapshots)) for descriptor, make in SERVICES]
-    server.add_generic_rpc_handlers(
-        tuple(handler(descriptor, servicer, edge) for descriptor, servicer in services)
-    )
+    server.add_generic_rpc_handlers((Methods(services, edge),))
     names = [HEALTH, *(descriptor.full_name for descriptor, _ in SERVICES)]
     checks = HealthServicer(names)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
@@ -195,13 +193,16 @@ async def running(env: Env) -> AsyncIterator[Running]:
     port = _listen(server, env.config, certificates)
     await snapshots.start()
     await server.start()
-    watcher = asyncio.create_task(_watch(env, edge, checks, certificates))
+    watchers = [
+        asyncio.create_task(_watch(env, edge, checks, certificates)),
+        asyncio.create_task(admission.end_overdue_for_ever()),
+    ]
     try:
         yield Running(port, server, checks, edge)
     finally:
-        watcher.cancel()
-        with suppress(asyncio.CancelledError):
-            await watcher
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
         checks.end()
         await server.stop(env.config.stop_seconds)
         await snapshots.stop()

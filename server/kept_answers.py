@@ -1,4 +1,7 @@
-"""Answers in the form in which they are sent, kept by what was asked and the days they hold on."""
+"""Answers in the form in which they are sent, kept by what was asked.
+
+Single answers are kept by the question and the days they hold on, whole ones by the request.
+"""
 
 from bisect import bisect_right
 from collections.abc import Hashable
@@ -44,3 +47,27 @@ class KeptAnswers:
         found.insert(index, answer)
         self._count += 1
         self._bytes += len(answer)
+
+
+class KeptResponses:
+    """The answers of whole requests by their bytes; bounded like `KeptAnswers`."""
+
+    __slots__ = ("_bytes", "_found", "most", "most_bytes")
+
+    def __init__(self, most: int = 5_000, most_bytes: int = 8 * 1024 * 1024) -> None:
+        self.most, self.most_bytes = most, most_bytes
+        self._found: dict[bytes, bytes] = {}
+        self._bytes = 0
+
+    def of(self, request: bytes) -> bytes | None:
+        """Return the answers of a request, if they are kept; hot."""
+        return self._found.get(request)
+
+    def keep(self, request: bytes, answers: bytes) -> None:
+        """Keep the answers of a request that had none."""
+        size = len(request) + len(answers)
+        if len(self._found) >= self.most or self._bytes + size > self.most_bytes:
+            self._found.clear()
+            self._bytes = 0
+        self._found[request] = answers
+        self._bytes += size

@@ -18,7 +18,7 @@ from server.domain.ids import TenantId
 from server.domain.pricing.finders import SHIPPED_FINDERS, Finders
 from server.domain.pricing.rate_index import CatalogueRates
 from server.domain.pricing.raters import SHIPPED_VERSIONS, Versions
-from server.kept_answers import KeptAnswers
+from server.kept_answers import KeptAnswers, KeptResponses
 from server.store.pricing.rate_snapshots import (
     Loaded,
     Marks,
@@ -58,6 +58,7 @@ class CompiledRates:
     marks: Marks = field(default_factory=dict)
     made: dict[Any, Any] = field(default_factory=dict)
     answers: KeptAnswers = field(default_factory=KeptAnswers)
+    responses: KeptResponses = field(default_factory=KeptResponses)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from hashlib import sha256
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ UNKNOWN_SECONDS = 1.0
 MAX_KNOWN = 10_000
 MAX_UNKNOWN = 10_000
 MAX_PEERS = 10_000
+# How many headers need no reading when they come again.
+MAX_HEADERS = 1_000
 # Look-ups of unknown keys a second, for one peer, and how many it may save up.
 UNKNOWN_PER_SECOND, UNKNOWN_BURST = 50.0, 100.0
 LONGEST_KEY = 200
@@ -52,7 +55,6 @@ class Authenticator:
         peer: Callable[[], str] = str,
     ) -> Identity:
         """Return the identity behind a call; `peer` is asked only for keys that are not known.
-
 
         Raises CREDENTIAL_MISSING, CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, TOO_MANY_UNKNOWN_KEYS.
         """
@@ -130,22 +132,31 @@ def _put(cache: "OrderedDict[K, V]", key: K, value: V, most: int) -> None:
 
 
 def _key(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    found = [value for name, value in metadata if name == "authorization"]
-    if not found:
-        raise Unauthenticated(
-            "CREDENTIAL_MISSING", "send the metadata `authorization: Bearer <your key>`"
-        )
-    if len(found) > 1:
-        raise Unauthenticated(
-            "CREDENTIAL_AMBIGUOUS", "send one `authorization` header; this call has several"
-        )
-    scheme = SCHEME.match(found[0]) if isinstance(found[0], str) else None
+    """Return the key that a call comes with; hot."""
+    found = None
+    for name, value in metadata:
+        if name == "authorization":
+            if found is not None:
+                raise Unauthenticated(
+                    "CREDENTIAL_AMBIGUOUS", "send one `authorization` header; this call has several"
+                )
+            found = value
+    return _key_in(found)
+
+
+@lru_cache(maxsize=MAX_HEADERS)
+def _key_in(header: str | bytes | None) -> str:
+    """Return the key in an `authorization` header.
+
+    Raises CREDENTIAL_MISSING, CREDENTIAL_INVALID.
+    """
+    scheme = SCHEME.match(header) if isinstance(header, str) else None
     if scheme is None:
         raise Unauthenticated(
             "CREDENTIAL_MISSING", "send the metadata `authorization: Bearer <your key>`"
         )
-    key = found[0][scheme.end() :]
-    if not isinstance(key, str) or len(key) > LONGEST_KEY:
+    key = scheme.string[scheme.end() :]
+    if len(key) > LONGEST_KEY:
         raise _invalid()
     return key
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NoReturn
 from uuid import UUID
 
 import structlog
@@ -13,7 +13,7 @@ from server.domain.errors import InvalidArgument
 from server.domain.ids import CredentialId, TenantId
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Caller:
     """Who calls, and the call itself: its method, its deadline, what the log calls it.
 
@@ -28,9 +28,11 @@ class Caller:
     deadline: float
     # gRPC ends the call at the deadline that the client sent, if that is not too far away.
     is_timed_by_client: bool = False
+    # Its time was up, so it was ended here.
+    is_overdue: bool = False
     context: Any = None
     trailers: dict[str, str] = field(default_factory=dict)
-    # The refusal of the request by the rules of its proto; see `run_valid`.
+    # The refusal of the request by the rules of its proto; see `refuse_all_faults`.
     refusal: InvalidArgument | None = None
 
     @property
@@ -57,8 +59,6 @@ class Caller:
 
 log = structlog.get_logger("calls")
 
-R = TypeVar("R")
-
 NOBODY = Caller(
     tenant_id=TenantId(UUID(int=0)),
     credential_id=CredentialId(UUID(int=0)),
@@ -81,17 +81,15 @@ def begin(call: Caller) -> None:
     _current.set(call)
 
 
-async def run_valid(function: Callable[..., Awaitable[R]], request: Any, context: Any) -> R:
-    """Return the answer of a method to a request that breaks no rule.
+async def refuse_all_faults(
+    refusal: InvalidArgument, function: Callable[..., Awaitable[Any]], request: Any, context: Any
+) -> NoReturn:
+    """Refuse a request that breaks a rule of its proto, with all its other faults.
 
-    A request that the proto's rules refuse is read by the method all the same, so that the refusal
-    names every fault of it, those that only reading finds too. The method stops where it would
-    begin its work (`server.api.work`), and whatever else goes wrong in it is no fault of its own.
-    Raises InvalidArgument.
+    The method reads the request all the same, so that the refusal names every fault of it, those
+    that only reading finds too. The method stops where it would begin its work (`server.api.work`),
+    and whatever else goes wrong in it is no fault of its own. Raises InvalidArgument.
     """
-    refusal = _current.get().refusal
-    if refusal is None:
-        return await function(request, context)
     violations = refusal.violations
     if refusal.reason == "TOO_MANY_ITEMS":
         # Reading millions of items to name their faults would hold up everybody.

@@ -8,7 +8,7 @@ Handlers are made once for each method, so that a call pays for nothing that is 
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -37,6 +37,7 @@ from server.domain.errors import (
     ResourceExhausted,
     UsageError,
 )
+from server.store.transaction import too_late
 
 log = structlog.get_logger("calls")
 
@@ -77,13 +78,27 @@ class Edge:
             )
 
 
-def handler(service: ServiceDescriptor, servicer: object, edge: Edge) -> grpc.GenericRpcHandler:
-    """The handlers of one service. Raises LookupError when a method declares no permission."""
-    methods = {
-        method.name: _method_handler(method, getattr(servicer, method.name), edge)
-        for method in service.methods
-    }
-    return grpc.method_handlers_generic_handler(service.full_name, methods)
+class Methods(grpc.GenericRpcHandler):
+    """The handlers of all methods, found by one look into a dictionary.
+
+    gRPC asks generic handlers one after the other for every call, so there is one for all services.
+    """
+
+    def __init__(self, services: Iterable[tuple[ServiceDescriptor, object]], edge: Edge) -> None:
+        """Make the handlers. Raises LookupError when a method declares no permission."""
+        self._by_path = {
+            f"/{service.full_name}/{method.name}": _method_handler(
+                method, getattr(servicer, method.name), edge
+            )
+            for service, servicer in services
+            for method in service.methods
+        }
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """Return the handler of the method that is called, if it is one of these."""
+        return self._by_path.get(handler_call_details.method)
 
 
 def _method_handler(
@@ -115,8 +130,7 @@ class _Guard:
         self._input = GetMessageClass(method.input_type)
         self._requirement: Requirement = requirement(method)
         self._is_surely_valid = surely_valid(method.input_type)
-        self._seconds = metrics.CALL_SECONDS.labels(method=method.name)
-        self._done = metrics.CALLS.labels(method=method.name, code="OK")
+        self._calls = metrics.CALLS.of(method.name)
         self._short = method.name
         self._most_bytes = MOST_BATCH_BYTES if method.name in BATCHES else MOST_BYTES
 
@@ -185,14 +199,16 @@ class _Guard:
         except Exception:
             metrics.BOOKKEEPING_FAILURES.inc()
 
-    def end_cancelled(self) -> None:
-        """Count a call whose client has gone, or whose time was up on its side."""
-        metrics.CALLS.labels(method=self._short, code="CANCELLED").inc()
+    async def end_cancelled(self, context: Any, started: float) -> None:
+        """Refuse a call that was ended here; count one whose client has gone or timed it out."""
+        if calls.caller().is_overdue:
+            await self.refuse(context, too_late(), started)
+        self._calls.count("CANCELLED")
 
     def _note_answer(self, started: float) -> None:
         took = time.perf_counter() - started
-        self._seconds.observe(took)
-        self._done.inc()
+        self._calls.observe(took)
+        self._calls.count("OK")
         if not (self._requirement.is_mutation or self._edge.says_all):
             return
         call = calls.caller()
@@ -214,8 +230,8 @@ class _Guard:
         took = time.perf_counter() - started
         status = status_of(refusal)
         code = code_of(refusal).name
-        metrics.CALLS.labels(method=self._short, code=code).inc()
-        self._seconds.observe(took)
+        self._calls.count(code)
+        self._calls.observe(took)
         call = calls.caller()
         log.info(
             self._short,
@@ -251,18 +267,18 @@ def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             request = guard.parse(data)
             call = await guard.admit(context)
-            with guard.admission.of(call.tenant_id):
+            guard.admission.enter(call)
+            try:
                 call.refusal = guard.refusal_of(request)
-                if call.is_timed_by_client:
-                    made = await calls.run_valid(function, request, context)
-                else:
-                    async with asyncio.timeout(call.seconds_left):
-                        made = await calls.run_valid(function, request, context)
-                answer = guard.answered(made)
+                if call.refusal is not None:
+                    await calls.refuse_all_faults(call.refusal, function, request, context)
+                answer = guard.answered(await function(request, context))
+            finally:
+                guard.admission.leave(call)
         except grpc.aio.AbortError:
             raise
         except asyncio.CancelledError:
-            guard.end_cancelled()
+            await guard.end_cancelled(context, started)
             raise
         except Exception as error:
             await guard.refuse(context, error, started)
@@ -284,7 +300,7 @@ def _stream(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
         except grpc.aio.AbortError:
             raise
         except asyncio.CancelledError:
-            guard.end_cancelled()
+            await guard.end_cancelled(context, started)
             raise
         except Exception as error:
             await guard.refuse(context, error, started)

@@ -17,7 +17,7 @@ from server.domain.pricing.procedures.elements import LookupSource
 from server.domain.pricing.rate_cards import PriceBook, RateCard, RateCardType
 from server.domain.pricing.rate_index import CatalogueRates
 from server.domain.pricing.rates import Adjustment, AdjustmentKind, AttributeRow
-from server.kept_answers import KeptAnswers
+from server.kept_answers import KeptAnswers, KeptResponses
 from server.rate_snapshots import CompiledRates
 from tests.domain.pricing.test_discovery import entry, tier
 from tests.domain.pricing.test_finders import version
@@ -123,7 +123,8 @@ async def test_an_answer_kept_for_days_is_the_one_of_each_of_them(order):
     alone = [(await answers(compiled(), one))[0] for one in asked]
     warm = compiled()
 
-    for size in (1, 100):
+    # The first time it is found, the second time put together, the third time kept as a whole.
+    for size in (1, 1, 1, 100):
         found = []
         for at in range(0, len(asked), size):
             found += await answers(warm, *asked[at : at + size])
@@ -182,3 +183,14 @@ def test_days_go_from_edge_to_edge():
         (on(5), date.max),
     ]
     assert Days(on(1), on(5)).meet(Days(on(3), on(9))) == Days(on(3), on(5))
+
+
+def test_kept_responses_are_bounded_in_number_and_in_bytes():
+    few, short = KeptResponses(most=2), KeptResponses(most_bytes=10)
+
+    for name in (b"a", b"b", b"c"):
+        few.keep(name, b"-")
+        short.keep(name, b"----")
+
+    assert [few.of(name) for name in (b"a", b"b", b"c")] == [None, None, b"-"]
+    assert [short.of(name) for name in (b"a", b"b", b"c")] == [None, None, b"----"]

@@ -90,6 +90,23 @@ async def test_a_method_that_runs_out_of_time_says_so(wire: Wire, monkeypatch, f
     assert metrics.INCIDENTS._value.get() == before
 
 
+async def test_a_call_without_a_deadline_is_ended_when_its_usual_time_is_up(
+    wire: Wire, monkeypatch
+):
+    async def hang(*_args: object, **_named: object) -> None:
+        await asyncio.Event().wait()
+
+    await wire.call(LIST, _wallets(wire))
+    monkeypatch.setattr("server.api.edge.USUAL_SECONDS", 0.3)
+    monkeypatch.setattr(wallet_usecase, "list_wallets", hang)
+    started = time.monotonic()
+
+    refused = await wire.refused(LIST, _wallets(wire), timeout=None)
+
+    assert (refused.code.name, refused.reason) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
+    assert 0.3 <= time.monotonic() - started < 3
+
+
 async def test_a_full_disk_is_told_apart_from_a_fault(wire: Wire, monkeypatch):
     async def full(*_args: object, **_named: object) -> None:
         raise asyncpg.DiskFullError("no space left on device")

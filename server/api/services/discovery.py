@@ -2,7 +2,8 @@
 
 Hot. An answer that rests on a snapshot alone is kept with it, in the bytes that are sent, by what
 is asked and the days on which it holds: the next time, on any of these, costs a look into a
-dictionary and a bisection. Faults of a question are its own outcome; their paths are those within
+dictionary and a bisection. The answers of a request of few questions are then kept as a whole, too.
+Faults of a question are its own outcome; their paths are those within
 the question.
 """
 
@@ -41,6 +42,8 @@ from server.usecases.pricing.discovery import Present, present
 MOST_KEPT = 20_000
 LONGEST_KEPT = 600
 MOST_EXPLAINED = 100
+# Requests of so many questions are told apart as a whole; each question of larger ones by itself.
+FEW = 8
 # How long questions that nobody asked before hold the loop until other calls have their turn.
 SLICE_SECONDS = 0.005
 FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
@@ -64,14 +67,31 @@ async def discover(env: Env, snapshots: RateSnapshots, request: pb.DiscoverRates
     Serialized messages that are joined are one message with the fields of all, so that answers
     that are kept are sent as they are.
     """
-    _check_explained(request)
+    if request.explain:
+        _check_explained(request)
     compiled = await _compiled(env, snapshots, request)
+    may_be_kept = len(request.questions) <= FEW and not request.explain
+    asked = request.SerializeToString() if may_be_kept else b""
+    found = compiled.responses.of(asked)
+    if found is None:
+        found = await _response(env, compiled, request, asked)
+    return found + _ending(env.seal.secrets, caller().tenant_id, compiled.revision)
+
+
+async def _response(
+    env: Env, compiled: CompiledRates, request: pb.DiscoverRatesRequest, asked: bytes
+) -> bytes:
+    """The answers, kept by the bytes of a request of few questions if all of them are."""
     if request.explain:
         answers = await _explained(env, compiled, request.questions)
-        found = [pb.DiscoverRatesResponse(answers=answers).SerializeToString()]
-    else:
-        found = await _answered(env, compiled, request.questions)
-    return b"".join((*found, _ending(env.seal.secrets, caller().tenant_id, compiled.revision)))
+        return pb.DiscoverRatesResponse(answers=answers).SerializeToString()
+    kept = [_kept(question, compiled) for question in request.questions]
+    if None not in kept:
+        found = b"".join(kept)  # type: ignore[arg-type] # mypy does not see that none is None
+        if asked:
+            compiled.responses.keep(asked, found)
+        return found
+    return b"".join(await _answered(env, compiled, request.questions, kept))
 
 
 async def tried(
@@ -90,12 +110,12 @@ async def tried(
 
 
 async def _answered(
-    env: Env, compiled: CompiledRates, questions: Sequence[pb.RateQuestion]
+    env: Env,
+    compiled: CompiledRates,
+    questions: Sequence[pb.RateQuestion],
+    found: list[bytes | None],
 ) -> list[bytes]:
-    """The answers, each as a response with this one."""
-    found = [_kept(question, compiled) for question in questions]
-    if None not in found:
-        return found  # type: ignore[return-value] # mypy does not see that none is None
+    """The answers, each as a response with this one; those that were kept are in `found`."""
     unknown = [index for index, known in enumerate(found) if known is None]
     read = [read_question(questions[index]) for index in unknown]
     world = await _world(env, read)
@@ -175,7 +195,7 @@ def _explain(made: pb.RateAnswer, asked: Asked, world: Present, compiled: Compil
 def _check_explained(request: pb.DiscoverRatesRequest) -> None:
     """Raise TOO_MANY_ITEMS: an explanation is longer than its answer."""
     got = len(request.questions)
-    if request.explain and got > MOST_EXPLAINED:
+    if got > MOST_EXPLAINED:
         fault = f"must contain no more than {MOST_EXPLAINED} items with explain"
         raise InvalidArgument.at("questions", "TOO_MANY_ITEMS", fault, got=str(got))
 
