@@ -2,9 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN    := .venv/bin
-PROTOS := $(sort $(wildcard protos/usage/v1/*.proto))
-GOOGLE = $(shell $(BIN)/python -c 'import google.rpc.status_pb2 as m, pathlib; print(pathlib.Path(m.__file__).parents[2])')
-PROTOC = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I protos -I $(GOOGLE)
+PROTOS := $(sort $(wildcard protos/usage_management/v1/*.proto))
+PROTOC = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I protos
 GEN    ?= protos/gen
 
 .PHONY: run bench load schema test-store test-pooler capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
@@ -33,21 +32,21 @@ protos: .venv/ready-dev ## Regenerate protos/gen
 	@mkdir -p $(GEN)
 	$(PROTOC) --python_out=$(GEN) --mypy_out=quiet:$(GEN) protos/buf/validate/validate.proto
 	$(PROTOC) --python_out=$(GEN) --grpc_python_out=$(GEN) --mypy_out=quiet:$(GEN) --mypy_grpc_out=quiet:$(GEN) $(PROTOS)
-	$(BIN)/python -m clients.service_config $(GEN)/usage/v1/service_config.json
+	$(BIN)/python -m clients.service_config $(GEN)/usage_management/v1/service_config.json
 
 protos-fresh: .venv/ready-dev ## The generated code is what the protos say
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(MAKE) --no-print-directory -s protos GEN="$$fresh" \
 	    && diff -r -x __pycache__ protos/gen "$$fresh" && echo "protos/gen is fresh"
 
-.api.binpb: .venv/ready-dev $(PROTOS)
-	@$(PROTOC) --include_imports --include_source_info --descriptor_set_out=$@ $(PROTOS)
+.api.binpb: .venv/ready-dev $(PROTOS) protos/buf.yaml
+	@$(BIN)/buf build protos -o $@
 
-api-lint: .api.binpb ## Lint the API
-	$(BIN)/buf lint .api.binpb --config protos/buf.yaml --path usage/v1
+api-lint: .venv/ready-dev ## Lint the API
+	$(BIN)/buf lint protos
 
 api-breaking: .api.binpb ## What would break a caller of the released API
 	@if [ -f protos/released.binpb ]; then \
-	    $(BIN)/buf breaking .api.binpb --against protos/released.binpb --config protos/buf.yaml --path usage/v1; \
+	    $(BIN)/buf breaking .api.binpb --against protos/released.binpb --config protos/buf.yaml; \
 	else echo "api-breaking: nothing is released yet, so nothing can break (make release-api)"; fi
 
 release-api: .api.binpb ## Make today's API the one that must not break

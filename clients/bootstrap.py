@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 
 import grpc
-from usage.v1 import access_service_pb2 as access
+from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient, UsageError
 from clients.health import serving

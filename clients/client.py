@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from google.protobuf.message import Message
-from usage.v1 import (
+from usage_management.v1 import (
     access_service_pb2_grpc,
     account_service_pb2_grpc,
     annotations_pb2,

@@ -12,14 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import account_service_pb2 as accounts
-from usage.v1 import asset_service_pb2 as assets
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import order_service_pb2 as orders
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import setup_service_pb2 as setup_rpc
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import order_service_pb2 as orders
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import setup_service_pb2 as setup_rpc
+from usage_management.v1 import types_pb2 as types
 
 from clients import descriptions, values
 from clients.client import UsageClient

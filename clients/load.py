@@ -16,13 +16,13 @@ from math import ceil, gcd
 from typing import Any
 
 import grpc
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import rate_service_pb2 as rates
 
 from clients.errors import UsageError
 from clients.histogram import Histogram
 from clients.tls import Tls, open_channel
 
-METHOD = "/usage.v1.RateService/DiscoverRates"
+METHOD = "/usage_management.v1.RateService/DiscoverRates"
 SECOND = 1_000_000_000
 CALL_SECONDS = 10.0
 PAUSE_SECONDS = 0.01  # after a call that failed, so that a dead service is not asked in a frenzy

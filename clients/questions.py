@@ -6,8 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
 
 from clients.client import UsageClient
 from clients.descriptions import Description, DescriptionError, Fault

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from usage.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients.client import UsageClient
 from clients.errors import UsageError

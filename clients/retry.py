@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 # Three services are not named here, but importing one puts its methods into the pool in which
 # `method` looks. Of the others that is done by whoever uses their messages.
-from usage.v1 import (
+from usage_management.v1 import (
     annotations_pb2,
     catalog_service_pb2,  # noqa: F401 - puts its methods into the pool
     policy_service_pb2,  # noqa: F401 - puts its methods into the pool

@@ -13,9 +13,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
-from usage.v1 import summary_service_pb2 as summaries
-from usage.v1 import types_pb2 as types
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import types_pb2 as types
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients.values import decimal, money, time
 

@@ -2,7 +2,8 @@
 
     python -m clients.service_config PATH       # what `make protos` runs
 
-It is generated from the options of the protos into `protos/gen/usage/v1/service_config.json`, for
+It is generated from the options of the protos into
+`protos/gen/usage_management/v1/service_config.json`, for
 clients in every language. A retry of gRPC sends the same bytes again, so that only methods which
 are repeatable whatever the request says have a policy: reads, creates under an id that the request
 must have, and usage records. What needs a `request_id`, or the delay that a refusal names, is left
@@ -19,7 +20,7 @@ from typing import Any
 
 from buf.validate import validate_pb2
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
-from usage.v1 import annotations_pb2
+from usage_management.v1 import annotations_pb2
 
 from clients import retry
 
@@ -58,7 +59,7 @@ RETRY_POLICY = {
 def services() -> Iterator[ServiceDescriptor]:
     """The services of the API, by name."""
     for path in sorted(DIRECTORY.glob("*_service_pb2.py")):
-        module = importlib.import_module(f"usage.v1.{path.stem}")
+        module = importlib.import_module(f"usage_management.v1.{path.stem}")
         yield from module.DESCRIPTOR.services_by_name.values()
 
 

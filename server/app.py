@@ -14,7 +14,7 @@ import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import start_http_server
-from usage.v1 import (
+from usage_management.v1 import (
     access_service_pb2,
     account_service_pb2,
     asset_service_pb2,

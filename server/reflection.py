@@ -11,7 +11,7 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
 from grpc_reflection.v1alpha import reflection_pb2 as rpc
-from usage.v1 import errors_pb2  # noqa: F401 - puts the reasons into the pool
+from usage_management.v1 import errors_pb2  # noqa: F401 - puts the reasons into the pool
 
 OLD, NEW = "grpc.reflection.v1alpha", "grpc.reflection.v1"
 SERVICE = "ServerReflection"

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import uuid4
 
 import pytest
-from usage.v1 import access_service_pb2 as access
+from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient
 from server.app import open_env, running

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageClient, questions
 from clients.cli import load_report as report

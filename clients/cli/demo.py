@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
-from usage.v1 import asset_service_pb2 as assets
-from usage.v1 import setup_service_pb2 as setup_rpc
-from usage.v1 import summary_service_pb2 as summaries
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import setup_service_pb2 as setup_rpc
+from usage_management.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient, screens
 from clients import demo as story_of

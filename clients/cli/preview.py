@@ -9,7 +9,7 @@ from google.rpc import status_pb2
 from google.type import date_pb2, decimal_pb2
 from rich.table import Table
 from rich.text import Text
-from usage.v1 import preview_service_pb2 as pb
+from usage_management.v1 import preview_service_pb2 as pb
 
 from clients import UsageClient
 from clients.cli.reading import zone_of

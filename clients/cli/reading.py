@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from usage.v1 import account_service_pb2 as accounts
-from usage.v1 import summary_service_pb2 as summaries
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient, screens
 from clients.cli.session import MISUSED, Session, as_dict, fail, session

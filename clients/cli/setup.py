@@ -9,7 +9,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
-from usage.v1 import setup_service_pb2 as pb
+from usage_management.v1 import setup_service_pb2 as pb
 
 from clients import UsageClient, UsageError
 from clients.cli.session import MISUSED, REFUSED, Session, fail, session

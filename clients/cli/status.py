@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from usage.v1 import access_service_pb2 as access
+from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient, UsageError, screens
 from clients.cli.session import UNREACHABLE, Session, as_dict, session

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import validation_service_pb2 as validation
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageClient
 from clients.cli.session import REFUSED, Session, as_dict, fail, session

@@ -4,7 +4,7 @@ import re
 from datetime import date
 from functools import lru_cache
 
-from usage.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api.forms import FIRST, LAST
 

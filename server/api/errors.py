@@ -13,7 +13,7 @@ from grpc import StatusCode
 from server.domain import errors
 from server.domain.errors import UsageError
 
-DOMAIN = "usage"
+DOMAIN = "usage-management"
 MOST_VIOLATIONS = 20
 MOST_BYTES = 4096
 LONGEST_TEXT = 400
@@ -71,7 +71,7 @@ def _further(error: UsageError, most_violations: int) -> list[Message]:
     elif violations:
         found.append(details.PreconditionFailure(violations=[_state(v) for v in violations]))
     if error.subject is not None:
-        kind, name = f"usage/{error.subject.kind}", _cut(error.subject.name)
+        kind, name = f"{DOMAIN}/{error.subject.kind}", _cut(error.subject.name)
         found.append(details.ResourceInfo(resource_type=kind, resource_name=name))
     if error.retry_after_seconds is not None:
         delay = Duration()

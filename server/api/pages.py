@@ -56,10 +56,10 @@ class Page:
 def read(request: Any, tenant_id: TenantId, seal: TokenSeal, shape: Shape) -> Page:
     """The page a list request asks for, of rows with keys of `shape`.
 
-    Raises PAGE_SIZE, PAGE_TOKEN.
+    Raises PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
     """
     if request.page_size < 0:
-        raise InvalidArgument.at("page_size", "PAGE_SIZE", "must not be negative")
+        raise InvalidArgument.at("page_size", "PAGE_SIZE_INVALID", "must not be negative")
     query = _query(request, tenant_id)
     after = _open(request.page_token, query, seal, shape) if request.page_token else None
     size = min(request.page_size or USUAL_SIZE, LARGEST_SIZE)
@@ -146,4 +146,4 @@ def _open(token: str, query: bytes, seal: TokenSeal, shape: Shape) -> tuple[Any,
         return tuple(READERS[kind](part) for kind, part in zip(shape, parts, strict=True))
     except (ValueError, TypeError):
         message = "is not the next_page_token of this very list"
-        raise InvalidArgument.at("page_token", "PAGE_TOKEN", message) from None
+        raise InvalidArgument.at("page_token", "PAGE_TOKEN_INVALID", message) from None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from usage.v1 import annotations_pb2
+from usage_management.v1 import annotations_pb2
 
 from server.domain.errors import PermissionDenied
 

@@ -14,7 +14,7 @@ from server.token_seal import TokenSeal
 METADATA_KEY = "usage-revision-token"
 # After a change of these services the catalogue or an asset may cost something else.
 SERVICES = frozenset(
-    f"usage.v1.{name}Service"
+    f"usage_management.v1.{name}Service"
     for name in ("Asset", "Catalog", "Order", "Policy", "Procedure", "Rate", "Setup")
 )
 _FORM = re.compile(r"r1-([0-9a-f]{16})-([0-9a-f]{32})", re.ASCII)

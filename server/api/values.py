@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2, decimal_pb2, money_pb2
-from usage.v1 import types_pb2
+from usage_management.v1 import types_pb2
 
 from server.domain.calendar import Cadence
 from server.domain.exact import EXACT, plain

@@ -61,7 +61,7 @@ async def listed(
     """The page that a list request asks for, as messages, and the token of the next page.
 
     `rows` finds what comes after `page.after`, the `key` of the last row seen, whose parts have the
-    types of `shape`. Raises PAGE_SIZE, PAGE_TOKEN.
+    types of `shape`. Raises PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
     """
     page = pages.read(request, caller().tenant_id, env.seal, shape)
     filling = pages.PageFilling(page, key, render, env.seal)

@@ -14,8 +14,8 @@
     ├── DeadlineExceeded      what was waited for did not come in the time given
     └── Unimplemented         this service cannot do that yet
 
-A refusal carries a `reason` from `ErrorReason` in `errors.proto`, a sentence, and the facts of that
-sentence. It knows nothing of gRPC; `server.api.errors` gives each group its code. Reasons that need
+A refusal carries a `reason` from `ErrorDetails.Reason` in `errors.proto`, a sentence, and the facts
+of that sentence. It knows nothing of gRPC; `server.api.errors` gives each group its code. Reasons that need
 no behaviour of their own are given to the group: `FailedPrecondition("ORDER_NOT_DRAFT", "…")`.
 """
 

@@ -40,7 +40,7 @@ LIMITS = (
     Limit("message.bytes", 1_048_576, "bytes", "MESSAGE_TOO_LARGE"),
     Limit("message.record_bytes", 4_194_304, "bytes", "MESSAGE_TOO_LARGE"),
     Limit("order.wallets", 2_000, "wallets an order", "LIMIT_ORDER_WALLETS"),
-    Limit("page.size", 1_000, "items a page", "PAGE_SIZE"),
+    Limit("page.size", 1_000, "items a page", "PAGE_SIZE_INVALID"),
     Limit("procedure.elements", 70, "elements a version", "PROCEDURE_INVALID"),
     Limit("procedure.lines", 1_000, "lines a simulation", "TOO_MANY_ITEMS"),
     Limit("procedure.steps", MOST_STEPS, "lines × elements a simulation", "TOO_MANY_STEPS"),

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import account_service_pb2 as accounts
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import account_service_pb2 as accounts
 
 from clients import UsageClient, UsageError
 from server.api.permissions import every_permission, requirement

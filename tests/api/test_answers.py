@@ -11,12 +11,11 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2 as details
 from google.rpc import status_pb2
-from usage.v1 import account_service_pb2 as accounts
-from usage.v1 import catalog_requests_pb2 as catalog_rpc
-from usage.v1 import catalog_service_pb2 as catalog_service
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageClient
 from server.api import pages
@@ -182,7 +181,7 @@ async def test_an_enum_is_refused_with_the_values_it_has(wire: Wire):
 
 
 async def test_every_record_of_a_batch_is_looked_at(wire: Wire):
-    request = catalog_service.CreateRecordsRequest(
+    request = catalog_rpc.CreateRecordsRequest(
         records=[
             {"product": {"product_id": "no good", "product": {"usage_model_type": "ANCHOR"}}},
             {"product": {"product_id": "fine", "product": {"usage_model_type": "ANCHOR"}}},
@@ -259,7 +258,7 @@ def test_a_sealed_token_of_another_shape_is_refused(key: object):
     with pytest.raises(InvalidArgument) as refused:
         pages.read(request, TENANT, SEAL, (pages.datetime, UUID))
 
-    assert refused.value.reason == "PAGE_TOKEN"
+    assert refused.value.reason == "PAGE_TOKEN_INVALID"
 
 
 async def test_a_token_made_of_what_callers_know_is_refused(service: Service):
@@ -267,13 +266,13 @@ async def test_a_token_made_of_what_callers_know_is_refused(service: Service):
     tenant, key = await add_tenant(service, moment("2024-01-15"))
     request = rates.ListPriceBooksRequest()
     body = json.dumps(["a"]).encode()
-    text = json.dumps(["usage.v1.ListPriceBooksRequest", {}], sort_keys=True)
+    text = json.dumps(["usage_management.v1.ListPriceBooksRequest", {}], sort_keys=True)
     secret = tenant_id_of(tenant).bytes
     mac = hmac.new(secret, sha256(text.encode()).digest() + body, sha256).digest()[:16]
     request.page_token = base64.urlsafe_b64encode(mac + body).decode()
 
     async with UsageClient(service.address, key) as client:
-        with pytest.raises(Exception, match="PAGE_TOKEN"):
+        with pytest.raises(Exception, match="PAGE_TOKEN_INVALID"):
             await client.rates.ListPriceBooks(request)
 
 

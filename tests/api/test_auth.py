@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from server.api import auth
 from server.api.auth import Authenticator

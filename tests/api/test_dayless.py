@@ -6,7 +6,7 @@ import pytest
 from google.type import date_pb2
 from hypothesis import given
 from hypothesis import strategies as st
-from usage.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api.dayless import FIRST_DAY, LAST_DAY, dayless
 

@@ -6,14 +6,14 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
-from usage.v1 import account_service_pb2 as accounts
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import order_service_pb2 as orders
-from usage.v1 import policy_resources_pb2 as policies
-from usage.v1 import policy_service_pb2 as policy_rpc
-from usage.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import order_service_pb2 as orders
+from usage_management.v1 import policy_resources_pb2 as policies
+from usage_management.v1 import policy_service_pb2 as policy_rpc
+from usage_management.v1 import quote_service_pb2 as quotes
 
 from tests.api.wire import Refusal, Wire
 from tests.service import Service, add_tenant
@@ -259,7 +259,7 @@ async def test_x07_a_compression_that_nobody_knows_is_refused_by_the_library(ser
     headers = {
         ":method": "POST",
         ":scheme": "http",
-        ":path": f"/usage.v1.{GET}",
+        ":path": f"/usage_management.v1.{GET}",
         ":authority": service.address,
         "te": "trailers",
         "content-type": "application/grpc",

@@ -31,17 +31,17 @@ async def states(stub) -> set[int]:
 
 
 async def test_every_service_is_known_by_its_name_and_no_other(stub):
-    assert "usage.v1.WalletService" in NAMES
+    assert "usage_management.v1.WalletService" in NAMES
     assert await states(stub) == {SERVING}
 
-    for unknown in ("usage.v1.Nothing", "usage.v1", "*"):
+    for unknown in ("usage_management.v1.Nothing", "usage_management.v1", "*"):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.Check(health_pb2.HealthCheckRequest(service=unknown))
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 async def test_a_watch_of_an_unknown_name_says_so_and_goes_on(stub):
-    watch = stub.Watch(health_pb2.HealthCheckRequest(service="usage.v1.Nothing"))
+    watch = stub.Watch(health_pb2.HealthCheckRequest(service="usage_management.v1.Nothing"))
 
     assert (await watch.read()).status == UNKNOWN
     with pytest.raises(TimeoutError):

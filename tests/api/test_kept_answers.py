@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from google.type import date_pb2, decimal_pb2
-from usage.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api.services.discovery import discover
 from server.domain.calendar import Days

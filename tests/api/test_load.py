@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import grpc
 import pytest
-from usage.v1 import account_service_pb2 as accounts
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient
 from server import metrics

@@ -5,7 +5,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageClient
 from tests.service import Service, add_tenant

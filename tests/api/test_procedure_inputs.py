@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import ParseDict
 from grpc import StatusCode
-from usage.v1 import procedure_simulation_pb2 as simulation
+from usage_management.v1 import procedure_service_pb2 as simulation
 
 from clients import UsageError
 from tests.api.test_envelope import INVALID, is_

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
 from tests.api.test_envelope import INVALID, is_
@@ -236,7 +236,7 @@ async def test_states_are_changed_by_name(wire: Wire):
         ({"currency_code": "usd"}, "CURRENCY_UNKNOWN"),
         ({"token_unit": "unitsOfMeasure/USD"}, "CURRENCY_MISMATCH"),
         ({"state": 77}, "ENUM_UNKNOWN"),
-        ({"page_size": -1}, "PAGE_SIZE"),
+        ({"page_size": -1}, "PAGE_SIZE_INVALID"),
     ],
 )
 async def test_lists_are_narrowed_by_names_and_values(wire: Wire, only: Any, reason: str):

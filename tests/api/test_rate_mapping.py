@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
-from usage.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api.mapping.pricing.rates import (
     book_to_pb,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from usage.v1 import errors_pb2
+from usage_management.v1 import errors_pb2
 
 SERVER = Path(__file__).parents[2] / "server"
 REASON = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
@@ -15,7 +15,7 @@ GIVERS = {
     "DeadlineExceeded", "RatingFailed", "BadName", "BadTime", "DecimalError",
     "Violation", "at", "fault",
 }  # fmt: skip
-KNOWN = set(errors_pb2.ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"}
+KNOWN = set(errors_pb2.ErrorDetails.Reason.keys()) - {"REASON_UNSPECIFIED"}
 
 
 def calls() -> Iterator[tuple[str, list[str]]]:

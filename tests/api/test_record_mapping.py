@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.type.decimal_pb2 import Decimal as DecimalPb
-from usage.v1 import consumption_service_pb2 as pb
+from usage_management.v1 import consumption_service_pb2 as pb
 
 from server.api.mapping.recording import record_usage_from_pb, record_usage_response_to_pb
 from server.domain.consuming.recording import (

@@ -6,10 +6,10 @@ from uuid import uuid4
 import pytest
 from google.rpc import error_details_pb2 as details
 from grpc import StatusCode
-from usage.v1 import catalog_resources_pb2 as catalog_pb
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import catalog_resources_pb2 as catalog_pb
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageError
 from tests.api.test_envelope import INVALID, is_

@@ -71,8 +71,10 @@ def files(answer: rpc.ServerReflectionResponse) -> dict[str, descriptor_pb2.File
 
 
 async def test_every_symbol_of_every_proto_is_found_with_all_that_its_file_imports(ask: Asker):
-    names = [str(path.relative_to(PROTOS)) for path in sorted(PROTOS.glob("usage/v1/*.proto"))]
-    assert "usage/v1/errors.proto" in names
+    names = [
+        str(path.relative_to(PROTOS)) for path in sorted(PROTOS.glob("usage_management/v1/*.proto"))
+    ]
+    assert "usage_management/v1/errors.proto" in names
 
     for name, answer in zip(
         names, await ask(*(Asked(file_by_filename=name) for name in names)), strict=True
@@ -110,26 +112,37 @@ async def test_services_are_listed_with_reflection_and_health(ask: Asker):
 async def test_extensions_are_found_by_number(ask: Asker):
     options = "google.protobuf.MethodOptions"
     by_number, numbers, unknown = await ask(
-        Asked(file_containing_extension={"containing_type": options, "extension_number": 52801}),
+        Asked(
+            file_containing_extension={"containing_type": options, "extension_number": 431907201}
+        ),
         Asked(all_extension_numbers_of_type=options),
-        Asked(file_containing_extension={"containing_type": options, "extension_number": 52999}),
+        Asked(
+            file_containing_extension={"containing_type": options, "extension_number": 431907299}
+        ),
     )
 
-    assert "usage/v1/annotations.proto" in files(by_number)
+    assert "usage_management/v1/annotations.proto" in files(by_number)
     found = numbers.all_extension_numbers_response
     assert found.base_type_name == options
-    assert {52801, 52802} <= set(found.extension_number)
+    assert {431907201, 431907202} <= set(found.extension_number)
     assert unknown.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
 async def test_what_is_not_there_is_an_answer_and_the_stream_goes_on(ask: Asker):
-    absent = ["", ".", "usage", "usage.v1.Nope", "usage.v1.WalletService.Nope", "x" * 5_000]
+    absent = [
+        "",
+        ".",
+        "usage",
+        "usage_management.v1.Nope",
+        "usage_management.v1.WalletService.Nope",
+        "x" * 5_000,
+    ]
     answers = await ask(
         *(Asked(file_containing_symbol=name) for name in absent),
         Asked(file_by_filename="nope.proto"),
-        Asked(all_extension_numbers_of_type="usage.v1.Nope"),
+        Asked(all_extension_numbers_of_type="usage_management.v1.Nope"),
         Asked(host="h"),
-        Asked(file_containing_symbol="usage.v1.ErrorReason"),
+        Asked(file_containing_symbol="usage_management.v1.ErrorDetails.Reason"),
     )
 
     codes = [one.error_response.error_code for one in answers]
@@ -160,7 +173,7 @@ async def test_buf_curl_lists_methods_and_calls_one(service: Service, version: s
     assert methods <= named
     code, out, err = await buf(
         *(*curl, "-H", f"authorization: Bearer {service.operator_key}", "-d", '{"pageSize": 1}'),
-        f"{url}/usage.v1.AccessService/ListTenants",
+        f"{url}/usage_management.v1.AccessService/ListTenants",
     )
     assert code == 0, err
     assert "tenants" in json.loads(out)
@@ -169,7 +182,7 @@ async def test_buf_curl_lists_methods_and_calls_one(service: Service, version: s
 async def test_a_refusal_is_shown_with_its_details(service: Service):
     code, _, err = await buf(
         *("curl", "--protocol", "grpc", "--http2-prior-knowledge", "-d", "{}"),
-        f"http://{service.address}/usage.v1.AccessService/ListTenants",
+        f"http://{service.address}/usage_management.v1.AccessService/ListTenants",
     )
 
     assert code != 0

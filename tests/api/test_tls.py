@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 from cryptography.hazmat.primitives import serialization
-from usage.v1 import access_service_pb2 as access
+from usage_management.v1 import access_service_pb2 as access
 
 from clients import Tls, UsageClient, UsageError
 from clients.health import NOT_REACHABLE, SERVING, health
@@ -93,7 +93,7 @@ async def test_calls_and_health_go_over_tls_to_those_who_trust_the_authority(
             *(Path(sys.executable).with_name("buf"), *curl, f"https://{service.address}"),
             stdout=asyncio.subprocess.PIPE,
         )
-        assert b"usage.v1.WalletService/GetWallet" in (await listed.communicate())[0]
+        assert b"usage_management.v1.WalletService/GetWallet" in (await listed.communicate())[0]
 
 
 async def test_tls_1_1_is_refused(database: str, authority: Authority):

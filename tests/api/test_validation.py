@@ -5,9 +5,9 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given
 from hypothesis import strategies as st
 from protovalidate import Validator
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from server.api.validation import surely_valid
 from server.app import SERVICES

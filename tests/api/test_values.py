@@ -3,14 +3,14 @@
 import pytest
 from google.type import date_pb2
 from grpc import StatusCode
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import account_service_pb2 as accounts
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from tests.api.test_envelope import CREATE, INVALID, account, is_
 from tests.api.wire import Refusal, Wire
@@ -95,7 +95,7 @@ async def test_i08_text_is_stored_composed(wire: Wire):
 
 async def test_i10_i11_pages_have_a_size(wire: Wire):
     negative = accounts.ListAccountsRequest(page_size=-1)
-    is_(await wire.refused(LIST, negative), INVALID, "PAGE_SIZE")
+    is_(await wire.refused(LIST, negative), INVALID, "PAGE_SIZE_INVALID")
     huge = accounts.ListAccountsRequest(page_size=10**9)
     assert isinstance(await wire.call(LIST, huge), bytes)
 
@@ -112,11 +112,13 @@ async def test_i12_page_tokens_belong_to_one_list_of_one_tenant(wire: Wire, serv
 
     for bad in ("random", token[:-4], token[::-1], "é", token + "A" * 3000):
         request = accounts.ListAccountsRequest(page_token=bad)
-        is_(await wire.refused(LIST, request), INVALID, "PAGE_TOKEN")
+        is_(await wire.refused(LIST, request), INVALID, "PAGE_TOKEN_INVALID")
     other_list = catalog_rpc.ListProductsRequest(page_token=token)
-    is_(await wire.refused("CatalogService/ListProducts", other_list), INVALID, "PAGE_TOKEN")
+    is_(
+        await wire.refused("CatalogService/ListProducts", other_list), INVALID, "PAGE_TOKEN_INVALID"
+    )
     _, stranger = await add_tenant(service, None)
-    is_(await wire.refused(LIST, next_page, key=stranger), INVALID, "PAGE_TOKEN")
+    is_(await wire.refused(LIST, next_page, key=stranger), INVALID, "PAGE_TOKEN_INVALID")
 
 
 NOT_DECIMALS = [

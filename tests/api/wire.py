@@ -7,7 +7,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2 as details
 from grpc_status import rpc_status
-from usage.v1 import asset_service_pb2 as assets
+from usage_management.v1 import asset_service_pb2 as assets
 
 from tests.stories.world import World
 
@@ -46,7 +46,7 @@ class Wire:
     ) -> bytes | Refusal:
         """The answer's bytes, or why there is none. `method` is `Service/Method`."""
         data = request if isinstance(request, bytes) else request.SerializeToString()
-        call = self.channel.unary_unary(f"/usage.v1.{method}")
+        call = self.channel.unary_unary(f"/usage_management.v1.{method}")
         chosen = self.key if key is None else key
         with_key = (("authorization", f"Bearer {chosen}"), *metadata) if chosen else metadata
         try:
@@ -73,7 +73,7 @@ def refusal(error: grpc.aio.AioRpcError) -> Refusal:
         detail.Unpack(info)
         detail.Unpack(bad)
         retry = retry or detail.Is(details.RetryInfo.DESCRIPTOR)
-    assert info.domain == "usage", status
+    assert info.domain == "usage-management", status
     return Refusal(
         error.code(),
         info.reason,

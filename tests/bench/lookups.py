@@ -10,8 +10,8 @@ from typing import Any
 
 import grpc
 from google.type.decimal_pb2 import Decimal
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients.values import date_pb
 from tests.bench.stack import Stack, fill, world
@@ -109,7 +109,7 @@ async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
     )
     question.date.year, question.date.month, question.date.day = 2024, 1, 15
     one = rates.DiscoverRatesRequest(questions=[question])
-    path = "/usage.v1.RateService/DiscoverRates"
+    path = "/usage_management.v1.RateService/DiscoverRates"
     types = (rates.DiscoverRatesRequest, rates.DiscoverRatesResponse)
     async with (
         grpc.aio.insecure_channel(stack.address) as near,
@@ -208,7 +208,7 @@ async def wallet_reads(stack: Stack, seconds: float) -> list[dict[str, Any]]:
     async with world(stack) as tenant:
         name = await _wallet(tenant)
     request = wallets.GetWalletRequest(name=name)
-    path = "/usage.v1.WalletService/GetWallet"
+    path = "/usage_management.v1.WalletService/GetWallet"
     types = (wallets.GetWalletRequest, wallets.Wallet)
     async with (
         grpc.aio.insecure_channel(stack.address) as near,

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import asyncpg
-from usage.v1 import asset_service_pb2 as assets
-from usage.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import consumption_service_pb2 as consumption
 
 from tests.bench.stack import Stack, world
 from tests.stories.words import line, usage

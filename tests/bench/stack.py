@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import grpc
 import psutil
-from usage.v1 import access_service_pb2 as access
+from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient
 from server.local.postgres import Postgres

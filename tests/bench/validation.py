@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import Any
 
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import validation_service_pb2 as rpc
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import validation_service_pb2 as rpc
 
 from tests.bench.stack import Stack, fill, world
 from tests.stories.words import Metered

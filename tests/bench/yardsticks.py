@@ -12,9 +12,9 @@ import asyncpg
 import grpc
 import uvloop
 from google.type import decimal_pb2
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 RATE = types.RateTerms(
     rate=types.Rate(
@@ -56,9 +56,11 @@ async def serve(port: int, dsn: str) -> None:
     server.add_generic_rpc_handlers(
         (
             grpc.method_handlers_generic_handler(
-                "usage.v1.RateService", {"DiscoverRates": discover}
+                "usage_management.v1.RateService", {"DiscoverRates": discover}
             ),
-            grpc.method_handlers_generic_handler("usage.v1.WalletService", {"GetWallet": get}),
+            grpc.method_handlers_generic_handler(
+                "usage_management.v1.WalletService", {"GetWallet": get}
+            ),
         )
     )
     server.add_insecure_port(f"127.0.0.1:{port}")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from usage.v1 import account_service_pb2 as accounts
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import preview_service_pb2 as previews
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import preview_service_pb2 as previews
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients.cli.arguments import hoisted
 from tests.clients.small_server import Script, answering, refusal

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import grpc
 from google.protobuf.message import Message
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import validation_service_pb2 as validation
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import validation_service_pb2 as validation
 
 from tests.clients.small_server import Script, answering, refusal
 from tests.clients.test_cli import usage

@@ -9,11 +9,11 @@ import pytest
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2 as details
 from google.rpc import status_pb2
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import account_service_pb2 as accounts
-from usage.v1 import catalog_service_pb2 as catalog
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import catalog_service_pb2 as catalog
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import quote_service_pb2 as quotes
 
 from clients import UsageClient, UsageError, retry
 from clients.pages import pages
@@ -271,7 +271,7 @@ async def test_pages_are_one_list(client: UsageClient, script: Script) -> None:
 
 def test_which_mutations_may_be_repeated() -> None:
     def safe(name: str) -> bool:
-        return retry.is_safe(retry.method(f"/usage.v1.{name}"))
+        return retry.is_safe(retry.method(f"/usage_management.v1.{name}"))
 
     assert safe("AccessService/AdvanceClock")
     assert safe("AccessService/CreateTenant")

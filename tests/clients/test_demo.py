@@ -11,9 +11,9 @@ import pytest
 from google.rpc import error_details_pb2 as details
 from hypothesis import given
 from hypothesis import strategies as st
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import account_service_pb2 as accounts
-from usage.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import summary_service_pb2 as summaries
 
 from clients import UsageClient, demo, values
 from clients.demo import BUYERS, FILES, KIOSK, LABS, DemoError, Story, find_story

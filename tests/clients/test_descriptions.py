@@ -4,7 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from usage.v1 import setup_service_pb2 as pb
+from usage_management.v1 import setup_service_pb2 as pb
 
 from clients.descriptions import Description, DescriptionError, read, read_yaml
 

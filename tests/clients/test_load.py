@@ -11,8 +11,8 @@ import pytest
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageClient, demo, questions
 from clients.cli.load_report import About, as_json, rows

@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.message import Message
-from usage.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients import UsageClient, intake
 from clients.intake import BadLine, Layout, Line, Measure

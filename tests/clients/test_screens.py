@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from google.type.money_pb2 import Money
 from rich.console import Console
-from usage.v1 import summary_service_pb2 as summaries
-from usage.v1 import types_pb2 as types
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import types_pb2 as types
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import screens
 from clients.values import decimal_pb, time_pb

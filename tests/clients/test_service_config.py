@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 from google.protobuf.message import Message
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import account_service_pb2 as accounts
-from usage.v1 import account_service_pb2_grpc as accounts_rpc
-from usage.v1 import annotations_pb2
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import quote_service_pb2_grpc as quotes_rpc
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import account_service_pb2_grpc as accounts_rpc
+from usage_management.v1 import annotations_pb2
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import quote_service_pb2_grpc as quotes_rpc
 
 from clients import UsageClient, retry, service_config
 from server.app import SERVICES
@@ -56,10 +56,12 @@ def test_only_what_is_repeatable_whatever_the_request_says_is_retried():
             kind = method.name.removeprefix("Create")
             own = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).lstrip("_") + "_id"
             assert own in method.input_type.fields_by_name, name
-    assert "usage.v1.WalletService.GetWallet" in retried
-    assert "usage.v1.ConsumptionService.RecordUsage" in retried
-    assert "usage.v1.QuoteService.CreateQuote" not in retried, "its request_id may be absent"
-    assert "usage.v1.AccessService.CreateCredential" not in retried
+    assert "usage_management.v1.WalletService.GetWallet" in retried
+    assert "usage_management.v1.ConsumptionService.RecordUsage" in retried
+    assert "usage_management.v1.QuoteService.CreateQuote" not in retried, (
+        "its request_id may be absent"
+    )
+    assert "usage_management.v1.AccessService.CreateCredential" not in retried
     codes = {code for _, e in entries() for code in e.get("retryPolicy", RETRY)[CODES]}
     assert codes == {"UNAVAILABLE"}
 

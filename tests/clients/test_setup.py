@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.rpc import error_details_pb2 as details
-from usage.v1 import setup_service_pb2 as pb
+from usage_management.v1 import setup_service_pb2 as pb
 
 from clients.demo import EXAMPLES
 from tests.clients.small_server import Answer, Script, answering, refusal

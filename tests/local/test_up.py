@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from usage.v1 import access_service_pb2 as access
+from usage_management.v1 import access_service_pb2 as access
 
 from clients import Tls, UsageClient, UsageError
 from tests.certificates import Authority

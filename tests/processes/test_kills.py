@@ -5,8 +5,8 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients import UsageError
 from tests.processes.conftest import Stack

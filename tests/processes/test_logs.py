@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from usage.v1 import account_service_pb2 as accounts
+from usage_management.v1 import account_service_pb2 as accounts
 
 from clients import UsageClient
 from tests.processes.conftest import Program, Stack
@@ -100,7 +100,7 @@ async def _send_stray_byte(address: str) -> None:
         for pair in (
             (b":method", b"POST"),
             (b":scheme", b"http"),
-            (b":path", b"/usage.v1.AccountService/ListAccounts"),
+            (b":path", b"/usage_management.v1.AccountService/ListAccounts"),
             (b":authority", b"test"),
             (b"te", b"trailers"),
             (b"content-type", b"application/grpc"),

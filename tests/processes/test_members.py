@@ -7,8 +7,8 @@ import sys
 
 import asyncpg
 import psutil
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients import UsageClient
 from clients.health import serving

@@ -7,7 +7,7 @@ import sys
 
 import asyncpg
 import pytest
-from usage.v1 import account_service_pb2 as accounts
+from usage_management.v1 import account_service_pb2 as accounts
 
 from clients import UsageClient, UsageError
 from tests.processes.conftest import Program, Stack, migrated

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import asyncpg
-from usage.v1 import account_service_pb2 as accounts
+from usage_management.v1 import account_service_pb2 as accounts
 
 from clients import UsageClient, UsageError
 from tests.processes.conftest import Stack
@@ -75,7 +75,7 @@ async def test_a_page_token_outlives_one_rotation_and_not_two(
         await page(client, old)
 
         await rotate(environment, durable)
-        assert await refusal(client, old) == "PAGE_TOKEN"
+        assert await refusal(client, old) == "PAGE_TOKEN_INVALID"
         await page(client, new)
 
 

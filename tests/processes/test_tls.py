@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from usage.v1 import access_service_pb2 as access
+from usage_management.v1 import access_service_pb2 as access
 
 from clients import Tls, UsageClient
 from clients.health import serving

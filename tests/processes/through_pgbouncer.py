@@ -15,7 +15,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from usage.v1 import access_service_pb2 as access
+from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient
 from clients.health import serving

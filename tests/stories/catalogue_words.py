@@ -1,7 +1,7 @@
 """Short words for records of the catalogue, one by one."""
 
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as rpc
 
 from tests.stories.world import World
 

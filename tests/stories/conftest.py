@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
-from usage.v1 import account_service_pb2 as accounts
+from usage_management.v1 import account_service_pb2 as accounts
 
 from clients import UsageClient
 from clients.pages import pages

@@ -3,11 +3,11 @@
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
-from usage.v1 import procedure_requests_pb2 as requests
-from usage.v1 import procedure_resources_pb2 as procedures
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import procedure_resources_pb2 as procedures
+from usage_management.v1 import procedure_service_pb2 as requests
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from tests.stories.pricing.test_explained_rates import DATA

@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 import asyncpg
-from usage.v1 import asset_service_pb2 as assets
-from usage.v1 import preview_service_pb2 as pb
+from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import preview_service_pb2 as pb
 
 from tests.stories.words import figure, moment, number, stamp, usage
 from tests.stories.world import World

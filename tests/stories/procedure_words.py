@@ -3,9 +3,8 @@
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
-from usage.v1 import procedure_requests_pb2 as requests
-from usage.v1 import procedure_resources_pb2 as procedures
-from usage.v1 import procedure_simulation_pb2 as simulation
+from usage_management.v1 import procedure_resources_pb2 as procedures
+from usage_management.v1 import procedure_service_pb2 as requests
 
 from tests.stories.words import figure
 from tests.stories.world import World
@@ -58,26 +57,26 @@ def voucher(percent: object) -> dict[str, Any]:
 
 async def simulate(
     world: World, tried: list[Any] | str, *lines: dict[str, Any], **more: Any
-) -> list[simulation.SimulatedOutcome]:
+) -> list[requests.SimulatedOutcome]:
     """Try a version by its name, or elements, on lines."""
     by_what = {"version": tried} if isinstance(tried, str) else {"inline": {"elements": tried}}
     if more:
         by_what["inline"] |= more
-    request = simulation.SimulateProcedureRequest()
+    request = requests.SimulateProcedureRequest()
     ParseDict(by_what | {"lines": list(lines)}, request)
     return list((await world.client.procedures.SimulateProcedure(request)).outcomes)
 
 
-def amounts(outcomes: list[simulation.SimulatedOutcome]) -> list[str]:
+def amounts(outcomes: list[requests.SimulatedOutcome]) -> list[str]:
     """The amount of each, or the text of why there is none."""
     return [one.status.message or str(figure(one.amount)) for one in outcomes]
 
 
-def net(outcomes: list[simulation.SimulatedOutcome]) -> list[str]:
+def net(outcomes: list[requests.SimulatedOutcome]) -> list[str]:
     return [one.status.message or str(figure(one.net_unit_rate)) for one in outcomes]
 
 
-def elements(outcome: simulation.SimulatedOutcome) -> list[str]:
+def elements(outcome: requests.SimulatedOutcome) -> list[str]:
     return [step.element for step in outcome.waterfall]
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.pages import pages

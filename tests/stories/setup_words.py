@@ -4,12 +4,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from usage.v1 import asset_service_pb2 as assets
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import order_service_pb2 as orders
-from usage.v1 import policy_service_pb2 as policy_rpc
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import setup_service_pb2 as pb
+from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import order_service_pb2 as orders
+from usage_management.v1 import policy_service_pb2 as policy_rpc
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import setup_service_pb2 as pb
 
 from clients import UsageError
 from clients.demo import EXAMPLES

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import indent
 
-from usage.v1 import setup_service_pb2 as rpc
+from usage_management.v1 import setup_service_pb2 as rpc
 
 from clients.descriptions import read_yaml
 from tests.stories.world import World

@@ -8,10 +8,10 @@ from itertools import count
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2, decimal_pb2
-from usage.v1 import asset_service_pb2 as assets
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import types_pb2 as types
 
 _ids = count(1)
 

@@ -7,46 +7,46 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from usage.v1 import (
+from usage_management.v1 import (
     access_service_pb2 as access,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     account_service_pb2 as accounts,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     asset_service_pb2 as assets,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     catalog_resources_pb2 as catalog,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     catalog_service_pb2 as catalog_rpc,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     consumption_service_pb2 as consumption,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     order_service_pb2 as orders,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     policy_resources_pb2 as policies,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     policy_service_pb2 as policy_rpc,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     quote_service_pb2 as quotes,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     rate_service_pb2 as rates,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     summary_service_pb2 as summaries,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     types_pb2 as types,
 )
-from usage.v1 import (
+from usage_management.v1 import (
     wallet_service_pb2 as wallet_rpc,
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from google.rpc import error_details_pb2 as details
 from google.type import date_pb2, decimal_pb2
-from usage.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2 as pb
 
 from server import rate_snapshots
 from server.api.services.discovery import MOST_KEPT, discover

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
-from usage.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api.services.rates import RateService
 from server.domain.errors import AlreadyExists, InvalidArgument, NotFound

@@ -2,7 +2,7 @@
 
 import asyncpg
 import pytest
-from usage.v1 import access_service_pb2 as access
+from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient
 from server.domain.ids import AccountId

@@ -1,6 +1,6 @@
 """Tenants, credentials, runs, jobs and limits on the wire."""
 
-from usage.v1 import access_service_pb2 as pb
+from usage_management.v1 import access_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form

@@ -1,6 +1,6 @@
 """Assets to messages."""
 
-from usage.v1 import asset_service_pb2 as pb
+from usage_management.v1 import asset_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping.pricing.terms import terms_to_pb

@@ -3,9 +3,9 @@
 from datetime import date
 from decimal import Decimal
 
-from usage.v1 import catalog_resources_pb2 as pb
-from usage.v1 import catalog_service_pb2 as rpc
-from usage.v1 import types_pb2
+from usage_management.v1 import catalog_resources_pb2 as pb
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import types_pb2
 
 from server.api import names
 from server.api.forms import Form

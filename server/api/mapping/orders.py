@@ -1,6 +1,6 @@
 """Orders: from requests, and to messages."""
 
-from usage.v1 import order_service_pb2 as pb
+from usage_management.v1 import order_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from usage.v1 import policy_resources_pb2 as pb
-from usage.v1 import policy_service_pb2 as rpc
+from usage_management.v1 import policy_resources_pb2 as pb
+from usage_management.v1 import policy_service_pb2 as rpc
 
 from server.api import names
 from server.api.forms import Form

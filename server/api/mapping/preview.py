@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import preview_service_pb2 as pb
-from usage.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import preview_service_pb2 as pb
+from usage_management.v1 import summary_service_pb2 as summaries
 
 from server.api import names
 from server.api.errors import status_of

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from usage.v1 import quote_service_pb2 as pb
+from usage_management.v1 import quote_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from usage.v1 import consumption_service_pb2 as pb
+from usage_management.v1 import consumption_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import status_of

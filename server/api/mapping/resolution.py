@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from google.protobuf.message import Message
-from usage.v1 import catalog_resources_pb2 as catalog_pb
-from usage.v1 import catalog_service_pb2 as pb
+from usage_management.v1 import catalog_resources_pb2 as catalog_pb
+from usage_management.v1 import catalog_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping import policies as mapping

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from usage.v1 import catalog_resources_pb2 as pb
+from usage_management.v1 import catalog_resources_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form

@@ -1,6 +1,7 @@
 """Selling models on the wire."""
 
-from usage.v1 import selling_models_pb2 as pb
+from usage_management.v1 import catalog_resources_pb2 as pb
+from usage_management.v1 import catalog_service_pb2 as requests
 
 from server.api import names
 from server.api.forms import Form
@@ -10,7 +11,7 @@ from server.domain.ids import SellingModelId
 from server.domain.modelling.catalog import Kept, SellingModel, SellingModelType
 
 
-def selling_model_from_pb(request: pb.CreateSellingModelRequest) -> SellingModel:
+def selling_model_from_pb(request: requests.CreateSellingModelRequest) -> SellingModel:
     """What a selling model is to be. Notes FIELD_REQUIRED, POLICY_NOT_ALLOWED."""
     form = Form(request)
     own = form.sub("selling_model")

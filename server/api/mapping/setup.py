@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import rate_service_pb2 as rate_rpc
-from usage.v1 import setup_service_pb2 as pb
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import rate_service_pb2 as rate_rpc
+from usage_management.v1 import setup_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping.pricing import rates

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from usage.v1 import summary_service_pb2 as pb
-from usage.v1 import types_pb2
+from usage_management.v1 import summary_service_pb2 as pb
+from usage_management.v1 import types_pb2
 
 from server.api import names
 from server.api.mapping.pricing.terms import unit_pb

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from usage.v1 import validation_service_pb2 as pb
+from usage_management.v1 import validation_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from usage.v1 import wallet_service_pb2 as pb
+from usage_management.v1 import wallet_service_pb2 as pb
 
 from server.api import names
 from server.api.values import decimal_pb, enum_pb, optional_decimal_pb, optional_time_pb, time_pb

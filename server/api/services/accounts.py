@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from usage.v1 import account_service_pb2 as pb
-from usage.v1 import account_service_pb2_grpc as rpc
+from usage_management.v1 import account_service_pb2 as pb
+from usage_management.v1 import account_service_pb2_grpc as rpc
 
 from server.api import names
 from server.api.forms import named

@@ -3,10 +3,9 @@
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
-from usage.v1 import catalog_resources_pb2 as pb
-from usage.v1 import catalog_service_pb2 as messages
-from usage.v1 import catalog_service_pb2_grpc as rpc
-from usage.v1 import selling_models_pb2 as selling_pb
+from usage_management.v1 import catalog_resources_pb2 as pb
+from usage_management.v1 import catalog_service_pb2 as messages
+from usage_management.v1 import catalog_service_pb2_grpc as rpc
 
 from server.api import names
 from server.api.forms import Form, named
@@ -241,7 +240,7 @@ class CatalogService(rpc.CatalogServiceServicer):
 
     async def GetSellingModel(
         self, request: messages.GetSellingModelRequest, context: Any
-    ) -> selling_pb.SellingModel:
+    ) -> pb.SellingModel:
         return await get_record(self._env, request, kinds.SELLING_MODEL)
 
     async def ListSellingModels(
@@ -252,12 +251,12 @@ class CatalogService(rpc.CatalogServiceServicer):
 
     async def CreateSellingModel(
         self, request: messages.CreateSellingModelRequest, context: Any
-    ) -> selling_pb.SellingModel:
+    ) -> pb.SellingModel:
         return await create_record(self._env, request, kinds.SELLING_MODEL)
 
     async def UpdateSellingModel(
         self, request: messages.UpdateSellingModelRequest, context: Any
-    ) -> selling_pb.SellingModel:
+    ) -> pb.SellingModel:
         return await update_record(self._env, request, kinds.SELLING_MODEL)
 
     async def DeleteSellingModel(

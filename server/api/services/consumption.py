@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from grpc.aio import ServicerContext
-from usage.v1 import consumption_service_pb2 as pb
-from usage.v1 import consumption_service_pb2_grpc as rpc
+from usage_management.v1 import consumption_service_pb2 as pb
+from usage_management.v1 import consumption_service_pb2_grpc as rpc
 
 from server.api.mapping import recording as recording_mapping
 from server.api.mapping import usage_records as mapping

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
-from usage.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api import names, revisions
 from server.api.dayless import Dated, dayless

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
-from usage.v1 import catalog_resources_pb2 as catalog_pb
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import policy_resources_pb2 as policy_pb
-from usage.v1 import policy_service_pb2 as policy_rpc
-from usage.v1 import selling_models_pb2 as selling_pb
+from usage_management.v1 import catalog_resources_pb2 as catalog_pb
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import policy_resources_pb2 as policy_pb
+from usage_management.v1 import policy_service_pb2 as policy_rpc
 
 from server.api import names
 from server.api.forms import Form
@@ -187,8 +186,8 @@ SELLING_MODEL = OnWire(
     kind=selling_kinds.SELLING_MODEL,
     name=names.SELLING_MODEL,
     field="selling_model",
-    message=selling_pb.SellingModel,
-    creation=selling_pb.CreateSellingModelRequest,
+    message=catalog_pb.SellingModel,
+    creation=catalog_rpc.CreateSellingModelRequest,
     read=selling_mapping.selling_model_from_pb,
     write=selling_mapping.selling_model_to_pb,
 )

@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from grpc.aio import ServicerContext
-from usage.v1 import order_service_pb2 as pb
-from usage.v1 import order_service_pb2_grpc as rpc
+from usage_management.v1 import order_service_pb2 as pb
+from usage_management.v1 import order_service_pb2_grpc as rpc
 
 from server.api import names
 from server.api.forms import named

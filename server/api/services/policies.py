@@ -3,9 +3,9 @@
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
-from usage.v1 import policy_resources_pb2 as pb
-from usage.v1 import policy_service_pb2 as messages
-from usage.v1 import policy_service_pb2_grpc as rpc
+from usage_management.v1 import policy_resources_pb2 as pb
+from usage_management.v1 import policy_service_pb2 as messages
+from usage_management.v1 import policy_service_pb2_grpc as rpc
 
 from server.api.services import kinds
 from server.api.services.policy_versions import list_policy_versions, revise_policy

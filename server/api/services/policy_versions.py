@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from usage.v1 import policy_service_pb2 as pb
+from usage_management.v1 import policy_service_pb2 as pb
 
 from server.api.forms import Form
 from server.api.names import BadName

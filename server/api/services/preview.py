@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from usage.v1 import preview_service_pb2 as pb
-from usage.v1 import preview_service_pb2_grpc as rpc
+from usage_management.v1 import preview_service_pb2 as pb
+from usage_management.v1 import preview_service_pb2_grpc as rpc
 
 from server.api import names
 from server.api.forms import named

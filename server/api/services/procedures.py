@@ -3,10 +3,9 @@
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
-from usage.v1 import procedure_requests_pb2 as messages
-from usage.v1 import procedure_resources_pb2 as pb
-from usage.v1 import procedure_service_pb2_grpc as rpc
-from usage.v1 import procedure_simulation_pb2 as simulation_pb
+from usage_management.v1 import procedure_resources_pb2 as pb
+from usage_management.v1 import procedure_service_pb2 as messages
+from usage_management.v1 import procedure_service_pb2_grpc as rpc
 
 from server.api import names
 from server.api.forms import Form, named
@@ -157,7 +156,7 @@ class ProcedureService(rpc.ProcedureServiceServicer):
         )
 
     async def SimulateProcedure(
-        self, request: simulation_pb.SimulateProcedureRequest, context: Any
+        self, request: messages.SimulateProcedureRequest, context: Any
     ) -> Any:
         """Answer with the response as bytes, as the process that made it wrote them."""
         call = caller()
@@ -166,15 +165,13 @@ class ProcedureService(rpc.ProcedureServiceServicer):
             asked = simulate_from_pb(request)
             version = asked.inline or await self._stored(request, Usage.DISCOVERY)
             answers = await tried(self._env, self._snapshots, request.questions, version)
-            return simulation_pb.SimulateProcedureResponse(answers=answers)
+            return messages.SimulateProcedureResponse(answers=answers)
         stored = await self._stored(request, Usage.RATING) if request.version else None
         return await self._env.heavy_work.run(
             call.tenant_id, simulated, request.SerializeToString(), stored, call.deadline
         )
 
-    async def _stored(
-        self, request: simulation_pb.SimulateProcedureRequest, usage: Usage
-    ) -> Version:
+    async def _stored(self, request: messages.SimulateProcedureRequest, usage: Usage) -> Version:
         """The version that a request names. Raises NAME_FORMAT, PROCEDURE_VERSION_NOT_FOUND."""
         procedure_id, version_id = named(request, "version", names.PROCEDURE_VERSION)
         tenant_id = caller().tenant_id
@@ -189,7 +186,7 @@ def simulated(data: bytes, stored: Version | None, end: float) -> bytes:
 
     Reading a thousand lines and writing their waterfalls takes as long as rating them.
     """
-    request = simulation_pb.SimulateProcedureRequest.FromString(data)
+    request = messages.SimulateProcedureRequest.FromString(data)
     asked = simulate_from_pb(request)
     version = stored or asked.inline
     assert version is not None, request

@@ -4,8 +4,8 @@ from typing import Any, TypeAlias
 
 from google.protobuf.empty_pb2 import Empty
 from grpc.aio import ServicerContext
-from usage.v1 import rate_service_pb2 as pb
-from usage.v1 import rate_service_pb2_grpc as rpc
+from usage_management.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2_grpc as rpc
 
 from server.api import names
 from server.api.forms import Form, named

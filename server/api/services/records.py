@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from usage.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import catalog_service_pb2 as rpc
 
 from server.api.forms import Form, named, placed_at, refuse
 from server.api.masks import changeable, overlay, read_mask

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from usage.v1 import setup_service_pb2 as pb
-from usage.v1 import setup_service_pb2_grpc as rpc
+from usage_management.v1 import setup_service_pb2 as pb
+from usage_management.v1 import setup_service_pb2_grpc as rpc
 
 from server.api.mapping.setup import setup_from_pb, setup_to_pb
 from server.api.services.rates import card_size

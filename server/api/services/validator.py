@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from usage.v1 import access_service_pb2 as access_pb
-from usage.v1 import validation_service_pb2 as pb
-from usage.v1 import validation_service_pb2_grpc as rpc
+from usage_management.v1 import access_service_pb2 as access_pb
+from usage_management.v1 import validation_service_pb2 as pb
+from usage_management.v1 import validation_service_pb2_grpc as rpc
 
 from server.api.mapping import validator as mapping
 from server.api.mapping.access import run_to_pb

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import date, timedelta
 
 import psutil
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import rate_service_pb2 as rates
 
 from clients.load import requests
 from tests.bench.lookups import CATALOGUE, ENTRIES, FIRST, PRODUCTS, SPAN

@@ -13,8 +13,8 @@ from typing import Any
 
 import grpc
 import psutil
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
 
 from clients.load import METHOD, OPTIONS
 from clients.values import date_pb

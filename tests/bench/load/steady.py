@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from usage.v1 import asset_service_pb2 as assets
-from usage.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients import UsageError
 from clients.load import Figures, Plan

@@ -92,7 +92,7 @@ def refused(*elements, usage: Usage = Usage.RATING) -> InvalidArgument:
         ((SETTING, figure("SUM", None)), "elements[1]"),
         ((SETTING, figure("COUNT", "overage_quantity")), "elements[1]"),
         ((SETTING, figure("SUM", "colour")), "elements[1]"),
-        ((setting("region", "TEXT"), figure("MAX", "region")), "elements[1]"),
+        ((setting("region", "TEXT"), figure("MAXIMUM", "region")), "elements[1]"),
         ((SETTING, figure("SUM", "base_rate", "net_unit_rate")), "elements[1]"),
     ],
 )

@@ -302,8 +302,12 @@ def test_a_list_operation_is_over_the_lines_that_are_there():
             condition="overage_quantity > 10",
             elements=(
                 ListOperation(function=ListFunction.COUNT, variable="lines"),
-                ListOperation(function=ListFunction.MIN, source="net_unit_rate", variable="least"),
-                ListOperation(function=ListFunction.MAX, source="net_unit_rate", variable="most"),
+                ListOperation(
+                    function=ListFunction.MINIMUM, source="net_unit_rate", variable="least"
+                ),
+                ListOperation(
+                    function=ListFunction.MAXIMUM, source="net_unit_rate", variable="most"
+                ),
                 Formula(expression="most - least + lines"),
             ),
         ),

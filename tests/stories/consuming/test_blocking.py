@@ -2,7 +2,7 @@
 
 import asyncio
 
-from usage.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import consumption_service_pb2 as consumption
 
 from tests.stories.token_words import Credits, described, set_up
 from tests.stories.words import Metered, figure, line, usage

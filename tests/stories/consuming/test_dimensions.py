@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import rate_service_pb2 as rates
 
 from tests.stories.rate_words import (
     ACTIVE,

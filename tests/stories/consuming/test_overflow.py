@@ -1,8 +1,8 @@
 """N13: a sum of more digits than are kept fails its line and is seen, never wrapped or rounded."""
 
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import summary_service_pb2 as summaries
 
 from clients import UsageClient
 from tests.service import add_tenant, serving

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import summary_service_pb2 as summaries
 
 from clients.pages import pages
 from tests.stories.settling.test_figures import money

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from usage.v1 import policy_resources_pb2 as policies
-from usage.v1 import policy_service_pb2 as rpc
+from usage_management.v1 import policy_resources_pb2 as policies
+from usage_management.v1 import policy_service_pb2 as rpc
 
 from clients import UsageError
 from tests.stories.consuming.test_blocking import ACCEPTED, REJECTED, codes

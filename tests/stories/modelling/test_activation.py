@@ -5,9 +5,9 @@ import random
 
 import grpc
 import pytest
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as rpc
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from tests.stories.words import Metered

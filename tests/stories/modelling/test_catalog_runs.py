@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import validation_service_pb2 as rpc
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import validation_service_pb2 as rpc
 
 from clients import UsageError
 from clients.pages import pages

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.type import date_pb2
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as rpc
-from usage.v1 import policy_resources_pb2 as policies
-from usage.v1 import policy_service_pb2 as policy_rpc
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import policy_resources_pb2 as policies
+from usage_management.v1 import policy_service_pb2 as policy_rpc
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.pages import pages
@@ -388,7 +388,7 @@ async def test_lists_are_filtered_by_what_they_hold_page_by_page(sandbox):
     anchors = await api.ListProducts(rpc.ListProductsRequest(usage_model_type="ANCHOR"))
     assert [one.name for one in anchors.products] == ["products/p0", "products/p2"]
     first = await api.ListUnitsOfMeasure(rpc.ListUnitsOfMeasureRequest(page_size=2))
-    with pytest.raises(UsageError, match="PAGE_TOKEN"):
+    with pytest.raises(UsageError, match="PAGE_TOKEN_INVALID"):
         await api.ListUnitsOfMeasure(
             rpc.ListUnitsOfMeasureRequest(
                 page_token=first.next_page_token, unit_class="unitClasses/mass"

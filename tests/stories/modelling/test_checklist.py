@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as rpc
-from usage.v1 import policy_resources_pb2 as policies
-from usage.v1 import policy_service_pb2 as policy_rpc
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import policy_resources_pb2 as policies
+from usage_management.v1 import policy_service_pb2 as policy_rpc
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from tests.stories.modelling.test_validation import broken, validate

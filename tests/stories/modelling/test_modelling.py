@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.type import date_pb2
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as rpc
 
 from clients import UsageClient, UsageError
 from tests.service import add_tenant

@@ -3,11 +3,10 @@
 from typing import Any
 
 import pytest
-from usage.v1 import catalog_service_pb2 as rpc
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import selling_models_pb2 as models
-from usage.v1 import setup_service_pb2 as setup
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import catalog_service_pb2 as models
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import setup_service_pb2 as setup
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.descriptions import read_yaml
@@ -75,7 +74,7 @@ async def shop(sandbox) -> tuple[Any, str]:
 
 
 async def force(world: Any, model: str, state: str = "CATALOG_STATE_ACTIVE") -> None:
-    request = rpc.ChangeStatesRequest(names=[f"sellingModels/{model}"], state=state)
+    request = models.ChangeStatesRequest(names=[f"sellingModels/{model}"], state=state)
     await world.client.catalog.ChangeStates(request)
 
 
@@ -154,7 +153,7 @@ async def test_a_selling_model_has_the_life_of_every_record(sandbox):
             await catalog.CreateSellingModel(request)
         assert refused.value.violations[0].field == "selling_model.term"
     await catalog.ChangeStates(
-        rpc.ChangeStatesRequest(names=[made.name], state="CATALOG_STATE_ACTIVE")
+        models.ChangeStatesRequest(names=[made.name], state="CATALOG_STATE_ACTIVE")
     )
     quote = await world.quote(account, sold("monthly"))
     with pytest.raises(UsageError) as used:

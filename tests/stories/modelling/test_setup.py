@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from usage.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
 
 from clients import UsageError
 from tests.stories.settling.test_figures import money

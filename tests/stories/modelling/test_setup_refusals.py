@@ -6,11 +6,11 @@ from typing import Any
 
 import grpc
 import pytest
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import policy_resources_pb2 as policies
-from usage.v1 import policy_service_pb2 as policy_rpc
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import policy_resources_pb2 as policies
+from usage_management.v1 import policy_service_pb2 as policy_rpc
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageClient, UsageError
 from tests.service import Service, add_tenant

@@ -1,11 +1,11 @@
 """What a designer learns of a product before anybody buys it."""
 
 import pytest
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
-from usage.v1 import validation_service_pb2 as validation
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
+from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
 from tests.stories.words import Metered, day, number

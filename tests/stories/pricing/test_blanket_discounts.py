@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import validation_service_pb2 as validation
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import validation_service_pb2 as validation
 
 from tests.stories.pricing.test_rate_figures import DISCOUNT, DISCOUNTS
 from tests.stories.rate_words import (

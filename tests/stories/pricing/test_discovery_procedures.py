@@ -3,8 +3,8 @@
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import ParseDict
-from usage.v1 import procedure_requests_pb2 as requests
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import procedure_service_pb2 as requests
+from usage_management.v1 import rate_service_pb2 as rates
 
 from tests.stories.discovery_words import (
     ALL,

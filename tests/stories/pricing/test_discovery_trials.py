@@ -3,8 +3,8 @@
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
-from usage.v1 import procedure_simulation_pb2 as simulation
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import procedure_service_pb2 as simulation
+from usage_management.v1 import rate_service_pb2 as rates
 
 from tests.stories.discovery_words import ALL, EU, JANUARY, SHIPPED, fault, sold, stack, tiered
 from tests.stories.pricing.test_explained_rates import DATA, Reason, explained

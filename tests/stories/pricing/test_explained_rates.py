@@ -5,11 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import selling_models_pb2 as models
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
 
 from clients.values import day as day_of
 from tests.stories.rate_words import (
@@ -58,7 +58,7 @@ def reasons(answer: rates.RateAnswer) -> dict[str, str]:
 
 async def selling_model(world: World, name: str) -> str:
     request = catalog_rpc.CreateSellingModelRequest(
-        selling_model_id=name, selling_model=models.SellingModel(type="EVERGREEN")
+        selling_model_id=name, selling_model=catalog.SellingModel(type="EVERGREEN")
     )
     made = (await world.client.catalog.CreateSellingModel(request)).name
     await world.client.catalog.ChangeStates(

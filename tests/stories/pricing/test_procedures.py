@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from usage.v1 import procedure_requests_pb2 as requests
-from usage.v1 import procedure_resources_pb2 as procedures
+from usage_management.v1 import procedure_resources_pb2 as procedures
+from usage_management.v1 import procedure_service_pb2 as requests
 
 from clients import UsageError
 from tests.stories.procedure_words import (

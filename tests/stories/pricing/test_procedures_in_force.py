@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from usage.v1 import procedure_requests_pb2 as requests
-from usage.v1 import procedure_resources_pb2 as procedures
-from usage.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import procedure_resources_pb2 as procedures
+from usage_management.v1 import procedure_service_pb2 as requests
+from usage_management.v1 import summary_service_pb2 as summaries
 
 from tests.stories.pricing.test_procedures import refusal
 from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, put, version, voucher

@@ -2,8 +2,8 @@
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from usage.v1 import catalog_service_pb2 as rpc
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import rate_service_pb2 as rates
 
 from clients.pages import pages
 from tests.stories.rate_words import (

@@ -3,9 +3,9 @@
 from decimal import Decimal
 
 import pytest
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from tests.stories.rate_words import Step, add, cost, move, priced, put, refusal, tier

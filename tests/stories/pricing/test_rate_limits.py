@@ -7,9 +7,9 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2 as details
 from grpc_status import rpc_status
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import catalog_service_pb2 as catalog_rpc
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageClient, UsageError
 from clients.pages import pages
@@ -172,7 +172,7 @@ async def test_the_limits_of_a_card_are_settings(database: str):
 async def quota(address: str, key: str, request: rates.CreateRateCardEntryRequest) -> None:
     """The refusal says which card is full, in the detail that is meant for it."""
     async with grpc.aio.insecure_channel(address) as channel:
-        call = channel.unary_unary("/usage.v1.RateService/CreateRateCardEntry")
+        call = channel.unary_unary("/usage_management.v1.RateService/CreateRateCardEntry")
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await call(request.SerializeToString(), metadata=(("authorization", f"Bearer {key}"),))
     found = details.QuotaFailure()

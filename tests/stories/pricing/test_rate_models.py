@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 import pytest
-from usage.v1 import catalog_service_pb2 as rpc
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from tests.stories.rate_words import cost, move, priced, put, refusal

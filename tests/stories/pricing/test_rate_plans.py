@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
 from tests.stories.pricing.test_procedures import refusal

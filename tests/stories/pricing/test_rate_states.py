@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import rate_service_pb2 as rates
 
 from tests.stories.rate_words import (
     ACTIVE,

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from usage.v1 import preview_service_pb2 as pb
+from usage_management.v1 import preview_service_pb2 as pb
 
 from clients.pages import pages
 from tests.stories.preview_words import amounts, lines, preview

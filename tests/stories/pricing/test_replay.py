@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from usage.v1 import preview_service_pb2 as pb
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import rate_service_pb2 as rates
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import preview_service_pb2 as pb
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import rate_service_pb2 as rates
+from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from tests.stories.consuming.test_dimensions import EU, US, market, used

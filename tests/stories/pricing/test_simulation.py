@@ -1,8 +1,7 @@
 """Simulation: a procedure is tried before it is used; limits of time and size; nothing is kept."""
 
 import pytest
-from usage.v1 import procedure_requests_pb2 as requests
-from usage.v1 import procedure_simulation_pb2 as simulation
+from usage_management.v1 import procedure_service_pb2 as requests
 
 from clients import UsageError
 from tests.stories.pricing.test_procedures import refusal
@@ -123,7 +122,7 @@ async def test_what_cannot_be_tried_is_refused_by_its_field(sandbox):
         error = await refusal(simulate(world, tried, one))
         assert (error.reason, error.violations[0].field) == (reason, field)
     discovery = await refusal(simulate(world, "procedures/default-discovery/versions/v1", line(1)))
-    nothing = simulation.SimulateProcedureRequest()
+    nothing = requests.SimulateProcedureRequest()
     assert discovery.reason == "PROCEDURE_USAGE"
     with pytest.raises(UsageError):
         await world.client.procedures.SimulateProcedure(nothing)

@@ -1,7 +1,7 @@
 """Questions about a target itself: what was agreed for it, and what else it has."""
 
 import pytest
-from usage.v1 import rate_service_pb2 as rates
+from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
 from tests.stories.discovery_words import CATALOG, ask, price, stack

@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import summary_service_pb2 as summaries
-from usage.v1 import validation_service_pb2 as validation
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
 from tests.stories.settling.test_figures import money

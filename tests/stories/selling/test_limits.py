@@ -1,7 +1,7 @@
 """The limit of lines: 200 in a quote, or what the service is configured to."""
 
 import pytest
-from usage.v1 import access_service_pb2 as access
+from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient, UsageError
 from tests.service import add_tenant, serving

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 from google.type import money_pb2
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import quote_service_pb2 as quotes
-from usage.v1 import summary_service_pb2 as summaries
-from usage.v1 import types_pb2 as types
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import types_pb2 as types
 
 from tests.stories.words import Metered, figure, line, moment, number, stamp, usage
 

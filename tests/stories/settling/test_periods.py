@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 import pytest
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import wallet_service_pb2 as wallets
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import wallet_service_pb2 as wallets
 
 from tests.stories.selling.test_packs import bind, to
 from tests.stories.words import Metered, figure, line, usage

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from usage.v1 import preview_service_pb2 as pb
+from usage_management.v1 import preview_service_pb2 as pb
 
 from clients import UsageError
 from tests.stories.preview_words import (

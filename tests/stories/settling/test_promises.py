@@ -2,11 +2,11 @@
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from usage.v1 import catalog_resources_pb2 as catalog
-from usage.v1 import catalog_service_pb2 as rpc
-from usage.v1 import policy_resources_pb2 as policies
-from usage.v1 import policy_service_pb2 as policy_rpc
-from usage.v1 import wallet_service_pb2 as wallet_rpc
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import policy_resources_pb2 as policies
+from usage_management.v1 import policy_service_pb2 as policy_rpc
+from usage_management.v1 import wallet_service_pb2 as wallet_rpc
 
 from clients import UsageError
 from tests.stories.catalogue_words import held, product, resource, unit, unit_class

@@ -4,8 +4,8 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from usage.v1 import consumption_service_pb2 as consumption
-from usage.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import summary_service_pb2 as summaries
 
 from clients import UsageError
 from tests.stories.settling.test_figures import money

@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from usage.v1 import access_service_pb2 as access
-from usage.v1 import preview_service_pb2 as previews
-from usage.v1 import validation_service_pb2 as validation
+from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import preview_service_pb2 as previews
+from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
 from server.usecases.tenants import tenant_id_of

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from usage.v1 import procedure_requests_pb2 as rpc
-from usage.v1 import procedure_resources_pb2 as pb
+from usage_management.v1 import procedure_resources_pb2 as pb
+from usage_management.v1 import procedure_service_pb2 as rpc
 
 from server.api import names
 from server.api.forms import Form

@@ -1,6 +1,6 @@
 """Rates that did not win, to messages."""
 
-from usage.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping.pricing.terms import entry_name, rate_to_pb, unit_pb

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.message import Message
-from usage.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from usage.v1 import rate_plan_pb2 as pb
+from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import status_of

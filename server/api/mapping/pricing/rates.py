@@ -3,8 +3,8 @@
 from datetime import date
 from typing import Any
 
-from usage.v1 import rate_service_pb2 as pb
-from usage.v1 import types_pb2
+from usage_management.v1 import rate_service_pb2 as pb
+from usage_management.v1 import types_pb2
 
 from server.api import names
 from server.api.forms import Form, placed_at, refuse

@@ -1,6 +1,6 @@
 """Rating requests on the wire."""
 
-from usage.v1 import preview_service_pb2 as pb
+from usage_management.v1 import preview_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import status_of

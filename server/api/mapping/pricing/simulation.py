@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from usage.v1 import procedure_simulation_pb2 as pb
+from usage_management.v1 import procedure_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import status_of

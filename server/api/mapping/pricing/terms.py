@@ -5,7 +5,7 @@ An entry is known as `card/entry` within the service and by its resource name ou
 
 from decimal import Decimal
 
-from usage.v1 import types_pb2 as pb
+from usage_management.v1 import types_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form

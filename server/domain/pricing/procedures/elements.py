@@ -41,8 +41,8 @@ class ListFunction(StrEnum):
     """What becomes of a variable of all lines of a list."""
 
     SUM = "SUM"
-    MIN = "MIN"
-    MAX = "MAX"
+    MINIMUM = "MINIMUM"
+    MAXIMUM = "MAXIMUM"
     COUNT = "COUNT"
 
 

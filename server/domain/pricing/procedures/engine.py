@@ -292,9 +292,9 @@ def _figure(function: ListFunction, values: list[Decimal]) -> Decimal:
     match function:
         case ListFunction.SUM | ListFunction.COUNT:
             return sum(values, ZERO)
-        case ListFunction.MIN:
+        case ListFunction.MINIMUM:
             return min(values)
-        case ListFunction.MAX:
+        case ListFunction.MAXIMUM:
             return max(values)
 
 
