@@ -45,7 +45,7 @@ async def works(address: str, key: str, tls: Tls | None) -> bool:
     """Whether the service knows a key."""
     async with UsageClient(address, key, tls=tls) as client:
         try:
-            await client.access.GetTenant(access.GetTenantRequest())
+            await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
         except UsageError as error:
             if error.code is grpc.StatusCode.UNAUTHENTICATED:
                 return False
@@ -57,7 +57,7 @@ async def reason(address: str, tls: Tls | None) -> str:
     """Why a call fails, such as a name that is not in the server's certificate."""
     async with UsageClient(address, "", timeout=2, tls=tls) as client:
         try:
-            await client.access.GetTenant(access.GetTenantRequest())
+            await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
         except UsageError as error:
             return error.message
     return "it does not serve"

@@ -123,7 +123,7 @@ class Story:
 
 async def find_story(client: UsageClient, *, again: bool) -> Story:
     """The story to tell: the last one there is, or one that starts in the next month."""
-    tenant = await client.access.GetTenant(access.GetTenantRequest())
+    tenant = await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     if not tenant.HasField("clock_start_time"):
         raise DemoError(f"{tenant.name} is no sandbox; the demo needs a clock that it may move")
     found = [
@@ -232,7 +232,7 @@ def records_of(
 
 async def advance_clock(client: UsageClient, story: Story, to: datetime, step: str) -> access.Run:
     """Move the clock, unless it is there already, and wait for what falls due. Raises DemoError."""
-    tenant = await client.access.GetTenant(access.GetTenantRequest())
+    tenant = await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     if values.time(tenant.clock_time) >= to:
         return access.Run(state=access.Run.DONE)
     request_id = f"demo-{step}-{story.month:%Y-%m}"
@@ -250,7 +250,7 @@ async def advance_clock(client: UsageClient, story: Story, to: datetime, step: s
 
 async def is_told(client: UsageClient, story: Story) -> bool:
     """Whether the story has reached its end."""
-    tenant = await client.access.GetTenant(access.GetTenantRequest())
+    tenant = await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     if values.time(tenant.clock_time) < story.after_freeze:
         return False
     return all([await owned(client, story, buyer) for buyer in BUYERS])

@@ -54,7 +54,9 @@ async def _look(address: str, key: str, operator_key: str, tls: Tls | None) -> d
         with suppress(UsageError):
             found["waiting"] = await waiting(client)
         with suppress(UsageError):
-            found["tenants"] = [as_dict(await client.access.GetTenant(access.GetTenantRequest()))]
+            found["tenants"] = [
+                as_dict(await client.access.GetTenant(access.GetTenantRequest(name="tenants/-")))
+            ]
     async with UsageClient(address, operator_key, tls=tls) as client:
         with suppress(UsageError):
             request = access.ListTenantsRequest()
@@ -66,7 +68,7 @@ async def _look(address: str, key: str, operator_key: str, tls: Tls | None) -> d
 
 async def waiting(client: UsageClient) -> dict[str, Any]:
     """Jobs of the caller's tenant that are not done, and those that never will be by themselves."""
-    own = await client.access.GetTenant(access.GetTenantRequest())
+    own = await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     listing: dict[str, Any] = {"tenant": own.name.rpartition("/")[2]}
     for name, wanted in (("pending", access.Job.PENDING), ("failed", access.Job.STATE_UNSPECIFIED)):
         request = access.ListJobsRequest(state=wanted, page_size=MOST_JOBS)

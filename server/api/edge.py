@@ -8,7 +8,7 @@ Handlers are made once for each method, so that a call pays for nothing that is 
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -30,7 +30,7 @@ from server.api.calls import Caller
 from server.api.conflicts import refusal_of_fault
 from server.api.errors import code_of, status_of
 from server.api.permissions import Requirement, refuse_without, requirement
-from server.api.validation import refusal_of, surely_valid, validate
+from server.api.validation import refusal_of, surely_valid
 from server.domain.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -49,7 +49,7 @@ MOST_UNKNOWN_BYTES = 4096
 # message that is too large is refused here, with the limit.
 MOST_BYTES = 1024 * 1024
 MOST_BATCH_BYTES = 4 * MOST_BYTES
-BATCHES = frozenset({"RecordUsage", "StreamUsage", "CreateRecords", "BatchCreateRateCardEntries"})
+BATCHES = frozenset({"RecordUsage", "CreateRecords", "BatchCreateRateCardEntries"})
 # What the log calls a call: the process by chance, the call by its number.
 PROCESS = uuid.uuid4().hex[:8]
 _numbers = count(1)
@@ -105,19 +105,7 @@ def _method_handler(
     method: MethodDescriptor, function: Callable[..., Any], edge: Edge
 ) -> "grpc.RpcMethodHandler[Any, Any]":
     guard = _Guard(method, edge)
-    if method.server_streaming and method.client_streaming:
-        return grpc.stream_stream_rpc_method_handler(
-            _stream(guard, function), response_serializer=_serialize
-        )
-    if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(
-            _stream(guard, function), response_serializer=_serialize
-        )
     return grpc.unary_unary_rpc_method_handler(_unary(guard, function))
-
-
-def _serialize(message: Message) -> bytes:
-    return message.SerializeToString()
 
 
 class _Guard:
@@ -287,34 +275,6 @@ def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return run
-
-
-def _stream(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
-    async def run(source: Any, context: Any) -> AsyncIterator[Message]:
-        started = time.perf_counter()
-        try:
-            await guard.admit(context)
-            request = guard.parse(source) if isinstance(source, bytes) else _parsed(guard, source)
-            async for answer in function(request, context):
-                yield answer
-        except grpc.aio.AbortError:
-            raise
-        except asyncio.CancelledError:
-            await guard.end_cancelled(context, started)
-            raise
-        except Exception as error:
-            await guard.refuse(context, error, started)
-            raise
-        guard.end_well(started)
-
-    return run
-
-
-async def _parsed(guard: _Guard, pieces: AsyncIterator[bytes]) -> AsyncIterator[Message]:
-    async for piece in pieces:
-        message = guard.parse(piece)
-        validate(message)
-        yield message
 
 
 def _unknown_bytes(message: Message) -> int:

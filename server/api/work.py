@@ -25,7 +25,7 @@ from server.store.pricing.rate_snapshots import revision
 from server.store.requests import Request
 from server.store.transaction import read, transact
 
-__all__ = ["Caller", "caller", "change", "listed", "look", "of_account"]
+__all__ = ["Caller", "caller", "change", "listed", "listed_whole", "look", "of_account"]
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
@@ -68,6 +68,16 @@ async def listed(
     while (part := filling.part) is not None:
         filling.add(await look(env, _reading(rows, part)))
     return filling.messages, filling.token
+
+
+def listed_whole(
+    env: Env, request: Message, rows: Sequence[R], render: Callable[[R], M]
+) -> tuple[list[M], str]:
+    """Return the page that a list request asks for of rows that are all there, as `listed` does."""
+    page = pages.read(request, caller().tenant_id, env.seal, (int,))
+    start = page.after[0] if page.after else 0
+    numbered = list(enumerate(rows, 1))[start : start + page.limit]
+    return pages.cut(page, numbered, lambda row: (row[0],), lambda row: render(row[1]), env.seal)
 
 
 def _reading(rows: Rows[R], part: Page) -> Callable[[Connection], Awaitable[Sequence[R]]]:

@@ -108,10 +108,10 @@ def test_what_cannot_be_read_is_refused_alone(field, value, reason):
     assert good == after
 
 
-def test_a_negative_quantity_is_sent_to_the_method_that_takes_back():
+def test_a_negative_quantity_is_refused():
     [refused] = read(record(quantity=DecimalPb(value="-1")))
 
-    assert "VoidUsage" in refused.message
+    assert refused.reason == "QUANTITY_NEGATIVE"
 
 
 def test_outcomes_come_in_order_with_what_there_is_to_say():

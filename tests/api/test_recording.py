@@ -9,9 +9,7 @@ from grpc import StatusCode
 from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 from usage_management.v1 import catalog_service_pb2 as catalog_rpc
 from usage_management.v1 import consumption_service_pb2 as consumption
-from usage_management.v1 import wallet_service_pb2 as wallets
 
-from clients import UsageError
 from tests.api.test_envelope import INVALID, is_
 from tests.api.wire import Wire
 from tests.service import add_tenant
@@ -218,27 +216,3 @@ async def test_x28_labels_of_records_are_bounded(wire: Wire, labels, is_kept: bo
 
     assert (outcome.code == Outcome.ACCEPTED) == is_kept
     assert is_kept or why(outcome)[1] == "LABELS_INVALID"
-
-
-@pytest.mark.parametrize(
-    ("method", "request_"),
-    [
-        ("VoidUsage", consumption.VoidUsageRequest(name="accounts/ann/usageRecords/x")),
-        ("ConsumeUsage", consumption.ConsumeUsageRequest(record=WHOLE)),
-        ("CreateHold", consumption.CreateHoldRequest(parent="accounts/ann")),
-    ],
-)
-async def test_what_comes_later_says_so(wire: Wire, method: str, request_):
-    refused = await wire.refused(f"ConsumptionService/{method}", request_)
-
-    is_(refused, StatusCode.UNIMPLEMENTED, "NOT_SUPPORTED")
-    assert len(refused.message) > 20
-
-
-async def test_streams_that_come_later_say_so(wire: Wire):
-    client = wire.world.client
-    watched = client.wallets.WatchWallets(wallets.WatchWalletsRequest(parent=wire.account))
-    with pytest.raises(UsageError) as refused:
-        async for _ in watched:
-            pass
-    assert refused.value.reason == "NOT_SUPPORTED"

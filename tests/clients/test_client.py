@@ -37,7 +37,9 @@ async def client(script: Script) -> AsyncIterator[UsageClient]:
 async def test_a_call_carries_the_key(client: UsageClient, script: Script) -> None:
     script.answers["GetTenant"] = [access.Tenant(name="tenants/t")]
 
-    assert (await client.access.GetTenant(access.GetTenantRequest())).name == "tenants/t"
+    assert (
+        await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
+    ).name == "tenants/t"
     assert script.metadata[0]["authorization"] == "Bearer k"
 
 
@@ -57,7 +59,7 @@ async def test_the_latest_revision_is_kept_in_whatever_order_changes_are_answere
     for _ in range(3):
         await client.accounts.CreateAccount(accounts.CreateAccountRequest())
         seen.append(client.revision_token)
-    await client.access.GetTenant(access.GetTenantRequest())
+    await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
 
     ninth = "r1-0000000000000009-a"
     assert seen == ["", ninth, ninth, ninth]
@@ -125,12 +127,12 @@ async def test_limits_that_were_reached_are_violations_too(
 
 async def test_reads_are_tried_again_up_to_three_times(client: UsageClient, script: Script) -> None:
     script.answers["GetTenant"] = [BUSY, BUSY, BUSY, access.Tenant()]
-    await client.access.GetTenant(access.GetTenantRequest())
+    await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     assert len(script.asked) == 4
 
     script.answers["GetTenant"] = [BUSY]
     with pytest.raises(UsageError, match="STORE_UNAVAILABLE"):
-        await client.access.GetTenant(access.GetTenantRequest())
+        await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     assert len(script.asked) == 8
 
 
@@ -169,7 +171,7 @@ async def test_a_call_that_the_transport_cancelled_is_tried_again_where_that_is_
     shed = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0])
     script.answers["GetTenant"] = [shed, access.Tenant()]
     started = time.monotonic()
-    await client.access.GetTenant(access.GetTenantRequest())
+    await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     assert len(script.asked) == 2
     assert time.monotonic() - started >= retry.FIRST_PAUSE_SECONDS
 
@@ -180,7 +182,7 @@ async def test_a_call_that_the_transport_cancelled_is_tried_again_where_that_is_
 
     script.answers["GetTenant"] = [refusal(grpc.StatusCode.CANCELLED, "OF_THE_SERVICE")]
     with pytest.raises(UsageError, match="OF_THE_SERVICE"):
-        await client.access.GetTenant(access.GetTenantRequest())
+        await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     assert len(script.asked) == 4, "the service itself said so"
 
 
@@ -192,7 +194,7 @@ async def test_a_call_that_its_caller_cancels_is_not_tried_again(
         return access.Tenant()
 
     script.answers["GetTenant"] = [never]
-    call = asyncio.create_task(client.access.GetTenant(access.GetTenantRequest()))
+    call = asyncio.create_task(client.access.GetTenant(access.GetTenantRequest(name="tenants/-")))
     while not script.asked:  # noqa: ASYNC110 - the server tells nobody
         await asyncio.sleep(0.01)
 
@@ -222,7 +224,7 @@ async def test_a_pause_beyond_the_deadline_is_not_waited_for(
     started = time.monotonic()
 
     with pytest.raises(UsageError, match="BACKLOG") as refused:
-        await client.access.GetTenant(access.GetTenantRequest(), timeout=0.5)
+        await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"), timeout=0.5)
 
     assert time.monotonic() - started < 0.5
     assert refused.value.retry_after_seconds == pytest.approx(0.9)
@@ -231,7 +233,7 @@ async def test_a_pause_beyond_the_deadline_is_not_waited_for(
 async def test_nobody_there_is_an_error_that_is_no_answer() -> None:
     async with UsageClient("127.0.0.1:1", "k", timeout=2) as client:
         with pytest.raises(UsageError) as failed:
-            await client.access.GetTenant(access.GetTenantRequest())
+            await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
 
     assert failed.value.code is grpc.StatusCode.UNAVAILABLE
     assert not failed.value.is_answer
@@ -243,7 +245,7 @@ async def test_a_client_made_before_its_loop_can_be_closed_and_used_again(script
         client = UsageClient(address, "k")
         await client.close()
         for _ in range(2):
-            await client.access.GetTenant(access.GetTenantRequest())
+            await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
             await client.close()
 
     assert len(script.asked) == 2
@@ -279,4 +281,4 @@ def test_which_mutations_may_be_repeated() -> None:
     assert safe("CatalogService/CreateProductUsageResource")
     assert safe("RateService/DiscoverRates")
     assert not safe("AccessService/RetryJob")
-    assert not safe("ConsumptionService/CreateHold")
+    assert not safe("AccessService/WaiveJob")

@@ -103,7 +103,7 @@ async def test_the_client_retries_once_for_each_of_its_own_retries(script: Scrip
     script.answers["GetTenant"] = [BUSY]
     async with answering(script) as address, UsageClient(address, "k") as client:
         with pytest.raises(Exception, match="STORE_UNAVAILABLE"):
-            await client.access.GetTenant(access.GetTenantRequest())
+            await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
 
     assert len(script.asked) == 1 + retry.MOST_RETRIES
 
@@ -136,7 +136,7 @@ async def noting_deadlines() -> AsyncIterator[tuple[str, list[float]]]:
 
 
 async def test_a_call_has_the_timeout_of_its_method_of_the_client_or_its_own():
-    record, tenant = consumption.RecordUsageRequest(), access.GetTenantRequest()
+    record, tenant = consumption.RecordUsageRequest(), access.GetTenantRequest(name="tenants/-")
     async with noting_deadlines() as (address, left):
         async with UsageClient(address, "k") as client:
             await client.consumption.RecordUsage(record)

@@ -77,7 +77,7 @@ async def played(database: str):
             for day in range(1, 11):
                 await world.use(asset, "calls", f"2024-01-{day:02}", 12)
             await world.advance("2024-02-10")
-            limits = await client.access.ListLimits(access.ListLimitsRequest())
+            limits = await client.access.ListLimits(access.ListLimitsRequest(page_size=1000))
             assert limits.limits
     pool = await open_pool(as_service(database), size=2)
     yield pool, tenant_id_of(name)

@@ -243,7 +243,7 @@ def resource_to_pb(kept: Kept[UsageResource]) -> pb.UsageResource:
     return pb.UsageResource(
         name=names.RESOURCE.of(own.id),
         display_name=own.display_name,
-        category=enum_pb(pb.UsageResource.Category, own.category),
+        category=enum_pb(pb.UnitClass.Kind, own.category),
         unit_class=names.UNIT_CLASS.of(own.unit_class_id),
         unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",
         token_resource=_token_name(own.token_resource_id),

@@ -126,11 +126,7 @@ def _quantity(record: Any) -> Decimal:
         return quantity
     if not quantity:
         raise InvalidArgument.at("quantity", "QUANTITY_ZERO", "must be greater than zero")
-    raise InvalidArgument.at(
-        "quantity",
-        "QUANTITY_NEGATIVE",
-        "must be greater than zero; VoidUsage takes a record back",
-    )
+    raise InvalidArgument.at("quantity", "QUANTITY_NEGATIVE", "must be greater than zero")
 
 
 def usage_time(record: Any) -> datetime:

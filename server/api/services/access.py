@@ -19,7 +19,7 @@ from server.api.mapping.access import (
     run_to_pb,
     tenant_to_pb,
 )
-from server.api.work import caller, change, listed, look
+from server.api.work import caller, change, listed, listed_whole, look
 from server.domain.access import is_operator, refuse_escalation
 from server.domain.errors import NotFound
 from server.domain.ids import TenantId
@@ -32,6 +32,9 @@ from server.store.jobs import JobState
 from server.store.tenants import Tenant
 from server.store.transaction import read
 from server.usecases import clock, credentials, jobs, tenants
+
+# What a caller who does not know the id of its tenant calls it.
+OWN_TENANT = "tenants/-"
 
 STUCK = (JobState.QUARANTINED, JobState.REFUSED)
 
@@ -67,8 +70,9 @@ class AccessService(rpc.AccessServiceServicer):
         return pb.ListTenantsResponse(tenants=found, next_page_token=token)
 
     async def GetTenant(self, request: pb.GetTenantRequest, context: Any) -> pb.Tenant:
-        tenant_id = caller().tenant_id
-        return tenant_to_pb(await look(self._env, lambda tx: tenants.get(tx, tenant_id)))
+        caller().refuse_invalid()
+        name = None if request.name == OWN_TENANT else named(request, "name", names.TENANT)[0]
+        return tenant_to_pb(await self._named(name))
 
     async def CreateCredential(
         self, request: pb.CreateCredentialRequest, context: Any
@@ -166,7 +170,8 @@ class AccessService(rpc.AccessServiceServicer):
         self, request: pb.ListLimitsRequest, context: Any
     ) -> pb.ListLimitsResponse:
         found = limits(self._env.config.limits)
-        return pb.ListLimitsResponse(limits=[limit_to_pb(limit) for limit in found])
+        page, token = listed_whole(self._env, request, found, limit_to_pb)
+        return pb.ListLimitsResponse(limits=page, next_page_token=token)
 
     async def _named(self, name: str | None) -> Tenant:
         """The tenant of that name, which only an operator may name; the caller's own without."""

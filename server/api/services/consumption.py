@@ -1,6 +1,5 @@
 """ConsumptionService: usage in, once, and what became of it."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +12,6 @@ from usage_management.v1 import consumption_service_pb2_grpc as rpc
 from server.api.mapping import recording as recording_mapping
 from server.api.mapping import usage_records as mapping
 from server.api.work import caller, change, listed, look, of_account
-from server.domain.errors import Unimplemented
 from server.env import Env
 from server.usecases.consuming import recording, usage_records
 
@@ -83,24 +81,3 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
             shape=(datetime, str),
         )
         return pb.ListUsageRecordsResponse(usage_records=found, next_page_token=token)
-
-    async def VoidUsage(self, request: pb.VoidUsageRequest, context: Context) -> pb.UsageRecord:
-        raise _not_supported("VoidUsage", "a record that was kept cannot be taken back yet")
-
-    async def ConsumeUsage(
-        self, request: pb.ConsumeUsageRequest, context: Context
-    ) -> pb.ConsumeUsageResponse:
-        raise _not_supported("ConsumeUsage", "usage is not held against a cap yet; RecordUsage it")
-
-    async def CreateHold(self, request: pb.CreateHoldRequest, context: Context) -> pb.Hold:
-        raise _not_supported("CreateHold", "nothing can be set aside before it is used yet")
-
-    async def StreamUsage(
-        self, request_iterator: AsyncIterator[pb.StreamUsageRequest], context: Context
-    ) -> AsyncIterator[pb.StreamUsageResponse]:
-        raise _not_supported("StreamUsage", "send batches of up to 1,000 records to RecordUsage")
-        yield  # Makes this the generator that a streaming method has to be.
-
-
-def _not_supported(method: str, why: str) -> Unimplemented:
-    return Unimplemented("NOT_SUPPORTED", f"{method} is not there yet: {why}", {"method": method})

@@ -1,5 +1,6 @@
 """Versions of policies on the wire."""
 
+from datetime import datetime
 from typing import Any
 
 from usage_management.v1 import policy_service_pb2 as pb
@@ -10,7 +11,7 @@ from server.api.services import kinds
 from server.api.services.kinds import OnWire
 from server.api.services.records import merging
 from server.api.values import optional_time_pb
-from server.api.work import caller, change, look
+from server.api.work import caller, change, listed_whole, look
 from server.domain.errors import InvalidArgument
 from server.domain.modelling.catalog import Kept
 from server.env import Env
@@ -54,11 +55,12 @@ async def list_policy_versions(
     one, key = _named(request.name)
     tenant_id = caller().tenant_id
     found = await look(env, lambda tx: policy_versions.list_versions(tx, tenant_id, one.kind, *key))
-    versions = [
-        pb.PolicyVersion(policy=_policy(one, kept), supersede_time=optional_time_pb(until))
-        for kept, until in found
-    ]
-    return pb.ListPolicyVersionsResponse(versions=versions)
+    page, token = listed_whole(env, request, found, lambda row: _version(one, *row))
+    return pb.ListPolicyVersionsResponse(versions=page, next_page_token=token)
+
+
+def _version(one: OnWire[Any, Any], kept: Kept[Any], until: datetime | None) -> pb.PolicyVersion:
+    return pb.PolicyVersion(policy=_policy(one, kept), supersede_time=optional_time_pb(until))
 
 
 def _policy(one: OnWire[Any, Any], kept: Kept[Any]) -> pb.Policy:

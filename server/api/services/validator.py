@@ -9,7 +9,7 @@ from usage_management.v1 import validation_service_pb2_grpc as rpc
 
 from server.api.mapping import validator as mapping
 from server.api.mapping.access import run_to_pb
-from server.api.work import caller, change, listed, look
+from server.api.work import caller, change, listed, listed_whole, look
 from server.domain.modelling.validator import RULES, Setup, Verdict, validate
 from server.env import Env
 from server.usecases.modelling import catalog_run
@@ -25,7 +25,8 @@ class ValidationService(rpc.ValidationServiceServicer):
     async def ListValidationRules(
         self, request: pb.ListValidationRulesRequest, context: Any
     ) -> pb.ListValidationRulesResponse:
-        return pb.ListValidationRulesResponse(validation_rules=map(mapping.rule_to_pb, RULES))
+        page, token = listed_whole(self._env, request, RULES, mapping.rule_to_pb)
+        return pb.ListValidationRulesResponse(validation_rules=page, next_page_token=token)
 
     async def ValidateProducts(
         self, request: pb.ValidateProductsRequest, context: Any

@@ -1,6 +1,5 @@
 """WalletService: parse, do, render."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,6 @@ from server.api import names, pages
 from server.api.forms import named
 from server.api.mapping.wallets import entry_to_pb, grant_to_pb, wallet_to_pb
 from server.api.work import caller, listed, look, of_account
-from server.domain.errors import Unimplemented
 from server.env import Env
 from server.usecases.settling import wallets
 
@@ -90,10 +88,3 @@ class WalletService(rpc.WalletServiceServicer):
             shape=(int,),
         )
         return pb.ListWalletEntriesResponse(wallet_entries=found, next_page_token=token)
-
-    async def WatchWallets(
-        self, request: pb.WatchWalletsRequest, context: Any
-    ) -> AsyncIterator[pb.WatchWalletsResponse]:
-        text = "balances are not sent as they change yet; call ListWallets, which is never stale"
-        raise Unimplemented("NOT_SUPPORTED", text)
-        yield pb.WatchWalletsResponse()  # makes this an asynchronous generator

@@ -40,7 +40,7 @@ async def test_a_record_counts_a_trillion_millions_at_most(sandbox):
     await world.product("plan", Metered(resource="data", rate="1"))
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
-    limits = await world.client.access.ListLimits(access.ListLimitsRequest())
+    limits = await world.client.access.ListLimits(access.ListLimitsRequest(page_size=1000))
 
     most = {one.id: one for one in limits.limits}["record.quantity"]
     at, over = await world.record(

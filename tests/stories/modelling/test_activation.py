@@ -48,7 +48,7 @@ def plan(resources: int) -> list[rpc.CatalogRecord]:
                 record(
                     "usage_resource",
                     f"r{n}",
-                    category=catalog.UsageResource.USAGE,
+                    category=catalog.UnitClass.USAGE,
                     unit_class="unitClasses/things",
                 ),
                 record(
@@ -113,7 +113,7 @@ async def test_one_bad_row_of_150_and_nothing_is_active(sandbox):
         record(
             "usage_resource",
             "wrong",
-            category=catalog.UsageResource.USAGE,
+            category=catalog.UnitClass.USAGE,
             unit_class="unitClasses/unitless",
         ),
         record("product_usage_resource", "products/plan", usage_resource="usageResources/wrong"),

@@ -111,7 +111,7 @@ async def test_a_resource_is_counted_in_units_of_its_kind(sandbox):
     await unit(world, "kg", "mass")
 
     made = await resource(world, "traffic", "data", unit_of_measure="unitsOfMeasure/gb")
-    assert (made.category, made.unit_class) == (catalog.UsageResource.USAGE, "unitClasses/data")
+    assert (made.category, made.unit_class) == (catalog.UnitClass.USAGE, "unitClasses/data")
     with pytest.raises(UsageError, match="CODE_TAKEN"):
         await resource(world, "Traffic", "mass")
     for wrong in (

@@ -190,7 +190,7 @@ async def test_findings_stand_by_rule_with_records_that_can_be_read_and_what_to_
 
     [product] = (await validate(world, "plan", "plan")).products
     rules = await world.client.validation.ListValidationRules(
-        validation.ListValidationRulesRequest()
+        validation.ListValidationRulesRequest(page_size=1000)
     )
 
     [result] = product.results

@@ -137,7 +137,9 @@ async def test_the_limits_of_a_card_are_settings(database: str):
         async with UsageClient(service.address, key) as client:
             world = World(client)
             await world.product("plan", Metered(resource="sms"))
-            limits = (await client.access.ListLimits(access.ListLimitsRequest())).limits
+            limits = (
+                await client.access.ListLimits(access.ListLimitsRequest(page_size=1000))
+            ).limits
             said = {one.id: one.value for one in limits}
             entries = [adding(f"base/{i}", priced("sms", "1")) for i in range(3)]
 

@@ -10,7 +10,7 @@ from tests.stories.world import World
 
 
 async def most_lines(world: World) -> int:
-    answer = await world.client.access.ListLimits(access.ListLimitsRequest())
+    answer = await world.client.access.ListLimits(access.ListLimitsRequest(page_size=1000))
     return next(limit.value for limit in answer.limits if limit.id == "quote.lines")
 
 

@@ -27,7 +27,7 @@ def refuse(*_args, **_more):
 
 async def findings(world: World, database: str) -> list[str]:
     """Return the findings of `usage verify` about the account of the story."""
-    tenant = await world.client.access.GetTenant(access.GetTenantRequest())
+    tenant = await world.client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     tenant_id = tenant_id_of(tenant.name.partition("/")[2])
     pool = await open_pool(as_service(database), size=1)
     try:

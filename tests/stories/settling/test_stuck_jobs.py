@@ -32,7 +32,7 @@ KINDS = ("rate_batch", "validate_catalog")
 
 async def stuck_job(world: World, database: str) -> str:
     """The name of a job of the world's tenant that was tried too often."""
-    tenant = await world.client.access.GetTenant(access.GetTenantRequest())
+    tenant = await world.client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     tenant_id = tenant_id_of(tenant.name.partition("/")[2])
     job_id, wallet_id = uuid4(), uuid4()
     payload = f'{{"wallet_id": "{wallet_id}", "start_time": "2024-01-01T00:00:00+00:00"}}'
@@ -61,7 +61,7 @@ async def test_a_stuck_job_that_is_given_up_stops_nobody(sandbox, story_database
 
 async def in_quarantine(world: World, database: str, kind: str) -> str:
     """The name of the only job of a kind, as it is after too many attempts like its first."""
-    tenant = await world.client.access.GetTenant(access.GetTenantRequest())
+    tenant = await world.client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     tenant_id = tenant_id_of(tenant.name.partition("/")[2])
     superuser = await asyncpg.connect(database)
     job_id = None

@@ -187,7 +187,7 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListLimits(self, request, context):
-        """Lists the limits of the service and of the caller's tenant.
+        """Lists the limits of the service and of the caller's tenant, by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -68,7 +68,7 @@ class AccessServiceStub:
     Fails as `RetryJob` does.
     """
     ListLimits: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListLimitsRequest, _access_service_pb2.ListLimitsResponse]
-    """Lists the limits of the service and of the caller's tenant."""
+    """Lists the limits of the service and of the caller's tenant, by id."""
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
@@ -110,7 +110,7 @@ class AccessServiceAsyncStub(AccessServiceStub):
     Fails as `RetryJob` does.
     """
     ListLimits: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListLimitsRequest, _access_service_pb2.ListLimitsResponse]  # type: ignore[assignment]
-    """Lists the limits of the service and of the caller's tenant."""
+    """Lists the limits of the service and of the caller's tenant, by id."""
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps who may do what, and shows what the service does by itself."""
@@ -221,6 +221,6 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ListLimitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ListLimitsResponse, _abc.Awaitable[_access_service_pb2.ListLimitsResponse]]:
-        """Lists the limits of the service and of the caller's tenant."""
+        """Lists the limits of the service and of the caller's tenant, by id."""
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

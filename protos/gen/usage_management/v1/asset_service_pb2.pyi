@@ -144,7 +144,7 @@ class Entitlement(_message.Message):
     ROLLOVER_MAX_QUANTITY_FIELD_NUMBER: _builtins.int
     ROLLOVER_MAX_PERCENT_FIELD_NUMBER: _builtins.int
     unit_of_measure: _builtins.str
-    """The resource's unit: `unitsOfMeasure/{unit}`."""
+    """The resource's unit: `unitsOfMeasure/{unit_of_measure}`."""
     product_usage_grant: _builtins.str
     """The promise it comes from: `products/{product}/grants/{grant}`."""
     can_roll_over: _builtins.bool

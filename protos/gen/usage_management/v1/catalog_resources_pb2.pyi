@@ -70,7 +70,7 @@ class UnitClass(_message.Message):
     kind: Global___UnitClass.Kind.ValueType
     """What its units measure."""
     default_unit: _builtins.str
-    """The unit everything is converted to: `unitsOfMeasure/{unit}`, by name before it exists; the
+    """The unit everything is converted to: `unitsOfMeasure/{unit_of_measure}`, by name before it exists; the
     unit with factor 1 if absent.
     """
     state: _types_pb2.CatalogState.ValueType
@@ -296,33 +296,6 @@ class UsageResource(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    class _Category:
-        ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
-
-    class _CategoryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[UsageResource._Category.ValueType], _builtins.type):
-        DESCRIPTOR: _descriptor.EnumDescriptor
-        CATEGORY_UNSPECIFIED: UsageResource._Category.ValueType  # 0
-        """Refused."""
-        USAGE: UsageResource._Category.ValueType  # 1
-        """A service: its class of units is of kind `USAGE`."""
-        TOKEN: UsageResource._Category.ValueType  # 2
-        """A virtual currency: its class is of kind `TOKEN`."""
-        CURRENCY: UsageResource._Category.ValueType  # 3
-        """Money: its class is of kind `CURRENCY`."""
-
-    class Category(_Category, metaclass=_CategoryEnumTypeWrapper):
-        """What kind of thing is metered. New categories may be added."""
-
-    CATEGORY_UNSPECIFIED: UsageResource.Category.ValueType  # 0
-    """Refused."""
-    USAGE: UsageResource.Category.ValueType  # 1
-    """A service: its class of units is of kind `USAGE`."""
-    TOKEN: UsageResource.Category.ValueType  # 2
-    """A virtual currency: its class is of kind `TOKEN`."""
-    CURRENCY: UsageResource.Category.ValueType  # 3
-    """Money: its class is of kind `CURRENCY`."""
-
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
@@ -339,12 +312,12 @@ class UsageResource(_message.Message):
     """The resource name: `usageResources/{usage_resource}`."""
     display_name: _builtins.str
     """What people call it: at most 200 characters."""
-    category: Global___UsageResource.Category.ValueType
+    category: Global___UnitClass.Kind.ValueType
     """What kind of thing is metered."""
     unit_class: _builtins.str
     """The class of units it is measured in: `unitClasses/{unit_class}`."""
     unit_of_measure: _builtins.str
-    """The unit its quantities, grants and tiers are in: `unitsOfMeasure/{unit}`; the default unit of
+    """The unit its quantities, grants and tiers are in: `unitsOfMeasure/{unit_of_measure}`; the default unit of
     its class if absent.
     """
     token_resource: _builtins.str
@@ -377,7 +350,7 @@ class UsageResource(_message.Message):
         *,
         name: _builtins.str = ...,
         display_name: _builtins.str = ...,
-        category: Global___UsageResource.Category.ValueType = ...,
+        category: Global___UnitClass.Kind.ValueType = ...,
         unit_class: _builtins.str = ...,
         unit_of_measure: _builtins.str = ...,
         token_resource: _builtins.str = ...,
@@ -637,11 +610,11 @@ class ProductUsageGrant(_message.Message):
     display_name: _builtins.str
     """What people call it: at most 200 characters."""
     product_usage_resource: _builtins.str
-    """The product's resource: `products/{product}/usageResources/{usage_resource}`."""
+    """The product's resource: `products/{product}/usageResources/{product_usage_resource}`."""
     type: Global___ProductUsageGrant.Type.ValueType
     """What it is."""
     unit_of_measure: _builtins.str
-    """The unit of `quantity`: `unitsOfMeasure/{unit}`; the resource's if absent."""
+    """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`; the resource's if absent."""
     refresh_policy: _builtins.str
     """When it is issued again: `refreshPolicies/{policy}`; never if absent."""
     rollover_policy: _builtins.str

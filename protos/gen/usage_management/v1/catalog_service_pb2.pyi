@@ -71,7 +71,7 @@ class GetUnitClassRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The class: `unitClasses/{class}`."""
+    """The class: `unitClasses/{unit_class}`."""
     def __init__(
         self,
         *,
@@ -241,7 +241,7 @@ class GetUnitOfMeasureRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The unit: `unitsOfMeasure/{unit}`."""
+    """The unit: `unitsOfMeasure/{unit_of_measure}`."""
     def __init__(
         self,
         *,
@@ -415,7 +415,7 @@ class GetUsageResourceRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The resource: `usageResources/{resource}`."""
+    """The resource: `usageResources/{usage_resource}`."""
     def __init__(
         self,
         *,
@@ -448,7 +448,7 @@ class ListUsageResourcesRequest(_message.Message):
     """Only those in this state; in any if unspecified."""
     unit_class: _builtins.str
     """Only those counted in units of this class: `unitClasses/{unit_class}`; of any if empty."""
-    category: _catalog_resources_pb2.UsageResource.Category.ValueType
+    category: _catalog_resources_pb2.UnitClass.Kind.ValueType
     """Only those of this category; of any if unspecified."""
     def __init__(
         self,
@@ -457,7 +457,7 @@ class ListUsageResourcesRequest(_message.Message):
         page_token: _builtins.str = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         unit_class: _builtins.str = ...,
-        category: _catalog_resources_pb2.UsageResource.Category.ValueType = ...,
+        category: _catalog_resources_pb2.UnitClass.Kind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -767,7 +767,7 @@ class GetProductUsageResourceRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The product's resource: `products/{product}/usageResources/{resource}`."""
+    """The product's resource: `products/{product}/usageResources/{product_usage_resource}`."""
     def __init__(
         self,
         *,
@@ -922,7 +922,7 @@ class DeleteProductUsageResourceRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `products/{product}/usageResources/{usage_resource}`."""
+    """Its name: `products/{product}/usageResources/{product_usage_resource}`."""
     etag: _builtins.str
     """If set and stale, nothing happens."""
     def __init__(

@@ -97,7 +97,7 @@ class UsageRecord(_message.Message):
     usage_resource: _builtins.str
     """What was used of it: `usageResources/{usage_resource}`."""
     unit_of_measure: _builtins.str
-    """The unit of `quantity`: `unitsOfMeasure/{unit}`."""
+    """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`."""
     state: Global___UsageRecord.State.ValueType
     """Where it stands."""
     @_builtins.property
@@ -238,7 +238,7 @@ class UsageRecordInput(_message.Message):
     usage_resource: _builtins.str
     """What was used of it: `usageResources/{usage_resource}`."""
     unit_of_measure: _builtins.str
-    """The unit of `quantity`: `unitsOfMeasure/{unit}`; the resource's if empty."""
+    """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`; the resource's if empty."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How much: greater than zero, at most 26 digits before the point and 12 after."""
@@ -520,165 +520,3 @@ class ListUsageRecordsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListUsageRecordsResponse: _TypeAlias = ListUsageRecordsResponse  # noqa: Y015
-
-@_typing.final
-class VoidUsageRequest(_message.Message):
-    """Asks for a usage record to be taken back."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The record: `accounts/{account}/usageRecords/{usage_record}`."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___VoidUsageRequest: _TypeAlias = VoidUsageRequest  # noqa: Y015
-
-@_typing.final
-class ConsumeUsageRequest(_message.Message):
-    """Asks for usage to be decided and recorded in one step."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RECORD_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def record(self) -> Global___UsageRecordInput:
-        """The record."""
-
-    def __init__(
-        self,
-        *,
-        record: Global___UsageRecordInput | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ConsumeUsageRequest: _TypeAlias = ConsumeUsageRequest  # noqa: Y015
-
-@_typing.final
-class ConsumeUsageResponse(_message.Message):
-    """What was decided."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    OUTCOME_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def outcome(self) -> Global___RecordOutcome:
-        """What happened to the record."""
-
-    def __init__(
-        self,
-        *,
-        outcome: Global___RecordOutcome | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ConsumeUsageResponse: _TypeAlias = ConsumeUsageResponse  # noqa: Y015
-
-@_typing.final
-class Hold(_message.Message):
-    """A quantity set aside."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The resource name: `accounts/{account}/holds/{hold}`."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Hold: _TypeAlias = Hold  # noqa: Y015
-
-@_typing.final
-class CreateHoldRequest(_message.Message):
-    """Asks for a quantity to be set aside."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARENT_FIELD_NUMBER: _builtins.int
-    parent: _builtins.str
-    """The account: `accounts/{account}`."""
-    def __init__(
-        self,
-        *,
-        parent: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CreateHoldRequest: _TypeAlias = CreateHoldRequest  # noqa: Y015
-
-@_typing.final
-class StreamUsageRequest(_message.Message):
-    """A piece of a stream of usage."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RECORDS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRecordInput]:
-        """The next records."""
-
-    def __init__(
-        self,
-        *,
-        records: _abc.Iterable[Global___UsageRecordInput] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___StreamUsageRequest: _TypeAlias = StreamUsageRequest  # noqa: Y015
-
-@_typing.final
-class StreamUsageResponse(_message.Message):
-    """What became of a piece."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    OUTCOMES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordOutcome]:
-        """One outcome for each record, in order."""
-
-    def __init__(
-        self,
-        *,
-        outcomes: _abc.Iterable[Global___RecordOutcome] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___StreamUsageResponse: _TypeAlias = StreamUsageResponse  # noqa: Y015

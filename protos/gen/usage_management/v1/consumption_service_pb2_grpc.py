@@ -50,26 +50,6 @@ class ConsumptionServiceStub:
                 request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsResponse.FromString,
                 _registered_method=True)
-        self.VoidUsage = channel.unary_unary(
-                '/usage_management.v1.ConsumptionService/VoidUsage',
-                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.VoidUsageRequest.SerializeToString,
-                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.UsageRecord.FromString,
-                _registered_method=True)
-        self.ConsumeUsage = channel.unary_unary(
-                '/usage_management.v1.ConsumptionService/ConsumeUsage',
-                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ConsumeUsageRequest.SerializeToString,
-                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ConsumeUsageResponse.FromString,
-                _registered_method=True)
-        self.CreateHold = channel.unary_unary(
-                '/usage_management.v1.ConsumptionService/CreateHold',
-                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.CreateHoldRequest.SerializeToString,
-                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.Hold.FromString,
-                _registered_method=True)
-        self.StreamUsage = channel.stream_stream(
-                '/usage_management.v1.ConsumptionService/StreamUsage',
-                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.StreamUsageRequest.SerializeToString,
-                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.StreamUsageResponse.FromString,
-                _registered_method=True)
 
 
 class ConsumptionServiceServicer:
@@ -100,34 +80,6 @@ class ConsumptionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def VoidUsage(self, request, context):
-        """Takes a usage record back. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ConsumeUsage(self, request, context):
-        """Asks and records in one step. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def CreateHold(self, request, context):
-        """Sets quantity aside before it is used. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def StreamUsage(self, request_iterator, context):
-        """Records usage from a stream. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_ConsumptionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,26 +97,6 @@ def add_ConsumptionServiceServicer_to_server(servicer, server):
                     servicer.ListUsageRecords,
                     request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsResponse.SerializeToString,
-            ),
-            'VoidUsage': grpc.unary_unary_rpc_method_handler(
-                    servicer.VoidUsage,
-                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.VoidUsageRequest.FromString,
-                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.UsageRecord.SerializeToString,
-            ),
-            'ConsumeUsage': grpc.unary_unary_rpc_method_handler(
-                    servicer.ConsumeUsage,
-                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ConsumeUsageRequest.FromString,
-                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ConsumeUsageResponse.SerializeToString,
-            ),
-            'CreateHold': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateHold,
-                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.CreateHoldRequest.FromString,
-                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.Hold.SerializeToString,
-            ),
-            'StreamUsage': grpc.stream_stream_rpc_method_handler(
-                    servicer.StreamUsage,
-                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.StreamUsageRequest.FromString,
-                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.StreamUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -249,114 +181,6 @@ class ConsumptionService:
             '/usage_management.v1.ConsumptionService/ListUsageRecords',
             usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsRequest.SerializeToString,
             usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def VoidUsage(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/usage_management.v1.ConsumptionService/VoidUsage',
-            usage__management_dot_v1_dot_consumption__service__pb2.VoidUsageRequest.SerializeToString,
-            usage__management_dot_v1_dot_consumption__service__pb2.UsageRecord.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ConsumeUsage(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/usage_management.v1.ConsumptionService/ConsumeUsage',
-            usage__management_dot_v1_dot_consumption__service__pb2.ConsumeUsageRequest.SerializeToString,
-            usage__management_dot_v1_dot_consumption__service__pb2.ConsumeUsageResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def CreateHold(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/usage_management.v1.ConsumptionService/CreateHold',
-            usage__management_dot_v1_dot_consumption__service__pb2.CreateHoldRequest.SerializeToString,
-            usage__management_dot_v1_dot_consumption__service__pb2.Hold.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def StreamUsage(request_iterator,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.stream_stream(
-            request_iterator,
-            target,
-            '/usage_management.v1.ConsumptionService/StreamUsage',
-            usage__management_dot_v1_dot_consumption__service__pb2.StreamUsageRequest.SerializeToString,
-            usage__management_dot_v1_dot_consumption__service__pb2.StreamUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,14 +44,6 @@ class ConsumptionServiceStub:
     """Lists an account's usage records by the time of usage, newest first, or those of one usage
     summary.
     """
-    VoidUsage: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.VoidUsageRequest, _consumption_service_pb2.UsageRecord]
-    """Takes a usage record back. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
-    ConsumeUsage: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ConsumeUsageRequest, _consumption_service_pb2.ConsumeUsageResponse]
-    """Asks and records in one step. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
-    CreateHold: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.CreateHoldRequest, _consumption_service_pb2.Hold]
-    """Sets quantity aside before it is used. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
-    StreamUsage: _grpc.StreamStreamMultiCallable[_consumption_service_pb2.StreamUsageRequest, _consumption_service_pb2.StreamUsageResponse]
-    """Records usage from a stream. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
 
 @_typing.type_check_only
 class ConsumptionServiceAsyncStub(ConsumptionServiceStub):
@@ -69,14 +61,6 @@ class ConsumptionServiceAsyncStub(ConsumptionServiceStub):
     """Lists an account's usage records by the time of usage, newest first, or those of one usage
     summary.
     """
-    VoidUsage: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.VoidUsageRequest, _consumption_service_pb2.UsageRecord]  # type: ignore[assignment]
-    """Takes a usage record back. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
-    ConsumeUsage: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ConsumeUsageRequest, _consumption_service_pb2.ConsumeUsageResponse]  # type: ignore[assignment]
-    """Asks and records in one step. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
-    CreateHold: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.CreateHoldRequest, _consumption_service_pb2.Hold]  # type: ignore[assignment]
-    """Sets quantity aside before it is used. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
-    StreamUsage: _aio.StreamStreamMultiCallable[_consumption_service_pb2.StreamUsageRequest, _consumption_service_pb2.StreamUsageResponse]  # type: ignore[assignment]
-    """Records usage from a stream. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
 
 class ConsumptionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes usage in, once, and says what became of it."""
@@ -109,37 +93,5 @@ class ConsumptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists an account's usage records by the time of usage, newest first, or those of one usage
         summary.
         """
-
-    @_abc_1.abstractmethod
-    def VoidUsage(
-        self,
-        request: _consumption_service_pb2.VoidUsageRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_consumption_service_pb2.UsageRecord, _abc.Awaitable[_consumption_service_pb2.UsageRecord]]:
-        """Takes a usage record back. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
-
-    @_abc_1.abstractmethod
-    def ConsumeUsage(
-        self,
-        request: _consumption_service_pb2.ConsumeUsageRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_consumption_service_pb2.ConsumeUsageResponse, _abc.Awaitable[_consumption_service_pb2.ConsumeUsageResponse]]:
-        """Asks and records in one step. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
-
-    @_abc_1.abstractmethod
-    def CreateHold(
-        self,
-        request: _consumption_service_pb2.CreateHoldRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_consumption_service_pb2.Hold, _abc.Awaitable[_consumption_service_pb2.Hold]]:
-        """Sets quantity aside before it is used. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
-
-    @_abc_1.abstractmethod
-    def StreamUsage(
-        self,
-        request_iterator: _MaybeAsyncIterator[_consumption_service_pb2.StreamUsageRequest],
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_consumption_service_pb2.StreamUsageResponse], _abc.AsyncIterator[_consumption_service_pb2.StreamUsageResponse]]:
-        """Records usage from a stream. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
 
 def add_ConsumptionServiceServicer_to_server(servicer: ConsumptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

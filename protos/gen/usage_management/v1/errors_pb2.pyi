@@ -112,7 +112,7 @@ class ErrorDetails(_message.Message):
         QUANTITY_ZERO: ErrorDetails._Reason.ValueType  # 118
         """Use a quantity above zero."""
         QUANTITY_NEGATIVE: ErrorDetails._Reason.ValueType  # 119
-        """Use a quantity above zero; usage is taken back by `VoidUsage`."""
+        """Use a quantity above zero."""
         UNIT_SCALE: ErrorDetails._Reason.ValueType  # 120
         """Use no more decimals than the unit has."""
         UNIT_CLASS_MISMATCH: ErrorDetails._Reason.ValueType  # 121
@@ -424,7 +424,7 @@ class ErrorDetails(_message.Message):
     QUANTITY_ZERO: ErrorDetails.Reason.ValueType  # 118
     """Use a quantity above zero."""
     QUANTITY_NEGATIVE: ErrorDetails.Reason.ValueType  # 119
-    """Use a quantity above zero; usage is taken back by `VoidUsage`."""
+    """Use a quantity above zero."""
     UNIT_SCALE: ErrorDetails.Reason.ValueType  # 120
     """Use no more decimals than the unit has."""
     UNIT_CLASS_MISMATCH: ErrorDetails.Reason.ValueType  # 121

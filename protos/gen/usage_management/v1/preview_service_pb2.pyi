@@ -63,7 +63,7 @@ class PreviewLine(_message.Message):
     usage_resource: _builtins.str
     """What is used of it: `usageResources/{usage_resource}`."""
     unit_of_measure: _builtins.str
-    """The unit of `quantity`: `unitsOfMeasure/{unit}`; the resource's if empty."""
+    """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`; the resource's if empty."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How much: greater than zero, at most 26 digits before the point and 12 after."""
@@ -149,11 +149,11 @@ class WalletPreview(_message.Message):
     usage_resource: _builtins.str
     """Its resource, which is a token where usage is rated in tokens: `usageResources/{usage_resource}`."""
     unit_of_measure: _builtins.str
-    """The unit of its quantities: `unitsOfMeasure/{unit}`."""
+    """The unit of its quantities: `unitsOfMeasure/{unit_of_measure}`."""
     currency_code: _builtins.str
     """The currency of `amount`; empty if it is in tokens."""
     token_unit: _builtins.str
-    """The token that `amount` is in, which the next wallet pays: `unitsOfMeasure/{unit}`."""
+    """The token that `amount` is in, which the next wallet pays: `unitsOfMeasure/{unit_of_measure}`."""
     @_builtins.property
     def used_quantity(self) -> _decimal_pb2.Decimal:
         """What would be used more, after aggregation."""
@@ -403,7 +403,7 @@ class ReplayedSummary(_message.Message):
     currency_code: _builtins.str
     """The currency of the amounts; empty if they are in tokens."""
     token_unit: _builtins.str
-    """The token that the amounts are in: `unitsOfMeasure/{unit}`."""
+    """The token that the amounts are in: `unitsOfMeasure/{unit_of_measure}`."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When its rating period begins."""
@@ -497,7 +497,7 @@ class ReplayTotal(_message.Message):
     currency_code: _builtins.str
     """The currency; empty if the sums are in tokens."""
     token_unit: _builtins.str
-    """The token that the sums are in: `unitsOfMeasure/{unit}`. What is drawn of it and priced in money is
+    """The token that the sums are in: `unitsOfMeasure/{unit_of_measure}`. What is drawn of it and priced in money is
     in another total.
     """
     summary_count: _builtins.int
@@ -607,7 +607,7 @@ class RatingLine(_message.Message):
     usage_resource: _builtins.str
     """What is used of it: `usageResources/{usage_resource}`."""
     unit_of_measure: _builtins.str
-    """The unit of `quantity`: `unitsOfMeasure/{unit}`; the resource's if empty."""
+    """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`; the resource's if empty."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How much: greater than zero, at most 26 digits before the point and 12 after."""
@@ -654,7 +654,7 @@ class RatedLine(_message.Message):
     currency_code: _builtins.str
     """The currency of `amount`; empty if it is in tokens."""
     token_unit: _builtins.str
-    """The token that `amount` is in: `unitsOfMeasure/{unit}`."""
+    """The token that `amount` is in: `unitsOfMeasure/{unit_of_measure}`."""
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """Absent when it has an amount; otherwise why it has none."""

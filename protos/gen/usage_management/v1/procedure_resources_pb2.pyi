@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from usage_management.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -797,47 +798,16 @@ class RoundingElement(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    class _Mode:
-        ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
-
-    class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RoundingElement._Mode.ValueType], _builtins.type):
-        DESCRIPTOR: _descriptor.EnumDescriptor
-        MODE_UNSPECIFIED: RoundingElement._Mode.ValueType  # 0
-        """Refused."""
-        UP: RoundingElement._Mode.ValueType  # 1
-        """Away from zero."""
-        DOWN: RoundingElement._Mode.ValueType  # 2
-        """Towards zero."""
-        HALF_UP: RoundingElement._Mode.ValueType  # 3
-        """To the nearest, from the half on away from zero."""
-        HALF_EVEN: RoundingElement._Mode.ValueType  # 4
-        """To the nearest, the half to the even digit."""
-
-    class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
-        """What happens to the digits that are left out."""
-
-    MODE_UNSPECIFIED: RoundingElement.Mode.ValueType  # 0
-    """Refused."""
-    UP: RoundingElement.Mode.ValueType  # 1
-    """Away from zero."""
-    DOWN: RoundingElement.Mode.ValueType  # 2
-    """Towards zero."""
-    HALF_UP: RoundingElement.Mode.ValueType  # 3
-    """To the nearest, from the half on away from zero."""
-    HALF_EVEN: RoundingElement.Mode.ValueType  # 4
-    """To the nearest, the half to the even digit."""
-
     MODE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
-    mode: Global___RoundingElement.Mode.ValueType
+    mode: _catalog_resources_pb2.UnitOfMeasure.Rounding.ValueType
     """What happens to the digits that are left out."""
     precision: _builtins.int
     """How many decimals stay: 0 to 12."""
     def __init__(
         self,
         *,
-        mode: Global___RoundingElement.Mode.ValueType = ...,
+        mode: _catalog_resources_pb2.UnitOfMeasure.Rounding.ValueType = ...,
         precision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015

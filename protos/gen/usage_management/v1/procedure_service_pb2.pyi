@@ -742,7 +742,7 @@ class SimulatedLine(_message.Message):
     currency_code: _builtins.str
     """The currency of all rates: an ISO 4217 code in capitals. Needed unless `token_unit` is given."""
     token_unit: _builtins.str
-    """The token of all rates instead: `unitsOfMeasure/{unit}`."""
+    """The token of all rates instead: `unitsOfMeasure/{unit_of_measure}`."""
     overage: _policy_resources_pb2.OveragePolicy.Overage.ValueType
     """What overage does; charged if unspecified."""
     @_builtins.property

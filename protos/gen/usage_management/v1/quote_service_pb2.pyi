@@ -337,7 +337,7 @@ class SaleLineGrant(_message.Message):
     product_usage_grant: _builtins.str
     """The promise it comes from: `products/{product}/grants/{grant}`."""
     unit_of_measure: _builtins.str
-    """The resource's unit: `unitsOfMeasure/{unit}`."""
+    """The resource's unit: `unitsOfMeasure/{unit_of_measure}`."""
     refresh_policy: _builtins.str
     """When it is issued again, by name; empty if never."""
     rollover_policy: _builtins.str

@@ -235,7 +235,7 @@ class RateCardEntry(_message.Message):
     currency_code: _builtins.str
     """The currency: an ISO 4217 code in capitals. Needed unless `token_unit` is given."""
     token_unit: _builtins.str
-    """The token it costs instead of money: `unitsOfMeasure/{unit}`, the unit of the token resource."""
+    """The token it costs instead of money: `unitsOfMeasure/{unit_of_measure}`, the unit of the token resource."""
     selling_model: _builtins.str
     """The selling model it is for: `sellingModels/{selling_model}`. What is sold under that one costs this,
     whatever an entry without a selling model says, which is for all the rest.
@@ -710,7 +710,7 @@ class ListRateCardEntriesRequest(_message.Message):
     currency_code: _builtins.str
     """Only those in this currency: an ISO 4217 code."""
     token_unit: _builtins.str
-    """Only those in this token: `unitsOfMeasure/{unit}`."""
+    """Only those in this token: `unitsOfMeasure/{unit_of_measure}`."""
     selling_model: _builtins.str
     """Only those for this selling model: `sellingModels/{selling_model}`."""
     @_builtins.property
@@ -1025,7 +1025,7 @@ class RateQuestion(_message.Message):
     currency_code: _builtins.str
     """The currency: an ISO 4217 code. Needed unless `asset`, `binding_target` or `token_unit` is given."""
     token_unit: _builtins.str
-    """The token instead of a currency: `unitsOfMeasure/{unit}`."""
+    """The token instead of a currency: `unitsOfMeasure/{unit_of_measure}`."""
     asset: _builtins.str
     """An asset, whose own rates usually come first, with those of packs and commitments that were added to
     it, and what was agreed for its target before what it took from the catalog:
@@ -1284,7 +1284,7 @@ class RateCandidate(_message.Message):
     source: Global___RateSource.ValueType
     """Where it is."""
     entry: _builtins.str
-    """The entry it is, or comes from: `rateCards/{card}/entries/{entry}`."""
+    """The entry it is, or comes from: `rateCards/{rate_card}/entries/{entry}`."""
     asset: _builtins.str
     """The asset that was sold under it, perhaps a pack or a commitment, or another one of the target:
     `accounts/{account}/assets/{asset}`.
@@ -1292,7 +1292,7 @@ class RateCandidate(_message.Message):
     currency_code: _builtins.str
     """The currency it is in."""
     token_unit: _builtins.str
-    """The token it is in instead: `unitsOfMeasure/{unit}`."""
+    """The token it is in instead: `unitsOfMeasure/{unit_of_measure}`."""
     selling_model: _builtins.str
     """The selling model it is for, if it is not for all: `sellingModels/{selling_model}`."""
     @_builtins.property
@@ -1540,7 +1540,7 @@ class RatePlanLine(_message.Message):
     currency_code: _builtins.str
     """The currency of the rate; empty if it is in tokens."""
     token_unit: _builtins.str
-    """The token that it is in: `unitsOfMeasure/{unit}`; empty if it is money."""
+    """The token that it is in: `unitsOfMeasure/{unit_of_measure}`; empty if it is money."""
     overage: _policy_resources_pb2.OveragePolicy.Overage.ValueType
     """What becomes of usage beyond the grants."""
     procedure_version: _builtins.str

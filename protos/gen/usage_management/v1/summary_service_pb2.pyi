@@ -261,7 +261,7 @@ class RatableSummary(_message.Message):
     currency_code: _builtins.str
     """The currency of `amount`; empty if it is in tokens."""
     token_unit: _builtins.str
-    """The token that `amount` is in, which becomes usage of that token: `unitsOfMeasure/{unit}`; empty
+    """The token that `amount` is in, which becomes usage of that token: `unitsOfMeasure/{unit_of_measure}`; empty
     if it is money.
     """
     liable_summary: _builtins.str
@@ -452,7 +452,7 @@ class LiableSummary(_message.Message):
     state: Global___LiableSummary.State.ValueType
     """Where it stands."""
     unit_of_measure: _builtins.str
-    """The unit of both: `unitsOfMeasure/{unit}`."""
+    """The unit of both: `unitsOfMeasure/{unit_of_measure}`."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the billing period begins."""
@@ -1065,7 +1065,7 @@ class LineWaterfall(_message.Message):
     currency_code: _builtins.str
     """The currency of the amount; empty if it is in tokens."""
     token_unit: _builtins.str
-    """The token that it is in: `unitsOfMeasure/{unit}`; empty if it is money."""
+    """The token that it is in: `unitsOfMeasure/{unit_of_measure}`; empty if it is money."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why it has none; absent when it has one."""

@@ -119,7 +119,7 @@ class Rate(_message.Message):
     currency_code: _builtins.str
     """The currency: an ISO 4217 code in capitals, as in `USD`. Needed unless `token_unit` is given."""
     token_unit: _builtins.str
-    """The token, instead of a currency: `unitsOfMeasure/{unit}`."""
+    """The token, instead of a currency: `unitsOfMeasure/{unit_of_measure}`."""
     package_pricing: _builtins.bool
     """True to charge `value` for every started `per` units: 101 of a package of 100 are two. Units of an asset in
     one rating period that cost the same rate share packages.
@@ -413,9 +413,9 @@ class RateTerms(_message.Message):
     ATTRIBUTE_ENTRY_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     base_entry: _builtins.str
-    """The catalog entry that gave the base rate: `rateCards/{card}/entries/{entry}`."""
+    """The catalog entry that gave the base rate: `rateCards/{rate_card}/entries/{entry}`."""
     tier_entry: _builtins.str
-    """The catalog entry that gave the tiers: `rateCards/{card}/entries/{entry}`."""
+    """The catalog entry that gave the tiers: `rateCards/{rate_card}/entries/{entry}`."""
     rate_negotiated: _builtins.bool
     """True when the rate was negotiated on a quote."""
     tiers_negotiated: _builtins.bool
@@ -423,7 +423,7 @@ class RateTerms(_message.Message):
     non_negotiable: _builtins.bool
     """True when neither rate nor tiers may be negotiated."""
     attribute_entry: _builtins.str
-    """The catalog entry that gave the adjustments: `rateCards/{card}/entries/{entry}`."""
+    """The catalog entry that gave the adjustments: `rateCards/{rate_card}/entries/{entry}`."""
     @_builtins.property
     def rate(self) -> Global___Rate:
         """The rate before tiers: the negotiated one if there is one, else the catalog's."""

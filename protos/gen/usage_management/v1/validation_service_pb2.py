@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from usage_management.v1 import access_service_pb2 as usage__management_dot_v1_dot_access__service__pb2
 from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,usage_management/v1/validation_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x16google/type/date.proto\x1a(usage_management/v1/access_service.proto\x1a%usage_management/v1/annotations.proto\"\xb9\x01\n\x0eValidationRule\x12\n\n\x02id\x18\x01 \x01(\t\x12>\n\x08severity\x18\x02 \x01(\x0e\x32,.usage_management.v1.ValidationRule.Severity\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0e\n\x06remedy\x18\x04 \x01(\t\"<\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\t\n\x05\x45RROR\x10\x01\x12\x0b\n\x07WARNING\x10\x02\"5\n\x11ValidationFinding\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0f\n\x07records\x18\x02 \x03(\t\"\x96\x01\n\x10ValidationResult\x12\x31\n\x04rule\x18\x01 \x01(\x0b\x32#.usage_management.v1.ValidationRule\x12\x38\n\x08\x66indings\x18\x02 \x03(\x0b\x32&.usage_management.v1.ValidationFinding\x12\x15\n\rfinding_count\x18\x03 \x01(\x05\"k\n\x11ProductValidation\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\r\n\x05valid\x18\x02 \x01(\x08\x12\x36\n\x07results\x18\x03 \x03(\x0b\x32%.usage_management.v1.ValidationResult\"\x1c\n\x1aListValidationRulesRequest\"\\\n\x1bListValidationRulesResponse\x12=\n\x10validation_rules\x18\x01 \x03(\x0b\x32#.usage_management.v1.ValidationRule\"\xb2\x01\n\x17ValidateProductsRequest\x12!\n\x08products\x18\x01 \x03(\tB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x02\x10\n\xc8\x01\x01\x12+\n\nstart_date\x18\x02 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x1c\n\x0einclude_drafts\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x8a\x01\n\x18ValidateProductsResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\x38\n\x08products\x18\x02 \x03(\x0b\x32&.usage_management.v1.ProductValidation\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\"\xa8\x01\n\x16ValidateCatalogRequest\x12+\n\nstart_date\x18\x01 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x02 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x1c\n\x0einclude_drafts\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\xea\x01\n\x1dListValidationFindingsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12L\n\x08severity\x18\x04 \x01(\x0e\x32,.usage_management.v1.ValidationRule.SeverityB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x15\n\x07rule_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x15\n\x07product\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\"\x8d\x01\n\x0e\x43\x61talogFinding\x12\x0f\n\x07product\x18\x01 \x01(\t\x12\x31\n\x04rule\x18\x02 \x01(\x0b\x32#.usage_management.v1.ValidationRule\x12\x37\n\x07\x66inding\x18\x03 \x01(\x0b\x32&.usage_management.v1.ValidationFinding\"{\n\x1eListValidationFindingsResponse\x12@\n\x13validation_findings\x18\x01 \x03(\x0b\x32#.usage_management.v1.CatalogFinding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbd\x04\n\x11ValidationService\x12\x8f\x01\n\x13ListValidationRules\x12/.usage_management.v1.ListValidationRulesRequest\x1a\x30.usage_management.v1.ListValidationRulesResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0c\x63\x61talog.read\x12\x86\x01\n\x10ValidateProducts\x12,.usage_management.v1.ValidateProductsRequest\x1a-.usage_management.v1.ValidateProductsResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0c\x63\x61talog.read\x12r\n\x0fValidateCatalog\x12+.usage_management.v1.ValidateCatalogRequest\x1a\x18.usage_management.v1.Run\"\x18\x8a\x98\xcc\xef\x0c\x0c\x63\x61talog.read\x90\x98\xcc\xef\x0c\x01\x12\x98\x01\n\x16ListValidationFindings\x12\x32.usage_management.v1.ListValidationFindingsRequest\x1a\x33.usage_management.v1.ListValidationFindingsResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0c\x63\x61talog.readB\xa4\x01\n\x12usagemanagement.v1B\x16ValidationServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,usage_management/v1/validation_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x16google/type/date.proto\x1a(usage_management/v1/access_service.proto\x1a%usage_management/v1/annotations.proto\"\xd1\x01\n\x0eValidationRule\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x44\n\x08severity\x18\x02 \x01(\x0e\x32,.usage_management.v1.ValidationRule.SeverityB\x04\xe2\x41\x01\x03\x12\x13\n\x05title\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06remedy\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"<\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\t\n\x05\x45RROR\x10\x01\x12\x0b\n\x07WARNING\x10\x02\"G\n\x11ValidationFinding\x12\x15\n\x07message\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\x07records\x18\x02 \x03(\tB\n\xe2\x41\x01\x03\xfa\x41\x03\n\x01*\"\xa8\x01\n\x10ValidationResult\x12\x37\n\x04rule\x18\x01 \x01(\x0b\x32#.usage_management.v1.ValidationRuleB\x04\xe2\x41\x01\x03\x12>\n\x08\x66indings\x18\x02 \x03(\x0b\x32&.usage_management.v1.ValidationFindingB\x04\xe2\x41\x01\x03\x12\x1b\n\rfinding_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\x9a\x01\n\x11ProductValidation\x12\x32\n\x07product\x18\x01 \x01(\tB!\xe2\x41\x01\x03\xfa\x41\x1a\n\x18usage-management/Product\x12\x13\n\x05valid\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12<\n\x07results\x18\x03 \x03(\x0b\x32%.usage_management.v1.ValidationResultB\x04\xe2\x41\x01\x03\"O\n\x1aListValidationRulesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\x81\x01\n\x1bListValidationRulesResponse\x12\x43\n\x10validation_rules\x18\x01 \x03(\x0b\x32#.usage_management.v1.ValidationRuleB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xcf\x01\n\x17ValidateProductsRequest\x12>\n\x08products\x18\x01 \x03(\tB,\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Product\xbaH\x08\x92\x01\x02\x10\n\xc8\x01\x01\x12+\n\nstart_date\x18\x02 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x1c\n\x0einclude_drafts\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x9c\x01\n\x18ValidateProductsResponse\x12\x13\n\x05valid\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12>\n\x08products\x18\x02 \x03(\x0b\x32&.usage_management.v1.ProductValidationB\x04\xe2\x41\x01\x03\x12+\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\"\xa8\x01\n\x16ValidateCatalogRequest\x12+\n\nstart_date\x18\x01 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x02 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x1c\n\x0einclude_drafts\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\xa0\x02\n\x1dListValidationFindingsRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xfa\x41\x16\n\x14usage-management/Run\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12L\n\x08severity\x18\x04 \x01(\x0e\x32,.usage_management.v1.ValidationRule.SeverityB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x15\n\x07rule_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x32\n\x07product\x18\x06 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\n\x18usage-management/Product\"\xbc\x01\n\x0e\x43\x61talogFinding\x12\x32\n\x07product\x18\x01 \x01(\tB!\xe2\x41\x01\x03\xfa\x41\x1a\n\x18usage-management/Product\x12\x37\n\x04rule\x18\x02 \x01(\x0b\x32#.usage_management.v1.ValidationRuleB\x04\xe2\x41\x01\x03\x12=\n\x07\x66inding\x18\x03 \x01(\x0b\x32&.usage_management.v1.ValidationFindingB\x04\xe2\x41\x01\x03\"\x87\x01\n\x1eListValidationFindingsResponse\x12\x46\n\x13validation_findings\x18\x01 \x03(\x0b\x32#.usage_management.v1.CatalogFindingB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x32\xbd\x04\n\x11ValidationService\x12\x8f\x01\n\x13ListValidationRules\x12/.usage_management.v1.ListValidationRulesRequest\x1a\x30.usage_management.v1.ListValidationRulesResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0c\x63\x61talog.read\x12\x86\x01\n\x10ValidateProducts\x12,.usage_management.v1.ValidateProductsRequest\x1a-.usage_management.v1.ValidateProductsResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0c\x63\x61talog.read\x12r\n\x0fValidateCatalog\x12+.usage_management.v1.ValidateCatalogRequest\x1a\x18.usage_management.v1.Run\"\x18\x8a\x98\xcc\xef\x0c\x0c\x63\x61talog.read\x90\x98\xcc\xef\x0c\x01\x12\x98\x01\n\x16ListValidationFindings\x12\x32.usage_management.v1.ListValidationFindingsRequest\x1a\x33.usage_management.v1.ListValidationFindingsResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0c\x63\x61talog.readB\xa4\x01\n\x12usagemanagement.v1B\x16ValidationServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,14 +38,52 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'usage_management.v1.validat
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022usagemanagement.v1B\026ValidationServiceProtoP\001Z4usage-management/usagemanagementv1;usagemanagementv1\252\002\022UsageManagement.V1\312\002\022UsageManagement\\V1\352\002\023UsageManagement::V1'
+  _globals['_VALIDATIONRULE'].fields_by_name['id']._loaded_options = None
+  _globals['_VALIDATIONRULE'].fields_by_name['id']._serialized_options = b'\342A\001\003'
+  _globals['_VALIDATIONRULE'].fields_by_name['severity']._loaded_options = None
+  _globals['_VALIDATIONRULE'].fields_by_name['severity']._serialized_options = b'\342A\001\003'
+  _globals['_VALIDATIONRULE'].fields_by_name['title']._loaded_options = None
+  _globals['_VALIDATIONRULE'].fields_by_name['title']._serialized_options = b'\342A\001\003'
+  _globals['_VALIDATIONRULE'].fields_by_name['remedy']._loaded_options = None
+  _globals['_VALIDATIONRULE'].fields_by_name['remedy']._serialized_options = b'\342A\001\003'
+  _globals['_VALIDATIONFINDING'].fields_by_name['message']._loaded_options = None
+  _globals['_VALIDATIONFINDING'].fields_by_name['message']._serialized_options = b'\342A\001\003'
+  _globals['_VALIDATIONFINDING'].fields_by_name['records']._loaded_options = None
+  _globals['_VALIDATIONFINDING'].fields_by_name['records']._serialized_options = b'\342A\001\003\372A\003\n\001*'
+  _globals['_VALIDATIONRESULT'].fields_by_name['rule']._loaded_options = None
+  _globals['_VALIDATIONRESULT'].fields_by_name['rule']._serialized_options = b'\342A\001\003'
+  _globals['_VALIDATIONRESULT'].fields_by_name['findings']._loaded_options = None
+  _globals['_VALIDATIONRESULT'].fields_by_name['findings']._serialized_options = b'\342A\001\003'
+  _globals['_VALIDATIONRESULT'].fields_by_name['finding_count']._loaded_options = None
+  _globals['_VALIDATIONRESULT'].fields_by_name['finding_count']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCTVALIDATION'].fields_by_name['product']._loaded_options = None
+  _globals['_PRODUCTVALIDATION'].fields_by_name['product']._serialized_options = b'\342A\001\003\372A\032\n\030usage-management/Product'
+  _globals['_PRODUCTVALIDATION'].fields_by_name['valid']._loaded_options = None
+  _globals['_PRODUCTVALIDATION'].fields_by_name['valid']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCTVALIDATION'].fields_by_name['results']._loaded_options = None
+  _globals['_PRODUCTVALIDATION'].fields_by_name['results']._serialized_options = b'\342A\001\003'
+  _globals['_LISTVALIDATIONRULESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTVALIDATIONRULESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTVALIDATIONRULESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTVALIDATIONRULESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_LISTVALIDATIONRULESRESPONSE'].fields_by_name['validation_rules']._loaded_options = None
+  _globals['_LISTVALIDATIONRULESRESPONSE'].fields_by_name['validation_rules']._serialized_options = b'\342A\001\003'
+  _globals['_LISTVALIDATIONRULESRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
+  _globals['_LISTVALIDATIONRULESRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
   _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['products']._loaded_options = None
-  _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['products']._serialized_options = b'\342A\001\002\272H\010\222\001\002\020\n\310\001\001'
+  _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['products']._serialized_options = b'\342A\001\002\372A\032\n\030usage-management/Product\272H\010\222\001\002\020\n\310\001\001'
   _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['start_date']._loaded_options = None
   _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['start_date']._serialized_options = b'\342A\001\001'
   _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['end_date']._loaded_options = None
   _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['end_date']._serialized_options = b'\342A\001\001'
   _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['include_drafts']._loaded_options = None
   _globals['_VALIDATEPRODUCTSREQUEST'].fields_by_name['include_drafts']._serialized_options = b'\342A\001\001'
+  _globals['_VALIDATEPRODUCTSRESPONSE'].fields_by_name['valid']._loaded_options = None
+  _globals['_VALIDATEPRODUCTSRESPONSE'].fields_by_name['valid']._serialized_options = b'\342A\001\003'
+  _globals['_VALIDATEPRODUCTSRESPONSE'].fields_by_name['products']._loaded_options = None
+  _globals['_VALIDATEPRODUCTSRESPONSE'].fields_by_name['products']._serialized_options = b'\342A\001\003'
+  _globals['_VALIDATEPRODUCTSRESPONSE'].fields_by_name['start_date']._loaded_options = None
+  _globals['_VALIDATEPRODUCTSRESPONSE'].fields_by_name['start_date']._serialized_options = b'\342A\001\003'
   _globals['_VALIDATECATALOGREQUEST'].fields_by_name['start_date']._loaded_options = None
   _globals['_VALIDATECATALOGREQUEST'].fields_by_name['start_date']._serialized_options = b'\342A\001\001'
   _globals['_VALIDATECATALOGREQUEST'].fields_by_name['end_date']._loaded_options = None
@@ -54,7 +93,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VALIDATECATALOGREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_VALIDATECATALOGREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\372A\026\n\024usage-management/Run\272H\003\310\001\001'
   _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -64,7 +103,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['rule_id']._loaded_options = None
   _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['rule_id']._serialized_options = b'\342A\001\001'
   _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['product']._loaded_options = None
-  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['product']._serialized_options = b'\342A\001\001'
+  _globals['_LISTVALIDATIONFINDINGSREQUEST'].fields_by_name['product']._serialized_options = b'\342A\001\001\372A\032\n\030usage-management/Product'
+  _globals['_CATALOGFINDING'].fields_by_name['product']._loaded_options = None
+  _globals['_CATALOGFINDING'].fields_by_name['product']._serialized_options = b'\342A\001\003\372A\032\n\030usage-management/Product'
+  _globals['_CATALOGFINDING'].fields_by_name['rule']._loaded_options = None
+  _globals['_CATALOGFINDING'].fields_by_name['rule']._serialized_options = b'\342A\001\003'
+  _globals['_CATALOGFINDING'].fields_by_name['finding']._loaded_options = None
+  _globals['_CATALOGFINDING'].fields_by_name['finding']._serialized_options = b'\342A\001\003'
+  _globals['_LISTVALIDATIONFINDINGSRESPONSE'].fields_by_name['validation_findings']._loaded_options = None
+  _globals['_LISTVALIDATIONFINDINGSRESPONSE'].fields_by_name['validation_findings']._serialized_options = b'\342A\001\003'
+  _globals['_LISTVALIDATIONFINDINGSRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
+  _globals['_LISTVALIDATIONFINDINGSRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
   _globals['_VALIDATIONSERVICE'].methods_by_name['ListValidationRules']._loaded_options = None
   _globals['_VALIDATIONSERVICE'].methods_by_name['ListValidationRules']._serialized_options = b'\220\002\001\212\230\314\357\014\014catalog.read'
   _globals['_VALIDATIONSERVICE'].methods_by_name['ValidateProducts']._loaded_options = None
@@ -73,32 +122,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VALIDATIONSERVICE'].methods_by_name['ValidateCatalog']._serialized_options = b'\212\230\314\357\014\014catalog.read\220\230\314\357\014\001'
   _globals['_VALIDATIONSERVICE'].methods_by_name['ListValidationFindings']._loaded_options = None
   _globals['_VALIDATIONSERVICE'].methods_by_name['ListValidationFindings']._serialized_options = b'\220\002\001\212\230\314\357\014\014catalog.read'
-  _globals['_VALIDATIONRULE']._serialized_start=237
-  _globals['_VALIDATIONRULE']._serialized_end=422
-  _globals['_VALIDATIONRULE_SEVERITY']._serialized_start=362
-  _globals['_VALIDATIONRULE_SEVERITY']._serialized_end=422
-  _globals['_VALIDATIONFINDING']._serialized_start=424
-  _globals['_VALIDATIONFINDING']._serialized_end=477
-  _globals['_VALIDATIONRESULT']._serialized_start=480
-  _globals['_VALIDATIONRESULT']._serialized_end=630
-  _globals['_PRODUCTVALIDATION']._serialized_start=632
-  _globals['_PRODUCTVALIDATION']._serialized_end=739
-  _globals['_LISTVALIDATIONRULESREQUEST']._serialized_start=741
-  _globals['_LISTVALIDATIONRULESREQUEST']._serialized_end=769
-  _globals['_LISTVALIDATIONRULESRESPONSE']._serialized_start=771
-  _globals['_LISTVALIDATIONRULESRESPONSE']._serialized_end=863
-  _globals['_VALIDATEPRODUCTSREQUEST']._serialized_start=866
-  _globals['_VALIDATEPRODUCTSREQUEST']._serialized_end=1044
-  _globals['_VALIDATEPRODUCTSRESPONSE']._serialized_start=1047
-  _globals['_VALIDATEPRODUCTSRESPONSE']._serialized_end=1185
-  _globals['_VALIDATECATALOGREQUEST']._serialized_start=1188
-  _globals['_VALIDATECATALOGREQUEST']._serialized_end=1356
-  _globals['_LISTVALIDATIONFINDINGSREQUEST']._serialized_start=1359
-  _globals['_LISTVALIDATIONFINDINGSREQUEST']._serialized_end=1593
-  _globals['_CATALOGFINDING']._serialized_start=1596
-  _globals['_CATALOGFINDING']._serialized_end=1737
-  _globals['_LISTVALIDATIONFINDINGSRESPONSE']._serialized_start=1739
-  _globals['_LISTVALIDATIONFINDINGSRESPONSE']._serialized_end=1862
-  _globals['_VALIDATIONSERVICE']._serialized_start=1865
-  _globals['_VALIDATIONSERVICE']._serialized_end=2438
+  _globals['_VALIDATIONRULE']._serialized_start=264
+  _globals['_VALIDATIONRULE']._serialized_end=473
+  _globals['_VALIDATIONRULE_SEVERITY']._serialized_start=413
+  _globals['_VALIDATIONRULE_SEVERITY']._serialized_end=473
+  _globals['_VALIDATIONFINDING']._serialized_start=475
+  _globals['_VALIDATIONFINDING']._serialized_end=546
+  _globals['_VALIDATIONRESULT']._serialized_start=549
+  _globals['_VALIDATIONRESULT']._serialized_end=717
+  _globals['_PRODUCTVALIDATION']._serialized_start=720
+  _globals['_PRODUCTVALIDATION']._serialized_end=874
+  _globals['_LISTVALIDATIONRULESREQUEST']._serialized_start=876
+  _globals['_LISTVALIDATIONRULESREQUEST']._serialized_end=955
+  _globals['_LISTVALIDATIONRULESRESPONSE']._serialized_start=958
+  _globals['_LISTVALIDATIONRULESRESPONSE']._serialized_end=1087
+  _globals['_VALIDATEPRODUCTSREQUEST']._serialized_start=1090
+  _globals['_VALIDATEPRODUCTSREQUEST']._serialized_end=1297
+  _globals['_VALIDATEPRODUCTSRESPONSE']._serialized_start=1300
+  _globals['_VALIDATEPRODUCTSRESPONSE']._serialized_end=1456
+  _globals['_VALIDATECATALOGREQUEST']._serialized_start=1459
+  _globals['_VALIDATECATALOGREQUEST']._serialized_end=1627
+  _globals['_LISTVALIDATIONFINDINGSREQUEST']._serialized_start=1630
+  _globals['_LISTVALIDATIONFINDINGSREQUEST']._serialized_end=1918
+  _globals['_CATALOGFINDING']._serialized_start=1921
+  _globals['_CATALOGFINDING']._serialized_end=2109
+  _globals['_LISTVALIDATIONFINDINGSRESPONSE']._serialized_start=2112
+  _globals['_LISTVALIDATIONFINDINGSRESPONSE']._serialized_end=2247
+  _globals['_VALIDATIONSERVICE']._serialized_start=2250
+  _globals['_VALIDATIONSERVICE']._serialized_end=2823
 # @@protoc_insertion_point(module_scope)

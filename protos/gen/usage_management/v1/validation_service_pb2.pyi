@@ -90,7 +90,7 @@ class ValidationFinding(_message.Message):
     @_builtins.property
     def records(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The names of the records it is about, the one to mend first, as in
-        `products/{product}/usageResources/{usage_resource}` or `rateCards/{rate_card}/entries/{entry}`.
+        `products/{product}/usageResources/{product_usage_resource}` or `rateCards/{rate_card}/entries/{entry}`.
         """
 
     def __init__(
@@ -179,12 +179,21 @@ class ListValidationRulesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most: 50 if zero, 1,000 if more."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -197,18 +206,22 @@ class ListValidationRulesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VALIDATION_RULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last."""
     @_builtins.property
     def validation_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValidationRule]:
-        """All of them, errors first, then by id."""
+        """The rules, errors first, then by id."""
 
     def __init__(
         self,
         *,
         validation_rules: _abc.Iterable[Global___ValidationRule] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["validation_rules", b"validation_rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "validation_rules", b"validation_rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,7 +10,6 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import decimal_pb2 as _decimal_pb2
-from google.type import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -49,7 +48,7 @@ class Wallet(_message.Message):
     usage_resource: _builtins.str
     """The resource: `usageResources/{usage_resource}`."""
     unit_of_measure: _builtins.str
-    """The unit of all quantities: `unitsOfMeasure/{unit}`."""
+    """The unit of all quantities: `unitsOfMeasure/{unit_of_measure}`."""
     target: _builtins.str
     """The target: an asset (`accounts/{account}/assets/{asset}`), a contract or custom target
     (`accounts/{account}/bindingTargets/{binding_target}`) or the account.
@@ -57,7 +56,7 @@ class Wallet(_message.Message):
     currency_code: _builtins.str
     """The currency of `estimated_amount`; empty if it is in tokens."""
     token_unit: _builtins.str
-    """The token that `estimated_amount` is in: `unitsOfMeasure/{unit}`; empty if it is money."""
+    """The token that `estimated_amount` is in: `unitsOfMeasure/{unit_of_measure}`; empty if it is money."""
     @_builtins.property
     def balance(self) -> _decimal_pb2.Decimal:
         """What is left at `as_of_time`, all usage recorded by now counted."""
@@ -529,55 +528,3 @@ class ListWalletEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListWalletEntriesResponse: _TypeAlias = ListWalletEntriesResponse  # noqa: Y015
-
-@_typing.final
-class WatchWalletsRequest(_message.Message):
-    """Asks to be told of balances."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARENT_FIELD_NUMBER: _builtins.int
-    parent: _builtins.str
-    """The account: `accounts/{account}`."""
-    def __init__(
-        self,
-        *,
-        parent: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___WatchWalletsRequest: _TypeAlias = WatchWalletsRequest  # noqa: Y015
-
-@_typing.final
-class WatchWalletsResponse(_message.Message):
-    """A balance that changed."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    WALLET_FIELD_NUMBER: _builtins.int
-    ESTIMATED_CHARGE_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def wallet(self) -> Global___Wallet:
-        """The wallet as it is now."""
-
-    @_builtins.property
-    def estimated_charge(self) -> _money_pb2.Money:
-        """What that would cost on an invoice today."""
-
-    def __init__(
-        self,
-        *,
-        wallet: Global___Wallet | None = ...,
-        estimated_charge: _money_pb2.Money | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["estimated_charge", b"estimated_charge", "wallet", b"wallet"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated_charge", b"estimated_charge", "wallet", b"wallet"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___WatchWalletsResponse: _TypeAlias = WatchWalletsResponse  # noqa: Y015

@@ -55,11 +55,6 @@ class WalletServiceStub:
                 request_serializer=usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesResponse.FromString,
                 _registered_method=True)
-        self.WatchWallets = channel.unary_stream(
-                '/usage_management.v1.WalletService/WatchWallets',
-                request_serializer=usage__management_dot_v1_dot_wallet__service__pb2.WatchWalletsRequest.SerializeToString,
-                response_deserializer=usage__management_dot_v1_dot_wallet__service__pb2.WatchWalletsResponse.FromString,
-                _registered_method=True)
 
 
 class WalletServiceServicer:
@@ -94,13 +89,6 @@ class WalletServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def WatchWallets(self, request, context):
-        """Sends balances as they change. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_WalletServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -123,11 +111,6 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     servicer.ListWalletEntries,
                     request_deserializer=usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesResponse.SerializeToString,
-            ),
-            'WatchWallets': grpc.unary_stream_rpc_method_handler(
-                    servicer.WatchWallets,
-                    request_deserializer=usage__management_dot_v1_dot_wallet__service__pb2.WatchWalletsRequest.FromString,
-                    response_serializer=usage__management_dot_v1_dot_wallet__service__pb2.WatchWalletsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -239,33 +222,6 @@ class WalletService:
             '/usage_management.v1.WalletService/ListWalletEntries',
             usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesRequest.SerializeToString,
             usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def WatchWallets(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
-            target,
-            '/usage_management.v1.WalletService/WatchWallets',
-            usage__management_dot_v1_dot_wallet__service__pb2.WatchWalletsRequest.SerializeToString,
-            usage__management_dot_v1_dot_wallet__service__pb2.WatchWalletsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,8 +41,6 @@ class WalletServiceStub:
     """Lists the grants of a wallet, oldest first."""
     ListWalletEntries: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListWalletEntriesRequest, _wallet_service_pb2.ListWalletEntriesResponse]
     """Lists the entries of a wallet, in the order in which they were posted."""
-    WatchWallets: _grpc.UnaryStreamMultiCallable[_wallet_service_pb2.WatchWalletsRequest, _wallet_service_pb2.WatchWalletsResponse]
-    """Sends balances as they change. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
 
 @_typing.type_check_only
 class WalletServiceAsyncStub(WalletServiceStub):
@@ -57,8 +55,6 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """Lists the grants of a wallet, oldest first."""
     ListWalletEntries: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListWalletEntriesRequest, _wallet_service_pb2.ListWalletEntriesResponse]  # type: ignore[assignment]
     """Lists the entries of a wallet, in the order in which they were posted."""
-    WatchWallets: _aio.UnaryStreamMultiCallable[_wallet_service_pb2.WatchWalletsRequest, _wallet_service_pb2.WatchWalletsResponse]  # type: ignore[assignment]
-    """Sends balances as they change. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
 
 class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows the truth now, and how it came about."""
@@ -94,13 +90,5 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.ListWalletEntriesResponse, _abc.Awaitable[_wallet_service_pb2.ListWalletEntriesResponse]]:
         """Lists the entries of a wallet, in the order in which they were posted."""
-
-    @_abc_1.abstractmethod
-    def WatchWallets(
-        self,
-        request: _wallet_service_pb2.WatchWalletsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_wallet_service_pb2.WatchWalletsResponse], _abc.AsyncIterator[_wallet_service_pb2.WatchWalletsResponse]]:
-        """Sends balances as they change. Answers UNIMPLEMENTED (`NOT_SUPPORTED`) for now."""
 
 def add_WalletServiceServicer_to_server(servicer: WalletServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -6,6 +6,7 @@ from typing import Any
 
 from usage_management.v1 import procedure_resources_pb2 as pb
 from usage_management.v1 import procedure_service_pb2 as rpc
+from usage_management.v1.catalog_resources_pb2 import UnitOfMeasure
 
 from server.api import names
 from server.api.forms import Form
@@ -239,7 +240,7 @@ def _matrix_to_pb(one: el.AdjustmentMatrix) -> pb.AdjustmentMatrixElement:
 
 
 def _rounding_to_pb(one: el.RoundRate) -> pb.RoundingElement:
-    mode = enum_pb(pb.RoundingElement.Mode, one.mode)
+    mode = enum_pb(UnitOfMeasure.Rounding, one.mode)
     return pb.RoundingElement(mode=mode, precision=one.places)
 
 

@@ -1,0 +1,1 @@
+"""The contract: rules that its files keep."""
