@@ -43,7 +43,7 @@ class Language:
 GO = Language(
     name="go",
     toolchain=("go",),
-    prepare=(("go", "mod", "verify"), ("go", "install", "tool")),
+    prepare=(("go", "install", "tool"),),
     plugins="bin",
     build=(("go", "vet", "."), ("go", "build", "-o", "program", ".")),
     run=("./program",),
