@@ -15,8 +15,9 @@
     └── Unimplemented         this service cannot do that yet
 
 A refusal carries a `reason` from `ErrorDetails.Reason` in `errors.proto`, a sentence, and the facts
-of that sentence. It knows nothing of gRPC; `server.api.errors` gives each group its code. Reasons that need
-no behaviour of their own are given to the group: `FailedPrecondition("ORDER_NOT_DRAFT", "…")`.
+of that sentence. It knows nothing of gRPC; `server.api.errors` gives each group its code. Reasons
+that need no behavior of their own are given to the group:
+`FailedPrecondition("ORDER_NOT_DRAFT", "…")`.
 """
 
 from dataclasses import dataclass, field, fields
