@@ -78,9 +78,9 @@ func setUpProduct(ctx context.Context, service client) string {
 		ProductUsageResources: []*pb.ProductResourceSetup{{
 			ProductUsageResource: &pb.ProductUsageResource{UsageResource: resource},
 			Aggregation: &pb.AggregationPolicy{
-				Method: pb.AggregationPolicy_SUM, Period: pb.AggregationPolicy_DAILY,
+				Method: pb.AggregationPolicy_SUM, Period: pb.AggregationPolicy_DAY,
 			},
-			RatingFrequency: &pb.RatingFrequencyPolicy{Period: pb.RatingFrequencyPolicy_MONTHLY},
+			RatingFrequency: &pb.RatingFrequencyPolicy{Period: pb.RatingFrequencyPolicy_MONTH},
 			Overage:         &pb.OveragePolicy{Overage: pb.OveragePolicy_CHARGE},
 			Grants: []*pb.ProductGrantSetup{{
 				ProductUsageGrant: &pb.ProductUsageGrant{

@@ -61,9 +61,9 @@ async function setUpProduct(service: Service): Promise<string> {
           productUsageResource: { usageResource: RESOURCE },
           aggregation: {
             method: AggregationPolicy_Method.SUM,
-            period: AggregationPolicy_Period.DAILY,
+            period: AggregationPolicy_Period.DAY,
           },
-          ratingFrequency: { period: RatingFrequencyPolicy_Period.MONTHLY },
+          ratingFrequency: { period: RatingFrequencyPolicy_Period.MONTH },
           overage: { overage: OveragePolicy_Overage.CHARGE },
           grants: [
             {
