@@ -26,10 +26,11 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(usage_management/v1/access_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%usage_management/v1/annotations.proto\"\x9d\x02\n\x06Tenant\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12;\n\x10\x63lock_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x05\xe2\x41\x02\x01\x05\x12\x34\n\nclock_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:.\xea\x41+\n\x17usage-management/Tenant\x12\x10tenants/{tenant}\"\x97\x04\n\nCredential\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12L\n\x05roles\x18\x03 \x03(\x0e\x32$.usage_management.v1.Credential.RoleB\x17\xe2\x41\x01\x02\xbaH\x10\x92\x01\r\x08\x01\x10\n\"\x07\x82\x01\x04\x10\x01 \x00\x12\x14\n\x06tenant\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x88\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0c\n\x08OPERATOR\x10\x01\x12\t\n\x05\x41\x44MIN\x10\x02\x12\x0c\n\x08\x44\x45SIGNER\x10\x03\x12\x10\n\x0cRATE_MANAGER\x10\x04\x12\x11\n\rRUN_TIME_USER\x10\x05\x12\x0f\n\x0bWALLET_USER\x10\x06\x12\r\n\tCOLLECTOR\x10\x07::\xea\x41\x37\n\x1busage-management/Credential\x12\x18\x63redentials/{credential}\"\xad\x05\n\x03Run\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.usage_management.v1.Run.Kind\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.usage_management.v1.Run.State\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0btarget_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63urrent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x0b\x64one_counts\x18\x07 \x03(\x0b\x32(.usage_management.v1.Run.DoneCountsEntry\x12\r\n\x05\x65rror\x18\x08 \x01(\t\x12\x12\n\nfailed_job\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x31\n\x0f\x44oneCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"E\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x11\n\rADVANCE_CLOCK\x10\x01\x12\x14\n\x10VALIDATE_CATALOG\x10\x02\"A\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07RUNNING\x10\x01\x12\x08\n\x04\x44ONE\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03:%\xea\x41\"\n\x14usage-management/Run\x12\nruns/{run}\"\xf5\x02\n\x03Job\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x1e.usage_management.v1.Job.State\x12-\n\tfire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rattempt_count\x18\x06 \x01(\x05\x12\r\n\x05\x65rror\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x08\n\x04\x44ONE\x10\x02\x12\x0b\n\x07REFUSED\x10\x03\x12\x0f\n\x0bQUARANTINED\x10\x04\x12\n\n\x06WAIVED\x10\x05:%\xea\x41\"\n\x14usage-management/Job\x12\njobs/{job}\"@\n\x05Limit\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x8a\x01\n\x13\x43reateTenantRequest\x12\x1d\n\ttenant_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x37\n\x06tenant\x18\x02 \x01(\x0b\x32\x1b.usage_management.v1.TenantB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1b\n\rempty_catalog\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"G\n\x12ListTenantsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\\\n\x13ListTenantsResponse\x12,\n\x07tenants\x18\x01 \x03(\x0b\x32\x1b.usage_management.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x12\n\x10GetTenantRequest\"Z\n\x17\x43reateCredentialRequest\x12?\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.usage_management.v1.CredentialB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\\\n\x18\x43reateCredentialResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.usage_management.v1.Credential\x12\x0b\n\x03key\x18\x02 \x01(\t\"I\n\x17RevokeCredentialRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x14\n\x06tenant\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"h\n\x13\x41\x64vanceClockRequest\x12\x37\n\x07to_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\")\n\rGetRunRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"D\n\x0fListRunsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"S\n\x10ListRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.usage_management.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x81\x01\n\x0fListJobsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12;\n\x05state\x18\x03 \x01(\x0e\x32\x1e.usage_management.v1.Job.StateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\"S\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.usage_management.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x0fRetryJobRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"+\n\x0fWaiveJobRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x13\n\x11ListLimitsRequest\"@\n\x12ListLimitsResponse\x12*\n\x06limits\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.Limit2\xd7\n\n\rAccessService\x12p\n\x0c\x43reateTenant\x12(.usage_management.v1.CreateTenantRequest\x1a\x1b.usage_management.v1.Tenant\"\x19\x8a\x98\xcc\xef\x0c\rtenants.write\x90\x98\xcc\xef\x0c\x01\x12w\n\x0bListTenants\x12\'.usage_management.v1.ListTenantsRequest\x1a(.usage_management.v1.ListTenantsResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0ctenants.read\x12\x65\n\tGetTenant\x12%.usage_management.v1.GetTenantRequest\x1a\x1b.usage_management.v1.Tenant\"\x14\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0btenant.read\x12\x8e\x01\n\x10\x43reateCredential\x12,.usage_management.v1.CreateCredentialRequest\x1a-.usage_management.v1.CreateCredentialResponse\"\x1d\x8a\x98\xcc\xef\x0c\x11\x63redentials.write\x90\x98\xcc\xef\x0c\x01\x12\x80\x01\n\x10RevokeCredential\x12,.usage_management.v1.RevokeCredentialRequest\x1a\x1f.usage_management.v1.Credential\"\x1d\x8a\x98\xcc\xef\x0c\x11\x63redentials.write\x90\x98\xcc\xef\x0c\x01\x12m\n\x0c\x41\x64vanceClock\x12(.usage_management.v1.AdvanceClockRequest\x1a\x18.usage_management.v1.Run\"\x19\x8a\x98\xcc\xef\x0c\rclock.advance\x90\x98\xcc\xef\x0c\x01\x12Z\n\x06GetRun\x12\".usage_management.v1.GetRunRequest\x1a\x18.usage_management.v1.Run\"\x12\x90\x02\x01\x8a\x98\xcc\xef\x0c\truns.read\x12k\n\x08ListRuns\x12$.usage_management.v1.ListRunsRequest\x1a%.usage_management.v1.ListRunsResponse\"\x12\x90\x02\x01\x8a\x98\xcc\xef\x0c\truns.read\x12k\n\x08ListJobs\x12$.usage_management.v1.ListJobsRequest\x1a%.usage_management.v1.ListJobsResponse\"\x12\x90\x02\x01\x8a\x98\xcc\xef\x0c\truns.read\x12\x62\n\x08RetryJob\x12$.usage_management.v1.RetryJobRequest\x1a\x18.usage_management.v1.Job\"\x16\x8a\x98\xcc\xef\x0c\nruns.write\x90\x98\xcc\xef\x0c\x01\x12\x62\n\x08WaiveJob\x12$.usage_management.v1.WaiveJobRequest\x1a\x18.usage_management.v1.Job\"\x16\x8a\x98\xcc\xef\x0c\nruns.write\x90\x98\xcc\xef\x0c\x01\x12s\n\nListLimits\x12&.usage_management.v1.ListLimitsRequest\x1a\'.usage_management.v1.ListLimitsResponse\"\x14\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0btenant.readB\xa0\x01\n\x12usagemanagement.v1B\x12\x41\x63\x63\x65ssServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(usage_management/v1/access_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a%usage_management/v1/annotations.proto\"\x9d\x02\n\x06Tenant\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12;\n\x10\x63lock_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x05\xe2\x41\x02\x01\x05\x12\x34\n\nclock_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:.\xea\x41+\n\x17usage-management/Tenant\x12\x10tenants/{tenant}\"\x97\x04\n\nCredential\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12L\n\x05roles\x18\x03 \x03(\x0e\x32$.usage_management.v1.Credential.RoleB\x17\xe2\x41\x01\x02\xbaH\x10\x92\x01\r\x08\x01\x10\n\"\x07\x82\x01\x04\x10\x01 \x00\x12\x14\n\x06tenant\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\x88\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0c\n\x08OPERATOR\x10\x01\x12\t\n\x05\x41\x44MIN\x10\x02\x12\x0c\n\x08\x44\x45SIGNER\x10\x03\x12\x10\n\x0cRATE_MANAGER\x10\x04\x12\x11\n\rRUN_TIME_USER\x10\x05\x12\x0f\n\x0bWALLET_USER\x10\x06\x12\r\n\tCOLLECTOR\x10\x07::\xea\x41\x37\n\x1busage-management/Credential\x12\x18\x63redentials/{credential}\"\xd3\x05\n\x03Run\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.usage_management.v1.Run.Kind\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.usage_management.v1.Run.State\x12\x34\n\x10\x63lock_start_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11\x63lock_target_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12\x63lock_current_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x0b\x64one_counts\x18\x07 \x03(\x0b\x32(.usage_management.v1.Run.DoneCountsEntry\x12!\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x12.google.rpc.Status\x12\x12\n\nfailed_job\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x31\n\x0f\x44oneCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"E\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x11\n\rADVANCE_CLOCK\x10\x01\x12\x14\n\x10VALIDATE_CATALOG\x10\x02\"A\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07RUNNING\x10\x01\x12\x08\n\x04\x44ONE\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03:%\xea\x41\"\n\x14usage-management/Run\x12\nruns/{run}\"\xa5\x04\n\x03Job\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.usage_management.v1.Job.Kind\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12-\n\x05state\x18\x04 \x01(\x0e\x32\x1e.usage_management.v1.Job.State\x12-\n\tfire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rattempt_count\x18\x06 \x01(\x05\x12!\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x12.google.rpc.Status\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"{\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43LOSE_PERIOD\x10\x01\x12\x12\n\x0eREFRESH_GRANTS\x10\x02\x12\x14\n\x10VALIDATE_CATALOG\x10\x03\x12\x0e\n\nRATE_BATCH\x10\x04\x12\x11\n\rADVANCE_CLOCK\x10\x05\"_\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x08\n\x04\x44ONE\x10\x02\x12\x0b\n\x07REFUSED\x10\x03\x12\x0f\n\x0bQUARANTINED\x10\x04\x12\n\n\x06WAIVED\x10\x05:%\xea\x41\"\n\x14usage-management/Job\x12\njobs/{job}\"@\n\x05Limit\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x8a\x01\n\x13\x43reateTenantRequest\x12\x1d\n\ttenant_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x37\n\x06tenant\x18\x02 \x01(\x0b\x32\x1b.usage_management.v1.TenantB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1b\n\rempty_catalog\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"G\n\x12ListTenantsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"\\\n\x13ListTenantsResponse\x12,\n\x07tenants\x18\x01 \x03(\x0b\x32\x1b.usage_management.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x12\n\x10GetTenantRequest\"Z\n\x17\x43reateCredentialRequest\x12?\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.usage_management.v1.CredentialB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\\\n\x18\x43reateCredentialResponse\x12\x33\n\ncredential\x18\x01 \x01(\x0b\x32\x1f.usage_management.v1.Credential\x12\x0b\n\x03key\x18\x02 \x01(\t\"I\n\x17RevokeCredentialRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x14\n\x06tenant\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"h\n\x13\x41\x64vanceClockRequest\x12\x37\n\x07to_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\")\n\rGetRunRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"D\n\x0fListRunsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"S\n\x10ListRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.usage_management.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x81\x01\n\x0fListJobsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12;\n\x05state\x18\x03 \x01(\x0e\x32\x1e.usage_management.v1.Job.StateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\"S\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.usage_management.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x0fRetryJobRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"+\n\x0fWaiveJobRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x13\n\x11ListLimitsRequest\"@\n\x12ListLimitsResponse\x12*\n\x06limits\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.Limit2\xd7\n\n\rAccessService\x12p\n\x0c\x43reateTenant\x12(.usage_management.v1.CreateTenantRequest\x1a\x1b.usage_management.v1.Tenant\"\x19\x8a\x98\xcc\xef\x0c\rtenants.write\x90\x98\xcc\xef\x0c\x01\x12w\n\x0bListTenants\x12\'.usage_management.v1.ListTenantsRequest\x1a(.usage_management.v1.ListTenantsResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0ctenants.read\x12\x65\n\tGetTenant\x12%.usage_management.v1.GetTenantRequest\x1a\x1b.usage_management.v1.Tenant\"\x14\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0btenant.read\x12\x8e\x01\n\x10\x43reateCredential\x12,.usage_management.v1.CreateCredentialRequest\x1a-.usage_management.v1.CreateCredentialResponse\"\x1d\x8a\x98\xcc\xef\x0c\x11\x63redentials.write\x90\x98\xcc\xef\x0c\x01\x12\x80\x01\n\x10RevokeCredential\x12,.usage_management.v1.RevokeCredentialRequest\x1a\x1f.usage_management.v1.Credential\"\x1d\x8a\x98\xcc\xef\x0c\x11\x63redentials.write\x90\x98\xcc\xef\x0c\x01\x12m\n\x0c\x41\x64vanceClock\x12(.usage_management.v1.AdvanceClockRequest\x1a\x18.usage_management.v1.Run\"\x19\x8a\x98\xcc\xef\x0c\rclock.advance\x90\x98\xcc\xef\x0c\x01\x12Z\n\x06GetRun\x12\".usage_management.v1.GetRunRequest\x1a\x18.usage_management.v1.Run\"\x12\x90\x02\x01\x8a\x98\xcc\xef\x0c\truns.read\x12k\n\x08ListRuns\x12$.usage_management.v1.ListRunsRequest\x1a%.usage_management.v1.ListRunsResponse\"\x12\x90\x02\x01\x8a\x98\xcc\xef\x0c\truns.read\x12k\n\x08ListJobs\x12$.usage_management.v1.ListJobsRequest\x1a%.usage_management.v1.ListJobsResponse\"\x12\x90\x02\x01\x8a\x98\xcc\xef\x0c\truns.read\x12\x62\n\x08RetryJob\x12$.usage_management.v1.RetryJobRequest\x1a\x18.usage_management.v1.Job\"\x16\x8a\x98\xcc\xef\x0c\nruns.write\x90\x98\xcc\xef\x0c\x01\x12\x62\n\x08WaiveJob\x12$.usage_management.v1.WaiveJobRequest\x1a\x18.usage_management.v1.Job\"\x16\x8a\x98\xcc\xef\x0c\nruns.write\x90\x98\xcc\xef\x0c\x01\x12s\n\nListLimits\x12&.usage_management.v1.ListLimitsRequest\x1a\'.usage_management.v1.ListLimitsResponse\"\x14\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0btenant.readB\xa0\x01\n\x12usagemanagement.v1B\x12\x41\x63\x63\x65ssServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -135,60 +136,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCESSSERVICE'].methods_by_name['WaiveJob']._serialized_options = b'\212\230\314\357\014\nruns.write\220\230\314\357\014\001'
   _globals['_ACCESSSERVICE'].methods_by_name['ListLimits']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['ListLimits']._serialized_options = b'\220\002\001\212\230\314\357\014\013tenant.read'
-  _globals['_TENANT']._serialized_start=227
-  _globals['_TENANT']._serialized_end=512
-  _globals['_CREDENTIAL']._serialized_start=515
-  _globals['_CREDENTIAL']._serialized_end=1050
-  _globals['_CREDENTIAL_ROLE']._serialized_start=854
-  _globals['_CREDENTIAL_ROLE']._serialized_end=990
-  _globals['_RUN']._serialized_start=1053
-  _globals['_RUN']._serialized_end=1738
-  _globals['_RUN_DONECOUNTSENTRY']._serialized_start=1512
-  _globals['_RUN_DONECOUNTSENTRY']._serialized_end=1561
-  _globals['_RUN_KIND']._serialized_start=1563
-  _globals['_RUN_KIND']._serialized_end=1632
-  _globals['_RUN_STATE']._serialized_start=1634
-  _globals['_RUN_STATE']._serialized_end=1699
-  _globals['_JOB']._serialized_start=1741
-  _globals['_JOB']._serialized_end=2114
-  _globals['_JOB_STATE']._serialized_start=1980
-  _globals['_JOB_STATE']._serialized_end=2075
-  _globals['_LIMIT']._serialized_start=2116
-  _globals['_LIMIT']._serialized_end=2180
-  _globals['_CREATETENANTREQUEST']._serialized_start=2183
-  _globals['_CREATETENANTREQUEST']._serialized_end=2321
-  _globals['_LISTTENANTSREQUEST']._serialized_start=2323
-  _globals['_LISTTENANTSREQUEST']._serialized_end=2394
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=2396
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=2488
-  _globals['_GETTENANTREQUEST']._serialized_start=2490
-  _globals['_GETTENANTREQUEST']._serialized_end=2508
-  _globals['_CREATECREDENTIALREQUEST']._serialized_start=2510
-  _globals['_CREATECREDENTIALREQUEST']._serialized_end=2600
-  _globals['_CREATECREDENTIALRESPONSE']._serialized_start=2602
-  _globals['_CREATECREDENTIALRESPONSE']._serialized_end=2694
-  _globals['_REVOKECREDENTIALREQUEST']._serialized_start=2696
-  _globals['_REVOKECREDENTIALREQUEST']._serialized_end=2769
-  _globals['_ADVANCECLOCKREQUEST']._serialized_start=2771
-  _globals['_ADVANCECLOCKREQUEST']._serialized_end=2875
-  _globals['_GETRUNREQUEST']._serialized_start=2877
-  _globals['_GETRUNREQUEST']._serialized_end=2918
-  _globals['_LISTRUNSREQUEST']._serialized_start=2920
-  _globals['_LISTRUNSREQUEST']._serialized_end=2988
-  _globals['_LISTRUNSRESPONSE']._serialized_start=2990
-  _globals['_LISTRUNSRESPONSE']._serialized_end=3073
-  _globals['_LISTJOBSREQUEST']._serialized_start=3076
-  _globals['_LISTJOBSREQUEST']._serialized_end=3205
-  _globals['_LISTJOBSRESPONSE']._serialized_start=3207
-  _globals['_LISTJOBSRESPONSE']._serialized_end=3290
-  _globals['_RETRYJOBREQUEST']._serialized_start=3292
-  _globals['_RETRYJOBREQUEST']._serialized_end=3335
-  _globals['_WAIVEJOBREQUEST']._serialized_start=3337
-  _globals['_WAIVEJOBREQUEST']._serialized_end=3380
-  _globals['_LISTLIMITSREQUEST']._serialized_start=3382
-  _globals['_LISTLIMITSREQUEST']._serialized_end=3401
-  _globals['_LISTLIMITSRESPONSE']._serialized_start=3403
-  _globals['_LISTLIMITSRESPONSE']._serialized_end=3467
-  _globals['_ACCESSSERVICE']._serialized_start=3470
-  _globals['_ACCESSSERVICE']._serialized_end=4837
+  _globals['_TENANT']._serialized_start=252
+  _globals['_TENANT']._serialized_end=537
+  _globals['_CREDENTIAL']._serialized_start=540
+  _globals['_CREDENTIAL']._serialized_end=1075
+  _globals['_CREDENTIAL_ROLE']._serialized_start=879
+  _globals['_CREDENTIAL_ROLE']._serialized_end=1015
+  _globals['_RUN']._serialized_start=1078
+  _globals['_RUN']._serialized_end=1801
+  _globals['_RUN_DONECOUNTSENTRY']._serialized_start=1575
+  _globals['_RUN_DONECOUNTSENTRY']._serialized_end=1624
+  _globals['_RUN_KIND']._serialized_start=1626
+  _globals['_RUN_KIND']._serialized_end=1695
+  _globals['_RUN_STATE']._serialized_start=1697
+  _globals['_RUN_STATE']._serialized_end=1762
+  _globals['_JOB']._serialized_start=1804
+  _globals['_JOB']._serialized_end=2353
+  _globals['_JOB_KIND']._serialized_start=2094
+  _globals['_JOB_KIND']._serialized_end=2217
+  _globals['_JOB_STATE']._serialized_start=2219
+  _globals['_JOB_STATE']._serialized_end=2314
+  _globals['_LIMIT']._serialized_start=2355
+  _globals['_LIMIT']._serialized_end=2419
+  _globals['_CREATETENANTREQUEST']._serialized_start=2422
+  _globals['_CREATETENANTREQUEST']._serialized_end=2560
+  _globals['_LISTTENANTSREQUEST']._serialized_start=2562
+  _globals['_LISTTENANTSREQUEST']._serialized_end=2633
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=2635
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=2727
+  _globals['_GETTENANTREQUEST']._serialized_start=2729
+  _globals['_GETTENANTREQUEST']._serialized_end=2747
+  _globals['_CREATECREDENTIALREQUEST']._serialized_start=2749
+  _globals['_CREATECREDENTIALREQUEST']._serialized_end=2839
+  _globals['_CREATECREDENTIALRESPONSE']._serialized_start=2841
+  _globals['_CREATECREDENTIALRESPONSE']._serialized_end=2933
+  _globals['_REVOKECREDENTIALREQUEST']._serialized_start=2935
+  _globals['_REVOKECREDENTIALREQUEST']._serialized_end=3008
+  _globals['_ADVANCECLOCKREQUEST']._serialized_start=3010
+  _globals['_ADVANCECLOCKREQUEST']._serialized_end=3114
+  _globals['_GETRUNREQUEST']._serialized_start=3116
+  _globals['_GETRUNREQUEST']._serialized_end=3157
+  _globals['_LISTRUNSREQUEST']._serialized_start=3159
+  _globals['_LISTRUNSREQUEST']._serialized_end=3227
+  _globals['_LISTRUNSRESPONSE']._serialized_start=3229
+  _globals['_LISTRUNSRESPONSE']._serialized_end=3312
+  _globals['_LISTJOBSREQUEST']._serialized_start=3315
+  _globals['_LISTJOBSREQUEST']._serialized_end=3444
+  _globals['_LISTJOBSRESPONSE']._serialized_start=3446
+  _globals['_LISTJOBSRESPONSE']._serialized_end=3529
+  _globals['_RETRYJOBREQUEST']._serialized_start=3531
+  _globals['_RETRYJOBREQUEST']._serialized_end=3574
+  _globals['_WAIVEJOBREQUEST']._serialized_start=3576
+  _globals['_WAIVEJOBREQUEST']._serialized_end=3619
+  _globals['_LISTLIMITSREQUEST']._serialized_start=3621
+  _globals['_LISTLIMITSREQUEST']._serialized_end=3640
+  _globals['_LISTLIMITSRESPONSE']._serialized_start=3642
+  _globals['_LISTLIMITSRESPONSE']._serialized_end=3706
+  _globals['_ACCESSSERVICE']._serialized_start=3709
+  _globals['_ACCESSSERVICE']._serialized_end=5076
 # @@protoc_insertion_point(module_scope)

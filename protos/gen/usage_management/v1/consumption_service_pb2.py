@@ -29,9 +29,10 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_annotations__pb2
+from usage_management.v1 import policy_resources_pb2 as usage__management_dot_v1_dot_policy__resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-usage_management/v1/consumption_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\"\xe5\x04\n\x0bUsageRecord\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\r\n\x05\x61sset\x18\x02 \x01(\t\x12\x16\n\x0eusage_resource\x18\x03 \x01(\t\x12&\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0funit_of_measure\x18\x05 \x01(\t\x12.\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x06labels\x18\x07 \x03(\x0b\x32,.usage_management.v1.UsageRecord.LabelsEntry\x12\x35\n\x05state\x18\x08 \x01(\x0e\x32&.usage_management.v1.UsageRecord.State\x12\x32\n\x07outcome\x18\t \x01(\x0b\x32!.usage_management.v1.UsageOutcome\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x46ROZEN\x10\x02\x12\t\n\x05RATED\x10\x03\x12\n\n\x06LIABLE\x10\x04:Q\xea\x41N\n\x1cusage-management/UsageRecord\x12.accounts/{account}/usageRecords/{usage_record}\"\xa0\x02\n\x0cUsageOutcome\x12.\n\x10\x63ounted_quantity\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x15\n\rusage_summary\x18\x02 \x01(\t\x12\x35\n\x11period_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04late\x18\x04 \x01(\x08\x12\x34\n\x16summary_drawn_quantity\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x36\n\x18summary_overage_quantity\x18\x06 \x01(\x0b\x32\x14.google.type.Decimal\x12\x16\n\x0eliable_summary\x18\x07 \x01(\t\"\xed\x03\n\x10UsageRecordInput\x12\x92\x01\n\trecord_id\x18\x01 \x01(\tB\x7f\xe2\x41\x01\x02\xbaHx\xba\x01u\n\x0f\x45VENT_ID_FORMAT\x12:must be 1 to 128 printable ASCII characters without spaces\x1a&this.matches(\'^[\\\\x21-\\\\x7e]{1,128}$\')\x12\x19\n\x05\x61sset\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\"\n\x0eusage_resource\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x32\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1d\n\x0funit_of_measure\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12:\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12G\n\x06labels\x18\x07 \x03(\x0b\x32\x31.usage_management.v1.UsageRecordInput.LabelsEntryB\x04\xe2\x41\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x12RecordUsageRequest\x12M\n\x07records\x18\x01 \x03(\x0b\x32%.usage_management.v1.UsageRecordInputB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x08\x10\xe8\x07\"\x03\xd8\x01\x03\xc8\x01\x01\"\xf9\x01\n\rRecordOutcome\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0e\x32\'.usage_management.v1.RecordOutcome.Code\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\x12,\n\x04late\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.LateUsage\"_\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\r\n\tDUPLICATE\x10\x02\x12\x0c\n\x08\x43ONFLICT\x10\x03\x12\x08\n\x04LATE\x10\x04\x12\x0c\n\x08REJECTED\x10\x05\"R\n\tLateUsage\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x35\n\x11period_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x13RecordUsageResponse\x12\x34\n\x08outcomes\x18\x01 \x03(\x0b\x32\".usage_management.v1.RecordOutcome\"1\n\x15GetUsageRecordRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa2\x02\n\x17ListUsageRecordsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61sset\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eusage_resource\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rusage_summary\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\"l\n\x18ListUsageRecordsResponse\x12\x37\n\rusage_records\x18\x01 \x03(\x0b\x32 .usage_management.v1.UsageRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x10VoidUsageRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"X\n\x13\x43onsumeUsageRequest\x12\x41\n\x06record\x18\x01 \x01(\x0b\x32%.usage_management.v1.UsageRecordInputB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"K\n\x14\x43onsumeUsageResponse\x12\x33\n\x07outcome\x18\x01 \x01(\x0b\x32\".usage_management.v1.RecordOutcome\"\x1a\n\x04Hold\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\"/\n\x11\x43reateHoldRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"R\n\x12StreamUsageRequest\x12<\n\x07records\x18\x01 \x03(\x0b\x32%.usage_management.v1.UsageRecordInputB\x04\xe2\x41\x01\x01\"K\n\x13StreamUsageResponse\x12\x34\n\x08outcomes\x18\x01 \x03(\x0b\x32\".usage_management.v1.RecordOutcome2\xe6\x06\n\x12\x43onsumptionService\x12z\n\x0bRecordUsage\x12\'.usage_management.v1.RecordUsageRequest\x1a(.usage_management.v1.RecordUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12s\n\x0eGetUsageRecord\x12*.usage_management.v1.GetUsageRecordRequest\x1a .usage_management.v1.UsageRecord\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.read\x12\x84\x01\n\x10ListUsageRecords\x12,.usage_management.v1.ListUsageRecordsRequest\x1a-.usage_management.v1.ListUsageRecordsResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.read\x12n\n\tVoidUsage\x12%.usage_management.v1.VoidUsageRequest\x1a .usage_management.v1.UsageRecord\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12}\n\x0c\x43onsumeUsage\x12(.usage_management.v1.ConsumeUsageRequest\x1a).usage_management.v1.ConsumeUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12i\n\nCreateHold\x12&.usage_management.v1.CreateHoldRequest\x1a\x19.usage_management.v1.Hold\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12~\n\x0bStreamUsage\x12\'.usage_management.v1.StreamUsageRequest\x1a(.usage_management.v1.StreamUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01(\x01\x30\x01\x42\xa5\x01\n\x12usagemanagement.v1B\x17\x43onsumptionServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-usage_management/v1/consumption_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a*usage_management/v1/policy_resources.proto\"\xe5\x04\n\x0bUsageRecord\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\r\n\x05\x61sset\x18\x02 \x01(\t\x12\x16\n\x0eusage_resource\x18\x03 \x01(\t\x12&\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0funit_of_measure\x18\x05 \x01(\t\x12.\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x06labels\x18\x07 \x03(\x0b\x32,.usage_management.v1.UsageRecord.LabelsEntry\x12\x35\n\x05state\x18\x08 \x01(\x0e\x32&.usage_management.v1.UsageRecord.State\x12\x32\n\x07outcome\x18\t \x01(\x0b\x32!.usage_management.v1.UsageOutcome\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x46ROZEN\x10\x02\x12\t\n\x05RATED\x10\x03\x12\n\n\x06LIABLE\x10\x04:Q\xea\x41N\n\x1cusage-management/UsageRecord\x12.accounts/{account}/usageRecords/{usage_record}\"\xa0\x02\n\x0cUsageOutcome\x12.\n\x10\x63ounted_quantity\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x15\n\rusage_summary\x18\x02 \x01(\t\x12\x35\n\x11period_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04late\x18\x04 \x01(\x08\x12\x34\n\x16summary_drawn_quantity\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x36\n\x18summary_overage_quantity\x18\x06 \x01(\x0b\x32\x14.google.type.Decimal\x12\x16\n\x0eliable_summary\x18\x07 \x01(\t\"\xed\x03\n\x10UsageRecordInput\x12\x92\x01\n\trecord_id\x18\x01 \x01(\tB\x7f\xe2\x41\x01\x02\xbaHx\xba\x01u\n\x0f\x45VENT_ID_FORMAT\x12:must be 1 to 128 printable ASCII characters without spaces\x1a&this.matches(\'^[\\\\x21-\\\\x7e]{1,128}$\')\x12\x19\n\x05\x61sset\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\"\n\x0eusage_resource\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x32\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1d\n\x0funit_of_measure\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12:\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12G\n\x06labels\x18\x07 \x03(\x0b\x32\x31.usage_management.v1.UsageRecordInput.LabelsEntryB\x04\xe2\x41\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x12RecordUsageRequest\x12M\n\x07records\x18\x01 \x03(\x0b\x32%.usage_management.v1.UsageRecordInputB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x08\x10\xe8\x07\"\x03\xd8\x01\x03\xc8\x01\x01\"\xf9\x01\n\rRecordOutcome\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0e\x32\'.usage_management.v1.RecordOutcome.Code\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\x12,\n\x04late\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.LateUsage\"_\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\r\n\tDUPLICATE\x10\x02\x12\x0c\n\x08\x43ONFLICT\x10\x03\x12\x08\n\x04LATE\x10\x04\x12\x0c\n\x08REJECTED\x10\x05\"\x89\x01\n\tLateUsage\x12\x45\n\x06policy\x18\x01 \x01(\x0e\x32\x35.usage_management.v1.RatingFrequencyPolicy.LatePolicy\x12\x35\n\x11period_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x13RecordUsageResponse\x12\x34\n\x08outcomes\x18\x01 \x03(\x0b\x32\".usage_management.v1.RecordOutcome\"1\n\x15GetUsageRecordRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa2\x02\n\x17ListUsageRecordsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61sset\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eusage_resource\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rusage_summary\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\"l\n\x18ListUsageRecordsResponse\x12\x37\n\rusage_records\x18\x01 \x03(\x0b\x32 .usage_management.v1.UsageRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x10VoidUsageRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"X\n\x13\x43onsumeUsageRequest\x12\x41\n\x06record\x18\x01 \x01(\x0b\x32%.usage_management.v1.UsageRecordInputB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"K\n\x14\x43onsumeUsageResponse\x12\x33\n\x07outcome\x18\x01 \x01(\x0b\x32\".usage_management.v1.RecordOutcome\"\x1a\n\x04Hold\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\"/\n\x11\x43reateHoldRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"R\n\x12StreamUsageRequest\x12<\n\x07records\x18\x01 \x03(\x0b\x32%.usage_management.v1.UsageRecordInputB\x04\xe2\x41\x01\x01\"K\n\x13StreamUsageResponse\x12\x34\n\x08outcomes\x18\x01 \x03(\x0b\x32\".usage_management.v1.RecordOutcome2\xe6\x06\n\x12\x43onsumptionService\x12z\n\x0bRecordUsage\x12\'.usage_management.v1.RecordUsageRequest\x1a(.usage_management.v1.RecordUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12s\n\x0eGetUsageRecord\x12*.usage_management.v1.GetUsageRecordRequest\x1a .usage_management.v1.UsageRecord\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.read\x12\x84\x01\n\x10ListUsageRecords\x12,.usage_management.v1.ListUsageRecordsRequest\x1a-.usage_management.v1.ListUsageRecordsResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.read\x12n\n\tVoidUsage\x12%.usage_management.v1.VoidUsageRequest\x1a .usage_management.v1.UsageRecord\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12}\n\x0c\x43onsumeUsage\x12(.usage_management.v1.ConsumeUsageRequest\x1a).usage_management.v1.ConsumeUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12i\n\nCreateHold\x12&.usage_management.v1.CreateHoldRequest\x1a\x19.usage_management.v1.Hold\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12~\n\x0bStreamUsage\x12\'.usage_management.v1.StreamUsageRequest\x1a(.usage_management.v1.StreamUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01(\x01\x30\x01\x42\xa5\x01\n\x12usagemanagement.v1B\x17\x43onsumptionServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -105,48 +106,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSUMPTIONSERVICE'].methods_by_name['CreateHold']._serialized_options = b'\212\230\314\357\014\014usage.record\220\230\314\357\014\001'
   _globals['_CONSUMPTIONSERVICE'].methods_by_name['StreamUsage']._loaded_options = None
   _globals['_CONSUMPTIONSERVICE'].methods_by_name['StreamUsage']._serialized_options = b'\212\230\314\357\014\014usage.record\220\230\314\357\014\001'
-  _globals['_USAGERECORD']._serialized_start=284
-  _globals['_USAGERECORD']._serialized_end=897
-  _globals['_USAGERECORD_LABELSENTRY']._serialized_start=689
-  _globals['_USAGERECORD_LABELSENTRY']._serialized_end=734
-  _globals['_USAGERECORD_STATE']._serialized_start=736
-  _globals['_USAGERECORD_STATE']._serialized_end=814
-  _globals['_USAGEOUTCOME']._serialized_start=900
-  _globals['_USAGEOUTCOME']._serialized_end=1188
-  _globals['_USAGERECORDINPUT']._serialized_start=1191
-  _globals['_USAGERECORDINPUT']._serialized_end=1684
-  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_start=689
-  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_end=734
-  _globals['_RECORDUSAGEREQUEST']._serialized_start=1686
-  _globals['_RECORDUSAGEREQUEST']._serialized_end=1785
-  _globals['_RECORDOUTCOME']._serialized_start=1788
-  _globals['_RECORDOUTCOME']._serialized_end=2037
-  _globals['_RECORDOUTCOME_CODE']._serialized_start=1942
-  _globals['_RECORDOUTCOME_CODE']._serialized_end=2037
-  _globals['_LATEUSAGE']._serialized_start=2039
-  _globals['_LATEUSAGE']._serialized_end=2121
-  _globals['_RECORDUSAGERESPONSE']._serialized_start=2123
-  _globals['_RECORDUSAGERESPONSE']._serialized_end=2198
-  _globals['_GETUSAGERECORDREQUEST']._serialized_start=2200
-  _globals['_GETUSAGERECORDREQUEST']._serialized_end=2249
-  _globals['_LISTUSAGERECORDSREQUEST']._serialized_start=2252
-  _globals['_LISTUSAGERECORDSREQUEST']._serialized_end=2542
-  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_start=2544
-  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_end=2652
-  _globals['_VOIDUSAGEREQUEST']._serialized_start=2654
-  _globals['_VOIDUSAGEREQUEST']._serialized_end=2698
-  _globals['_CONSUMEUSAGEREQUEST']._serialized_start=2700
-  _globals['_CONSUMEUSAGEREQUEST']._serialized_end=2788
-  _globals['_CONSUMEUSAGERESPONSE']._serialized_start=2790
-  _globals['_CONSUMEUSAGERESPONSE']._serialized_end=2865
-  _globals['_HOLD']._serialized_start=2867
-  _globals['_HOLD']._serialized_end=2893
-  _globals['_CREATEHOLDREQUEST']._serialized_start=2895
-  _globals['_CREATEHOLDREQUEST']._serialized_end=2942
-  _globals['_STREAMUSAGEREQUEST']._serialized_start=2944
-  _globals['_STREAMUSAGEREQUEST']._serialized_end=3026
-  _globals['_STREAMUSAGERESPONSE']._serialized_start=3028
-  _globals['_STREAMUSAGERESPONSE']._serialized_end=3103
-  _globals['_CONSUMPTIONSERVICE']._serialized_start=3106
-  _globals['_CONSUMPTIONSERVICE']._serialized_end=3976
+  _globals['_USAGERECORD']._serialized_start=328
+  _globals['_USAGERECORD']._serialized_end=941
+  _globals['_USAGERECORD_LABELSENTRY']._serialized_start=733
+  _globals['_USAGERECORD_LABELSENTRY']._serialized_end=778
+  _globals['_USAGERECORD_STATE']._serialized_start=780
+  _globals['_USAGERECORD_STATE']._serialized_end=858
+  _globals['_USAGEOUTCOME']._serialized_start=944
+  _globals['_USAGEOUTCOME']._serialized_end=1232
+  _globals['_USAGERECORDINPUT']._serialized_start=1235
+  _globals['_USAGERECORDINPUT']._serialized_end=1728
+  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_start=733
+  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_end=778
+  _globals['_RECORDUSAGEREQUEST']._serialized_start=1730
+  _globals['_RECORDUSAGEREQUEST']._serialized_end=1829
+  _globals['_RECORDOUTCOME']._serialized_start=1832
+  _globals['_RECORDOUTCOME']._serialized_end=2081
+  _globals['_RECORDOUTCOME_CODE']._serialized_start=1986
+  _globals['_RECORDOUTCOME_CODE']._serialized_end=2081
+  _globals['_LATEUSAGE']._serialized_start=2084
+  _globals['_LATEUSAGE']._serialized_end=2221
+  _globals['_RECORDUSAGERESPONSE']._serialized_start=2223
+  _globals['_RECORDUSAGERESPONSE']._serialized_end=2298
+  _globals['_GETUSAGERECORDREQUEST']._serialized_start=2300
+  _globals['_GETUSAGERECORDREQUEST']._serialized_end=2349
+  _globals['_LISTUSAGERECORDSREQUEST']._serialized_start=2352
+  _globals['_LISTUSAGERECORDSREQUEST']._serialized_end=2642
+  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_start=2644
+  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_end=2752
+  _globals['_VOIDUSAGEREQUEST']._serialized_start=2754
+  _globals['_VOIDUSAGEREQUEST']._serialized_end=2798
+  _globals['_CONSUMEUSAGEREQUEST']._serialized_start=2800
+  _globals['_CONSUMEUSAGEREQUEST']._serialized_end=2888
+  _globals['_CONSUMEUSAGERESPONSE']._serialized_start=2890
+  _globals['_CONSUMEUSAGERESPONSE']._serialized_end=2965
+  _globals['_HOLD']._serialized_start=2967
+  _globals['_HOLD']._serialized_end=2993
+  _globals['_CREATEHOLDREQUEST']._serialized_start=2995
+  _globals['_CREATEHOLDREQUEST']._serialized_end=3042
+  _globals['_STREAMUSAGEREQUEST']._serialized_start=3044
+  _globals['_STREAMUSAGEREQUEST']._serialized_end=3126
+  _globals['_STREAMUSAGERESPONSE']._serialized_start=3128
+  _globals['_STREAMUSAGERESPONSE']._serialized_end=3203
+  _globals['_CONSUMPTIONSERVICE']._serialized_start=3206
+  _globals['_CONSUMPTIONSERVICE']._serialized_end=4076
 # @@protoc_insertion_point(module_scope)
