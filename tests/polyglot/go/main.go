@@ -90,8 +90,11 @@ func setUpProduct(ctx context.Context, service client) string {
 			}},
 			RateCardEntries: []*pb.RateCardEntry{{
 				Name:         "rateCards/list/entries/calls",
-				CurrencyCode: currency,
-				Rate:         &pb.Rate{Value: number("0.0125"), CurrencyCode: currency},
+				Denomination: &pb.RateCardEntry_CurrencyCode{CurrencyCode: currency},
+				Rate: &pb.Rate{
+					Value:        number("0.0125"),
+					Denomination: &pb.Rate_CurrencyCode{CurrencyCode: currency},
+				},
 			}},
 		}},
 		RequestId: "polyglot-go-setup",
@@ -114,7 +117,7 @@ func discoverRates(ctx context.Context, service client, token string) {
 			PriceBook:     book,
 			Product:       product,
 			UsageResource: resource,
-			CurrencyCode:  currency,
+			Denomination:  &pb.RateQuestion_CurrencyCode{CurrencyCode: currency},
 			Quantity:      number("%d", 10_000*quantity),
 		})
 	}

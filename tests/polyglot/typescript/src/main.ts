@@ -23,6 +23,7 @@ const PRODUCT = "products/calls-plan";
 const RESOURCE = "usageResources/calls";
 const BOOK = "priceBooks/standard";
 const CURRENCY = "USD";
+const IN_CURRENCY = { case: "currencyCode", value: CURRENCY } as const;
 
 const done = (step: string, said: string) => console.log(`ok ${step}: ${said}`);
 
@@ -74,8 +75,8 @@ async function setUpProduct(service: Service): Promise<string> {
           rateCardEntries: [
             {
               name: "rateCards/list/entries/calls",
-              currencyCode: CURRENCY,
-              rate: { value: number("0.0125"), currencyCode: CURRENCY },
+              denomination: IN_CURRENCY,
+              rate: { value: number("0.0125"), denomination: IN_CURRENCY },
             },
           ],
         },
@@ -97,7 +98,7 @@ async function discoverRates(service: Service, token: string) {
       priceBook: BOOK,
       product: PRODUCT,
       usageResource: RESOURCE,
-      currencyCode: CURRENCY,
+      denomination: IN_CURRENCY,
       quantity: number(quantity),
     })),
     freshness: DiscoverRatesRequest_Freshness.AT_LEAST,
