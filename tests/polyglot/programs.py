@@ -1,7 +1,7 @@
 """Programs in other languages, generated from the protos, run against the service.
 
-`make test-polyglot` runs them. `make test` does not, by the file's name: they need toolchains that
-pip cannot install. Where one is missing a program is skipped, and in CI (`CI` is set) it fails.
+`make test-polyglot` runs them. `make test` does not, by the file's name: they need Go and Node.
+Where a toolchain is missing its program is skipped, and in CI (`CI` is set) it fails.
 Generated code is written to a temporary copy of the program, which is thrown away.
 """
 
