@@ -6,7 +6,7 @@ PROTOS := $(sort $(wildcard protos/usage_management/v1/*.proto))
 PROTOC = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m grpc_tools.protoc -I protos
 GEN    ?= protos/gen
 
-.PHONY: run bench load schema test-store test-pooler capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
+.PHONY: run bench load schema test-store test-pooler test-polyglot capabilities capabilities-accept help check format lint types layers protos protos-fresh api-lint api-breaking release-api test lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ test-store: .venv/ready-dev ## The store's tests on another Postgres: USAGE_TEST
 
 test-pooler: .venv/ready-dev ## The service through PgBouncer in transaction mode, which must be installed
 	$(BIN)/pytest tests/processes/through_pgbouncer.py
+
+test-polyglot: .venv/ready-dev ## A Go and a TypeScript program against the service; needs go, node and npm
+	$(BIN)/pytest tests/polyglot/programs.py
 
 capabilities: .venv/ready-dev ## Which rows of the checklist the last `make test` proved
 	@$(BIN)/python -m tests.capabilities

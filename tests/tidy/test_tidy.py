@@ -78,3 +78,17 @@ def test_no_statement_is_named_on_a_session(path: Path):
     named = [call for call in calls if isinstance(call, ast.Attribute)]
 
     assert {call.attr for call in named} & {"cursor", "prepare"} == set()
+
+
+LOCKS = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "tests/polyglot/go/go.sum",
+    "tests/polyglot/typescript/package-lock.json",
+)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_file_names_no_host(lock: str):
+    """A package comes from the registry that the machine is set up for."""
+    assert "://" not in (ROOT / lock).read_text()
