@@ -71,6 +71,6 @@ async def _refuse(
     await transact(
         pool,
         tenant_id,
-        lambda tx: jobs.end(tx, tenant_id, job_id, attempt, state=JobState.REFUSED, error=text),
+        lambda tx: jobs.end(tx, tenant_id, job_id, attempt, state=JobState.FAILED, error=text),
     )
     return True

@@ -28,7 +28,7 @@ class JobState(StrEnum):
 
     PENDING = "PENDING"
     DONE = "DONE"
-    REFUSED = "REFUSED"
+    FAILED = "FAILED"
     QUARANTINED = "QUARANTINED"
     WAIVED = "WAIVED"
 

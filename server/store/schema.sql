@@ -390,7 +390,7 @@ CREATE TABLE public.jobs (
     error text DEFAULT ''::text NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     end_time timestamp with time zone,
-    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'DONE'::text, 'REFUSED'::text, 'QUARANTINED'::text, 'WAIVED'::text])))
+    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'DONE'::text, 'FAILED'::text, 'QUARANTINED'::text, 'WAIVED'::text])))
 );
 
 ALTER TABLE ONLY public.jobs FORCE ROW LEVEL SECURITY;
@@ -1506,7 +1506,7 @@ CREATE INDEX jobs_held ON public.jobs USING btree (tenant_id, available_time) WH
 
 CREATE INDEX jobs_pending_of_account ON public.jobs USING btree (tenant_id, account_id, fire_time, rank) WHERE ((state = 'PENDING'::text) AND ((account_id)::text <> ''::text));
 
-CREATE INDEX jobs_stuck ON public.jobs USING btree (tenant_id, create_time, job_id) WHERE (state = ANY (ARRAY['REFUSED'::text, 'QUARANTINED'::text]));
+CREATE INDEX jobs_stuck ON public.jobs USING btree (tenant_id, create_time, job_id) WHERE (state = ANY (ARRAY['FAILED'::text, 'QUARANTINED'::text]));
 
 CREATE INDEX jobs_waiting ON public.jobs USING btree (tenant_id, fire_time, rank, job_id) WHERE ((state = 'PENDING'::text) AND (available_time IS NULL));
 

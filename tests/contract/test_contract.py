@@ -29,8 +29,8 @@ OPTIONS = {
     "php_namespace": "UsageManagement\\V1",
     "ruby_package": "UsageManagement::V1",
 }
-# Keywords of Go, Java, TypeScript, Kotlin and C#. Without `type`, which is a keyword of Go alone,
-# where fields begin with a capital.
+# Keywords of Go, Java, TypeScript, Kotlin, C# and some of C++. Without `type`, which is a keyword of
+# Go alone, where fields begin with a capital.
 RESERVED = frozenset(
     """
     break default func interface select case defer go map struct chan else goto package switch
@@ -49,7 +49,7 @@ MACROS = frozenset(
     """
     BIG_ENDIAN BUFSIZ BYTE_ORDER DOMAIN EOF FALSE HOST_NAME_MAX HUGE HUGE_VAL INFINITY LINE_MAX
     LITTLE_ENDIAN LONG_MAX MAX MIN NAME_MAX NAN NULL OVERFLOW PAGE_MASK PAGE_SIZE PATH_MAX
-    PIPE_BUF PLOSS SING SOCK_STREAM TLOSS TRUE UNDERFLOW
+    PIPE_BUF PLOSS REFUSED SING SOCK_STREAM TLOSS TRUE UNDERFLOW
     """.split()  # noqa: SIM905 - a list of strings would be ten times as long
 )
 BRITISH = re.compile(

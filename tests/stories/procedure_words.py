@@ -60,9 +60,11 @@ async def simulate(
     world: World, tried: list[Any] | str, *lines: dict[str, Any], **more: Any
 ) -> list[requests.SimulatedOutcome]:
     """Try a version by its name, or elements, on lines."""
-    by_what = {"version": tried} if isinstance(tried, str) else {"inline": {"elements": tried}}
+    by_what = (
+        {"version": tried} if isinstance(tried, str) else {"inline_version": {"elements": tried}}
+    )
     if more:
-        by_what["inline"] |= more
+        by_what["inline_version"] |= more
     request = requests.SimulateProcedureRequest()
     ParseDict(by_what | {"lines": list(lines)}, request)
     return list((await world.client.procedures.SimulateProcedure(request)).outcomes)

@@ -97,7 +97,7 @@ async def test_a_refusal_is_final_and_says_why(pool):
 
     assert await run_next(pool, {"rename": refuse})
 
-    assert await state(pool, wanted) == ("REFUSED", 1, "RATE_NOT_FOUND: no rate in CHF")
+    assert await state(pool, wanted) == ("FAILED", 1, "RATE_NOT_FOUND: no rate in CHF")
     assert await effects(pool) == 0
 
 

@@ -228,7 +228,7 @@ async def test_jobs_that_ended_long_ago_are_deleted_and_may_be_asked_for_again(p
                 break
             await asyncio.sleep(0.01)
     await owner.execute("UPDATE jobs SET end_time = end_time - interval '8 days'")
-    await owner.execute("UPDATE jobs SET state = 'REFUSED' WHERE job_id = $1", wanted[4].id)
+    await owner.execute("UPDATE jobs SET state = 'FAILED' WHERE job_id = $1", wanted[4].id)
     week = timedelta(days=7)
 
     run_id = uuid4()

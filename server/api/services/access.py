@@ -36,7 +36,7 @@ from server.usecases import clock, credentials, jobs, tenants
 # What a caller who does not know the id of its tenant calls it.
 OWN_TENANT = "tenants/-"
 
-STUCK = (JobState.QUARANTINED, JobState.REFUSED)
+STUCK = (JobState.QUARANTINED, JobState.FAILED)
 
 
 class AccessService(rpc.AccessServiceServicer):

@@ -87,7 +87,7 @@ CREATE TABLE jobs (
     available_time timestamptz,
     attempts       integer NOT NULL DEFAULT 0,
     state          text NOT NULL DEFAULT 'PENDING'
-                   CHECK (state IN ('PENDING', 'DONE', 'REFUSED', 'QUARANTINED', 'WAIVED')),
+                   CHECK (state IN ('PENDING', 'DONE', 'FAILED', 'QUARANTINED', 'WAIVED')),
     error          text NOT NULL DEFAULT '',
     create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
     end_time       timestamptz,
@@ -103,7 +103,7 @@ CREATE INDEX jobs_held ON jobs (tenant_id, available_time)
 CREATE INDEX jobs_pending_of_account ON jobs (tenant_id, account_id, fire_time, rank)
     WHERE state = 'PENDING' AND account_id <> '';
 CREATE INDEX jobs_ended ON jobs (tenant_id, end_time) WHERE state IN ('DONE', 'WAIVED');
-CREATE INDEX jobs_stuck ON jobs (tenant_id, create_time, job_id) WHERE state IN ('REFUSED', 'QUARANTINED');
+CREATE INDEX jobs_stuck ON jobs (tenant_id, create_time, job_id) WHERE state IN ('FAILED', 'QUARANTINED');
 
 CREATE TABLE request_log (
     tenant_id   uuid NOT NULL REFERENCES tenants,

@@ -118,12 +118,12 @@ UPDATE jobs
 WITH stopped AS (
     SELECT job_id, account_id, fire_time FROM jobs
      WHERE tenant_id = $1 AND job_id = $2
-       AND (state IN ('REFUSED', 'QUARANTINED')
+       AND (state IN ('FAILED', 'QUARANTINED')
             OR state = 'WAIVED' AND kind = 'close_period')
        FOR UPDATE)
 UPDATE jobs AS j SET state = 'PENDING', attempts = 0, available_time = NULL, end_time = NULL
   FROM stopped AS s
- WHERE j.tenant_id = $1 AND j.state IN ('REFUSED', 'QUARANTINED', 'WAIVED')
+ WHERE j.tenant_id = $1 AND j.state IN ('FAILED', 'QUARANTINED', 'WAIVED')
    AND (j.job_id = s.job_id OR (j.account_id = s.account_id AND j.account_id <> '' AND j.state = 'QUARANTINED'
         AND j.fire_time >= s.fire_time AND j.error LIKE 'PREVIOUS_PERIOD_OPEN: %'))
 RETURNING j.job_id;
@@ -132,7 +132,7 @@ RETURNING j.job_id;
 -- Given up for good.
 --   $1 tenant_id uuid, $2 job_id uuid
 UPDATE jobs SET state = 'WAIVED', end_time = clock_timestamp()
- WHERE tenant_id = $1 AND job_id = $2 AND state IN ('REFUSED', 'QUARANTINED')
+ WHERE tenant_id = $1 AND job_id = $2 AND state IN ('FAILED', 'QUARANTINED')
 RETURNING kind, rank, account_id, payload, fire_time;
 
 -- name: find_job

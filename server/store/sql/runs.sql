@@ -61,6 +61,6 @@ SELECT least(
 -- however long ago they were refused; for other refusals only the run waits in which they happened.
 --   $1 tenant_id uuid, $2 clock_time timestamptz, $3 since timestamptz
 SELECT job_id, kind, state, error FROM jobs
- WHERE tenant_id = $1 AND state IN ('QUARANTINED', 'REFUSED') AND fire_time <= $2
+ WHERE tenant_id = $1 AND state IN ('QUARANTINED', 'FAILED') AND fire_time <= $2
    AND (state = 'QUARANTINED' OR kind IN ('close_period', 'refresh_grants') OR end_time >= $3)
  ORDER BY fire_time, rank, job_id LIMIT 1;

@@ -23,7 +23,7 @@ async def tried(
         request.version = what
     else:
         elements = [{"lookup": {"source": source}} for source in what]
-        ParseDict({"elements": elements}, request.inline)
+        ParseDict({"elements": elements}, request.inline_version)
     return list((await world.client.procedures.SimulateProcedure(request)).answers)
 
 
@@ -81,7 +81,7 @@ async def test_what_cannot_be_tried_on_questions_is_refused(sandbox):
         (rating, "PROCEDURE_USAGE", "version"),
         (both, "PROCEDURE_USAGE", "questions"),
         (neither, "FIELD_REQUIRED", "lines"),
-        (wrong, "PROCEDURE_INVALID", "inline.elements[1]"),
+        (wrong, "PROCEDURE_INVALID", "inline_version.elements[1]"),
         (many, "TOO_MANY_ITEMS", "questions"),
     ):
         assert (refused.reason, refused.violations[0].field) == (reason, field)

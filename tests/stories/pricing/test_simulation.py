@@ -112,12 +112,12 @@ async def test_what_cannot_be_tried_is_refused_by_its_field(sandbox):
         (plain, line(1, None, rate=euros), "CURRENCY_MISMATCH", "lines[0].rate"),
         (plain, {"quantity": num(1)}, "FIELD_REQUIRED", "lines[0].currency_code"),
         (plain, line(1, tiers=gap), "TIERS_INVALID", "lines[0].tiers.tiers[1]"),
-        ([BASE, SETTING], line(1), "PROCEDURE_INVALID", "inline.elements[0]"),
+        ([BASE, SETTING], line(1), "PROCEDURE_INVALID", "inline_version.elements[0]"),
         (
             [SETTING, formula("net_unit_rate.real")],
             line(1),
             "FORMULA_INVALID",
-            "inline.elements[1].formula.expression",
+            "inline_version.elements[1].formula.expression",
         ),
     ]
 

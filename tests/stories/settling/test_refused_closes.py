@@ -82,7 +82,7 @@ async def test_a_refused_close_is_seen_everywhere_and_retried_billing_goes_on(
     assert "a test refuses this" in shown["failed_jobs"][0]["error"]["message"]
     console = Console(width=300, file=StringIO())
     print_failed(console, shown["failed_jobs"])
-    for part in (run.failed_job, "ann", "REFUSED", "a test refuses this", "RetryJob", "WaiveJob"):
+    for part in (run.failed_job, "ann", "FAILED", "a test refuses this", "RetryJob", "WaiveJob"):
         assert part in console.file.getvalue()
     [difference] = differing
     assert run.failed_job in difference

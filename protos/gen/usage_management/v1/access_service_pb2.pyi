@@ -365,7 +365,7 @@ class Job(_message.Message):
         """It waits for its time or for a worker."""
         DONE: Job._State.ValueType  # 2
         """It took effect."""
-        REFUSED: Job._State.ValueType  # 3
+        FAILED: Job._State.ValueType  # 3
         """A rule of the domain refused it; see `error`."""
         QUARANTINED: Job._State.ValueType  # 4
         """Eight attempts did not end it; see `error`."""
@@ -381,7 +381,7 @@ class Job(_message.Message):
     """It waits for its time or for a worker."""
     DONE: Job.State.ValueType  # 2
     """It took effect."""
-    REFUSED: Job.State.ValueType  # 3
+    FAILED: Job.State.ValueType  # 3
     """A rule of the domain refused it; see `error`."""
     QUARANTINED: Job.State.ValueType  # 4
     """Eight attempts did not end it; see `error`."""

@@ -633,13 +633,13 @@ class SimulateProcedureRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
-    INLINE_FIELD_NUMBER: _builtins.int
+    INLINE_VERSION_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     QUESTIONS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Those of a version, in whatever state: `procedures/{procedure}/versions/{version}`."""
     @_builtins.property
-    def inline(self) -> _procedure_resources_pb2.ProcedureVersion:
+    def inline_version(self) -> _procedure_resources_pb2.ProcedureVersion:
         """Those given here; neither name nor dates are needed."""
 
     @_builtins.property
@@ -654,15 +654,15 @@ class SimulateProcedureRequest(_message.Message):
         self,
         *,
         version: _builtins.str = ...,
-        inline: _procedure_resources_pb2.ProcedureVersion | None = ...,
+        inline_version: _procedure_resources_pb2.ProcedureVersion | None = ...,
         lines: _abc.Iterable[Global___SimulatedLine] | None = ...,
         questions: _abc.Iterable[_rate_service_pb2.RateQuestion] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["inline", b"inline", "procedure", b"procedure", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inline_version", b"inline_version", "procedure", b"procedure", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inline", b"inline", "lines", b"lines", "procedure", b"procedure", "questions", b"questions", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inline_version", b"inline_version", "lines", b"lines", "procedure", b"procedure", "questions", b"questions", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_procedure: _TypeAlias = _typing.Literal["version", "inline"]  # noqa: Y015
+    _WhichOneofReturnType_procedure: _TypeAlias = _typing.Literal["version", "inline_version"]  # noqa: Y015
     _WhichOneofArgType_procedure: _TypeAlias = _typing.Literal["procedure", b"procedure"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_procedure) -> _WhichOneofReturnType_procedure | None: ...
 

@@ -54,13 +54,13 @@ def simulate_from_pb(request: pb.SimulateProcedureRequest) -> Simulate:
         form.fault("lines", "FIELD_REQUIRED", "are needed, or questions for a discovery procedure")
     stored: Any = form.optional_name("version", names.PROCEDURE_VERSION)
     inline = None
-    if form.has("inline"):
+    if form.has("inline_version"):
         nobody = ProcedureId(""), ProcedureVersionId("")
-        inline = version_from_form(form.sub("inline"), *nobody)
+        inline = version_from_form(form.sub("inline_version"), *nobody)
     lines = tuple(_line(one) for one in form.subs("lines"))
     form.done()
     if inline is not None:
-        check(inline.elements, usage, path="inline.elements")
+        check(inline.elements, usage, path="inline_version.elements")
     return Simulate(stored=stored, inline=inline, usage=usage, lines=lines)
 
 

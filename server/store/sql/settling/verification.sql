@@ -115,7 +115,7 @@ SELECT j.job_id, j.state, j.error, p.wallet_id, p.start_time
     ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = (j.payload ->> 'wallet_id')::uuid
    AND p.start_time = (j.payload ->> 'start_time')::timestamptz AND p.state <> 'FINAL'
  WHERE j.tenant_id = $1 AND j.account_id = $2
-   AND (j.state IN ('REFUSED', 'QUARANTINED') OR j.state IN ('DONE', 'WAIVED') AND j.state = 'WAIVED')
+   AND (j.state IN ('FAILED', 'QUARANTINED') OR j.state IN ('DONE', 'WAIVED') AND j.state = 'WAIVED')
    AND j.kind = 'close_period'
  ORDER BY p.start_time, p.wallet_id;
 
