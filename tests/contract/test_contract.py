@@ -29,7 +29,7 @@ OPTIONS = {
     "php_namespace": "UsageManagement\\V1",
     "ruby_package": "UsageManagement::V1",
 }
-# Keywords of Go, Java, TypeScript, Kotlin, C# and some of C++. Without `type`, which is a keyword of
+# Keywords of Go, Java, TypeScript, Kotlin, C#, some of C++. Without `type`, which is a keyword of Go
 # Go alone, where fields begin with a capital.
 RESERVED = frozenset(
     """
