@@ -32,7 +32,7 @@ from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_
 from usage_management.v1 import types_pb2 as usage__management_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'usage_management/v1/asset_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a\x1fusage_management/v1/types.proto\"\x81\x03\n\x05\x41sset\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x15\n\x07product\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05order\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12+\n\nstart_date\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12)\n\x08\x65nd_date\x18\x06 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12;\n\tresources\x18\x07 \x03(\x0b\x32\".usage_management.v1.AssetResourceB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:>\xea\x41;\n\x16usage-management/Asset\x12!accounts/{account}/assets/{asset}\"\xb4\x01\n\rAssetResource\x12\x16\n\x0eusage_resource\x18\x01 \x01(\t\x12\x0e\n\x06wallet\x18\x02 \x01(\t\x12-\n\x05terms\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.RateTerms\x12\x36\n\x0c\x65ntitlements\x18\x04 \x03(\x0b\x32 .usage_management.v1.Entitlement\x12\x14\n\x0ctoken_wallet\x18\x05 \x01(\t\"\xad\x03\n\x0b\x45ntitlement\x12&\n\x08quantity\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0funit_of_measure\x18\x02 \x01(\t\x12\x1b\n\x13product_usage_grant\x18\x03 \x01(\t\x12%\n\nstart_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12-\n\x07refresh\x18\x06 \x01(\x0b\x32\x1c.usage_management.v1.Cadence\x12.\n\x08validity\x18\x07 \x01(\x0b\x32\x1c.usage_management.v1.Cadence\x12\x15\n\rcan_roll_over\x18\x08 \x01(\x08\x12\x15\n\rmax_rollovers\x18\t \x01(\x05\x12\x33\n\x15rollover_max_quantity\x18\n \x01(\x0b\x32\x14.google.type.Decimal\x12\x32\n\x14rollover_max_percent\x18\x0b \x01(\x0b\x32\x14.google.type.Decimal\"+\n\x0fGetAssetRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"b\n\x11ListAssetsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"Y\n\x12ListAssetsResponse\x12*\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe5\x01\n\x0c\x41ssetService\x12\x61\n\x08GetAsset\x12$.usage_management.v1.GetAssetRequest\x1a\x1a.usage_management.v1.Asset\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12r\n\nListAssets\x12&.usage_management.v1.ListAssetsRequest\x1a\'.usage_management.v1.ListAssetsResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.readB\x9f\x01\n\x12usagemanagement.v1B\x11\x41ssetServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'usage_management/v1/asset_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a\x1fusage_management/v1/types.proto\"\xac\x04\n\x05\x41sset\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x15\n\x07product\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05order\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12+\n\nstart_date\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12)\n\x08\x65nd_date\x18\x06 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12;\n\tresources\x18\x07 \x03(\x0b\x32\".usage_management.v1.AssetResourceB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential:>\xea\x41;\n\x16usage-management/Asset\x12!accounts/{account}/assets/{asset}\"\xb4\x01\n\rAssetResource\x12\x16\n\x0eusage_resource\x18\x01 \x01(\t\x12\x0e\n\x06wallet\x18\x02 \x01(\t\x12-\n\x05terms\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.RateTerms\x12\x36\n\x0c\x65ntitlements\x18\x04 \x03(\x0b\x32 .usage_management.v1.Entitlement\x12\x14\n\x0ctoken_wallet\x18\x05 \x01(\t\"\xad\x03\n\x0b\x45ntitlement\x12&\n\x08quantity\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0funit_of_measure\x18\x02 \x01(\t\x12\x1b\n\x13product_usage_grant\x18\x03 \x01(\t\x12%\n\nstart_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12-\n\x07refresh\x18\x06 \x01(\x0b\x32\x1c.usage_management.v1.Cadence\x12.\n\x08validity\x18\x07 \x01(\x0b\x32\x1c.usage_management.v1.Cadence\x12\x15\n\rcan_roll_over\x18\x08 \x01(\x08\x12\x15\n\rmax_rollovers\x18\t \x01(\x05\x12\x33\n\x15rollover_max_quantity\x18\n \x01(\x0b\x32\x14.google.type.Decimal\x12\x32\n\x14rollover_max_percent\x18\x0b \x01(\x0b\x32\x14.google.type.Decimal\"+\n\x0fGetAssetRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"b\n\x11ListAssetsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"Y\n\x12ListAssetsResponse\x12*\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.Asset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe5\x01\n\x0c\x41ssetService\x12\x61\n\x08GetAsset\x12$.usage_management.v1.GetAssetRequest\x1a\x1a.usage_management.v1.Asset\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12r\n\nListAssets\x12&.usage_management.v1.ListAssetsRequest\x1a\'.usage_management.v1.ListAssetsResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.readB\x9f\x01\n\x12usagemanagement.v1B\x11\x41ssetServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +56,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASSET'].fields_by_name['resources']._serialized_options = b'\342A\001\003'
   _globals['_ASSET'].fields_by_name['create_time']._loaded_options = None
   _globals['_ASSET'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_ASSET'].fields_by_name['update_time']._loaded_options = None
+  _globals['_ASSET'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_ASSET'].fields_by_name['created_by']._loaded_options = None
+  _globals['_ASSET'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_ASSET'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_ASSET'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_ASSET']._loaded_options = None
   _globals['_ASSET']._serialized_options = b'\352A;\n\026usage-management/Asset\022!accounts/{account}/assets/{asset}'
   _globals['_GETASSETREQUEST'].fields_by_name['name']._loaded_options = None
@@ -71,17 +77,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASSETSERVICE'].methods_by_name['ListAssets']._loaded_options = None
   _globals['_ASSETSERVICE'].methods_by_name['ListAssets']._serialized_options = b'\220\002\001\212\230\314\357\014\nsales.read'
   _globals['_ASSET']._serialized_start=310
-  _globals['_ASSET']._serialized_end=695
-  _globals['_ASSETRESOURCE']._serialized_start=698
-  _globals['_ASSETRESOURCE']._serialized_end=878
-  _globals['_ENTITLEMENT']._serialized_start=881
-  _globals['_ENTITLEMENT']._serialized_end=1310
-  _globals['_GETASSETREQUEST']._serialized_start=1312
-  _globals['_GETASSETREQUEST']._serialized_end=1355
-  _globals['_LISTASSETSREQUEST']._serialized_start=1357
-  _globals['_LISTASSETSREQUEST']._serialized_end=1455
-  _globals['_LISTASSETSRESPONSE']._serialized_start=1457
-  _globals['_LISTASSETSRESPONSE']._serialized_end=1546
-  _globals['_ASSETSERVICE']._serialized_start=1549
-  _globals['_ASSETSERVICE']._serialized_end=1778
+  _globals['_ASSET']._serialized_end=866
+  _globals['_ASSETRESOURCE']._serialized_start=869
+  _globals['_ASSETRESOURCE']._serialized_end=1049
+  _globals['_ENTITLEMENT']._serialized_start=1052
+  _globals['_ENTITLEMENT']._serialized_end=1481
+  _globals['_GETASSETREQUEST']._serialized_start=1483
+  _globals['_GETASSETREQUEST']._serialized_end=1526
+  _globals['_LISTASSETSREQUEST']._serialized_start=1528
+  _globals['_LISTASSETSREQUEST']._serialized_end=1626
+  _globals['_LISTASSETSRESPONSE']._serialized_start=1628
+  _globals['_LISTASSETSRESPONSE']._serialized_end=1717
+  _globals['_ASSETSERVICE']._serialized_start=1720
+  _globals['_ASSETSERVICE']._serialized_end=1949
 # @@protoc_insertion_point(module_scope)

@@ -31,7 +31,7 @@ from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage_management.v1 import types_pb2 as usage__management_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+usage_management/v1/catalog_resources.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x1fusage_management/v1/types.proto\"\xa5\x03\n\tUnitClass\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x41\n\x04kind\x18\x03 \x01(\x0e\x32#.usage_management.v1.UnitClass.KindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1a\n\x0c\x64\x65\x66\x61ult_unit\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"@\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05USAGE\x10\x01\x12\x0c\n\x08\x43URRENCY\x10\x02\x12\t\n\x05TOKEN\x10\x03:9\xea\x41\x36\n\x1ausage-management/UnitClass\x12\x18unitClasses/{unit_class}\"\xd2\x04\n\rUnitOfMeasure\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x1e\n\nunit_class\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12*\n\x06\x66\x61\x63tor\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x1c\n\x05scale\x18\x05 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x0c(\x00\x12K\n\x08rounding\x18\t \x01(\x0e\x32+.usage_management.v1.UnitOfMeasure.RoundingB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12!\n\x08sequence\x18\n \x01(\x05\x42\x0f\xe2\x41\x01\x01\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x36\n\x05state\x18\x06 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\"R\n\x08Rounding\x12\x18\n\x14ROUNDING_UNSPECIFIED\x10\x00\x12\x0b\n\x07HALF_UP\x10\x01\x12\r\n\tHALF_EVEN\x10\x02\x12\x06\n\x02UP\x10\x03\x12\x08\n\x04\x44OWN\x10\x04:U\xea\x41R\n\x1eusage-management/UnitOfMeasure\x12 unitsOfMeasure/{unit_of_measure}*\x0eunitsOfMeasure\"\xe4\x01\n\x10ResourcePolicies\x12 \n\x12\x61ggregation_policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12%\n\x17rating_frequency_policy\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eoverage_policy\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12H\n\x0e\x64rawdown_order\x18\x04 \x01(\x0e\x32\".usage_management.v1.DrawdownOrderB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\x11\x63ommitment_policy\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"y\n\x0ePolicyOverride\x12\"\n\x0eusage_resource\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x43\n\x08policies\x18\x02 \x01(\x0b\x32%.usage_management.v1.ResourcePoliciesB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x92\x05\n\rUsageResource\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12M\n\x08\x63\x61tegory\x18\x03 \x01(\x0e\x32+.usage_management.v1.UsageResource.CategoryB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1e\n\nunit_class\x18\x04 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1d\n\x0funit_of_measure\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0etoken_resource\x18\n \x01(\tB\x04\xe2\x41\x01\x01\x12&\n\x18usage_definition_product\x18\x0b \x01(\tB\x04\xe2\x41\x01\x01\x12 \n\ndimensions\x18\x0c \x03(\tB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x05\x12=\n\x08policies\x18\x06 \x01(\x0b\x32%.usage_management.v1.ResourcePoliciesB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\x07 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\t \x01(\tB\x04\xe2\x41\x01\x03\"H\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\t\n\x05USAGE\x10\x01\x12\t\n\x05TOKEN\x10\x02\x12\x0c\n\x08\x43URRENCY\x10\x03:D\xea\x41\x41\n\x1eusage-management/UsageResource\x12\x1fusageResources/{usage_resource}\"\xac\x04\n\x07Product\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12U\n\x10usage_model_type\x18\x03 \x01(\x0e\x32+.usage_management.v1.Product.UsageModelTypeB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x46\n\rgrant_binding\x18\x07 \x01(\x0e\x32!.usage_management.v1.GrantBindingB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x05state\x18\x04 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\"\x90\x01\n\x0eUsageModelType\x12 \n\x1cUSAGE_MODEL_TYPE_UNSPECIFIED\x10\x00\x12\n\n\x06\x41NCHOR\x10\x01\x12\x08\n\x04PACK\x10\x02\x12\x14\n\x10TOKEN_COMMITMENT\x10\x03\x12\x17\n\x13QUANTITY_COMMITMENT\x10\x04\x12\x17\n\x13MONETARY_COMMITMENT\x10\x05:1\xea\x41.\n\x18usage-management/Product\x12\x12products/{product}\"\x8a\x04\n\x14ProductUsageResource\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12#\n\x0eusage_resource\x18\x02 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12\x1c\n\x0etoken_resource\x18\t \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0bis_optional\x18\n \x01(\x08\x42\x04\xe2\x41\x01\x01\x12+\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12=\n\x08policies\x18\x05 \x01(\x0b\x32%.usage_management.v1.ResourcePoliciesB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\x06 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03:f\xea\x41\x63\n%usage-management/ProductUsageResource\x12:products/{product}/usageResources/{product_usage_resource}\"\x82\x06\n\x11ProductUsageGrant\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12*\n\x16product_usage_resource\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12G\n\x04type\x18\x0c \x01(\x0e\x32+.usage_management.v1.ProductUsageGrant.TypeB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x32\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1d\n\x0funit_of_measure\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\x08validity\x18\x06 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x04\xe2\x41\x01\x01\x12\x1c\n\x0erefresh_policy\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1d\n\x0frollover_policy\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rselling_model\x18\r \x01(\tB\x04\xe2\x41\x01\x01\x12+\n\nstart_date\x18\x0e \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x0f \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\t \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\"3\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\t\n\x05GRANT\x10\x01\x12\n\n\x06\x43OMMIT\x10\x02:J\xea\x41G\n\"usage-management/ProductUsageGrant\x12!products/{product}/grants/{grant}\"\xcc\x03\n\x0cSellingModel\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x44\n\x04type\x18\x03 \x01(\x0e\x32&.usage_management.v1.SellingModel.TypeB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x30\n\x04term\x18\x04 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\"C\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0c\n\x08ONE_TIME\x10\x01\x12\r\n\tEVERGREEN\x10\x02\x12\x08\n\x04TERM\x10\x03:A\xea\x41>\n\x1dusage-management/SellingModel\x12\x1dsellingModels/{selling_model}*h\n\rDrawdownOrder\x12\x1e\n\x1a\x44RAWDOWN_ORDER_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45XPIRING_FIRST\x10\x01\x12\x11\n\rGRANTED_FIRST\x10\x02\x12\x10\n\x0cGRANTED_LAST\x10\x03*i\n\x0cGrantBinding\x12\x1d\n\x19GRANT_BINDING_UNSPECIFIED\x10\x00\x12\x08\n\x04SELF\x10\x01\x12\x0b\n\x07\x41\x43\x43OUNT\x10\x02\x12\x0c\n\x08\x43ONTRACT\x10\x03\x12\t\n\x05\x41SSET\x10\x04\x12\n\n\x06\x43USTOM\x10\x05\x42\xa3\x01\n\x12usagemanagement.v1B\x15\x43\x61talogResourcesProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+usage_management/v1/catalog_resources.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x1fusage_management/v1/types.proto\"\xd0\x04\n\tUnitClass\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x41\n\x04kind\x18\x03 \x01(\x0e\x32#.usage_management.v1.UnitClass.KindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1a\n\x0c\x64\x65\x66\x61ult_unit\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\t \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"@\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05USAGE\x10\x01\x12\x0c\n\x08\x43URRENCY\x10\x02\x12\t\n\x05TOKEN\x10\x03:9\xea\x41\x36\n\x1ausage-management/UnitClass\x12\x18unitClasses/{unit_class}\"\xfd\x05\n\rUnitOfMeasure\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x1e\n\nunit_class\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12*\n\x06\x66\x61\x63tor\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x1c\n\x05scale\x18\x05 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x0c(\x00\x12K\n\x08rounding\x18\t \x01(\x0e\x32+.usage_management.v1.UnitOfMeasure.RoundingB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12!\n\x08sequence\x18\n \x01(\x05\x42\x0f\xe2\x41\x01\x01\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x36\n\x05state\x18\x06 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\r \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"R\n\x08Rounding\x12\x18\n\x14ROUNDING_UNSPECIFIED\x10\x00\x12\x0b\n\x07HALF_UP\x10\x01\x12\r\n\tHALF_EVEN\x10\x02\x12\x06\n\x02UP\x10\x03\x12\x08\n\x04\x44OWN\x10\x04:U\xea\x41R\n\x1eusage-management/UnitOfMeasure\x12 unitsOfMeasure/{unit_of_measure}*\x0eunitsOfMeasure\"\xe4\x01\n\x10ResourcePolicies\x12 \n\x12\x61ggregation_policy\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12%\n\x17rating_frequency_policy\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eoverage_policy\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12H\n\x0e\x64rawdown_order\x18\x04 \x01(\x0e\x32\".usage_management.v1.DrawdownOrderB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\x11\x63ommitment_policy\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\"y\n\x0ePolicyOverride\x12\"\n\x0eusage_resource\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x43\n\x08policies\x18\x02 \x01(\x0b\x32%.usage_management.v1.ResourcePoliciesB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xbd\x06\n\rUsageResource\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12M\n\x08\x63\x61tegory\x18\x03 \x01(\x0e\x32+.usage_management.v1.UsageResource.CategoryB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1e\n\nunit_class\x18\x04 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1d\n\x0funit_of_measure\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0etoken_resource\x18\n \x01(\tB\x04\xe2\x41\x01\x01\x12&\n\x18usage_definition_product\x18\x0b \x01(\tB\x04\xe2\x41\x01\x01\x12 \n\ndimensions\x18\x0c \x03(\tB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x05\x12=\n\x08policies\x18\x06 \x01(\x0b\x32%.usage_management.v1.ResourcePoliciesB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\x07 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0e \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x0f \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"H\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\t\n\x05USAGE\x10\x01\x12\t\n\x05TOKEN\x10\x02\x12\x0c\n\x08\x43URRENCY\x10\x03:D\xea\x41\x41\n\x1eusage-management/UsageResource\x12\x1fusageResources/{usage_resource}\"\xd7\x05\n\x07Product\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12U\n\x10usage_model_type\x18\x03 \x01(\x0e\x32+.usage_management.v1.Product.UsageModelTypeB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x46\n\rgrant_binding\x18\x07 \x01(\x0e\x32!.usage_management.v1.GrantBindingB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x05state\x18\x04 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\t \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"\x90\x01\n\x0eUsageModelType\x12 \n\x1cUSAGE_MODEL_TYPE_UNSPECIFIED\x10\x00\x12\n\n\x06\x41NCHOR\x10\x01\x12\x08\n\x04PACK\x10\x02\x12\x14\n\x10TOKEN_COMMITMENT\x10\x03\x12\x17\n\x13QUANTITY_COMMITMENT\x10\x04\x12\x17\n\x13MONETARY_COMMITMENT\x10\x05:1\xea\x41.\n\x18usage-management/Product\x12\x12products/{product}\"\xb5\x05\n\x14ProductUsageResource\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12#\n\x0eusage_resource\x18\x02 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12\x1c\n\x0etoken_resource\x18\t \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0bis_optional\x18\n \x01(\x08\x42\x04\xe2\x41\x01\x01\x12+\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12=\n\x08policies\x18\x05 \x01(\x0b\x32%.usage_management.v1.ResourcePoliciesB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\x06 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\r \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential:f\xea\x41\x63\n%usage-management/ProductUsageResource\x12:products/{product}/usageResources/{product_usage_resource}\"\xad\x07\n\x11ProductUsageGrant\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12*\n\x16product_usage_resource\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12G\n\x04type\x18\x0c \x01(\x0e\x32+.usage_management.v1.ProductUsageGrant.TypeB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x32\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1d\n\x0funit_of_measure\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\x08validity\x18\x06 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x04\xe2\x41\x01\x01\x12\x1c\n\x0erefresh_policy\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1d\n\x0frollover_policy\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rselling_model\x18\r \x01(\tB\x04\xe2\x41\x01\x01\x12+\n\nstart_date\x18\x0e \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12)\n\x08\x65nd_date\x18\x0f \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\t \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x11 \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x12 \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"3\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\t\n\x05GRANT\x10\x01\x12\n\n\x06\x43OMMIT\x10\x02:J\xea\x41G\n\"usage-management/ProductUsageGrant\x12!products/{product}/grants/{grant}\"\xf7\x04\n\x0cSellingModel\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x44\n\x04type\x18\x03 \x01(\x0e\x32&.usage_management.v1.SellingModel.TypeB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x30\n\x04term\x18\x04 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\x05 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\t \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"C\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0c\n\x08ONE_TIME\x10\x01\x12\r\n\tEVERGREEN\x10\x02\x12\x08\n\x04TERM\x10\x03:A\xea\x41>\n\x1dusage-management/SellingModel\x12\x1dsellingModels/{selling_model}*h\n\rDrawdownOrder\x12\x1e\n\x1a\x44RAWDOWN_ORDER_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45XPIRING_FIRST\x10\x01\x12\x11\n\rGRANTED_FIRST\x10\x02\x12\x10\n\x0cGRANTED_LAST\x10\x03*i\n\x0cGrantBinding\x12\x1d\n\x19GRANT_BINDING_UNSPECIFIED\x10\x00\x12\x08\n\x04SELF\x10\x01\x12\x0b\n\x07\x41\x43\x43OUNT\x10\x02\x12\x0c\n\x08\x43ONTRACT\x10\x03\x12\t\n\x05\x41SSET\x10\x04\x12\n\n\x06\x43USTOM\x10\x05\x42\xa3\x01\n\x12usagemanagement.v1B\x15\x43\x61talogResourcesProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNITCLASS'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_UNITCLASS'].fields_by_name['etag']._loaded_options = None
   _globals['_UNITCLASS'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_UNITCLASS'].fields_by_name['update_time']._loaded_options = None
+  _globals['_UNITCLASS'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_UNITCLASS'].fields_by_name['created_by']._loaded_options = None
+  _globals['_UNITCLASS'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_UNITCLASS'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_UNITCLASS'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_UNITCLASS']._loaded_options = None
   _globals['_UNITCLASS']._serialized_options = b'\352A6\n\032usage-management/UnitClass\022\030unitClasses/{unit_class}'
   _globals['_UNITOFMEASURE'].fields_by_name['name']._loaded_options = None
@@ -75,6 +81,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNITOFMEASURE'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_UNITOFMEASURE'].fields_by_name['etag']._loaded_options = None
   _globals['_UNITOFMEASURE'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_UNITOFMEASURE'].fields_by_name['update_time']._loaded_options = None
+  _globals['_UNITOFMEASURE'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_UNITOFMEASURE'].fields_by_name['created_by']._loaded_options = None
+  _globals['_UNITOFMEASURE'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_UNITOFMEASURE'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_UNITOFMEASURE'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_UNITOFMEASURE']._loaded_options = None
   _globals['_UNITOFMEASURE']._serialized_options = b'\352AR\n\036usage-management/UnitOfMeasure\022 unitsOfMeasure/{unit_of_measure}*\016unitsOfMeasure'
   _globals['_RESOURCEPOLICIES'].fields_by_name['aggregation_policy']._loaded_options = None
@@ -115,6 +127,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGERESOURCE'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_USAGERESOURCE'].fields_by_name['etag']._loaded_options = None
   _globals['_USAGERESOURCE'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_USAGERESOURCE'].fields_by_name['update_time']._loaded_options = None
+  _globals['_USAGERESOURCE'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_USAGERESOURCE'].fields_by_name['created_by']._loaded_options = None
+  _globals['_USAGERESOURCE'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_USAGERESOURCE'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_USAGERESOURCE'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_USAGERESOURCE']._loaded_options = None
   _globals['_USAGERESOURCE']._serialized_options = b'\352AA\n\036usage-management/UsageResource\022\037usageResources/{usage_resource}'
   _globals['_PRODUCT'].fields_by_name['name']._loaded_options = None
@@ -131,6 +149,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_PRODUCT'].fields_by_name['etag']._loaded_options = None
   _globals['_PRODUCT'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCT'].fields_by_name['update_time']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCT'].fields_by_name['created_by']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_PRODUCT'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_PRODUCT'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_PRODUCT']._loaded_options = None
   _globals['_PRODUCT']._serialized_options = b'\352A.\n\030usage-management/Product\022\022products/{product}'
   _globals['_PRODUCTUSAGERESOURCE'].fields_by_name['name']._loaded_options = None
@@ -153,6 +177,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCTUSAGERESOURCE'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_PRODUCTUSAGERESOURCE'].fields_by_name['etag']._loaded_options = None
   _globals['_PRODUCTUSAGERESOURCE'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCTUSAGERESOURCE'].fields_by_name['update_time']._loaded_options = None
+  _globals['_PRODUCTUSAGERESOURCE'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCTUSAGERESOURCE'].fields_by_name['created_by']._loaded_options = None
+  _globals['_PRODUCTUSAGERESOURCE'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_PRODUCTUSAGERESOURCE'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_PRODUCTUSAGERESOURCE'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_PRODUCTUSAGERESOURCE']._loaded_options = None
   _globals['_PRODUCTUSAGERESOURCE']._serialized_options = b'\352Ac\n%usage-management/ProductUsageResource\022:products/{product}/usageResources/{product_usage_resource}'
   _globals['_PRODUCTUSAGEGRANT'].fields_by_name['name']._loaded_options = None
@@ -185,6 +215,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRODUCTUSAGEGRANT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_PRODUCTUSAGEGRANT'].fields_by_name['etag']._loaded_options = None
   _globals['_PRODUCTUSAGEGRANT'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCTUSAGEGRANT'].fields_by_name['update_time']._loaded_options = None
+  _globals['_PRODUCTUSAGEGRANT'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_PRODUCTUSAGEGRANT'].fields_by_name['created_by']._loaded_options = None
+  _globals['_PRODUCTUSAGEGRANT'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_PRODUCTUSAGEGRANT'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_PRODUCTUSAGEGRANT'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_PRODUCTUSAGEGRANT']._loaded_options = None
   _globals['_PRODUCTUSAGEGRANT']._serialized_options = b'\352AG\n\"usage-management/ProductUsageGrant\022!products/{product}/grants/{grant}'
   _globals['_SELLINGMODEL'].fields_by_name['name']._loaded_options = None
@@ -201,40 +237,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SELLINGMODEL'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_SELLINGMODEL'].fields_by_name['etag']._loaded_options = None
   _globals['_SELLINGMODEL'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_SELLINGMODEL'].fields_by_name['update_time']._loaded_options = None
+  _globals['_SELLINGMODEL'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_SELLINGMODEL'].fields_by_name['created_by']._loaded_options = None
+  _globals['_SELLINGMODEL'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_SELLINGMODEL'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_SELLINGMODEL'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_SELLINGMODEL']._loaded_options = None
   _globals['_SELLINGMODEL']._serialized_options = b'\352A>\n\035usage-management/SellingModel\022\035sellingModels/{selling_model}'
-  _globals['_DRAWDOWNORDER']._serialized_start=4630
-  _globals['_DRAWDOWNORDER']._serialized_end=4734
-  _globals['_GRANTBINDING']._serialized_start=4736
-  _globals['_GRANTBINDING']._serialized_end=4841
+  _globals['_DRAWDOWNORDER']._serialized_start=5827
+  _globals['_DRAWDOWNORDER']._serialized_end=5931
+  _globals['_GRANTBINDING']._serialized_start=5933
+  _globals['_GRANTBINDING']._serialized_end=6038
   _globals['_UNITCLASS']._serialized_start=275
-  _globals['_UNITCLASS']._serialized_end=696
-  _globals['_UNITCLASS_KIND']._serialized_start=573
-  _globals['_UNITCLASS_KIND']._serialized_end=637
-  _globals['_UNITOFMEASURE']._serialized_start=699
-  _globals['_UNITOFMEASURE']._serialized_end=1293
-  _globals['_UNITOFMEASURE_ROUNDING']._serialized_start=1124
-  _globals['_UNITOFMEASURE_ROUNDING']._serialized_end=1206
-  _globals['_RESOURCEPOLICIES']._serialized_start=1296
-  _globals['_RESOURCEPOLICIES']._serialized_end=1524
-  _globals['_POLICYOVERRIDE']._serialized_start=1526
-  _globals['_POLICYOVERRIDE']._serialized_end=1647
-  _globals['_USAGERESOURCE']._serialized_start=1650
-  _globals['_USAGERESOURCE']._serialized_end=2308
-  _globals['_USAGERESOURCE_CATEGORY']._serialized_start=2166
-  _globals['_USAGERESOURCE_CATEGORY']._serialized_end=2238
-  _globals['_PRODUCT']._serialized_start=2311
-  _globals['_PRODUCT']._serialized_end=2867
-  _globals['_PRODUCT_USAGEMODELTYPE']._serialized_start=2672
-  _globals['_PRODUCT_USAGEMODELTYPE']._serialized_end=2816
-  _globals['_PRODUCTUSAGERESOURCE']._serialized_start=2870
-  _globals['_PRODUCTUSAGERESOURCE']._serialized_end=3392
-  _globals['_PRODUCTUSAGEGRANT']._serialized_start=3395
-  _globals['_PRODUCTUSAGEGRANT']._serialized_end=4165
-  _globals['_PRODUCTUSAGEGRANT_TYPE']._serialized_start=4038
-  _globals['_PRODUCTUSAGEGRANT_TYPE']._serialized_end=4089
-  _globals['_SELLINGMODEL']._serialized_start=4168
-  _globals['_SELLINGMODEL']._serialized_end=4628
-  _globals['_SELLINGMODEL_TYPE']._serialized_start=4494
-  _globals['_SELLINGMODEL_TYPE']._serialized_end=4561
+  _globals['_UNITCLASS']._serialized_end=867
+  _globals['_UNITCLASS_KIND']._serialized_start=744
+  _globals['_UNITCLASS_KIND']._serialized_end=808
+  _globals['_UNITOFMEASURE']._serialized_start=870
+  _globals['_UNITOFMEASURE']._serialized_end=1635
+  _globals['_UNITOFMEASURE_ROUNDING']._serialized_start=1466
+  _globals['_UNITOFMEASURE_ROUNDING']._serialized_end=1548
+  _globals['_RESOURCEPOLICIES']._serialized_start=1638
+  _globals['_RESOURCEPOLICIES']._serialized_end=1866
+  _globals['_POLICYOVERRIDE']._serialized_start=1868
+  _globals['_POLICYOVERRIDE']._serialized_end=1989
+  _globals['_USAGERESOURCE']._serialized_start=1992
+  _globals['_USAGERESOURCE']._serialized_end=2821
+  _globals['_USAGERESOURCE_CATEGORY']._serialized_start=2679
+  _globals['_USAGERESOURCE_CATEGORY']._serialized_end=2751
+  _globals['_PRODUCT']._serialized_start=2824
+  _globals['_PRODUCT']._serialized_end=3551
+  _globals['_PRODUCT_USAGEMODELTYPE']._serialized_start=3356
+  _globals['_PRODUCT_USAGEMODELTYPE']._serialized_end=3500
+  _globals['_PRODUCTUSAGERESOURCE']._serialized_start=3554
+  _globals['_PRODUCTUSAGERESOURCE']._serialized_end=4247
+  _globals['_PRODUCTUSAGEGRANT']._serialized_start=4250
+  _globals['_PRODUCTUSAGEGRANT']._serialized_end=5191
+  _globals['_PRODUCTUSAGEGRANT_TYPE']._serialized_start=5064
+  _globals['_PRODUCTUSAGEGRANT_TYPE']._serialized_end=5115
+  _globals['_SELLINGMODEL']._serialized_start=5194
+  _globals['_SELLINGMODEL']._serialized_end=5825
+  _globals['_SELLINGMODEL_TYPE']._serialized_start=5691
+  _globals['_SELLINGMODEL_TYPE']._serialized_end=5758
 # @@protoc_insertion_point(module_scope)

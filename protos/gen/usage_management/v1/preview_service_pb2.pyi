@@ -728,6 +728,9 @@ class RatingRequest(_message.Message):
     ERROR_TEXT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     RATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/ratingRequests/{rating_request}`."""
     skips_waterfall: _builtins.bool
@@ -740,6 +743,14 @@ class RatingRequest(_message.Message):
     """
     error_text: _builtins.str
     """The same in a sentence."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___RatingLine]:
         """The lines: 1 to 500."""
@@ -756,6 +767,12 @@ class RatingRequest(_message.Message):
     def rate_time(self) -> _timestamp_pb2.Timestamp:
         """When it was rated, by the tenant's clock; absent while it is pending."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -768,10 +785,13 @@ class RatingRequest(_message.Message):
         error_text: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         rate_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "rate_time", b"rate_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "rate_time", b"rate_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error_code", b"error_code", "error_text", b"error_text", "lines", b"lines", "name", b"name", "rate_time", b"rate_time", "results", b"results", "skips_waterfall", b"skips_waterfall", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "error_code", b"error_code", "error_text", b"error_text", "lines", b"lines", "name", b"name", "rate_time", b"rate_time", "results", b"results", "skips_waterfall", b"skips_waterfall", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
