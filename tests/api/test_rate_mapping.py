@@ -78,6 +78,7 @@ def test_an_entry_comes_back_as_it_was_sent(content):
         "name": "rateCards/base/entries/e",
         "state": "CATALOG_STATE_DRAFT",
         "createTime": "2024-01-01T00:00:00Z",
+        "updateTime": "2024-01-01T00:00:00Z",
         "etag": '"3"',
     }
 
