@@ -293,10 +293,13 @@ async def test_what_is_sold_and_used_says_who_did_it(company: Company):
     await bob.call("consumption", "RecordUsage", records=[record])
     await ann.call("consumption", "RecordUsage", records=[record])
     used = await ann.call("consumption", "GetUsageRecord", name="accounts/ann/usageRecords/r1")
+    wallet = await company.world.wallet("accounts/ann", "calls")
 
     assert audit(asset) == (ann.name, ann.name)
     assert asset.update_time == asset.create_time
     assert used.created_by == bob.name
+    # Made in the transaction that made the asset.
+    assert asset.create_time.seconds <= wallet.create_time.seconds <= used.create_time.seconds
     # What the service counts by itself changes no account.
     assert account.update_time == account.create_time
 
