@@ -93,14 +93,14 @@ def grant_table(
     found: Sequence[tuple[wallets.Wallet, wallets.Grant]], title: str, zone: str = "UTC"
 ) -> Table:
     """Every issue, what usage drew from it, and what became of the rest."""
-    is_live = any(one.is_provisional or one.balance != one.posted_balance for _, one in found)
+    is_live = any(one.provisional or one.balance != one.posted_balance for _, one in found)
     table = figures(title, "resource", "held", "left", *(["posted"] if is_live else []))
     for column in ("issue", "from", "until", *([""] if is_live else [])):
         table.add_column(column, no_wrap=True)
     before = ""
     for wallet, grant in found:
         posted = [number(grant.posted_balance)] if is_live else []
-        is_open = [Text("open" if grant.is_provisional else "", style="yellow")] if is_live else []
+        is_open = [Text("open" if grant.provisional else "", style="yellow")] if is_live else []
         table.add_row(
             "" if wallet.name == before else last(wallet.usage_resource),
             number(grant.quantity),
@@ -209,7 +209,7 @@ def trace_tree(trace: summaries.TraceLiableSummaryResponse, zone: str = "UTC") -
 
 def _add_day(tree: Tree, found: summaries.UsageSummaryTrace, zone: str) -> None:
     day = found.usage_summary
-    late = "  late" if day.is_late else ""
+    late = "  late" if day.late else ""
     title = f"{when(day.start_time, zone)}  {number(day.quantity)} used"
     leaf = tree.add(f"{title}, {number(day.overage_quantity)} beyond{late}")
     for paid in found.drawn_from:

@@ -57,7 +57,7 @@ from server.domain.units import UnitClassKind
 ACTIVE, DRAFT, INACTIVE = CatalogState.ACTIVE, CatalogState.DRAFT, CatalogState.INACTIVE
 BASE, TIERS, SPARE = RateCardId("base"), RateCardId("tiers"), RateCardId("spare")
 PLACES = RateCardId("places")
-DAILY, MONTHLY = PolicyPeriod.DAILY, PolicyPeriod.MONTHLY
+DAILY, MONTHLY = PolicyPeriod.DAY, PolicyPeriod.MONTH
 MONTH = Cadence(CadenceUnit.MONTH)
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 TODAY = date(2024, 3, 1)

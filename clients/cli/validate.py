@@ -45,12 +45,12 @@ def validate(
             count = len(found)
         else:
             found, count = await _whole_catalogue(client, now, drafts)
-        is_valid = all(one.is_valid for one in found)
+        valid = all(one.valid for one in found)
         if now.as_json:
-            now.print_json({"is_valid": is_valid, "products": [_plain(one) for one in found]})
+            now.print_json({"valid": valid, "products": [_plain(one) for one in found]})
         else:
             _print(now.console, found, count)
-        return 0 if is_valid else REFUSED
+        return 0 if valid else REFUSED
 
     now.run(work)
 
@@ -102,8 +102,8 @@ def _product(name: str, found: Sequence[validation.CatalogFinding]) -> validatio
         result.findings.append(one.finding)
         result.finding_count += 1
     ordered = sorted(results.values(), key=lambda one: (one.rule.severity, one.rule.id))
-    is_valid = all(one.rule.severity != validation.ValidationRule.ERROR for one in ordered)
-    return validation.ProductValidation(product=name, is_valid=is_valid, results=ordered)
+    valid = all(one.rule.severity != validation.ValidationRule.ERROR for one in ordered)
+    return validation.ProductValidation(product=name, valid=valid, results=ordered)
 
 
 def _print(console: Console, found: Sequence[validation.ProductValidation], count: int) -> None:
@@ -127,7 +127,7 @@ def _print(console: Console, found: Sequence[validation.ProductValidation], coun
         console.print(table)
     for line in (line for lines in remedies.values() for line in lines):
         console.print(line, soft_wrap=True)
-    wrong = sum(not one.is_valid for one in found) or "none"
+    wrong = sum(not one.valid for one in found) or "none"
     products = "1 product" if count == 1 else f"{count} products"
     console.print(f"{products} looked at, {wrong} with errors")
 
@@ -142,7 +142,7 @@ def _about(
 
 def _plain(product: validation.ProductValidation) -> dict[str, Any]:
     """A product as JSON, which says that it is not valid too."""
-    return {"is_valid": product.is_valid} | as_dict(product)
+    return {"valid": product.valid} | as_dict(product)
 
 
 def _progress(now: Session) -> Progress:

@@ -22,6 +22,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from iso4217 import Currency
 
 from server.api.names import BadName, Name, uuid
+from server.api.values import enum_prefix
 from server.domain.calendar import zone_info
 from server.domain.errors import InvalidArgument, Unimplemented, Violation
 from server.domain.exact import ZERO, DecimalError, parse_decimal
@@ -237,10 +238,11 @@ class Form:
             self.fault(name, error.reason, str(error))
             return None
 
-    def choice(self, name: str, kind: type[E], *, default: E | None = None, prefix: str = "") -> E:
+    def choice(self, name: str, kind: type[E], *, default: E | None = None) -> E:
         """One of a closed set; `default` stands for the unspecified value."""
         number = getattr(self.message, name)
-        value = self.message.DESCRIPTOR.fields_by_name[name].enum_type.values_by_number.get(number)
+        enum = self.message.DESCRIPTOR.fields_by_name[name].enum_type
+        value = enum.values_by_number.get(number)
         if number == 0 and default is not None:
             return default
         if number == 0:
@@ -248,12 +250,12 @@ class Form:
         elif value is None:
             self.fault(name, "ENUM_UNKNOWN", f"{number} is not a value of it")
         else:
-            return _member(kind, value.name.removeprefix(prefix), self._path(name))
+            return _member(kind, value.name.removeprefix(enum_prefix(enum)), self._path(name))
         return next(iter(kind))
 
-    def optional_choice(self, name: str, kind: type[E], *, prefix: str = "") -> E | None:
+    def optional_choice(self, name: str, kind: type[E]) -> E | None:
         """One of a closed set; None when it is unspecified."""
-        return self.choice(name, kind, prefix=prefix) if getattr(self.message, name) else None
+        return self.choice(name, kind) if getattr(self.message, name) else None
 
     def currency(self, name: str) -> str:
         """An ISO 4217 code in capitals."""

@@ -1,10 +1,13 @@
 """Values on the wire, on their way out: decimals, instants, dates, money, cadences, enums."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
+from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2, decimal_pb2, money_pb2
 from usage_management.v1 import types_pb2
@@ -65,9 +68,17 @@ def cadence_pb(cadence: Cadence | None) -> types_pb2.Cadence | None:
     return types_pb2.Cadence(unit=unit, count=cadence.count)
 
 
-def enum_pb(wrapper: Any, member: StrEnum | str, prefix: str = "") -> Any:
+@lru_cache(maxsize=256)
+def enum_prefix(enum: EnumDescriptor) -> str:
+    """Return the prefix of an enum's values: nested enums have none."""
+    if enum.containing_type is not None:
+        return ""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
+
+
+def enum_pb(wrapper: Any, member: StrEnum | str) -> Any:
     """The number of the proto's value with the name of ours."""
-    return wrapper.Value(f"{prefix}{member}")
+    return wrapper.Value(f"{enum_prefix(wrapper.DESCRIPTOR)}{member}")
 
 
 def etag(revision: int) -> str:

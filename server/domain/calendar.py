@@ -112,17 +112,22 @@ class Cadence:
 class PolicyPeriod(StrEnum):
     """How long a window of usage is, from short to long; rating knows days and months."""
 
-    HOURLY = "HOURLY"
-    DAILY = "DAILY"
-    WEEKLY = "WEEKLY"
-    MONTHLY = "MONTHLY"
-    QUARTERLY = "QUARTERLY"
-    YEARLY = "YEARLY"
+    HOUR = "HOUR"
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+    QUARTER = "QUARTER"
+    YEAR = "YEAR"
 
     @property
     def cadence(self) -> Cadence:
         """The same as a cadence; an hour is none."""
         return _CADENCES[self]
+
+    @property
+    def adverb(self) -> str:
+        """Return how often it comes, as in `monthly`."""
+        return "daily" if self is PolicyPeriod.DAY else f"{self.lower()}ly"
 
     @property
     def length(self) -> int:
@@ -131,11 +136,11 @@ class PolicyPeriod(StrEnum):
 
 
 _CADENCES = {
-    PolicyPeriod.DAILY: Cadence(CadenceUnit.DAY),
-    PolicyPeriod.WEEKLY: Cadence(CadenceUnit.WEEK),
-    PolicyPeriod.MONTHLY: Cadence(CadenceUnit.MONTH),
-    PolicyPeriod.QUARTERLY: Cadence(CadenceUnit.QUARTER),
-    PolicyPeriod.YEARLY: Cadence(CadenceUnit.YEAR),
+    PolicyPeriod.DAY: Cadence(CadenceUnit.DAY),
+    PolicyPeriod.WEEK: Cadence(CadenceUnit.WEEK),
+    PolicyPeriod.MONTH: Cadence(CadenceUnit.MONTH),
+    PolicyPeriod.QUARTER: Cadence(CadenceUnit.QUARTER),
+    PolicyPeriod.YEAR: Cadence(CadenceUnit.YEAR),
 }
 
 

@@ -164,7 +164,7 @@ CREATE TABLE public.aggregation_policies (
     created_by uuid DEFAULT public.calling_credential(),
     update_time timestamp with time zone,
     updated_by uuid,
-    CONSTRAINT aggregation_policies_combine_check CHECK ((combine = ANY (ARRAY['SUM'::text, 'MAX'::text]))),
+    CONSTRAINT aggregation_policies_combine_check CHECK ((combine = ANY (ARRAY['TOTAL'::text, 'HIGHEST'::text]))),
     CONSTRAINT aggregation_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT only_unique_counts_have_a_label CHECK (((method = 'UNIQUE_COUNT'::text) = (unique_label IS NOT NULL)))
 );
@@ -849,6 +849,30 @@ ALTER TABLE ONLY public.rate_tiers FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.rate_tiers IS 'catalogue: the tiers of an entry, in order';
 
+CREATE TABLE public.rating_batches (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    rating_batch_id uuid NOT NULL,
+    state text DEFAULT 'PENDING'::text NOT NULL,
+    skips_waterfall boolean NOT NULL,
+    lines jsonb NOT NULL,
+    results jsonb,
+    error_code text DEFAULT ''::text NOT NULL,
+    error_text text DEFAULT ''::text NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    rate_time timestamp with time zone,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
+    CONSTRAINT failed_means_code CHECK (((state = 'FAILED'::text) = (error_code <> ''::text))),
+    CONSTRAINT rated_means_results CHECK (((state = 'PENDING'::text) = (results IS NULL))),
+    CONSTRAINT rating_batches_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'RATING_COMPLETE'::text, 'FAILED'::text])))
+);
+
+ALTER TABLE ONLY public.rating_batches FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.rating_batches IS 'run-time: usage as it might happen, to be priced by a worker';
+
 CREATE TABLE public.rating_frequency_policies (
     tenant_id uuid NOT NULL,
     policy_id public.code NOT NULL,
@@ -893,30 +917,6 @@ ALTER TABLE ONLY public.rating_periods FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE public.rating_periods IS 'run-time: the rating periods of a wallet, and which are closed';
 
 COMMENT ON COLUMN public.rating_periods.reopen_count IS 'how often late usage opened it again after it was final';
-
-CREATE TABLE public.rating_requests (
-    tenant_id uuid NOT NULL,
-    account_id public.code NOT NULL,
-    rating_request_id uuid NOT NULL,
-    state text DEFAULT 'PENDING'::text NOT NULL,
-    skips_waterfall boolean NOT NULL,
-    lines jsonb NOT NULL,
-    results jsonb,
-    error_code text DEFAULT ''::text NOT NULL,
-    error_text text DEFAULT ''::text NOT NULL,
-    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    rate_time timestamp with time zone,
-    created_by uuid DEFAULT public.calling_credential(),
-    update_time timestamp with time zone,
-    updated_by uuid,
-    CONSTRAINT failed_means_code CHECK (((state = 'FAILED'::text) = (error_code <> ''::text))),
-    CONSTRAINT rated_means_results CHECK (((state = 'PENDING'::text) = (results IS NULL))),
-    CONSTRAINT rating_requests_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'RATING_COMPLETE'::text, 'FAILED'::text])))
-);
-
-ALTER TABLE ONLY public.rating_requests FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE public.rating_requests IS 'run-time: usage as it might happen, to be priced by a worker';
 
 CREATE TABLE public.refresh_policies (
     tenant_id uuid NOT NULL,
@@ -1509,14 +1509,14 @@ ALTER TABLE ONLY public.rate_tiers
 ALTER TABLE ONLY public.rate_card_entries
     ADD CONSTRAINT rates_do_not_overlap EXCLUDE USING gist (tenant_id WITH =, ((rate_card_id)::text) WITH =, ((product_id)::text) WITH =, COALESCE((usage_resource_id)::text, ''::text) WITH =, ((rate_unit_id)::text) WITH =, COALESCE((selling_model_id)::text, ''::text) WITH =, daterange(start_date, end_date) WITH &&) WHERE ((state = 'ACTIVE'::text));
 
+ALTER TABLE ONLY public.rating_batches
+    ADD CONSTRAINT rating_batches_pkey PRIMARY KEY (tenant_id, account_id, rating_batch_id);
+
 ALTER TABLE ONLY public.rating_frequency_policies
     ADD CONSTRAINT rating_frequency_policies_pkey PRIMARY KEY (tenant_id, policy_id);
 
 ALTER TABLE ONLY public.rating_periods
     ADD CONSTRAINT rating_periods_pkey PRIMARY KEY (tenant_id, account_id, wallet_id, start_time);
-
-ALTER TABLE ONLY public.rating_requests
-    ADD CONSTRAINT rating_requests_pkey PRIMARY KEY (tenant_id, account_id, rating_request_id);
 
 ALTER TABLE ONLY public.usage_records
     ADD CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id);
@@ -1643,11 +1643,11 @@ CREATE UNIQUE INDEX rate_card_entry_id_taken ON public.rate_card_entries USING b
 
 CREATE UNIQUE INDEX rate_card_id_taken ON public.rate_cards USING btree (tenant_id, lower((rate_card_id)::text));
 
+CREATE INDEX rating_batches_by_time ON public.rating_batches USING btree (tenant_id, account_id, create_time, rating_batch_id);
+
 CREATE UNIQUE INDEX rating_frequency_policy_id_taken ON public.rating_frequency_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE INDEX rating_periods_open ON public.rating_periods USING btree (tenant_id, account_id, wallet_id, start_time) WHERE (state <> 'FINAL'::text);
-
-CREATE INDEX rating_requests_by_time ON public.rating_requests USING btree (tenant_id, account_id, create_time, rating_request_id);
 
 CREATE UNIQUE INDEX refresh_policy_id_taken ON public.refresh_policies USING btree (tenant_id, lower((policy_id)::text));
 
@@ -1707,9 +1707,9 @@ CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rate_card_entries FOR EAC
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rate_cards FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
-CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rating_frequency_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rating_batches FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.note_change();
 
-CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rating_requests FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.note_change();
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rating_frequency_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.refresh_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
@@ -1746,7 +1746,7 @@ ALTER TABLE ONLY public.entitlement_accounts
 ALTER TABLE ONLY public.quotes
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
-ALTER TABLE ONLY public.rating_requests
+ALTER TABLE ONLY public.rating_batches
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.superseded_liables
@@ -2120,11 +2120,11 @@ CREATE POLICY own_tenant ON public.rate_cards USING ((tenant_id = (NULLIF(curren
 
 CREATE POLICY own_tenant ON public.rate_tiers USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.rating_batches USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.rating_frequency_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.rating_periods USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
-
-CREATE POLICY own_tenant ON public.rating_requests USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.refresh_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -2188,11 +2188,11 @@ ALTER TABLE public.rate_cards ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rate_tiers ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.rating_batches ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.rating_frequency_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rating_periods ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE public.rating_requests ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.refresh_policies ENABLE ROW LEVEL SECURITY;
 
@@ -2315,11 +2315,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_cards TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.rate_tiers TO usage_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.rating_batches TO usage_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rating_frequency_policies TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rating_periods TO usage_app;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.rating_requests TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_policies TO usage_app;
 

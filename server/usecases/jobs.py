@@ -10,12 +10,12 @@ from server.store.jobs import Job, JobRow
 from server.store.pool import Connection
 from server.usecases import clock
 from server.usecases.modelling import catalog_run
-from server.usecases.pricing import rating_requests
+from server.usecases.pricing import rating_batches
 
 # Who is told when a job of a kind is given up: what it was for would be under way for ever.
 WAITING: dict[str, Callable[[Connection, TenantId, Job, str], Awaitable[None]]] = {
     JobKind.VALIDATE_CATALOG: catalog_run.give_up,
-    JobKind.RATE_REQUEST: rating_requests.give_up,
+    JobKind.RATE_REQUEST: rating_batches.give_up,
     JobKind.ADVANCE_CLOCK: clock.give_up,
 }
 

@@ -169,7 +169,7 @@ async def test_x21_validate_only_leaves_nothing(wire: Wire):
 
 
 async def test_x22_a_oneof_that_is_needed_is_needed(wire: Wire):
-    policy = policies.RatingFrequencyPolicy(period="MONTHLY")
+    policy = policies.RatingFrequencyPolicy(period="MONTH")
     policy.waiting_time.SetInParent()
     request = policy_rpc.CreateRatingFrequencyPolicyRequest(
         rating_frequency_policy_id="x22", rating_frequency_policy=policy

@@ -163,12 +163,12 @@ def test_terms_tell_what_was_negotiated_instead_of_the_catalogues():
 
     before, after = terms_to_pb(catalogue, is_fixed=True), terms_to_pb(agreed)
 
-    assert (before.rate.value.value, before.is_rate_negotiated, before.is_fixed) == (
+    assert (before.rate.value.value, before.rate_negotiated, before.non_negotiable) == (
         "2",
         False,
         True,
     )
-    assert (after.rate.value.value, after.is_rate_negotiated, after.is_fixed) == (
+    assert (after.rate.value.value, after.rate_negotiated, after.non_negotiable) == (
         "1.5",
         True,
         False,

@@ -26,7 +26,7 @@ RATE = types.RateTerms(
 )
 FINDER = "procedures/default-discovery/versions/v1"
 FOUND = rates.RateAnswer(terms=RATE, source="CATALOG", discovery_procedure_version=FINDER)
-ANSWER = rates.DiscoverRatesResponse(answers=[FOUND], catalogue_revision=1)
+ANSWER = rates.DiscoverRatesResponse(answers=[FOUND], catalog_revision=1)
 ONE_ROW = "SELECT balance::text FROM wallets WHERE account_id = $1 LIMIT 1"
 
 

@@ -31,7 +31,7 @@ def answer(request: Message) -> Message:
     found = [
         validation.ProductValidation(
             product=name,
-            is_valid=name != "products/bad",
+            valid=name != "products/bad",
             results=[MISSING] if name == "products/bad" else [],
         )
         for name in request.products
@@ -52,12 +52,12 @@ async def test_errors_are_1_with_what_is_wrong_where_and_what_to_do(tmp_path: Pa
     assert [text for text in shown if text not in told.out] == []
     assert "2 products looked at, 1 with errors" in told.out
     found = json.loads(plain.out)
-    assert found["is_valid"] is False
-    assert found["products"][0]["is_valid"] is False
+    assert found["valid"] is False
+    assert found["products"][0]["valid"] is False
     assert found["products"][0]["results"][0]["rule"]["id"] == "RATE_MISSING"
     assert json.loads(good.out) == {
-        "is_valid": True,
-        "products": [{"is_valid": True, "product": "products/good"}],
+        "valid": True,
+        "products": [{"valid": True, "product": "products/good"}],
     }
     assert plain.err == ""
     assert script.asked[:2] == [

@@ -150,8 +150,8 @@ def test_rating_periods_are_days_or_anchored_months():
     instant = utc(2024, 2, 29, 12)
     anchor = anchor_date(31, date(2024, 2, 29))
 
-    daily = rating_period("Europe/Berlin", anchor, PolicyPeriod.DAILY, instant)
-    monthly = rating_period("Europe/Berlin", anchor, PolicyPeriod.MONTHLY, instant)
+    daily = rating_period("Europe/Berlin", anchor, PolicyPeriod.DAY, instant)
+    monthly = rating_period("Europe/Berlin", anchor, PolicyPeriod.MONTH, instant)
 
     assert daily == Period(utc(2024, 2, 28, 23), utc(2024, 2, 29, 23))
     assert monthly == Period(utc(2024, 2, 28, 23), utc(2024, 3, 30, 23))

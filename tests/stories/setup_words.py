@@ -56,8 +56,8 @@ def described(product: str = "plan", *resources: str) -> dict[str, Any]:
 def held(product: str, resource: str, *, grants: int = 1) -> dict[str, Any]:
     return {
         "product_usage_resource": {"usage_resource": f"usageResources/{resource}"},
-        "aggregation": {"method": "SUM", "period": "DAILY"},
-        "rating_frequency": {"period": "MONTHLY", "waiting_time": {"days": 3}},
+        "aggregation": {"method": "SUM", "period": "DAY"},
+        "rating_frequency": {"period": "MONTH", "waiting_time": {"days": 3}},
         "overage": {"overage": "CHARGE"},
         "grants": [
             {

@@ -314,13 +314,13 @@ async def test_what_the_service_does_by_itself_is_nobodys(company: Company):
         "usage_time": "2024-01-01T00:00:00Z",
     }
     asked = await ann.call(
-        "previews", "CreateRatingRequest", parent="accounts/ann", rating_request={"lines": [line]}
+        "previews", "CreateRatingBatch", parent="accounts/ann", rating_batch={"lines": [line]}
     )
     rated = asked
     async with asyncio.timeout(20):
         while rated.state == asked.state:
             await asyncio.sleep(0.02)
-            rated = await ann.call("previews", "GetRatingRequest", name=asked.name)
+            rated = await ann.call("previews", "GetRatingBatch", name=asked.name)
 
     before = await ann.call("access", "GetTenant")
     run = await ann.call("access", "AdvanceClock", to_time="2024-01-02T00:00:00Z")

@@ -30,7 +30,7 @@ class Credits:
     price: str
     grant: str | None = None
     refresh: bool = False
-    rating: str = "{period: MONTHLY}"
+    rating: str = "{period: MONTH}"
     definition: str | None = None
 
 
@@ -137,7 +137,7 @@ def commitment(
     for other, promised in optional.items():
         lines += [
             "- product_usage_resource:",
-            f"    {{usage_resource: usageResources/{other}, is_optional: true}}",
+            f"    {{usage_resource: usageResources/{other}, omittable: true}}",
             "  grants:",
             f"  - product_usage_grant: {_grant(product, other, promised, 'COMMIT')}",
         ]

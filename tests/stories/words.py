@@ -60,9 +60,9 @@ class Metered:
     overage: str = "CHARGE"
     order: str = "DRAWDOWN_ORDER_UNSPECIFIED"
     method: str = "SUM"
-    window: str = "DAILY"
+    window: str = "DAY"
     combine: str = "COMBINE_UNSPECIFIED"
-    rating: str = "MONTHLY"
+    rating: str = "MONTH"
     waiting_days: int = 3
     waiting_hours: int | None = None
     late: str = "NEXT_PERIOD"

@@ -75,7 +75,7 @@ INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id,
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period,
                      aggregation_combine, rating_period, waiting_days, late_policy, drawdown_order)
-    VALUES ($1, 'acme', $2, $2, 'sms', 'each', 'SUM', 'DAILY', 'SUM', 'MONTHLY', 3, 'NEXT_PERIOD',
+    VALUES ($1, 'acme', $2, $2, 'sms', 'each', 'SUM', 'DAY', 'SUM', 'MONTH', 3, 'NEXT_PERIOD',
             'EXPIRING_FIRST');
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id,
                              overage, start_time, policies)
@@ -88,9 +88,9 @@ POLICIES = SoldPolicies(
     wallet=WalletPolicies(
         unit_id=UnitId("each"),
         aggregation=AggregationPolicy(
-            method=AggregationMethod.SUM, period=PolicyPeriod.DAILY, combine=Combination.SUM
+            method=AggregationMethod.SUM, period=PolicyPeriod.DAY, combine=Combination.TOTAL
         ),
-        rating=RatingFrequency(period=PolicyPeriod.MONTHLY),
+        rating=RatingFrequency(period=PolicyPeriod.MONTH),
         late=LatePolicy.NEXT_PERIOD,
     ),
     overage=OveragePolicy.CHARGE,

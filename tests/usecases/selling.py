@@ -34,8 +34,8 @@ VALUES ($1, 'MESSAGE', 'messages', 1, 0, 'ACTIVE'), ($1, 'GB', 'data', 1, 3, 'AC
        ($1, 'TB', 'data', 1000, 3, 'ACTIVE');
 INSERT INTO rating_frequency_policies
     (tenant_id, policy_id, period, waiting_days, late_policy, state)
-VALUES ($1, 'monthly', 'MONTHLY', 3, 'NEXT_PERIOD', 'ACTIVE'),
-       ($1, 'daily', 'DAILY', 0, 'NEXT_PERIOD', 'ACTIVE');
+VALUES ($1, 'monthly', 'MONTH', 3, 'NEXT_PERIOD', 'ACTIVE'),
+       ($1, 'daily', 'DAY', 0, 'NEXT_PERIOD', 'ACTIVE');
 INSERT INTO overage_policies (tenant_id, policy_id, overage, state)
 VALUES ($1, 'free', 'FREE', 'ACTIVE');
 INSERT INTO refresh_policies (tenant_id, policy_id, interval_unit, interval_count, state)

@@ -122,7 +122,7 @@ async def test_what_is_committed_before_a_call_is_in_its_answer(world, snapshots
     assert reason(none) == reason(stale) == "RATE_NOT_FOUND"
     assert (found.terms.rate.value.value, found.terms.rate.per.value) == ("0.75", "1000")
     assert found.terms.base_entry == "rateCards/base/entries/sms-USD"
-    assert (found.source, found.terms.is_fixed, found.HasField("amount")) == (
+    assert (found.source, found.terms.non_negotiable, found.HasField("amount")) == (
         "CATALOG",
         True,
         False,
@@ -210,7 +210,11 @@ async def test_an_asset_is_asked_first_on_the_days_of_its_buyer(world, snapshots
         asset_question(asset.replace("acme", "other")),
     )
 
-    assert (own.source, own.terms.rate.value.value, own.terms.is_fixed) == ("ASSET", "0.5", True)
+    assert (own.source, own.terms.rate.value.value, own.terms.non_negotiable) == (
+        "ASSET",
+        "0.5",
+        True,
+    )
     assert reason(too_early) == reason(none) == "RATE_NOT_FOUND"
     assert (fallback.source, fallback.terms.rate.value.value) == ("CATALOG", "1")
     assert reason(missing) == "ASSET_NOT_FOUND"

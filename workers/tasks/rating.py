@@ -1,11 +1,11 @@
-"""Jobs about rating requests: price what one asks for."""
+"""Jobs about rating batches: price what one asks for."""
 
 from server.domain.ids import TenantId
 from server.store.jobs import Job
 from server.store.pool import Connection
-from server.usecases.pricing import rating_requests
+from server.usecases.pricing import rating_batches
 
 
 async def rate_request(tx: Connection, tenant_id: TenantId, job: Job) -> None:
     """Rate the request that the job names, unless that is done."""
-    await rating_requests.rate(tx, tenant_id, job)
+    await rating_batches.rate(tx, tenant_id, job)

@@ -156,7 +156,7 @@ def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> 
         id=ProductResourceId(form.code("product_usage_resource_id") if named else resource_id),
         resource_id=ResourceId(resource_id),
         token_resource_id=_token_resource(own),
-        is_optional=request.product_usage_resource.is_optional,
+        is_optional=request.product_usage_resource.omittable,
         start_date=start,
         end_date=end,
         policies=policies_from_form(own),
@@ -266,7 +266,7 @@ def product_to_pb(kept: Kept[Product]) -> pb.Product:
         name=names.PRODUCT.of(own.id),
         display_name=own.display_name,
         usage_model_type=enum_pb(pb.Product.UsageModelType, own.usage_model_type),
-        grant_binding=enum_pb(pb.GrantBinding, own.binding or "GRANT_BINDING_UNSPECIFIED"),
+        grant_binding=enum_pb(pb.Product.GrantBinding, own.binding or "GRANT_BINDING_UNSPECIFIED"),
         state=state_pb(kept),
         **audit_pb(kept.audit),
         etag=etag(kept.revision),
@@ -280,7 +280,7 @@ def product_resource_to_pb(kept: Kept[ProductResource]) -> pb.ProductUsageResour
         name=names.PRODUCT_RESOURCE.of(own.product_id, own.id),
         usage_resource=names.RESOURCE.of(own.resource_id),
         token_resource=_token_name(own.token_resource_id),
-        is_optional=own.is_optional,
+        omittable=own.is_optional,
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
         policies=policies_to_pb(own.policies),
@@ -325,9 +325,7 @@ def activated_to_pb(activated: Activated) -> rpc.ActivateProductResponse:
 
 def state_pb(kept: Kept[object]) -> "types_pb2.CatalogState.ValueType":
     """Where a record stands."""
-    number: types_pb2.CatalogState.ValueType = enum_pb(
-        types_pb2.CatalogState, kept.state, "CATALOG_STATE_"
-    )
+    number: types_pb2.CatalogState.ValueType = enum_pb(types_pb2.CatalogState, kept.state)
     return number
 
 

@@ -49,9 +49,7 @@ def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregat
         display_name=own.text("display_name"),
         method=method,
         period=own.choice("period", PolicyPeriod),
-        combine=own.choice(
-            "combine", Combination, default=usual_combination(method), prefix="COMBINE_"
-        ),
+        combine=own.choice("combine", Combination, default=usual_combination(method)),
         unique_label=label,
     )
     form.done()
@@ -142,7 +140,7 @@ def aggregation_to_pb(kept: Kept[Aggregation]) -> pb.AggregationPolicy:
         display_name=own.display_name,
         method=enum_pb(pb.AggregationPolicy.Method, own.method),
         period=enum_pb(pb.AggregationPolicy.Period, own.period),
-        combine=enum_pb(pb.AggregationPolicy.Combine, own.combine, "COMBINE_"),
+        combine=enum_pb(pb.AggregationPolicy.Combine, own.combine),
         unique_label=own.unique_label or "",
         state=state_pb(kept),
         version=kept.version,

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 from usage_management.v1 import quote_service_pb2 as pb
 
 from server.api import names
@@ -92,7 +93,7 @@ def _binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
     """What a line is bound to, or the anchor of a commitment."""
     if line.role.is_commitment:
         return {"linked_asset": names.ASSET.of(account_id, line.target_id)}
-    binding = {"binding": enum_pb(pb.SaleLine.Binding, line.binding)}
+    binding = {"binding": enum_pb(catalog_pb.Product.GrantBinding, line.binding)}
     if line.target_id is None:
         return binding
     pattern = names.ASSET if line.binding is Binding.ASSET else names.BINDING_TARGET

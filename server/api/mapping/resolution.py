@@ -37,7 +37,7 @@ def _resource(of: Explained) -> pb.ResolvedPolicies:
         overage_level=_level(one.overage.level),
         commitment_policy=mapping.commitment_to_pb(one.commitment.policy),
         commitment_level=_level(one.commitment.level),
-        drawdown_order=enum_pb(catalog_pb.DrawdownOrder, one.order[0]),
+        drawdown_order=enum_pb(catalog_pb.ResourcePolicies.DrawdownOrder, one.order[0]),
         drawdown_order_level=_level(one.order[1]),
     )
     _forget(made.aggregation_policy, one.aggregation.policy)
@@ -56,5 +56,5 @@ def _forget(message: Message, kept: Kept[Any]) -> None:
 
 
 def _level(level: PolicyLevel) -> "pb.PolicyLevel.ValueType":
-    number: pb.PolicyLevel.ValueType = enum_pb(pb.PolicyLevel, level, "POLICY_LEVEL_")
+    number: pb.PolicyLevel.ValueType = enum_pb(pb.PolicyLevel, level)
     return number

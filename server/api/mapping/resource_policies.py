@@ -64,5 +64,5 @@ def policies_to_pb(ids: PolicyIds) -> pb.ResourcePolicies | None:
         commitment_policy=names.COMMITMENT_POLICY.of(ids.commitment) if ids.commitment else "",
     )
     if ids.order is not None:
-        made.drawdown_order = enum_pb(pb.DrawdownOrder, ids.order)
+        made.drawdown_order = enum_pb(pb.ResourcePolicies.DrawdownOrder, ids.order)
     return made

@@ -43,7 +43,7 @@ def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
         start_time=time_pb(cell.start_time),
         end_time=time_pb(cell.end_time),
         period_start_time=time_pb(cell.period_start_time),
-        is_late=cell.origin_start_time != cell.period_start_time,
+        late=cell.origin_start_time != cell.period_start_time,
         state=enum_pb(pb.UsageSummary.State, CELL_STATES[cell.period_state]),
         record_count=cell.record_count,
         sum_quantity=decimal_pb(cell.sum_quantity),

@@ -65,7 +65,7 @@ def _outcome_to_pb(account_id: AccountId, trace: Trace) -> pb.UsageOutcome:
         counted_quantity=decimal_pb(trace.counted_quantity),
         usage_summary=names.USAGE_SUMMARY.of(account_id, trace.cell_id),
         period_start_time=time_pb(trace.period_start),
-        is_late=trace.is_late,
+        late=trace.is_late,
         summary_drawn_quantity=optional_decimal_pb(trace.drawn_quantity),
         summary_overage_quantity=optional_decimal_pb(trace.overage_quantity),
         liable_summary="" if line is None else names.LIABLE_SUMMARY.of(account_id, line),

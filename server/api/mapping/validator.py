@@ -68,7 +68,7 @@ def finding_to_pb(one: Finding) -> pb.CatalogFinding:
 def verdicts_to_pb(verdicts: tuple[Verdict, ...], start: date) -> pb.ValidateProductsResponse:
     """What was found, for all products."""
     return pb.ValidateProductsResponse(
-        is_valid=all(verdict.is_valid for verdict in verdicts),
+        valid=all(verdict.is_valid for verdict in verdicts),
         products=map(verdict_to_pb, verdicts),
         start_date=date_pb(start),
     )
@@ -78,7 +78,7 @@ def verdict_to_pb(verdict: Verdict) -> pb.ProductValidation:
     """What was found of one product."""
     return pb.ProductValidation(
         product=names.PRODUCT.of(verdict.product_id),
-        is_valid=verdict.is_valid,
+        valid=verdict.is_valid,
         results=map(_result_to_pb, verdict.results),
     )
 

@@ -53,7 +53,7 @@ def grant_to_pb(wallet: StoredWallet, item: GrantBalance) -> pb.Grant:
         start_time=time_pb(grant.start),
         expire_time=optional_time_pb(grant.expire),
         rollover_count=grant.rollovers,
-        is_provisional=item.is_provisional,
+        provisional=item.is_provisional,
     )
 
 

@@ -221,10 +221,10 @@ class CatalogService(rpc.CatalogServiceServicer):
     ) -> messages.ConvertQuantityResponse:
         asked = mapping.convert_quantity_from_pb(request)
         tenant_id = caller().tenant_id
-        found, is_exact = await look(
+        found, exact = await look(
             self._env, lambda tx: units.convert_quantity(tx, tenant_id, asked)
         )
-        return messages.ConvertQuantityResponse(quantity=decimal_pb(found), is_exact=is_exact)
+        return messages.ConvertQuantityResponse(quantity=decimal_pb(found), exact=exact)
 
     async def ResolvePolicies(
         self, request: messages.ResolvePoliciesRequest, context: Any

@@ -57,7 +57,7 @@ NOTHING_SOLD = Present(today=date.min, sold={})
 def _ending(secrets: tuple[bytes, ...], tenant_id: TenantId, revision: int) -> bytes:
     """The part of a response that says by which revision it was answered."""
     token = revisions.token_of(TokenSeal(secrets), tenant_id, revision)
-    response = pb.DiscoverRatesResponse(catalogue_revision=revision, revision_token=token)
+    response = pb.DiscoverRatesResponse(catalog_revision=revision, revision_token=token)
     return response.SerializeToString()
 
 
@@ -174,7 +174,7 @@ async def _explained(
         if isinstance(asked, Asked):
             _explain(made, asked, world, compiled)
         answers.append(made)
-        candidates += len(made.losers) + made.losers_omitted
+        candidates += len(made.rejected_candidates) + made.rejected_candidates_omitted
         check_candidates(candidates, len(answers))
         await turn.give()
     return answers
@@ -188,8 +188,8 @@ def _explain(made: pb.RateAnswer, asked: Asked, world: Present, compiled: Compil
         return
     why = explained(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
     account_id = asked.held and asked.held[0]
-    made.losers.extend(loser_to_pb(one, account_id) for one in why.losers)
-    made.losers_omitted = why.omitted
+    made.rejected_candidates.extend(loser_to_pb(one, account_id) for one in why.losers)
+    made.rejected_candidates_omitted = why.omitted
 
 
 def _check_explained(request: pb.DiscoverRatesRequest) -> None:

@@ -12,15 +12,15 @@ from server.api import names
 from server.api.forms import named
 from server.api.mapping import preview as mapping
 from server.api.mapping.pricing import replay as replay_mapping
-from server.api.mapping.pricing.rating_requests import (
-    create_rating_request_from_pb,
-    rating_request_to_pb,
+from server.api.mapping.pricing.rating_batches import (
+    create_rating_batch_from_pb,
+    rating_batch_to_pb,
 )
 from server.api.values import time_pb
 from server.api.work import caller, change, listed, look, of_account
 from server.env import Env
-from server.store.pricing import rating_requests as request_store
-from server.usecases.pricing import rating_requests, replay
+from server.store.pricing import rating_batches as request_store
+from server.usecases.pricing import rating_batches, replay
 from server.usecases.settling import preview
 
 
@@ -56,46 +56,46 @@ class PreviewService(rpc.PreviewServiceServicer):
         )
         return replay_mapping.replay_to_pb(command.account_id, found)
 
-    async def CreateRatingRequest(
-        self, request: pb.CreateRatingRequestRequest, context: Any
-    ) -> pb.RatingRequest:
-        command = create_rating_request_from_pb(request)
+    async def CreateRatingBatch(
+        self, request: pb.CreateRatingBatchRequest, context: Any
+    ) -> pb.RatingBatch:
+        command = create_rating_batch_from_pb(request)
         tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
-            pb.RatingRequest,
-            lambda tx: rating_requests.create(tx, tenant_id, command),
-            rating_request_to_pb,
+            pb.RatingBatch,
+            lambda tx: rating_batches.create(tx, tenant_id, command),
+            rating_batch_to_pb,
         )
 
-    async def GetRatingRequest(
-        self, request: pb.GetRatingRequestRequest, context: Any
-    ) -> pb.RatingRequest:
-        account_id, request_id = named(request, "name", names.RATING_REQUEST)
+    async def GetRatingBatch(
+        self, request: pb.GetRatingBatchRequest, context: Any
+    ) -> pb.RatingBatch:
+        account_id, request_id = named(request, "name", names.RATING_BATCH)
         tenant_id = caller().tenant_id
-        return rating_request_to_pb(
+        return rating_batch_to_pb(
             await look(
                 self._env,
                 lambda tx: request_store.get(tx, tenant_id, account_id, request_id),
             )
         )
 
-    async def ListRatingRequests(
-        self, request: pb.ListRatingRequestsRequest, context: Any
-    ) -> pb.ListRatingRequestsResponse:
+    async def ListRatingBatches(
+        self, request: pb.ListRatingBatchesRequest, context: Any
+    ) -> pb.ListRatingBatchesResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
         found, token = await listed(
             self._env,
             request,
             of_account(
                 account_id,
-                lambda tx, page: rating_requests.list_requests(
+                lambda tx, page: rating_batches.list_requests(
                     tx, page.tenant_id, account_id, after=page.after, limit=page.limit
                 ),
             ),
             lambda one: (one.audit.create_time, one.id),
-            rating_request_to_pb,
+            rating_batch_to_pb,
             shape=(datetime, UUID),
         )
-        return pb.ListRatingRequestsResponse(rating_requests=found, next_page_token=token)
+        return pb.ListRatingBatchesResponse(rating_batches=found, next_page_token=token)

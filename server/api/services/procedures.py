@@ -37,7 +37,7 @@ PROCEDURE = OnWire(
     creation=messages.CreateProcedureRequest,
     read=mapping.procedure_from_pb,
     write=mapping.procedure_to_pb,
-    filters=(lambda form: form.optional_choice("usage", Usage, prefix=mapping.USAGE),),
+    filters=(lambda form: form.optional_choice("usage", Usage),),
 )
 VERSION = OnWire(
     kind=kinds.VERSION,
@@ -141,7 +141,7 @@ class ProcedureService(rpc.ProcedureServiceServicer):
         named = form.optional_name("procedure", names.PROCEDURE)
         usage, day = None, form.optional_date("date")
         if named is None:
-            usage = form.choice("usage", Usage, prefix=mapping.USAGE)
+            usage = form.choice("usage", Usage)
         form.done()
         tenant_id = caller().tenant_id
         procedure_id = None if named is None else named[0]

@@ -265,7 +265,7 @@ class RateService(rpc.RateServiceServicer):
     ) -> pb.ChangeRateCardEntryStatesResponse:
         form = Form(request)
         entries = entries_from_form(form)
-        state = form.choice("state", EntryState, prefix="CATALOG_STATE_")
+        state = form.choice("state", EntryState)
         form.done()
         tenant_id = caller().tenant_id
         return await change(

@@ -44,7 +44,7 @@ async def list_records(
     """
     form = Form(request)
     key = form.name("parent", parent.name) if parent else ()
-    state = form.optional_choice("state", CatalogState, prefix="CATALOG_STATE_")
+    state = form.optional_choice("state", CatalogState)
     filters = (state, *(ask(form) for ask in one.filters))
     form.done()
 
@@ -129,7 +129,7 @@ async def change_states(
 ) -> M:
     """Put records of some kinds in or out of force; the answer has the names of what `changed`."""
     form = Form(request)
-    state = form.choice("state", CatalogState, prefix="CATALOG_STATE_")
+    state = form.choice("state", CatalogState)
     wanted = {name: _named(form, index, name, among) for index, name in enumerate(request.names)}
     form.done()
     tenant_id = caller().tenant_id

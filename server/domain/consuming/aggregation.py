@@ -197,7 +197,7 @@ class _Running:
         after = self._with(before, cell.measure)
         self.windows[key] = after
         total = self.total
-        if self.policy.combine is Combination.SUM:
+        if self.policy.combine is Combination.TOTAL:
             self.total = total + after - before
         else:
             self.total = max(total, after)
@@ -218,10 +218,10 @@ _ADDED = (AggregationMethod.SUM, AggregationMethod.UNIQUE_COUNT)
 
 def window(start: datetime, origin_start: datetime, length: PolicyPeriod, zone: str) -> Window:
     """The window of a day or hour within its rating period, from whose first day they count."""
-    if length is PolicyPeriod.HOURLY:
+    if length is PolicyPeriod.HOUR:
         return start
     day = local_date(zone, start)
-    if length is PolicyPeriod.DAILY:
+    if length is PolicyPeriod.DAY:
         return day
     return length.cadence.index(local_date(zone, origin_start), day)
 
@@ -246,7 +246,7 @@ def _whole(cells: Iterable[Cell], policy: AggregationPolicy, zone: str) -> Decim
         known = windows.get(key)
         windows[key] = cell.measure if known is None else known.merge(cell.measure)
     figures = [_FIGURES[policy.method](measure) for measure in windows.values()]
-    if policy.combine is Combination.SUM:
+    if policy.combine is Combination.TOTAL:
         return sum(figures, ZERO)
     return max(figures, default=ZERO)
 

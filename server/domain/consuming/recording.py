@@ -88,7 +88,7 @@ class Meter:
     blocking: tuple[WalletId, ...] = ()
     dimensions: tuple[str, ...] = ()
     unique_label: str | None = None
-    unique_period: PolicyPeriod = PolicyPeriod.DAILY
+    unique_period: PolicyPeriod = PolicyPeriod.DAY
     start: datetime
     end: datetime | None
 

@@ -36,8 +36,8 @@ class AggregationMethod(StrEnum):
 class Combination(StrEnum):
     """How the windows of one rating period become one figure."""
 
-    SUM = "SUM"
-    MAX = "MAX"
+    TOTAL = "TOTAL"
+    HIGHEST = "HIGHEST"
 
 
 class OveragePolicy(StrEnum):
@@ -93,7 +93,7 @@ _GROWING = frozenset(
 
 def usual_combination(method: AggregationMethod) -> Combination:
     """Peaks keep the highest, everything else is added up."""
-    return Combination.MAX if method is AggregationMethod.PEAK else Combination.SUM
+    return Combination.HIGHEST if method is AggregationMethod.PEAK else Combination.TOTAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ class AggregationPolicy:
 
     @classmethod
     def usual(
-        cls, method: AggregationMethod, period: PolicyPeriod = PolicyPeriod.DAILY
+        cls, method: AggregationMethod, period: PolicyPeriod = PolicyPeriod.DAY
     ) -> "AggregationPolicy":
         """The policy that combines as its method usually does."""
         return cls(method=method, period=period, combine=usual_combination(method))
@@ -146,7 +146,7 @@ class AggregationPolicy:
 class RatingFrequency:
     """How long a rating period is, and how long it waits before it is frozen."""
 
-    period: PolicyPeriod = PolicyPeriod.MONTHLY
+    period: PolicyPeriod = PolicyPeriod.MONTH
     delay: Delay = DEFAULT_DELAY
 
 
@@ -179,7 +179,7 @@ class Validity:
 
 def assumed_billing(rating: PolicyPeriod) -> Cadence:
     """How whoever buys is billed, as long as nobody does: by the month, or longer if need be."""
-    is_longer = rating.length > PolicyPeriod.MONTHLY.length
+    is_longer = rating.length > PolicyPeriod.MONTH.length
     return LONGEST_BILLING if is_longer else USUAL_BILLING
 
 
@@ -193,11 +193,12 @@ def check_period_order(
     months = rating.cadence.months
     if months > billing.months:
         length = f"{billing.count} {billing.unit}"
-        fault = f"a billing period of {length} cannot hold a {rating} rating period".lower()
+        fault = f"a billing period of {length} cannot hold a {rating.adverb} rating period".lower()
     elif accumulation.length > rating.length:
-        fault = f"a {rating} rating period cannot hold a {accumulation} accumulation period".lower()
+        fault = f"a {rating.adverb} rating period cannot hold a {accumulation.adverb} accumulation"
+        fault += " period"
     elif accumulation is rating and months and months == billing.months:
-        fault = f"billing, rating and accumulation cannot all be {rating}; accumulate daily".lower()
+        fault = f"billing, rating and accumulation cannot all be {rating.adverb}; accumulate daily"
     else:
         return
     facts = {

@@ -109,10 +109,10 @@ def derived_id(policy: Policy) -> str:
     match policy:
         case Aggregation(method=method, period=period, combine=combine):
             usual = combine is usual_combination(method)
-            words = [method, period, *([] if usual else [combine])]
+            words = [method, period.adverb, *([] if usual else [combine])]
             words += [] if policy.unique_label is None else [policy.unique_label]
         case RatingFrequency(period=period, delay=delay, late=late):
-            words = [period, "after", str(delay.count), delay.unit]
+            words = [period.adverb, "after", str(delay.count), delay.unit]
             words += [] if late is LatePolicy.NEXT_PERIOD else [late]
         case Overage(overage=overage):
             words = ["overage", overage]

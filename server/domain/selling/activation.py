@@ -255,7 +255,7 @@ class _Plan:
 
     def _open_periods(self, sale: "_Sale", wallet: Wallet) -> None:
         rating, zone = wallet.policies.rating, sale.target.zone
-        if rating.period is PolicyPeriod.DAILY:
+        if rating.period is PolicyPeriod.DAY:
             days = (sale.last_day(self.now) - sale.line.start_date).days
             sale.check_back(days, MOST_DAYS_BACK, "days of usage that is rated daily")
         for period in sale.periods(rating.period, self.now):

@@ -220,7 +220,7 @@ def _meter(row: Any) -> Meter | None:
         anchor=row["anchor_date"],
         frequency=_frequency(row["rating_period"], row["waiting_days"], row["waiting_hours"]),
         late_policy=_LATE[row["late_policy"]],
-        is_hourly=row["aggregation_period"] == "HOURLY",
+        is_hourly=row["aggregation_period"] == "HOUR",
         blocking=_blocking(row),
         dimensions=tuple(row["dimensions"]),
         unique_label=row["aggregation_label"],

@@ -158,7 +158,7 @@ CREATE TABLE aggregation_policies (
     display_name text NOT NULL DEFAULT '',
     method       text NOT NULL,
     period       text NOT NULL,
-    combine      text NOT NULL CHECK (combine IN ('SUM', 'MAX')),
+    combine      text NOT NULL CHECK (combine IN ('TOTAL', 'HIGHEST')),
     unique_label text,
     state        text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision     bigint NOT NULL DEFAULT 1,
@@ -1162,10 +1162,10 @@ CREATE INDEX superseded_ratables_by_liable ON superseded_ratables
 CREATE INDEX superseded_ratables_by_version ON superseded_ratables
     (tenant_id, procedure_id, procedure_version_id) WHERE procedure_id IS NOT NULL;
 
-CREATE TABLE rating_requests (
+CREATE TABLE rating_batches (
     tenant_id         uuid NOT NULL,
     account_id        code NOT NULL,
-    rating_request_id uuid NOT NULL,
+    rating_batch_id uuid NOT NULL,
     state             text NOT NULL DEFAULT 'PENDING' CHECK (state IN ('PENDING', 'RATING_COMPLETE', 'FAILED')),
     skips_waterfall   boolean NOT NULL,
     lines             jsonb NOT NULL,
@@ -1174,13 +1174,13 @@ CREATE TABLE rating_requests (
     error_text        text NOT NULL DEFAULT '',
     create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
     rate_time         timestamptz,
-    PRIMARY KEY (tenant_id, account_id, rating_request_id),
+    PRIMARY KEY (tenant_id, account_id, rating_batch_id),
     CONSTRAINT rated_means_results CHECK ((state = 'PENDING') = (results IS NULL)),
     CONSTRAINT failed_means_code CHECK ((state = 'FAILED') = (error_code <> '')),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE rating_requests IS 'run-time: usage as it might happen, to be priced by a worker';
-CREATE INDEX rating_requests_by_time ON rating_requests (tenant_id, account_id, create_time, rating_request_id);
+COMMENT ON TABLE rating_batches IS 'run-time: usage as it might happen, to be priced by a worker';
+CREATE INDEX rating_batches_by_time ON rating_batches (tenant_id, account_id, create_time, rating_batch_id);
 
 -- The ledger only grows: no right to change it, and two triggers behind that ------------------------
 
@@ -1218,7 +1218,7 @@ BEGIN
         ('credentials', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('runs', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('jobs', '(OLD.state, OLD.attempts, OLD.error) IS DISTINCT FROM (NEW.state, NEW.attempts, NEW.error)'),
-        ('rating_requests', 'OLD.state IS DISTINCT FROM NEW.state'),
+        ('rating_batches', 'OLD.state IS DISTINCT FROM NEW.state'),
         ('binding_targets', NULL),
         ('assets', NULL)
     ) AS own (name, is_change)
@@ -1263,7 +1263,7 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
-    rating_periods, usage_summaries, ratable_summaries, rating_requests TO usage_app;
+    rating_periods, usage_summaries, ratable_summaries, rating_batches TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures TO usage_app;
 GRANT DELETE ON ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,

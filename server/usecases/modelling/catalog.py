@@ -144,7 +144,7 @@ def _check_kind(kind: UsageModelType, wanted: ProductResource) -> None:
     path, policies = "product_usage_resource", wanted.policies
     if wanted.is_optional and not kind.is_commitment:
         text = f"a {kind} is sold with all its resources; only a commitment may leave some out"
-        raise InvalidArgument.at(f"{path}.is_optional", "POLICY_NOT_ALLOWED", text)
+        raise InvalidArgument.at(f"{path}.omittable", "POLICY_NOT_ALLOWED", text)
     check_allowed(kind, policies, f"{path}.policies")
 
 

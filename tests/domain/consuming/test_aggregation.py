@@ -17,7 +17,7 @@ from tests.strategies import cell
 SUM = AggregationPolicy.usual(AggregationMethod.SUM)
 PEAK = AggregationPolicy.usual(AggregationMethod.PEAK)
 PEAK_DAYS = AggregationPolicy(
-    method=AggregationMethod.PEAK, period=PolicyPeriod.DAILY, combine=Combination.SUM
+    method=AggregationMethod.PEAK, period=PolicyPeriod.DAY, combine=Combination.TOTAL
 )
 JANUARY, FEBRUARY, MARCH = strategies.months("UTC", 3)
 
@@ -139,7 +139,7 @@ def test_a_cell_belongs_to_the_civil_day_it_starts_in():
     assert after - before == timedelta(hours=1)
 
 
-def policy(method, period=PolicyPeriod.DAILY, combine=Combination.SUM):
+def policy(method, period=PolicyPeriod.DAY, combine=Combination.TOTAL):
     return AggregationPolicy(method=method, period=period, combine=combine)
 
 
@@ -178,15 +178,15 @@ def test_windows_are_counted_from_the_first_day_of_the_rating_period():
     cells = days_of(RECORDS)
     found = {
         period: combined(cells, policy(AggregationMethod.PEAK, period), zone="UTC")
-        for period in (PolicyPeriod.DAILY, PolicyPeriod.WEEKLY, PolicyPeriod.MONTHLY)
+        for period in (PolicyPeriod.DAY, PolicyPeriod.WEEK, PolicyPeriod.MONTH)
     }
-    least = policy(AggregationMethod.MINIMUM, PolicyPeriod.WEEKLY)
-    mean = policy(AggregationMethod.AVERAGE, PolicyPeriod.MONTHLY)
+    least = policy(AggregationMethod.MINIMUM, PolicyPeriod.WEEK)
+    mean = policy(AggregationMethod.AVERAGE, PolicyPeriod.MONTH)
 
     assert found == {
-        PolicyPeriod.DAILY: 25 + 4 + 2,
-        PolicyPeriod.WEEKLY: 25 + 2,
-        PolicyPeriod.MONTHLY: 25,
+        PolicyPeriod.DAY: 25 + 4 + 2,
+        PolicyPeriod.WEEK: 25 + 2,
+        PolicyPeriod.MONTH: 25,
     }
     assert combined(cells, least, zone="UTC") == 4 + 2
     assert combined(cells, mean, zone="UTC") == Decimal("11.2")
@@ -198,7 +198,7 @@ def test_hours_are_windows_of_their_own():
         for at, quantity in RECORDS
     ]
 
-    assert combined(hours, policy(AggregationMethod.PEAK, PolicyPeriod.HOURLY), zone="UTC") == 56
+    assert combined(hours, policy(AggregationMethod.PEAK, PolicyPeriod.HOUR), zone="UTC") == 56
 
 
 @given(st.sampled_from([m for m in AggregationMethod if not m.only_grows]), st.randoms())

@@ -67,7 +67,7 @@ def meter(
         unit=EACH,
         zone=zone,
         anchor=date(2024, 1, 15),
-        frequency=RatingFrequency(period=PolicyPeriod.MONTHLY, delay=Delay(3)),
+        frequency=RatingFrequency(period=PolicyPeriod.MONTH, delay=Delay(3)),
         late_policy=LatePolicy.NEXT_PERIOD,
         is_hourly=is_hourly,
         start=NOW - timedelta(days=800),

@@ -16,8 +16,8 @@ from server.domain.modelling.policies import (
 MONTH, QUARTER = Cadence(CadenceUnit.MONTH), Cadence(CadenceUnit.QUARTER)
 WEEK = Cadence(CadenceUnit.WEEK)
 YEAR = Cadence(CadenceUnit.YEAR)
-DAILY, MONTHLY = PolicyPeriod.DAILY, PolicyPeriod.MONTHLY
-WEEKLY, QUARTERLY, YEARLY = PolicyPeriod.WEEKLY, PolicyPeriod.QUARTERLY, PolicyPeriod.YEARLY
+DAILY, MONTHLY = PolicyPeriod.DAY, PolicyPeriod.MONTH
+WEEKLY, QUARTERLY, YEARLY = PolicyPeriod.WEEK, PolicyPeriod.QUARTER, PolicyPeriod.YEAR
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_periods_out_of_order_are_refused(billing, rating, accumulation):
 def test_every_method_has_a_usual_combination():
     found = {method: usual_combination(method) for method in AggregationMethod}
 
-    assert found.pop(AggregationMethod.PEAK) is Combination.MAX
-    assert set(found.values()) == {Combination.SUM}
+    assert found.pop(AggregationMethod.PEAK) is Combination.HIGHEST
+    assert set(found.values()) == {Combination.TOTAL}
 
 
 @pytest.mark.parametrize("method", list(AggregationMethod))
@@ -75,11 +75,11 @@ def test_late_usage_may_not_take_back_what_was_drawn(method):
 
 
 def test_a_window_is_no_longer_than_the_rating_period():
-    for accumulation in (PolicyPeriod.HOURLY, PolicyPeriod.DAILY, PolicyPeriod.WEEKLY):
+    for accumulation in (PolicyPeriod.HOUR, PolicyPeriod.DAY, PolicyPeriod.WEEK):
         check_period_order(
             billing=Cadence(CadenceUnit.MONTH), rating=MONTHLY, accumulation=accumulation
         )
-    for accumulation in (PolicyPeriod.QUARTERLY, PolicyPeriod.YEARLY):
+    for accumulation in (PolicyPeriod.QUARTER, PolicyPeriod.YEAR):
         with pytest.raises(FailedPrecondition, match="cannot hold"):
             check_period_order(
                 billing=Cadence(CadenceUnit.YEAR), rating=MONTHLY, accumulation=accumulation

@@ -37,7 +37,7 @@ from server.domain.modelling.setup import (
     refusal,
 )
 
-DAILY, MONTHLY = PolicyPeriod.DAILY, PolicyPeriod.MONTHLY
+DAILY, MONTHLY = PolicyPeriod.DAY, PolicyPeriod.MONTH
 SUM, PEAK = AggregationMethod.SUM, AggregationMethod.PEAK
 ACTIVE, DRAFT, INACTIVE = CatalogState.ACTIVE, CatalogState.DRAFT, CatalogState.INACTIVE
 QUARTERLY = Refresh(id=NAMELESS, display_name="", interval=Cadence(CadenceUnit.QUARTER, 2))
@@ -46,7 +46,7 @@ QUARTERLY = Refresh(id=NAMELESS, display_name="", interval=Cadence(CadenceUnit.Q
 def aggregation(
     method: AggregationMethod = SUM,
     period: PolicyPeriod = DAILY,
-    combine: Combination = Combination.SUM,
+    combine: Combination = Combination.TOTAL,
 ) -> Aggregation:
     return Aggregation(id=NAMELESS, display_name="", method=method, period=period, combine=combine)
 
@@ -64,8 +64,8 @@ def kept(policy_id: str, state: CatalogState = ACTIVE, **changes: object) -> Kep
     ("policy", "expected"),
     [
         (aggregation(), "sum-daily"),
-        (aggregation(PEAK, MONTHLY, Combination.MAX), "peak-monthly"),
-        (aggregation(PEAK, DAILY, Combination.SUM), "peak-daily-sum"),
+        (aggregation(PEAK, MONTHLY, Combination.HIGHEST), "peak-monthly"),
+        (aggregation(PEAK, DAILY, Combination.TOTAL), "peak-daily-total"),
         (frequency(Delay(3)), "monthly-after-3-days"),
         (frequency(Delay(12, DelayUnit.HOURS)), "monthly-after-12-hours"),
         (frequency(Delay(0), LatePolicy.REJECT), "monthly-after-0-days-reject"),

@@ -229,7 +229,7 @@ def sold(value="3", *, start=JANUARY, end=None, overage=OveragePolicy.CHARGE, zo
     rates = AssetRates(
         zone=zone,
         anchor=JANUARY,
-        length=PolicyPeriod.MONTHLY,
+        length=PolicyPeriod.MONTH,
         is_fixed=False,
         overage=overage,
         stretches=(stretch,),

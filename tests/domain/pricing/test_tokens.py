@@ -25,7 +25,7 @@ CREDITS = WalletId(derive(BASE, "credits"))
 SUM = AggregationPolicy.usual(AggregationMethod.SUM)
 JANUARY, FEBRUARY = months("UTC", 2)
 PURSE = Purse(
-    id=CREDITS, unit=CREDIT, zone="UTC", anchor=date(2024, 1, 1), length=PolicyPeriod.MONTHLY
+    id=CREDITS, unit=CREDIT, zone="UTC", anchor=date(2024, 1, 1), length=PolicyPeriod.MONTH
 )
 
 

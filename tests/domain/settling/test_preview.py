@@ -12,7 +12,7 @@ from server.domain.errors import FailedPrecondition, NotFound
 from server.domain.ids import AssetId, UnitId, derive
 from server.domain.modelling.policies import AggregationMethod, AggregationPolicy
 from server.domain.pricing.rates import RateSegment, Tier
-from server.domain.pricing.rating_requests import LineResult, RequestState, verdict
+from server.domain.pricing.rating_batches import LineResult, RequestState, verdict
 from server.domain.pricing.replay import Pair, at_other_rates, totals
 from server.domain.selling.additions import Addition
 from server.domain.selling.sold import Sold

@@ -61,8 +61,8 @@ async def test_many_who_record_at_once_never_go_beyond(sandbox):
 async def test_tokens_that_are_used_up_block_what_costs_them(sandbox):
     world = await sandbox("2024-01-31")
     text = described("plan", {"data": "10", "sms": "5"}, Credits(price="1", grant="100"))
-    first, rest = text.split("rating_frequency: {period: MONTHLY}", 1)
-    blocked = "rating_frequency: {period: MONTHLY}\n  overage: {overage: BLOCK}"
+    first, rest = text.split("rating_frequency: {period: MONTH}", 1)
+    blocked = "rating_frequency: {period: MONTH}\n  overage: {overage: BLOCK}"
     await set_up(world, f"{first}{blocked}{rest}")
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))

@@ -17,14 +17,14 @@ RECORDS = [
     ("2024-01-09T01:00:00Z", "2"),
 ]
 FIGURES = {
-    ("sum", "SUM", "DAILY"): "56",
-    ("peak", "PEAK", "DAILY"): "25",
-    ("peak-hours", "PEAK", "HOURLY"): "46",
-    ("peak-weeks", "PEAK", "WEEKLY"): "27",
-    ("count", "COUNT", "DAILY"): "5",
-    ("average", "AVERAGE", "WEEKLY"): "15.5",
-    ("minimum", "MINIMUM", "WEEKLY"): "6",
-    ("latest", "LATEST", "DAILY"): "21",
+    ("sum", "SUM", "DAY"): "56",
+    ("peak", "PEAK", "DAY"): "25",
+    ("peak-hours", "PEAK", "HOUR"): "46",
+    ("peak-weeks", "PEAK", "WEEK"): "27",
+    ("count", "COUNT", "DAY"): "5",
+    ("average", "AVERAGE", "WEEK"): "15.5",
+    ("minimum", "MINIMUM", "WEEK"): "6",
+    ("latest", "LATEST", "DAY"): "21",
 }
 
 
@@ -34,7 +34,7 @@ def metered(name: str, method: str, window: str, late: str = "REJECT") -> Metere
         rate="0.5",
         method=method,
         window=window,
-        combine="COMBINE_MAX" if name == "peak" else "COMBINE_SUM",
+        combine="HIGHEST" if name == "peak" else "TOTAL",
         late=late,
         scale=6,
     )
@@ -62,12 +62,12 @@ async def test_every_method_and_window_counts_the_same_records_in_its_own_way(sa
 async def test_a_figure_that_may_fall_needs_late_usage_to_be_refused(sandbox):
     world = await sandbox("2024-01-31")
     with pytest.raises(UsageError, match="REJECT") as refused:
-        await world.product("plan", metered("average", "AVERAGE", "DAILY", "NEXT_PERIOD"))
+        await world.product("plan", metered("average", "AVERAGE", "DAY", "NEXT_PERIOD"))
     assert refused.value.reason == "POLICY_CONFLICT"
 
 
 @pytest.mark.capability("M33")
-@pytest.mark.parametrize("window", ["MONTHLY", "QUARTERLY", "YEARLY"])
+@pytest.mark.parametrize("window", ["MONTH", "QUARTER", "YEAR"])
 async def test_windows_that_are_too_long_are_refused_with_the_reason(sandbox, window):
     world = await sandbox("2024-01-31")
     with pytest.raises(UsageError, match=r"accumulat") as refused:

@@ -90,7 +90,7 @@ async def test_usage_that_adds_up_to_too_many_digits_fails_its_line_and_never_th
 async def test_lines_that_add_up_to_more_than_money_fail_when_they_are_billed(sandbox):
     """Each is below 2^63, together they are not."""
     world = await sandbox("2024-01-31")
-    await world.product("plan", Metered(resource="data", rate="8", rating="DAILY"))
+    await world.product("plan", Metered(resource="data", rate="8", rating="DAY"))
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
     for day in (10, 11):

@@ -18,7 +18,7 @@ def seen(asset, user, at, record_id=None):
     return made
 
 
-@pytest.mark.parametrize(("window", "used"), [("DAILY", 5), ("WEEKLY", 3)])
+@pytest.mark.parametrize(("window", "used"), [("DAY", 5), ("WEEK", 3)])
 async def test_different_values_count_once_in_their_window(sandbox, window, used):
     world = await sandbox("2024-01-31")
     method = {"method": "UNIQUE_COUNT", "window": window, "unique_label": "user"}
@@ -71,7 +71,7 @@ async def test_a_value_that_is_refused_can_still_come(sandbox):
         grant="2",
         overage="BLOCK",
         method="UNIQUE_COUNT",
-        window="WEEKLY",
+        window="WEEK",
         unique_label="user",
     )
     await world.product("plan", seats)
@@ -98,8 +98,8 @@ async def test_a_record_without_the_label_is_refused(sandbox):
     assert outcome.code == REJECTED
     assert "FIELD_REQUIRED" in str(outcome.status)
     for wrong in (
-        policies.AggregationPolicy(method="UNIQUE_COUNT", period="DAILY"),
-        policies.AggregationPolicy(method="SUM", period="DAILY", unique_label="user"),
+        policies.AggregationPolicy(method="UNIQUE_COUNT", period="DAY"),
+        policies.AggregationPolicy(method="SUM", period="DAY", unique_label="user"),
     ):
         request = rpc.CreateAggregationPolicyRequest(
             aggregation_policy_id="wrong", aggregation_policy=wrong

@@ -95,13 +95,13 @@ async def test_activation_says_what_is_wrong_and_refuses_it_if_told(sandbox):
     assert plan_of_it.validation == done.validation
     errors = [r for r in done.validation.results if r.rule.severity == r.rule.ERROR]
     assert [r.rule.id for r in errors] == [violation.reason]
-    assert not done.validation.is_valid
+    assert not done.validation.valid
     assert errors[0].findings[0].records[0] == violation.field
     assert errors[0].rule.remedy
 
     await world.price("plan", Metered(resource="r0", rate="2"))
     again = await activate(world, must_be_valid=True)
-    assert again.validation.is_valid
+    assert again.validation.valid
     assert list(again.activated) == ["rateCards/base/entries/plan-r0-USD"]
 
 

@@ -317,7 +317,7 @@ async def test_each_policy_says_which_level_supplied_it(sandbox):
     await policy.CreateAggregationPolicy(
         policy_rpc.CreateAggregationPolicyRequest(
             aggregation_policy_id="peak",
-            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAILY"),
+            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAY"),
         )
     )
     await unit_class(world)
@@ -360,7 +360,7 @@ async def test_each_policy_says_which_level_supplied_it(sandbox):
     assert found.aggregation_policy.method == policies.AggregationPolicy.PEAK
     assert found.aggregation_level == rpc.POLICY_LEVEL_USAGE_RESOURCE
     assert found.rating_frequency_policy.name == ""
-    assert found.rating_frequency_policy.period == policies.RatingFrequencyPolicy.MONTHLY
+    assert found.rating_frequency_policy.period == policies.RatingFrequencyPolicy.MONTH
     assert found.rating_frequency_policy.waiting_time.days == 3
     assert found.rating_frequency_level == rpc.POLICY_LEVEL_DEFAULT
 

@@ -167,7 +167,7 @@ async def test_s1_who_does_not_say_when_usage_is_rated_is_told(sandbox):
 async def test_s2_to_s6_what_packs_and_commitments_cannot_have(sandbox):
     world = await plan(sandbox)
     await set_up(world, pack("booster", "credits", grant="5"))
-    policy = policies.RatingFrequencyPolicy(period="MONTHLY")
+    policy = policies.RatingFrequencyPolicy(period="MONTH")
     await world.client.policies.CreateRatingFrequencyPolicy(
         policy_rpc.CreateRatingFrequencyPolicyRequest(
             rating_frequency_policy_id="monthly", rating_frequency_policy=policy
@@ -193,7 +193,7 @@ async def test_s2_to_s6_what_packs_and_commitments_cannot_have(sandbox):
 @pytest.mark.capability("M127")
 async def test_s9_periods_are_in_order(sandbox):
     world = await plan(sandbox)
-    monthly = policies.AggregationPolicy(method="SUM", period="MONTHLY")
+    monthly = policies.AggregationPolicy(method="SUM", period="MONTH")
     await world.client.policies.CreateAggregationPolicy(
         policy_rpc.CreateAggregationPolicyRequest(
             aggregation_policy_id="monthly", aggregation_policy=monthly

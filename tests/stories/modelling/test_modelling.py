@@ -152,9 +152,9 @@ async def test_48_hours_wait_as_long_as_2_days_and_days_are_rated_by_themselves(
     world = await sandbox("2024-01-03")
     await world.product(
         "plan",
-        Metered(resource="by-hours", rate="1", rating="DAILY", waiting_hours=48),
-        Metered(resource="by-days", rate="1", rating="DAILY", waiting_days=2),
-        Metered(resource="by-month", rate="1", rating="MONTHLY", waiting_days=2),
+        Metered(resource="by-hours", rate="1", rating="DAY", waiting_hours=48),
+        Metered(resource="by-days", rate="1", rating="DAY", waiting_days=2),
+        Metered(resource="by-month", rate="1", rating="MONTH", waiting_days=2),
     )
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-03"))
@@ -223,17 +223,17 @@ async def test_units_convert_by_factor_and_round_as_they_are_told(sandbox):
 
     assert (kilo.sequence, kilo.rounding) == (1, catalog.UnitOfMeasure.HALF_UP)
     pounds = await convert(world, 3, "kg", "lb")
-    assert (figure(pounds.quantity), pounds.is_exact) == (Decimal("6.6"), True)
+    assert (figure(pounds.quantity), pounds.exact) == (Decimal("6.6"), True)
     assert figure((await convert(world, "6.6", "lb", "kg")).quantity) == 3
     for quantity, source, target in ((1, "lb", "kg"), ("100.5", "JPY", "JPY")):
         with pytest.raises(UsageError, match="UNIT_SCALE"):
             await convert(world, quantity, source, target)
     kilos = await convert(world, 1, "lb", "kg", round=True)
-    assert (figure(kilos.quantity), kilos.is_exact) == (Decimal("0.455"), False)
+    assert (figure(kilos.quantity), kilos.exact) == (Decimal("0.455"), False)
     stones = await convert(world, 27, "lb", "stone", round=True)
     assert figure(stones.quantity) == Decimal("1.9")
     yen = await convert(world, "100.5", "JPY", "JPY", round=True)
-    assert (figure(yen.quantity), yen.is_exact) == (101, False)
+    assert (figure(yen.quantity), yen.exact) == (101, False)
     for target in ("lb", "USD"):
         with pytest.raises(UsageError, match="UNIT_CLASS_MISMATCH"):
             await convert(world, 1, "JPY", target, round=True)

@@ -66,7 +66,7 @@ async def test_the_strongest_level_that_says_something_supplies_the_policy(sandb
 
     level = rpc.PolicyLevel.Name
     assert level(found.drawdown_order_level) == "POLICY_LEVEL_TARGET"
-    assert found.drawdown_order == catalog.GRANTED_LAST
+    assert found.drawdown_order == catalog.ResourcePolicies.GRANTED_LAST
     assert level(found.overage_level) == "POLICY_LEVEL_LINE"
     assert (found.overage_policy.name, found.overage_policy.version) == (free, 1)
     assert level(found.aggregation_level) == "POLICY_LEVEL_PRODUCT_USAGE_RESOURCE"
@@ -130,7 +130,7 @@ async def test_the_periods_of_a_line_are_held_to_their_order_too(sandbox):
     world = await sandbox("2024-01-31")
     await world.product("plan", CALLS)
     account = await world.account("ann")
-    monthly = policies.AggregationPolicy(method="SUM", period="MONTHLY")
+    monthly = policies.AggregationPolicy(method="SUM", period="MONTH")
     made = await world.client.policies.CreateAggregationPolicy(
         policy_rpc.CreateAggregationPolicyRequest(
             aggregation_policy_id="monthly", aggregation_policy=monthly

@@ -106,7 +106,7 @@ async def test_policies_are_found_by_their_settings_whatever_they_are_called(san
     await rpc.CreateAggregationPolicy(
         policy_rpc.CreateAggregationPolicyRequest(
             aggregation_policy_id="sum-daily",
-            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAILY"),
+            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAY"),
         )
     )
 

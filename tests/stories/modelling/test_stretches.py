@@ -54,7 +54,7 @@ async def test_each_sale_is_made_under_the_stretch_of_its_first_day(sandbox):
     peak = await world.client.policies.CreateAggregationPolicy(
         policy_rpc.CreateAggregationPolicyRequest(
             aggregation_policy_id="peak",
-            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAILY"),
+            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAY"),
         )
     )
     name = await stretch(

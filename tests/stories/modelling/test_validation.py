@@ -93,7 +93,7 @@ async def test_a_product_that_can_be_sold_breaks_no_rule(sandbox):
 
     found = await validate(world, "plan")
 
-    assert found.is_valid
+    assert found.valid
     assert [one.product for one in found.products] == ["products/plan"]
     assert broken(found.products[0]) == {}
     assert found.start_date == day("2024-01-01")
@@ -126,7 +126,7 @@ async def test_ten_products_are_looked_at_over_a_span_of_days_and_eleven_are_ref
     assert broken(before.products[0]) == {}
     assert broken(over.products[0]) == {"RATE_MISSING": [[held]]}
     assert broken(past.products[0]) == {"PRODUCT_EMPTY": [["products/plan"]]}
-    assert (ten.is_valid, before.is_valid, over.is_valid) == (True, True, False)
+    assert (ten.valid, before.valid, over.valid) == (True, True, False)
     assert eleven.value.code.name == "INVALID_ARGUMENT"
     assert (eleven.value.reason, eleven.value.facts["got"]) == ("TOO_MANY_ITEMS", "11")
 
@@ -149,7 +149,7 @@ async def test_rates_beside_the_days_of_sale_and_rates_that_are_missing_are_erro
     assert broken(mismatch.products[0]) == {"EFFECTIVITY_MISMATCH": [[entry, held]]}
     assert list(broken(both.products[0])) == ["EFFECTIVITY_MISMATCH"]
     for found in (missing, mismatch, both):
-        assert not found.is_valid
+        assert not found.valid
         assert [one.rule.severity for one in found.products[0].results] == [ERROR]
 
 
@@ -168,7 +168,7 @@ async def test_a_day_without_a_rate_is_a_warning_and_rates_that_follow_each_othe
         "RATE_STARTS_LATE": [[first, held]],
     }
     assert [one.rule.severity for one in found.products[0].results] == [WARNING] * 3
-    assert found.is_valid
+    assert found.valid
 
     for entry, start, end in (
         ("day", "2024-01-01", "2024-01-02"),
@@ -227,7 +227,7 @@ async def test_drafts_are_ignored_unless_they_are_asked_for(sandbox):
     assert broken(with_drafts.products[0]) == {
         "RATE_OVERLAP": [[overlap, "rateCards/base/entries/usd"]]
     }
-    assert (default.is_valid, with_drafts.is_valid) == (True, False)
+    assert (default.valid, with_drafts.valid) == (True, False)
 
 
 async def test_what_is_not_there_or_upside_down_is_refused(sandbox):
@@ -262,4 +262,4 @@ async def test_grants_and_tiers_that_say_less_than_they_seem_to_are_told(sandbox
         "TIERS_INCOMPLETE": [[entry]],
         "TIER_ZERO": [[entry]],
     }
-    assert found.is_valid
+    assert found.valid

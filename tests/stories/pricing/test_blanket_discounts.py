@@ -144,7 +144,7 @@ async def test_a_look_up_finds_the_discount_for_all_where_there_is_no_other(sand
 
     assert of_data.terms.tier_entry == made
     assert of_sms.terms.tier_entry == "rateCards/tiers/entries/commit-sms"
-    assert [(one.entry, one.Reason.Name(one.reason)) for one in of_sms.losers] == [
+    assert [(one.entry, one.Reason.Name(one.reason)) for one in of_sms.rejected_candidates] == [
         (made, "RESOURCE_FIRST")
     ]
 

@@ -144,7 +144,7 @@ async def test_where_nothing_is_in_force_nothing_is_found_and_nothing_is_quoted(
         assert (refused.facts["procedure"], refused.facts["usage"]) == (OWN, "DISCOVERY")
         assert "ChangeProcedureStates puts one in force" in str(refused)
     assert fault(none).facts["date"] == quoted.facts["date"] == "2024-01-31"
-    assert (none.discovery_procedure_version, len(of_asset.losers)) == ("", 0)
+    assert (none.discovery_procedure_version, len(of_asset.rejected_candidates)) == ("", 0)
     assert (price(then), then.discovery_procedure_version) == (10, made.name)
     assert figure(later.lines[0].resources[0].terms.rate.value) == 10
 
@@ -276,7 +276,7 @@ async def test_what_lost_by_its_place_says_so(sandbox):
         found[name] = await explained(world, **about)
 
     def told(name: str) -> set[tuple[str, str]]:
-        parts = ((one.asset or one.entry, one.reason) for one in found[name].losers)
+        parts = ((one.asset or one.entry, one.reason) for one in found[name].rejected_candidates)
         return {(thing.rpartition("/")[2], Reason.Name(reason)) for thing, reason in parts}
 
     assert {name: one.source for name, one in found.items()} == {
@@ -291,16 +291,22 @@ async def test_what_lost_by_its_place_says_so(sandbox):
         ("data", "NOT_LOOKED_AT"),
         ("next", "OTHER_CURRENCY"),
     }
-    assert [(one.entry, Reason.Name(one.reason)) for one in found["assets"].losers] == [
+    assert [
+        (one.entry, Reason.Name(one.reason)) for one in found["assets"].rejected_candidates
+    ] == [
         (entry, "NEGOTIATED"),
         ("rateCards/tiers/entries/data", "NOT_LOOKED_AT"),
         ("rateCards/base/entries/next", "OTHER_CURRENCY"),
     ]
-    later = found["first"].losers[0]
+    later = found["first"].rejected_candidates[0]
     assert (later.source, figure(later.rate.value)) == ("ASSET", figure(number("7.5")))
     version = f"{OWN}/versions/first"
     assert later.explanation == f"{version} looks in ASSET after the place that has an answer"
-    tiers = next(one for one in found["without"].losers if one.entry.startswith("rateCards/tiers"))
+    tiers = next(
+        one
+        for one in found["without"].rejected_candidates
+        if one.entry.startswith("rateCards/tiers")
+    )
     assert tiers.explanation == f"{OWN}/versions/without does not look in CATALOG_TIERS"
 
 

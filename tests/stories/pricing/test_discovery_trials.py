@@ -47,7 +47,7 @@ async def test_a_draft_is_tried_on_questions_before_it_finds(sandbox):
     assert (figure(found[0].amount), now.source) == (2000, "ASSET")
     assert now.discovery_procedure_version == SHIPPED
     assert [one.discovery_procedure_version for one in found] == [*[draft.name] * 3, "", draft.name]
-    lost = {one.asset or one.entry: Reason.Name(one.reason) for one in found[1].losers}
+    lost = {one.asset or one.entry: Reason.Name(one.reason) for one in found[1].rejected_candidates}
     assert lost == {
         asset: "PLACE_LATER",
         "rateCards/tiers/entries/data": "NOT_LOOKED_AT",
@@ -56,7 +56,11 @@ async def test_a_draft_is_tried_on_questions_before_it_finds(sandbox):
     assert [fault(one).reason for one in found[3:]] == ["NAME_FORMAT", "RATE_NOT_FOUND"]
     assert [(one.source, one.terms) for one in inline] == [(one.source, one.terms) for one in found]
     assert {one.discovery_procedure_version for one in inline} == {""}
-    assert inline[1].losers[0].explanation.startswith("the procedure looks in ASSET after")
+    assert (
+        inline[1]
+        .rejected_candidates[0]
+        .explanation.startswith("the procedure looks in ASSET after")
+    )
 
 
 async def test_what_cannot_be_tried_on_questions_is_refused(sandbox):

@@ -50,9 +50,9 @@ async def explained(world: World, **question: Any) -> rates.RateAnswer:
 
 def reasons(answer: rates.RateAnswer) -> dict[str, str]:
     """Why each lost, by the last part of the names of its entry or its asset."""
-    names = [one.asset or one.entry for one in answer.losers]
-    found = [Reason.Name(one.reason) for one in answer.losers]
-    assert all(one.explanation for one in answer.losers)
+    names = [one.asset or one.entry for one in answer.rejected_candidates]
+    found = [Reason.Name(one.reason) for one in answer.rejected_candidates]
+    assert all(one.explanation for one in answer.rejected_candidates)
     return {name.rpartition("/")[2]: why for name, why in zip(names, found, strict=True)}
 
 
@@ -92,11 +92,11 @@ async def test_each_entry_that_lost_says_why(sandbox):
         "up": "OTHER_CURRENCY",
     }
     assert reasons(without).keys() == {"old", "next", "week", "year", "euro", "up"}
-    nearest = without.losers[0]
+    nearest = without.rejected_candidates[0]
     assert (nearest.entry, nearest.source) == ("rateCards/base/entries/old", "CATALOG")
     assert (figure(nearest.rate.value), day_of(nearest.end_date)) == (1, date(2024, 1, 15))
     assert nearest.explanation == "it applies before 2024-01-15"
-    model, euro = without.losers[3], without.losers[-1]
+    model, euro = without.rejected_candidates[3], without.rejected_candidates[-1]
     assert (model.selling_model, model.explanation) == (
         yearly if model.entry.endswith("year") else weekly,
         f"it is for the selling model {model.selling_model.partition('/')[2]}",
@@ -119,7 +119,7 @@ async def test_where_nothing_wins_all_say_why(sandbox):
 
     assert (answer.HasField("status"), answer.HasField("terms")) == (True, False)
     assert reasons(answer) == {"off": "NO_BASE_RATE", "data": "CARD_NOT_IN_FORCE"}
-    assert answer.losers[1].explanation == "its rate card applies from 2024-02-01 on"
+    assert answer.rejected_candidates[1].explanation == "its rate card applies from 2024-02-01 on"
 
 
 @pytest.mark.capability("M47")
@@ -143,11 +143,11 @@ async def test_what_an_asset_was_sold_at_shows_the_catalogue_that_lost(sandbox):
 
     for answer in (alone, both):
         assert (answer.source, answer.asset) == ("ASSET", asset.name)
-        assert (figure(answer.terms.rate.value), answer.terms.is_rate_negotiated) == (
+        assert (figure(answer.terms.rate.value), answer.terms.rate_negotiated) == (
             Decimal("7.5"),
             True,
         )
-        loser = answer.losers[0]
+        loser = answer.rejected_candidates[0]
         assert (loser.entry, loser.source, figure(loser.rate.value)) == (listed, "CATALOG", 10)
         assert loser.reason == rates.RateCandidate.NEGOTIATED
     assert reasons(alone) == {"data": "NEGOTIATED"}
@@ -236,7 +236,7 @@ async def test_of_commitments_the_lowest_wins_for_a_quantity(sandbox):
         "ten": "NOT_LOWEST",
         "fifty": "ENDS_WITH_COMMITMENT",
     }
-    assert priced_.losers[0].explanation.endswith(": 27")
+    assert priced_.rejected_candidates[0].explanation.endswith(": 27")
     assert {names[one]: why for one, why in reasons(unpriced).items()} == {
         "twenty": "NO_QUANTITY",
         "ten": "NO_QUANTITY",
@@ -260,8 +260,13 @@ async def test_fifty_losers_are_told_the_nearest_first_and_the_rest_counted(sand
     answer = await explained(world, **DATA, date=day("2024-01-03"))
 
     assert answer.terms.base_entry.endswith("/d02")
-    assert (len(answer.losers), answer.losers_omitted) == (50, 29)
-    assert [one.entry[-3:] for one in answer.losers[:4]] == ["d01", "d03", "d00", "d04"]
+    assert (len(answer.rejected_candidates), answer.rejected_candidates_omitted) == (50, 29)
+    assert [one.entry[-3:] for one in answer.rejected_candidates[:4]] == [
+        "d01",
+        "d03",
+        "d00",
+        "d04",
+    ]
 
 
 async def test_explanations_are_not_remembered_and_have_a_limit(sandbox):
@@ -280,7 +285,7 @@ async def test_explanations_are_not_remembered_and_have_a_limit(sandbox):
     wrong = await explained(world, **question | {"usage_resource": "data"})
 
     assert before == after
-    assert (len(told.losers), len(before.losers), told) == (1, 0, again)
+    assert (len(told.rejected_candidates), len(before.rejected_candidates), told) == (1, 0, again)
     assert (refused.code.name, refused.reason) == ("INVALID_ARGUMENT", "TOO_MANY_ITEMS")
     assert (refused.facts["field"], refused.facts["got"]) == ("questions", "101")
-    assert (wrong.HasField("status"), len(wrong.losers)) == (True, 0)
+    assert (wrong.HasField("status"), len(wrong.rejected_candidates)) == (True, 0)

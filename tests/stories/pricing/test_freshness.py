@@ -136,7 +136,7 @@ async def test_a_repeat_has_a_token_and_a_trial_has_none(two: Two):
 
 
 async def test_what_is_not_there_yet_is_waited_for_as_long_as_the_call_may_last(two: Two):
-    now = (await two.ask()).catalogue_revision
+    now = (await two.ask()).catalog_revision
     tenant_id = tenant_id_of(two.tenant)
     coming = token_of(
         two.seal, tenant_id, now + 2
@@ -150,7 +150,7 @@ async def test_what_is_not_there_yet_is_waited_for_as_long_as_the_call_may_last(
     took = time.perf_counter() - started
     waiting = asyncio.create_task(waits(10))
     entry = await add(two.here, "base/one", priced("data", "1"))
-    while (await two.ask(freshness="FULLY_CONSISTENT")).catalogue_revision < now + 1:
+    while (await two.ask(freshness="FULLY_CONSISTENT")).catalog_revision < now + 1:
         await two.here.client.rates.CreateRateCard(
             rates.CreateRateCardRequest(rate_card_id="spare", rate_card={"type": "BASE"})
         )

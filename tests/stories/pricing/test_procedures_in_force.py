@@ -305,7 +305,7 @@ async def waterfall(world: World, line: Any, execution_id: str = "") -> summarie
 async def test_a_waterfall_is_of_a_line_and_of_an_execution(sandbox):
     world = await sandbox("2024-01-31")
     made = await own(world, formula("net_unit_rate + 3"))
-    daily = Metered(resource="data", rate="2", rating="DAILY", waiting_days=0)
+    daily = Metered(resource="data", rate="2", rating="DAY", waiting_days=0)
     account, asset = await sold(world, daily)
     await world.use(asset, "data", "2024-01-30T12:00", 4)
     await world.use(asset, "data", "2024-01-30T13:00", 1)

@@ -241,8 +241,8 @@ async def test_what_is_not_negotiable_cannot_be_overridden(sandbox, fixed):
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
 
     assert (refused.code.name, refused.reason) == ("FAILED_PRECONDITION", "NOT_NEGOTIABLE")
-    assert found.terms.is_fixed
-    assert [one.terms.is_fixed for one in (await quoted(world, account)).resources] == [True]
+    assert found.terms.non_negotiable
+    assert [one.terms.non_negotiable for one in (await quoted(world, account)).resources] == [True]
     assert asset.name
 
 

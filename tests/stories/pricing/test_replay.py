@@ -196,7 +196,7 @@ async def test_what_was_negotiated_stays(sandbox: Any) -> None:
     answer = await replay(world, account)
 
     assert figures(answer) == [(15, 15, 0)]
-    assert answer.summaries[0].terms.is_rate_negotiated
+    assert answer.summaries[0].terms.rate_negotiated
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ async def test_of_what_was_agreed_the_latest_holds_then_the_cheapest_and_the_res
         "early": "STARTED_EARLIER",
         "dear": "NOT_CHEAPER",
     }
-    words = {one.asset: (one.source, one.explanation) for one in answer.losers}
+    words = {one.asset: (one.source, one.explanation) for one in answer.rejected_candidates}
     assert words[none.name] == (
         "ASSET",
         "what was agreed for the target goes before the catalogue's",

@@ -295,7 +295,7 @@ async def test_each_kind_of_product_has_the_policies_that_it_can_have(sandbox):
             "commitmentPolicies/none",
             "COMMITMENT_POLICY_NOT_FOUND",
         ),
-        ("ANCHOR", "is_optional", True, "POLICY_NOT_ALLOWED"),
+        ("ANCHOR", "omittable", True, "POLICY_NOT_ALLOWED"),
     ):
         product = f"{kind}-{name}".lower()
         await world.client.catalog.CreateProduct(
@@ -304,8 +304,8 @@ async def test_each_kind_of_product_has_the_policies_that_it_can_have(sandbox):
             )
         )
         held = catalog.ProductUsageResource(usage_resource="usageResources/credits")
-        if name == "is_optional":
-            held.is_optional = True
+        if name == "omittable":
+            held.omittable = True
         else:
             setattr(held.policies, name, of)
         request = catalog_rpc.CreateProductUsageResourceRequest(

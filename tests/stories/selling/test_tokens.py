@@ -110,7 +110,7 @@ async def test_late_usage_costs_credits_in_the_next_period(sandbox):
 async def test_the_final_balance_is_the_live_one(sandbox):
     """Credits that expire while usage goes on, rated by the day."""
     world = await sandbox("2024-01-31")
-    daily = "{period: DAILY, waiting_time: {days: 1}}"
+    daily = "{period: DAY, waiting_time: {days: 1}}"
     text = described(
         "plan", {"calls": "0.3333", "data": "7"}, Credits(price="1", grant="40", rating=daily)
     )
@@ -237,8 +237,8 @@ async def test_a_product_without_its_token_is_not_activated(sandbox):
 async def test_tokens_wait_as_long_as_what_is_rated_in_them(sandbox):
     world = await sandbox("2024-01-31")
     text = described("plan", {"data": "2"}, Credits(price="1"))
-    later = "{period: MONTHLY, waiting_time: {days: 5}}"
-    text = text.replace("rating_frequency: {period: MONTHLY}", f"rating_frequency: {later}", 1)
+    later = "{period: MONTH, waiting_time: {days: 5}}"
+    text = text.replace("rating_frequency: {period: MONTH}", f"rating_frequency: {later}", 1)
 
     error = await refused(set_up(world, text))
 

@@ -205,7 +205,7 @@ async def test_what_was_quoted_is_what_is_rated(sandbox):
     await world.advance("2024-02-10")
 
     assert figure(shown.terms.rate.value) == Decimal("0.45")
-    assert shown.terms.is_rate_negotiated
+    assert shown.terms.rate_negotiated
     assert [figure(grant.quantity) for grant in shown.grants] == [1000]
     assert await owed(world, account) == {"calls": (100, 45)}
 

@@ -13,7 +13,7 @@ def peaks(rating: str, window: str) -> Metered:
         rate="2",
         method="PEAK",
         window=window,
-        combine="COMBINE_SUM",
+        combine="TOTAL",
         rating=rating,
         overage="CHARGE",
     )
@@ -33,7 +33,7 @@ async def use_peaks(world, asset) -> None:
 @pytest.mark.capability("M20")
 async def test_the_peaks_of_the_months_of_a_quarter_are_billed_together(sandbox):
     world = await sandbox("2024-04-02")
-    await world.product("plan", peaks("QUARTERLY", "MONTHLY"))
+    await world.product("plan", peaks("QUARTER", "MONTH"))
     account = await world.account("ann", billing_months=3)
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
     await use_peaks(world, asset)
@@ -48,7 +48,7 @@ async def test_the_peaks_of_the_months_of_a_quarter_are_billed_together(sandbox)
 
 async def test_a_year_counts_once_in_two_years_of_billing(sandbox):
     world = await sandbox("2025-01-02")
-    await world.product("plan", peaks("YEARLY", "YEARLY"))
+    await world.product("plan", peaks("YEAR", "YEAR"))
     account = await world.account("ann", billing_months=24)
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
     await use_peaks(world, asset)
@@ -64,7 +64,7 @@ async def test_a_year_counts_once_in_two_years_of_billing(sandbox):
 async def test_weeks_are_counted_from_the_anchor_and_billed_with_the_month_they_begin_in(sandbox):
     world = await sandbox("2024-02-06")
     weekly = Metered(
-        resource="calls", grant="10", refresh="DAY", refresh_count=7, rate="1", rating="WEEKLY"
+        resource="calls", grant="10", refresh="DAY", refresh_count=7, rate="1", rating="WEEK"
     )
     await world.product("plan", weekly)
     account = await world.account("ann")
@@ -81,10 +81,10 @@ async def test_weeks_are_counted_from_the_anchor_and_billed_with_the_month_they_
 
 
 @pytest.mark.capability("M33")
-@pytest.mark.parametrize(("rating", "months"), [("QUARTERLY", 1), ("YEARLY", 3), ("QUARTERLY", 3)])
+@pytest.mark.parametrize(("rating", "months"), [("QUARTER", 1), ("YEAR", 3), ("QUARTER", 3)])
 async def test_who_is_billed_too_often_cannot_buy_what_is_rated_for_longer(sandbox, rating, months):
     world = await sandbox("2024-01-31")
-    window = "QUARTERLY" if (rating, months) == ("QUARTERLY", 3) else "MONTHLY"
+    window = "QUARTER" if (rating, months) == ("QUARTER", 3) else "MONTH"
     await world.product("plan", peaks(rating, window))
     account = await world.account("ann", billing_months=months)
 
@@ -95,7 +95,7 @@ async def test_who_is_billed_too_often_cannot_buy_what_is_rated_for_longer(sandb
 
 async def test_a_target_keeps_its_periods_when_something_older_is_bound_to_it(sandbox):
     world = await sandbox("2024-04-20")
-    await world.product("plan", peaks("QUARTERLY", "MONTHLY"))
+    await world.product("plan", peaks("QUARTER", "MONTH"))
     account = await world.account("ann", billing_months=3)
     [first] = await world.sell(account, line("plan", "2024-02-01", binding="ACCOUNT"))
     await world.use(first, "seats", "2024-04-10", 4)
@@ -116,7 +116,7 @@ async def test_what_ends_within_a_month_and_is_rated_by_day_is_billed_when_the_m
     sandbox,
 ):
     world = await sandbox("2024-01-02")
-    daily = Metered(resource="calls", rate="1", rating="DAILY", waiting_days=0)
+    daily = Metered(resource="calls", rate="1", rating="DAY", waiting_days=0)
     await world.product("plan", daily)
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01", end="2024-01-05"))

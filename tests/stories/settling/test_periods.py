@@ -176,7 +176,7 @@ async def test_a_back_dated_sale_is_caught_up_and_waits_for_its_usage(sandbox):
 async def test_what_is_over_when_it_is_sold_is_closed_in_the_order_of_time(sandbox):
     """Two lines of one contract share days that are rated one by one; the second begins later."""
     world = await sandbox("2024-01-31")
-    await world.product("plan", Metered(resource="data", rate="1", rating="DAILY"))
+    await world.product("plan", Metered(resource="data", rate="1", rating="DAY"))
     account = await world.account("ann")
     target = await bind(world, account, "deal", "CONTRACT")
     lines = [to(target, "plan", f"2024-01-{day}", binding="CONTRACT") for day in ("01", "12")]

@@ -27,12 +27,12 @@ METHODS = {
         resource="calls", grant="20", refresh="MONTH", max_rollovers=1, rate="2", late="REOPEN"
     ),
     "peak": Metered(resource="calls", grant="3", method="PEAK", rate="2"),
-    "summed peaks": Metered(resource="calls", method="PEAK", rate="2", rating="WEEKLY"),
+    "summed peaks": Metered(resource="calls", method="PEAK", rate="2", rating="WEEK"),
     "count": Metered(resource="calls", grant="2", method="COUNT", rate="2"),
     "average": Metered(resource="calls", method="AVERAGE", late="REJECT", rate="2", scale=3),
     "minimum": Metered(resource="calls", method="MINIMUM", late="REJECT", rate="2"),
     "latest": Metered(resource="calls", method="LATEST", late="REJECT", rate="2"),
-    "by the hour": Metered(resource="calls", method="PEAK", window="HOURLY", rate="2"),
+    "by the hour": Metered(resource="calls", method="PEAK", window="HOUR", rate="2"),
     "volume": Metered(
         resource="calls", grant="9", rate="9", tiers=(("0", "20", "3"), ("20", None, "1"))
     ),
@@ -42,7 +42,7 @@ METHODS = {
         refresh="MONTH",
         max_rollovers=1,
         rate="2",
-        rating="DAILY",
+        rating="DAY",
         waiting_days=0,
     ),
 }

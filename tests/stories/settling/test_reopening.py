@@ -174,7 +174,7 @@ async def test_once_a_later_period_is_final_it_is_handled_in_the_next_one_and_sa
 
 async def test_a_later_period_of_another_resource_of_the_target_speaks_against_it(sandbox):
     world = await sandbox("2024-01-31")
-    daily = Metered(resource="texts", rate="1", rating="DAILY", waiting_days=0)
+    daily = Metered(resource="texts", rate="1", rating="DAY", waiting_days=0)
     await world.product("plan", minutes(), daily)
     _, asset = await played(world, "ann", late=True)
     await world.advance("2024-02-06")

@@ -84,27 +84,27 @@ async def test_what_waits_for_a_job_that_is_given_up_fails_and_says_so(
     await world.product("plan", Metered(resource="calls", rate="1"))
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
-    monkeypatch.setattr("server.usecases.pricing.rating_requests.stage", broken)
+    monkeypatch.setattr("server.usecases.pricing.rating_batches.stage", broken)
     monkeypatch.setattr("server.usecases.modelling.catalog_run.load_setups", broken)
 
     [given] = lines(asset, "calls", ("2024-01-05", 3))
     own = previews.RatingLine.FromString(given.SerializeToString())
-    request = await world.client.previews.CreateRatingRequest(
-        previews.CreateRatingRequestRequest(
-            parent=account, rating_request=previews.RatingRequest(lines=[own])
+    request = await world.client.previews.CreateRatingBatch(
+        previews.CreateRatingBatchRequest(
+            parent=account, rating_batch=previews.RatingBatch(lines=[own])
         )
     )
     run = await world.client.validation.ValidateCatalog(validation.ValidateCatalogRequest())
     names = [await in_quarantine(world, story_database, kind) for kind in KINDS]
     for name in names:
         await world.client.access.WaiveJob(access.WaiveJobRequest(name=name))
-    failed = await world.client.previews.GetRatingRequest(
-        previews.GetRatingRequestRequest(name=request.name)
+    failed = await world.client.previews.GetRatingBatch(
+        previews.GetRatingBatchRequest(name=request.name)
     )
     ended = await world.client.access.GetRun(access.GetRunRequest(name=run.name))
 
-    assert request.state == previews.RatingRequest.PENDING
-    assert (failed.state, failed.error_code) == (previews.RatingRequest.FAILED, "JOB_WAIVED")
+    assert request.state == previews.RatingBatch.PENDING
+    assert (failed.state, failed.error_code) == (previews.RatingBatch.FAILED, "JOB_WAIVED")
     assert "a bug" in failed.error_text
     assert ["JOB_WAIVED" in str(one.status) for one in failed.results] == [True]
     assert (ended.state, ended.failed_job) == (access.Run.FAILED, names[1])

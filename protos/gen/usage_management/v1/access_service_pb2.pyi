@@ -524,7 +524,7 @@ class CreateTenantRequest(_message.Message):
     tenant_id: _builtins.str
     """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     empty_catalog: _builtins.bool
-    """Leave the catalogue empty. Otherwise it begins with common units of measure and the currencies of
+    """Leave the catalog empty. Otherwise it begins with common units of measure and the currencies of
     ISO 4217, all active.
     """
     @_builtins.property

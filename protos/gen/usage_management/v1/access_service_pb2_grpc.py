@@ -178,7 +178,7 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WaiveJob(self, request, context):
-        """Gives up a job that was refused or is in quarantine, and the run or rating request that waits for it fails
+        """Gives up a job that was refused or is in quarantine, and the run or rating batch that waits for it fails
         with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
         Fails as `RetryJob` does.
         """

@@ -63,7 +63,7 @@ class AccessServiceStub:
     state.
     """
     WaiveJob: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]
-    """Gives up a job that was refused or is in quarantine, and the run or rating request that waits for it fails
+    """Gives up a job that was refused or is in quarantine, and the run or rating batch that waits for it fails
     with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
     Fails as `RetryJob` does.
     """
@@ -105,7 +105,7 @@ class AccessServiceAsyncStub(AccessServiceStub):
     state.
     """
     WaiveJob: _aio.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]  # type: ignore[assignment]
-    """Gives up a job that was refused or is in quarantine, and the run or rating request that waits for it fails
+    """Gives up a job that was refused or is in quarantine, and the run or rating batch that waits for it fails
     with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
     Fails as `RetryJob` does.
     """
@@ -210,7 +210,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.WaiveJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Job, _abc.Awaitable[_access_service_pb2.Job]]:
-        """Gives up a job that was refused or is in quarantine, and the run or rating request that waits for it fails
+        """Gives up a job that was refused or is in quarantine, and the run or rating batch that waits for it fails
         with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
         Fails as `RetryJob` does.
         """

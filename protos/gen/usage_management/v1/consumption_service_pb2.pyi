@@ -154,13 +154,13 @@ class UsageOutcome(_message.Message):
     COUNTED_QUANTITY_FIELD_NUMBER: _builtins.int
     USAGE_SUMMARY_FIELD_NUMBER: _builtins.int
     PERIOD_START_TIME_FIELD_NUMBER: _builtins.int
-    IS_LATE_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
     SUMMARY_DRAWN_QUANTITY_FIELD_NUMBER: _builtins.int
     SUMMARY_OVERAGE_QUANTITY_FIELD_NUMBER: _builtins.int
     LIABLE_SUMMARY_FIELD_NUMBER: _builtins.int
     usage_summary: _builtins.str
     """The usage summary it went to: `accounts/{account}/usageSummaries/{usage_summary}`."""
-    is_late: _builtins.bool
+    late: _builtins.bool
     """True when it came after its own period was frozen and is handled in a later one."""
     liable_summary: _builtins.str
     """The invoice-ready line it is in: `accounts/{account}/liableSummaries/{liable_summary}`."""
@@ -186,14 +186,14 @@ class UsageOutcome(_message.Message):
         counted_quantity: _decimal_pb2.Decimal | None = ...,
         usage_summary: _builtins.str = ...,
         period_start_time: _timestamp_pb2.Timestamp | None = ...,
-        is_late: _builtins.bool = ...,
+        late: _builtins.bool = ...,
         summary_drawn_quantity: _decimal_pb2.Decimal | None = ...,
         summary_overage_quantity: _decimal_pb2.Decimal | None = ...,
         liable_summary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["counted_quantity", b"counted_quantity", "period_start_time", b"period_start_time", "summary_drawn_quantity", b"summary_drawn_quantity", "summary_overage_quantity", b"summary_overage_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_quantity", b"counted_quantity", "is_late", b"is_late", "liable_summary", b"liable_summary", "period_start_time", b"period_start_time", "summary_drawn_quantity", b"summary_drawn_quantity", "summary_overage_quantity", b"summary_overage_quantity", "usage_summary", b"usage_summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_quantity", b"counted_quantity", "late", b"late", "liable_summary", b"liable_summary", "period_start_time", b"period_start_time", "summary_drawn_quantity", b"summary_drawn_quantity", "summary_overage_quantity", b"summary_overage_quantity", "usage_summary", b"usage_summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

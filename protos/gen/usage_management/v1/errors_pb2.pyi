@@ -203,8 +203,8 @@ class ErrorDetails(_message.Message):
         """There is no such quote."""
         RATABLE_SUMMARY_NOT_FOUND: ErrorDetails._Reason.ValueType  # 213
         """There is no such ratable summary."""
-        RATING_REQUEST_NOT_FOUND: ErrorDetails._Reason.ValueType  # 243
-        """There is no such rating request."""
+        RATING_BATCH_NOT_FOUND: ErrorDetails._Reason.ValueType  # 243
+        """There is no such rating batch."""
         RATE_CARD_ENTRY_NOT_FOUND: ErrorDetails._Reason.ValueType  # 214
         """The rate card has no such entry."""
         RATE_CARD_NOT_FOUND: ErrorDetails._Reason.ValueType  # 215
@@ -274,7 +274,7 @@ class ErrorDetails(_message.Message):
         BACKDATED_TOO_FAR: ErrorDetails._Reason.ValueType  # 413
         """Start the line later."""
         NOT_NEGOTIABLE: ErrorDetails._Reason.ValueType  # 414
-        """The rate is fixed; leave it as the catalogue has it."""
+        """The rate is fixed; leave it as the catalog has it."""
         RATE_CARD_TYPE_MISMATCH: ErrorDetails._Reason.ValueType  # 415
         """Put rates on base cards and tiers on tier cards."""
         RATE_NOT_FOUND: ErrorDetails._Reason.ValueType  # 416
@@ -513,8 +513,8 @@ class ErrorDetails(_message.Message):
     """There is no such quote."""
     RATABLE_SUMMARY_NOT_FOUND: ErrorDetails.Reason.ValueType  # 213
     """There is no such ratable summary."""
-    RATING_REQUEST_NOT_FOUND: ErrorDetails.Reason.ValueType  # 243
-    """There is no such rating request."""
+    RATING_BATCH_NOT_FOUND: ErrorDetails.Reason.ValueType  # 243
+    """There is no such rating batch."""
     RATE_CARD_ENTRY_NOT_FOUND: ErrorDetails.Reason.ValueType  # 214
     """The rate card has no such entry."""
     RATE_CARD_NOT_FOUND: ErrorDetails.Reason.ValueType  # 215
@@ -584,7 +584,7 @@ class ErrorDetails(_message.Message):
     BACKDATED_TOO_FAR: ErrorDetails.Reason.ValueType  # 413
     """Start the line later."""
     NOT_NEGOTIABLE: ErrorDetails.Reason.ValueType  # 414
-    """The rate is fixed; leave it as the catalogue has it."""
+    """The rate is fixed; leave it as the catalog has it."""
     RATE_CARD_TYPE_MISMATCH: ErrorDetails.Reason.ValueType  # 415
     """Put rates on base cards and tiers on tier cards."""
     RATE_NOT_FOUND: ErrorDetails.Reason.ValueType  # 416

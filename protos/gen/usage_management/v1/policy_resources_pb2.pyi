@@ -77,17 +77,17 @@ class AggregationPolicy(_message.Message):
         DESCRIPTOR: _descriptor.EnumDescriptor
         PERIOD_UNSPECIFIED: AggregationPolicy._Period.ValueType  # 0
         """Refused."""
-        DAILY: AggregationPolicy._Period.ValueType  # 1
+        DAY: AggregationPolicy._Period.ValueType  # 1
         """A local day of the target."""
-        MONTHLY: AggregationPolicy._Period.ValueType  # 2
+        MONTH: AggregationPolicy._Period.ValueType  # 2
         """A month from the target's anchor day. Must be shorter than the billing period."""
-        HOURLY: AggregationPolicy._Period.ValueType  # 3
+        HOUR: AggregationPolicy._Period.ValueType  # 3
         """An hour, counted from local midnight."""
-        WEEKLY: AggregationPolicy._Period.ValueType  # 4
+        WEEK: AggregationPolicy._Period.ValueType  # 4
         """Seven days, counted from the first day of the rating period; the last may be shorter."""
-        QUARTERLY: AggregationPolicy._Period.ValueType  # 5
+        QUARTER: AggregationPolicy._Period.ValueType  # 5
         """Three months; needs a rating period as long."""
-        YEARLY: AggregationPolicy._Period.ValueType  # 6
+        YEAR: AggregationPolicy._Period.ValueType  # 6
         """Twelve months; needs a rating period as long."""
 
     class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
@@ -95,17 +95,17 @@ class AggregationPolicy(_message.Message):
 
     PERIOD_UNSPECIFIED: AggregationPolicy.Period.ValueType  # 0
     """Refused."""
-    DAILY: AggregationPolicy.Period.ValueType  # 1
+    DAY: AggregationPolicy.Period.ValueType  # 1
     """A local day of the target."""
-    MONTHLY: AggregationPolicy.Period.ValueType  # 2
+    MONTH: AggregationPolicy.Period.ValueType  # 2
     """A month from the target's anchor day. Must be shorter than the billing period."""
-    HOURLY: AggregationPolicy.Period.ValueType  # 3
+    HOUR: AggregationPolicy.Period.ValueType  # 3
     """An hour, counted from local midnight."""
-    WEEKLY: AggregationPolicy.Period.ValueType  # 4
+    WEEK: AggregationPolicy.Period.ValueType  # 4
     """Seven days, counted from the first day of the rating period; the last may be shorter."""
-    QUARTERLY: AggregationPolicy.Period.ValueType  # 5
+    QUARTER: AggregationPolicy.Period.ValueType  # 5
     """Three months; needs a rating period as long."""
-    YEARLY: AggregationPolicy.Period.ValueType  # 6
+    YEAR: AggregationPolicy.Period.ValueType  # 6
     """Twelve months; needs a rating period as long."""
 
     class _Combine:
@@ -115,20 +115,20 @@ class AggregationPolicy(_message.Message):
     class _CombineEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AggregationPolicy._Combine.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         COMBINE_UNSPECIFIED: AggregationPolicy._Combine.ValueType  # 0
-        """Read as `COMBINE_MAX` for `PEAK` and as `COMBINE_SUM` for everything else."""
-        COMBINE_SUM: AggregationPolicy._Combine.ValueType  # 1
+        """Read as `HIGHEST` for `PEAK` and as `TOTAL` for everything else."""
+        TOTAL: AggregationPolicy._Combine.ValueType  # 1
         """They are added."""
-        COMBINE_MAX: AggregationPolicy._Combine.ValueType  # 2
+        HIGHEST: AggregationPolicy._Combine.ValueType  # 2
         """The largest one counts."""
 
     class Combine(_Combine, metaclass=_CombineEnumTypeWrapper):
         """How the windows of one rating period combine. New ways may be added."""
 
     COMBINE_UNSPECIFIED: AggregationPolicy.Combine.ValueType  # 0
-    """Read as `COMBINE_MAX` for `PEAK` and as `COMBINE_SUM` for everything else."""
-    COMBINE_SUM: AggregationPolicy.Combine.ValueType  # 1
+    """Read as `HIGHEST` for `PEAK` and as `TOTAL` for everything else."""
+    TOTAL: AggregationPolicy.Combine.ValueType  # 1
     """They are added."""
-    COMBINE_MAX: AggregationPolicy.Combine.ValueType  # 2
+    HIGHEST: AggregationPolicy.Combine.ValueType  # 2
     """The largest one counts."""
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -219,15 +219,15 @@ class RatingFrequencyPolicy(_message.Message):
         DESCRIPTOR: _descriptor.EnumDescriptor
         PERIOD_UNSPECIFIED: RatingFrequencyPolicy._Period.ValueType  # 0
         """Refused."""
-        DAILY: RatingFrequencyPolicy._Period.ValueType  # 1
+        DAY: RatingFrequencyPolicy._Period.ValueType  # 1
         """A local day of the target."""
-        MONTHLY: RatingFrequencyPolicy._Period.ValueType  # 2
+        MONTH: RatingFrequencyPolicy._Period.ValueType  # 2
         """A month from the target's anchor day."""
-        WEEKLY: RatingFrequencyPolicy._Period.ValueType  # 3
+        WEEK: RatingFrequencyPolicy._Period.ValueType  # 3
         """Seven local days, counted from the target's anchor date."""
-        QUARTERLY: RatingFrequencyPolicy._Period.ValueType  # 4
+        QUARTER: RatingFrequencyPolicy._Period.ValueType  # 4
         """Three months from the target's anchor date; for accounts that are billed by the quarter or longer."""
-        YEARLY: RatingFrequencyPolicy._Period.ValueType  # 5
+        YEAR: RatingFrequencyPolicy._Period.ValueType  # 5
         """A year from the target's anchor date; for accounts that are billed by the year or longer."""
 
     class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
@@ -235,15 +235,15 @@ class RatingFrequencyPolicy(_message.Message):
 
     PERIOD_UNSPECIFIED: RatingFrequencyPolicy.Period.ValueType  # 0
     """Refused."""
-    DAILY: RatingFrequencyPolicy.Period.ValueType  # 1
+    DAY: RatingFrequencyPolicy.Period.ValueType  # 1
     """A local day of the target."""
-    MONTHLY: RatingFrequencyPolicy.Period.ValueType  # 2
+    MONTH: RatingFrequencyPolicy.Period.ValueType  # 2
     """A month from the target's anchor day."""
-    WEEKLY: RatingFrequencyPolicy.Period.ValueType  # 3
+    WEEK: RatingFrequencyPolicy.Period.ValueType  # 3
     """Seven local days, counted from the target's anchor date."""
-    QUARTERLY: RatingFrequencyPolicy.Period.ValueType  # 4
+    QUARTER: RatingFrequencyPolicy.Period.ValueType  # 4
     """Three months from the target's anchor date; for accounts that are billed by the quarter or longer."""
-    YEARLY: RatingFrequencyPolicy.Period.ValueType  # 5
+    YEAR: RatingFrequencyPolicy.Period.ValueType  # 5
     """A year from the target's anchor date; for accounts that are billed by the year or longer."""
 
     class _LatePolicy:

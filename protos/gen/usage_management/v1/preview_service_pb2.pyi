@@ -687,7 +687,7 @@ class RatedLine(_message.Message):
 Global___RatedLine: _TypeAlias = RatedLine  # noqa: Y015
 
 @_typing.final
-class RatingRequest(_message.Message):
+class RatingBatch(_message.Message):
     """Lines to be priced together, by a worker, as if they were recorded one after another."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -696,27 +696,27 @@ class RatingRequest(_message.Message):
         ValueType = _typing.NewType("ValueType", _builtins.int)
         V: _TypeAlias = ValueType  # noqa: Y015
 
-    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RatingRequest._State.ValueType], _builtins.type):
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RatingBatch._State.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
-        STATE_UNSPECIFIED: RatingRequest._State.ValueType  # 0
+        STATE_UNSPECIFIED: RatingBatch._State.ValueType  # 0
         """Never returned."""
-        PENDING: RatingRequest._State.ValueType  # 1
+        PENDING: RatingBatch._State.ValueType  # 1
         """No worker has done it yet."""
-        RATING_COMPLETE: RatingRequest._State.ValueType  # 2
+        RATING_COMPLETE: RatingBatch._State.ValueType  # 2
         """Every line has an amount."""
-        FAILED: RatingRequest._State.ValueType  # 3
+        FAILED: RatingBatch._State.ValueType  # 3
         """Some line has none; see `error_code` and `error_text`."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where it stands. New states may be added."""
 
-    STATE_UNSPECIFIED: RatingRequest.State.ValueType  # 0
+    STATE_UNSPECIFIED: RatingBatch.State.ValueType  # 0
     """Never returned."""
-    PENDING: RatingRequest.State.ValueType  # 1
+    PENDING: RatingBatch.State.ValueType  # 1
     """No worker has done it yet."""
-    RATING_COMPLETE: RatingRequest.State.ValueType  # 2
+    RATING_COMPLETE: RatingBatch.State.ValueType  # 2
     """Every line has an amount."""
-    FAILED: RatingRequest.State.ValueType  # 3
+    FAILED: RatingBatch.State.ValueType  # 3
     """Some line has none; see `error_code` and `error_text`."""
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -732,10 +732,10 @@ class RatingRequest(_message.Message):
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The resource name: `accounts/{account}/ratingRequests/{rating_request}`."""
+    """The resource name: `accounts/{account}/ratingBatches/{rating_batch}`."""
     skips_waterfall: _builtins.bool
     """True to keep no waterfalls."""
-    state: Global___RatingRequest.State.ValueType
+    state: Global___RatingBatch.State.ValueType
     """Where it stands."""
     error_code: _builtins.str
     """Why it failed: the reason of the first line without an amount, as in `RATE_NOT_FOUND`;
@@ -779,7 +779,7 @@ class RatingRequest(_message.Message):
         name: _builtins.str = ...,
         lines: _abc.Iterable[Global___RatingLine] | None = ...,
         skips_waterfall: _builtins.bool = ...,
-        state: Global___RatingRequest.State.ValueType = ...,
+        state: Global___RatingBatch.State.ValueType = ...,
         results: _abc.Iterable[Global___RatedLine] | None = ...,
         error_code: _builtins.str = ...,
         error_text: _builtins.str = ...,
@@ -795,49 +795,49 @@ class RatingRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RatingRequest: _TypeAlias = RatingRequest  # noqa: Y015
+Global___RatingBatch: _TypeAlias = RatingBatch  # noqa: Y015
 
 @_typing.final
-class CreateRatingRequestRequest(_message.Message):
+class CreateRatingBatchRequest(_message.Message):
     """Asks for lines to be priced."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
-    RATING_REQUEST_FIELD_NUMBER: _builtins.int
+    RATING_BATCH_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     request_id: _builtins.str
     """A word of the caller's that makes asking twice asking once: `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
-    def rating_request(self) -> Global___RatingRequest:
+    def rating_batch(self) -> Global___RatingBatch:
         """The lines."""
 
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
-        rating_request: Global___RatingRequest | None = ...,
+        rating_batch: Global___RatingBatch | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rating_request", b"rating_request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rating_batch", b"rating_batch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "rating_request", b"rating_request", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "rating_batch", b"rating_batch", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CreateRatingRequestRequest: _TypeAlias = CreateRatingRequestRequest  # noqa: Y015
+Global___CreateRatingBatchRequest: _TypeAlias = CreateRatingBatchRequest  # noqa: Y015
 
 @_typing.final
-class GetRatingRequestRequest(_message.Message):
-    """Asks for one rating request."""
+class GetRatingBatchRequest(_message.Message):
+    """Asks for one rating batch."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The request: `accounts/{account}/ratingRequests/{rating_request}`."""
+    """The request: `accounts/{account}/ratingBatches/{rating_batch}`."""
     def __init__(
         self,
         *,
@@ -849,11 +849,11 @@ class GetRatingRequestRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetRatingRequestRequest: _TypeAlias = GetRatingRequestRequest  # noqa: Y015
+Global___GetRatingBatchRequest: _TypeAlias = GetRatingBatchRequest  # noqa: Y015
 
 @_typing.final
-class ListRatingRequestsRequest(_message.Message):
-    """Asks for an account's rating requests."""
+class ListRatingBatchesRequest(_message.Message):
+    """Asks for an account's rating batches."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -879,32 +879,32 @@ class ListRatingRequestsRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListRatingRequestsRequest: _TypeAlias = ListRatingRequestsRequest  # noqa: Y015
+Global___ListRatingBatchesRequest: _TypeAlias = ListRatingBatchesRequest  # noqa: Y015
 
 @_typing.final
-class ListRatingRequestsResponse(_message.Message):
-    """A page of rating requests."""
+class ListRatingBatchesResponse(_message.Message):
+    """A page of rating batches."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RATING_REQUESTS_FIELD_NUMBER: _builtins.int
+    RATING_BATCHES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Asks for the next page; empty on the last."""
     @_builtins.property
-    def rating_requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___RatingRequest]:
+    def rating_batches(self) -> _containers.RepeatedCompositeFieldContainer[Global___RatingBatch]:
         """The requests without lines and results, newest first."""
 
     def __init__(
         self,
         *,
-        rating_requests: _abc.Iterable[Global___RatingRequest] | None = ...,
+        rating_batches: _abc.Iterable[Global___RatingBatch] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "rating_requests", b"rating_requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "rating_batches", b"rating_batches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListRatingRequestsResponse: _TypeAlias = ListRatingRequestsResponse  # noqa: Y015
+Global___ListRatingBatchesResponse: _TypeAlias = ListRatingBatchesResponse  # noqa: Y015

@@ -45,20 +45,20 @@ class PreviewServiceStub:
                 request_serializer=usage__management_dot_v1_dot_preview__service__pb2.ReplayRatesRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_preview__service__pb2.ReplayRatesResponse.FromString,
                 _registered_method=True)
-        self.CreateRatingRequest = channel.unary_unary(
-                '/usage_management.v1.PreviewService/CreateRatingRequest',
-                request_serializer=usage__management_dot_v1_dot_preview__service__pb2.CreateRatingRequestRequest.SerializeToString,
-                response_deserializer=usage__management_dot_v1_dot_preview__service__pb2.RatingRequest.FromString,
+        self.CreateRatingBatch = channel.unary_unary(
+                '/usage_management.v1.PreviewService/CreateRatingBatch',
+                request_serializer=usage__management_dot_v1_dot_preview__service__pb2.CreateRatingBatchRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_preview__service__pb2.RatingBatch.FromString,
                 _registered_method=True)
-        self.GetRatingRequest = channel.unary_unary(
-                '/usage_management.v1.PreviewService/GetRatingRequest',
-                request_serializer=usage__management_dot_v1_dot_preview__service__pb2.GetRatingRequestRequest.SerializeToString,
-                response_deserializer=usage__management_dot_v1_dot_preview__service__pb2.RatingRequest.FromString,
+        self.GetRatingBatch = channel.unary_unary(
+                '/usage_management.v1.PreviewService/GetRatingBatch',
+                request_serializer=usage__management_dot_v1_dot_preview__service__pb2.GetRatingBatchRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_preview__service__pb2.RatingBatch.FromString,
                 _registered_method=True)
-        self.ListRatingRequests = channel.unary_unary(
-                '/usage_management.v1.PreviewService/ListRatingRequests',
-                request_serializer=usage__management_dot_v1_dot_preview__service__pb2.ListRatingRequestsRequest.SerializeToString,
-                response_deserializer=usage__management_dot_v1_dot_preview__service__pb2.ListRatingRequestsResponse.FromString,
+        self.ListRatingBatches = channel.unary_unary(
+                '/usage_management.v1.PreviewService/ListRatingBatches',
+                request_serializer=usage__management_dot_v1_dot_preview__service__pb2.ListRatingBatchesRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_preview__service__pb2.ListRatingBatchesResponse.FromString,
                 _registered_method=True)
 
 
@@ -84,8 +84,8 @@ class PreviewServiceServicer:
 
     def ReplayRates(self, request, context):
         """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-        They are found as DiscoverRates finds them in the catalogue on the day. What was negotiated stays as
-        it was: it goes before the catalogue's. Packs and commitments have the
+        They are found as DiscoverRates finds them in the catalog on the day. What was negotiated stays as
+        it was: it goes before the catalog's. Packs and commitments have the
         terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
         was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
         that was drawn is drawn again, from the first grant on.
@@ -97,7 +97,7 @@ class PreviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CreateRatingRequest(self, request, context):
+    def CreateRatingBatch(self, request, context):
         """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
         until then, whatever becomes of workers, and is rated once.
         """
@@ -105,15 +105,15 @@ class PreviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetRatingRequest(self, request, context):
-        """Gets one rating request with its results.
+    def GetRatingBatch(self, request, context):
+        """Gets one rating batch with its results.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListRatingRequests(self, request, context):
-        """Lists an account's rating requests, newest first, without lines and results.
+    def ListRatingBatches(self, request, context):
+        """Lists an account's rating batches, newest first, without lines and results.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,20 +132,20 @@ def add_PreviewServiceServicer_to_server(servicer, server):
                     request_deserializer=usage__management_dot_v1_dot_preview__service__pb2.ReplayRatesRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_preview__service__pb2.ReplayRatesResponse.SerializeToString,
             ),
-            'CreateRatingRequest': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateRatingRequest,
-                    request_deserializer=usage__management_dot_v1_dot_preview__service__pb2.CreateRatingRequestRequest.FromString,
-                    response_serializer=usage__management_dot_v1_dot_preview__service__pb2.RatingRequest.SerializeToString,
+            'CreateRatingBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRatingBatch,
+                    request_deserializer=usage__management_dot_v1_dot_preview__service__pb2.CreateRatingBatchRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_preview__service__pb2.RatingBatch.SerializeToString,
             ),
-            'GetRatingRequest': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetRatingRequest,
-                    request_deserializer=usage__management_dot_v1_dot_preview__service__pb2.GetRatingRequestRequest.FromString,
-                    response_serializer=usage__management_dot_v1_dot_preview__service__pb2.RatingRequest.SerializeToString,
+            'GetRatingBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRatingBatch,
+                    request_deserializer=usage__management_dot_v1_dot_preview__service__pb2.GetRatingBatchRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_preview__service__pb2.RatingBatch.SerializeToString,
             ),
-            'ListRatingRequests': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListRatingRequests,
-                    request_deserializer=usage__management_dot_v1_dot_preview__service__pb2.ListRatingRequestsRequest.FromString,
-                    response_serializer=usage__management_dot_v1_dot_preview__service__pb2.ListRatingRequestsResponse.SerializeToString,
+            'ListRatingBatches': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRatingBatches,
+                    request_deserializer=usage__management_dot_v1_dot_preview__service__pb2.ListRatingBatchesRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_preview__service__pb2.ListRatingBatchesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -214,7 +214,7 @@ class PreviewService:
             _registered_method=True)
 
     @staticmethod
-    def CreateRatingRequest(request,
+    def CreateRatingBatch(request,
             target,
             options=(),
             channel_credentials=None,
@@ -227,9 +227,9 @@ class PreviewService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/usage_management.v1.PreviewService/CreateRatingRequest',
-            usage__management_dot_v1_dot_preview__service__pb2.CreateRatingRequestRequest.SerializeToString,
-            usage__management_dot_v1_dot_preview__service__pb2.RatingRequest.FromString,
+            '/usage_management.v1.PreviewService/CreateRatingBatch',
+            usage__management_dot_v1_dot_preview__service__pb2.CreateRatingBatchRequest.SerializeToString,
+            usage__management_dot_v1_dot_preview__service__pb2.RatingBatch.FromString,
             options,
             channel_credentials,
             insecure,
@@ -241,7 +241,7 @@ class PreviewService:
             _registered_method=True)
 
     @staticmethod
-    def GetRatingRequest(request,
+    def GetRatingBatch(request,
             target,
             options=(),
             channel_credentials=None,
@@ -254,9 +254,9 @@ class PreviewService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/usage_management.v1.PreviewService/GetRatingRequest',
-            usage__management_dot_v1_dot_preview__service__pb2.GetRatingRequestRequest.SerializeToString,
-            usage__management_dot_v1_dot_preview__service__pb2.RatingRequest.FromString,
+            '/usage_management.v1.PreviewService/GetRatingBatch',
+            usage__management_dot_v1_dot_preview__service__pb2.GetRatingBatchRequest.SerializeToString,
+            usage__management_dot_v1_dot_preview__service__pb2.RatingBatch.FromString,
             options,
             channel_credentials,
             insecure,
@@ -268,7 +268,7 @@ class PreviewService:
             _registered_method=True)
 
     @staticmethod
-    def ListRatingRequests(request,
+    def ListRatingBatches(request,
             target,
             options=(),
             channel_credentials=None,
@@ -281,9 +281,9 @@ class PreviewService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/usage_management.v1.PreviewService/ListRatingRequests',
-            usage__management_dot_v1_dot_preview__service__pb2.ListRatingRequestsRequest.SerializeToString,
-            usage__management_dot_v1_dot_preview__service__pb2.ListRatingRequestsResponse.FromString,
+            '/usage_management.v1.PreviewService/ListRatingBatches',
+            usage__management_dot_v1_dot_preview__service__pb2.ListRatingBatchesRequest.SerializeToString,
+            usage__management_dot_v1_dot_preview__service__pb2.ListRatingBatchesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,8 +47,8 @@ class PreviewServiceStub:
     """
     ReplayRates: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]
     """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-    They are found as DiscoverRates finds them in the catalogue on the day. What was negotiated stays as
-    it was: it goes before the catalogue's. Packs and commitments have the
+    They are found as DiscoverRates finds them in the catalog on the day. What was negotiated stays as
+    it was: it goes before the catalog's. Packs and commitments have the
     terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
     was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
     that was drawn is drawn again, from the first grant on.
@@ -56,14 +56,14 @@ class PreviewServiceStub:
     What cannot be replayed says so and has no amount. That is so where what is kept cannot be had again
     by the rates of before, as of a wallet whose grants were changed after usage was final.
     """
-    CreateRatingRequest: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.CreateRatingRequestRequest, _preview_service_pb2.RatingRequest]
+    CreateRatingBatch: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.CreateRatingBatchRequest, _preview_service_pb2.RatingBatch]
     """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
     until then, whatever becomes of workers, and is rated once.
     """
-    GetRatingRequest: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.GetRatingRequestRequest, _preview_service_pb2.RatingRequest]
-    """Gets one rating request with its results."""
-    ListRatingRequests: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.ListRatingRequestsRequest, _preview_service_pb2.ListRatingRequestsResponse]
-    """Lists an account's rating requests, newest first, without lines and results."""
+    GetRatingBatch: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.GetRatingBatchRequest, _preview_service_pb2.RatingBatch]
+    """Gets one rating batch with its results."""
+    ListRatingBatches: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.ListRatingBatchesRequest, _preview_service_pb2.ListRatingBatchesResponse]
+    """Lists an account's rating batches, newest first, without lines and results."""
 
 @_typing.type_check_only
 class PreviewServiceAsyncStub(PreviewServiceStub):
@@ -84,8 +84,8 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     """
     ReplayRates: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]  # type: ignore[assignment]
     """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-    They are found as DiscoverRates finds them in the catalogue on the day. What was negotiated stays as
-    it was: it goes before the catalogue's. Packs and commitments have the
+    They are found as DiscoverRates finds them in the catalog on the day. What was negotiated stays as
+    it was: it goes before the catalog's. Packs and commitments have the
     terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
     was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
     that was drawn is drawn again, from the first grant on.
@@ -93,14 +93,14 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     What cannot be replayed says so and has no amount. That is so where what is kept cannot be had again
     by the rates of before, as of a wallet whose grants were changed after usage was final.
     """
-    CreateRatingRequest: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.CreateRatingRequestRequest, _preview_service_pb2.RatingRequest]  # type: ignore[assignment]
+    CreateRatingBatch: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.CreateRatingBatchRequest, _preview_service_pb2.RatingBatch]  # type: ignore[assignment]
     """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
     until then, whatever becomes of workers, and is rated once.
     """
-    GetRatingRequest: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.GetRatingRequestRequest, _preview_service_pb2.RatingRequest]  # type: ignore[assignment]
-    """Gets one rating request with its results."""
-    ListRatingRequests: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.ListRatingRequestsRequest, _preview_service_pb2.ListRatingRequestsResponse]  # type: ignore[assignment]
-    """Lists an account's rating requests, newest first, without lines and results."""
+    GetRatingBatch: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.GetRatingBatchRequest, _preview_service_pb2.RatingBatch]  # type: ignore[assignment]
+    """Gets one rating batch with its results."""
+    ListRatingBatches: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.ListRatingBatchesRequest, _preview_service_pb2.ListRatingBatchesResponse]  # type: ignore[assignment]
+    """Lists an account's rating batches, newest first, without lines and results."""
 
 class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
     """Says what would be drawn and charged. Usage, wallets and amounts stay as they are."""
@@ -130,8 +130,8 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_preview_service_pb2.ReplayRatesResponse, _abc.Awaitable[_preview_service_pb2.ReplayRatesResponse]]:
         """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-        They are found as DiscoverRates finds them in the catalogue on the day. What was negotiated stays as
-        it was: it goes before the catalogue's. Packs and commitments have the
+        They are found as DiscoverRates finds them in the catalog on the day. What was negotiated stays as
+        it was: it goes before the catalog's. Packs and commitments have the
         terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
         was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
         that was drawn is drawn again, from the first grant on.
@@ -141,29 +141,29 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def CreateRatingRequest(
+    def CreateRatingBatch(
         self,
-        request: _preview_service_pb2.CreateRatingRequestRequest,
+        request: _preview_service_pb2.CreateRatingBatchRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_preview_service_pb2.RatingRequest, _abc.Awaitable[_preview_service_pb2.RatingRequest]]:
+    ) -> _typing.Union[_preview_service_pb2.RatingBatch, _abc.Awaitable[_preview_service_pb2.RatingBatch]]:
         """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
         until then, whatever becomes of workers, and is rated once.
         """
 
     @_abc_1.abstractmethod
-    def GetRatingRequest(
+    def GetRatingBatch(
         self,
-        request: _preview_service_pb2.GetRatingRequestRequest,
+        request: _preview_service_pb2.GetRatingBatchRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_preview_service_pb2.RatingRequest, _abc.Awaitable[_preview_service_pb2.RatingRequest]]:
-        """Gets one rating request with its results."""
+    ) -> _typing.Union[_preview_service_pb2.RatingBatch, _abc.Awaitable[_preview_service_pb2.RatingBatch]]:
+        """Gets one rating batch with its results."""
 
     @_abc_1.abstractmethod
-    def ListRatingRequests(
+    def ListRatingBatches(
         self,
-        request: _preview_service_pb2.ListRatingRequestsRequest,
+        request: _preview_service_pb2.ListRatingBatchesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_preview_service_pb2.ListRatingRequestsResponse, _abc.Awaitable[_preview_service_pb2.ListRatingRequestsResponse]]:
-        """Lists an account's rating requests, newest first, without lines and results."""
+    ) -> _typing.Union[_preview_service_pb2.ListRatingBatchesResponse, _abc.Awaitable[_preview_service_pb2.ListRatingBatchesResponse]]:
+        """Lists an account's rating batches, newest first, without lines and results."""
 
 def add_PreviewServiceServicer_to_server(servicer: PreviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -261,7 +261,7 @@ class ProcedureElement(_message.Message):
 
     @_builtins.property
     def base_rate(self) -> Global___BaseRateElement:
-        """The rate of the catalogue."""
+        """The rate of the catalog."""
 
     @_builtins.property
     def negotiated_rate(self) -> Global___NegotiatedRateElement:
@@ -269,11 +269,11 @@ class ProcedureElement(_message.Message):
 
     @_builtins.property
     def volume_tiers(self) -> Global___VolumeTiersElement:
-        """The catalogue's tiers that price by volume, unless tiers were negotiated."""
+        """The catalog's tiers that price by volume, unless tiers were negotiated."""
 
     @_builtins.property
     def graduated_tiers(self) -> Global___GraduatedTiersElement:
-        """The catalogue's tiers that are graduated, unless tiers were negotiated."""
+        """The catalog's tiers that are graduated, unless tiers were negotiated."""
 
     @_builtins.property
     def negotiated_tiers(self) -> Global___NegotiatedTiersElement:
@@ -434,7 +434,7 @@ Global___RatingSetting: _TypeAlias = RatingSetting  # noqa: Y015
 
 @_typing.final
 class BaseRateElement(_message.Message):
-    """The rate of the catalogue. A line that no element gives a rate fails: `RATE_NOT_FOUND`."""
+    """The rate of the catalog. A line that no element gives a rate fails: `RATE_NOT_FOUND`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -909,11 +909,11 @@ Global___StopElement: _TypeAlias = StopElement  # noqa: Y015
 class LookupElement(_message.Message):
     """A place where a discovery procedure looks, in its turn; each place once. The first of `ASSET`, `TARGET` and
     `CATALOG_RATES` that has a rate gives it. `CATALOG_TIERS` and `CATALOG_ATTRIBUTES` add to a rate of the
-    catalogue, so they are refused without `CATALOG_RATES` (`PROCEDURE_INVALID`); what was sold or agreed has
-    what it had. Quotes freeze what is found in the catalogue so.
+    catalog, so they are refused without `CATALOG_RATES` (`PROCEDURE_INVALID`); what was sold or agreed has
+    what it had. Quotes freeze what is found in the catalog so.
 
     An asset is asked together with its target, as its usage is rated, where `TARGET` comes before the
-    catalogue: what was agreed for the target goes before what the asset took from the catalogue.
+    catalog: what was agreed for the target goes before what the asset took from the catalog.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -765,11 +765,11 @@ class SimulatedLine(_message.Message):
 
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
-        """The rate of the catalogue."""
+        """The rate of the catalog."""
 
     @_builtins.property
     def tiers(self) -> _types_pb2.RateTiers:
-        """The tiers of the catalogue."""
+        """The tiers of the catalog."""
 
     @_builtins.property
     def tier_per(self) -> _decimal_pb2.Decimal:
@@ -801,7 +801,7 @@ class SimulatedLine(_message.Message):
 
     @_builtins.property
     def attribute_adjustments(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.AttributeRow]:
-        """The catalogue's adjustments by attribute, the first that fits: at most 100."""
+        """The catalog's adjustments by attribute, the first that fits: at most 100."""
 
     def __init__(
         self,
@@ -888,7 +888,7 @@ class SimulateProcedureResponse(_message.Message):
 
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[_rate_service_pb2.RateAnswer]:
-        """One for each question, in order, with all rates that would lose: by the catalogue and the assets as they
+        """One for each question, in order, with all rates that would lose: by the catalog and the assets as they
         are now. Elements that were given in the call have no `discovery_procedure_version`.
         """
 

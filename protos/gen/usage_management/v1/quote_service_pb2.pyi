@@ -125,41 +125,6 @@ class SaleLine(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    class _Binding:
-        ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
-
-    class _BindingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SaleLine._Binding.ValueType], _builtins.type):
-        DESCRIPTOR: _descriptor.EnumDescriptor
-        BINDING_UNSPECIFIED: SaleLine._Binding.ValueType  # 0
-        """Read as what the product says, and as `SELF` if it says nothing."""
-        SELF: SaleLine._Binding.ValueType  # 1
-        """To the asset itself."""
-        ACCOUNT: SaleLine._Binding.ValueType  # 2
-        """To the account: all assets bound so share one wallet for each resource."""
-        CONTRACT: SaleLine._Binding.ValueType  # 3
-        """To a contract of the account, whose assets share wallets: `binding_target`."""
-        ASSET: SaleLine._Binding.ValueType  # 4
-        """To the wallets of another asset: `binding_target`."""
-        CUSTOM: SaleLine._Binding.ValueType  # 5
-        """To a target of the account's own, such as a team or a device: `binding_target`."""
-
-    class Binding(_Binding, metaclass=_BindingEnumTypeWrapper):
-        """Where the grants of the line go. New targets may be added."""
-
-    BINDING_UNSPECIFIED: SaleLine.Binding.ValueType  # 0
-    """Read as what the product says, and as `SELF` if it says nothing."""
-    SELF: SaleLine.Binding.ValueType  # 1
-    """To the asset itself."""
-    ACCOUNT: SaleLine.Binding.ValueType  # 2
-    """To the account: all assets bound so share one wallet for each resource."""
-    CONTRACT: SaleLine.Binding.ValueType  # 3
-    """To a contract of the account, whose assets share wallets: `binding_target`."""
-    ASSET: SaleLine.Binding.ValueType  # 4
-    """To the wallets of another asset: `binding_target`."""
-    CUSTOM: SaleLine.Binding.ValueType  # 5
-    """To a target of the account's own, such as a team or a device: `binding_target`."""
-
     @_typing.final
     class AttributesEntry(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
@@ -195,7 +160,7 @@ class SaleLine(_message.Message):
     RESOURCES_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product: `products/{product}`."""
-    binding: Global___SaleLine.Binding.ValueType
+    binding: _catalog_resources_pb2.Product.GrantBinding.ValueType
     """Where the grants of the line go."""
     binding_target: _builtins.str
     """What it is bound to: `accounts/{account}/assets/{asset}` or
@@ -226,7 +191,7 @@ class SaleLine(_message.Message):
 
     @_builtins.property
     def policies(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.PolicyOverride]:
-        """Other policies than the catalogue's, a resource each: at most 20. Of packs none, of commitments only
+        """Other policies than the catalog's, a resource each: at most 20. Of packs none, of commitments only
         what usage costs once they are used up.
         """
 
@@ -238,7 +203,7 @@ class SaleLine(_message.Message):
 
     @_builtins.property
     def negotiated_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___NegotiatedRate]:
-        """What departs from the catalogue, a resource each: at most 20. On a line that is bound to the account, a
+        """What departs from the catalog, a resource each: at most 20. On a line that is bound to the account, a
         contract or a custom target it is agreed for that target, and holds for its other assets too, unless
         they have something negotiated of their own or a fixed rate.
         """
@@ -254,7 +219,7 @@ class SaleLine(_message.Message):
         quantity: _decimal_pb2.Decimal | None = ...,
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
-        binding: Global___SaleLine.Binding.ValueType = ...,
+        binding: _catalog_resources_pb2.Product.GrantBinding.ValueType = ...,
         binding_target: _builtins.str = ...,
         linked_asset: _builtins.str = ...,
         omitted_resources: _abc.Iterable[_builtins.str] | None = ...,
@@ -274,7 +239,7 @@ Global___SaleLine: _TypeAlias = SaleLine  # noqa: Y015
 
 @_typing.final
 class NegotiatedRate(_message.Message):
-    """Another rate than the catalogue's."""
+    """Another rate than the catalog's."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -285,13 +250,13 @@ class NegotiatedRate(_message.Message):
     """The resource: `usageResources/{usage_resource}`."""
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
-        """The rate instead of the catalogue's base rate, in the account's currency. At least one of
+        """The rate instead of the catalog's base rate, in the account's currency. At least one of
         `rate` and `tiers` is needed.
         """
 
     @_builtins.property
     def tiers(self) -> _types_pb2.RateTiers:
-        """The tiers instead of the catalogue's."""
+        """The tiers instead of the catalog's."""
 
     def __init__(
         self,

@@ -71,9 +71,9 @@ class QuoteServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateQuote(self, request, context):
-        """Creates a quote as a draft. The catalogue's rates, grants and policies of the day each line starts
+        """Creates a quote as a draft. The catalog's rates, grants and policies of the day each line starts
         are copied onto it and frozen; negotiated rates and quantities stand beside them. Rates are found as
-        DiscoverRates finds them in the catalogue on that day.
+        DiscoverRates finds them in the catalog on that day.
 
         Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
         currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,

@@ -38,9 +38,9 @@ class QuoteServiceStub:
     ListQuotes: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.ListQuotesRequest, _quote_service_pb2.ListQuotesResponse]
     """Lists an account's quotes, newest first."""
     CreateQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.CreateQuoteRequest, _quote_service_pb2.Quote]
-    """Creates a quote as a draft. The catalogue's rates, grants and policies of the day each line starts
+    """Creates a quote as a draft. The catalog's rates, grants and policies of the day each line starts
     are copied onto it and frozen; negotiated rates and quantities stand beside them. Rates are found as
-    DiscoverRates finds them in the catalogue on that day.
+    DiscoverRates finds them in the catalog on that day.
 
     Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
     currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
@@ -59,9 +59,9 @@ class QuoteServiceAsyncStub(QuoteServiceStub):
     ListQuotes: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.ListQuotesRequest, _quote_service_pb2.ListQuotesResponse]  # type: ignore[assignment]
     """Lists an account's quotes, newest first."""
     CreateQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.CreateQuoteRequest, _quote_service_pb2.Quote]  # type: ignore[assignment]
-    """Creates a quote as a draft. The catalogue's rates, grants and policies of the day each line starts
+    """Creates a quote as a draft. The catalog's rates, grants and policies of the day each line starts
     are copied onto it and frozen; negotiated rates and quantities stand beside them. Rates are found as
-    DiscoverRates finds them in the catalogue on that day.
+    DiscoverRates finds them in the catalog on that day.
 
     Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
     currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
@@ -95,9 +95,9 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _quote_service_pb2.CreateQuoteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_quote_service_pb2.Quote, _abc.Awaitable[_quote_service_pb2.Quote]]:
-        """Creates a quote as a draft. The catalogue's rates, grants and policies of the day each line starts
+        """Creates a quote as a draft. The catalog's rates, grants and policies of the day each line starts
         are copied onto it and frozen; negotiated rates and quantities stand beside them. Rates are found as
-        DiscoverRates finds them in the catalogue on that day.
+        DiscoverRates finds them in the catalog on that day.
 
         Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
         currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,

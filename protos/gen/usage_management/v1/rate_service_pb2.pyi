@@ -1055,7 +1055,7 @@ class RateQuestion(_message.Message):
     """The token instead of a currency: `unitsOfMeasure/{unit}`."""
     asset: _builtins.str
     """An asset, whose own rates usually come first, with those of packs and commitments that were added to
-    it, and what was agreed for its target before what it took from the catalogue:
+    it, and what was agreed for its target before what it took from the catalog:
     `accounts/{account}/assets/{asset}`.
     """
     selling_model: _builtins.str
@@ -1063,7 +1063,7 @@ class RateQuestion(_message.Message):
     binding_target: _builtins.str
     """A target instead of an asset, for what was agreed for it: a contract or custom target
     (`accounts/{account}/bindingTargets/{binding_target}`) or the account (`accounts/{account}`). Where
-    nothing was, the catalogue answers, if the question says where to look in it. Not with `asset`
+    nothing was, the catalog answers, if the question says where to look in it. Not with `asset`
     (`BINDING_TARGET`).
     """
     @_builtins.property
@@ -1109,9 +1109,9 @@ class DiscoverRatesRequest(_message.Message):
 
     The version of the default discovery procedure that is in force on the day of a question says where is
     looked: the first place that has a rate gives it, and no other is looked at. The procedure that is shipped
-    looks at what the asset was sold under, then in the catalogue with its tiers and adjustments by attribute.
+    looks at what the asset was sold under, then in the catalog with its tiers and adjustments by attribute.
 
-    A change of the catalogue, its rates or policies, of orders or assets answers with a token in its
+    A change of the catalog, its rates or policies, of orders or assets answers with a token in its
     trailing metadata, `usage-revision-token`. Whoever passes that on to whoever asks next has the change
     seen at once, in every process of the service; without it, a second later at most. A token is opaque; of
     two of a tenant, the one that sorts later as text is the later.
@@ -1197,7 +1197,7 @@ class RateCandidate(_message.Message):
         REASON_UNSPECIFIED: RateCandidate._Reason.ValueType  # 0
         """Never given."""
         ASSET_FIRST: RateCandidate._Reason.ValueType  # 1
-        """The asset has a rate of its own, which goes before the catalogue's."""
+        """The asset has a rate of its own, which goes before the catalog's."""
         NEGOTIATED: RateCandidate._Reason.ValueType  # 2
         """Another was negotiated in its place."""
         ADDITION_FIRST: RateCandidate._Reason.ValueType  # 3
@@ -1231,7 +1231,7 @@ class RateCandidate(_message.Message):
         NOT_LOOKED_AT: RateCandidate._Reason.ValueType  # 17
         """What would hold on the day in a place where the discovery procedure does not look."""
         TARGET_FIRST: RateCandidate._Reason.ValueType  # 18
-        """It was not negotiated, and what was agreed for the asset's target goes before the catalogue's."""
+        """It was not negotiated, and what was agreed for the asset's target goes before the catalog's."""
         ASSET_NEGOTIATED: RateCandidate._Reason.ValueType  # 19
         """It was agreed for the target, and the asset has something of its own that was negotiated."""
         RATE_FIXED: RateCandidate._Reason.ValueType  # 20
@@ -1245,7 +1245,7 @@ class RateCandidate(_message.Message):
     REASON_UNSPECIFIED: RateCandidate.Reason.ValueType  # 0
     """Never given."""
     ASSET_FIRST: RateCandidate.Reason.ValueType  # 1
-    """The asset has a rate of its own, which goes before the catalogue's."""
+    """The asset has a rate of its own, which goes before the catalog's."""
     NEGOTIATED: RateCandidate.Reason.ValueType  # 2
     """Another was negotiated in its place."""
     ADDITION_FIRST: RateCandidate.Reason.ValueType  # 3
@@ -1279,7 +1279,7 @@ class RateCandidate(_message.Message):
     NOT_LOOKED_AT: RateCandidate.Reason.ValueType  # 17
     """What would hold on the day in a place where the discovery procedure does not look."""
     TARGET_FIRST: RateCandidate.Reason.ValueType  # 18
-    """It was not negotiated, and what was agreed for the asset's target goes before the catalogue's."""
+    """It was not negotiated, and what was agreed for the asset's target goes before the catalog's."""
     ASSET_NEGOTIATED: RateCandidate.Reason.ValueType  # 19
     """It was agreed for the target, and the asset has something of its own that was negotiated."""
     RATE_FIXED: RateCandidate.Reason.ValueType  # 20
@@ -1364,8 +1364,8 @@ class RateAnswer(_message.Message):
     WATERFALL_FIELD_NUMBER: _builtins.int
     PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
-    LOSERS_FIELD_NUMBER: _builtins.int
-    LOSERS_OMITTED_FIELD_NUMBER: _builtins.int
+    REJECTED_CANDIDATES_FIELD_NUMBER: _builtins.int
+    REJECTED_CANDIDATES_OMITTED_FIELD_NUMBER: _builtins.int
     DISCOVERY_PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Where it was found: `CATALOG`, `ASSET` or `TARGET`. What was negotiated on an asset that is bound to the
@@ -1375,15 +1375,15 @@ class RateAnswer(_message.Message):
     """
     procedure_version: _builtins.str
     """The version of the rating procedure that made `amount`, as it will make what is billed: that in
-    force as the asset's rating period begins, or in the catalogue on the day that was asked for.
+    force as the asset's rating period begins, or in the catalog on the day that was asked for.
     `procedures/{procedure}/versions/{version}`.
     """
     asset: _builtins.str
     """The asset whose rate it is, of source `ASSET`: the one asked about, or a pack that was added to it. Of
     source `TARGET` the asset on whose line it was negotiated.
     """
-    losers_omitted: _builtins.int
-    """How many more there are than `losers` has."""
+    rejected_candidates_omitted: _builtins.int
+    """How many more there are than `rejected_candidates` has."""
     discovery_procedure_version: _builtins.str
     """The version of the discovery procedure that found it, or that found nothing: that in force on the day
     that was asked for. `procedures/{procedure}/versions/{version}`; empty for a question that is wrong and
@@ -1406,7 +1406,7 @@ class RateAnswer(_message.Message):
         """The steps that led to `amount`."""
 
     @_builtins.property
-    def losers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCandidate]:
+    def rejected_candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCandidate]:
         """With `explain`, what else could have applied, those that came nearest first: active entries for the
         resource of the product on the cards of the book, the asset's own rates, what was added to it. At
         most 50.
@@ -1422,13 +1422,13 @@ class RateAnswer(_message.Message):
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
         procedure_version: _builtins.str = ...,
         asset: _builtins.str = ...,
-        losers: _abc.Iterable[Global___RateCandidate] | None = ...,
-        losers_omitted: _builtins.int = ...,
+        rejected_candidates: _abc.Iterable[Global___RateCandidate] | None = ...,
+        rejected_candidates_omitted: _builtins.int = ...,
         discovery_procedure_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "status", b"status", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "discovery_procedure_version", b"discovery_procedure_version", "losers", b"losers", "losers_omitted", b"losers_omitted", "procedure_version", b"procedure_version", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "discovery_procedure_version", b"discovery_procedure_version", "procedure_version", b"procedure_version", "rejected_candidates", b"rejected_candidates", "rejected_candidates_omitted", b"rejected_candidates_omitted", "source", b"source", "status", b"status", "terms", b"terms", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1441,10 +1441,10 @@ class DiscoverRatesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANSWERS_FIELD_NUMBER: _builtins.int
-    CATALOGUE_REVISION_FIELD_NUMBER: _builtins.int
+    CATALOG_REVISION_FIELD_NUMBER: _builtins.int
     REVISION_TOKEN_FIELD_NUMBER: _builtins.int
-    catalogue_revision: _builtins.int
-    """The revision of the catalogue that was read."""
+    catalog_revision: _builtins.int
+    """The revision of the catalog that was read."""
     revision_token: _builtins.str
     """The same as a token, for a later question with `AT_LEAST`."""
     @_builtins.property
@@ -1455,12 +1455,12 @@ class DiscoverRatesResponse(_message.Message):
         self,
         *,
         answers: _abc.Iterable[Global___RateAnswer] | None = ...,
-        catalogue_revision: _builtins.int = ...,
+        catalog_revision: _builtins.int = ...,
         revision_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "catalogue_revision", b"catalogue_revision", "revision_token", b"revision_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "catalog_revision", b"catalog_revision", "revision_token", b"revision_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

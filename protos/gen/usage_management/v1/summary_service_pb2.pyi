@@ -83,7 +83,7 @@ class UsageSummary(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     PERIOD_START_TIME_FIELD_NUMBER: _builtins.int
-    IS_LATE_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     RECORD_COUNT_FIELD_NUMBER: _builtins.int
     SUM_QUANTITY_FIELD_NUMBER: _builtins.int
@@ -101,7 +101,7 @@ class UsageSummary(_message.Message):
     """The resource: `usageResources/{usage_resource}`."""
     wallet: _builtins.str
     """The wallet: `accounts/{account}/wallets/{wallet}`."""
-    is_late: _builtins.bool
+    late: _builtins.bool
     """True when that is a later period than the one it happened in."""
     state: Global___UsageSummary.State.ValueType
     """Where it stands."""
@@ -155,7 +155,7 @@ class UsageSummary(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         period_start_time: _timestamp_pb2.Timestamp | None = ...,
-        is_late: _builtins.bool = ...,
+        late: _builtins.bool = ...,
         state: Global___UsageSummary.State.ValueType = ...,
         record_count: _builtins.int = ...,
         sum_quantity: _decimal_pb2.Decimal | None = ...,
@@ -168,7 +168,7 @@ class UsageSummary(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "start_time", b"start_time", "sum_quantity", b"sum_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "is_late", b"is_late", "name", b"name", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "record_count", b"record_count", "source_usage_summary", b"source_usage_summary", "start_time", b"start_time", "state", b"state", "sum_quantity", b"sum_quantity", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "late", b"late", "name", b"name", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "record_count", b"record_count", "source_usage_summary", b"source_usage_summary", "start_time", b"start_time", "state", b"state", "sum_quantity", b"sum_quantity", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

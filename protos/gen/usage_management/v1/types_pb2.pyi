@@ -36,7 +36,7 @@ class _CatalogStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CatalogS
     """Withdrawn: what was sold under it goes on, nothing new is sold."""
 
 class CatalogState(_CatalogState, metaclass=_CatalogStateEnumTypeWrapper):
-    """Where a thing of the catalogue stands. New states may be added."""
+    """Where a thing of the catalog stands. New states may be added."""
 
 CATALOG_STATE_UNSPECIFIED: CatalogState.ValueType  # 0
 """Never returned."""
@@ -404,31 +404,31 @@ class RateTerms(_message.Message):
     TIERS_FIELD_NUMBER: _builtins.int
     BASE_ENTRY_FIELD_NUMBER: _builtins.int
     TIER_ENTRY_FIELD_NUMBER: _builtins.int
-    IS_RATE_NEGOTIATED_FIELD_NUMBER: _builtins.int
-    ARE_TIERS_NEGOTIATED_FIELD_NUMBER: _builtins.int
-    IS_FIXED_FIELD_NUMBER: _builtins.int
+    RATE_NEGOTIATED_FIELD_NUMBER: _builtins.int
+    TIERS_NEGOTIATED_FIELD_NUMBER: _builtins.int
+    NON_NEGOTIABLE_FIELD_NUMBER: _builtins.int
     ADJUSTMENTS_FIELD_NUMBER: _builtins.int
     ATTRIBUTE_ENTRY_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     base_entry: _builtins.str
-    """The catalogue entry that gave the base rate: `rateCards/{card}/entries/{entry}`."""
+    """The catalog entry that gave the base rate: `rateCards/{card}/entries/{entry}`."""
     tier_entry: _builtins.str
-    """The catalogue entry that gave the tiers: `rateCards/{card}/entries/{entry}`."""
-    is_rate_negotiated: _builtins.bool
+    """The catalog entry that gave the tiers: `rateCards/{card}/entries/{entry}`."""
+    rate_negotiated: _builtins.bool
     """True when the rate was negotiated on a quote."""
-    are_tiers_negotiated: _builtins.bool
+    tiers_negotiated: _builtins.bool
     """True when the tiers were negotiated on a quote."""
-    is_fixed: _builtins.bool
+    non_negotiable: _builtins.bool
     """True when neither rate nor tiers may be negotiated."""
     attribute_entry: _builtins.str
-    """The catalogue entry that gave the adjustments: `rateCards/{card}/entries/{entry}`."""
+    """The catalog entry that gave the adjustments: `rateCards/{card}/entries/{entry}`."""
     @_builtins.property
     def rate(self) -> Global___Rate:
-        """The rate before tiers: the negotiated one if there is one, else the catalogue's."""
+        """The rate before tiers: the negotiated one if there is one, else the catalog's."""
 
     @_builtins.property
     def tiers(self) -> Global___RateTiers:
-        """The tiers, if any: the negotiated ones if there are any, else the catalogue's."""
+        """The tiers, if any: the negotiated ones if there are any, else the catalog's."""
 
     @_builtins.property
     def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttributeRow]:
@@ -445,16 +445,16 @@ class RateTerms(_message.Message):
         tiers: Global___RateTiers | None = ...,
         base_entry: _builtins.str = ...,
         tier_entry: _builtins.str = ...,
-        is_rate_negotiated: _builtins.bool = ...,
-        are_tiers_negotiated: _builtins.bool = ...,
-        is_fixed: _builtins.bool = ...,
+        rate_negotiated: _builtins.bool = ...,
+        tiers_negotiated: _builtins.bool = ...,
+        non_negotiable: _builtins.bool = ...,
         adjustments: _abc.Iterable[Global___AttributeRow] | None = ...,
         attribute_entry: _builtins.str = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "are_tiers_negotiated", b"are_tiers_negotiated", "attribute_entry", b"attribute_entry", "attributes", b"attributes", "base_entry", b"base_entry", "is_fixed", b"is_fixed", "is_rate_negotiated", b"is_rate_negotiated", "rate", b"rate", "tier_entry", b"tier_entry", "tiers", b"tiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attribute_entry", b"attribute_entry", "attributes", b"attributes", "base_entry", b"base_entry", "non_negotiable", b"non_negotiable", "rate", b"rate", "rate_negotiated", b"rate_negotiated", "tier_entry", b"tier_entry", "tiers", b"tiers", "tiers_negotiated", b"tiers_negotiated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -148,11 +148,11 @@ class ProductValidation(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRODUCT_FIELD_NUMBER: _builtins.int
-    IS_VALID_FIELD_NUMBER: _builtins.int
+    VALID_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product: `products/{product}`."""
-    is_valid: _builtins.bool
+    valid: _builtins.bool
     """True when no rule of severity `ERROR` is broken."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValidationResult]:
@@ -162,12 +162,12 @@ class ProductValidation(_message.Message):
         self,
         *,
         product: _builtins.str = ...,
-        is_valid: _builtins.bool = ...,
+        valid: _builtins.bool = ...,
         results: _abc.Iterable[Global___ValidationResult] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_valid", b"is_valid", "product", b"product", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "results", b"results", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -260,10 +260,10 @@ class ValidateProductsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    IS_VALID_FIELD_NUMBER: _builtins.int
+    VALID_FIELD_NUMBER: _builtins.int
     PRODUCTS_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
-    is_valid: _builtins.bool
+    valid: _builtins.bool
     """True when every product is valid."""
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProductValidation]:
@@ -276,13 +276,13 @@ class ValidateProductsResponse(_message.Message):
     def __init__(
         self,
         *,
-        is_valid: _builtins.bool = ...,
+        valid: _builtins.bool = ...,
         products: _abc.Iterable[Global___ProductValidation] | None = ...,
         start_date: _date_pb2.Date | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_valid", b"is_valid", "products", b"products", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["products", b"products", "start_date", b"start_date", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

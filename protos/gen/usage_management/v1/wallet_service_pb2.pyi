@@ -174,7 +174,7 @@ class Grant(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ROLLOVER_COUNT_FIELD_NUMBER: _builtins.int
-    IS_PROVISIONAL_FIELD_NUMBER: _builtins.int
+    PROVISIONAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/wallets/{wallet}/grants/{grant}`."""
     kind: Global___Grant.Kind.ValueType
@@ -183,7 +183,7 @@ class Grant(_message.Message):
     """The asset it came with: `accounts/{account}/assets/{asset}`."""
     rollover_count: _builtins.int
     """How often it has rolled over."""
-    is_provisional: _builtins.bool
+    provisional: _builtins.bool
     """True when it is not in the ledger yet and may still change: it depends on a period that is not
     final.
     """
@@ -219,11 +219,11 @@ class Grant(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         rollover_count: _builtins.int = ...,
-        is_provisional: _builtins.bool = ...,
+        provisional: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "expire_time", b"expire_time", "posted_balance", b"posted_balance", "quantity", b"quantity", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "balance", b"balance", "expire_time", b"expire_time", "is_provisional", b"is_provisional", "kind", b"kind", "name", b"name", "posted_balance", b"posted_balance", "quantity", b"quantity", "rollover_count", b"rollover_count", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "balance", b"balance", "expire_time", b"expire_time", "kind", b"kind", "name", b"name", "posted_balance", b"posted_balance", "provisional", b"provisional", "quantity", b"quantity", "rollover_count", b"rollover_count", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,7 +16,15 @@ from server.api.mapping.pricing.terms import (
     attribute_row_from_form,
     attribute_row_to_pb,
 )
-from server.api.values import audit_pb, date_pb, decimal_pb, enum_pb, etag, optional_date_pb
+from server.api.values import (
+    audit_pb,
+    date_pb,
+    decimal_pb,
+    enum_pb,
+    enum_prefix,
+    etag,
+    optional_date_pb,
+)
 from server.domain.exact import ZERO, Rounding
 from server.domain.ids import ProcedureId, ProcedureVersionId
 from server.domain.modelling.catalog import Kept
@@ -27,7 +35,6 @@ from server.domain.pricing.procedures.versions import Procedure, TimeLimits, Usa
 from server.domain.pricing.rates import HUNDRED
 from server.usecases.pricing.procedures import Resolved
 
-USAGE, AGREED = "PROCEDURE_USAGE_", "AGREED_WITH_"
 USUAL = TimeLimits()
 
 
@@ -38,7 +45,7 @@ def procedure_from_pb(request: rpc.CreateProcedureRequest) -> Procedure:
     wanted = Procedure(
         id=ProcedureId(form.code("procedure_id")),
         display_name=own.text("display_name"),
-        usage=own.choice("usage", Usage, prefix=USAGE),
+        usage=own.choice("usage", Usage),
     )
     form.done()
     return wanted
@@ -50,7 +57,7 @@ def procedure_to_pb(kept: Kept[Procedure]) -> pb.Procedure:
     return pb.Procedure(
         name=names.PROCEDURE.of(own.id),
         display_name=own.display_name,
-        usage=enum_pb(pb.ProcedureUsage, own.usage, USAGE),
+        usage=enum_pb(pb.ProcedureUsage, own.usage),
         state=state_pb(kept),
         **audit_pb(kept.audit),
         etag=etag(kept.revision),
@@ -182,12 +189,14 @@ def _setting_to_pb(one: el.RatingSetting) -> pb.RatingSetting:
 
 def _order_from_form(form: Form) -> tuple[el.Agreed, ...]:
     words = [pb.AgreedWith.Name(number) for number in form.message.order]
-    order = tuple(el.Agreed(word.removeprefix(AGREED)) for word in words)
+    order = tuple(
+        el.Agreed(word.removeprefix(enum_prefix(pb.AgreedWith.DESCRIPTOR))) for word in words
+    )
     return order or (el.Agreed.ASSET, el.Agreed.TARGET)
 
 
 def _order_to_pb(order: tuple[el.Agreed, ...]) -> list[Any]:
-    return [enum_pb(pb.AgreedWith, agreed, AGREED) for agreed in order]
+    return [enum_pb(pb.AgreedWith, agreed) for agreed in order]
 
 
 def _attributes_to_pb(one: el.AttributeAdjustment) -> pb.AttributeAdjustmentElement:

@@ -134,7 +134,7 @@ def entry_filter_from_pb(request: pb.ListRateCardEntriesRequest) -> EntryFilter:
     unit = unit_from_form(form) if request.currency_code or request.token_unit else None
     only = EntryFilter(
         card_id=RateCardId(card[0]) if card else None,
-        state=form.optional_choice("state", EntryState, prefix="CATALOG_STATE_"),
+        state=form.optional_choice("state", EntryState),
         product_id=ProductId(product[0]) if product else None,
         resource_id=ResourceId(resource[0]) if resource else None,
         unit_id=unit,
@@ -183,7 +183,7 @@ def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
         negotiability=enum_pb(pb.RateCardEntry.Negotiability, negotiability),
         start_date=optional_date_pb(entry.start),
         end_date=optional_date_pb(entry.end),
-        state=enum_pb(types_pb2.CatalogState, entry.state, prefix="CATALOG_STATE_"),
+        state=enum_pb(types_pb2.CatalogState, entry.state),
         **unit_pb(entry.currency_code),  # type: ignore[arg-type]
         **_kept_to_pb(entry.kept),
     )

@@ -1,4 +1,4 @@
-"""Rating requests on the wire."""
+"""rating batches on the wire."""
 
 from usage_management.v1 import preview_service_pb2 as pb
 
@@ -18,36 +18,36 @@ from server.api.values import (
 from server.domain.consuming.recording import OWN_UNIT, Usage
 from server.domain.errors import Violation
 from server.domain.ids import AccountId
-from server.domain.pricing.rating_requests import LineResult, RatingRequest
-from server.usecases.pricing.rating_requests import CreateRatingRequest
+from server.domain.pricing.rating_batches import LineResult, RatingBatch
+from server.usecases.pricing.rating_batches import CreateRatingBatch
 from server.usecases.settling.preview import AT_PRESENT
 
 
-def create_rating_request_from_pb(request: pb.CreateRatingRequestRequest) -> CreateRatingRequest:
+def create_rating_batch_from_pb(request: pb.CreateRatingBatchRequest) -> CreateRatingBatch:
     """What is to be rated; the path of a fault names the line. Raises InvalidArgument."""
     form = Form(request)
     (account_id,) = form.name("parent", names.ACCOUNT)
     form.done()
     lines = []
     faults: list[Violation] = []
-    for index, line in enumerate(request.rating_request.lines):
-        with placed_at(f"rating_request.lines[{index}]", faults):
+    for index, line in enumerate(request.rating_batch.lines):
+        with placed_at(f"rating_batch.lines[{index}]", faults):
             lines.append(line_usage(account_id, index, line))
     refuse(faults)
-    return CreateRatingRequest(
+    return CreateRatingBatch(
         account_id=account_id,
         lines=tuple(lines),
-        skips_waterfall=request.rating_request.skips_waterfall,
+        skips_waterfall=request.rating_batch.skips_waterfall,
     )
 
 
-def rating_request_to_pb(found: RatingRequest) -> pb.RatingRequest:
+def rating_batch_to_pb(found: RatingBatch) -> pb.RatingBatch:
     """A request as it stands."""
-    return pb.RatingRequest(
-        name=names.RATING_REQUEST.of(found.account_id, found.id),
+    return pb.RatingBatch(
+        name=names.RATING_BATCH.of(found.account_id, found.id),
         lines=[_line(found.account_id, one) for one in found.lines],
         skips_waterfall=found.skips_waterfall,
-        state=enum_pb(pb.RatingRequest.State, found.state),
+        state=enum_pb(pb.RatingBatch.State, found.state),
         results=[_result(one) for one in found.results],
         error_code=found.error_code,
         error_text=found.error_text,

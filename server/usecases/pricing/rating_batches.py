@@ -1,4 +1,4 @@
-"""Rating requests: kept with the job that rates them, rated in one transaction, shown.
+"""rating batches: kept with the job that rates them, rated in one transaction, shown.
 
 A worker that dies leaves a request pending and nothing of its results; the next one rates it whole.
 """
@@ -8,16 +8,16 @@ from uuid import UUID
 
 from server.domain.consuming.recording import Usage
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import AccountId, JobId, RatingRequestId, TenantId, derive
-from server.domain.pricing.rating_requests import LineResult, RatingRequest, verdict
+from server.domain.ids import AccountId, JobId, RatingBatchId, TenantId, derive
+from server.domain.pricing.rating_batches import LineResult, RatingBatch, verdict
 from server.domain.work import JobKind
 from server.env import new_id
 from server.store import accounts, jobs, tenants
 from server.store.jobs import Job
 from server.store.keys import TimeKey
 from server.store.pool import Connection
-from server.store.pricing import rating_requests as store
-from server.store.pricing.rating_requests import NewRequest
+from server.store.pricing import rating_batches as store
+from server.store.pricing.rating_batches import NewRequest
 from server.usecases.settling.preview import Previewed, PreviewUsage, previews, stage
 
 MOST_WORK = 40_000
@@ -25,7 +25,7 @@ MOST_WORK = 40_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateRatingRequest:
+class CreateRatingBatch:
     """Lines of one account to be rated, as they were read."""
 
     account_id: AccountId
@@ -33,14 +33,12 @@ class CreateRatingRequest:
     skips_waterfall: bool
 
 
-async def create(
-    tx: Connection, tenant_id: TenantId, command: CreateRatingRequest
-) -> RatingRequest:
+async def create(tx: Connection, tenant_id: TenantId, command: CreateRatingBatch) -> RatingBatch:
     """Keep a request, and ask for it to be rated. Raises ACCOUNT_NOT_FOUND."""
     account_id = command.account_id
     await accounts.get(tx, tenant_id, account_id)
     new = NewRequest(
-        id=RatingRequestId(new_id()),
+        id=RatingBatchId(new_id()),
         account_id=account_id,
         lines=command.lines,
         skips_waterfall=command.skips_waterfall,
@@ -51,7 +49,7 @@ async def create(
         kind=JobKind.RATE_REQUEST,
         rank=JobKind.RATE_REQUEST.rank,
         account_id=account_id,
-        payload={"rating_request_id": str(new.id)},
+        payload={"rating_batch_id": str(new.id)},
         fire_time=await tenants.now(tx, tenant_id),
     )
     await jobs.add(tx, tenant_id, [job])
@@ -60,7 +58,7 @@ async def create(
 
 async def rate(tx: Connection, tenant_id: TenantId, job: Job) -> None:
     """Rate the request that a job names, unless that is done."""
-    request_id = RatingRequestId(UUID(job.payload["rating_request_id"]))
+    request_id = RatingBatchId(UUID(job.payload["rating_batch_id"]))
     if not await store.lock(tx, tenant_id, job.account_id, request_id):
         return
     request = await store.get(tx, tenant_id, job.account_id, request_id)
@@ -75,7 +73,7 @@ async def rate(tx: Connection, tenant_id: TenantId, job: Job) -> None:
 
 async def give_up(tx: Connection, tenant_id: TenantId, job: Job, error: str) -> None:
     """Fail the request that nobody rates any more, line by line."""
-    request_id = RatingRequestId(UUID(job.payload["rating_request_id"]))
+    request_id = RatingBatchId(UUID(job.payload["rating_batch_id"]))
     request = await store.get(tx, tenant_id, job.account_id, request_id)
     text = f"rating it was given up after errors, the last of which was {error}"
     results = [LineResult(error=FailedPrecondition("JOB_WAIVED", text)) for _ in request.lines]
@@ -89,7 +87,7 @@ async def list_requests(
     *,
     after: TimeKey | None,
     limit: int,
-) -> list[RatingRequest]:
+) -> list[RatingBatch]:
     """An account's requests, newest first. Raises ACCOUNT_NOT_FOUND."""
     await accounts.get(tx, tenant_id, account_id)
     return await store.list_requests(tx, tenant_id, account_id, after=after, limit=limit)

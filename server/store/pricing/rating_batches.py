@@ -1,4 +1,4 @@
-"""Rating requests as they are kept: lines and results are documents, numbers in them texts."""
+"""rating batches as they are kept: lines and results are documents, numbers in them texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ from server.domain.exact import plain
 from server.domain.ids import (
     AccountId,
     AssetId,
-    RatingRequestId,
+    RatingBatchId,
     RecordId,
     ResourceId,
     TenantId,
     UnitId,
 )
 from server.domain.pricing.rating import Step
-from server.domain.pricing.rating_requests import LineResult, RatingRequest, RequestState, Verdict
+from server.domain.pricing.rating_batches import LineResult, RatingBatch, RequestState, Verdict
 from server.store.audit import audit_of
 from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
 from server.store.sql import load
 
-SQL = load("pricing/rating_requests.sql")
+SQL = load("pricing/rating_batches.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRequest:
     """A request to be kept."""
 
-    id: RatingRequestId
+    id: RatingBatchId
     account_id: AccountId
     lines: Sequence[Usage]
     skips_waterfall: bool
@@ -50,7 +50,7 @@ async def add(tx: Connection, tenant_id: TenantId, new: NewRequest) -> None:
 
 
 async def lock(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, request_id: RatingRequestId
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, request_id: RatingBatchId
 ) -> bool:
     """Hold a request that is pending until the transaction ends; False if it is not."""
     row = await tx.fetchrow(SQL["lock_request"], tenant_id, account_id, request_id)
@@ -58,12 +58,12 @@ async def lock(
 
 
 async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, request_id: RatingRequestId
-) -> RatingRequest:
-    """One request. Raises RATING_REQUEST_NOT_FOUND."""
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, request_id: RatingBatchId
+) -> RatingBatch:
+    """One request. Raises RATING_BATCH_NOT_FOUND."""
     row = await tx.fetchrow(SQL["get_request"], tenant_id, account_id, request_id)
     if row is None:
-        raise NotFound.of("RatingRequest", f"accounts/{account_id}/ratingRequests/{request_id}")
+        raise NotFound.of("RatingBatch", f"accounts/{account_id}/ratingBatches/{request_id}")
     return _request(account_id, row)
 
 
@@ -74,7 +74,7 @@ async def list_requests(
     *,
     after: TimeKey | None,
     limit: int,
-) -> list[RatingRequest]:
+) -> list[RatingBatch]:
     """An account's requests, newest first, without their lines and results."""
     time, id_ = after or NO_KEY
     rows = await tx.fetch(SQL["list_requests"], tenant_id, account_id, time, id_, limit)
@@ -84,7 +84,7 @@ async def list_requests(
 async def finish(
     tx: Connection,
     tenant_id: TenantId,
-    request: RatingRequest,
+    request: RatingBatch,
     results: Sequence[LineResult],
     found: Verdict,
 ) -> None:
@@ -94,9 +94,9 @@ async def finish(
     await tx.execute(SQL["finish_request"], *key, found.state, docs, found.code, found.text)
 
 
-def _request(account_id: AccountId, row: Record) -> RatingRequest:
-    return RatingRequest(
-        id=RatingRequestId(row["rating_request_id"]),
+def _request(account_id: AccountId, row: Record) -> RatingBatch:
+    return RatingBatch(
+        id=RatingBatchId(row["rating_batch_id"]),
         account_id=account_id,
         state=RequestState(row["state"]),
         skips_waterfall=row["skips_waterfall"],

@@ -1,4 +1,4 @@
-"""Rating requests: lines that a worker prices, and a state that says what became of them."""
+"""rating batches: lines that a worker prices, and a state that says what became of them."""
 
 import asyncio
 from typing import Any
@@ -13,33 +13,33 @@ from tests.stories.words import Metered, figure, line, number
 from tests.stories.world import World
 
 PENDING, COMPLETE, FAILED = (
-    pb.RatingRequest.PENDING,
-    pb.RatingRequest.RATING_COMPLETE,
-    pb.RatingRequest.FAILED,
+    pb.RatingBatch.PENDING,
+    pb.RatingBatch.RATING_COMPLETE,
+    pb.RatingBatch.FAILED,
 )
 
 
-def asked(*given: pb.PreviewLine, **more: Any) -> pb.RatingRequest:
+def asked(*given: pb.PreviewLine, **more: Any) -> pb.RatingBatch:
     """A request with the lines of a preview."""
     own = [pb.RatingLine.FromString(one.SerializeToString()) for one in given]
-    return pb.RatingRequest(lines=own, **more)
+    return pb.RatingBatch(lines=own, **more)
 
 
 async def create(
-    world: World, account: str, request: pb.RatingRequest, **more: Any
-) -> pb.RatingRequest:
-    return await world.client.previews.CreateRatingRequest(
-        pb.CreateRatingRequestRequest(parent=account, rating_request=request, **more)
+    world: World, account: str, request: pb.RatingBatch, **more: Any
+) -> pb.RatingBatch:
+    return await world.client.previews.CreateRatingBatch(
+        pb.CreateRatingBatchRequest(parent=account, rating_batch=request, **more)
     )
 
 
-async def rated(world: World, made: pb.RatingRequest) -> pb.RatingRequest:
+async def rated(world: World, made: pb.RatingBatch) -> pb.RatingBatch:
     """The request when a worker has done it."""
     async with asyncio.timeout(20):
         while made.state == PENDING:
             await asyncio.sleep(0.02)
-            made = await world.client.previews.GetRatingRequest(
-                pb.GetRatingRequestRequest(name=made.name)
+            made = await world.client.previews.GetRatingBatch(
+                pb.GetRatingBatchRequest(name=made.name)
             )
     return made
 
@@ -104,12 +104,12 @@ async def test_asking_twice_with_one_word_is_asking_once(sandbox: Any) -> None:
     first = await rated(world, one)
     later = await create(world, account, given)
     await world.use(asset, "calls", "2024-01-07", 5)
-    again = await world.client.previews.GetRatingRequest(pb.GetRatingRequestRequest(name=one.name))
+    again = await world.client.previews.GetRatingBatch(pb.GetRatingBatchRequest(name=one.name))
     listed = [
         found.name
         async for found in pages(
-            world.client.previews.ListRatingRequests,
-            pb.ListRatingRequestsRequest(parent=account, page_size=1),
+            world.client.previews.ListRatingBatches,
+            pb.ListRatingBatchesRequest(parent=account, page_size=1),
         )
     ]
 
@@ -133,30 +133,30 @@ async def test_bad_requests_are_refused_and_not_kept(sandbox: Any) -> None:
     many = await refusal(create(world, account, asked(*[good] * 501)))
     nobody = await refusal(create(world, "accounts/bob", asked(bad)))
     missing = await refusal(
-        world.client.previews.GetRatingRequest(
-            pb.GetRatingRequestRequest(
-                name=f"{account}/ratingRequests/00000000-0000-7000-8000-000000000000"
+        world.client.previews.GetRatingBatch(
+            pb.GetRatingBatchRequest(
+                name=f"{account}/ratingBatches/00000000-0000-7000-8000-000000000000"
             )
         )
     )
-    listed = await world.client.previews.ListRatingRequests(
-        pb.ListRatingRequestsRequest(parent=account)
+    listed = await world.client.previews.ListRatingBatches(
+        pb.ListRatingBatchesRequest(parent=account)
     )
 
     assert zero.reason == "QUANTITY_ZERO"
-    assert zero.violations[0].field == "rating_request.lines[1].quantity"
+    assert zero.violations[0].field == "rating_batch.lines[1].quantity"
     assert other.reason == "NAME_FORMAT"
     assert (empty.code.name, many.reason) == ("INVALID_ARGUMENT", "TOO_MANY_ITEMS")
     assert nobody.reason == "ACCOUNT_NOT_FOUND"
-    assert missing.reason == "RATING_REQUEST_NOT_FOUND"
-    assert not listed.rating_requests
+    assert missing.reason == "RATING_BATCH_NOT_FOUND"
+    assert not listed.rating_batches
 
 
 async def test_what_would_take_too_long_fails_and_says_so(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, account, asset = await plan(sandbox)
-    monkeypatch.setattr("server.usecases.pricing.rating_requests.MOST_WORK", 2)
+    monkeypatch.setattr("server.usecases.pricing.rating_batches.MOST_WORK", 2)
     given = lines(asset, "calls", *[("2024-01-05", 1)] * 3)
 
     failed = await rated(world, await create(world, account, asked(*given)))

@@ -1,4 +1,4 @@
-"""A rating request is rated once and whole, whatever becomes of the workers that try."""
+"""A rating batch is rated once and whole, whatever becomes of the workers that try."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ import asyncpg
 import pytest
 
 from server.domain.ids import AccountId
-from server.domain.pricing.rating_requests import RatingRequest, RequestState
+from server.domain.pricing.rating_batches import RatingBatch, RequestState
 from server.store import jobs
-from server.store.pricing import rating_requests as store
+from server.store.pricing import rating_batches as store
 from server.store.transaction import read, transact
-from server.usecases.pricing import rating_requests
-from server.usecases.pricing.rating_requests import CreateRatingRequest
+from server.usecases.pricing import rating_batches
+from server.usecases.pricing.rating_batches import CreateRatingBatch
 from tests.usecases.recorders import TENANT, usage
 from workers.run import Task, run_job
 from workers.tasks.registry import TASKS
@@ -21,18 +21,18 @@ from workers.tasks.registry import TASKS
 ACME = AccountId("acme")
 
 
-async def asked(pool: asyncpg.Pool) -> RatingRequest:
+async def asked(pool: asyncpg.Pool) -> RatingBatch:
     lines = tuple(usage(f"~{n}", quantity) for n, quantity in enumerate((3, 5)))
-    command = CreateRatingRequest(account_id=ACME, lines=lines, skips_waterfall=False)
-    return await transact(pool, TENANT, lambda tx: rating_requests.create(tx, TENANT, command))
+    command = CreateRatingBatch(account_id=ACME, lines=lines, skips_waterfall=False)
+    return await transact(pool, TENANT, lambda tx: rating_batches.create(tx, TENANT, command))
 
 
-async def now(pool: asyncpg.Pool, request: RatingRequest) -> RatingRequest:
+async def now(pool: asyncpg.Pool, request: RatingBatch) -> RatingBatch:
     return await read(pool, TENANT, lambda tx: store.get(tx, TENANT, ACME, request.id))
 
 
 async def run_next(pool: asyncpg.Pool, tasks: Mapping[str, Task] = TASKS) -> bool:
-    """Claim the next rating request and run it; returns whether it ended."""
+    """Claim the next rating batch and run it; returns whether it ended."""
     claims = await transact(
         pool, TENANT, lambda tx: jobs.claim(tx, TENANT, kinds=["rate_request"], at_most=1)
     )
@@ -43,7 +43,7 @@ async def test_a_worker_that_dies_leaves_it_pending_and_the_next_rates_it_whole(
     request = await asked(pool)
 
     async def die(tx, tenant_id, job) -> None:
-        await rating_requests.rate(tx, tenant_id, job)
+        await rating_batches.rate(tx, tenant_id, job)
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):

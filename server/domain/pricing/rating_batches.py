@@ -1,4 +1,4 @@
-"""Rating requests: lines to be priced, and what became of them.
+"""rating batches: lines to be priced, and what became of them.
 
 A request is pending until all its lines are priced at once; it is complete when each has an amount
 and failed when one has none. Either way it says what became of every line, and never changes again.
@@ -13,14 +13,14 @@ from enum import StrEnum
 from server.domain.audit import Audit
 from server.domain.consuming.recording import Usage
 from server.domain.errors import UsageError
-from server.domain.ids import AccountId, RatingRequestId, UnitId
+from server.domain.ids import AccountId, RatingBatchId, UnitId
 from server.domain.pricing.rating import Step
 
 LONGEST_TEXT = 1_000
 
 
 class RequestState(StrEnum):
-    """Where a rating request stands."""
+    """Where a rating batch stands."""
 
     PENDING = "PENDING"
     RATING_COMPLETE = "RATING_COMPLETE"
@@ -40,10 +40,10 @@ class LineResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RatingRequest:
+class RatingBatch:
     """A request as it stands; `lines` and `results` are empty where it is listed."""
 
-    id: RatingRequestId
+    id: RatingBatchId
     account_id: AccountId
     state: RequestState
     skips_waterfall: bool
