@@ -54,8 +54,8 @@ RATE = {"value": num(1), "currency_code": "USD"}
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "UnitClass": ("catalog", "count", {"kind": "USAGE", "default_unit": "unitsOfMeasure/piece"}),
     "UnitOfMeasure": ("catalog", "piece", {"unit_class": "unitClasses/count"}),
-    "AggregationPolicy": ("policies", "sum", {"method": "SUM", "period": "DAILY"}),
-    "RatingFrequencyPolicy": ("policies", "monthly", {"period": "MONTHLY"}),
+    "AggregationPolicy": ("policies", "sum", {"method": "SUM", "period": "DAY"}),
+    "RatingFrequencyPolicy": ("policies", "monthly", {"period": "MONTH"}),
     "OveragePolicy": ("policies", "charge", {"overage": "CHARGE"}),
     "RefreshPolicy": ("policies", "monthly", {"interval": {"unit": "MONTH", "count": 1}}),
     "RolloverPolicy": ("policies", "once", {"max_rollovers": 1}),
@@ -337,6 +337,8 @@ async def test_what_the_service_does_by_itself_is_nobodys(company: Company):
     assert audit(run) == (ann.name, ann.name)
     assert audit(done) == (ann.name, "")
     assert is_later(done, run)
+    # What the service counts of a tenant's catalog changes no tenant.
+    assert before.update_time == before.create_time
     assert after.created_by == before.created_by != ""
     assert after.updated_by == ""
     assert is_later(after, before)
