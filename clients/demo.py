@@ -244,7 +244,7 @@ async def advance_clock(client: UsageClient, story: Story, to: datetime, step: s
             await asyncio.sleep(RUN_POLL_SECONDS)
             run = await client.access.GetRun(access.GetRunRequest(name=run.name))
     if run.state != access.Run.DONE:
-        raise DemoError(f"{run.name} stopped at {run.failed_job}: {run.error}")
+        raise DemoError(f"{run.name} stopped at {run.failed_job}: {run.error.message}")
     return run
 
 

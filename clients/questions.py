@@ -74,10 +74,11 @@ async def _active(client: UsageClient, card: str) -> AsyncIterator[rates.RateCar
 
 
 def _question(book: str, entry: rates.RateCardEntry) -> rates.RateQuestion:
-    return rates.RateQuestion(
-        price_book=book,
-        product=entry.product,
-        usage_resource=entry.usage_resource,
-        currency_code=entry.currency_code,
-        token_unit=entry.token_unit,
+    question = rates.RateQuestion(
+        price_book=book, product=entry.product, usage_resource=entry.usage_resource
     )
+    if entry.token_unit:
+        question.token_unit = entry.token_unit
+    else:
+        question.currency_code = entry.currency_code
+    return question

@@ -17,7 +17,7 @@ from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import types_pb2 as types
 from usage_management.v1 import wallet_service_pb2 as wallets
 
-from clients.values import decimal, money, time
+from clients.values import decimal, enum_name, money, reason_of, time
 
 NOTHING = "–"
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -144,7 +144,7 @@ def rating_table(found: Sequence[summaries.RatableSummary], title: str, zone: st
         table.add_row(
             last(one.usage_resource),
             number(one.overage_quantity),
-            _rates(one) or Text(one.error_reason, style="red"),
+            _rates(one) or Text(reason_of(one.error), style="red"),
             f"{number(one.amount)} {one.currency_code}",
             *period,
         )
@@ -162,9 +162,9 @@ def waterfall_table(summary: summaries.RatableSummary, zone: str = "UTC") -> Tab
         made_of, makes = _sides(step)
         why = Text(f"{made_of}\n" if made_of and step.note else made_of)
         why.append(step.note, style="dim")
-        table.add_row(str(step.sequence), step.element, why, makes)
-    if summary.error_reason:
-        table.add_row("", Text("not rated", style="red"), summary.error_reason, "")
+        table.add_row(str(step.sequence), enum_name(step, "element"), why, makes)
+    if summary.HasField("error"):
+        table.add_row("", Text("not rated", style="red"), reason_of(summary.error), "")
     return table
 
 

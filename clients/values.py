@@ -1,9 +1,12 @@
 """Decimals, instants, dates and money to and from the wire. No float, and nothing rounded."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2, status_pb2
 from google.type import date_pb2, decimal_pb2, money_pb2
 
 NANOS = Decimal(10) ** 9
@@ -62,3 +65,21 @@ def money(message: money_pb2.Money) -> tuple[str, Decimal]:
     """The currency and the amount in a message."""
     whole = Decimal(message.units)
     return message.currency_code, whole + Decimal(message.nanos).scaleb(-9)
+
+
+def enum_name(message: Message, field: str) -> str:
+    """Return the name of a field's enum value without the enum's prefix; empty if unspecified."""
+    enum = message.DESCRIPTOR.fields_by_name[field].enum_type
+    number = getattr(message, field)
+    if enum is None or not number:
+        return ""
+    value = enum.values_by_number.get(number)
+    prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
+    return str(number) if value is None else value.name.removeprefix(prefix)
+
+
+def reason_of(status: status_pb2.Status) -> str:
+    """Return the reason in a status; empty if it has none."""
+    info = error_details_pb2.ErrorInfo()
+    found = any(detail.Unpack(info) for detail in status.details)
+    return info.reason if found else ""

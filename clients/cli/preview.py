@@ -15,6 +15,7 @@ from clients import UsageClient
 from clients.cli.reading import zone_of
 from clients.cli.session import MISUSED, PARTLY, Session, fail, session
 from clients.screens import figures, last, number, when
+from clients.values import reason_of
 
 
 def preview(
@@ -163,8 +164,8 @@ def _replay_table(answer: pb.ReplayRatesResponse, title: str, zone: str) -> Tabl
 
 
 def _amount(wallet: pb.WalletPreview) -> Text:
-    if wallet.error_reason:
-        return Text(wallet.error_reason, style="red")
+    if wallet.HasField("error"):
+        return Text(reason_of(wallet.error), style="red")
     return Text(f"{number(wallet.amount)} {wallet.currency_code or last(wallet.token_unit)}")
 
 

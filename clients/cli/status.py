@@ -130,7 +130,13 @@ def print_failed(console: Console, failed: list[dict[str, Any]]) -> None:
     jobs = Table("job", "kind", "account", "state", "error", box=SIMPLE_HEAD)
     for job in failed:
         account = screens.last(job["account"]) if job.get("account") else "–"
-        jobs.add_row(job["name"], job["kind"], account, job["state"], escape(job.get("error", "")))
+        jobs.add_row(
+            job["name"],
+            job["kind"],
+            account,
+            job["state"],
+            escape(job.get("error", {}).get("message", "")),
+        )
     console.print(jobs)
     console.print(
         "A wallet is not billed while a close of it is failed. Correct the cause and retry the job"

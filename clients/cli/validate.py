@@ -86,7 +86,7 @@ async def _whole_catalogue(
             run = await client.access.GetRun(access.GetRunRequest(name=run.name))
         progress.update(task, completed=run.done_counts["products_done"])
     if run.state != access.Run.DONE:
-        fail(REFUSED, f"{run.name} stopped: {run.error}; see {run.failed_job}")
+        fail(REFUSED, f"{run.name} stopped: {run.error.message}; see {run.failed_job}")
     request = validation.ListValidationFindingsRequest(parent=run.name, page_size=1000)
     listed = [one async for one in pages(client.validation.ListValidationFindings, request)]
     by_product = groupby(listed, key=lambda one: one.product)

@@ -4,6 +4,8 @@ Every status carries one ErrorInfo; violations, subjects and waits come as detai
 The whole stays below 4 KiB, because trailers above the client's limit hide the status itself.
 """
 
+import re
+
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2 as details
@@ -14,6 +16,7 @@ from server.domain import errors
 from server.domain.errors import UsageError
 
 DOMAIN = "usage-management"
+WITH_REASON = re.compile(r"(?P<reason>[A-Z][A-Z0-9_]+): (?P<text>.*)", re.DOTALL)
 MOST_VIOLATIONS = 20
 MOST_BYTES = 4096
 LONGEST_TEXT = 400
@@ -47,6 +50,26 @@ def status_of(error: UsageError) -> status_pb2.Status:
         if status.ByteSize() <= MOST_BYTES:
             break
     return status
+
+
+def failure_status(reason: str, text: str = "") -> status_pb2.Status | None:
+    """Return the status of something that failed before, from its reason; None if it did not."""
+    if not reason:
+        return None
+    return status_of(errors.FailedPrecondition(reason, text or f"it failed with {reason}"))
+
+
+def job_status(text: str) -> status_pb2.Status | None:
+    """Return the status of a job or run that stopped with `REASON: sentence`; None if none did.
+
+    What names no reason is a fault of the service.
+    """
+    if not text:
+        return None
+    told = WITH_REASON.fullmatch(text)
+    if told is not None:
+        return failure_status(told["reason"], told["text"])
+    return status_pb2.Status(code=StatusCode.INTERNAL.value[0], message=_cut(text))
 
 
 def _status(error: UsageError, most_violations: int) -> status_pb2.Status:

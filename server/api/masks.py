@@ -46,7 +46,9 @@ def _copy_field(source: Message, target: Message, name: str) -> None:
     field = source.DESCRIPTOR.fields_by_name[name]
     if field.is_repeated:
         getattr(target, name).MergeFrom(getattr(source, name))
+    elif field.has_presence and not source.HasField(name):
+        return
     elif field.message_type is None:
         setattr(target, name, getattr(source, name))
-    elif source.HasField(name):
+    else:
         getattr(target, name).CopyFrom(getattr(source, name))

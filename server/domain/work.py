@@ -9,7 +9,7 @@ class JobKind(StrEnum):
     CLOSE_PERIOD = "close_period"
     REFRESH_GRANTS = "refresh_grants"
     VALIDATE_CATALOG = "validate_catalog"
-    RATE_REQUEST = "rate_request"
+    RATE_BATCH = "rate_batch"
     ADVANCE_CLOCK = "advance_clock"
 
     @property
@@ -22,7 +22,7 @@ _RANKS = {
     JobKind.CLOSE_PERIOD: 0,
     JobKind.REFRESH_GRANTS: 2,
     JobKind.VALIDATE_CATALOG: 50,
-    JobKind.RATE_REQUEST: 60,
+    JobKind.RATE_BATCH: 60,
     JobKind.ADVANCE_CLOCK: 99,
 }
 

@@ -66,7 +66,7 @@ async def step(tx: Connection, tenant_id: TenantId, job: Job) -> None:
         return
     stuck = await runs.stuck(tx, tenant_id, clock, run.audit.create_time)
     if stuck is not None:
-        error = f"{stuck.kind} is {stuck.state}: {stuck.error}; {WHAT_TO_DO}"
+        error = f"JOB_FAILED: {stuck.kind} is {stuck.state}: {stuck.error}; {WHAT_TO_DO}"
         await runs.end(
             tx, tenant_id, run.run_id, state="FAILED", error=error, failed_job_id=stuck.job_id
         )
@@ -87,7 +87,7 @@ async def step(tx: Connection, tenant_id: TenantId, job: Job) -> None:
 async def give_up(tx: Connection, tenant_id: TenantId, job: Job, error: str) -> None:
     """End the run whose step was given up, so that another may begin."""
     run_id = RunId(UUID(job.payload["run_id"]))
-    text = f"its step was given up: {error}"
+    text = f"JOB_FAILED: its step was given up: {error}"
     await runs.end(tx, tenant_id, run_id, state="FAILED", error=text, failed_job_id=job.id)
 
 

@@ -15,7 +15,7 @@ from server.usecases.pricing import rating_batches
 # Who is told when a job of a kind is given up: what it was for would be under way for ever.
 WAITING: dict[str, Callable[[Connection, TenantId, Job, str], Awaitable[None]]] = {
     JobKind.VALIDATE_CATALOG: catalog_run.give_up,
-    JobKind.RATE_REQUEST: rating_batches.give_up,
+    JobKind.RATE_BATCH: rating_batches.give_up,
     JobKind.ADVANCE_CLOCK: clock.give_up,
 }
 

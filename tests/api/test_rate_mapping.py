@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
 from usage_management.v1 import rate_service_pb2 as pb
 
+from clients.values import enum_name
 from server.api.mapping.pricing.rates import (
     book_to_pb,
     card_to_pb,
@@ -183,5 +184,5 @@ def test_a_step_tells_what_went_in_and_what_came_out():
 
     told = step_to_pb(first)
 
-    assert (told.sequence, told.element) == (1, "BASE_RATE")
+    assert (told.sequence, enum_name(told, "element")) == (1, "BASE_RATE")
     assert dict(told.outputs) == {"rate": "3", "per": "1", "unit": "USD"}

@@ -11,6 +11,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.type.decimal_pb2 import Decimal as DecimalPb
 from usage_management.v1 import consumption_service_pb2 as pb
 
+from clients.values import enum_name
 from server.api.mapping.recording import record_usage_from_pb, record_usage_response_to_pb
 from server.domain.consuming.recording import (
     ACCEPTED,
@@ -134,7 +135,7 @@ def test_outcomes_come_in_order_with_what_there_is_to_say():
     info = ErrorInfo()
     found[2].status.details[0].Unpack(info)
     assert (info.reason, info.metadata["fields"]) == ("EVENT_CONFLICT", "quantity")
-    assert (found[3].late.policy, found[3].late.period_start_time.seconds) == (
+    assert (enum_name(found[3].late, "policy"), found[3].late.period_start_time.seconds) == (
         "NEXT_PERIOD",
         1_709_251_200,
     )

@@ -25,7 +25,9 @@ RATE = types.RateTerms(
     base_entry="rateCards/base/entries/bench-calls-USD",
 )
 FINDER = "procedures/default-discovery/versions/v1"
-FOUND = rates.RateAnswer(terms=RATE, source="CATALOG", discovery_procedure_version=FINDER)
+FOUND = rates.RateAnswer(
+    terms=RATE, source="RATE_SOURCE_CATALOG", discovery_procedure_version=FINDER
+)
 ANSWER = rates.DiscoverRatesResponse(answers=[FOUND], catalog_revision=1)
 ONE_ROW = "SELECT balance::text FROM wallets WHERE account_id = $1 LIMIT 1"
 

@@ -68,7 +68,9 @@ async def test_errors_are_1_with_what_is_wrong_where_and_what_to_do(tmp_path: Pa
 
 def run(state: str, done: int) -> access.Run:
     counts = {"products": 23, "products_done": done, "errors": 3, "warnings": 0}
-    return access.Run(name="runs/r", state=state, done_counts=counts, error="a job died")
+    return access.Run(
+        name="runs/r", state=state, done_counts=counts, error={"message": "a job died"}
+    )
 
 
 async def test_without_names_a_run_looks_at_all_products(tmp_path: Path):

@@ -19,7 +19,7 @@ from clients.cli.load_report import About, as_json, rows
 from clients.descriptions import DescriptionError
 from clients.histogram import Histogram
 from clients.load import Figures, Load, Plan, requests
-from clients.values import decimal_pb
+from clients.values import decimal_pb, enum_name
 from tests.clients.small_server import Answer, Script, answering, refusal
 from tests.clients.test_cli import Ended, usage
 from tests.service import Service, add_tenant
@@ -37,13 +37,13 @@ def question(number: int) -> rates.RateQuestion:
 def answer(request: Message) -> rates.DiscoverRatesResponse:
     """An answer to each question, but to the first of each call."""
     assert isinstance(request, rates.DiscoverRatesRequest)
-    answers = [rates.RateAnswer(source="CATALOG") for _ in request.questions]
+    answers = [rates.RateAnswer(source="RATE_SOURCE_CATALOG") for _ in request.questions]
     answers[0] = rates.RateAnswer(status=UNKNOWN)
     return rates.DiscoverRatesResponse(answers=answers)
 
 
 def one_answer(_: Message) -> rates.DiscoverRatesResponse:
-    return rates.DiscoverRatesResponse(answers=[rates.RateAnswer(source="CATALOG")])
+    return rates.DiscoverRatesResponse(answers=[rates.RateAnswer(source="RATE_SOURCE_CATALOG")])
 
 
 async def loaded(script: Script, asked: list[bytes], **plan: float | None) -> Figures:
@@ -170,7 +170,7 @@ async def test_the_questions_of_a_catalogue_have_answers(service: Service) -> No
         found = await client.rates.DiscoverRates(rates.DiscoverRatesRequest(questions=asked))
 
     assert len(asked) == 7
-    assert {one.source for one in found.answers} == {"CATALOG"}
+    assert {enum_name(one, "source") for one in found.answers} == {"CATALOG"}
     assert not any(one.HasField("status") for one in found.answers)
 
 

@@ -13,6 +13,8 @@ from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import screens
 from clients.values import decimal_pb, time_pb
+from server.api.errors import status_of
+from server.domain.errors import FailedPrecondition
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -105,7 +107,7 @@ def test_rates_go_from_step_to_step() -> None:
         currency_code="USD",
         waterfall=steps,
     )
-    failed = summaries.RatableSummary(error_reason="RATE_NOT_FOUND")
+    failed = summaries.RatableSummary(error=status_of(FailedPrecondition("RATE_NOT_FOUND", "")))
 
     text = shown(screens.rating_table([rated, failed], "Rating"))
 

@@ -27,8 +27,8 @@ SELECT DISTINCT '00000000-0000-0000-0000-000000000001'::uuid, account_id, wallet
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period, aggregation_combine,
                      rating_period, waiting_days, drawdown_order, late_policy)
-SELECT DISTINCT '00000000-0000-0000-0000-000000000001'::uuid, account_id, wallet_id, wallet_id, 'r', 'u', 'SUM', 'DAILY', 'SUM',
-       'MONTHLY', 3, 'EXPIRING_FIRST', 'NEXT_PERIOD' FROM history;
+SELECT DISTINCT '00000000-0000-0000-0000-000000000001'::uuid, account_id, wallet_id, wallet_id, 'r', 'u', 'SUM', 'DAY', 'TOTAL',
+       'MONTH', 3, 'EXPIRING_FIRST', 'NEXT_PERIOD' FROM history;
 INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id,
                     quantity, start_date)
 SELECT DISTINCT '00000000-0000-0000-0000-000000000001'::uuid, account_id, asset_id, 1, asset_id, 1, 'p', 1, '2021-01-01'::date FROM history;

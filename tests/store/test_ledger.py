@@ -46,7 +46,7 @@ INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id,
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period,
                      aggregation_combine, rating_period, waiting_days, late_policy, drawdown_order)
-    VALUES ('{t}', 'acme', '{x}', '{x}', 'data', 'gb', 'SUM', 'DAY', 'SUM', 'MONTH', 0, 'NEXT',
+    VALUES ('{t}', 'acme', '{x}', '{x}', 'data', 'gb', 'SUM', 'DAY', 'TOTAL', 'MONTH', 0, 'NEXT',
             'EXPIRY');
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id,
                              overage, start_time, policies)

@@ -29,7 +29,7 @@ SELECT tenant_id, account_id, id, 'CUSTOM', id::text, 'UTC', 'USD', '2024-01-01'
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period,
                      aggregation_combine, rating_period, waiting_days, late_policy, drawdown_order)
-SELECT tenant_id, account_id, id, id, 'r', 'u', 'SUM', 'DAY', 'SUM', 'MONTH', 1, 'X',
+SELECT tenant_id, account_id, id, id, 'r', 'u', 'SUM', 'DAY', 'TOTAL', 'MONTH', 1, 'X',
        'EXPIRING_FIRST' FROM filled;
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
                              start_time, policies)

@@ -6,6 +6,7 @@ from google.protobuf.json_format import ParseDict
 from usage_management.v1 import procedure_resources_pb2 as procedures
 from usage_management.v1 import procedure_service_pb2 as requests
 
+from clients.values import enum_name
 from tests.stories.words import figure
 from tests.stories.world import World
 
@@ -77,7 +78,7 @@ def net(outcomes: list[requests.SimulatedOutcome]) -> list[str]:
 
 
 def elements(outcome: requests.SimulatedOutcome) -> list[str]:
-    return [step.element for step in outcome.waterfall]
+    return [enum_name(step, "element") for step in outcome.waterfall]
 
 
 async def version(

@@ -58,7 +58,7 @@ INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id,
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period,
                      aggregation_combine, rating_period, waiting_days, late_policy, drawdown_order)
-    VALUES ($1, $2, $5, $3, 'calls', 'each', 'SUM', 'DAY', 'SUM', 'MONTH', 3, $6,
+    VALUES ($1, $2, $5, $3, 'calls', 'each', 'SUM', 'DAY', 'TOTAL', 'MONTH', 3, $6,
             'EXPIRING_FIRST');
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id,
                              overage, start_time, policies)

@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2 as details
 from google.type import date_pb2, decimal_pb2
 from usage_management.v1 import rate_service_pb2 as pb
 
+from clients.values import enum_name
 from server import rate_snapshots
 from server.api.services.discovery import MOST_KEPT, discover
 from server.domain.errors import Unavailable, UsageError
@@ -86,7 +87,7 @@ def reason(answer: pb.RateAnswer) -> str:
     [info, *_] = answer.status.details
     found = details.ErrorInfo()
     assert info.Unpack(found)
-    assert (found.domain, answer.HasField("terms")) == ("usage", False)
+    assert (found.domain, answer.HasField("terms")) == ("usage-management", False)
     return found.reason
 
 
@@ -122,7 +123,7 @@ async def test_what_is_committed_before_a_call_is_in_its_answer(world, snapshots
     assert reason(none) == reason(stale) == "RATE_NOT_FOUND"
     assert (found.terms.rate.value.value, found.terms.rate.per.value) == ("0.75", "1000")
     assert found.terms.base_entry == "rateCards/base/entries/sms-USD"
-    assert (found.source, found.terms.non_negotiable, found.HasField("amount")) == (
+    assert (enum_name(found, "source"), found.terms.non_negotiable, found.HasField("amount")) == (
         "CATALOG",
         True,
         False,
@@ -191,7 +192,11 @@ async def test_a_quantity_is_priced_with_every_step(world, snapshots):
     [found] = await ask(world, snapshots, question(quantity=decimal_pb2.Decimal(value="100")))
 
     assert found.amount.value == "34.285714285714285714285714"
-    assert [step.element for step in found.waterfall] == ["BASE_RATE", "VOLUME_TIER", "AMOUNT"]
+    assert [enum_name(step, "element") for step in found.waterfall] == [
+        "BASE_RATE",
+        "VOLUME_TIER",
+        "AMOUNT",
+    ]
     assert [step.sequence for step in found.waterfall] == [1, 2, 3]
 
 
@@ -210,13 +215,13 @@ async def test_an_asset_is_asked_first_on_the_days_of_its_buyer(world, snapshots
         asset_question(asset.replace("acme", "other")),
     )
 
-    assert (own.source, own.terms.rate.value.value, own.terms.non_negotiable) == (
+    assert (enum_name(own, "source"), own.terms.rate.value.value, own.terms.non_negotiable) == (
         "ASSET",
         "0.5",
         True,
     )
     assert reason(too_early) == reason(none) == "RATE_NOT_FOUND"
-    assert (fallback.source, fallback.terms.rate.value.value) == ("CATALOG", "1")
+    assert (enum_name(fallback, "source"), fallback.terms.rate.value.value) == ("CATALOG", "1")
     assert reason(missing) == "ASSET_NOT_FOUND"
 
 

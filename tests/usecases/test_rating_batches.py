@@ -34,7 +34,7 @@ async def now(pool: asyncpg.Pool, request: RatingBatch) -> RatingBatch:
 async def run_next(pool: asyncpg.Pool, tasks: Mapping[str, Task] = TASKS) -> bool:
     """Claim the next rating batch and run it; returns whether it ended."""
     claims = await transact(
-        pool, TENANT, lambda tx: jobs.claim(tx, TENANT, kinds=["rate_request"], at_most=1)
+        pool, TENANT, lambda tx: jobs.claim(tx, TENANT, kinds=["rate_batch"], at_most=1)
     )
     return bool(claims) and await run_job(pool, tasks, TENANT, claims[0])
 
@@ -47,7 +47,7 @@ async def test_a_worker_that_dies_leaves_it_pending_and_the_next_rates_it_whole(
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await run_next(pool, {**TASKS, "rate_request": die})
+        await run_next(pool, {**TASKS, "rate_batch": die})
     dead = await now(pool, request)
     done: list[bool] = []
     async with asyncio.timeout(30):

@@ -6,6 +6,6 @@ from server.store.pool import Connection
 from server.usecases.pricing import rating_batches
 
 
-async def rate_request(tx: Connection, tenant_id: TenantId, job: Job) -> None:
+async def rate_batch(tx: Connection, tenant_id: TenantId, job: Job) -> None:
     """Rate the request that the job names, unless that is done."""
     await rating_batches.rate(tx, tenant_id, job)

@@ -4,13 +4,13 @@ from server.domain.work import JobKind
 from workers.run import Task
 from workers.tasks.catalog import validate_catalog
 from workers.tasks.clock import advance_clock
-from workers.tasks.rating import rate_request
+from workers.tasks.rating import rate_batch
 from workers.tasks.wallets import close_period, refresh_grants
 
 TASKS: dict[str, Task] = {
     JobKind.CLOSE_PERIOD: close_period,
     JobKind.REFRESH_GRANTS: refresh_grants,
     JobKind.VALIDATE_CATALOG: validate_catalog,
-    JobKind.RATE_REQUEST: rate_request,
+    JobKind.RATE_BATCH: rate_batch,
     JobKind.ADVANCE_CLOCK: advance_clock,
 }

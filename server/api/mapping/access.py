@@ -3,6 +3,7 @@
 from usage_management.v1 import access_service_pb2 as pb
 
 from server.api import names
+from server.api.errors import job_status
 from server.api.forms import Form
 from server.api.values import audit_pb, enum_pb, optional_time_pb, time_pb
 from server.domain.access import Role
@@ -89,11 +90,11 @@ def run_to_pb(run: Run) -> pb.Run:
         name=names.RUN.of(run.run_id),
         kind=enum_pb(pb.Run.Kind, run.kind),
         state=enum_pb(pb.Run.State, run.state),
-        start_time=time_pb(run.start_time),
-        target_time=time_pb(run.target_time),
-        current_time=time_pb(current),
+        clock_start_time=time_pb(run.start_time),
+        clock_target_time=time_pb(run.target_time),
+        clock_current_time=time_pb(current),
         done_counts=run.done_counts,
-        error=run.error,
+        error=job_status(run.error),
         failed_job=names.JOB.of(run.failed_job_id) if run.failed_job_id else "",
         **audit_pb(run.audit),
         end_time=optional_time_pb(run.end_time),
@@ -104,12 +105,12 @@ def job_to_pb(job: JobRow) -> pb.Job:
     """A job as it stands."""
     return pb.Job(
         name=names.JOB.of(job.job_id),
-        kind=job.kind,
+        kind=enum_pb(pb.Job.Kind, job.kind.upper()),
         account=names.ACCOUNT.of(job.account_id) if job.account_id else "",
         state=enum_pb(pb.Job.State, job.state),
         fire_time=time_pb(job.fire_time),
         attempt_count=job.attempts,
-        error=job.error,
+        error=job_status(job.error),
         **audit_pb(job.audit),
     )
 

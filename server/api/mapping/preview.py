@@ -6,12 +6,13 @@ from typing import Any
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import preview_service_pb2 as pb
 from usage_management.v1 import summary_service_pb2 as summaries
+from usage_management.v1.policy_resources_pb2 import RatingFrequencyPolicy
 
 from server.api import names
-from server.api.errors import status_of
+from server.api.errors import failure_status, status_of
 from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb, unit_pb
 from server.api.mapping.recording import usage_of, usage_time
-from server.api.values import decimal_pb, optional_decimal_pb, time_pb
+from server.api.values import decimal_pb, enum_pb, optional_decimal_pb, time_pb
 from server.domain.consuming.recording import Place, Usage
 from server.domain.errors import InvalidArgument, UsageError
 from server.domain.ids import AccountId, RecordId
@@ -63,7 +64,8 @@ def _late(place: Place) -> consumption.LateUsage | None:
     if place.late is None:
         return None
     return consumption.LateUsage(
-        policy=str(place.late), period_start_time=time_pb(place.period_start)
+        policy=enum_pb(RatingFrequencyPolicy.LatePolicy, place.late),
+        period_start_time=time_pb(place.period_start),
     )
 
 
@@ -83,12 +85,10 @@ def _wallet(wallet: StoredWallet, found: Effect) -> pb.WalletPreview:
         ],
         overage_quantity=decimal_pb(found.overage),
         amount=optional_decimal_pb(found.amount),
-        error_reason=found.failure or "",
+        error=failure_status(found.failure or ""),
     )
     if found.unit is not None:
-        unit = unit_pb(found.unit)
-        made.currency_code = unit.get("currency_code", "")
-        made.token_unit = unit.get("token_unit", "")
+        made.MergeFrom(pb.WalletPreview(**unit_pb(found.unit)))
     if found.line is not None:
         line = found.line
         made.rated_quantity.CopyFrom(decimal_pb(line.overage))

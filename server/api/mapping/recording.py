@@ -11,12 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 from usage_management.v1 import consumption_service_pb2 as pb
+from usage_management.v1.policy_resources_pb2 import RatingFrequencyPolicy
 
 from server.api import names
 from server.api.errors import status_of
 from server.api.forms import FAULTS, BadTime, all_faults, instant, labels_fault
 from server.api.names import BadName, Name
-from server.api.values import time_pb
+from server.api.values import enum_pb, time_pb
 from server.domain.consuming.recording import OWN_UNIT, Outcome, OutcomeCode, Usage
 from server.domain.errors import InvalidArgument
 from server.domain.exact import ZERO, DecimalError, parse_decimal
@@ -159,7 +160,9 @@ def _outcome_to_pb(outcome: Outcome) -> pb.RecordOutcome:
     if outcome.error is not None:
         return pb.RecordOutcome(code=code, status=status_of(outcome.error))
     assert outcome.period_start is not None, outcome
+    assert outcome.late_policy is not None, outcome
     late = pb.LateUsage(
-        policy=str(outcome.late_policy), period_start_time=time_pb(outcome.period_start)
+        policy=enum_pb(RatingFrequencyPolicy.LatePolicy, outcome.late_policy),
+        period_start_time=time_pb(outcome.period_start),
     )
     return pb.RecordOutcome(code=code, late=late)

@@ -1,11 +1,12 @@
 """Summaries on the wire."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from usage_management.v1 import summary_service_pb2 as pb
 from usage_management.v1 import types_pb2
 
 from server.api import names
+from server.api.errors import failure_status
 from server.api.mapping.pricing.terms import unit_pb
 from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
 from server.domain.consuming.dimensions import dimensions_of
@@ -18,14 +19,10 @@ from server.usecases.settling.summaries import Executions, Trace
 INPUTS = ("used_quantity", "drawn_quantity", "overage_quantity", "tier_quantity")
 OUTPUTS: tuple[Literal["amount", "net_unit_rate"], ...] = ("amount", "net_unit_rate")
 SAME = (
-    "error_reason",
-    "error_message",
     "procedure_version",
     "execution_id",
     "execution_start_time",
     "execution_end_time",
-    "currency_code",
-    "token_unit",
 )
 
 # What the state of its period makes of a cell.
@@ -76,11 +73,10 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
         amount=optional_decimal_pb(line.amount),
         **unit_pb(line.currency_code),
         waterfall=[types_pb2.WaterfallStep(**step) for step in line.waterfall],
-        error_reason=line.error_reason,
+        error=failure_status(line.error_reason, line.error_message),
         liable_summary=names.LIABLE_SUMMARY.of(account_id, liable_id) if liable_id else "",
         dimensions=dimensions_of(line.dimensions),
         procedure_version=_version(line),
-        error_message=line.error_message,
         execution_id=str(line.execution_id),
         execution_start_time=time_pb(line.execution_time),
         execution_end_time=time_pb(line.create_time),
@@ -105,11 +101,17 @@ def _line_waterfall(line: pb.RatableSummary) -> pb.LineWaterfall:
     return pb.LineWaterfall(
         ratable_summary=line.name,
         success=line.state == pb.RatableSummary.RATED,
+        error=line.error if line.HasField("error") else None,
         inputs=inputs,
         outputs=outputs,
         steps=line.waterfall,
-        **{name: getattr(line, name) for name in SAME},
+        **_same(line),
     )
+
+
+def _same(line: pb.RatableSummary) -> dict[str, Any]:
+    fields = (*SAME, line.WhichOneof("denomination"))
+    return {name: getattr(line, name) for name in fields if name}
 
 
 def _version(line: RatableSummary) -> str:

@@ -22,7 +22,7 @@ from server.api.errors import status_of
 from server.api.mapping.pricing.questions import Read, read_question
 from server.api.mapping.pricing.rate_candidates import loser_to_pb
 from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb
-from server.api.values import decimal_pb
+from server.api.values import decimal_pb, enum_pb
 from server.api.work import caller, look
 from server.domain.calendar import DAY, Days
 from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
@@ -293,7 +293,7 @@ def _terms_to_pb(
         return known
     made = pb.RateAnswer(
         terms=terms_to_pb(terms, is_fixed=found.is_fixed),
-        source=found.source,
+        source=enum_pb(pb.RateSource, found.source),
         discovery_procedure_version=finder.name,
     )
     if found.asset_id is not None:

@@ -46,8 +46,8 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateRatingBatch
     await store.add(tx, tenant_id, new)
     job = Job(
         id=JobId(derive(new.id, "rate")),
-        kind=JobKind.RATE_REQUEST,
-        rank=JobKind.RATE_REQUEST.rank,
+        kind=JobKind.RATE_BATCH,
+        rank=JobKind.RATE_BATCH.rank,
         account_id=account_id,
         payload={"rating_batch_id": str(new.id)},
         fire_time=await tenants.now(tx, tenant_id),

@@ -7,6 +7,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import rate_service_pb2 as rates
 
+from clients.values import enum_name
 from tests.stories.rate_words import (
     ACTIVE,
     add,
@@ -74,7 +75,10 @@ async def test_a_rate_is_adjusted_by_the_attributes_that_are_asked_about(sandbox
     assert answer.terms.attribute_entry == "rateCards/places/entries/data"
     assert [len(row.attributes) for row in answer.terms.adjustments] == [2, 1, 1]
     assert dict(answer.terms.attributes) == EU
-    assert [step.element for step in answer.waterfall][:2] == ["BASE_RATE", "ATTRIBUTE_ADJUSTMENT"]
+    assert [enum_name(step, "element") for step in answer.waterfall][:2] == [
+        "BASE_RATE",
+        "ATTRIBUTE_ADJUSTMENT",
+    ]
     assert await listed(world, "rateCards/places") == ["places/entries/data"]
 
 
@@ -131,7 +135,7 @@ async def test_usage_of_one_asset_is_drawn_rated_and_billed_by_region(sandbox):
     [source] = (await world.trace(lines["eu"])).sources
     days = [figure(one.usage_summary.quantity) for one in source.usage_summaries]
     assert days == [60, 20]
-    steps = [step.element for step in source.ratable_summary.waterfall]
+    steps = [enum_name(step, "element") for step in source.ratable_summary.waterfall]
     assert "ATTRIBUTE_ADJUSTMENT" in steps
 
 

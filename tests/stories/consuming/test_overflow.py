@@ -5,6 +5,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import summary_service_pb2 as summaries
 
 from clients import UsageClient
+from clients.values import reason_of
 from tests.service import add_tenant, serving
 from tests.stories.words import Metered, figure, line, moment, number, usage
 from tests.stories.world import World
@@ -28,9 +29,9 @@ async def test_an_amount_beyond_money_fails_its_own_line_and_is_said_beforehand(
     liable = {one.usage_resource: one for one in await world.liable(account)}
     failed, fine = liable["usageResources/data"], liable["usageResources/sms"]
     assert (failed.state, fine.state) == (Line.FAILED, Line.READY_FOR_INVOICING)
-    assert [one.error_reason for one in await world.ratable(account) if one.error_reason] == [
-        "AMOUNT_RANGE"
-    ]
+    assert [
+        reason_of(one.error) for one in await world.ratable(account) if one.HasField("error")
+    ] == ["AMOUNT_RANGE"]
     assert (await world.trace(failed)).sources
 
 
@@ -81,7 +82,7 @@ async def test_usage_that_adds_up_to_too_many_digits_fails_its_line_and_never_th
     failed = lines["usageResources/data"]
     assert figure(live.used_quantity) == figure(failed.used_quantity) == 3 * int(MOST)
     assert not stopped
-    assert failed.error_reason == "AGGREGATE_OVERFLOW"
+    assert reason_of(failed.error) == "AGGREGATE_OVERFLOW"
     assert liable["usageResources/data"].state == Line.FAILED
     assert liable["usageResources/sms"].state == Line.READY_FOR_INVOICING
     assert len(later) == 1

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from clients.values import enum_name
 from server.config import read_config
 from server.store.pool import open_pool
 from tests.logins import as_service
@@ -65,7 +66,7 @@ async def two_months(world: World, seed: int) -> list[tuple]:
             one.start_time.seconds,
             figure(one.overage_quantity),
             figure(one.amount),
-            [(step.element, sorted(step.outputs.items())) for step in one.waterfall],
+            [(enum_name(step, "element"), sorted(step.outputs.items())) for step in one.waterfall],
         )
         for account in accounts
         for one in sorted(

@@ -194,12 +194,12 @@ async def test_every_kind_of_policy_has_versions(sandbox):
     changes = [
         ("rollover_policy", "max_quantity", {"max_quantity": {"value": "0.5"}}, "up-to-1"),
         ("refresh_policy", "interval", {"interval": {"unit": "DAY", "count": 9}}, "every-1-month"),
-        ("aggregation_policy", "method", {"method": "PEAK"}, "sum-daily-combine_unspecified"),
+        ("aggregation_policy", "method", {"method": "PEAK"}, "sum-day-combine_unspecified"),
         (
             "rating_frequency_policy",
             "waiting_time",
             {"waiting_time": {"hours": 5}},
-            "monthly-3-next_period",
+            "month-3-next_period",
         ),
     ]
     for kind, mask, content, policy in changes:

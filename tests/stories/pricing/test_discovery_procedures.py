@@ -6,6 +6,7 @@ from google.protobuf.json_format import ParseDict
 from usage_management.v1 import procedure_service_pb2 as requests
 from usage_management.v1 import rate_service_pb2 as rates
 
+from clients.values import enum_name
 from tests.stories.discovery_words import (
     ALL,
     CATALOG,
@@ -46,15 +47,15 @@ async def test_the_catalogue_goes_before_the_asset_where_the_procedure_says_so(s
     alone = await ask(world, asset=asset, **JANUARY)
     nobodys = await ask(world, **about | {"asset": f"{asset[:-12]}{'0' * 12}"})
 
-    assert (price(shipped), shipped.source, shipped.discovery_procedure_version) == (
+    assert (price(shipped), enum_name(shipped, "source"), shipped.discovery_procedure_version) == (
         figure(number("7.5")),
         "ASSET",
         SHIPPED,
     )
-    assert (price(listed), listed.source, listed.asset) == (10, "CATALOG", "")
+    assert (price(listed), enum_name(listed, "source"), listed.asset) == (10, "CATALOG", "")
     assert listed.discovery_procedure_version == made.name
     for one in (unlisted, alone):
-        assert (figure(one.terms.rate.value), one.source, one.asset) == (
+        assert (figure(one.terms.rate.value), enum_name(one, "source"), one.asset) == (
             figure(number("7.5")),
             "ASSET",
             asset,
@@ -86,7 +87,7 @@ async def test_without_tiers_and_attributes_the_catalogue_has_none(sandbox):
         "",
     )
     assert (len(last.tiers.tiers), len(last.adjustments)) == (0, 0)
-    assert [step.element for step in found["v4"].waterfall] == ["BASE_RATE", "AMOUNT"]
+    assert [enum_name(step, "element") for step in found["v4"].waterfall] == ["BASE_RATE", "AMOUNT"]
 
 
 @pytest.mark.capability("M48")
@@ -204,7 +205,7 @@ async def test_a_quote_freezes_what_is_found_and_stays_as_it_was_sold(sandbox):
 
     [of_line] = quote.lines[0].resources
     assert (figure(of_line.terms.rate.value), len(of_line.terms.tiers.tiers)) == (10, 0)
-    assert (found.source, len(found.terms.tiers.tiers)) == ("ASSET", 0)
+    assert (enum_name(found, "source"), len(found.terms.tiers.tiers)) == ("ASSET", 0)
     [owing], [other_owing] = await world.liable(account), await world.liable(other)
     assert (money(owing.amount), money(other_owing.amount)) == (40, 20)
 
@@ -219,8 +220,8 @@ async def test_what_an_asset_was_sold_under_keeps_its_tiers(sandbox):
     own = await ask(world, asset=asset.name, **JANUARY, quantity=number(2))
     listed = await ask(world, **DATA, date=JANUARY["date"], quantity=number(2))
 
-    assert (own.source, figure(own.amount)) == ("ASSET", 10)
-    assert (listed.source, figure(listed.amount)) == ("CATALOG", 20)
+    assert (enum_name(own, "source"), figure(own.amount)) == ("ASSET", 10)
+    assert (enum_name(listed, "source"), figure(listed.amount)) == ("CATALOG", 20)
 
 
 async def test_without_the_catalogue_nothing_is_quoted_and_the_answer_says_where_was_looked(
@@ -238,7 +239,7 @@ async def test_without_the_catalogue_nothing_is_quoted_and_the_answer_says_where
     unasked = await ask(world, asset=asset, **JANUARY)
     far = await ask(world, **DATA | {"product": "products/none"}, date=day("2024-01-15"))
 
-    assert (own.source, own.discovery_procedure_version) == ("ASSET", made.name)
+    assert (enum_name(own, "source"), own.discovery_procedure_version) == ("ASSET", made.name)
     for answer, missing, where in (
         (too_early, "DATE", "TARGET, ASSET"),
         (listed, "PLACE", "TARGET, ASSET"),
@@ -279,7 +280,7 @@ async def test_what_lost_by_its_place_says_so(sandbox):
         parts = ((one.asset or one.entry, one.reason) for one in found[name].rejected_candidates)
         return {(thing.rpartition("/")[2], Reason.Name(reason)) for thing, reason in parts}
 
-    assert {name: one.source for name, one in found.items()} == {
+    assert {name: enum_name(one, "source") for name, one in found.items()} == {
         "first": "CATALOG",
         "without": "CATALOG",
         "assets": "ASSET",
@@ -299,7 +300,10 @@ async def test_what_lost_by_its_place_says_so(sandbox):
         ("rateCards/base/entries/next", "OTHER_CURRENCY"),
     ]
     later = found["first"].rejected_candidates[0]
-    assert (later.source, figure(later.rate.value)) == ("ASSET", figure(number("7.5")))
+    assert (enum_name(later, "source"), figure(later.rate.value)) == (
+        "ASSET",
+        figure(number("7.5")),
+    )
     version = f"{OWN}/versions/first"
     assert later.explanation == f"{version} looks in ASSET after the place that has an answer"
     tiers = next(

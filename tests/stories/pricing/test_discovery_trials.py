@@ -6,6 +6,7 @@ from google.protobuf.json_format import ParseDict
 from usage_management.v1 import procedure_service_pb2 as simulation
 from usage_management.v1 import rate_service_pb2 as rates
 
+from clients.values import enum_name
 from tests.stories.discovery_words import ALL, EU, JANUARY, SHIPPED, fault, sold, stack, tiered
 from tests.stories.pricing.test_explained_rates import DATA, Reason, explained
 from tests.stories.rate_words import refusal, shop
@@ -43,8 +44,8 @@ async def test_a_draft_is_tried_on_questions_before_it_finds(sandbox):
     inline = await tried(world, ("CATALOG_RATES", "ASSET"), *questions)
     now = await explained(world, **questions[1])
 
-    assert [one.source for one in found] == ["CATALOG", "CATALOG", "ASSET", "", ""]
-    assert (figure(found[0].amount), now.source) == (2000, "ASSET")
+    assert [enum_name(one, "source") for one in found] == ["CATALOG", "CATALOG", "ASSET", "", ""]
+    assert (figure(found[0].amount), enum_name(now, "source")) == (2000, "ASSET")
     assert now.discovery_procedure_version == SHIPPED
     assert [one.discovery_procedure_version for one in found] == [*[draft.name] * 3, "", draft.name]
     lost = {one.asset or one.entry: Reason.Name(one.reason) for one in found[1].rejected_candidates}
@@ -54,7 +55,9 @@ async def test_a_draft_is_tried_on_questions_before_it_finds(sandbox):
         "rateCards/places/entries/data": "NOT_LOOKED_AT",
     }
     assert [fault(one).reason for one in found[3:]] == ["NAME_FORMAT", "RATE_NOT_FOUND"]
-    assert [(one.source, one.terms) for one in inline] == [(one.source, one.terms) for one in found]
+    assert [(enum_name(one, "source"), one.terms) for one in inline] == [
+        (enum_name(one, "source"), one.terms) for one in found
+    ]
     assert {one.discovery_procedure_version for one in inline} == {""}
     assert (
         inline[1]

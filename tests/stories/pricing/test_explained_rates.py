@@ -12,6 +12,7 @@ from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
 from clients.values import day as day_of
+from clients.values import enum_name
 from tests.stories.rate_words import (
     ACTIVE,
     add_all,
@@ -93,7 +94,10 @@ async def test_each_entry_that_lost_says_why(sandbox):
     }
     assert reasons(without).keys() == {"old", "next", "week", "year", "euro", "up"}
     nearest = without.rejected_candidates[0]
-    assert (nearest.entry, nearest.source) == ("rateCards/base/entries/old", "CATALOG")
+    assert (nearest.entry, enum_name(nearest, "source")) == (
+        "rateCards/base/entries/old",
+        "CATALOG",
+    )
     assert (figure(nearest.rate.value), day_of(nearest.end_date)) == (1, date(2024, 1, 15))
     assert nearest.explanation == "it applies before 2024-01-15"
     model, euro = without.rejected_candidates[3], without.rejected_candidates[-1]
@@ -142,21 +146,25 @@ async def test_what_an_asset_was_sold_at_shows_the_catalogue_that_lost(sandbox):
     before = await explained(world, asset=asset.name, **DATA, date=day("2023-12-31"))
 
     for answer in (alone, both):
-        assert (answer.source, answer.asset) == ("ASSET", asset.name)
+        assert (enum_name(answer, "source"), answer.asset) == ("ASSET", asset.name)
         assert (figure(answer.terms.rate.value), answer.terms.rate_negotiated) == (
             Decimal("7.5"),
             True,
         )
         loser = answer.rejected_candidates[0]
-        assert (loser.entry, loser.source, figure(loser.rate.value)) == (listed, "CATALOG", 10)
+        assert (loser.entry, enum_name(loser, "source"), figure(loser.rate.value)) == (
+            listed,
+            "CATALOG",
+            10,
+        )
         assert loser.reason == rates.RateCandidate.NEGOTIATED
     assert reasons(alone) == {"data": "NEGOTIATED"}
     assert reasons(both) == {"data": "NEGOTIATED", "more": "NOT_IN_FORCE"}
     assert figure(both.amount) == 15
-    assert (unchanged.source, figure(unchanged.terms.rate.value)) == ("ASSET", 10)
+    assert (enum_name(unchanged, "source"), figure(unchanged.terms.rate.value)) == ("ASSET", 10)
     assert reasons(unchanged) == {"data": "ASSET_FIRST", "more": "NOT_IN_FORCE"}
     own = asset.name.rpartition("/")[2]
-    assert (before.source, figure(before.terms.rate.value)) == ("CATALOG", 10)
+    assert (enum_name(before, "source"), figure(before.terms.rate.value)) == ("CATALOG", 10)
     assert reasons(before) == {own: "NOT_IN_FORCE", "more": "NOT_IN_FORCE"}
 
 

@@ -9,6 +9,7 @@ import pytest
 from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageClient, UsageError
+from clients.values import enum_name
 from server.api.revisions import token_of
 from server.app import open_env, running
 from server.config import read_config
@@ -114,7 +115,10 @@ async def test_an_order_has_a_token_and_its_asset_is_seen(two: Two):
     )
 
     assert token >= before
-    assert (answer.answers[0].source, answer.revision_token >= token) == ("ASSET", True)
+    assert (enum_name(answer.answers[0], "source"), answer.revision_token >= token) == (
+        "ASSET",
+        True,
+    )
 
 
 async def test_a_repeat_has_a_token_and_a_trial_has_none(two: Two):

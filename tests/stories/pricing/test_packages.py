@@ -16,7 +16,7 @@ def package(price: str, **of: str) -> Any:
     """A price for every hundred that are begun."""
     made = agreed(price, **of)
     made.rate.per.CopyFrom(number(100))
-    made.rate.package = True
+    made.rate.package_pricing = True
     return made
 
 

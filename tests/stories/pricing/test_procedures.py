@@ -247,7 +247,11 @@ async def test_a_group_is_the_lines_for_which_its_condition_holds(sandbox):
     world = await sandbox("2024-01-31")
     group = {"list_group": {"condition": "overage_quantity > 100", "elements": [voucher(10)]}}
     total = {
-        "list_operation": {"function": "SUM", "source": "overage_quantity", "variable": "total"}
+        "list_operation": {
+            "list_function": "SUM",
+            "source": "overage_quantity",
+            "variable": "total",
+        }
     }
     whole = {
         "list_group": {"condition": "total >= 300", "elements": [formula("net_unit_rate - 1")]}

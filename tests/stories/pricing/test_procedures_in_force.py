@@ -8,6 +8,7 @@ from usage_management.v1 import procedure_resources_pb2 as procedures
 from usage_management.v1 import procedure_service_pb2 as requests
 from usage_management.v1 import summary_service_pb2 as summaries
 
+from clients.values import enum_name, reason_of
 from tests.stories.pricing.test_procedures import refusal
 from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, put, version, voucher
 from tests.stories.settling.test_figures import money
@@ -40,7 +41,7 @@ async def sold(world: World, *metered: Metered, account: str = "ann") -> tuple[s
 
 
 def steps(rated: Any) -> list[str]:
-    return [step.element for step in rated.waterfall]
+    return [enum_name(step, "element") for step in rated.waterfall]
 
 
 @pytest.mark.capability("M48")
@@ -162,7 +163,11 @@ async def test_the_lines_of_a_period_are_rated_together(sandbox):
     """Ten off a unit's price, in percent, where the assets of a wallet use 100 together."""
     world = await sandbox("2024-01-31")
     together = {
-        "list_operation": {"function": "SUM", "source": "overage_quantity", "variable": "whole"}
+        "list_operation": {
+            "list_function": "SUM",
+            "source": "overage_quantity",
+            "variable": "whole",
+        }
     }
     some = {"list_group": {"condition": "whole >= 100", "elements": [voucher(10)]}}
     await own(world, together, some)
@@ -218,8 +223,8 @@ async def test_what_a_procedure_fails_is_kept_and_says_why(sandbox):
     [owing] = await world.liable(account)
     assert not live.HasField("estimated_amount")
     assert rated.State.Name(rated.state) == "RATING_FAILED"
-    assert (rated.error_reason, rated.procedure_version) == ("RATE_NEGATIVE", made.name)
-    assert "nobody is paid" in rated.error_message
+    assert (reason_of(rated.error), rated.procedure_version) == ("RATE_NEGATIVE", made.name)
+    assert "nobody is paid" in rated.error.message
     assert steps(rated) == ["BASE_RATE"]
     assert (figure(rated.used_quantity), figure(rated.overage_quantity)) == (14, 4)
     assert owing.State.Name(owing.state) == "FAILED"
@@ -236,7 +241,7 @@ async def test_an_amount_that_is_longer_than_money_is_fails_its_line(sandbox):
 
     [rated] = await world.ratable(account)
     [owing] = await world.liable(account)
-    assert rated.error_reason == "AMOUNT_RANGE"
+    assert reason_of(rated.error) == "AMOUNT_RANGE"
     assert figure(rated.overage_quantity) == 100
     assert owing.State.Name(owing.state) == "FAILED"
 
@@ -252,7 +257,7 @@ async def test_a_day_without_a_version_fails_what_it_would_rate(sandbox):
     await world.advance("2024-03-10")
 
     first, second = await world.ratable(account)
-    assert (first.error_reason, first.procedure_version) == ("PROCEDURE_NOT_IN_FORCE", "")
+    assert (reason_of(first.error), first.procedure_version) == ("PROCEDURE_NOT_IN_FORCE", "")
     assert (figure(second.amount), second.procedure_version) == (8, made.name)
 
 
@@ -329,7 +334,11 @@ async def test_a_waterfall_is_of_a_line_and_of_an_execution(sandbox):
     assert (shown.inputs["overage_quantity"], shown.inputs["used_quantity"]) == ("5", "5")
     assert (shown.outputs["amount"], shown.outputs["net_unit_rate"]) == ("25", "5")
     assert [step.sequence for step in shown.steps] == [1, 2, 3]
-    assert [step.element for step in shown.steps] == ["BASE_RATE", "FORMULA", "AMOUNT"]
+    assert [enum_name(step, "element") for step in shown.steps] == [
+        "BASE_RATE",
+        "FORMULA",
+        "AMOUNT",
+    ]
     assert first.execution_id != second.execution_id
     assert shown.execution_start_time.ToNanoseconds() < shown.execution_end_time.ToNanoseconds()
     assert (gone.reason, wrong.reason) == ("RATE_EXECUTION_NOT_FOUND", "ID_FORMAT")
@@ -379,8 +388,8 @@ async def test_a_procedure_reads_what_tells_usage_apart(sandbox):
     assert (figure(eu.amount), figure(us.amount)) == (10, 20)
     assert (figure(rated["eu"].amount), figure(rated["us"].amount)) == (10, 20)
     # What names no region is kept, and says what is missing.
-    assert rated[""].error_reason == "RATING_FAILED"
-    assert rated[""].error_message == "the attribute region is not given"
+    assert reason_of(rated[""].error) == "RATING_FAILED"
+    assert rated[""].error.message == "the attribute region is not given"
     assert figure(rated[""].overage_quantity) == 5
     owing = [(one.State.Name(one.state), money(one.amount)) for one in await world.liable(account)]
     assert sorted(owing) == [

@@ -8,6 +8,7 @@ from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
+from clients.values import enum_name
 from tests.stories.rate_words import Step, add, cost, move, priced, put, refusal, tier
 from tests.stories.selling.test_commitments import linked
 from tests.stories.settling.test_figures import owed
@@ -93,7 +94,11 @@ async def test_each_slice_costs_its_own_tier(sandbox):
         await world.use(asset, "data", date, quantity)
     await world.advance("2024-02-10")
 
-    slices = [one.outputs["amount"] for one in asked.waterfall if one.element == "GRADUATED_TIER"]
+    slices = [
+        one.outputs["amount"]
+        for one in asked.waterfall
+        if enum_name(one, "element") == "GRADUATED_TIER"
+    ]
     assert slices == ["5", "22.5", "16"]
     assert figure(asked.amount) == Decimal("43.5")
     assert await owed(world, account) == {"data": (100, Decimal("43.50"))}
@@ -206,13 +211,13 @@ async def test_a_book_leads_to_cards_and_they_to_entries_and_adjustments(sandbox
 
     found = await world.discover("plan", "data", quantity=number(6))
 
-    assert (found.source, figure(found.terms.rate.value)) == ("CATALOG", 4)
+    assert (enum_name(found, "source"), figure(found.terms.rate.value)) == ("CATALOG", 4)
     assert (found.terms.base_entry, found.terms.tier_entry) == (base, steps)
     assert list(found.terms.tiers.tiers) == [
         tier("0", "5", "AMOUNT", "1"),
         tier("5", None, "AMOUNT", "-1"),
     ]
-    assert (figure(found.amount), [one.element for one in found.waterfall]) == (
+    assert (figure(found.amount), [enum_name(one, "element") for one in found.waterfall]) == (
         18,
         ["BASE_RATE", "VOLUME_TIER", "AMOUNT"],
     )

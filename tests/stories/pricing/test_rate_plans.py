@@ -6,6 +6,7 @@ import pytest
 from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
+from clients.values import enum_name
 from tests.stories.pricing.test_procedures import refusal
 from tests.stories.pricing.test_procedures_in_force import use_own
 from tests.stories.procedure_words import BASE, SETTING, version, voucher
@@ -46,8 +47,12 @@ async def test_a_plan_says_what_each_resource_costs_and_what_rates_it(sandbox: A
 
     calls, data = today.lines
     assert (today.name, today.date) == (asset.name, day("2024-01-31"))
-    assert (calls.usage_resource, calls.overage) == ("usageResources/calls", "FREE")
-    assert (figure(data.terms.rate.value), data.currency_code, data.overage) == (2, "USD", "CHARGE")
+    assert (calls.usage_resource, enum_name(calls, "overage")) == ("usageResources/calls", "FREE")
+    assert (figure(data.terms.rate.value), data.currency_code, enum_name(data, "overage")) == (
+        2,
+        "USD",
+        "CHARGE",
+    )
     assert [figure(one.adjustment.value) for one in data.terms.tiers.tiers] == [1.5]
     assert data.rating_period_date == day("2024-01-15")
     assert data.procedure_version == "procedures/own/versions/v1"

@@ -7,6 +7,7 @@ import pytest
 from usage_management.v1 import preview_service_pb2 as pb
 
 from clients.pages import pages
+from clients.values import reason_of
 from tests.stories.preview_words import amounts, lines, preview
 from tests.stories.rate_words import refusal
 from tests.stories.words import Metered, figure, line, number
@@ -65,7 +66,7 @@ async def test_a_request_is_pending_and_then_complete(sandbox: Any) -> None:
     plain = await rated(world, await create(world, account, asked(*given, skips_waterfall=True)))
 
     assert (made.state, len(made.results), made.HasField("rate_time")) == (PENDING, 0, False)
-    assert (done.state, done.error_code, done.error_text) == (COMPLETE, "", "")
+    assert (done.state, reason_of(done.error), done.error.message) == (COMPLETE, "", "")
     assert done.lines == made.lines == asked(*given).lines
     assert [figure(one.amount) for one in done.results] == amounts(previewed) == [5, 4]
     assert [figure(one.overage_quantity) for one in done.results] == [5, 4]
@@ -85,9 +86,9 @@ async def test_a_request_that_fails_says_why_by_code_and_text(sandbox: Any) -> N
     failed = await rated(world, await create(world, account, asked(good, beyond, stranger)))
 
     assert failed.state == FAILED
-    assert failed.error_code == "NO_TIER_FOR_QUANTITY"
-    assert failed.error_text.startswith("lines[1]: calls cannot be priced")
-    assert "1 more" in failed.error_text
+    assert reason_of(failed.error) == "NO_TIER_FOR_QUANTITY"
+    assert failed.error.message.startswith("lines[1]: calls cannot be priced")
+    assert "1 more" in failed.error.message
     assert figure(failed.results[0].amount) == 5
     assert not failed.results[1].HasField("amount")
     assert figure(failed.results[1].overage_quantity) == 200
@@ -161,6 +162,6 @@ async def test_what_would_take_too_long_fails_and_says_so(
 
     failed = await rated(world, await create(world, account, asked(*given)))
 
-    assert (failed.state, failed.error_code) == (FAILED, "TOO_MANY_ITEMS")
-    assert "send 2 lines at once" in failed.error_text
+    assert (failed.state, reason_of(failed.error)) == (FAILED, "TOO_MANY_ITEMS")
+    assert "send 2 lines at once" in failed.error.message
     assert ["TOO_MANY_ITEMS" in str(one.status) for one in failed.results] == [True] * 3

@@ -10,6 +10,7 @@ from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
+from clients.values import enum_name
 from tests.stories.consuming.test_dimensions import EU, US, market, used
 from tests.stories.discovery_words import CATALOG, stack
 from tests.stories.preview_words import rows
@@ -104,7 +105,7 @@ async def test_another_base_rate_prices_what_grants_left(sandbox: Any) -> None:
     assert [one.ratable_summary for one in answer.summaries] == [
         one.name for one in await world.ratable(account)
     ]
-    assert [one.waterfall[0].element for one in answer.summaries] != []
+    assert [enum_name(one.waterfall[0], "element") for one in answer.summaries] != []
     [total] = answer.totals
     assert (total.currency_code, total.summary_count, answer.left_out_count) == ("USD", 2, 0)
     assert [figure(one) for one in (total.rated_amount, total.replayed_amount)] == [110, 165]

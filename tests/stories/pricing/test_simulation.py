@@ -4,6 +4,7 @@ import pytest
 from usage_management.v1 import procedure_service_pb2 as requests
 
 from clients import UsageError
+from clients.values import enum_name
 from tests.stories.pricing.test_procedures import refusal
 from tests.stories.procedure_words import (
     BASE,
@@ -37,7 +38,9 @@ async def test_a_draft_is_tried_on_lines_and_nothing_is_kept(sandbox):
     assert drafted == given
     assert amounts(drafted) == ["27", "0", "0", "there is no rate to adjust"]
     assert [
-        step.outputs["amount"] for step in drafted[0].waterfall if step.element == "AMOUNT"
+        step.outputs["amount"]
+        for step in drafted[0].waterfall
+        if enum_name(step, "element") == "AMOUNT"
     ] == ["27"]
     assert drafted[0].waterfall[1].inputs == {
         "rate": "10",
@@ -85,7 +88,7 @@ async def test_every_kind_of_term_can_be_tried(sandbox):
 
 async def test_packages_go_on_after_the_units_before(sandbox):
     world = await sandbox("2024-01-31")
-    package = rate(300) | {"per": num(100), "package": True}
+    package = rate(300) | {"per": num(100), "package_pricing": True}
 
     outcomes = await simulate(
         world,
@@ -176,7 +179,7 @@ async def test_elements_and_their_time_are_limited(sandbox, count, times, reason
 
 async def test_a_thousand_lines_are_tried_at_once(sandbox):
     world = await sandbox("2024-01-31")
-    total = {"list_operation": {"function": "COUNT", "variable": "lines"}}
+    total = {"list_operation": {"list_function": "COUNT", "variable": "lines"}}
 
     outcomes = await simulate(
         world, [SETTING, BASE, total, formula("lines")], *(line(1) for _ in range(1000))

@@ -8,6 +8,7 @@ from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
+from clients.values import enum_name
 from tests.stories.consuming.test_dimensions import EU, US, market, used
 from tests.stories.preview_words import amounts, lines, preview
 from tests.stories.pricing.test_explained_rates import explained, reasons
@@ -59,8 +60,8 @@ async def priced_on(world: World, asset: Any, on: str) -> tuple[Decimal, str, st
     request = rates.DiscoverRatesRequest(questions=[question])
     [found] = (await world.client.rates.DiscoverRates(request)).answers
     [planned] = (await rate_plan(world, asset.name, on)).lines
-    answer = figure(found.terms.rate.value), found.source, found.asset
-    assert (figure(planned.terms.rate.value), planned.source, planned.asset) == answer
+    answer = figure(found.terms.rate.value), enum_name(found, "source"), found.asset
+    assert (figure(planned.terms.rate.value), enum_name(planned, "source"), planned.asset) == answer
     return answer
 
 
@@ -144,7 +145,9 @@ async def test_the_waterfall_says_on_which_line_the_rate_was_agreed(sandbox):
     await world.advance("2024-02-10")
 
     steps = {
-        (one.asset, figure(one.net_unit_rate)): {step.element: step for step in one.waterfall}
+        (one.asset, figure(one.net_unit_rate)): {
+            enum_name(step, "element"): step for step in one.waterfall
+        }
         for one in await world.ratable(account)
     }
     [listed, of_target, of_asset] = (
@@ -184,14 +187,16 @@ async def test_of_what_was_agreed_the_latest_holds_then_the_cheapest_and_the_res
     await world.use(none, "credits", "2024-01-20", 2)
     await world.advance("2024-02-10")
 
-    assert (figure(answer.terms.rate.value), answer.source) == (6, "TARGET")
+    assert (figure(answer.terms.rate.value), enum_name(answer, "source")) == (6, "TARGET")
     assert {names.get(one, one): why for one, why in reasons(answer).items()} == {
         "plan-credits": "NEGOTIATED",
         "none": "TARGET_FIRST",
         "early": "STARTED_EARLIER",
         "dear": "NOT_CHEAPER",
     }
-    words = {one.asset: (one.source, one.explanation) for one in answer.rejected_candidates}
+    words = {
+        one.asset: (enum_name(one, "source"), one.explanation) for one in answer.rejected_candidates
+    }
     assert words[none.name] == (
         "ASSET",
         "what was agreed for the target goes before the catalogue's",
@@ -288,10 +293,10 @@ async def test_tiers_that_were_negotiated_come_with_the_rate_they_adjust(sandbox
     [planned] = (await rate_plan(world, other.name, "2024-01-10")).lines
     await world.advance("2024-02-10")
 
-    assert (planned.source, planned.asset) == ("TARGET", own.name)
+    assert (enum_name(planned, "source"), planned.asset) == ("TARGET", own.name)
     assert await owed(world, account) == [(other.name, 120, 600)]
     [rated] = [one for one in await world.ratable(account) if figure(one.overage_quantity)]
-    [step] = [one for one in rated.waterfall if one.element == "VOLUME_TIER"]
+    [step] = [one for one in rated.waterfall if enum_name(one, "element") == "VOLUME_TIER"]
     assert (step.inputs["tiers"], step.inputs["agreed_on"]) == (
         "target",
         own.name.rpartition("/")[2],
@@ -317,7 +322,9 @@ async def test_tokens_that_were_agreed_for_the_account_are_those_of_its_other_as
     lines = (await rate_plan(world, none.name, "2024-01-20")).lines
     await world.advance("2024-02-20")
 
-    assert [(figure(one.terms.rate.value), one.source, one.asset) for one in lines] == [
+    assert [
+        (figure(one.terms.rate.value), enum_name(one, "source"), one.asset) for one in lines
+    ] == [
         (4, "TARGET", own.name),
         (2, "TARGET", own.name),
     ]
@@ -348,7 +355,11 @@ async def test_the_attributes_of_usage_pick_among_the_adjustments_that_were_agre
     await used(world, none, *(("2024-01-10", 2, place) for place in (EU, US, {})))
     await world.advance("2024-02-10")
 
-    assert (answer.source, answer.asset, figure(answer.amount)) == ("TARGET", own.name, 8)
+    assert (enum_name(answer, "source"), answer.asset, figure(answer.amount)) == (
+        "TARGET",
+        own.name,
+        8,
+    )
     bill = {one.dimensions["region"]: money(one.amount) for one in await world.liable(account)}
     assert bill == {"eu": 8, "us": 18, "": 16}
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from clients.values import reason_of
 from tests.stories.pricing.test_procedures_in_force import DATA, own
 from tests.stories.procedure_words import formula
 from tests.stories.rate_words import priced, put
@@ -29,7 +30,7 @@ async def test_a_line_that_takes_too_long_is_kept_as_failed_and_the_others_are_b
 
     rated = {one.asset: one for one in await world.ratable(account)}
     assert figure(rated[quick.name].amount) == 2
-    assert (rated[slow.name].error_reason, rated[slow.name].HasField("amount")) == (
+    assert (reason_of(rated[slow.name].error), rated[slow.name].HasField("amount")) == (
         "TIME_LIMIT",
         False,
     )

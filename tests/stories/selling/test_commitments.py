@@ -11,6 +11,7 @@ from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
+from clients.values import enum_name
 from tests.stories.settling.test_figures import money
 from tests.stories.token_words import Credits, commitment, described, set_up
 from tests.stories.words import day, figure, line, number, usage
@@ -78,7 +79,7 @@ async def test_a_commitment_pays_first_at_its_discount(sandbox, policy, owed, ra
     assert sorted(amounts) == [10_000, 25_000]
     assert sorted(round(one, 2) for one in covered) == [10_000, Decimal("27777.78")]
     assert figure(traced.ratable_summary.net_unit_rate) == Decimal(rate)
-    steps = [step.element for step in traced.ratable_summary.waterfall]
+    steps = [enum_name(step, "element") for step in traced.ratable_summary.waterfall]
     assert ("COMMITMENT_RATE" in steps) == (policy != "BOUNDED")
 
 
@@ -274,7 +275,7 @@ async def test_each_commitment_is_tried_and_the_waterfall_says_what_became_of_it
     await world.advance("2024-02-10")
 
     [rated] = await world.ratable(account)
-    rows = [step for step in rated.waterfall if step.element == "COMMITMENT_RATE"]
+    rows = [step for step in rated.waterfall if enum_name(step, "element") == "COMMITMENT_RATE"]
     tried = {row.inputs["commitment"]: row.outputs for row in rows}
     ids = [one.name.split("/")[-1] for one in sold]
     assert [tried[one]["rate"] for one in ids] == ["8", "7.5", "7.5"]

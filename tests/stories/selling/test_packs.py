@@ -14,6 +14,7 @@ from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
+from clients.values import enum_name
 from tests.stories.settling.test_figures import money
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
 from tests.stories.words import day, figure, line, number
@@ -176,7 +177,7 @@ async def test_a_look_up_says_what_holds_on_every_day_of_the_year_and_whose_rate
     expected = [SPANS[max(start for start in SPANS if start <= one)] for one in days]
     assert [figure(one.terms.rate.value) for one in answers] == expected
     assert [one.asset for one in answers] == [sold[price] for price in expected]
-    assert {one.source for one in answers} == {"ASSET"}
+    assert {enum_name(one, "source") for one in answers} == {"ASSET"}
 
 
 @pytest.mark.capability("M28")

@@ -9,6 +9,7 @@ from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import types_pb2 as types
 
+from clients.values import enum_name
 from tests.stories.words import Metered, figure, line, moment, number, stamp, usage
 
 READY = summaries.LiableSummary.READY_FOR_INVOICING
@@ -231,7 +232,7 @@ async def test_a_quote_shows_what_it_would_mean(sandbox):
     assert [(figure(one.quantity), one.refresh_policy) for one in shown.grants] == [
         (200, "refreshPolicies/every-1-month")
     ]
-    assert shown.rating_frequency_policy == "ratingFrequencyPolicies/monthly-3-next_period"
+    assert shown.rating_frequency_policy == "ratingFrequencyPolicies/month-3-next_period"
     assert texts.overage_policy == "overagePolicies/free"
 
 
@@ -258,7 +259,7 @@ async def test_every_line_can_be_traced_back_to_its_records(sandbox):
     assert figure(ratable.net_unit_rate) * figure(ratable.overage_quantity) == 3 * 25
     assert figure(owed_line.exact_amount) == 75
     assert figure(source.ratable_summary.amount) == 75
-    assert [step.element for step in source.ratable_summary.waterfall] == [
+    assert [enum_name(step, "element") for step in source.ratable_summary.waterfall] == [
         "BASE_RATE",
         "VOLUME_TIER",
         "AMOUNT",

@@ -6,6 +6,7 @@ import pytest
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import wallet_service_pb2 as wallets
 
+from clients.values import enum_name
 from tests.stories.selling.test_packs import bind, to
 from tests.stories.words import Metered, figure, line, usage
 
@@ -127,7 +128,7 @@ async def test_usage_is_waited_for_until_the_freeze_and_is_late_from_then_on(san
 
     assert in_time.code == consumption.RecordOutcome.ACCEPTED
     assert late.code == consumption.RecordOutcome.LATE
-    assert late.late.policy == "NEXT_PERIOD"
+    assert enum_name(late.late, "policy") == "NEXT_PERIOD"
     assert late.late.period_start_time.ToJsonString() == "2024-02-01T00:00:00Z"
     assert [figure(one.overage_quantity) for one in january] == [2]
     assert [figure(one.overage_quantity) for one in february if figure(one.used_quantity)] == [5]

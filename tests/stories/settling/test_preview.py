@@ -7,6 +7,7 @@ import pytest
 from usage_management.v1 import preview_service_pb2 as pb
 
 from clients import UsageError
+from clients.values import enum_name, reason_of
 from tests.stories.preview_words import (
     amounts,
     lines,
@@ -43,7 +44,7 @@ async def test_each_line_says_what_it_draws_what_is_left_and_what_that_costs(san
     assert found[1].wallets[0].terms.base_entry == "rateCards/base/entries/plan-calls-USD"
     assert figure(found[2].wallets[0].rated_quantity) == 24
     assert figure(found[2].wallets[0].rated_amount) == 12
-    assert [step.element for step in found[2].wallets[0].waterfall]
+    assert [enum_name(step, "element") for step in found[2].wallets[0].waterfall]
     assert (figure(wallet.balance), figure(wallet.overage_quantity)) == (30, 0)
 
 
@@ -158,8 +159,8 @@ async def test_what_no_rate_covers_is_named_and_not_free(sandbox: Any) -> None:
         world, account, *lines(asset, "calls", ("2024-01-05", 12), ("2024-01-06", 4))
     )
 
-    assert (inside.wallets[0].error_reason, figure(inside.wallets[0].amount)) == ("", 2)
-    assert beyond.wallets[0].error_reason == "NO_TIER_FOR_QUANTITY"
+    assert (reason_of(inside.wallets[0].error), figure(inside.wallets[0].amount)) == ("", 2)
+    assert reason_of(beyond.wallets[0].error) == "NO_TIER_FOR_QUANTITY"
     assert not beyond.wallets[0].HasField("amount")
 
 

@@ -74,12 +74,12 @@ async def test_a_refused_close_is_seen_everywhere_and_retried_billing_goes_on(
     # Also the next run, which did not cause it: the wallet still waits for it.
     for one in (run, again):
         assert (one.state, one.failed_job) == (access.Run.FAILED, retried.name)
-        assert "RATING_FAILED: a test refuses this" in one.error
-        assert "RetryJob" in one.error
-        assert "WaiveJob" in one.error
+        assert "RATING_FAILED: a test refuses this" in one.error.message
+        assert "RetryJob" in one.error.message
+        assert "WaiveJob" in one.error.message
     assert shown["failed"] == 1
     assert shown["failed_jobs"][0]["name"] == run.failed_job
-    assert "a test refuses this" in shown["failed_jobs"][0]["error"]
+    assert "a test refuses this" in shown["failed_jobs"][0]["error"]["message"]
     console = Console(width=300, file=StringIO())
     print_failed(console, shown["failed_jobs"])
     for part in (run.failed_job, "ann", "REFUSED", "a test refuses this", "RetryJob", "WaiveJob"):
@@ -109,7 +109,7 @@ async def test_a_refused_close_can_be_given_up_and_begun_again(
     again = await advanced(world, "2024-03-10")
 
     assert waived.state == access.Job.WAIVED
-    assert "a test refuses this" in waived.error
+    assert "a test refuses this" in waived.error.message
     assert (done.state, again.state) == (access.Run.DONE, access.Run.DONE)
     assert "WAIVED" in difference
     assert "RetryJob" in difference

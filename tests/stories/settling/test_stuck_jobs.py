@@ -10,6 +10,7 @@ from usage_management.v1 import preview_service_pb2 as previews
 from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
+from clients.values import reason_of
 from server.usecases.tenants import tenant_id_of
 from tests.stories.preview_words import lines
 from tests.stories.words import Metered, line, moment, stamp
@@ -26,7 +27,7 @@ QUARANTINE = """
 UPDATE jobs SET state = 'QUARANTINED', attempts = 9
  WHERE tenant_id = $1 AND kind = $2 AND error <> '' RETURNING job_id
 """
-KINDS = ("rate_request", "validate_catalog")
+KINDS = ("rate_batch", "validate_catalog")
 
 
 async def stuck_job(world: World, database: str) -> str:
@@ -51,7 +52,7 @@ async def test_a_stuck_job_that_is_given_up_stops_nobody(sandbox, story_database
     listed = (await jobs.ListJobs(access.ListJobsRequest())).jobs
 
     assert waived.state == access.Job.WAIVED
-    assert waived.error == "a test put it here"  # why it was given up stays readable
+    assert waived.error.message == "a test put it here"  # why it was given up stays readable
     assert done.state == access.Run.DONE
     assert [one.state for one in listed if one.name == name] in ([], [access.Job.WAIVED])
     with pytest.raises(UsageError, match="ITEM_STATE"):
@@ -104,11 +105,11 @@ async def test_what_waits_for_a_job_that_is_given_up_fails_and_says_so(
     ended = await world.client.access.GetRun(access.GetRunRequest(name=run.name))
 
     assert request.state == previews.RatingBatch.PENDING
-    assert (failed.state, failed.error_code) == (previews.RatingBatch.FAILED, "JOB_WAIVED")
-    assert "a bug" in failed.error_text
+    assert (failed.state, reason_of(failed.error)) == (previews.RatingBatch.FAILED, "JOB_WAIVED")
+    assert "a bug" in failed.error.message
     assert ["JOB_WAIVED" in str(one.status) for one in failed.results] == [True]
     assert (ended.state, ended.failed_job) == (access.Run.FAILED, names[1])
-    assert "a bug" in ended.error
+    assert "a bug" in ended.error.message
     assert dict(ended.done_counts)["products"] == 1
 
 
@@ -148,7 +149,7 @@ async def test_a_quarantined_job_stops_the_clock_until_somebody_decides(
     done = await world.advance("2024-02-01")
 
     assert (run.state, run.failed_job) == (access.Run.FAILED, name)
-    assert "a test put it here" in run.error
+    assert "a test put it here" in run.error.message
     assert (listed.name, listed.state, listed.attempt_count) == (name, access.Job.QUARANTINED, 9)
     assert (retried.state, retried.attempt_count) == (access.Job.PENDING, 0)
     assert done.state == access.Run.DONE  # the job too: nothing was to be closed, which is an end

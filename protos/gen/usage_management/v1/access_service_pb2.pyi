@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -282,9 +283,9 @@ class Run(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
-    START_TIME_FIELD_NUMBER: _builtins.int
-    TARGET_TIME_FIELD_NUMBER: _builtins.int
-    CURRENT_TIME_FIELD_NUMBER: _builtins.int
+    CLOCK_START_TIME_FIELD_NUMBER: _builtins.int
+    CLOCK_TARGET_TIME_FIELD_NUMBER: _builtins.int
+    CLOCK_CURRENT_TIME_FIELD_NUMBER: _builtins.int
     DONE_COUNTS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     FAILED_JOB_FIELD_NUMBER: _builtins.int
@@ -299,8 +300,6 @@ class Run(_message.Message):
     """What is done."""
     state: Global___Run.State.ValueType
     """Where it stands."""
-    error: _builtins.str
-    """Why it stopped."""
     failed_job: _builtins.str
     """The job that stopped it: `jobs/{job}`."""
     created_by: _builtins.str
@@ -312,15 +311,15 @@ class Run(_message.Message):
     service itself did.
     """
     @_builtins.property
-    def start_time(self) -> _timestamp_pb2.Timestamp:
+    def clock_start_time(self) -> _timestamp_pb2.Timestamp:
         """Where the clock was."""
 
     @_builtins.property
-    def target_time(self) -> _timestamp_pb2.Timestamp:
+    def clock_target_time(self) -> _timestamp_pb2.Timestamp:
         """Where the clock is to go."""
 
     @_builtins.property
-    def current_time(self) -> _timestamp_pb2.Timestamp:
+    def clock_current_time(self) -> _timestamp_pb2.Timestamp:
         """Where the clock is."""
 
     @_builtins.property
@@ -328,6 +327,10 @@ class Run(_message.Message):
         """How many jobs were done on the way, by kind. Of a validation: `products`, `products_done`, `errors`
         and `warnings`.
         """
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why it stopped; absent unless it failed."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -349,11 +352,11 @@ class Run(_message.Message):
         name: _builtins.str = ...,
         kind: Global___Run.Kind.ValueType = ...,
         state: Global___Run.State.ValueType = ...,
-        start_time: _timestamp_pb2.Timestamp | None = ...,
-        target_time: _timestamp_pb2.Timestamp | None = ...,
-        current_time: _timestamp_pb2.Timestamp | None = ...,
+        clock_start_time: _timestamp_pb2.Timestamp | None = ...,
+        clock_target_time: _timestamp_pb2.Timestamp | None = ...,
+        clock_current_time: _timestamp_pb2.Timestamp | None = ...,
         done_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
-        error: _builtins.str = ...,
+        error: _status_pb2.Status | None = ...,
         failed_job: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
@@ -361,9 +364,9 @@ class Run(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "current_time", b"current_time", "end_time", b"end_time", "start_time", b"start_time", "target_time", b"target_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_current_time", b"clock_current_time", "clock_start_time", b"clock_start_time", "clock_target_time", b"clock_target_time", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "current_time", b"current_time", "done_counts", b"done_counts", "end_time", b"end_time", "error", b"error", "failed_job", b"failed_job", "kind", b"kind", "name", b"name", "start_time", b"start_time", "state", b"state", "target_time", b"target_time", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_current_time", b"clock_current_time", "clock_start_time", b"clock_start_time", "clock_target_time", b"clock_target_time", "create_time", b"create_time", "created_by", b"created_by", "done_counts", b"done_counts", "end_time", b"end_time", "error", b"error", "failed_job", b"failed_job", "kind", b"kind", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -374,6 +377,41 @@ class Job(_message.Message):
     """Something the service does by itself, once."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Job._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Job._Kind.ValueType  # 0
+        """Never returned."""
+        CLOSE_PERIOD: Job._Kind.ValueType  # 1
+        """Close a rating period."""
+        REFRESH_GRANTS: Job._Kind.ValueType  # 2
+        """Refresh the grants of a wallet."""
+        VALIDATE_CATALOG: Job._Kind.ValueType  # 3
+        """Validate every product."""
+        RATE_BATCH: Job._Kind.ValueType  # 4
+        """Rate the lines of a rating batch."""
+        ADVANCE_CLOCK: Job._Kind.ValueType  # 5
+        """Advance the clock of a sandbox tenant."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """Kinds of jobs. New kinds may be added."""
+
+    KIND_UNSPECIFIED: Job.Kind.ValueType  # 0
+    """Never returned."""
+    CLOSE_PERIOD: Job.Kind.ValueType  # 1
+    """Close a rating period."""
+    REFRESH_GRANTS: Job.Kind.ValueType  # 2
+    """Refresh the grants of a wallet."""
+    VALIDATE_CATALOG: Job.Kind.ValueType  # 3
+    """Validate every product."""
+    RATE_BATCH: Job.Kind.ValueType  # 4
+    """Rate the lines of a rating batch."""
+    ADVANCE_CLOCK: Job.Kind.ValueType  # 5
+    """Advance the clock of a sandbox tenant."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -423,16 +461,14 @@ class Job(_message.Message):
     UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `jobs/{job}`."""
-    kind: _builtins.str
-    """What it does, as in `close_period`."""
+    kind: Global___Job.Kind.ValueType
+    """What it does."""
     account: _builtins.str
     """The account it is about: `accounts/{account}`; empty if about none."""
     state: Global___Job.State.ValueType
     """Where it stands."""
     attempt_count: _builtins.int
     """How often it was tried."""
-    error: _builtins.str
-    """What went wrong last."""
     created_by: _builtins.str
     """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
     worker or the migration does.
@@ -444,6 +480,10 @@ class Job(_message.Message):
     @_builtins.property
     def fire_time(self) -> _timestamp_pb2.Timestamp:
         """When it is due, by the tenant's clock."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """What went wrong last; absent if nothing did."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -459,18 +499,18 @@ class Job(_message.Message):
         self,
         *,
         name: _builtins.str = ...,
-        kind: _builtins.str = ...,
+        kind: Global___Job.Kind.ValueType = ...,
         account: _builtins.str = ...,
         state: Global___Job.State.ValueType = ...,
         fire_time: _timestamp_pb2.Timestamp | None = ...,
         attempt_count: _builtins.int = ...,
-        error: _builtins.str = ...,
+        error: _status_pb2.Status | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "fire_time", b"fire_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "fire_time", b"fire_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attempt_count", b"attempt_count", "create_time", b"create_time", "created_by", b"created_by", "error", b"error", "fire_time", b"fire_time", "kind", b"kind", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...

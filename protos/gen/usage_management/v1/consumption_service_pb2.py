@@ -29,9 +29,10 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_annotations__pb2
+from usage_management.v1 import policy_resources_pb2 as usage__management_dot_v1_dot_policy__resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-usage_management/v1/consumption_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\"\x9f\x05\n\x0bUsageRecord\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\r\n\x05\x61sset\x18\x02 \x01(\t\x12\x16\n\x0eusage_resource\x18\x03 \x01(\t\x12&\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0funit_of_measure\x18\x05 \x01(\t\x12.\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x06labels\x18\x07 \x03(\x0b\x32,.usage_management.v1.UsageRecord.LabelsEntry\x12\x35\n\x05state\x18\x08 \x01(\x0e\x32&.usage_management.v1.UsageRecord.State\x12\x32\n\x07outcome\x18\t \x01(\x0b\x32!.usage_management.v1.UsageOutcome\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\ncreated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x46ROZEN\x10\x02\x12\t\n\x05RATED\x10\x03\x12\n\n\x06LIABLE\x10\x04:Q\xea\x41N\n\x1cusage-management/UsageRecord\x12.accounts/{account}/usageRecords/{usage_record}\"\xa0\x02\n\x0cUsageOutcome\x12.\n\x10\x63ounted_quantity\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x15\n\rusage_summary\x18\x02 \x01(\t\x12\x35\n\x11period_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04late\x18\x04 \x01(\x08\x12\x34\n\x16summary_drawn_quantity\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x36\n\x18summary_overage_quantity\x18\x06 \x01(\x0b\x32\x14.google.type.Decimal\x12\x16\n\x0eliable_summary\x18\x07 \x01(\t\"\xed\x03\n\x10UsageRecordInput\x12\x92\x01\n\trecord_id\x18\x01 \x01(\tB\x7f\xe2\x41\x01\x02\xbaHx\xba\x01u\n\x0f\x45VENT_ID_FORMAT\x12:must be 1 to 128 printable ASCII characters without spaces\x1a&this.matches(\'^[\\\\x21-\\\\x7e]{1,128}$\')\x12\x19\n\x05\x61sset\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\"\n\x0eusage_resource\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x32\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1d\n\x0funit_of_measure\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12:\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12G\n\x06labels\x18\x07 \x03(\x0b\x32\x31.usage_management.v1.UsageRecordInput.LabelsEntryB\x04\xe2\x41\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x12RecordUsageRequest\x12M\n\x07records\x18\x01 \x03(\x0b\x32%.usage_management.v1.UsageRecordInputB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x08\x10\xe8\x07\"\x03\xd8\x01\x03\xc8\x01\x01\"\xf9\x01\n\rRecordOutcome\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0e\x32\'.usage_management.v1.RecordOutcome.Code\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\x12,\n\x04late\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.LateUsage\"_\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\r\n\tDUPLICATE\x10\x02\x12\x0c\n\x08\x43ONFLICT\x10\x03\x12\x08\n\x04LATE\x10\x04\x12\x0c\n\x08REJECTED\x10\x05\"R\n\tLateUsage\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x35\n\x11period_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x13RecordUsageResponse\x12\x34\n\x08outcomes\x18\x01 \x03(\x0b\x32\".usage_management.v1.RecordOutcome\"1\n\x15GetUsageRecordRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa2\x02\n\x17ListUsageRecordsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61sset\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eusage_resource\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rusage_summary\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\"l\n\x18ListUsageRecordsResponse\x12\x37\n\rusage_records\x18\x01 \x03(\x0b\x32 .usage_management.v1.UsageRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x10VoidUsageRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"X\n\x13\x43onsumeUsageRequest\x12\x41\n\x06record\x18\x01 \x01(\x0b\x32%.usage_management.v1.UsageRecordInputB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"K\n\x14\x43onsumeUsageResponse\x12\x33\n\x07outcome\x18\x01 \x01(\x0b\x32\".usage_management.v1.RecordOutcome\"\x1a\n\x04Hold\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\"/\n\x11\x43reateHoldRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"R\n\x12StreamUsageRequest\x12<\n\x07records\x18\x01 \x03(\x0b\x32%.usage_management.v1.UsageRecordInputB\x04\xe2\x41\x01\x01\"K\n\x13StreamUsageResponse\x12\x34\n\x08outcomes\x18\x01 \x03(\x0b\x32\".usage_management.v1.RecordOutcome2\xe6\x06\n\x12\x43onsumptionService\x12z\n\x0bRecordUsage\x12\'.usage_management.v1.RecordUsageRequest\x1a(.usage_management.v1.RecordUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12s\n\x0eGetUsageRecord\x12*.usage_management.v1.GetUsageRecordRequest\x1a .usage_management.v1.UsageRecord\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.read\x12\x84\x01\n\x10ListUsageRecords\x12,.usage_management.v1.ListUsageRecordsRequest\x1a-.usage_management.v1.ListUsageRecordsResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.read\x12n\n\tVoidUsage\x12%.usage_management.v1.VoidUsageRequest\x1a .usage_management.v1.UsageRecord\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12}\n\x0c\x43onsumeUsage\x12(.usage_management.v1.ConsumeUsageRequest\x1a).usage_management.v1.ConsumeUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12i\n\nCreateHold\x12&.usage_management.v1.CreateHoldRequest\x1a\x19.usage_management.v1.Hold\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12~\n\x0bStreamUsage\x12\'.usage_management.v1.StreamUsageRequest\x1a(.usage_management.v1.StreamUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01(\x01\x30\x01\x42\xa5\x01\n\x12usagemanagement.v1B\x17\x43onsumptionServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-usage_management/v1/consumption_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a*usage_management/v1/policy_resources.proto\"\x9f\x05\n\x0bUsageRecord\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\r\n\x05\x61sset\x18\x02 \x01(\t\x12\x16\n\x0eusage_resource\x18\x03 \x01(\t\x12&\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0funit_of_measure\x18\x05 \x01(\t\x12.\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x06labels\x18\x07 \x03(\x0b\x32,.usage_management.v1.UsageRecord.LabelsEntry\x12\x35\n\x05state\x18\x08 \x01(\x0e\x32&.usage_management.v1.UsageRecord.State\x12\x32\n\x07outcome\x18\t \x01(\x0b\x32!.usage_management.v1.UsageOutcome\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\ncreated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x46ROZEN\x10\x02\x12\t\n\x05RATED\x10\x03\x12\n\n\x06LIABLE\x10\x04:Q\xea\x41N\n\x1cusage-management/UsageRecord\x12.accounts/{account}/usageRecords/{usage_record}\"\xa0\x02\n\x0cUsageOutcome\x12.\n\x10\x63ounted_quantity\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x15\n\rusage_summary\x18\x02 \x01(\t\x12\x35\n\x11period_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04late\x18\x04 \x01(\x08\x12\x34\n\x16summary_drawn_quantity\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x36\n\x18summary_overage_quantity\x18\x06 \x01(\x0b\x32\x14.google.type.Decimal\x12\x16\n\x0eliable_summary\x18\x07 \x01(\t\"\xed\x03\n\x10UsageRecordInput\x12\x92\x01\n\trecord_id\x18\x01 \x01(\tB\x7f\xe2\x41\x01\x02\xbaHx\xba\x01u\n\x0f\x45VENT_ID_FORMAT\x12:must be 1 to 128 printable ASCII characters without spaces\x1a&this.matches(\'^[\\\\x21-\\\\x7e]{1,128}$\')\x12\x19\n\x05\x61sset\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\"\n\x0eusage_resource\x18\x03 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x32\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1d\n\x0funit_of_measure\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12:\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12G\n\x06labels\x18\x07 \x03(\x0b\x32\x31.usage_management.v1.UsageRecordInput.LabelsEntryB\x04\xe2\x41\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x12RecordUsageRequest\x12M\n\x07records\x18\x01 \x03(\x0b\x32%.usage_management.v1.UsageRecordInputB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x08\x10\xe8\x07\"\x03\xd8\x01\x03\xc8\x01\x01\"\xf9\x01\n\rRecordOutcome\x12\x35\n\x04\x63ode\x18\x01 \x01(\x0e\x32\'.usage_management.v1.RecordOutcome.Code\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\x12,\n\x04late\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.LateUsage\"_\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\r\n\tDUPLICATE\x10\x02\x12\x0c\n\x08\x43ONFLICT\x10\x03\x12\x08\n\x04LATE\x10\x04\x12\x0c\n\x08REJECTED\x10\x05\"\x89\x01\n\tLateUsage\x12\x45\n\x06policy\x18\x01 \x01(\x0e\x32\x35.usage_management.v1.RatingFrequencyPolicy.LatePolicy\x12\x35\n\x11period_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"K\n\x13RecordUsageResponse\x12\x34\n\x08outcomes\x18\x01 \x03(\x0b\x32\".usage_management.v1.RecordOutcome\"1\n\x15GetUsageRecordRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa2\x02\n\x17ListUsageRecordsRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05\x61sset\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1c\n\x0eusage_resource\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1b\n\rusage_summary\x18\x08 \x01(\tB\x04\xe2\x41\x01\x01\"l\n\x18ListUsageRecordsResponse\x12\x37\n\rusage_records\x18\x01 \x03(\x0b\x32 .usage_management.v1.UsageRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x10VoidUsageRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"X\n\x13\x43onsumeUsageRequest\x12\x41\n\x06record\x18\x01 \x01(\x0b\x32%.usage_management.v1.UsageRecordInputB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"K\n\x14\x43onsumeUsageResponse\x12\x33\n\x07outcome\x18\x01 \x01(\x0b\x32\".usage_management.v1.RecordOutcome\"\x1a\n\x04Hold\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\"/\n\x11\x43reateHoldRequest\x12\x1a\n\x06parent\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"R\n\x12StreamUsageRequest\x12<\n\x07records\x18\x01 \x03(\x0b\x32%.usage_management.v1.UsageRecordInputB\x04\xe2\x41\x01\x01\"K\n\x13StreamUsageResponse\x12\x34\n\x08outcomes\x18\x01 \x03(\x0b\x32\".usage_management.v1.RecordOutcome2\xe6\x06\n\x12\x43onsumptionService\x12z\n\x0bRecordUsage\x12\'.usage_management.v1.RecordUsageRequest\x1a(.usage_management.v1.RecordUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12s\n\x0eGetUsageRecord\x12*.usage_management.v1.GetUsageRecordRequest\x1a .usage_management.v1.UsageRecord\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.read\x12\x84\x01\n\x10ListUsageRecords\x12,.usage_management.v1.ListUsageRecordsRequest\x1a-.usage_management.v1.ListUsageRecordsResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.read\x12n\n\tVoidUsage\x12%.usage_management.v1.VoidUsageRequest\x1a .usage_management.v1.UsageRecord\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12}\n\x0c\x43onsumeUsage\x12(.usage_management.v1.ConsumeUsageRequest\x1a).usage_management.v1.ConsumeUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12i\n\nCreateHold\x12&.usage_management.v1.CreateHoldRequest\x1a\x19.usage_management.v1.Hold\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12~\n\x0bStreamUsage\x12\'.usage_management.v1.StreamUsageRequest\x1a(.usage_management.v1.StreamUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01(\x01\x30\x01\x42\xa5\x01\n\x12usagemanagement.v1B\x17\x43onsumptionServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -107,48 +108,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSUMPTIONSERVICE'].methods_by_name['CreateHold']._serialized_options = b'\212\230\314\357\014\014usage.record\220\230\314\357\014\001'
   _globals['_CONSUMPTIONSERVICE'].methods_by_name['StreamUsage']._loaded_options = None
   _globals['_CONSUMPTIONSERVICE'].methods_by_name['StreamUsage']._serialized_options = b'\212\230\314\357\014\014usage.record\220\230\314\357\014\001'
-  _globals['_USAGERECORD']._serialized_start=284
-  _globals['_USAGERECORD']._serialized_end=955
-  _globals['_USAGERECORD_LABELSENTRY']._serialized_start=747
-  _globals['_USAGERECORD_LABELSENTRY']._serialized_end=792
-  _globals['_USAGERECORD_STATE']._serialized_start=794
-  _globals['_USAGERECORD_STATE']._serialized_end=872
-  _globals['_USAGEOUTCOME']._serialized_start=958
-  _globals['_USAGEOUTCOME']._serialized_end=1246
-  _globals['_USAGERECORDINPUT']._serialized_start=1249
-  _globals['_USAGERECORDINPUT']._serialized_end=1742
-  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_start=747
-  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_end=792
-  _globals['_RECORDUSAGEREQUEST']._serialized_start=1744
-  _globals['_RECORDUSAGEREQUEST']._serialized_end=1843
-  _globals['_RECORDOUTCOME']._serialized_start=1846
-  _globals['_RECORDOUTCOME']._serialized_end=2095
-  _globals['_RECORDOUTCOME_CODE']._serialized_start=2000
-  _globals['_RECORDOUTCOME_CODE']._serialized_end=2095
-  _globals['_LATEUSAGE']._serialized_start=2097
-  _globals['_LATEUSAGE']._serialized_end=2179
-  _globals['_RECORDUSAGERESPONSE']._serialized_start=2181
-  _globals['_RECORDUSAGERESPONSE']._serialized_end=2256
-  _globals['_GETUSAGERECORDREQUEST']._serialized_start=2258
-  _globals['_GETUSAGERECORDREQUEST']._serialized_end=2307
-  _globals['_LISTUSAGERECORDSREQUEST']._serialized_start=2310
-  _globals['_LISTUSAGERECORDSREQUEST']._serialized_end=2600
-  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_start=2602
-  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_end=2710
-  _globals['_VOIDUSAGEREQUEST']._serialized_start=2712
-  _globals['_VOIDUSAGEREQUEST']._serialized_end=2756
-  _globals['_CONSUMEUSAGEREQUEST']._serialized_start=2758
-  _globals['_CONSUMEUSAGEREQUEST']._serialized_end=2846
-  _globals['_CONSUMEUSAGERESPONSE']._serialized_start=2848
-  _globals['_CONSUMEUSAGERESPONSE']._serialized_end=2923
-  _globals['_HOLD']._serialized_start=2925
-  _globals['_HOLD']._serialized_end=2951
-  _globals['_CREATEHOLDREQUEST']._serialized_start=2953
-  _globals['_CREATEHOLDREQUEST']._serialized_end=3000
-  _globals['_STREAMUSAGEREQUEST']._serialized_start=3002
-  _globals['_STREAMUSAGEREQUEST']._serialized_end=3084
-  _globals['_STREAMUSAGERESPONSE']._serialized_start=3086
-  _globals['_STREAMUSAGERESPONSE']._serialized_end=3161
-  _globals['_CONSUMPTIONSERVICE']._serialized_start=3164
-  _globals['_CONSUMPTIONSERVICE']._serialized_end=4034
+  _globals['_USAGERECORD']._serialized_start=328
+  _globals['_USAGERECORD']._serialized_end=999
+  _globals['_USAGERECORD_LABELSENTRY']._serialized_start=791
+  _globals['_USAGERECORD_LABELSENTRY']._serialized_end=836
+  _globals['_USAGERECORD_STATE']._serialized_start=838
+  _globals['_USAGERECORD_STATE']._serialized_end=916
+  _globals['_USAGEOUTCOME']._serialized_start=1002
+  _globals['_USAGEOUTCOME']._serialized_end=1290
+  _globals['_USAGERECORDINPUT']._serialized_start=1293
+  _globals['_USAGERECORDINPUT']._serialized_end=1786
+  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_start=791
+  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_end=836
+  _globals['_RECORDUSAGEREQUEST']._serialized_start=1788
+  _globals['_RECORDUSAGEREQUEST']._serialized_end=1887
+  _globals['_RECORDOUTCOME']._serialized_start=1890
+  _globals['_RECORDOUTCOME']._serialized_end=2139
+  _globals['_RECORDOUTCOME_CODE']._serialized_start=2044
+  _globals['_RECORDOUTCOME_CODE']._serialized_end=2139
+  _globals['_LATEUSAGE']._serialized_start=2142
+  _globals['_LATEUSAGE']._serialized_end=2279
+  _globals['_RECORDUSAGERESPONSE']._serialized_start=2281
+  _globals['_RECORDUSAGERESPONSE']._serialized_end=2356
+  _globals['_GETUSAGERECORDREQUEST']._serialized_start=2358
+  _globals['_GETUSAGERECORDREQUEST']._serialized_end=2407
+  _globals['_LISTUSAGERECORDSREQUEST']._serialized_start=2410
+  _globals['_LISTUSAGERECORDSREQUEST']._serialized_end=2700
+  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_start=2702
+  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_end=2810
+  _globals['_VOIDUSAGEREQUEST']._serialized_start=2812
+  _globals['_VOIDUSAGEREQUEST']._serialized_end=2856
+  _globals['_CONSUMEUSAGEREQUEST']._serialized_start=2858
+  _globals['_CONSUMEUSAGEREQUEST']._serialized_end=2946
+  _globals['_CONSUMEUSAGERESPONSE']._serialized_start=2948
+  _globals['_CONSUMEUSAGERESPONSE']._serialized_end=3023
+  _globals['_HOLD']._serialized_start=3025
+  _globals['_HOLD']._serialized_end=3051
+  _globals['_CREATEHOLDREQUEST']._serialized_start=3053
+  _globals['_CREATEHOLDREQUEST']._serialized_end=3100
+  _globals['_STREAMUSAGEREQUEST']._serialized_start=3102
+  _globals['_STREAMUSAGEREQUEST']._serialized_end=3184
+  _globals['_STREAMUSAGERESPONSE']._serialized_start=3186
+  _globals['_STREAMUSAGERESPONSE']._serialized_end=3261
+  _globals['_CONSUMPTIONSERVICE']._serialized_start=3264
+  _globals['_CONSUMPTIONSERVICE']._serialized_end=4134
 # @@protoc_insertion_point(module_scope)

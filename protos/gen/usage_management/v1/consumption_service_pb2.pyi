@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from usage_management.v1 import policy_resources_pb2 as _policy_resources_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -376,8 +377,8 @@ class LateUsage(_message.Message):
 
     POLICY_FIELD_NUMBER: _builtins.int
     PERIOD_START_TIME_FIELD_NUMBER: _builtins.int
-    policy: _builtins.str
-    """The policy, as in `NEXT_PERIOD`."""
+    policy: _policy_resources_pb2.RatingFrequencyPolicy.LatePolicy.ValueType
+    """The policy that decided."""
     @_builtins.property
     def period_start_time(self) -> _timestamp_pb2.Timestamp:
         """The start of the rating period that will handle it."""
@@ -385,7 +386,7 @@ class LateUsage(_message.Message):
     def __init__(
         self,
         *,
-        policy: _builtins.str = ...,
+        policy: _policy_resources_pb2.RatingFrequencyPolicy.LatePolicy.ValueType = ...,
         period_start_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["period_start_time", b"period_start_time"]  # noqa: Y015

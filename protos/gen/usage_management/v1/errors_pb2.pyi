@@ -249,6 +249,8 @@ class ErrorDetails(_message.Message):
         """The item is in another state than the call needs."""
         JOB_WAIVED: ErrorDetails._Reason.ValueType  # 453
         """Somebody gave up the job that this waited for (`WaiveJob`); ask for it anew."""
+        JOB_FAILED: ErrorDetails._Reason.ValueType  # 512
+        """A job stopped the run: correct its cause and retry the job (`RetryJob`), or give it up (`WaiveJob`)."""
         RESOURCE_INACTIVE: ErrorDetails._Reason.ValueType  # 402
         """Activate the product, or sell one that is active on that day."""
         RESOURCE_NOT_ENTITLED: ErrorDetails._Reason.ValueType  # 403
@@ -559,6 +561,8 @@ class ErrorDetails(_message.Message):
     """The item is in another state than the call needs."""
     JOB_WAIVED: ErrorDetails.Reason.ValueType  # 453
     """Somebody gave up the job that this waited for (`WaiveJob`); ask for it anew."""
+    JOB_FAILED: ErrorDetails.Reason.ValueType  # 512
+    """A job stopped the run: correct its cause and retry the job (`RetryJob`), or give it up (`WaiveJob`)."""
     RESOURCE_INACTIVE: ErrorDetails.Reason.ValueType  # 402
     """Activate the product, or sell one that is active on that day."""
     RESOURCE_NOT_ENTITLED: ErrorDetails.Reason.ValueType  # 403

@@ -139,7 +139,7 @@ class WalletPreview(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     TOKEN_UNIT_FIELD_NUMBER: _builtins.int
-    ERROR_REASON_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
     RATED_QUANTITY_FIELD_NUMBER: _builtins.int
     RATED_AMOUNT_FIELD_NUMBER: _builtins.int
@@ -154,8 +154,6 @@ class WalletPreview(_message.Message):
     """The currency of `amount`; empty if it is in tokens."""
     token_unit: _builtins.str
     """The token that `amount` is in, which the next wallet pays: `unitsOfMeasure/{unit}`."""
-    error_reason: _builtins.str
-    """Why there is no amount, as in `RATE_NOT_FOUND`."""
     @_builtins.property
     def used_quantity(self) -> _decimal_pb2.Decimal:
         """What would be used more, after aggregation."""
@@ -170,7 +168,11 @@ class WalletPreview(_message.Message):
 
     @_builtins.property
     def amount(self) -> _decimal_pb2.Decimal:
-        """What that costs, exact to 24 places; absent where `error_reason` says why."""
+        """What that costs, exact to 24 places; absent where `error` says why."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why there is no amount, as in `RATE_NOT_FOUND`; absent when there is one."""
 
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
@@ -200,17 +202,19 @@ class WalletPreview(_message.Message):
         amount: _decimal_pb2.Decimal | None = ...,
         currency_code: _builtins.str = ...,
         token_unit: _builtins.str = ...,
-        error_reason: _builtins.str = ...,
+        error: _status_pb2.Status | None = ...,
         terms: _types_pb2.RateTerms | None = ...,
         rated_quantity: _decimal_pb2.Decimal | None = ...,
         rated_amount: _decimal_pb2.Decimal | None = ...,
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "overage_quantity", b"overage_quantity", "rated_amount", b"rated_amount", "rated_quantity", b"rated_quantity", "terms", b"terms", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency_code", b"currency_code", "denomination", b"denomination", "error", b"error", "overage_quantity", b"overage_quantity", "rated_amount", b"rated_amount", "rated_quantity", b"rated_quantity", "terms", b"terms", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency_code", b"currency_code", "drawn_from", b"drawn_from", "error_reason", b"error_reason", "overage_quantity", b"overage_quantity", "rated_amount", b"rated_amount", "rated_quantity", b"rated_quantity", "terms", b"terms", "token_unit", b"token_unit", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency_code", b"currency_code", "denomination", b"denomination", "drawn_from", b"drawn_from", "error", b"error", "overage_quantity", b"overage_quantity", "rated_amount", b"rated_amount", "rated_quantity", b"rated_quantity", "terms", b"terms", "token_unit", b"token_unit", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___WalletPreview: _TypeAlias = WalletPreview  # noqa: Y015
 
@@ -468,11 +472,13 @@ class ReplayedSummary(_message.Message):
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
         replayed_overage_quantity: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "replayed_overage_quantity", b"replayed_overage_quantity", "start_time", b"start_time", "status", b"status", "terms", b"terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "difference", b"difference", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "replayed_overage_quantity", b"replayed_overage_quantity", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "difference", b"difference", "dimensions", b"dimensions", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "ratable_summary", b"ratable_summary", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "replayed_overage_quantity", b"replayed_overage_quantity", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "denomination", b"denomination", "difference", b"difference", "dimensions", b"dimensions", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "ratable_summary", b"ratable_summary", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "replayed_overage_quantity", b"replayed_overage_quantity", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___ReplayedSummary: _TypeAlias = ReplayedSummary  # noqa: Y015
 
@@ -483,19 +489,19 @@ class ReplayTotal(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     RATED_AMOUNT_FIELD_NUMBER: _builtins.int
     REPLAYED_AMOUNT_FIELD_NUMBER: _builtins.int
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     SUMMARY_COUNT_FIELD_NUMBER: _builtins.int
-    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
     """The currency; empty if the sums are in tokens."""
-    summary_count: _builtins.int
-    """How many summaries are in these sums."""
     token_unit: _builtins.str
     """The token that the sums are in: `unitsOfMeasure/{unit}`. What is drawn of it and priced in money is
     in another total.
     """
+    summary_count: _builtins.int
+    """How many summaries are in these sums."""
     @_builtins.property
     def rated_amount(self) -> _decimal_pb2.Decimal:
         """The sum of rated amounts, exact and not rounded as invoices are, of summaries with both amounts."""
@@ -512,17 +518,19 @@ class ReplayTotal(_message.Message):
         self,
         *,
         currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
         rated_amount: _decimal_pb2.Decimal | None = ...,
         replayed_amount: _decimal_pb2.Decimal | None = ...,
         difference: _decimal_pb2.Decimal | None = ...,
         summary_count: _builtins.int = ...,
-        token_unit: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "difference", b"difference", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "token_unit", b"token_unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "difference", b"difference", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "summary_count", b"summary_count", "token_unit", b"token_unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "difference", b"difference", "rated_amount", b"rated_amount", "replayed_amount", b"replayed_amount", "summary_count", b"summary_count", "token_unit", b"token_unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___ReplayTotal: _TypeAlias = ReplayTotal  # noqa: Y015
 
@@ -678,11 +686,13 @@ class RatedLine(_message.Message):
         token_unit: _builtins.str = ...,
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "overage_quantity", b"overage_quantity", "status", b"status", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency_code", b"currency_code", "denomination", b"denomination", "overage_quantity", b"overage_quantity", "status", b"status", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency_code", b"currency_code", "overage_quantity", b"overage_quantity", "status", b"status", "token_unit", b"token_unit", "used_quantity", b"used_quantity", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency_code", b"currency_code", "denomination", b"denomination", "overage_quantity", b"overage_quantity", "status", b"status", "token_unit", b"token_unit", "used_quantity", b"used_quantity", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___RatedLine: _TypeAlias = RatedLine  # noqa: Y015
 
@@ -705,7 +715,7 @@ class RatingBatch(_message.Message):
         RATING_COMPLETE: RatingBatch._State.ValueType  # 2
         """Every line has an amount."""
         FAILED: RatingBatch._State.ValueType  # 3
-        """Some line has none; see `error_code` and `error_text`."""
+        """Some line has none; see `error`."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where it stands. New states may be added."""
@@ -717,15 +727,14 @@ class RatingBatch(_message.Message):
     RATING_COMPLETE: RatingBatch.State.ValueType  # 2
     """Every line has an amount."""
     FAILED: RatingBatch.State.ValueType  # 3
-    """Some line has none; see `error_code` and `error_text`."""
+    """Some line has none; see `error`."""
 
     NAME_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     SKIPS_WATERFALL_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
-    ERROR_CODE_FIELD_NUMBER: _builtins.int
-    ERROR_TEXT_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     RATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
@@ -737,12 +746,6 @@ class RatingBatch(_message.Message):
     """True to keep no waterfalls."""
     state: Global___RatingBatch.State.ValueType
     """Where it stands."""
-    error_code: _builtins.str
-    """Why it failed: the reason of the first line without an amount, as in `RATE_NOT_FOUND`;
-    `TOO_MANY_ITEMS` where it would take too long.
-    """
-    error_text: _builtins.str
-    """The same in a sentence."""
     created_by: _builtins.str
     """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
     worker or the migration does.
@@ -758,6 +761,12 @@ class RatingBatch(_message.Message):
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___RatedLine]:
         """What each line came to, in order; empty while it is pending."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why it failed: the reason of the first line without an amount, as in `RATE_NOT_FOUND`;
+        `TOO_MANY_ITEMS` where it would take too long.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -781,17 +790,16 @@ class RatingBatch(_message.Message):
         skips_waterfall: _builtins.bool = ...,
         state: Global___RatingBatch.State.ValueType = ...,
         results: _abc.Iterable[Global___RatedLine] | None = ...,
-        error_code: _builtins.str = ...,
-        error_text: _builtins.str = ...,
+        error: _status_pb2.Status | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         rate_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "rate_time", b"rate_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "rate_time", b"rate_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "error_code", b"error_code", "error_text", b"error_text", "lines", b"lines", "name", b"name", "rate_time", b"rate_time", "results", b"results", "skips_waterfall", b"skips_waterfall", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "error", b"error", "lines", b"lines", "name", b"name", "rate_time", b"rate_time", "results", b"results", "skips_waterfall", b"skips_waterfall", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

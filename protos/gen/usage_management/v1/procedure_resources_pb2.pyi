@@ -807,10 +807,10 @@ class ListOperationElement(_message.Message):
     COUNT: ListOperationElement.Function.ValueType  # 4
     """How many lines."""
 
-    FUNCTION_FIELD_NUMBER: _builtins.int
+    LIST_FUNCTION_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     VARIABLE_FIELD_NUMBER: _builtins.int
-    function: Global___ListOperationElement.Function.ValueType
+    list_function: Global___ListOperationElement.Function.ValueType
     """The figure."""
     source: _builtins.str
     """Of which variable; empty with `COUNT`."""
@@ -819,13 +819,13 @@ class ListOperationElement(_message.Message):
     def __init__(
         self,
         *,
-        function: Global___ListOperationElement.Function.ValueType = ...,
+        list_function: Global___ListOperationElement.Function.ValueType = ...,
         source: _builtins.str = ...,
         variable: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "source", b"source", "variable", b"variable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list_function", b"list_function", "source", b"source", "variable", b"variable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

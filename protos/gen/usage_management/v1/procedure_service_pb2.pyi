@@ -824,11 +824,13 @@ class SimulatedLine(_message.Message):
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         attribute_adjustments: _abc.Iterable[_types_pb2.AttributeRow] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asset_rate", b"asset_rate", "asset_tiers", b"asset_tiers", "quantity", b"quantity", "quantity_before", b"quantity_before", "rate", b"rate", "target_rate", b"target_rate", "target_tiers", b"target_tiers", "tier_per", b"tier_per", "tier_quantity", b"tier_quantity", "tiers", b"tiers", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset_rate", b"asset_rate", "asset_tiers", b"asset_tiers", "currency_code", b"currency_code", "denomination", b"denomination", "quantity", b"quantity", "quantity_before", b"quantity_before", "rate", b"rate", "target_rate", b"target_rate", "target_tiers", b"target_tiers", "tier_per", b"tier_per", "tier_quantity", b"tier_quantity", "tiers", b"tiers", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_rate", b"asset_rate", "asset_tiers", b"asset_tiers", "attribute_adjustments", b"attribute_adjustments", "attributes", b"attributes", "commitments", b"commitments", "currency_code", b"currency_code", "overage", b"overage", "quantity", b"quantity", "quantity_before", b"quantity_before", "rate", b"rate", "target_rate", b"target_rate", "target_tiers", b"target_tiers", "tier_per", b"tier_per", "tier_quantity", b"tier_quantity", "tiers", b"tiers", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_rate", b"asset_rate", "asset_tiers", b"asset_tiers", "attribute_adjustments", b"attribute_adjustments", "attributes", b"attributes", "commitments", b"commitments", "currency_code", b"currency_code", "denomination", b"denomination", "overage", b"overage", "quantity", b"quantity", "quantity_before", b"quantity_before", "rate", b"rate", "target_rate", b"target_rate", "target_tiers", b"target_tiers", "tier_per", b"tier_per", "tier_quantity", b"tier_quantity", "tiers", b"tiers", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___SimulatedLine: _TypeAlias = SimulatedLine  # noqa: Y015
 

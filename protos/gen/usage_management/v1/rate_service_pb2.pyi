@@ -13,6 +13,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from usage_management.v1 import policy_resources_pb2 as _policy_resources_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -24,6 +25,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RateSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RateSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATE_SOURCE_UNSPECIFIED: _RateSource.ValueType  # 0
+    """Never given with a rate."""
+    RATE_SOURCE_CATALOG: _RateSource.ValueType  # 1
+    """An entry of a rate card."""
+    RATE_SOURCE_ASSET: _RateSource.ValueType  # 2
+    """What an asset, or a pack that was added to it, was sold under."""
+    RATE_SOURCE_TARGET: _RateSource.ValueType  # 3
+    """What was agreed for a target that the asset is bound to."""
+
+class RateSource(_RateSource, metaclass=_RateSourceEnumTypeWrapper):
+    """Where a rate was found. New sources may be added."""
+
+RATE_SOURCE_UNSPECIFIED: RateSource.ValueType  # 0
+"""Never given with a rate."""
+RATE_SOURCE_CATALOG: RateSource.ValueType  # 1
+"""An entry of a rate card."""
+RATE_SOURCE_ASSET: RateSource.ValueType  # 2
+"""What an asset, or a pack that was added to it, was sold under."""
+RATE_SOURCE_TARGET: RateSource.ValueType  # 3
+"""What was agreed for a target that the asset is bound to."""
+Global___RateSource: _TypeAlias = RateSource  # noqa: Y015
 
 @_typing.final
 class PriceBook(_message.Message):
@@ -332,11 +361,13 @@ class RateCardEntry(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___RateCardEntry: _TypeAlias = RateCardEntry  # noqa: Y015
 
@@ -760,11 +791,13 @@ class ListRateCardEntriesRequest(_message.Message):
         selling_model: _builtins.str = ...,
         on_date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["on_date", b"on_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "on_date", b"on_date", "token_unit", b"token_unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "on_date", b"on_date", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "selling_model", b"selling_model", "state", b"state", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "on_date", b"on_date", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "selling_model", b"selling_model", "state", b"state", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___ListRateCardEntriesRequest: _TypeAlias = ListRateCardEntriesRequest  # noqa: Y015
 
@@ -1039,10 +1072,10 @@ class RateQuestion(_message.Message):
     TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     DATE_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
+    BINDING_TARGET_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
-    BINDING_TARGET_FIELD_NUMBER: _builtins.int
     price_book: _builtins.str
     """The price book: `priceBooks/{price_book}`. Needed unless `asset` or `binding_target` is given."""
     product: _builtins.str
@@ -1058,14 +1091,13 @@ class RateQuestion(_message.Message):
     it, and what was agreed for its target before what it took from the catalog:
     `accounts/{account}/assets/{asset}`.
     """
-    selling_model: _builtins.str
-    """The selling model: `sellingModels/{selling_model}`. Entries for it come before those for all."""
     binding_target: _builtins.str
     """A target instead of an asset, for what was agreed for it: a contract or custom target
     (`accounts/{account}/bindingTargets/{binding_target}`) or the account (`accounts/{account}`). Where
-    nothing was, the catalog answers, if the question says where to look in it. Not with `asset`
-    (`BINDING_TARGET`).
+    nothing was, the catalog answers, if the question says where to look in it.
     """
+    selling_model: _builtins.str
+    """The selling model: `sellingModels/{selling_model}`. Entries for it come before those for all."""
     @_builtins.property
     def date(self) -> _date_pb2.Date:
         """The day; today in the tenant's time (UTC) if absent."""
@@ -1090,16 +1122,23 @@ class RateQuestion(_message.Message):
         token_unit: _builtins.str = ...,
         date: _date_pb2.Date | None = ...,
         asset: _builtins.str = ...,
+        binding_target: _builtins.str = ...,
         quantity: _decimal_pb2.Decimal | None = ...,
         selling_model: _builtins.str = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        binding_target: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "binding_target", b"binding_target", "currency_code", b"currency_code", "date", b"date", "denomination", b"denomination", "quantity", b"quantity", "sold", b"sold", "token_unit", b"token_unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "attributes", b"attributes", "binding_target", b"binding_target", "currency_code", b"currency_code", "date", b"date", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "selling_model", b"selling_model", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "attributes", b"attributes", "binding_target", b"binding_target", "currency_code", b"currency_code", "date", b"date", "denomination", b"denomination", "price_book", b"price_book", "product", b"product", "quantity", b"quantity", "selling_model", b"selling_model", "sold", b"sold", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    _WhichOneofReturnType_sold: _TypeAlias = _typing.Literal["asset", "binding_target"]  # noqa: Y015
+    _WhichOneofArgType_sold: _TypeAlias = _typing.Literal["sold", b"sold"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_sold) -> _WhichOneofReturnType_sold | None: ...
 
 Global___RateQuestion: _TypeAlias = RateQuestion  # noqa: Y015
 
@@ -1302,8 +1341,8 @@ class RateCandidate(_message.Message):
     """Why it lost."""
     explanation: _builtins.str
     """The same in a sentence."""
-    source: _builtins.str
-    """Where it is: `CATALOG`, `ASSET` or, agreed for a target that the asset is bound to, `TARGET`."""
+    source: Global___RateSource.ValueType
+    """Where it is."""
     entry: _builtins.str
     """The entry it is, or comes from: `rateCards/{card}/entries/{entry}`."""
     asset: _builtins.str
@@ -1333,7 +1372,7 @@ class RateCandidate(_message.Message):
         *,
         reason: Global___RateCandidate.Reason.ValueType = ...,
         explanation: _builtins.str = ...,
-        source: _builtins.str = ...,
+        source: Global___RateSource.ValueType = ...,
         entry: _builtins.str = ...,
         asset: _builtins.str = ...,
         rate: _types_pb2.Rate | None = ...,
@@ -1343,11 +1382,13 @@ class RateCandidate(_message.Message):
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "rate", b"rate", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "token_unit", b"token_unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "end_date", b"end_date", "entry", b"entry", "explanation", b"explanation", "rate", b"rate", "reason", b"reason", "selling_model", b"selling_model", "source", b"source", "start_date", b"start_date", "token_unit", b"token_unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "entry", b"entry", "explanation", b"explanation", "rate", b"rate", "reason", b"reason", "selling_model", b"selling_model", "source", b"source", "start_date", b"start_date", "token_unit", b"token_unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___RateCandidate: _TypeAlias = RateCandidate  # noqa: Y015
 
@@ -1367,8 +1408,8 @@ class RateAnswer(_message.Message):
     REJECTED_CANDIDATES_FIELD_NUMBER: _builtins.int
     REJECTED_CANDIDATES_OMITTED_FIELD_NUMBER: _builtins.int
     DISCOVERY_PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
-    source: _builtins.str
-    """Where it was found: `CATALOG`, `ASSET` or `TARGET`. What was negotiated on an asset that is bound to the
+    source: Global___RateSource.ValueType
+    """Where it was found. What was negotiated on an asset that is bound to the
     account, a contract or a custom target is agreed for that target: it holds, as a whole, for its other
     assets too, unless they have something negotiated of their own or a fixed rate. The agreement that
     started last holds, and of those that started together the cheapest.
@@ -1417,7 +1458,7 @@ class RateAnswer(_message.Message):
         *,
         status: _status_pb2.Status | None = ...,
         terms: _types_pb2.RateTerms | None = ...,
-        source: _builtins.str = ...,
+        source: Global___RateSource.ValueType = ...,
         amount: _decimal_pb2.Decimal | None = ...,
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
         procedure_version: _builtins.str = ...,
@@ -1560,14 +1601,14 @@ class RatePlanLine(_message.Message):
     """The currency of the rate; empty if it is in tokens."""
     token_unit: _builtins.str
     """The token that it is in: `unitsOfMeasure/{unit}`; empty if it is money."""
-    overage: _builtins.str
-    """What becomes of usage beyond the grants, as in `CHARGE` or `FREE`."""
+    overage: _policy_resources_pb2.OveragePolicy.Overage.ValueType
+    """What becomes of usage beyond the grants."""
     procedure_version: _builtins.str
     """The version of the procedure that rates that period, by what is in force now:
     `procedures/{procedure}/versions/{version}`.
     """
-    source: _builtins.str
-    """Where the terms are from, as discovery says it: `ASSET`, or `TARGET` if they were agreed for the target."""
+    source: Global___RateSource.ValueType
+    """Where the terms are from, as discovery says it: the asset, or the target if they were agreed for it."""
     asset: _builtins.str
     """The asset whose terms they are: this one, a pack, or another one of the target on which they were
     negotiated. `accounts/{account}/assets/{asset}`.
@@ -1609,18 +1650,20 @@ class RatePlanLine(_message.Message):
         token_unit: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
-        overage: _builtins.str = ...,
+        overage: _policy_resources_pb2.OveragePolicy.Overage.ValueType = ...,
         commitments: _abc.Iterable[Global___CommittedTerms] | None = ...,
         rating_period_date: _date_pb2.Date | None = ...,
         procedure_version: _builtins.str = ...,
-        source: _builtins.str = ...,
+        source: Global___RateSource.ValueType = ...,
         asset: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "rating_period_date", b"rating_period_date", "start_time", b"start_time", "status", b"status", "terms", b"terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "end_time", b"end_time", "rating_period_date", b"rating_period_date", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "commitments", b"commitments", "currency_code", b"currency_code", "end_time", b"end_time", "overage", b"overage", "procedure_version", b"procedure_version", "rating_period_date", b"rating_period_date", "source", b"source", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "commitments", b"commitments", "currency_code", b"currency_code", "denomination", b"denomination", "end_time", b"end_time", "overage", b"overage", "procedure_version", b"procedure_version", "rating_period_date", b"rating_period_date", "source", b"source", "start_time", b"start_time", "status", b"status", "terms", b"terms", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___RatePlanLine: _TypeAlias = RatePlanLine  # noqa: Y015
 

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from google.type import money_pb2 as _money_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
@@ -191,7 +192,7 @@ class RatableSummary(_message.Message):
         RATED: RatableSummary._State.ValueType  # 1
         """It has an amount."""
         RATING_FAILED: RatableSummary._State.ValueType  # 2
-        """It could not be rated; see `error_reason`."""
+        """It could not be rated; see `error`."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where it stands. New states may be added."""
@@ -201,7 +202,7 @@ class RatableSummary(_message.Message):
     RATED: RatableSummary.State.ValueType  # 1
     """It has an amount."""
     RATING_FAILED: RatableSummary.State.ValueType  # 2
-    """It could not be rated; see `error_reason`."""
+    """It could not be rated; see `error`."""
 
     @_typing.final
     class DimensionsEntry(_message.Message):
@@ -240,11 +241,10 @@ class RatableSummary(_message.Message):
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     WATERFALL_FIELD_NUMBER: _builtins.int
-    ERROR_REASON_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     LIABLE_SUMMARY_FIELD_NUMBER: _builtins.int
     DIMENSIONS_FIELD_NUMBER: _builtins.int
     PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
-    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     EXECUTION_START_TIME_FIELD_NUMBER: _builtins.int
     EXECUTION_END_TIME_FIELD_NUMBER: _builtins.int
@@ -265,8 +265,6 @@ class RatableSummary(_message.Message):
     """The token that `amount` is in, which becomes usage of that token: `unitsOfMeasure/{unit}`; empty
     if it is money.
     """
-    error_reason: _builtins.str
-    """Why it could not be rated."""
     liable_summary: _builtins.str
     """The invoice-ready line it is in; empty until there is one."""
     procedure_version: _builtins.str
@@ -274,8 +272,6 @@ class RatableSummary(_message.Message):
     none was in force. Of the default procedure, the one of the highest rank on the day on which the
     rating period began in which the usage happened.
     """
-    error_message: _builtins.str
-    """The same as `error_reason`, in words."""
     execution_id: _builtins.str
     """What the lines have in common that were rated together, as one rating period of a wallet was
     closed; another when it is closed again.
@@ -323,6 +319,10 @@ class RatableSummary(_message.Message):
         """How the amount came about."""
 
     @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why it could not be rated; absent when it was."""
+
+    @_builtins.property
     def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What tells its usage apart, by the dimensions of the resource."""
 
@@ -358,21 +358,22 @@ class RatableSummary(_message.Message):
         currency_code: _builtins.str = ...,
         token_unit: _builtins.str = ...,
         waterfall: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
-        error_reason: _builtins.str = ...,
+        error: _status_pb2.Status | None = ...,
         liable_summary: _builtins.str = ...,
         dimensions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         procedure_version: _builtins.str = ...,
-        error_message: _builtins.str = ...,
         execution_id: _builtins.str = ...,
         execution_start_time: _timestamp_pb2.Timestamp | None = ...,
         execution_end_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "currency_code", b"currency_code", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error_message", b"error_message", "error_reason", b"error_reason", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___RatableSummary: _TypeAlias = RatableSummary  # noqa: Y015
 
@@ -1049,8 +1050,7 @@ class LineWaterfall(_message.Message):
 
     RATABLE_SUMMARY_FIELD_NUMBER: _builtins.int
     SUCCESS_FIELD_NUMBER: _builtins.int
-    ERROR_REASON_FIELD_NUMBER: _builtins.int
-    ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     EXECUTION_START_TIME_FIELD_NUMBER: _builtins.int
@@ -1064,10 +1064,6 @@ class LineWaterfall(_message.Message):
     """The ratable summary: `accounts/{account}/ratableSummaries/{ratable_summary}`."""
     success: _builtins.bool
     """True when it has an amount."""
-    error_reason: _builtins.str
-    """Why it has none."""
-    error_message: _builtins.str
-    """The same in words."""
     procedure_version: _builtins.str
     """The version that rated it: `procedures/{procedure}/versions/{version}`."""
     execution_id: _builtins.str
@@ -1076,6 +1072,10 @@ class LineWaterfall(_message.Message):
     """The currency of the amount; empty if it is in tokens."""
     token_unit: _builtins.str
     """The token that it is in: `unitsOfMeasure/{unit}`; empty if it is money."""
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """Why it has none; absent when it has one."""
+
     @_builtins.property
     def execution_start_time(self) -> _timestamp_pb2.Timestamp:
         """When that began, by the database's clock."""
@@ -1101,8 +1101,7 @@ class LineWaterfall(_message.Message):
         *,
         ratable_summary: _builtins.str = ...,
         success: _builtins.bool = ...,
-        error_reason: _builtins.str = ...,
-        error_message: _builtins.str = ...,
+        error: _status_pb2.Status | None = ...,
         procedure_version: _builtins.str = ...,
         execution_id: _builtins.str = ...,
         execution_start_time: _timestamp_pb2.Timestamp | None = ...,
@@ -1113,10 +1112,12 @@ class LineWaterfall(_message.Message):
         outputs: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         steps: _abc.Iterable[_types_pb2.WaterfallStep] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "error", b"error", "execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time", "token_unit", b"token_unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "error_message", b"error_message", "error_reason", b"error_reason", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "inputs", b"inputs", "outputs", b"outputs", "procedure_version", b"procedure_version", "ratable_summary", b"ratable_summary", "steps", b"steps", "success", b"success", "token_unit", b"token_unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "error", b"error", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "inputs", b"inputs", "outputs", b"outputs", "procedure_version", b"procedure_version", "ratable_summary", b"ratable_summary", "steps", b"steps", "success", b"success", "token_unit", b"token_unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___LineWaterfall: _TypeAlias = LineWaterfall  # noqa: Y015

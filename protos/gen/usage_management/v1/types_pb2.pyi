@@ -115,12 +115,12 @@ class Rate(_message.Message):
     PER_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     TOKEN_UNIT_FIELD_NUMBER: _builtins.int
-    PACKAGE_FIELD_NUMBER: _builtins.int
+    PACKAGE_PRICING_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
     """The currency: an ISO 4217 code in capitals, as in `USD`. Needed unless `token_unit` is given."""
     token_unit: _builtins.str
     """The token, instead of a currency: `unitsOfMeasure/{unit}`."""
-    package: _builtins.bool
+    package_pricing: _builtins.bool
     """True to charge `value` for every started `per` units: 101 of a package of 100 are two. Units of an asset in
     one rating period that cost the same rate share packages.
     """
@@ -139,13 +139,15 @@ class Rate(_message.Message):
         per: _decimal_pb2.Decimal | None = ...,
         currency_code: _builtins.str = ...,
         token_unit: _builtins.str = ...,
-        package: _builtins.bool = ...,
+        package_pricing: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["per", b"per", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "per", b"per", "token_unit", b"token_unit", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "package", b"package", "per", b"per", "token_unit", b"token_unit", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "package_pricing", b"package_pricing", "per", b"per", "token_unit", b"token_unit", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___Rate: _TypeAlias = Rate  # noqa: Y015
 
@@ -466,6 +468,89 @@ class WaterfallStep(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Element:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ElementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[WaterfallStep._Element.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ELEMENT_UNSPECIFIED: WaterfallStep._Element.ValueType  # 0
+        """Never returned."""
+        OVERAGE_POLICY: WaterfallStep._Element.ValueType  # 1
+        """The overage policy: what is free or refused is not rated."""
+        BASE_RATE: WaterfallStep._Element.ValueType  # 2
+        """The base rate from the catalog."""
+        NEGOTIATED_RATE: WaterfallStep._Element.ValueType  # 3
+        """A negotiated rate replaces the base rate."""
+        VOLUME_TIER: WaterfallStep._Element.ValueType  # 4
+        """The tier of the whole quantity."""
+        GRADUATED_TIER: WaterfallStep._Element.ValueType  # 5
+        """One tier of several, for the units in it."""
+        NEGOTIATED_TIERS: WaterfallStep._Element.ValueType  # 6
+        """Negotiated tiers replace the listed tiers."""
+        ATTRIBUTE_ADJUSTMENT: WaterfallStep._Element.ValueType  # 7
+        """An adjustment by the attributes of the usage."""
+        COMMITMENT_RATE: WaterfallStep._Element.ValueType  # 8
+        """The rate of a commitment, compared with the others."""
+        MANUAL_DISCOUNT: WaterfallStep._Element.ValueType  # 9
+        """A discount of a procedure."""
+        ADJUSTMENT_MATRIX: WaterfallStep._Element.ValueType  # 10
+        """A matrix of a procedure."""
+        FORMULA: WaterfallStep._Element.ValueType  # 11
+        """A formula of a procedure."""
+        ASSIGNMENT: WaterfallStep._Element.ValueType  # 12
+        """An assignment of a procedure."""
+        LIST_GROUP: WaterfallStep._Element.ValueType  # 13
+        """A group of lines of a procedure."""
+        LIST_OPERATION: WaterfallStep._Element.ValueType  # 14
+        """A figure over the lines of a procedure."""
+        ROUNDING: WaterfallStep._Element.ValueType  # 15
+        """A rounding of the rate."""
+        STOP: WaterfallStep._Element.ValueType  # 16
+        """A procedure stops with an error."""
+        AMOUNT: WaterfallStep._Element.ValueType  # 17
+        """The amount: quantity times rate."""
+
+    class Element(_Element, metaclass=_ElementEnumTypeWrapper):
+        """Kinds of steps. New kinds may be added."""
+
+    ELEMENT_UNSPECIFIED: WaterfallStep.Element.ValueType  # 0
+    """Never returned."""
+    OVERAGE_POLICY: WaterfallStep.Element.ValueType  # 1
+    """The overage policy: what is free or refused is not rated."""
+    BASE_RATE: WaterfallStep.Element.ValueType  # 2
+    """The base rate from the catalog."""
+    NEGOTIATED_RATE: WaterfallStep.Element.ValueType  # 3
+    """A negotiated rate replaces the base rate."""
+    VOLUME_TIER: WaterfallStep.Element.ValueType  # 4
+    """The tier of the whole quantity."""
+    GRADUATED_TIER: WaterfallStep.Element.ValueType  # 5
+    """One tier of several, for the units in it."""
+    NEGOTIATED_TIERS: WaterfallStep.Element.ValueType  # 6
+    """Negotiated tiers replace the listed tiers."""
+    ATTRIBUTE_ADJUSTMENT: WaterfallStep.Element.ValueType  # 7
+    """An adjustment by the attributes of the usage."""
+    COMMITMENT_RATE: WaterfallStep.Element.ValueType  # 8
+    """The rate of a commitment, compared with the others."""
+    MANUAL_DISCOUNT: WaterfallStep.Element.ValueType  # 9
+    """A discount of a procedure."""
+    ADJUSTMENT_MATRIX: WaterfallStep.Element.ValueType  # 10
+    """A matrix of a procedure."""
+    FORMULA: WaterfallStep.Element.ValueType  # 11
+    """A formula of a procedure."""
+    ASSIGNMENT: WaterfallStep.Element.ValueType  # 12
+    """An assignment of a procedure."""
+    LIST_GROUP: WaterfallStep.Element.ValueType  # 13
+    """A group of lines of a procedure."""
+    LIST_OPERATION: WaterfallStep.Element.ValueType  # 14
+    """A figure over the lines of a procedure."""
+    ROUNDING: WaterfallStep.Element.ValueType  # 15
+    """A rounding of the rate."""
+    STOP: WaterfallStep.Element.ValueType  # 16
+    """A procedure stops with an error."""
+    AMOUNT: WaterfallStep.Element.ValueType  # 17
+    """The amount: quantity times rate."""
+
     @_typing.final
     class InputsEntry(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
@@ -513,8 +598,8 @@ class WaterfallStep(_message.Message):
     NOTE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position, from 1."""
-    element: _builtins.str
-    """The element, as in `BASE_RATE`, `VOLUME_TIER` or `OVERAGE_POLICY`."""
+    element: Global___WaterfallStep.Element.ValueType
+    """The kind of step."""
     note: _builtins.str
     """Why, in a sentence."""
     @_builtins.property
@@ -529,7 +614,7 @@ class WaterfallStep(_message.Message):
         self,
         *,
         sequence: _builtins.int = ...,
-        element: _builtins.str = ...,
+        element: Global___WaterfallStep.Element.ValueType = ...,
         inputs: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         outputs: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         note: _builtins.str = ...,

@@ -246,7 +246,7 @@ def _rounding_to_pb(one: el.RoundRate) -> pb.RoundingElement:
 def _operation_to_pb(one: el.ListOperation) -> pb.ListOperationElement:
     function = enum_pb(pb.ListOperationElement.Function, one.function)
     return pb.ListOperationElement(
-        function=function, source=one.source or "", variable=one.variable
+        list_function=function, source=one.source or "", variable=one.variable
     )
 
 
@@ -307,7 +307,7 @@ _FIELDS: dict[str, tuple[Callable[[Form, str], Any], Callable[[Any], Any]]] = {
     "list_operation": (
         lambda form, name: el.ListOperation(
             name=name,
-            function=form.choice("function", el.ListFunction),
+            function=form.choice("list_function", el.ListFunction),
             source=form.message.source or None,
             variable=form.message.variable,
         ),

@@ -87,9 +87,6 @@ def _held(question: pb.RateQuestion, resource_id: ResourceId) -> Held | Bound | 
     if not target:
         asset = _name("asset", question.asset, _asset, is_needed=False)
         return None if asset is None else (*asset, resource_id)
-    if question.asset:
-        fault = "a question is about an asset or about a target"
-        raise InvalidArgument.at("binding_target", "BINDING_TARGET", fault)
     if "/bindingTargets/" in target:
         account_id, target_id = _name("binding_target", target, _target)
         return Bound(account_id, target_id, resource_id)
@@ -114,9 +111,6 @@ def _unit(question: pb.RateQuestion, *, is_needed: bool) -> str | None:
     """The currency or the token unit that the answer is asked for in."""
     if not question.token_unit:
         return _currency(question.currency_code, is_needed=is_needed)
-    if question.currency_code:
-        fault = "a price is in a currency or in a token"
-        raise InvalidArgument.at("token_unit", "CURRENCY_MISMATCH", fault)
     (unit,) = _name("token_unit", question.token_unit, _token_unit)
     return str(unit)
 

@@ -14,7 +14,7 @@ def loser_to_pb(found: Loser, account_id: AccountId | None) -> pb.RateCandidate:
     made = pb.RateCandidate(
         reason=enum_pb(pb.RateCandidate.Reason, found.why),
         explanation=found.words,
-        source=found.source,
+        source=enum_pb(pb.RateSource, found.source),
         entry=entry_name(found.entry),
         rate=None if found.rate is None else rate_to_pb(found.rate),
         start_date=optional_date_pb(found.start),

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from usage_management.v1 import rate_service_pb2 as pb
+from usage_management.v1.policy_resources_pb2 import OveragePolicy
 
 from server.api import names
 from server.api.errors import status_of
 from server.api.mapping.pricing.terms import terms_to_pb, unit_pb
-from server.api.values import date_pb, optional_time_pb, time_pb
+from server.api.values import date_pb, enum_pb, optional_time_pb, time_pb
 from server.domain.pricing.rate_plans import PlanLine
 from server.domain.pricing.rates import RateTerms
 from server.usecases.pricing.rate_plans import RatePlan
@@ -41,9 +42,9 @@ def _line_to_pb(account_id: str, asset_id: object, line: PlanLine) -> pb.RatePla
             terms=terms_to_pb(terms, is_fixed=line.is_fixed),
             start_time=time_pb(segment.start),
             end_time=optional_time_pb(segment.end),
-            overage=segment.overage,
+            overage=enum_pb(OveragePolicy.Overage, segment.overage),
             commitments=_commitments(account_id, terms.committed),
-            source=source,
+            source=enum_pb(pb.RateSource, source),
             asset=names.ASSET.of(account_id, sold_with or asset_id),
             **unit_pb(terms.unit),
         )

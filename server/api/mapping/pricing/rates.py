@@ -184,7 +184,7 @@ def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
         start_date=optional_date_pb(entry.start),
         end_date=optional_date_pb(entry.end),
         state=enum_pb(types_pb2.CatalogState, entry.state),
-        **unit_pb(entry.currency_code),  # type: ignore[arg-type]
+        **unit_pb(entry.currency_code),
         **_kept_to_pb(entry.kept),
     )
 

@@ -3,7 +3,7 @@
 from usage_management.v1 import preview_service_pb2 as pb
 
 from server.api import names
-from server.api.errors import status_of
+from server.api.errors import failure_status, status_of
 from server.api.forms import Form, placed_at, refuse
 from server.api.mapping.preview import line_usage
 from server.api.mapping.pricing.terms import step_to_pb, unit_pb
@@ -49,8 +49,7 @@ def rating_batch_to_pb(found: RatingBatch) -> pb.RatingBatch:
         skips_waterfall=found.skips_waterfall,
         state=enum_pb(pb.RatingBatch.State, found.state),
         results=[_result(one) for one in found.results],
-        error_code=found.error_code,
-        error_text=found.error_text,
+        error=failure_status(found.error_code, found.error_text),
         **audit_pb(found.audit),
         rate_time=optional_time_pb(found.rate_time),
     )
@@ -68,13 +67,11 @@ def _line(account_id: AccountId, line: Usage) -> pb.RatingLine:
 
 
 def _result(one: LineResult) -> pb.RatedLine:
-    unit = unit_pb(one.unit) if one.unit else {}
     return pb.RatedLine(
         status=None if one.error is None else status_of(one.error),
         used_quantity=optional_decimal_pb(one.used),
         overage_quantity=optional_decimal_pb(one.overage),
         amount=optional_decimal_pb(one.amount),
-        currency_code=unit.get("currency_code", ""),
-        token_unit=unit.get("token_unit", ""),
+        **(unit_pb(one.unit) if one.unit else {}),
         waterfall=map(step_to_pb, one.steps),
     )

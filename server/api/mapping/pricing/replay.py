@@ -64,7 +64,6 @@ def _total(one: Total) -> pb.ReplayTotal:
 
 def _summary(account_id: str, one: Replayed) -> pb.ReplayedSummary:
     line, pair = one.line, one.pair
-    unit = unit_pb(line.unit)
     made = pb.ReplayedSummary(
         ratable_summary="" if one.is_new else names.RATABLE_SUMMARY.of(account_id, line.id),
         asset=names.ASSET.of(account_id, line.asset_id),
@@ -77,8 +76,7 @@ def _summary(account_id: str, one: Replayed) -> pb.ReplayedSummary:
         rated_amount=optional_decimal_pb(pair.rated),
         replayed_amount=optional_decimal_pb(pair.replayed),
         difference=optional_decimal_pb(pair.difference),
-        currency_code=unit.get("currency_code", ""),
-        token_unit=unit.get("token_unit", ""),
+        **unit_pb(line.unit),
         status=status_of(one.error) if one.error else None,
     )
     if one.terms is not None:

@@ -4,6 +4,7 @@ An entry is known as `card/entry` within the service and by its resource name ou
 """
 
 from decimal import Decimal
+from typing import Any
 
 from usage_management.v1 import types_pb2 as pb
 
@@ -40,7 +41,7 @@ def rate_from_form(form: Form) -> Rate:
         value=value,
         per=per_from_form(form, "per"),
         unit=unit_from_form(form),
-        is_package=form.message.package,
+        is_package=form.message.package_pricing,
     )
 
 
@@ -49,14 +50,12 @@ def unit_from_form(form: Form) -> UnitId:
     token = form.optional_name("token_unit", names.UNIT)
     if token is None:
         return UnitId(form.currency("currency_code"))
-    if form.message.currency_code:
-        form.fault("token_unit", "CURRENCY_MISMATCH", "a price is in a currency or in a token")
-    elif is_currency(token[0]):
+    if is_currency(token[0]):
         form.fault("token_unit", "CURRENCY_MISMATCH", "is a currency; say it as currency_code")
     return UnitId(token[0])
 
 
-def unit_pb(unit: str) -> dict[str, str]:
+def unit_pb(unit: str) -> dict[str, Any]:
     """The field that says what a price is in."""
     return {"currency_code": unit} if is_currency(unit) else {"token_unit": names.UNIT.of(unit)}
 
@@ -103,7 +102,7 @@ def rate_to_pb(rate: Rate) -> pb.Rate:
     return pb.Rate(
         value=decimal_pb(rate.value),
         per=decimal_pb(rate.per),
-        package=rate.is_package,
+        package_pricing=rate.is_package,
         **unit_pb(rate.unit),
     )
 
@@ -121,7 +120,7 @@ def step_to_pb(step: Step) -> pb.WaterfallStep:
     """One line of how an amount came about."""
     return pb.WaterfallStep(
         sequence=step.sequence,
-        element=step.element,
+        element=enum_pb(pb.WaterfallStep.Element, step.element),
         inputs=step.inputs,
         outputs=step.outputs,
         note=step.note,
