@@ -5,7 +5,7 @@ from usage_management.v1 import order_service_pb2 as pb
 from server.api import names
 from server.api.forms import Form
 from server.api.mapping.quotes import line_to_pb
-from server.api.values import enum_pb, etag, optional_time_pb, time_pb
+from server.api.values import audit_pb, enum_pb, etag, optional_time_pb
 from server.domain.selling.sales import Order
 from server.usecases.selling.order_activation import ActivateOrder
 from server.usecases.selling.orders import CreateOrder
@@ -39,7 +39,7 @@ def order_to_pb(order: Order) -> pb.Order:
         lines=[line_to_pb(order.account_id, line) for line in order.lines],
         assets=[names.ASSET.of(account_id, asset_id) for asset_id in order.asset_ids],
         currency_code=order.currency_code,
-        create_time=time_pb(order.create_time),
+        **audit_pb(order.audit),
         activate_time=optional_time_pb(order.activate_time),
         etag=etag(order.revision),
     )

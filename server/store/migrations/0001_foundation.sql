@@ -1193,6 +1193,54 @@ CREATE TRIGGER ledger_only_grows BEFORE UPDATE OR DELETE ON wallet_entries
 CREATE TRIGGER ledger_is_not_emptied BEFORE TRUNCATE ON wallet_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- Who made a resource, who changed it last, and when ------------------------------------------------
+
+-- The credential of the call that this transaction is of; null when the service acts by itself. The credential
+-- may be an operator's, which is of another tenant, so no foreign key goes to it.
+CREATE FUNCTION calling_credential() RETURNS uuid LANGUAGE sql STABLE
+    AS $$ SELECT nullif(current_setting('usage.credential_id', true), '')::uuid $$;
+
+CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    NEW.update_time := clock_timestamp();
+    NEW.updated_by := calling_credential();
+    RETURN NEW;
+END $$;
+
+-- `update_time` and `updated_by` are null until the first change: what was never changed was last changed when it
+-- was made, by whoever made it. A change is one that callers can see. Where callers get an etag, it is one that
+-- moves the revision behind it; counters that only the service reads are left out.
+DO $$
+DECLARE kind record;
+BEGIN
+    FOR kind IN SELECT * FROM (VALUES
+        ('tenants', 'OLD.clock_time IS DISTINCT FROM NEW.clock_time'),
+        ('credentials', 'OLD.* IS DISTINCT FROM NEW.*'),
+        ('runs', 'OLD.* IS DISTINCT FROM NEW.*'),
+        ('jobs', '(OLD.state, OLD.attempts, OLD.error) IS DISTINCT FROM (NEW.state, NEW.attempts, NEW.error)'),
+        ('rating_batches', 'OLD.state IS DISTINCT FROM NEW.state'),
+        ('binding_targets', NULL),
+        ('assets', NULL)
+    ) AS own (name, is_change)
+    UNION ALL
+    SELECT unnest(ARRAY['unit_classes', 'units_of_measure', 'usage_resources', 'products', 'product_usage_resources',
+        'product_usage_grants', 'selling_models', 'aggregation_policies', 'rating_frequency_policies',
+        'overage_policies', 'refresh_policies', 'rollover_policies', 'commitment_policies', 'price_books',
+        'rate_cards', 'rate_card_entries', 'procedures', 'procedure_versions', 'accounts', 'quotes', 'orders']),
+        'OLD.revision IS DISTINCT FROM NEW.revision'
+    LOOP
+        EXECUTE format('ALTER TABLE %I ADD COLUMN created_by uuid DEFAULT calling_credential(),'
+            ' ADD COLUMN update_time timestamptz, ADD COLUMN updated_by uuid', kind.name);
+        IF kind.is_change IS NOT NULL THEN
+            EXECUTE format('CREATE TRIGGER change_is_noted BEFORE UPDATE ON %I FOR EACH ROW WHEN (%s)'
+                ' EXECUTE FUNCTION note_change()', kind.name, kind.is_change);
+        END IF;
+    END LOOP;
+END $$;
+
+-- Records are never changed.
+ALTER TABLE usage_records ADD COLUMN created_by uuid DEFAULT calling_credential();
+
 -- Tenancy: forced row-level security, and the few functions that look across tenants ---------------
 
 DO $$

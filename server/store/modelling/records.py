@@ -13,6 +13,7 @@ from asyncpg import Record
 from server.domain.errors import NotFound
 from server.domain.ids import TenantId
 from server.domain.modelling.catalog import CatalogState, Kept
+from server.store.audit import audit_of
 from server.store.pool import Connection
 
 T = TypeVar("T")
@@ -86,4 +87,4 @@ def kept(kind: Kind[T], row: Record) -> Kept[T]:
     """A row as a record."""
     state = CatalogState(row["state"])
     version = row.get("version", 1)
-    return Kept(kind.from_row(row), state, row["revision"], row["create_time"], version)
+    return Kept(kind.from_row(row), state, row["revision"], audit_of(row), version)

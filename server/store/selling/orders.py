@@ -18,6 +18,7 @@ from server.domain.ids import (
     TenantId,
 )
 from server.domain.selling.sales import Buyer, Order, OrderState
+from server.store.audit import audit_of
 from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
 from server.store.selling.quotes import buyer_from_row, lines_from_rows
@@ -124,7 +125,7 @@ async def _whole(
             asset_ids=tuple(assets.get(row["order_id"], ())),
             activate_time=row["activate_time"],
             revision=row["revision"],
-            create_time=row["create_time"],
+            audit=audit_of(row),
         )
         for row in rows
     ]

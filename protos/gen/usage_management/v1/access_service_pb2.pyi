@@ -32,10 +32,21 @@ class Tenant(_message.Message):
     CLOCK_START_TIME_FIELD_NUMBER: _builtins.int
     CLOCK_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `tenants/{tenant}`."""
     display_name: _builtins.str
     """What people call it: at most 200 characters."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def clock_start_time(self) -> _timestamp_pb2.Timestamp:
         """Makes it a sandbox whose clock starts here and moves by `AdvanceClock` only; 1990 or later.
@@ -50,6 +61,12 @@ class Tenant(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -58,10 +75,13 @@ class Tenant(_message.Message):
         clock_start_time: _timestamp_pb2.Timestamp | None = ...,
         clock_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_start_time", b"clock_start_time", "clock_time", b"clock_time", "create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_start_time", b"clock_start_time", "clock_time", b"clock_time", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_start_time", b"clock_start_time", "clock_time", b"clock_time", "create_time", b"create_time", "display_name", b"display_name", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_start_time", b"clock_start_time", "clock_time", b"clock_time", "create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "name", b"name", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -123,12 +143,23 @@ class Credential(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `credentials/{credential}`."""
     display_name: _builtins.str
     """What people call it: at most 200 characters."""
     tenant: _builtins.str
     """The tenant: `tenants/{tenant}`; the caller's own if absent."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Credential.Role.ValueType]:
         """What it allows: 1 to 10 roles."""
@@ -145,6 +176,12 @@ class Credential(_message.Message):
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
         """When it was revoked; absent while it works."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -155,10 +192,13 @@ class Credential(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "expire_time", b"expire_time", "name", b"name", "revoke_time", b"revoke_time", "roles", b"roles", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "expire_time", b"expire_time", "name", b"name", "revoke_time", b"revoke_time", "roles", b"roles", "tenant", b"tenant", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -251,6 +291,9 @@ class Run(_message.Message):
     FAILED_JOB_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `runs/{run}`."""
     kind: Global___Run.Kind.ValueType
@@ -259,6 +302,14 @@ class Run(_message.Message):
     """Where it stands."""
     failed_job: _builtins.str
     """The job that stopped it: `jobs/{job}`."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def clock_start_time(self) -> _timestamp_pb2.Timestamp:
         """Where the clock was."""
@@ -289,6 +340,12 @@ class Run(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended, by the database's clock."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -303,10 +360,13 @@ class Run(_message.Message):
         failed_job: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_current_time", b"clock_current_time", "clock_start_time", b"clock_start_time", "clock_target_time", b"clock_target_time", "create_time", b"create_time", "end_time", b"end_time", "error", b"error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_current_time", b"clock_current_time", "clock_start_time", b"clock_start_time", "clock_target_time", b"clock_target_time", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_current_time", b"clock_current_time", "clock_start_time", b"clock_start_time", "clock_target_time", b"clock_target_time", "create_time", b"create_time", "done_counts", b"done_counts", "end_time", b"end_time", "error", b"error", "failed_job", b"failed_job", "kind", b"kind", "name", b"name", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_current_time", b"clock_current_time", "clock_start_time", b"clock_start_time", "clock_target_time", b"clock_target_time", "create_time", b"create_time", "created_by", b"created_by", "done_counts", b"done_counts", "end_time", b"end_time", "error", b"error", "failed_job", b"failed_job", "kind", b"kind", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -396,6 +456,9 @@ class Job(_message.Message):
     ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `jobs/{job}`."""
     kind: Global___Job.Kind.ValueType
@@ -406,6 +469,14 @@ class Job(_message.Message):
     """Where it stands."""
     attempt_count: _builtins.int
     """How often it was tried."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def fire_time(self) -> _timestamp_pb2.Timestamp:
         """When it is due, by the tenant's clock."""
@@ -418,6 +489,12 @@ class Job(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for, by the database's clock."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -429,10 +506,13 @@ class Job(_message.Message):
         attempt_count: _builtins.int = ...,
         error: _status_pb2.Status | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "fire_time", b"fire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "fire_time", b"fire_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attempt_count", b"attempt_count", "create_time", b"create_time", "error", b"error", "fire_time", b"fire_time", "kind", b"kind", "name", b"name", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attempt_count", b"attempt_count", "create_time", b"create_time", "created_by", b"created_by", "error", b"error", "fire_time", b"fire_time", "kind", b"kind", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -31,7 +31,7 @@ from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_
 from usage_management.v1 import catalog_resources_pb2 as usage__management_dot_v1_dot_catalog__resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)usage_management/v1/account_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%usage_management/v1/annotations.proto\x1a+usage_management/v1/catalog_resources.proto\"\xc9\x03\n\x07\x41\x63\x63ount\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x1e\n\ttime_zone\x18\x03 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12\"\n\rcurrency_code\x18\x04 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12*\n\x12\x62illing_anchor_day\x18\x05 \x01(\x05\x42\x0e\xe2\x41\x02\x01\x05\xbaH\x06\x1a\x04\x18\x1f(\x00\x12&\n\x0e\x62illing_months\x18\t \x01(\x05\x42\x0e\xe2\x41\x02\x01\x05\xbaH\x06\x1a\x04\x18<(\x00\x12>\n\x06labels\x18\x06 \x03(\x0b\x32(.usage_management.v1.Account.LabelsEntryB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:1\xea\x41.\n\x18usage-management/Account\x12\x12\x61\x63\x63ounts/{account}\"J\n\x11GetAccountRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\"H\n\x13ListAccountsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"k\n\x14ListAccountsResponse\x12\x34\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1c.usage_management.v1.AccountB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"q\n\x14\x43reateAccountRequest\x12\x1e\n\naccount_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x39\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1c.usage_management.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa8\x01\n\x14UpdateAccountRequest\x12\x39\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1c.usage_management.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\xa0\x03\n\rBindingTarget\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x46\n\x04kind\x18\x03 \x01(\x0e\x32\'.usage_management.v1.BindingTarget.KindB\x0f\xe2\x41\x02\x02\x05\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x44\n\x08policies\x18\x05 \x03(\x0b\x32#.usage_management.v1.PolicyOverrideB\r\xe2\x41\x02\x01\x05\xbaH\x05\x92\x01\x02\x10\x64\"6\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x43ONTRACT\x10\x01\x12\n\n\x06\x43USTOM\x10\x02:W\xea\x41T\n\x1eusage-management/BindingTarget\x12\x32\x61\x63\x63ounts/{account}/bindingTargets/{binding_target}\"V\n\x17GetBindingTargetRequest\x12;\n\x04name\x18\x01 \x01(\tB-\xe2\x41\x01\x02\xfa\x41 \n\x1eusage-management/BindingTarget\xbaH\x03\xc8\x01\x01\"\x87\x01\n\x19ListBindingTargetsRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"~\n\x1aListBindingTargetsResponse\x12\x41\n\x0f\x62inding_targets\x18\x01 \x03(\x0b\x32\".usage_management.v1.BindingTargetB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xc4\x01\n\x1a\x43reateBindingTargetRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12%\n\x11\x62inding_target_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x46\n\x0e\x62inding_target\x18\x03 \x01(\x0b\x32\".usage_management.v1.BindingTargetB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x32\xfc\x06\n\x0e\x41\x63\x63ountService\x12j\n\nGetAccount\x12&.usage_management.v1.GetAccountRequest\x1a\x1c.usage_management.v1.Account\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12{\n\x0cListAccounts\x12(.usage_management.v1.ListAccountsRequest\x1a).usage_management.v1.ListAccountsResponse\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12t\n\rCreateAccount\x12).usage_management.v1.CreateAccountRequest\x1a\x1c.usage_management.v1.Account\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x12t\n\rUpdateAccount\x12).usage_management.v1.UpdateAccountRequest\x1a\x1c.usage_management.v1.Account\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x12|\n\x10GetBindingTarget\x12,.usage_management.v1.GetBindingTargetRequest\x1a\".usage_management.v1.BindingTarget\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12\x8d\x01\n\x12ListBindingTargets\x12..usage_management.v1.ListBindingTargetsRequest\x1a/.usage_management.v1.ListBindingTargetsResponse\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12\x86\x01\n\x13\x43reateBindingTarget\x12/.usage_management.v1.CreateBindingTargetRequest\x1a\".usage_management.v1.BindingTarget\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x42\xa1\x01\n\x12usagemanagement.v1B\x13\x41\x63\x63ountServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)usage_management/v1/account_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%usage_management/v1/annotations.proto\x1a+usage_management/v1/catalog_resources.proto\"\xf4\x04\n\x07\x41\x63\x63ount\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x1e\n\ttime_zone\x18\x03 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12\"\n\rcurrency_code\x18\x04 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12*\n\x12\x62illing_anchor_day\x18\x05 \x01(\x05\x42\x0e\xe2\x41\x02\x01\x05\xbaH\x06\x1a\x04\x18\x1f(\x00\x12&\n\x0e\x62illing_months\x18\t \x01(\x05\x42\x0e\xe2\x41\x02\x01\x05\xbaH\x06\x1a\x04\x18<(\x00\x12>\n\x06labels\x18\x06 \x03(\x0b\x32(.usage_management.v1.Account.LabelsEntryB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:1\xea\x41.\n\x18usage-management/Account\x12\x12\x61\x63\x63ounts/{account}\"J\n\x11GetAccountRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\"H\n\x13ListAccountsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"k\n\x14ListAccountsResponse\x12\x34\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1c.usage_management.v1.AccountB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"q\n\x14\x43reateAccountRequest\x12\x1e\n\naccount_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x39\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1c.usage_management.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa8\x01\n\x14UpdateAccountRequest\x12\x39\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1c.usage_management.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\xcb\x04\n\rBindingTarget\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x46\n\x04kind\x18\x03 \x01(\x0e\x32\'.usage_management.v1.BindingTarget.KindB\x0f\xe2\x41\x02\x02\x05\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x44\n\x08policies\x18\x05 \x03(\x0b\x32#.usage_management.v1.PolicyOverrideB\r\xe2\x41\x02\x01\x05\xbaH\x05\x92\x01\x02\x10\x64\x12\x35\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x07 \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x08 \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"6\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x43ONTRACT\x10\x01\x12\n\n\x06\x43USTOM\x10\x02:W\xea\x41T\n\x1eusage-management/BindingTarget\x12\x32\x61\x63\x63ounts/{account}/bindingTargets/{binding_target}\"V\n\x17GetBindingTargetRequest\x12;\n\x04name\x18\x01 \x01(\tB-\xe2\x41\x01\x02\xfa\x41 \n\x1eusage-management/BindingTarget\xbaH\x03\xc8\x01\x01\"\x87\x01\n\x19ListBindingTargetsRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"~\n\x1aListBindingTargetsResponse\x12\x41\n\x0f\x62inding_targets\x18\x01 \x03(\x0b\x32\".usage_management.v1.BindingTargetB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xc4\x01\n\x1a\x43reateBindingTargetRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12%\n\x11\x62inding_target_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x46\n\x0e\x62inding_target\x18\x03 \x01(\x0b\x32\".usage_management.v1.BindingTargetB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x32\xfc\x06\n\x0e\x41\x63\x63ountService\x12j\n\nGetAccount\x12&.usage_management.v1.GetAccountRequest\x1a\x1c.usage_management.v1.Account\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12{\n\x0cListAccounts\x12(.usage_management.v1.ListAccountsRequest\x1a).usage_management.v1.ListAccountsResponse\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12t\n\rCreateAccount\x12).usage_management.v1.CreateAccountRequest\x1a\x1c.usage_management.v1.Account\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x12t\n\rUpdateAccount\x12).usage_management.v1.UpdateAccountRequest\x1a\x1c.usage_management.v1.Account\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x12|\n\x10GetBindingTarget\x12,.usage_management.v1.GetBindingTargetRequest\x1a\".usage_management.v1.BindingTarget\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12\x8d\x01\n\x12ListBindingTargets\x12..usage_management.v1.ListBindingTargetsRequest\x1a/.usage_management.v1.ListBindingTargetsResponse\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12\x86\x01\n\x13\x43reateBindingTarget\x12/.usage_management.v1.CreateBindingTargetRequest\x1a\".usage_management.v1.BindingTarget\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x42\xa1\x01\n\x12usagemanagement.v1B\x13\x41\x63\x63ountServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,6 +59,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNT'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_ACCOUNT'].fields_by_name['etag']._loaded_options = None
   _globals['_ACCOUNT'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_ACCOUNT'].fields_by_name['update_time']._loaded_options = None
+  _globals['_ACCOUNT'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_ACCOUNT'].fields_by_name['created_by']._loaded_options = None
+  _globals['_ACCOUNT'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_ACCOUNT'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_ACCOUNT'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_ACCOUNT']._loaded_options = None
   _globals['_ACCOUNT']._serialized_options = b'\352A.\n\030usage-management/Account\022\022accounts/{account}'
   _globals['_GETACCOUNTREQUEST'].fields_by_name['name']._loaded_options = None
@@ -91,6 +97,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BINDINGTARGET'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_BINDINGTARGET'].fields_by_name['policies']._loaded_options = None
   _globals['_BINDINGTARGET'].fields_by_name['policies']._serialized_options = b'\342A\002\001\005\272H\005\222\001\002\020d'
+  _globals['_BINDINGTARGET'].fields_by_name['update_time']._loaded_options = None
+  _globals['_BINDINGTARGET'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_BINDINGTARGET'].fields_by_name['created_by']._loaded_options = None
+  _globals['_BINDINGTARGET'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_BINDINGTARGET'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_BINDINGTARGET'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_BINDINGTARGET']._loaded_options = None
   _globals['_BINDINGTARGET']._serialized_options = b'\352AT\n\036usage-management/BindingTarget\0222accounts/{account}/bindingTargets/{binding_target}'
   _globals['_GETBINDINGTARGETREQUEST'].fields_by_name['name']._loaded_options = None
@@ -126,31 +138,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTSERVICE'].methods_by_name['CreateBindingTarget']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['CreateBindingTarget']._serialized_options = b'\212\230\314\357\014\016accounts.write\220\230\314\357\014\001'
   _globals['_ACCOUNT']._serialized_start=307
-  _globals['_ACCOUNT']._serialized_end=764
-  _globals['_ACCOUNT_LABELSENTRY']._serialized_start=668
-  _globals['_ACCOUNT_LABELSENTRY']._serialized_end=713
-  _globals['_GETACCOUNTREQUEST']._serialized_start=766
-  _globals['_GETACCOUNTREQUEST']._serialized_end=840
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=842
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=914
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=916
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1023
-  _globals['_CREATEACCOUNTREQUEST']._serialized_start=1025
-  _globals['_CREATEACCOUNTREQUEST']._serialized_end=1138
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=1141
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1309
-  _globals['_BINDINGTARGET']._serialized_start=1312
-  _globals['_BINDINGTARGET']._serialized_end=1728
-  _globals['_BINDINGTARGET_KIND']._serialized_start=1585
-  _globals['_BINDINGTARGET_KIND']._serialized_end=1639
-  _globals['_GETBINDINGTARGETREQUEST']._serialized_start=1730
-  _globals['_GETBINDINGTARGETREQUEST']._serialized_end=1816
-  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_start=1819
-  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_end=1954
-  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_start=1956
-  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_end=2082
-  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_start=2085
-  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_end=2281
-  _globals['_ACCOUNTSERVICE']._serialized_start=2284
-  _globals['_ACCOUNTSERVICE']._serialized_end=3176
+  _globals['_ACCOUNT']._serialized_end=935
+  _globals['_ACCOUNT_LABELSENTRY']._serialized_start=839
+  _globals['_ACCOUNT_LABELSENTRY']._serialized_end=884
+  _globals['_GETACCOUNTREQUEST']._serialized_start=937
+  _globals['_GETACCOUNTREQUEST']._serialized_end=1011
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1013
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=1085
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=1087
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1194
+  _globals['_CREATEACCOUNTREQUEST']._serialized_start=1196
+  _globals['_CREATEACCOUNTREQUEST']._serialized_end=1309
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=1312
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1480
+  _globals['_BINDINGTARGET']._serialized_start=1483
+  _globals['_BINDINGTARGET']._serialized_end=2070
+  _globals['_BINDINGTARGET_KIND']._serialized_start=1927
+  _globals['_BINDINGTARGET_KIND']._serialized_end=1981
+  _globals['_GETBINDINGTARGETREQUEST']._serialized_start=2072
+  _globals['_GETBINDINGTARGETREQUEST']._serialized_end=2158
+  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_start=2161
+  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_end=2296
+  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_start=2298
+  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_end=2424
+  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_start=2427
+  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_end=2623
+  _globals['_ACCOUNTSERVICE']._serialized_start=2626
+  _globals['_ACCOUNTSERVICE']._serialized_end=3518
 # @@protoc_insertion_point(module_scope)

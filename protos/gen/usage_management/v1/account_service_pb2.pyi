@@ -57,6 +57,9 @@ class Account(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}`."""
     display_name: _builtins.str
@@ -75,6 +78,14 @@ class Account(_message.Message):
     """
     etag: _builtins.str
     """Changes whenever the account does."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Free words of the caller's: at most 64, keys to 128 characters, values to 1,024."""
@@ -82,6 +93,12 @@ class Account(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
 
     def __init__(
         self,
@@ -95,10 +112,13 @@ class Account(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_anchor_day", b"billing_anchor_day", "billing_months", b"billing_months", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_anchor_day", b"billing_anchor_day", "billing_months", b"billing_months", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "time_zone", b"time_zone", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,12 +300,23 @@ class BindingTarget(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     POLICIES_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/bindingTargets/{binding_target}`."""
     display_name: _builtins.str
     """What people call it: at most 200 characters."""
     kind: Global___BindingTarget.Kind.ValueType
     """What it stands for. Never changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
@@ -296,6 +327,12 @@ class BindingTarget(_message.Message):
         most 100. Never change.
         """
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -304,10 +341,13 @@ class BindingTarget(_message.Message):
         kind: Global___BindingTarget.Kind.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         policies: _abc.Iterable[_catalog_resources_pb2.PolicyOverride] | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "kind", b"kind", "name", b"name", "policies", b"policies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "kind", b"kind", "name", b"name", "policies", b"policies", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,6 +90,7 @@ class UsageRecord(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/usageRecords/{usage_record}`."""
     asset: _builtins.str
@@ -100,6 +101,8 @@ class UsageRecord(_message.Message):
     """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`."""
     state: Global___UsageRecord.State.ValueType
     """Where it stands."""
+    created_by: _builtins.str
+    """The credential that recorded it: `credentials/{credential}`."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How much, as it was sent."""
@@ -133,10 +136,11 @@ class UsageRecord(_message.Message):
         state: Global___UsageRecord.State.ValueType = ...,
         outcome: Global___UsageOutcome | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "outcome", b"outcome", "quantity", b"quantity", "usage_time", b"usage_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "create_time", b"create_time", "labels", b"labels", "name", b"name", "outcome", b"outcome", "quantity", b"quantity", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "usage_time", b"usage_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "labels", b"labels", "name", b"name", "outcome", b"outcome", "quantity", b"quantity", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "usage_time", b"usage_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -60,6 +60,9 @@ class Order(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ACTIVATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/orders/{order}`."""
     state: Global___Order.State.ValueType
@@ -72,6 +75,14 @@ class Order(_message.Message):
     """The currency: the account's."""
     etag: _builtins.str
     """Changes whenever the order does."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_quote_service_pb2.SaleLine]:
         """What was ordered."""
@@ -88,6 +99,12 @@ class Order(_message.Message):
     def activate_time(self) -> _timestamp_pb2.Timestamp:
         """When it was activated, by the tenant's clock; absent in a draft."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -101,10 +118,13 @@ class Order(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         activate_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "assets", b"assets", "create_time", b"create_time", "currency_code", b"currency_code", "etag", b"etag", "lines", b"lines", "name", b"name", "price_book", b"price_book", "quote", b"quote", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "assets", b"assets", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "etag", b"etag", "lines", b"lines", "name", b"name", "price_book", b"price_book", "quote", b"quote", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

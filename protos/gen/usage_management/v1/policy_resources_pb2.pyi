@@ -141,6 +141,9 @@ class AggregationPolicy(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `aggregationPolicies/{policy}`."""
     display_name: _builtins.str
@@ -159,9 +162,23 @@ class AggregationPolicy(_message.Message):
     """Changes whenever the policy does."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
 
     def __init__(
         self,
@@ -176,10 +193,13 @@ class AggregationPolicy(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         version: _builtins.int = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["combine", b"combine", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "method", b"method", "name", b"name", "period", b"period", "state", b"state", "unique_label", b"unique_label", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["combine", b"combine", "create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "method", b"method", "name", b"name", "period", b"period", "state", b"state", "unique_label", b"unique_label", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -292,6 +312,9 @@ class RatingFrequencyPolicy(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `ratingFrequencyPolicies/{policy}`."""
     display_name: _builtins.str
@@ -306,6 +329,14 @@ class RatingFrequencyPolicy(_message.Message):
     """Changes whenever the policy does."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def waiting_time(self) -> Global___RatingFrequencyPolicy.WaitingTime:
         """How long usage is waited for after the period ends; 3 days if absent."""
@@ -313,6 +344,12 @@ class RatingFrequencyPolicy(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
 
     def __init__(
         self,
@@ -326,10 +363,13 @@ class RatingFrequencyPolicy(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         version: _builtins.int = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "waiting_time", b"waiting_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time", "waiting_time", b"waiting_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "late_policy", b"late_policy", "name", b"name", "period", b"period", "state", b"state", "version", b"version", "waiting_time", b"waiting_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "late_policy", b"late_policy", "name", b"name", "period", b"period", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version", "waiting_time", b"waiting_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -375,6 +415,9 @@ class OveragePolicy(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `overagePolicies/{policy}`."""
     display_name: _builtins.str
@@ -387,9 +430,23 @@ class OveragePolicy(_message.Message):
     """Changes whenever the policy does."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
 
     def __init__(
         self,
@@ -401,10 +458,13 @@ class OveragePolicy(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         version: _builtins.int = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "overage", b"overage", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "overage", b"overage", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -423,6 +483,9 @@ class RefreshPolicy(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `refreshPolicies/{policy}`."""
     display_name: _builtins.str
@@ -433,6 +496,14 @@ class RefreshPolicy(_message.Message):
     """Changes whenever the policy does."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def interval(self) -> _types_pb2.Cadence:
         """The interval between two issues, from the day the asset starts."""
@@ -440,6 +511,12 @@ class RefreshPolicy(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
 
     def __init__(
         self,
@@ -451,10 +528,13 @@ class RefreshPolicy(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         version: _builtins.int = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "interval", b"interval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "interval", b"interval", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "interval", b"interval", "name", b"name", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "interval", b"interval", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -475,6 +555,9 @@ class RolloverPolicy(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `rolloverPolicies/{policy}`."""
     display_name: _builtins.str
@@ -487,6 +570,14 @@ class RolloverPolicy(_message.Message):
     """Changes whenever the policy does."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def max_quantity(self) -> _decimal_pb2.Decimal:
         """How much may roll into one window for each unit of the product sold, greater than zero, in the
@@ -503,6 +594,12 @@ class RolloverPolicy(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -515,10 +612,13 @@ class RolloverPolicy(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         version: _builtins.int = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "max_percent", b"max_percent", "max_quantity", b"max_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -564,6 +664,9 @@ class CommitmentPolicy(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `commitmentPolicies/{policy}`."""
     display_name: _builtins.str
@@ -576,9 +679,23 @@ class CommitmentPolicy(_message.Message):
     """Changes whenever the policy does."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
 
     def __init__(
         self,
@@ -590,10 +707,13 @@ class CommitmentPolicy(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         version: _builtins.int = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "rate", b"rate", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "rate", b"rate", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -84,6 +84,9 @@ class Procedure(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `procedures/{procedure}`."""
     display_name: _builtins.str
@@ -94,9 +97,23 @@ class Procedure(_message.Message):
     """Where it stands."""
     etag: _builtins.str
     """Changes whenever it does."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
 
     def __init__(
         self,
@@ -107,10 +124,13 @@ class Procedure(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "state", b"state", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,6 +153,9 @@ class ProcedureVersion(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `procedures/{procedure}/versions/{version}`."""
     display_name: _builtins.str
@@ -149,6 +172,14 @@ class ProcedureVersion(_message.Message):
     """Where it stands."""
     etag: _builtins.str
     """Changes whenever it does."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """The first day it is in force; from ever if absent."""
@@ -167,6 +198,12 @@ class ProcedureVersion(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -181,10 +218,13 @@ class ProcedureVersion(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "element_milliseconds", b"element_milliseconds", "elements", b"elements", "end_date", b"end_date", "etag", b"etag", "name", b"name", "rank", b"rank", "run_milliseconds", b"run_milliseconds", "start_date", b"start_date", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "element_milliseconds", b"element_milliseconds", "elements", b"elements", "end_date", b"end_date", "etag", b"etag", "name", b"name", "rank", b"rank", "run_milliseconds", b"run_milliseconds", "start_date", b"start_date", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,12 +65,23 @@ class PriceBook(_message.Message):
     RATE_CARDS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `priceBooks/{price_book}`."""
     display_name: _builtins.str
     """What people call it: at most 200 characters."""
     etag: _builtins.str
     """Changes whenever it does."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def rate_cards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Its rate cards: `rateCards/{rate_card}`, one of each type at most."""
@@ -78,6 +89,12 @@ class PriceBook(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
 
     def __init__(
         self,
@@ -87,10 +104,13 @@ class PriceBook(_message.Message):
         rate_cards: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "rate_cards", b"rate_cards"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "rate_cards", b"rate_cards", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,6 +156,9 @@ class RateCard(_message.Message):
     END_DATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `rateCards/{rate_card}`."""
     display_name: _builtins.str
@@ -144,6 +167,14 @@ class RateCard(_message.Message):
     """What its entries say. Never changes."""
     etag: _builtins.str
     """Changes whenever it does."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """The first day it applies; from ever if absent."""
@@ -156,6 +187,12 @@ class RateCard(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -166,10 +203,13 @@ class RateCard(_message.Message):
         end_date: _date_pb2.Date | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "name", b"name", "start_date", b"start_date", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "name", b"name", "start_date", b"start_date", "type", b"type", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,6 +262,9 @@ class RateCardEntry(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `rateCards/{rate_card}/entries/{entry}`."""
     product: _builtins.str
@@ -248,6 +291,14 @@ class RateCardEntry(_message.Message):
     """
     etag: _builtins.str
     """Changes whenever it does."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
+    worker or the migration does.
+    """
+    updated_by: _builtins.str
+    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
+    service itself did.
+    """
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
         """The base rate; required on a `BASE` card, refused on others. It is in the entry's currency or token."""
@@ -281,6 +332,12 @@ class RateCardEntry(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, by the database's clock."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When what callers see of it was last changed, by the database's clock; when it was created, if it
+        never was.
+        """
+
     def __init__(
         self,
         *,
@@ -300,10 +357,13 @@ class RateCardEntry(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015

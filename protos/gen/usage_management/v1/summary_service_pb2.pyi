@@ -248,6 +248,7 @@ class RatableSummary(_message.Message):
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     EXECUTION_START_TIME_FIELD_NUMBER: _builtins.int
     EXECUTION_END_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/ratableSummaries/{ratable_summary}`."""
     asset: _builtins.str
@@ -333,6 +334,10 @@ class RatableSummary(_message.Message):
     def execution_end_time(self) -> _timestamp_pb2.Timestamp:
         """When the line was made."""
 
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was created, by the database's clock."""
+
     def __init__(
         self,
         *,
@@ -360,10 +365,11 @@ class RatableSummary(_message.Message):
         execution_id: _builtins.str = ...,
         execution_start_time: _timestamp_pb2.Timestamp | None = ...,
         execution_end_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency_code", b"currency_code", "denomination", b"denomination", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "currency_code", b"currency_code", "denomination", b"denomination", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015

@@ -43,6 +43,7 @@ class Wallet(_message.Message):
     PERIOD_START_TIME_FIELD_NUMBER: _builtins.int
     PERIOD_END_TIME_FIELD_NUMBER: _builtins.int
     PERCENT_USED_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/wallets/{wallet}`."""
     usage_resource: _builtins.str
@@ -97,6 +98,10 @@ class Wallet(_message.Message):
     def percent_used(self) -> _decimal_pb2.Decimal:
         """How much of `granted_quantity` is used, in percent to two places; absent without a grant."""
 
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was created, by the database's clock."""
+
     def __init__(
         self,
         *,
@@ -116,10 +121,11 @@ class Wallet(_message.Message):
         period_start_time: _timestamp_pb2.Timestamp | None = ...,
         period_end_time: _timestamp_pb2.Timestamp | None = ...,
         percent_used: _decimal_pb2.Decimal | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "name", b"name", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "target", b"target", "token_unit", b"token_unit", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "name", b"name", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "target", b"target", "token_unit", b"token_unit", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015

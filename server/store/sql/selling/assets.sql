@@ -138,7 +138,7 @@ SELECT $1, $2, e.entitlement_id, e.number, e.wallet_id, e.asset_id, e.usage_reso
 -- One asset without what it holds.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid
 SELECT asset_id, account_id, number, order_id, position, product_id, quantity, start_date, end_date,
-       create_time
+       create_time, created_by, update_time, updated_by
   FROM assets
  WHERE tenant_id = $1 AND account_id = $2 AND asset_id = $3;
 
@@ -146,7 +146,7 @@ SELECT asset_id, account_id, number, order_id, position, product_id, quantity, s
 -- An account's assets, oldest first, after the last number seen.
 --   $1 tenant_id uuid, $2 account_id text, $3 after_number bigint, $4 limit bigint
 SELECT asset_id, account_id, number, order_id, position, product_id, quantity, start_date, end_date,
-       create_time
+       create_time, created_by, update_time, updated_by
   FROM assets
  WHERE tenant_id = $1 AND account_id = $2 AND number > $3
  ORDER BY number
