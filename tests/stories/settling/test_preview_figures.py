@@ -232,7 +232,7 @@ async def test_late_usage_that_opens_its_period_again_is_priced_as_if_it_had_com
     assert await rows(story_database, world) == before
     assert [enum_name(one.late, "policy") for one in found] == ["REOPEN", "REOPEN", "", "REOPEN"]
     months = [
-        one.late.period_start_time.ToDatetime().month
+        one.late.period.start_time.ToDatetime().month
         for one in found
         if enum_name(one.late, "policy")
     ]
@@ -258,7 +258,7 @@ async def test_once_a_later_period_is_final_late_usage_is_priced_in_the_next(san
     wallet = await world.wallet(account, "minutes")
 
     assert [enum_name(one.late, "policy") for one in found] == ["NEXT_PERIOD", "NEXT_PERIOD"]
-    assert [one.late.period_start_time.ToDatetime().month for one in found] == [3, 3]
+    assert [one.late.period.start_time.ToDatetime().month for one in found] == [3, 3]
     assert sum(amounts(found)) == figure(wallet.estimated_amount)
     assert [figure(one.wallets[0].used_quantity) for one in found] == [4, 140]
     assert enum_name(again[0].late, "policy") == "REOPEN"
