@@ -172,7 +172,7 @@ async def test_without_an_open_period_late_usage_opens_the_first_that_is_not_due
     outcomes = await send(pool, usage("a", 1, JANUARY + HOUR), usage("b", 2, JANUARY + 30 * HOUR))
 
     # February waits for its last usage until 4 March, and it is 2 March.
-    assert [o.period_start for o in outcomes] == [FEBRUARY, FEBRUARY]
+    assert [o.late.period.start for o in outcomes if o.late] == [FEBRUARY, FEBRUARY]
     jobs = await owner.fetch("SELECT payload, fire_time FROM jobs")
     assert [row["fire_time"] for row in jobs] == [MARCH + timedelta(days=3)]
 

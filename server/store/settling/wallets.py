@@ -21,6 +21,8 @@ from server.domain.ids import (
     AssetId,
     EntitlementId,
     GrantId,
+    ProductGrantId,
+    ProductId,
     ResourceId,
     TenantId,
     UnitId,
@@ -56,6 +58,9 @@ from server.store.settling.wallet_texts import (
 from server.store.sql import load
 
 SQL = load("settling/wallets.sql")
+
+GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
+"""The product and its grant that each entitlement was sold as."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +196,20 @@ async def list_grants(
     """All issues of a wallet that are in the ledger, oldest first."""
     rows = await tx.fetch(SQL["list_grants"], tenant_id, account_id, wallet_id)
     return [unpacked_grant(wallet_id, tuple(row.values())) for row in rows]
+
+
+async def grant_sources(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> GrantSources:
+    """The product and its grant that each entitlement of a wallet was sold as."""
+    rows = await tx.fetch(SQL["grant_sources"], tenant_id, account_id, wallet_id)
+    return {
+        EntitlementId(row["entitlement_id"]): (
+            ProductId(row["product_id"]),
+            ProductGrantId(row["product_grant_id"]),
+        )
+        for row in rows
+    }
 
 
 async def save_next_indices(

@@ -10,7 +10,7 @@ from server.domain.settling.balances import GrantBalance, WalletBalance, WalletS
 from server.domain.settling.ledger import Entry
 from server.store.pool import Connection
 from server.store.settling import wallets as store
-from server.store.settling.wallets import StoredWallet
+from server.store.settling.wallets import GrantSources, StoredWallet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,11 @@ async def list_wallets(
 
 async def list_grants(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
-) -> tuple[WalletNow, list[GrantBalance]]:
-    """All grants of a wallet, oldest first: those used up, those open, those still provisional."""
+) -> tuple[WalletNow, list[GrantBalance], GrantSources]:
+    """All grants of a wallet, oldest first: those used up, those open, those still provisional.
+
+    They come with what each of their entitlements was sold as.
+    """
     current = await get(tx, tenant_id, account_id, wallet_id)
     live = {one.grant.id: one for one in current.balance.grants}
     posted = await store.list_grants(tx, tenant_id, account_id, wallet_id)
@@ -54,7 +57,8 @@ async def list_grants(
         if grant.id not in live
     ]
     found = [*over, *live.values()]
-    return current, sorted(found, key=lambda one: (one.grant.start, one.grant.id))
+    sources = await store.grant_sources(tx, tenant_id, account_id, wallet_id)
+    return current, sorted(found, key=lambda one: (one.grant.start, one.grant.id)), sources
 
 
 async def list_entries(

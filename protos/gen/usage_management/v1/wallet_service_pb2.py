@@ -28,9 +28,10 @@ from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_annotations__pb2
+from usage_management.v1 import types_pb2 as usage__management_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(usage_management/v1/wallet_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\"\xb9\x07\n\x06Wallet\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12?\n\x0eusage_resource\x18\x02 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12@\n\x0funit_of_measure\x18\x03 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UnitOfMeasure\x12\x1a\n\x06target\x18\x04 \x01(\tB\n\xe2\x41\x01\x03\xfa\x41\x03\n\x01*\x12+\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x32\n\x0eposted_balance\x18\x06 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x34\n\x10granted_quantity\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x31\n\rused_quantity\x18\x08 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x34\n\x10overage_quantity\x18\t \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x34\n\x10\x65stimated_amount\x18\n \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x1d\n\rcurrency_code\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03H\x00\x12=\n\ntoken_unit\x18\x15 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UnitOfMeasureH\x00\x12\x34\n\nas_of_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12;\n\x11period_start_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x39\n\x0fperiod_end_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x30\n\x0cpercent_used\x18\x0f \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:A\xea\x41>\n\x17usage-management/Wallet\x12#accounts/{account}/wallets/{wallet}B\x0e\n\x0c\x64\x65nomination\"\xc9\x04\n\x05Grant\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.usage_management.v1.Grant.KindB\x04\xe2\x41\x01\x03\x12.\n\x05\x61sset\x18\x03 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Asset\x12,\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12+\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x32\n\x0eposted_balance\x18\x06 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1c\n\x0erollover_count\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bprovisional\x18\n \x01(\x08\x42\x04\xe2\x41\x01\x03\"A\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04SALE\x10\x01\x12\x0b\n\x07REFRESH\x10\x02\x12\x0c\n\x08ROLLOVER\x10\x03:O\xea\x41L\n\x16usage-management/Grant\x12\x32\x61\x63\x63ounts/{account}/wallets/{wallet}/grants/{grant}\"\xb0\x05\n\x0bWalletEntry\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x39\n\x04kind\x18\x02 \x01(\x0e\x32%.usage_management.v1.WalletEntry.KindB\x04\xe2\x41\x01\x03\x12.\n\x05grant\x18\x03 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Grant\x12*\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x33\n\x0fopening_balance\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x33\n\x0f\x63losing_balance\x18\x06 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x31\n\rgrant_balance\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x63\x61use\x18\n \x01(\tB\x04\xe2\x41\x01\x03\"l\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05GRANT\x10\x01\x12\x0b\n\x07REFRESH\x10\x02\x12\x0c\n\x08ROLLOVER\x10\x03\x12\n\n\x06\x45XPIRY\x10\x04\x12\x0c\n\x08\x44RAWDOWN\x10\x05\x12\x0e\n\nCORRECTION\x10\x06:e\xea\x41\x62\n\x1cusage-management/WalletEntry\x12\x33\x61\x63\x63ounts/{account}/wallets/{wallet}/entries/{entry}*\rwalletEntries\"H\n\x10GetWalletRequest\x12\x34\n\x04name\x18\x01 \x01(\tB&\xe2\x41\x01\x02\xfa\x41\x19\n\x17usage-management/Wallet\xbaH\x03\xc8\x01\x01\"\x80\x01\n\x12ListWalletsRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"h\n\x13ListWalletsResponse\x12\x32\n\x07wallets\x18\x01 \x03(\x0b\x32\x1b.usage_management.v1.WalletB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"~\n\x11ListGrantsRequest\x12\x36\n\x06parent\x18\x01 \x01(\tB&\xe2\x41\x01\x02\xfa\x41\x19\n\x17usage-management/Wallet\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"e\n\x12ListGrantsResponse\x12\x30\n\x06grants\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.GrantB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x85\x01\n\x18ListWalletEntriesRequest\x12\x36\n\x06parent\x18\x01 \x01(\tB&\xe2\x41\x01\x02\xfa\x41\x19\n\x17usage-management/Wallet\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"z\n\x19ListWalletEntriesResponse\x12>\n\x0ewallet_entries\x18\x01 \x03(\x0b\x32 .usage_management.v1.WalletEntryB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x32\xf2\x03\n\rWalletService\x12\x66\n\tGetWallet\x12%.usage_management.v1.GetWalletRequest\x1a\x1b.usage_management.v1.Wallet\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0cwallets.read\x12w\n\x0bListWallets\x12\'.usage_management.v1.ListWalletsRequest\x1a(.usage_management.v1.ListWalletsResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0cwallets.read\x12t\n\nListGrants\x12&.usage_management.v1.ListGrantsRequest\x1a\'.usage_management.v1.ListGrantsResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0cwallets.read\x12\x89\x01\n\x11ListWalletEntries\x12-.usage_management.v1.ListWalletEntriesRequest\x1a..usage_management.v1.ListWalletEntriesResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0cwallets.readB\xa0\x01\n\x12usagemanagement.v1B\x12WalletServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(usage_management/v1/wallet_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a\x1fusage_management/v1/types.proto\"\xb9\x07\n\x06Wallet\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12?\n\x0eusage_resource\x18\x02 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12@\n\x0funit_of_measure\x18\x03 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UnitOfMeasure\x12\x1a\n\x06target\x18\x04 \x01(\tB\n\xe2\x41\x01\x03\xfa\x41\x03\n\x01*\x12+\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x32\n\x0eposted_balance\x18\x06 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x34\n\x10granted_quantity\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x31\n\rused_quantity\x18\x08 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x34\n\x10overage_quantity\x18\t \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x34\n\x10\x65stimated_amount\x18\n \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x1d\n\rcurrency_code\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03H\x00\x12=\n\ntoken_unit\x18\x15 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UnitOfMeasureH\x00\x12\x34\n\nas_of_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12;\n\x11period_start_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x39\n\x0fperiod_end_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x30\n\x0cpercent_used\x18\x0f \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:A\xea\x41>\n\x17usage-management/Wallet\x12#accounts/{account}/wallets/{wallet}B\x0e\n\x0c\x64\x65nomination\"\x93\x05\n\x05Grant\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32\x1f.usage_management.v1.Grant.KindB\x04\xe2\x41\x01\x03\x12.\n\x05\x61sset\x18\x03 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Asset\x12,\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12+\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x32\n\x0eposted_balance\x18\x06 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1c\n\x0erollover_count\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0bprovisional\x18\n \x01(\x08\x42\x04\xe2\x41\x01\x03\x12H\n\x13product_usage_grant\x18\x0b \x01(\tB+\xe2\x41\x01\x03\xfa\x41$\n\"usage-management/ProductUsageGrant\"A\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x08\n\x04SALE\x10\x01\x12\x0b\n\x07REFRESH\x10\x02\x12\x0c\n\x08ROLLOVER\x10\x03:O\xea\x41L\n\x16usage-management/Grant\x12\x32\x61\x63\x63ounts/{account}/wallets/{wallet}/grants/{grant}\"\xb0\x05\n\x0bWalletEntry\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x39\n\x04kind\x18\x02 \x01(\x0e\x32%.usage_management.v1.WalletEntry.KindB\x04\xe2\x41\x01\x03\x12.\n\x05grant\x18\x03 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Grant\x12*\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x33\n\x0fopening_balance\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x33\n\x0f\x63losing_balance\x18\x06 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x31\n\rgrant_balance\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x38\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x63\x61use\x18\n \x01(\tB\x04\xe2\x41\x01\x03\"l\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05GRANT\x10\x01\x12\x0b\n\x07REFRESH\x10\x02\x12\x0c\n\x08ROLLOVER\x10\x03\x12\n\n\x06\x45XPIRY\x10\x04\x12\x0c\n\x08\x44RAWDOWN\x10\x05\x12\x0e\n\nCORRECTION\x10\x06:e\xea\x41\x62\n\x1cusage-management/WalletEntry\x12\x33\x61\x63\x63ounts/{account}/wallets/{wallet}/entries/{entry}*\rwalletEntries\"H\n\x10GetWalletRequest\x12\x34\n\x04name\x18\x01 \x01(\tB&\xe2\x41\x01\x02\xfa\x41\x19\n\x17usage-management/Wallet\xbaH\x03\xc8\x01\x01\"\x80\x01\n\x12ListWalletsRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"h\n\x13ListWalletsResponse\x12\x32\n\x07wallets\x18\x01 \x03(\x0b\x32\x1b.usage_management.v1.WalletB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"~\n\x11ListGrantsRequest\x12\x36\n\x06parent\x18\x01 \x01(\tB&\xe2\x41\x01\x02\xfa\x41\x19\n\x17usage-management/Wallet\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"e\n\x12ListGrantsResponse\x12\x30\n\x06grants\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.GrantB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x85\x01\n\x18ListWalletEntriesRequest\x12\x36\n\x06parent\x18\x01 \x01(\tB&\xe2\x41\x01\x02\xfa\x41\x19\n\x17usage-management/Wallet\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"z\n\x19ListWalletEntriesResponse\x12>\n\x0ewallet_entries\x18\x01 \x03(\x0b\x32 .usage_management.v1.WalletEntryB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"a\n\x0fPeriodAtRequest\x12\x1e\n\x04name\x18\x01 \x01(\tB\x10\xe2\x41\x01\x02\xfa\x41\x03\n\x01*\xbaH\x03\xc8\x01\x01\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"\xce\x01\n\x10PeriodAtResponse\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12@\n\x0e\x62illing_period\x18\x02 \x01(\x0b\x32\".usage_management.v1.BillingPeriodB\x04\xe2\x41\x01\x03\x12H\n\x0fusage_resources\x18\x03 \x03(\x0b\x32).usage_management.v1.UsageResourcePeriodsB\x04\xe2\x41\x01\x03\"\xce\x02\n\x14UsageResourcePeriods\x12?\n\x0eusage_resource\x18\x01 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12\x30\n\x06wallet\x18\x02 \x01(\tB \xe2\x41\x01\x03\xfa\x41\x19\n\x17usage-management/Wallet\x12>\n\rrating_period\x18\x03 \x01(\x0b\x32!.usage_management.v1.RatingPeriodB\x04\xe2\x41\x01\x03\x12@\n\x0e\x62illing_period\x18\x04 \x01(\x0b\x32\".usage_management.v1.BillingPeriodB\x04\xe2\x41\x01\x03\x12\x41\n\x0frefresh_windows\x18\x05 \x03(\x0b\x32\".usage_management.v1.RefreshWindowB\x04\xe2\x41\x01\x03\"y\n\rBillingPeriod\x12\x34\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xc3\x01\n\rRefreshWindow\x12H\n\x13product_usage_grant\x18\x01 \x01(\tB+\xe2\x41\x01\x03\xfa\x41$\n\"usage-management/ProductUsageGrant\x12\x34\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x32\xe2\x04\n\rWalletService\x12\x66\n\tGetWallet\x12%.usage_management.v1.GetWalletRequest\x1a\x1b.usage_management.v1.Wallet\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0cwallets.read\x12w\n\x0bListWallets\x12\'.usage_management.v1.ListWalletsRequest\x1a(.usage_management.v1.ListWalletsResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0cwallets.read\x12t\n\nListGrants\x12&.usage_management.v1.ListGrantsRequest\x1a\'.usage_management.v1.ListGrantsResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0cwallets.read\x12\x89\x01\n\x11ListWalletEntries\x12-.usage_management.v1.ListWalletEntriesRequest\x1a..usage_management.v1.ListWalletEntriesResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0cwallets.read\x12n\n\x08PeriodAt\x12$.usage_management.v1.PeriodAtRequest\x1a%.usage_management.v1.PeriodAtResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0cwallets.readB\xa0\x01\n\x12usagemanagement.v1B\x12WalletServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -94,6 +95,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GRANT'].fields_by_name['rollover_count']._serialized_options = b'\342A\001\003'
   _globals['_GRANT'].fields_by_name['provisional']._loaded_options = None
   _globals['_GRANT'].fields_by_name['provisional']._serialized_options = b'\342A\001\003'
+  _globals['_GRANT'].fields_by_name['product_usage_grant']._loaded_options = None
+  _globals['_GRANT'].fields_by_name['product_usage_grant']._serialized_options = b'\342A\001\003\372A$\n\"usage-management/ProductUsageGrant'
   _globals['_GRANT']._loaded_options = None
   _globals['_GRANT']._serialized_options = b'\352AL\n\026usage-management/Grant\0222accounts/{account}/wallets/{wallet}/grants/{grant}'
   _globals['_WALLETENTRY'].fields_by_name['name']._loaded_options = None
@@ -150,6 +153,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTWALLETENTRIESRESPONSE'].fields_by_name['wallet_entries']._serialized_options = b'\342A\001\003'
   _globals['_LISTWALLETENTRIESRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
   _globals['_LISTWALLETENTRIESRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
+  _globals['_PERIODATREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_PERIODATREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\003\n\001*\272H\003\310\001\001'
+  _globals['_PERIODATREQUEST'].fields_by_name['time']._loaded_options = None
+  _globals['_PERIODATREQUEST'].fields_by_name['time']._serialized_options = b'\342A\001\001'
+  _globals['_PERIODATRESPONSE'].fields_by_name['time']._loaded_options = None
+  _globals['_PERIODATRESPONSE'].fields_by_name['time']._serialized_options = b'\342A\001\003'
+  _globals['_PERIODATRESPONSE'].fields_by_name['billing_period']._loaded_options = None
+  _globals['_PERIODATRESPONSE'].fields_by_name['billing_period']._serialized_options = b'\342A\001\003'
+  _globals['_PERIODATRESPONSE'].fields_by_name['usage_resources']._loaded_options = None
+  _globals['_PERIODATRESPONSE'].fields_by_name['usage_resources']._serialized_options = b'\342A\001\003'
+  _globals['_USAGERESOURCEPERIODS'].fields_by_name['usage_resource']._loaded_options = None
+  _globals['_USAGERESOURCEPERIODS'].fields_by_name['usage_resource']._serialized_options = b'\342A\001\003\372A \n\036usage-management/UsageResource'
+  _globals['_USAGERESOURCEPERIODS'].fields_by_name['wallet']._loaded_options = None
+  _globals['_USAGERESOURCEPERIODS'].fields_by_name['wallet']._serialized_options = b'\342A\001\003\372A\031\n\027usage-management/Wallet'
+  _globals['_USAGERESOURCEPERIODS'].fields_by_name['rating_period']._loaded_options = None
+  _globals['_USAGERESOURCEPERIODS'].fields_by_name['rating_period']._serialized_options = b'\342A\001\003'
+  _globals['_USAGERESOURCEPERIODS'].fields_by_name['billing_period']._loaded_options = None
+  _globals['_USAGERESOURCEPERIODS'].fields_by_name['billing_period']._serialized_options = b'\342A\001\003'
+  _globals['_USAGERESOURCEPERIODS'].fields_by_name['refresh_windows']._loaded_options = None
+  _globals['_USAGERESOURCEPERIODS'].fields_by_name['refresh_windows']._serialized_options = b'\342A\001\003'
+  _globals['_BILLINGPERIOD'].fields_by_name['start_time']._loaded_options = None
+  _globals['_BILLINGPERIOD'].fields_by_name['start_time']._serialized_options = b'\342A\001\003'
+  _globals['_BILLINGPERIOD'].fields_by_name['end_time']._loaded_options = None
+  _globals['_BILLINGPERIOD'].fields_by_name['end_time']._serialized_options = b'\342A\001\003'
+  _globals['_REFRESHWINDOW'].fields_by_name['product_usage_grant']._loaded_options = None
+  _globals['_REFRESHWINDOW'].fields_by_name['product_usage_grant']._serialized_options = b'\342A\001\003\372A$\n\"usage-management/ProductUsageGrant'
+  _globals['_REFRESHWINDOW'].fields_by_name['start_time']._loaded_options = None
+  _globals['_REFRESHWINDOW'].fields_by_name['start_time']._serialized_options = b'\342A\001\003'
+  _globals['_REFRESHWINDOW'].fields_by_name['end_time']._loaded_options = None
+  _globals['_REFRESHWINDOW'].fields_by_name['end_time']._serialized_options = b'\342A\001\003'
   _globals['_WALLETSERVICE'].methods_by_name['GetWallet']._loaded_options = None
   _globals['_WALLETSERVICE'].methods_by_name['GetWallet']._serialized_options = b'\220\002\001\212\230\314\357\014\014wallets.read'
   _globals['_WALLETSERVICE'].methods_by_name['ListWallets']._loaded_options = None
@@ -158,30 +191,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WALLETSERVICE'].methods_by_name['ListGrants']._serialized_options = b'\220\002\001\212\230\314\357\014\014wallets.read'
   _globals['_WALLETSERVICE'].methods_by_name['ListWalletEntries']._loaded_options = None
   _globals['_WALLETSERVICE'].methods_by_name['ListWalletEntries']._serialized_options = b'\220\002\001\212\230\314\357\014\014wallets.read'
-  _globals['_WALLET']._serialized_start=254
-  _globals['_WALLET']._serialized_end=1207
-  _globals['_GRANT']._serialized_start=1210
-  _globals['_GRANT']._serialized_end=1795
-  _globals['_GRANT_KIND']._serialized_start=1649
-  _globals['_GRANT_KIND']._serialized_end=1714
-  _globals['_WALLETENTRY']._serialized_start=1798
-  _globals['_WALLETENTRY']._serialized_end=2486
-  _globals['_WALLETENTRY_KIND']._serialized_start=2275
-  _globals['_WALLETENTRY_KIND']._serialized_end=2383
-  _globals['_GETWALLETREQUEST']._serialized_start=2488
-  _globals['_GETWALLETREQUEST']._serialized_end=2560
-  _globals['_LISTWALLETSREQUEST']._serialized_start=2563
-  _globals['_LISTWALLETSREQUEST']._serialized_end=2691
-  _globals['_LISTWALLETSRESPONSE']._serialized_start=2693
-  _globals['_LISTWALLETSRESPONSE']._serialized_end=2797
-  _globals['_LISTGRANTSREQUEST']._serialized_start=2799
-  _globals['_LISTGRANTSREQUEST']._serialized_end=2925
-  _globals['_LISTGRANTSRESPONSE']._serialized_start=2927
-  _globals['_LISTGRANTSRESPONSE']._serialized_end=3028
-  _globals['_LISTWALLETENTRIESREQUEST']._serialized_start=3031
-  _globals['_LISTWALLETENTRIESREQUEST']._serialized_end=3164
-  _globals['_LISTWALLETENTRIESRESPONSE']._serialized_start=3166
-  _globals['_LISTWALLETENTRIESRESPONSE']._serialized_end=3288
-  _globals['_WALLETSERVICE']._serialized_start=3291
-  _globals['_WALLETSERVICE']._serialized_end=3789
+  _globals['_WALLETSERVICE'].methods_by_name['PeriodAt']._loaded_options = None
+  _globals['_WALLETSERVICE'].methods_by_name['PeriodAt']._serialized_options = b'\220\002\001\212\230\314\357\014\014wallets.read'
+  _globals['_WALLET']._serialized_start=287
+  _globals['_WALLET']._serialized_end=1240
+  _globals['_GRANT']._serialized_start=1243
+  _globals['_GRANT']._serialized_end=1902
+  _globals['_GRANT_KIND']._serialized_start=1756
+  _globals['_GRANT_KIND']._serialized_end=1821
+  _globals['_WALLETENTRY']._serialized_start=1905
+  _globals['_WALLETENTRY']._serialized_end=2593
+  _globals['_WALLETENTRY_KIND']._serialized_start=2382
+  _globals['_WALLETENTRY_KIND']._serialized_end=2490
+  _globals['_GETWALLETREQUEST']._serialized_start=2595
+  _globals['_GETWALLETREQUEST']._serialized_end=2667
+  _globals['_LISTWALLETSREQUEST']._serialized_start=2670
+  _globals['_LISTWALLETSREQUEST']._serialized_end=2798
+  _globals['_LISTWALLETSRESPONSE']._serialized_start=2800
+  _globals['_LISTWALLETSRESPONSE']._serialized_end=2904
+  _globals['_LISTGRANTSREQUEST']._serialized_start=2906
+  _globals['_LISTGRANTSREQUEST']._serialized_end=3032
+  _globals['_LISTGRANTSRESPONSE']._serialized_start=3034
+  _globals['_LISTGRANTSRESPONSE']._serialized_end=3135
+  _globals['_LISTWALLETENTRIESREQUEST']._serialized_start=3138
+  _globals['_LISTWALLETENTRIESREQUEST']._serialized_end=3271
+  _globals['_LISTWALLETENTRIESRESPONSE']._serialized_start=3273
+  _globals['_LISTWALLETENTRIESRESPONSE']._serialized_end=3395
+  _globals['_PERIODATREQUEST']._serialized_start=3397
+  _globals['_PERIODATREQUEST']._serialized_end=3494
+  _globals['_PERIODATRESPONSE']._serialized_start=3497
+  _globals['_PERIODATRESPONSE']._serialized_end=3703
+  _globals['_USAGERESOURCEPERIODS']._serialized_start=3706
+  _globals['_USAGERESOURCEPERIODS']._serialized_end=4040
+  _globals['_BILLINGPERIOD']._serialized_start=4042
+  _globals['_BILLINGPERIOD']._serialized_end=4163
+  _globals['_REFRESHWINDOW']._serialized_start=4166
+  _globals['_REFRESHWINDOW']._serialized_end=4361
+  _globals['_WALLETSERVICE']._serialized_start=4364
+  _globals['_WALLETSERVICE']._serialized_end=4974
 # @@protoc_insertion_point(module_scope)

@@ -168,6 +168,14 @@ SELECT grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, st
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
  ORDER BY start_time, grant_id;
 
+-- name: grant_sources
+-- The product and its grant that each entitlement of a wallet was sold as.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT entitlement_id, product_id, product_grant_id
+  FROM entitlements
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+ ORDER BY number;
+
 -- name: save_next_indices
 -- Which issue of each entitlement comes next.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_ids uuid[], $4 next_indices integer[]
