@@ -189,7 +189,7 @@ async def test_quarters_are_counted_from_the_first_sale_to_each_target(sandbox):
         ),
         ("accounts/nobody", "1989-12-31", "TIMESTAMP_RANGE"),
         ("accounts/nobody", "2200-01-01", "TIMESTAMP_RANGE"),
-        ("accounts/nobody/wallets/1", "2024-02-01", "NAME_FORMAT"),
+        ("products/plan", "2024-02-01", "NAME_FORMAT"),
         ("accounts/nobody/assets/1", "2024-02-01", "ID_FORMAT"),
     ],
 )
@@ -279,9 +279,11 @@ async def test_every_grant_names_the_grant_of_the_product(sandbox):
     )
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
-    await world.advance("2024-03-02")
+    await world.advance("2024-02-02")
+    waiting = await world.grants(await world.wallet(account, "calls"))
+    await world.advance("2024-03-05")
 
-    calls = await world.grants(await world.wallet(account, "calls"))
+    calls = [*waiting, *await world.grants(await world.wallet(account, "calls"))]
     minutes = await world.grants(await world.wallet(account, "minutes"))
 
     kinds = {(enum_name(one, "kind"), one.provisional) for one in calls}
