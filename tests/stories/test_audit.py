@@ -322,14 +322,14 @@ async def test_what_the_service_does_by_itself_is_nobodys(company: Company):
             await asyncio.sleep(0.02)
             rated = await ann.call("previews", "GetRatingBatch", name=asked.name)
 
-    before = await ann.call("access", "GetTenant")
+    before = await ann.call("access", "GetTenant", name="tenants/-")
     run = await ann.call("access", "AdvanceClock", to_time="2024-01-02T00:00:00Z")
     done = run
     async with asyncio.timeout(20):
         while done.state == done.RUNNING:
             await asyncio.sleep(0.02)
             done = await ann.call("access", "GetRun", name=run.name)
-    after = await ann.call("access", "GetTenant")
+    after = await ann.call("access", "GetTenant", name="tenants/-")
 
     assert audit(asked) == (ann.name, ann.name)
     assert audit(rated) == (ann.name, "")

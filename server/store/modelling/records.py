@@ -46,9 +46,10 @@ class Kind(Generic[T]):
         return self.pattern.format(*key)
 
 
-async def add(tx: Connection, tenant_id: TenantId, kind: Kind[T], content: T) -> None:
-    """Keep a new draft, unless its id is taken."""
-    await tx.execute(kind.add, tenant_id, *kind.to_row(content))
+async def add(tx: Connection, tenant_id: TenantId, kind: Kind[T], content: T) -> bool:
+    """Keep a new draft, unless its id is taken; returns whether it was kept."""
+    done: str = await tx.execute(kind.add, tenant_id, *kind.to_row(content))
+    return done == "INSERT 0 1"
 
 
 async def find(tx: Connection, tenant_id: TenantId, kind: Kind[T], *key: str) -> Kept[T] | None:

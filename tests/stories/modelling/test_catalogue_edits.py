@@ -13,7 +13,7 @@ from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.pages import pages
-from tests.stories.words import Metered, line, number
+from tests.stories.words import Metered, changed, line, number, resources
 from tests.stories.world import World
 
 ACTIVE, INACTIVE, DRAFT = (
@@ -40,7 +40,7 @@ async def unit(world: World, name: str = "gb", of: str = "data") -> catalog.Unit
 
 async def move(world: World, state: int, *names: str, **more) -> list[str]:
     request = rpc.ChangeStatesRequest(names=names, state=state, **more)
-    return list((await world.client.catalog.ChangeStates(request)).changed)
+    return changed(await world.client.catalog.ChangeStates(request))
 
 
 def mask(*paths: str) -> FieldMask:
@@ -211,7 +211,7 @@ async def test_what_was_sold_is_never_deleted(sandbox):
     parts = [one.name for one in found.product_usage_grants]
 
     whole = ["products/plan", "products/plan/usageResources/data", *parts]
-    assert await move(world, INACTIVE, *whole) == whole[::-1]
+    assert await move(world, INACTIVE, *whole) == whole
     delete = world.client.catalog
     for part in parts:
         await delete.DeleteProductUsageGrant(rpc.DeleteProductUsageGrantRequest(name=part))
@@ -232,11 +232,11 @@ async def test_records_go_in_and_out_of_force_together_and_in_order(sandbox):
     with pytest.raises(UsageError, match="RESOURCE_INACTIVE"):
         await move(world, ACTIVE, "unitsOfMeasure/gb")
     names = ["unitsOfMeasure/gb", "unitClasses/data"]
-    assert await move(world, ACTIVE, *names, validate_only=True) == names[::-1]
-    assert await move(world, ACTIVE, *names) == names[::-1]
+    assert await move(world, ACTIVE, *names, validate_only=True) == names
+    assert await move(world, ACTIVE, *names) == names
     with pytest.raises(UsageError, match="IN_USE"):
         await move(world, INACTIVE, "unitClasses/data")
-    assert await move(world, INACTIVE, *names[::-1]) == names
+    assert await move(world, INACTIVE, *names[::-1]) == names[::-1]
     with pytest.raises(UsageError, match="NAME_FORMAT"):
         await move(world, ACTIVE, "accounts/ann")
     with pytest.raises(UsageError, match="TOO_MANY_ITEMS"):
@@ -292,9 +292,9 @@ async def test_a_catalogue_of_thousands_is_created_in_a_few_calls(sandbox):
     made = await create(rpc.CreateRecordsRequest(records=records))
     again = await create(rpc.CreateRecordsRequest(records=records))
 
-    assert len(made.names) == 1000
-    assert again == made
-    assert made.names[-1] == "usageResources/resource-0997"
+    assert resources(made, "CREATED") == resources(again, "UNCHANGED")
+    assert len(made.outcomes) == len(again.outcomes) == 1000
+    assert made.outcomes[-1].usage_resource.name == "usageResources/resource-0997"
     records[500].usage_resource.usage_resource.unit_class = "unitClasses/none"
     with pytest.raises(UsageError, match=r"UNIT_CLASS_NOT_FOUND|CODE_TAKEN"):
         await create(rpc.CreateRecordsRequest(records=records))

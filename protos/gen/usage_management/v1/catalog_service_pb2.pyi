@@ -1403,27 +1403,129 @@ Global___ChangeStatesRequest: _TypeAlias = ChangeStatesRequest  # noqa: Y015
 
 @_typing.final
 class ChangeStatesResponse(_message.Message):
-    """What changed."""
+    """What became of the records."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGED_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of the records that changed, in the order in which they did."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogOutcome]:
+        """One outcome for each name, in the order of the request; one for a name that is there twice."""
 
     def __init__(
         self,
         *,
-        changed: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___CatalogOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeStatesResponse: _TypeAlias = ChangeStatesResponse  # noqa: Y015
+
+@_typing.final
+class CatalogOutcome(_message.Message):
+    """What a batch did to one record of the catalog, and the record as it stands now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    UNIT_CLASS_FIELD_NUMBER: _builtins.int
+    UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
+    AGGREGATION_POLICY_FIELD_NUMBER: _builtins.int
+    RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
+    OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
+    REFRESH_POLICY_FIELD_NUMBER: _builtins.int
+    ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
+    COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
+    SELLING_MODEL_FIELD_NUMBER: _builtins.int
+    outcome: _types_pb2.BatchOutcome.ValueType
+    """What was done."""
+    @_builtins.property
+    def unit_class(self) -> _catalog_resources_pb2.UnitClass:
+        """Class of units."""
+
+    @_builtins.property
+    def unit_of_measure(self) -> _catalog_resources_pb2.UnitOfMeasure:
+        """Unit of measure."""
+
+    @_builtins.property
+    def usage_resource(self) -> _catalog_resources_pb2.UsageResource:
+        """Usage resource."""
+
+    @_builtins.property
+    def product(self) -> _catalog_resources_pb2.Product:
+        """Product."""
+
+    @_builtins.property
+    def product_usage_resource(self) -> _catalog_resources_pb2.ProductUsageResource:
+        """Resource of a product."""
+
+    @_builtins.property
+    def product_usage_grant(self) -> _catalog_resources_pb2.ProductUsageGrant:
+        """Grant of a product."""
+
+    @_builtins.property
+    def aggregation_policy(self) -> _policy_resources_pb2.AggregationPolicy:
+        """Aggregation policy."""
+
+    @_builtins.property
+    def rating_frequency_policy(self) -> _policy_resources_pb2.RatingFrequencyPolicy:
+        """Rating frequency policy."""
+
+    @_builtins.property
+    def overage_policy(self) -> _policy_resources_pb2.OveragePolicy:
+        """Overage policy."""
+
+    @_builtins.property
+    def refresh_policy(self) -> _policy_resources_pb2.RefreshPolicy:
+        """Refresh policy."""
+
+    @_builtins.property
+    def rollover_policy(self) -> _policy_resources_pb2.RolloverPolicy:
+        """Rollover policy."""
+
+    @_builtins.property
+    def commitment_policy(self) -> _policy_resources_pb2.CommitmentPolicy:
+        """Commitment policy."""
+
+    @_builtins.property
+    def selling_model(self) -> _catalog_resources_pb2.SellingModel:
+        """Selling model."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _types_pb2.BatchOutcome.ValueType = ...,
+        unit_class: _catalog_resources_pb2.UnitClass | None = ...,
+        unit_of_measure: _catalog_resources_pb2.UnitOfMeasure | None = ...,
+        usage_resource: _catalog_resources_pb2.UsageResource | None = ...,
+        product: _catalog_resources_pb2.Product | None = ...,
+        product_usage_resource: _catalog_resources_pb2.ProductUsageResource | None = ...,
+        product_usage_grant: _catalog_resources_pb2.ProductUsageGrant | None = ...,
+        aggregation_policy: _policy_resources_pb2.AggregationPolicy | None = ...,
+        rating_frequency_policy: _policy_resources_pb2.RatingFrequencyPolicy | None = ...,
+        overage_policy: _policy_resources_pb2.OveragePolicy | None = ...,
+        refresh_policy: _policy_resources_pb2.RefreshPolicy | None = ...,
+        rollover_policy: _policy_resources_pb2.RolloverPolicy | None = ...,
+        commitment_policy: _policy_resources_pb2.CommitmentPolicy | None = ...,
+        selling_model: _catalog_resources_pb2.SellingModel | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "commitment_policy", b"commitment_policy", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "record", b"record", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "commitment_policy", b"commitment_policy", "outcome", b"outcome", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "record", b"record", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["unit_class", "unit_of_measure", "usage_resource", "product", "product_usage_resource", "product_usage_grant", "aggregation_policy", "rating_frequency_policy", "overage_policy", "refresh_policy", "rollover_policy", "commitment_policy", "selling_model"]  # noqa: Y015
+    _WhichOneofArgType_record: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_record) -> _WhichOneofReturnType_record | None: ...
+
+Global___CatalogOutcome: _TypeAlias = CatalogOutcome  # noqa: Y015
 
 @_typing.final
 class CatalogRecord(_message.Message):
@@ -1557,23 +1659,23 @@ Global___CreateRecordsRequest: _TypeAlias = CreateRecordsRequest  # noqa: Y015
 
 @_typing.final
 class CreateRecordsResponse(_message.Message):
-    """What was created."""
+    """What became of the records."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    NAMES_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of all the records, in the order of the request."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogOutcome]:
+        """One outcome for each record, in the order of the request."""
 
     def __init__(
         self,
         *,
-        names: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___CatalogOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

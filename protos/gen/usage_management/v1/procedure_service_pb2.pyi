@@ -417,27 +417,63 @@ Global___ChangeProcedureStatesRequest: _TypeAlias = ChangeProcedureStatesRequest
 
 @_typing.final
 class ChangeProcedureStatesResponse(_message.Message):
-    """What changed."""
+    """What became of the procedures and versions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGED_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of those that changed, in the order in which they did."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProcedureOutcome]:
+        """One outcome for each name, in the order of the request; one for a name that is there twice."""
 
     def __init__(
         self,
         *,
-        changed: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___ProcedureOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeProcedureStatesResponse: _TypeAlias = ChangeProcedureStatesResponse  # noqa: Y015
+
+@_typing.final
+class ProcedureOutcome(_message.Message):
+    """What a batch did to a procedure or a version, and how that stands now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    PROCEDURE_FIELD_NUMBER: _builtins.int
+    PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
+    outcome: _types_pb2.BatchOutcome.ValueType
+    """What was done."""
+    @_builtins.property
+    def procedure(self) -> _procedure_resources_pb2.Procedure:
+        """Procedure."""
+
+    @_builtins.property
+    def procedure_version(self) -> _procedure_resources_pb2.ProcedureVersion:
+        """Version of a procedure."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _types_pb2.BatchOutcome.ValueType = ...,
+        procedure: _procedure_resources_pb2.Procedure | None = ...,
+        procedure_version: _procedure_resources_pb2.ProcedureVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["procedure", b"procedure", "procedure_version", b"procedure_version", "record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "procedure", b"procedure", "procedure_version", b"procedure_version", "record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["procedure", "procedure_version"]  # noqa: Y015
+    _WhichOneofArgType_record: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_record) -> _WhichOneofReturnType_record | None: ...
+
+Global___ProcedureOutcome: _TypeAlias = ProcedureOutcome  # noqa: Y015
 
 @_typing.final
 class SetDefaultProcedureRequest(_message.Message):

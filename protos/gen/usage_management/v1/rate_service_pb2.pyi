@@ -895,27 +895,55 @@ Global___BatchCreateRateCardEntriesRequest: _TypeAlias = BatchCreateRateCardEntr
 
 @_typing.final
 class BatchCreateRateCardEntriesResponse(_message.Message):
-    """What was added."""
+    """What became of the entries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    NAMES_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of all the entries, in the order of the request."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntryOutcome]:
+        """One outcome for each entry, in the order of the request."""
 
     def __init__(
         self,
         *,
-        names: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___RateCardEntryOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchCreateRateCardEntriesResponse: _TypeAlias = BatchCreateRateCardEntriesResponse  # noqa: Y015
+
+@_typing.final
+class RateCardEntryOutcome(_message.Message):
+    """What a batch did to an entry, and the entry as it stands now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    RATE_CARD_ENTRY_FIELD_NUMBER: _builtins.int
+    outcome: _types_pb2.BatchOutcome.ValueType
+    """What was done."""
+    @_builtins.property
+    def rate_card_entry(self) -> Global___RateCardEntry:
+        """The entry."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _types_pb2.BatchOutcome.ValueType = ...,
+        rate_card_entry: Global___RateCardEntry | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate_card_entry", b"rate_card_entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "rate_card_entry", b"rate_card_entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateCardEntryOutcome: _TypeAlias = RateCardEntryOutcome  # noqa: Y015
 
 @_typing.final
 class UpdateRateCardEntryRequest(_message.Message):
@@ -1017,23 +1045,23 @@ Global___ChangeRateCardEntryStatesRequest: _TypeAlias = ChangeRateCardEntryState
 
 @_typing.final
 class ChangeRateCardEntryStatesResponse(_message.Message):
-    """What changed."""
+    """What became of the entries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGED_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of the entries that changed, by card and id."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntryOutcome]:
+        """One outcome for each name, in the order of the request; one for a name that is there twice."""
 
     def __init__(
         self,
         *,
-        changed: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___RateCardEntryOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,6 +49,34 @@ CATALOG_STATE_INACTIVE: CatalogState.ValueType  # 3
 """Withdrawn: what was sold under it goes on, nothing new is sold."""
 Global___CatalogState: _TypeAlias = CatalogState  # noqa: Y015
 
+class _BatchOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BatchOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BatchOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BATCH_OUTCOME_UNSPECIFIED: _BatchOutcome.ValueType  # 0
+    """Never returned."""
+    BATCH_OUTCOME_CREATED: _BatchOutcome.ValueType  # 1
+    """It was created."""
+    BATCH_OUTCOME_CHANGED: _BatchOutcome.ValueType  # 2
+    """It was changed."""
+    BATCH_OUTCOME_UNCHANGED: _BatchOutcome.ValueType  # 3
+    """It was as it was wanted already."""
+
+class BatchOutcome(_BatchOutcome, metaclass=_BatchOutcomeEnumTypeWrapper):
+    """What a batch did to one of its items. New outcomes may be added."""
+
+BATCH_OUTCOME_UNSPECIFIED: BatchOutcome.ValueType  # 0
+"""Never returned."""
+BATCH_OUTCOME_CREATED: BatchOutcome.ValueType  # 1
+"""It was created."""
+BATCH_OUTCOME_CHANGED: BatchOutcome.ValueType  # 2
+"""It was changed."""
+BATCH_OUTCOME_UNCHANGED: BatchOutcome.ValueType  # 3
+"""It was as it was wanted already."""
+Global___BatchOutcome: _TypeAlias = BatchOutcome  # noqa: Y015
+
 @_typing.final
 class Cadence(_message.Message):
     """A calendar length: so many units, counted from an anchor date, never from the previous date."""
