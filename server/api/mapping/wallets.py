@@ -73,7 +73,7 @@ def periods_to_pb(found: PeriodsAt) -> pb.PeriodAtResponse:
     return pb.PeriodAtResponse(
         time=time_pb(found.time),
         billing_period=_billing(found.billing) if found.billing else None,
-        usage_resources=[_resource_periods(found.account_id, one) for one in found.resources],
+        resource_periods=[_resource_periods(found.account_id, one) for one in found.resources],
     )
 
 

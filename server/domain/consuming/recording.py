@@ -111,7 +111,7 @@ class Meter:
         """From when on usage of `period` is late."""
         return calendar.freeze_time(self.zone, period.end, self.frequency.delay)
 
-    def frozen(self, period: Period) -> RatingPeriod:
+    def with_freeze(self, period: Period) -> RatingPeriod:
         """`period` with the time of its freeze."""
         return RatingPeriod(period.start, period.end, self.freeze_time(period))
 

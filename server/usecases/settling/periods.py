@@ -47,11 +47,14 @@ async def _of_account(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, at: datetime
 ) -> PeriodsAt:
     account = (await accounts.get(tx, tenant_id, account_id)).content
+    # Monthly periods do not depend on the targets, of which there may be one for each asset.
+    is_monthly = account.billing_months == 1
+    anchors = [] if is_monthly else await calendars.anchors(tx, tenant_id, account_id)
     billing = account_billing_period(
         account.time_zone,
         account.billing_anchor_day,
         account.billing_months,
-        await calendars.anchors(tx, tenant_id, account_id),
+        anchors,
         at,
     )
     return PeriodsAt(account_id=account_id, time=at, billing=billing)

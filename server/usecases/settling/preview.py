@@ -208,7 +208,7 @@ def _late_usage(stage: Stage, slot: Slot, *, is_reopened: bool) -> LateUsage:
     if period is None:
         closed = stage.wallets[meter.wallet_id].closed
         assert closed is not None, meter
-        period = meter.frozen(meter.first_unfrozen(closed, stage.now))
+        period = meter.with_freeze(meter.first_unfrozen(closed, stage.now))
     return LateUsage(LatePolicy.NEXT_PERIOD, period)
 
 

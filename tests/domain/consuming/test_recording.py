@@ -167,7 +167,7 @@ def test_a_cell_is_a_civil_day_of_the_zone_in_a_month_from_the_anchor():
 
 
 def next_period(slot: Slot) -> LateUsage:
-    following = slot.meter.frozen(slot.meter.period_of(slot.period.end))
+    following = slot.meter.with_freeze(slot.meter.period_of(slot.period.end))
     return LateUsage(LatePolicy.NEXT_PERIOD, following)
 
 

@@ -30,7 +30,7 @@ async def kept(world, account: str, record_id: str) -> consumption.UsageOutcome:
 
 def of(answer: rpc.PeriodAtResponse, resource: str) -> rpc.UsageResourcePeriods:
     name = f"usageResources/{resource}"
-    [found] = [one for one in answer.usage_resources if one.usage_resource == name]
+    [found] = [one for one in answer.resource_periods if one.usage_resource == name]
     return found
 
 
@@ -61,7 +61,7 @@ async def test_each_resource_has_its_rating_period_freeze_and_refresh_window(san
     answer = await ask(world, asset.name, "2024-02-29T12:00")
 
     assert answer.time == stamp(moment("2024-02-29T12:00"))
-    names = [one.usage_resource for one in answer.usage_resources]
+    names = [one.usage_resource for one in answer.resource_periods]
     assert names == ["usageResources/calls", "usageResources/minutes"]
     calls, minutes = of(answer, "calls"), of(answer, "minutes")
     # February has no 31st, March has: the periods are counted from January, not from each other.
@@ -134,11 +134,11 @@ async def test_an_asset_has_no_periods_before_it_starts_and_from_its_end_on(sand
 
     for outside in (start - INSTANT, end):
         answer = await ask(world, asset.name, outside)
-        assert not answer.usage_resources
+        assert not answer.resource_periods
         assert not answer.HasField("billing_period")
         assert (await ask(world, account, outside)).HasField("billing_period")
     for inside in (start, end - INSTANT):
-        assert len((await ask(world, asset.name, inside)).usage_resources) == 2
+        assert len((await ask(world, asset.name, inside)).resource_periods) == 2
 
 
 async def test_an_account_has_a_billing_period_and_now_is_its_clock(sandbox):
@@ -152,7 +152,7 @@ async def test_an_account_has_a_billing_period_and_now_is_its_clock(sandbox):
     assert before.time == stamp(moment("2024-02-28T22:59"))
     assert span(before.billing_period) == ("2024-01-30T23:00", "2024-02-28T23:00")
     assert span(after.billing_period) == ("2024-02-28T23:00", "2024-03-30T23:00")
-    assert not after.usage_resources
+    assert not after.resource_periods
 
 
 async def test_quarters_are_counted_from_the_first_sale_to_each_target(sandbox):
@@ -221,7 +221,7 @@ async def test_usage_is_put_in_the_period_at_its_time(sandbox, zone, anchor_day)
     first, now = moment("2024-02-11"), moment("2024-05-20")
     times = [first + (now - first) * rng.random() for _ in range(25)]
     answers = [await ask(world, asset.name, time) for time in times]
-    edges = [one.rating_period for answer in answers for one in answer.usage_resources]
+    edges = [one.rating_period for answer in answers for one in answer.resource_periods]
     starts = {one.start_time.ToNanoseconds() // 1_000 for one in edges}
     exact = [moment("1970-01-01") + timedelta(microseconds=each) for each in sorted(starts)]
     times += [edge - back for edge in exact for back in (INSTANT, INSTANT * 0) if edge > first]

@@ -153,8 +153,8 @@ class RatingPeriod(_message.Message):
 
     @_builtins.property
     def freeze_time(self) -> _timestamp_pb2.Timestamp:
-        """When it freezes or froze: from then on its usage is late. The end and the waiting time of its rating
-        frequency policy; later for a period that was first used, or reopened, after that.
+        """When it freezes or froze: from then on its usage is late. This is its end plus the waiting time of the
+        rating frequency policy. It is later if the period was first used, or reopened, after that.
         """
 
     def __init__(

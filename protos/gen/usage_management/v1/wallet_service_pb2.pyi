@@ -191,8 +191,8 @@ class Grant(_message.Message):
     final.
     """
     product_usage_grant: _builtins.str
-    """The product's grant that it was issued for, a remainder as its first issue:
-    `products/{product}/grants/{grant}`.
+    """The grant of the product that it was issued for: `products/{product}/grants/{grant}`. A remainder that
+    rolled over has that of the issue it is left of, so it is never empty.
     """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
@@ -578,20 +578,20 @@ class PeriodAtResponse(_message.Message):
 
     TIME_FIELD_NUMBER: _builtins.int
     BILLING_PERIOD_FIELD_NUMBER: _builtins.int
-    USAGE_RESOURCES_FIELD_NUMBER: _builtins.int
+    RESOURCE_PERIODS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """The moment."""
 
     @_builtins.property
     def billing_period(self) -> Global___BillingPeriod:
-        """The billing period of the account, or of all `usage_resources` of the asset. Billing periods of several
+        """The billing period of the account, or of all `resource_periods` of the asset. Billing periods of several
         months are counted from the first sale to each target, so they may differ between targets: absent when
-        they differ, when nothing was sold to such an account yet, and when `usage_resources` of an asset is empty.
+        they differ, when nothing was sold to such an account yet, and when an asset has no `resource_periods`.
         """
 
     @_builtins.property
-    def usage_resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageResourcePeriods]:
+    def resource_periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageResourcePeriods]:
         """The periods of each usage resource of the asset, by usage resource; empty for an account."""
 
     def __init__(
@@ -599,11 +599,11 @@ class PeriodAtResponse(_message.Message):
         *,
         time: _timestamp_pb2.Timestamp | None = ...,
         billing_period: Global___BillingPeriod | None = ...,
-        usage_resources: _abc.Iterable[Global___UsageResourcePeriods] | None = ...,
+        resource_periods: _abc.Iterable[Global___UsageResourcePeriods] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["billing_period", b"billing_period", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_period", b"billing_period", "time", b"time", "usage_resources", b"usage_resources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_period", b"billing_period", "resource_periods", b"resource_periods", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
