@@ -154,7 +154,8 @@ class RatingPeriod(_message.Message):
     @_builtins.property
     def freeze_time(self) -> _timestamp_pb2.Timestamp:
         """When it freezes or froze: from then on its usage is late. This is its end plus the waiting time of the
-        rating frequency policy. It is later if the period was first used, or reopened, after that.
+        rating frequency policy. It is later if the asset was sold after that end, and if the period was first
+        used or reopened after that time.
         """
 
     def __init__(
