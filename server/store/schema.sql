@@ -1210,10 +1210,8 @@ CREATE TABLE public.usage_resources (
     token_resource_id public.code,
     definition_product_id public.code,
     dimensions text[] DEFAULT '{}'::text[] NOT NULL,
-    aggregation_policy_id public.code,
     rating_frequency_policy_id public.code,
     overage_policy_id public.code,
-    commitment_policy_id public.code,
     drawdown_order text,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
@@ -1764,9 +1762,6 @@ ALTER TABLE ONLY public.binding_target_policies
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id) REFERENCES public.aggregation_policies(tenant_id, policy_id);
 
-ALTER TABLE ONLY public.usage_resources
-    ADD CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id) REFERENCES public.aggregation_policies(tenant_id, policy_id);
-
 ALTER TABLE ONLY public.asset_resources
     ADD CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
 
@@ -1789,9 +1784,6 @@ ALTER TABLE ONLY public.binding_target_policies
     ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.product_usage_resources
-    ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
-
-ALTER TABLE ONLY public.usage_resources
     ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.credentials

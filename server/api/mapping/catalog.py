@@ -252,7 +252,7 @@ def resource_to_pb(kept: Kept[UsageResource]) -> pb.UsageResource:
         usage_definition_product=names.PRODUCT.of(own.definition_product_id)
         if own.definition_product_id
         else "",
-        policies=policies_to_pb(own.policies),
+        policies=policies_to_pb(own.policies, pb.UsageResourcePolicies),
         state=state_pb(kept),
         **audit_pb(kept.audit),
         etag=etag(kept.revision),
@@ -283,7 +283,7 @@ def product_resource_to_pb(kept: Kept[ProductResource]) -> pb.ProductUsageResour
         omittable=own.is_optional,
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
-        policies=policies_to_pb(own.policies),
+        policies=policies_to_pb(own.policies, pb.ResourcePolicies),
         state=state_pb(kept),
         **audit_pb(kept.audit),
         etag=etag(kept.revision),

@@ -286,10 +286,8 @@ CREATE TABLE usage_resources (
     token_resource_id          code,
     definition_product_id      code,
     dimensions                 text[] NOT NULL DEFAULT '{}',
-    aggregation_policy_id      code,
     rating_frequency_policy_id code,
     overage_policy_id          code,
-    commitment_policy_id       code,
     drawdown_order             text CHECK (drawdown_order IN ('EXPIRING_FIRST', 'GRANTED_FIRST', 'GRANTED_LAST')),
     state                      text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision                   bigint NOT NULL DEFAULT 1,
@@ -297,12 +295,9 @@ CREATE TABLE usage_resources (
     PRIMARY KEY (tenant_id, usage_resource_id),
     CONSTRAINT unit_class_exists FOREIGN KEY (tenant_id, unit_class_id) REFERENCES unit_classes,
     CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES units_of_measure,
-    CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id)
-        REFERENCES aggregation_policies,
     CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id)
         REFERENCES rating_frequency_policies,
     CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies,
-    CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies,
     CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES usage_resources,
     CONSTRAINT only_usage_is_rated_in_tokens CHECK (token_resource_id IS NULL OR category = 'USAGE')
 );

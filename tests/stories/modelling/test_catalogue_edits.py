@@ -314,10 +314,10 @@ async def test_each_policy_says_which_level_supplied_it(sandbox):
                 overage_policy_id=name, overage_policy=policies.OveragePolicy(overage=overage)
             )
         )
-    await policy.CreateAggregationPolicy(
-        policy_rpc.CreateAggregationPolicyRequest(
-            aggregation_policy_id="peak",
-            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAY"),
+    await policy.CreateRatingFrequencyPolicy(
+        policy_rpc.CreateRatingFrequencyPolicyRequest(
+            rating_frequency_policy_id="days",
+            rating_frequency_policy=policies.RatingFrequencyPolicy(period="DAY"),
         )
     )
     await unit_class(world)
@@ -328,8 +328,8 @@ async def test_each_policy_says_which_level_supplied_it(sandbox):
             usage_resource=catalog.UsageResource(
                 category="USAGE",
                 unit_class="unitClasses/data",
-                policies=catalog.ResourcePolicies(
-                    aggregation_policy="aggregationPolicies/peak",
+                policies=catalog.UsageResourcePolicies(
+                    rating_frequency_policy="ratingFrequencyPolicies/days",
                     overage_policy="overagePolicies/free",
                 ),
             ),
@@ -357,12 +357,12 @@ async def test_each_policy_says_which_level_supplied_it(sandbox):
     assert found.product_usage_resource == "products/plan/usageResources/data"
     assert found.overage_policy.name == "overagePolicies/charge"
     assert found.overage_level == rpc.POLICY_LEVEL_PRODUCT_USAGE_RESOURCE
-    assert found.aggregation_policy.method == policies.AggregationPolicy.PEAK
-    assert found.aggregation_level == rpc.POLICY_LEVEL_USAGE_RESOURCE
-    assert found.rating_frequency_policy.name == ""
-    assert found.rating_frequency_policy.period == policies.RatingFrequencyPolicy.MONTH
-    assert found.rating_frequency_policy.waiting_time.days == 3
-    assert found.rating_frequency_level == rpc.POLICY_LEVEL_DEFAULT
+    assert found.rating_frequency_policy.period == policies.RatingFrequencyPolicy.DAY
+    assert found.rating_frequency_level == rpc.POLICY_LEVEL_USAGE_RESOURCE
+    assert found.aggregation_policy.name == ""
+    assert found.aggregation_policy.method == policies.AggregationPolicy.SUM
+    assert found.aggregation_policy.period == policies.AggregationPolicy.DAY
+    assert found.aggregation_level == rpc.POLICY_LEVEL_DEFAULT
 
 
 async def test_lists_are_filtered_by_what_they_hold_page_by_page(sandbox):

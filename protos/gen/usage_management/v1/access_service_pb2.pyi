@@ -38,15 +38,11 @@ class Tenant(_message.Message):
     name: _builtins.str
     """The resource name: `tenants/{tenant}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def clock_start_time(self) -> _timestamp_pb2.Timestamp:
         """Makes it a sandbox whose clock starts here and moves by `AdvanceClock` only; 1990 or later.
@@ -59,13 +55,11 @@ class Tenant(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -149,17 +143,13 @@ class Credential(_message.Message):
     name: _builtins.str
     """The resource name: `credentials/{credential}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     tenant: _builtins.str
     """The tenant: `tenants/{tenant}`; the caller's own if absent."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[Global___Credential.Role.ValueType]:
         """What it allows: 1 to 10 roles."""
@@ -170,7 +160,7 @@ class Credential(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
@@ -178,9 +168,7 @@ class Credential(_message.Message):
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -299,17 +287,13 @@ class Run(_message.Message):
     kind: Global___Run.Kind.ValueType
     """What is done."""
     state: Global___Run.State.ValueType
-    """Where it stands."""
+    """The state."""
     failed_job: _builtins.str
     """The job that stopped it: `jobs/{job}`."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def clock_start_time(self) -> _timestamp_pb2.Timestamp:
         """Where the clock was."""
@@ -334,17 +318,15 @@ class Run(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was asked for, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """When it ended, by the database's clock."""
+        """When it ended."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -466,20 +448,16 @@ class Job(_message.Message):
     account: _builtins.str
     """The account it is about: `accounts/{account}`; empty if about none."""
     state: Global___Job.State.ValueType
-    """Where it stands."""
+    """The state."""
     attempt_count: _builtins.int
     """How often it was tried."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def fire_time(self) -> _timestamp_pb2.Timestamp:
-        """When it is due, by the tenant's clock."""
+        """When it is due."""
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
@@ -487,13 +465,11 @@ class Job(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was asked for, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -595,9 +571,9 @@ class ListTenantsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -621,7 +597,7 @@ class ListTenantsResponse(_message.Message):
     TENANTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def tenants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tenant]:
         """The tenants, by id."""
@@ -751,7 +727,7 @@ class AdvanceClockRequest(_message.Message):
     TO_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def to_time(self) -> _timestamp_pb2.Timestamp:
         """Where to."""
@@ -801,9 +777,9 @@ class ListRunsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -827,7 +803,7 @@ class ListRunsResponse(_message.Message):
     RUNS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Run]:
         """The runs, newest first."""
@@ -856,11 +832,11 @@ class ListJobsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: Global___Job.State.ValueType
-    """Only those in this state; quarantined and refused ones if absent."""
+    """Only those in this state; failed and quarantined ones if unspecified."""
     def __init__(
         self,
         *,
@@ -885,7 +861,7 @@ class ListJobsResponse(_message.Message):
     JOBS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Job]:
         """The jobs, oldest first."""
@@ -957,9 +933,9 @@ class ListLimitsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -983,7 +959,7 @@ class ListLimitsResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Limit]:
         """The limits, by id."""

@@ -63,7 +63,7 @@ class Account(_message.Message):
     name: _builtins.str
     """The resource name: `accounts/{account}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     time_zone: _builtins.str
     """The IANA time zone in which its days and periods begin, as in `Europe/Berlin`. Never changes."""
     currency_code: _builtins.str
@@ -77,28 +77,22 @@ class Account(_message.Message):
     be longer. Never changes.
     """
     etag: _builtins.str
-    """Changes whenever the account does."""
+    """The etag; it changes whenever the account changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Free words of the caller's: at most 64, keys to 128 characters, values to 1,024."""
+        """Caller-defined labels: at most 64, keys to 128 characters, values to 1,024."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -155,9 +149,9 @@ class ListAccountsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -181,7 +175,7 @@ class ListAccountsResponse(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Account]:
         """The accounts, by id."""
@@ -238,7 +232,7 @@ class UpdateAccountRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def account(self) -> Global___Account:
         """The account, with its name and the new values. If its `etag` is set and stale, nothing happens.
@@ -306,20 +300,16 @@ class BindingTarget(_message.Message):
     name: _builtins.str
     """The resource name: `accounts/{account}/bindingTargets/{binding_target}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     kind: Global___BindingTarget.Kind.ValueType
     """What it stands for. Never changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def policies(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.PolicyOverride]:
@@ -329,9 +319,7 @@ class BindingTarget(_message.Message):
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -387,9 +375,9 @@ class ListBindingTargetsRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -414,7 +402,7 @@ class ListBindingTargetsResponse(_message.Message):
     BINDING_TARGETS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def binding_targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___BindingTarget]:
         """The targets, by id."""

@@ -69,7 +69,7 @@ class UnitClass(_message.Message):
     name: _builtins.str
     """The resource name: `unitClasses/{unit_class}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     kind: Global___UnitClass.Kind.ValueType
     """What its units measure."""
     default_unit: _builtins.str
@@ -77,26 +77,20 @@ class UnitClass(_message.Message):
     unit with factor 1 if absent.
     """
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the class does."""
+    """The etag; it changes whenever the class changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -173,7 +167,7 @@ class UnitOfMeasure(_message.Message):
     name: _builtins.str
     """The resource name: `unitsOfMeasure/{unit_of_measure}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     unit_class: _builtins.str
     """The class it belongs to: `unitClasses/{unit_class}`."""
     scale: _builtins.int
@@ -183,30 +177,24 @@ class UnitOfMeasure(_message.Message):
     sequence: _builtins.int
     """Its place among the units of its class, for people to choose from: from 0."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the unit does."""
+    """The etag; it changes whenever the unit changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def factor(self) -> _decimal_pb2.Decimal:
         """How many default units of the class one of this is: greater than zero, 1 if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -282,7 +270,7 @@ class ResourcePolicies(_message.Message):
     drawdown_order: Global___ResourcePolicies.DrawdownOrder.ValueType
     """Which of several open grants pays first; what expires first if no level says."""
     commitment_policy: _builtins.str
-    """What usage costs once a commitment is used up: `commitmentPolicies/{policy}`; the lowest
+    """The cost of usage once a commitment is used up: `commitmentPolicies/{policy}`; the lowest
     committed rate goes on if no level says. Of commitments only, on products.
     """
     def __init__(
@@ -301,6 +289,38 @@ class ResourcePolicies(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResourcePolicies: _TypeAlias = ResourcePolicies  # noqa: Y015
+
+@_typing.final
+class UsageResourcePolicies(_message.Message):
+    """The policies of a usage resource, for products that do not say otherwise. How usage adds up, and what it costs
+    once a commitment is used up, is said on the products.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
+    OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
+    DRAWDOWN_ORDER_FIELD_NUMBER: _builtins.int
+    rating_frequency_policy: _builtins.str
+    """When it is rated: `ratingFrequencyPolicies/{policy}`; monthly after 3 days if no level says."""
+    overage_policy: _builtins.str
+    """What overage does: `overagePolicies/{policy}`; charged if no level says."""
+    drawdown_order: Global___ResourcePolicies.DrawdownOrder.ValueType
+    """Which of several open grants pays first; what expires first if no level says."""
+    def __init__(
+        self,
+        *,
+        rating_frequency_policy: _builtins.str = ...,
+        overage_policy: _builtins.str = ...,
+        drawdown_order: Global___ResourcePolicies.DrawdownOrder.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drawdown_order", b"drawdown_order", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageResourcePolicies: _TypeAlias = UsageResourcePolicies  # noqa: Y015
 
 @_typing.final
 class PolicyOverride(_message.Message):
@@ -354,7 +374,7 @@ class UsageResource(_message.Message):
     name: _builtins.str
     """The resource name: `usageResources/{usage_resource}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     category: Global___UnitClass.Kind.ValueType
     """What kind of thing is metered."""
     unit_class: _builtins.str
@@ -370,17 +390,13 @@ class UsageResource(_message.Message):
     usage_definition_product: _builtins.str
     """The product as which its overage is billed: `products/{product}`; the one that was sold if absent."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the resource does."""
+    """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The labels of usage that tell it apart, as in `region`: 5 at most, each
@@ -389,18 +405,16 @@ class UsageResource(_message.Message):
         """
 
     @_builtins.property
-    def policies(self) -> Global___ResourcePolicies:
+    def policies(self) -> Global___UsageResourcePolicies:
         """The policies of the resource, for products that do not say otherwise."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -413,7 +427,7 @@ class UsageResource(_message.Message):
         token_resource: _builtins.str = ...,
         usage_definition_product: _builtins.str = ...,
         dimensions: _abc.Iterable[_builtins.str] | None = ...,
-        policies: Global___ResourcePolicies | None = ...,
+        policies: Global___UsageResourcePolicies | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
@@ -518,7 +532,7 @@ class Product(_message.Message):
     name: _builtins.str
     """The resource name: `products/{product}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     usage_model_type: Global___Product.UsageModelType.ValueType
     """How it takes part in consumption."""
     grant_binding: Global___Product.GrantBinding.ValueType
@@ -526,26 +540,20 @@ class Product(_message.Message):
     commitments, which are linked to an anchor.
     """
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the product does."""
+    """The etag; it changes whenever the product changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -603,24 +611,20 @@ class ProductUsageResource(_message.Message):
     omittable: _builtins.bool
     """True when a sale may leave it out; of commitments only."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day it can be sold, in the buyer's zone; from ever if absent."""
+        """The first day it can be sold, in the buyer's zone; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day it can no longer be sold, exclusive; for ever if absent."""
+        """The day it can no longer be sold, exclusive; unbounded if absent."""
 
     @_builtins.property
     def policies(self) -> Global___ResourcePolicies:
@@ -628,13 +632,11 @@ class ProductUsageResource(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -711,7 +713,7 @@ class ProductUsageGrant(_message.Message):
     name: _builtins.str
     """The resource name: `products/{product}/grants/{grant}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     product_usage_resource: _builtins.str
     """The product's resource: `products/{product}/usageResources/{product_usage_resource}`."""
     type: Global___ProductUsageGrant.Type.ValueType
@@ -725,17 +727,13 @@ class ProductUsageGrant(_message.Message):
     selling_model: _builtins.str
     """Who gets it: those who buy under `sellingModels/{selling_model}`; everybody if absent."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How much, greater than zero, in `unit_of_measure`."""
@@ -746,21 +744,19 @@ class ProductUsageGrant(_message.Message):
 
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day of a sale that gets it, in the buyer's zone; from ever if absent."""
+        """The first day of a sale that gets it, in the buyer's zone; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day from which sales do not get it any more, exclusive; for ever if absent."""
+        """The day from which sales do not get it any more, exclusive; unbounded if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -838,34 +834,28 @@ class SellingModel(_message.Message):
     name: _builtins.str
     """The resource name: `sellingModels/{selling_model}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     type: Global___SellingModel.Type.ValueType
     """What it says of the end of a sale."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the model does."""
+    """The etag; it changes whenever the model changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def term(self) -> _types_pb2.Cadence:
         """How long the term is; required with `TERM`, refused with other types."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,

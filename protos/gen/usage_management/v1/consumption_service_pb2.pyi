@@ -101,7 +101,7 @@ class UsageRecord(_message.Message):
     unit_of_measure: _builtins.str
     """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`."""
     state: Global___UsageRecord.State.ValueType
-    """Where it stands."""
+    """The state."""
     created_by: _builtins.str
     """The credential that recorded it: `credentials/{credential}`."""
     @_builtins.property
@@ -114,7 +114,7 @@ class UsageRecord(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Free words of the caller's."""
+        """Caller-defined labels."""
 
     @_builtins.property
     def outcome(self) -> Global___UsageOutcome:
@@ -122,7 +122,7 @@ class UsageRecord(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was recorded, by the database's clock."""
+        """When it was recorded."""
 
     def __init__(
         self,
@@ -256,7 +256,7 @@ class UsageRecordInput(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Free words of the caller's: at most 64, keys to 128 characters, values to 1,024."""
+        """Caller-defined labels: at most 64, keys to 128 characters, values to 1,024."""
 
     def __init__(
         self,
@@ -461,9 +461,9 @@ class ListUsageRecordsRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     asset: _builtins.str
     """Only those of this asset: `accounts/{account}/assets/{asset}`."""
     usage_resource: _builtins.str
@@ -507,7 +507,7 @@ class ListUsageRecordsResponse(_message.Message):
     USAGE_RECORDS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def usage_records(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRecord]:
         """The records."""

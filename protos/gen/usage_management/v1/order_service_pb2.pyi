@@ -74,15 +74,11 @@ class Order(_message.Message):
     currency_code: _builtins.str
     """The currency: the account's."""
     etag: _builtins.str
-    """Changes whenever the order does."""
+    """The etag; it changes whenever the order changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_quote_service_pb2.SaleLine]:
         """What was ordered."""
@@ -93,17 +89,15 @@ class Order(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def activate_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was activated, by the tenant's clock; absent in a draft."""
+        """When it was activated; absent in a draft."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -164,9 +158,9 @@ class ListOrdersRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -191,7 +185,7 @@ class ListOrdersResponse(_message.Message):
     ORDERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Order]:
         """The orders, newest first."""
@@ -221,7 +215,7 @@ class CreateOrderRequest(_message.Message):
     quote: _builtins.str
     """The quote: `accounts/{account}/quotes/{quote}`."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     def __init__(
         self,
         *,
@@ -250,7 +244,7 @@ class ActivateOrderRequest(_message.Message):
     etag: _builtins.str
     """The etag last seen; if given and out of date, nothing happens."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     def __init__(
         self,
         *,

@@ -147,7 +147,7 @@ class AggregationPolicy(_message.Message):
     name: _builtins.str
     """The resource name: `aggregationPolicies/{policy}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     method: Global___AggregationPolicy.Method.ValueType
     """How the records of one window become its quantity."""
     period: Global___AggregationPolicy.Period.ValueType
@@ -157,28 +157,22 @@ class AggregationPolicy(_message.Message):
     combine: Global___AggregationPolicy.Combine.ValueType
     """How the windows of one rating period combine."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the policy does."""
+    """The etag; it changes whenever the policy changes."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -318,38 +312,32 @@ class RatingFrequencyPolicy(_message.Message):
     name: _builtins.str
     """The resource name: `ratingFrequencyPolicies/{policy}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     period: Global___RatingFrequencyPolicy.Period.ValueType
     """The period that is rated together."""
     late_policy: Global___RatingFrequencyPolicy.LatePolicy.ValueType
     """What happens to usage that arrives later still."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the policy does."""
+    """The etag; it changes whenever the policy changes."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def waiting_time(self) -> Global___RatingFrequencyPolicy.WaitingTime:
         """How long usage is waited for after the period ends; 3 days if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -421,32 +409,26 @@ class OveragePolicy(_message.Message):
     name: _builtins.str
     """The resource name: `overagePolicies/{policy}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     overage: Global___OveragePolicy.Overage.ValueType
     """What usage beyond the grants does."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the policy does."""
+    """The etag; it changes whenever the policy changes."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -489,34 +471,28 @@ class RefreshPolicy(_message.Message):
     name: _builtins.str
     """The resource name: `refreshPolicies/{policy}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the policy does."""
+    """The etag; it changes whenever the policy changes."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def interval(self) -> _types_pb2.Cadence:
         """The interval between two issues, from the day the asset starts."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -561,23 +537,19 @@ class RolloverPolicy(_message.Message):
     name: _builtins.str
     """The resource name: `rolloverPolicies/{policy}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     max_rollovers: _builtins.int
     """How often a remainder may roll over: 0 (as often as there is a next period) to 1,000."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the policy does."""
+    """The etag; it changes whenever the policy changes."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def max_quantity(self) -> _decimal_pb2.Decimal:
         """How much may roll into one window for each unit of the product sold, greater than zero, in the
@@ -592,13 +564,11 @@ class RolloverPolicy(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -670,32 +640,26 @@ class CommitmentPolicy(_message.Message):
     name: _builtins.str
     """The resource name: `commitmentPolicies/{policy}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     rate: Global___CommitmentPolicy.Rate.ValueType
     """Which rate holds once the commitment is used up."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the policy does."""
+    """The etag; it changes whenever the policy changes."""
     version: _builtins.int
     """Which version of the policy this is, from 1; see RevisePolicy."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,

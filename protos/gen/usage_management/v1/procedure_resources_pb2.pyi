@@ -90,30 +90,24 @@ class Procedure(_message.Message):
     name: _builtins.str
     """The resource name: `procedures/{procedure}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     usage: Global___ProcedureUsage.ValueType
     """What it is for."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -159,7 +153,7 @@ class ProcedureVersion(_message.Message):
     name: _builtins.str
     """The resource name: `procedures/{procedure}/versions/{version}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     rank: _builtins.int
     """Of the active versions in force on a day the highest rank wins: 0 to 1,000,000. Two of one rank
     are never in force on the same day.
@@ -169,24 +163,20 @@ class ProcedureVersion(_message.Message):
     element_milliseconds: _builtins.int
     """How long a line may take with one element of a rating procedure: 4 to 10,000; 5,000 if zero."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day it is in force; from ever if absent."""
+        """The first day it is in force; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day it is no longer in force, exclusive; for ever if absent."""
+        """The day it is no longer in force, exclusive; unbounded if absent."""
 
     @_builtins.property
     def elements(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProcedureElement]:
@@ -196,13 +186,11 @@ class ProcedureVersion(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,

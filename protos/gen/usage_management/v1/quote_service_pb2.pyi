@@ -72,15 +72,11 @@ class Quote(_message.Message):
     currency_code: _builtins.str
     """The currency: the account's."""
     etag: _builtins.str
-    """Changes whenever the quote does."""
+    """The etag; it changes whenever the quote changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___SaleLine]:
         """What would be sold: 1 to 200 lines, unless the service is configured otherwise; see `quote.lines` of
@@ -89,13 +85,11 @@ class Quote(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -423,9 +417,9 @@ class ListQuotesRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -450,7 +444,7 @@ class ListQuotesResponse(_message.Message):
     QUOTES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def quotes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quote]:
         """The quotes, newest first."""
@@ -484,7 +478,7 @@ class CreateQuoteRequest(_message.Message):
     validate_only: _builtins.bool
     """True to see the quote without keeping it; fails as it would otherwise."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def quote(self) -> Global___Quote:
         """The quote."""

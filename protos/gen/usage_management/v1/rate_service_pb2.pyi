@@ -71,30 +71,24 @@ class PriceBook(_message.Message):
     name: _builtins.str
     """The resource name: `priceBooks/{price_book}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def rate_cards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Its rate cards: `rateCards/{rate_card}`, one of each type at most."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -162,36 +156,30 @@ class RateCard(_message.Message):
     name: _builtins.str
     """The resource name: `rateCards/{rate_card}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     type: Global___RateCard.Type.ValueType
     """What its entries say. Never changes."""
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day it applies; from ever if absent."""
+        """The first day it applies; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day it no longer applies, exclusive; for ever if absent."""
+        """The day it no longer applies, exclusive; unbounded if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -286,19 +274,15 @@ class RateCardEntry(_message.Message):
     negotiability: Global___RateCardEntry.Negotiability.ValueType
     """Whether a quote may depart from it."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands. Two active entries of one card, product, resource, selling model and currency or
+    """The state. Two active entries of one card, product, resource, selling model and currency or
     token never overlap.
     """
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`. Empty when the service itself did, as a
-    worker or the migration does.
-    """
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
-    """The credential that changed it last, or created it: `credentials/{credential}`. Empty when the
-    service itself did.
-    """
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
         """The base rate; required on a `BASE` card, refused on others. It is in the entry's currency or token."""
@@ -322,21 +306,19 @@ class RateCardEntry(_message.Message):
 
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day it applies, in the buyer's zone; from ever if absent."""
+        """The first day it applies, in the buyer's zone; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day it no longer applies, exclusive; for ever if absent."""
+        """The day it no longer applies, exclusive; unbounded if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When what callers see of it was last changed, by the database's clock; when it was created, if it
-        never was.
-        """
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -402,9 +384,9 @@ class ListPriceBooksRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -428,7 +410,7 @@ class ListPriceBooksResponse(_message.Message):
     PRICE_BOOKS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def price_books(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceBook]:
         """The price books, by id."""
@@ -485,7 +467,7 @@ class UpdatePriceBookRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def price_book(self) -> Global___PriceBook:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -570,9 +552,9 @@ class ListRateCardsRequest(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     ON_DATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     type: Global___RateCard.Type.ValueType
     """Only those of this type; of any if unspecified."""
     @_builtins.property
@@ -604,7 +586,7 @@ class ListRateCardsResponse(_message.Message):
     RATE_CARDS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def rate_cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCard]:
         """The cards, by id."""
@@ -661,7 +643,7 @@ class UpdateRateCardRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rate_card(self) -> Global___RateCard:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -758,9 +740,9 @@ class ListRateCardEntriesRequest(_message.Message):
     parent: _builtins.str
     """The card: `rateCards/{rate_card}`, or `rateCards/-` for all of them."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     product: _builtins.str
@@ -810,7 +792,7 @@ class ListRateCardEntriesResponse(_message.Message):
     RATE_CARD_ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def rate_card_entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntry]:
         """The entries, by card and id."""
@@ -871,9 +853,9 @@ class BatchCreateRateCardEntriesRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
-    """Say what would happen, and change nothing."""
+    """Validate only: answer or fail as otherwise, and change nothing."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateRateCardEntryRequest]:
         """The entries, each with its card: 1 to 1,000."""
@@ -955,7 +937,7 @@ class UpdateRateCardEntryRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rate_card_entry(self) -> Global___RateCardEntry:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -1020,9 +1002,9 @@ class ChangeRateCardEntryStatesRequest(_message.Message):
     state: _types_pb2.CatalogState.ValueType
     """Where they are to stand."""
     validate_only: _builtins.bool
-    """Say what would happen, and change nothing."""
+    """Validate only: answer or fail as otherwise, and change nothing."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The entries: `rateCards/{rate_card}/entries/{entry}`, 1 to 1,000."""
@@ -1550,7 +1532,7 @@ class GetRatePlanRequest(_message.Message):
     """Rated by this procedure, `procedures/{procedure}`, as if it were the default; by the default if empty."""
     @_builtins.property
     def date(self) -> _date_pb2.Date:
-        """The day, in the account's zone; today by the tenant's clock if absent."""
+        """The day, in the account's zone; today if absent."""
 
     def __init__(
         self,

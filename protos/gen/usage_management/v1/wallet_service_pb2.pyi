@@ -85,7 +85,7 @@ class Wallet(_message.Message):
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """The moment of all this, by the tenant's clock."""
+        """The moment of all this."""
 
     @_builtins.property
     def period_start_time(self) -> _timestamp_pb2.Timestamp:
@@ -101,7 +101,7 @@ class Wallet(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
 
     def __init__(
         self,
@@ -318,11 +318,11 @@ class WalletEntry(_message.Message):
 
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
-        """When it is true, by the tenant's clock."""
+        """When it is true."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was posted, by the database's clock."""
+        """When it was posted."""
 
     def __init__(
         self,
@@ -380,9 +380,9 @@ class ListWalletsRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -407,7 +407,7 @@ class ListWalletsResponse(_message.Message):
     WALLETS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def wallets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Wallet]:
         """The wallets, by resource."""
@@ -438,9 +438,9 @@ class ListGrantsRequest(_message.Message):
     parent: _builtins.str
     """The wallet: `accounts/{account}/wallets/{wallet}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -465,7 +465,7 @@ class ListGrantsResponse(_message.Message):
     GRANTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Grant]:
         """The grants, oldest first."""
@@ -496,9 +496,9 @@ class ListWalletEntriesRequest(_message.Message):
     parent: _builtins.str
     """The wallet: `accounts/{account}/wallets/{wallet}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -523,7 +523,7 @@ class ListWalletEntriesResponse(_message.Message):
     WALLET_ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def wallet_entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___WalletEntry]:
         """The entries, in the order in which they were posted."""

@@ -53,22 +53,20 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding,
 -- name: add_resource
 -- A usage resource, as a draft; the first of an id wins.
 --   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text, $5
---   unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text, $8
---   rating_frequency_policy_id text, $9 overage_policy_id text, $10 commitment_policy_id text,
---   $11 drawdown_order text, $12 token_resource_id text, $13 definition_product_id text, $14 dimensions text[]
+--   unit_class_id text, $6 unit_of_measure_id text, $7 rating_frequency_policy_id text,
+--   $8 overage_policy_id text, $9 drawdown_order text, $10 token_resource_id text,
+--   $11 definition_product_id text, $12 dimensions text[]
 INSERT INTO usage_resources (tenant_id, usage_resource_id, display_name, category, unit_class_id,
-                             unit_of_measure_id, aggregation_policy_id, rating_frequency_policy_id,
-                             overage_policy_id, commitment_policy_id, drawdown_order, token_resource_id,
-                             definition_product_id, dimensions)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                             unit_of_measure_id, rating_frequency_policy_id, overage_policy_id,
+                             drawdown_order, token_resource_id, definition_product_id, dimensions)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
     ON CONFLICT DO NOTHING;
 
 -- name: find_resource
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 usage_resource_id text
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
-       definition_product_id, dimensions, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
-       commitment_policy_id, drawdown_order, state, revision, create_time, created_by, update_time, updated_by
+       definition_product_id, dimensions, rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time, created_by, update_time, updated_by
   FROM usage_resources WHERE tenant_id = $1 AND lower(usage_resource_id) = lower($2::text);
 
 -- name: list_resource
@@ -76,8 +74,7 @@ SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 unit_class_id text or null,
 --   $6 category text or null
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
-       definition_product_id, dimensions, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
-       commitment_policy_id, drawdown_order, state, revision, create_time, created_by, update_time, updated_by
+       definition_product_id, dimensions, rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time, created_by, update_time, updated_by
   FROM usage_resources
  WHERE tenant_id = $1 AND usage_resource_id > $2 AND ($4::text IS NULL OR state = $4)
    AND ($5::text IS NULL OR unit_class_id = $5) AND ($6::text IS NULL OR category = $6)
@@ -209,15 +206,13 @@ UPDATE units_of_measure SET state = $3, revision = revision + 1
 -- name: save_resource
 -- Other content under the same id.
 --   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text,
---   $5 unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text,
---   $8 rating_frequency_policy_id text, $9 overage_policy_id text, $10 commitment_policy_id text,
---   $11 drawdown_order text, $12 token_resource_id text, $13 definition_product_id text,
---   $14 dimensions text[], $15 revision bigint
+--   $5 unit_class_id text, $6 unit_of_measure_id text, $7 rating_frequency_policy_id text,
+--   $8 overage_policy_id text, $9 drawdown_order text, $10 token_resource_id text,
+--   $11 definition_product_id text, $12 dimensions text[], $13 revision bigint
 UPDATE usage_resources SET display_name = $3, category = $4, unit_class_id = $5, unit_of_measure_id = $6,
-       aggregation_policy_id = $7, rating_frequency_policy_id = $8, overage_policy_id = $9,
-       commitment_policy_id = $10, drawdown_order = $11, token_resource_id = $12, definition_product_id = $13, dimensions = $14,
-       revision = revision + 1
- WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $15;
+       rating_frequency_policy_id = $7, overage_policy_id = $8, drawdown_order = $9,
+       token_resource_id = $10, definition_product_id = $11, dimensions = $12, revision = revision + 1
+ WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $13;
 
 -- name: drop_resource
 -- Nobody will miss it: what refers to it would stop this.

@@ -28,8 +28,7 @@ SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quan
 -- Some usage resources.
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
-       definition_product_id, dimensions, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
-       commitment_policy_id, drawdown_order, state, revision, create_time, created_by, update_time, updated_by
+       definition_product_id, dimensions, rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time, created_by, update_time, updated_by
   FROM usage_resources WHERE tenant_id = $1 AND usage_resource_id = ANY ($2::text[]) ORDER BY usage_resource_id;
 
 -- name: unit_classes
