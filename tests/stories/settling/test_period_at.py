@@ -9,6 +9,8 @@ from usage_management.v1 import wallet_service_pb2 as rpc
 
 from clients import UsageError
 from clients.values import enum_name
+from tests.stories.selling.test_packs import plan, to
+from tests.stories.token_words import pack, set_up
 from tests.stories.words import Metered, line, moment, stamp, usage
 
 INSTANT = timedelta(microseconds=1)
@@ -304,3 +306,24 @@ async def test_every_grant_names_the_grant_of_the_product(sandbox):
         [window] = of(answer, "calls").refresh_windows
         assert window.product_usage_grant == grant.product_usage_grant
         assert window.start_time == grant.start_time
+
+
+async def test_a_pack_has_the_periods_of_the_asset_it_is_bound_to(sandbox):
+    world = await sandbox("2024-01-15")
+    await plan(world, grant="4000")
+    await set_up(world, pack("booster", "credits", grant="2000"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    [booster] = await world.sell(account, to(asset.name, "booster", "2024-01-10", "2024-01-20"))
+
+    own = of(await ask(world, asset.name), "credits")
+    added = of(await ask(world, booster.name), "credits")
+    grants = await world.grants(await world.wallet(account, "credits"))
+
+    assert (added.wallet, added.rating_period) == (own.wallet, own.rating_period)
+    assert added.billing_period == own.billing_period
+    assert not (await ask(world, booster.name, "2024-01-20")).resource_periods
+    assert {one.asset: one.product_usage_grant.split("/")[1] for one in grants} == {
+        asset.name: "plan",
+        booster.name: "booster",
+    }
