@@ -135,7 +135,7 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
 
     async def cost(account: str) -> int:
         wallet = await owner.fetchval("SELECT md5($1 || 'w')::uuid", account)
-        return await pages(app, query, TENANT, account, wallet, None, None, 1, False)
+        return await pages(app, query, TENANT, account, wallet, None, None, 1, False, None, None)
 
     young, old = await cost("young"), await cost("old7")
     await owner.execute(LATE)
