@@ -303,7 +303,9 @@ async def list_liable_of_all(
     # No account's id is empty, so this key is just before all lines of that time.
     begin = after or (only.created.start, "", NO_ID)
     args = (tenant_id, only.account_id, *begin, limit, *_filters(only), only.created.end)
-    return [_liable(row) for row in await tx.fetch(SQL["list_liable_of_all"], *args)]
+    async with tx.transaction():
+        await tx.execute(SQL["plan_by_order"])
+        return [_liable(row) for row in await tx.fetch(SQL["list_liable_of_all"], *args)]
 
 
 def _filters(only: LiableFilter) -> tuple[object, ...]:

@@ -131,6 +131,11 @@ SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definitio
    AND ($12::timestamptz IS NULL OR create_time >= $12) AND ($13::timestamptz IS NULL OR create_time < $13)
  ORDER BY start_time, liable_summary_id LIMIT $5;
 
+-- name: plan_by_order
+-- Before `list_liable_of_all`: its rows are read in their order from the index that is made for it. Statistics
+-- of a table that was small make a sort look cheaper, which reads all lines of the tenant for each page.
+SELECT set_config('enable_sort', 'off', true);
+
 -- name: list_liable_of_all
 -- Invoice-ready lines of all accounts, in the order in which they were created. One bound says where a page
 -- begins, be it the last line seen or a create time: of two, the index is not always entered at the later.
