@@ -13,6 +13,7 @@ import pytest
 
 from server.store import sql
 from server.store.jobs import MOST_ATTEMPTS
+from server.store.settling.summary_reads import FIRST, LAST
 
 TENANT = UUID(int=1)
 NAMES = """
@@ -187,7 +188,7 @@ async def test_a_page_of_the_liable_lines_of_all_accounts_costs_its_own_lines(
 
     async def cost(*after: object, **only: object) -> int:
         filters = [only.get(name) for name in ("state", "asset", "product", "resource")]
-        bounds = [None, None, only.get("end")]
+        bounds = [None, None, only.get("end", LAST)]
         args = (TENANT, None, *after, 51, *filters, *bounds)
         async with app.transaction():
             await app.execute(reads["plan_by_order"])
@@ -195,7 +196,7 @@ async def test_a_page_of_the_liable_lines_of_all_accounts_costs_its_own_lines(
 
     nil = UUID(int=0)
     found = {
-        "the first page": await cost(None, "", nil),
+        "the first page": await cost(FIRST, "", nil),
         "one far behind": await cost(middle, "a5", UUID(int=25_000)),
         "since the last": await cost(last, "", nil),
         "with filters": await cost(middle, "", nil, state="READY_FOR_INVOICING", product="p"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -37,6 +37,8 @@ After = TimeKey | None
 
 
 NO_ID = UUID(int=0)
+# No line is created before the one or after the other.
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class RatableState(StrEnum):
@@ -301,8 +303,9 @@ async def list_liable_of_all(
 ) -> list[LiableSummary]:
     """Return invoice-ready lines of all accounts, by create time, account and id."""
     # No account's id is empty, so this key is just before all lines of that time.
-    begin = after or (only.created.start, "", NO_ID)
-    args = (tenant_id, only.account_id, *begin, limit, *_filters(only), only.created.end)
+    begin = after or (only.created.start or FIRST, "", NO_ID)
+    end = only.created.end or LAST
+    args = (tenant_id, only.account_id, *begin, limit, *_filters(only), end)
     async with tx.transaction():
         await tx.execute(SQL["plan_by_order"])
         return [_liable(row) for row in await tx.fetch(SQL["list_liable_of_all"], *args)]

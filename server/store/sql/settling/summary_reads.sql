@@ -138,12 +138,13 @@ SELECT set_config('enable_sort', 'off', true);
 
 -- name: list_liable_of_all
 -- Invoice-ready lines of all accounts, in the order in which they were created. One bound says where a page
--- begins, be it the last line seen or a create time: of two, the index is not always entered at the later.
---   $1 tenant_id uuid, $2 account_id text or null, $3 after_create_time timestamptz or null,
+-- begins, be it the last line seen or a create time: of two, the index is not always entered at the later. Both
+-- times are values: an index under row-level security is not asked for what COALESCE answers.
+--   $1 tenant_id uuid, $2 account_id text or null, $3 after_create_time timestamptz,
 --   $4 after_account_id text, $5 after_id uuid, $6 limit bigint, $7 state text or null,
 --   $8 asset_id uuid or null, $9 product_id text or null, $10 usage_resource_id text or null,
 --   $11 start_time timestamptz or null, $12 end_time timestamptz or null,
---   $13 end_create_time timestamptz or null
+--   $13 end_create_time timestamptz
 SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
        unit_of_measure_id, start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
        create_time, (SELECT json_agg(json_build_array(
@@ -155,8 +156,8 @@ SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definitio
   FROM liable_summaries AS l
  WHERE tenant_id = $1 AND create_time > '-infinity'
    AND (create_time, account_id, liable_summary_id)
-       > (coalesce($3, '-infinity'::timestamptz), $4::text, $5::uuid)
-   AND create_time < coalesce($13, 'infinity'::timestamptz)
+       > ($3::timestamptz, $4::text, $5::uuid)
+   AND create_time < $13
    AND ($2::text IS NULL OR account_id = $2)
    AND ($7::text IS NULL OR state = $7) AND ($8::uuid IS NULL OR asset_id = $8)
    AND ($9::text IS NULL OR product_id = $9) AND ($10::text IS NULL OR usage_resource_id = $10)
