@@ -165,9 +165,7 @@ SELECT $1, 'a' || n % 1000, lpad(to_hex(n), 32, '0')::uuid, w.id, w.id, w.id, 'p
 
 @pytest.mark.planner
 @pytest.mark.parametrize("known", ["never analyzed", "analyzed with one row", "known"])
-async def test_a_page_of_the_liable_lines_of_all_accounts_costs_its_own_lines(
-    owner, app, known
-):
+async def test_a_page_of_the_liable_lines_of_all_accounts_costs_its_own_lines(owner, app, known):
     """The first page, one far behind, and what was created since a poller saw the last."""
     reads = sql.load("settling/summary_reads.sql")
     await owner.execute("SET session_replication_role = replica")

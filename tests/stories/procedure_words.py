@@ -83,6 +83,12 @@ def elements(outcome: requests.SimulatedOutcome) -> list[str]:
     return [enum_name(step, "element") for step in outcome.waterfall]
 
 
+async def use_own(world: World, name: str = "own") -> None:
+    """Make a procedure the one that rates."""
+    request = requests.SetDefaultProcedureRequest(procedure=f"procedures/{name}")
+    await world.client.procedures.SetDefaultProcedure(request)
+
+
 async def version(
     world: World, name: str, tried: list[Any], *, active: bool = True, **more: Any
 ) -> procedures.ProcedureVersion:
