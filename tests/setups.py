@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from server.domain.audit import Audit
 from server.domain.calendar import Cadence, CadenceUnit, PolicyPeriod
 from server.domain.ids import (
     PolicyId,
@@ -63,7 +64,7 @@ TODAY = date(2024, 3, 1)
 
 
 def kept(content: Any, state: CatalogState = ACTIVE) -> Kept[Any]:
-    return Kept(content, state, 1, NOW)
+    return Kept(content, state, 1, Audit.at(NOW))
 
 
 def day(text: str | None) -> date | None:

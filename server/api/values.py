@@ -12,8 +12,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2, decimal_pb2, money_pb2
 from usage_management.v1 import types_pb2
 
+from server.api import names
+from server.domain.audit import Audit
 from server.domain.calendar import Cadence
 from server.domain.exact import EXACT, plain
+from server.domain.ids import CredentialId
 
 NANOS = Decimal(10) ** 9
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,3 +84,20 @@ def enum_pb(wrapper: Any, member: StrEnum | str) -> Any:
 def etag(revision: int) -> str:
     """A revision as callers see it."""
     return f'"{revision}"'
+
+
+def audit_pb(audit: Audit | None) -> dict[str, Any]:
+    """Return the fields that say who made and changed a resource; none before it is kept."""
+    if audit is None:
+        return {}
+    return {
+        "create_time": time_pb(audit.create_time),
+        "created_by": credential_name(audit.created_by),
+        "update_time": time_pb(audit.update_time),
+        "updated_by": credential_name(audit.updated_by),
+    }
+
+
+def credential_name(credential_id: CredentialId | None) -> str:
+    """Return the name of a credential; empty for the service itself."""
+    return "" if credential_id is None else names.CREDENTIAL.of(credential_id)

@@ -153,7 +153,12 @@ async def change(
     resolve = None if key is None else find
     try:
         result, made = await transact(
-            env.pool, tenant, do, seconds=call.seconds_left, resolve=resolve
+            env.pool,
+            tenant,
+            do,
+            credential_id=call.credential_id,
+            seconds=call.seconds_left,
+            resolve=resolve,
         )
     except _TakeBackError:
         return previewed[-1]

@@ -1,12 +1,13 @@
 """Accounts: kept once under an id that is taken in any case."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from asyncpg import Record
 
+from server.domain.audit import Audit
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, TenantId
+from server.store.audit import audit_of
 from server.store.keys import ANY_TIME, Window
 from server.store.pool import Connection
 from server.store.sql import load
@@ -33,7 +34,7 @@ class KeptAccount:
 
     content: Account
     revision: int
-    create_time: datetime
+    audit: Audit
 
 
 async def add(tx: Connection, tenant_id: TenantId, account: Account) -> bool:
@@ -106,5 +107,5 @@ def _kept(account_id: AccountId, row: Record | None) -> KeptAccount:
             labels=row["labels"],
         ),
         revision=row["revision"],
-        create_time=row["create_time"],
+        audit=audit_of(row),
     )

@@ -6,7 +6,9 @@ from datetime import datetime
 from asyncpg import Record
 
 from server.domain.access import Role
+from server.domain.audit import Audit
 from server.domain.ids import CredentialId, TenantId
+from server.store.audit import audit_of
 from server.store.pool import Connection
 from server.store.sql import load
 
@@ -21,7 +23,7 @@ class Credential:
     display_name: str
     roles: tuple[Role, ...]
     expire_time: datetime | None
-    create_time: datetime
+    audit: Audit
     revoke_time: datetime | None
 
 
@@ -87,6 +89,6 @@ def _credential(row: Record) -> Credential:
         display_name=row["display_name"],
         roles=tuple(Role(role) for role in row["roles"]),
         expire_time=row["expire_time"],
-        create_time=row["create_time"],
+        audit=audit_of(row),
         revoke_time=row["revoke_time"],
     )

@@ -12,7 +12,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from asyncpg import Record
+
+from server.domain.audit import Audit
 from server.domain.ids import AccountId, JobId, TenantId
+from server.store.audit import audit_of
 from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
 from server.store.sql import load
@@ -177,7 +181,7 @@ class JobRow:
     fire_time: datetime
     attempts: int
     error: str
-    create_time: datetime
+    audit: Audit
 
 
 async def waive(tx: Connection, tenant_id: TenantId, job_id: JobId) -> Job | None:
@@ -189,7 +193,7 @@ async def waive(tx: Connection, tenant_id: TenantId, job_id: JobId) -> Job | Non
 async def find(tx: Connection, tenant_id: TenantId, job_id: JobId) -> JobRow | None:
     """One job."""
     row = await tx.fetchrow(SQL["find_job"], tenant_id, job_id)
-    return None if row is None else JobRow(**row)
+    return None if row is None else _row(row)
 
 
 async def list_jobs(
@@ -203,4 +207,17 @@ async def list_jobs(
     """Jobs in some states, oldest first."""
     position = after or NO_KEY
     rows = await tx.fetch(SQL["list_jobs"], tenant_id, list(states), *position, limit)
-    return [JobRow(**row) for row in rows]
+    return [_row(row) for row in rows]
+
+
+def _row(row: Record) -> JobRow:
+    return JobRow(
+        job_id=JobId(row["job_id"]),
+        kind=row["kind"],
+        account_id=AccountId(row["account_id"]),
+        state=row["state"],
+        fire_time=row["fire_time"],
+        attempts=row["attempts"],
+        error=row["error"],
+        audit=audit_of(row),
+    )

@@ -30,11 +30,12 @@ Connection = asyncpg.Connection | PoolConnectionProxy
 # The settings without which an `OK` would not mean that the effect is on disk.
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
-# The statement that begins every transaction. The tenant is a UUID and the rest are integers, so
-# there is nothing to inject; one message without parameters saves three round trips.
+# The statement that begins every transaction. The tenant and the credential are UUIDs and the rest
+# are integers, so there is nothing to inject; one message without parameters saves round trips.
 _BEGIN = (
-    "BEGIN; SET LOCAL usage.tenant_id = '{tenant}'; SET LOCAL statement_timeout = {statement}; "
-    "SET LOCAL lock_timeout = {lock}; SET LOCAL idle_in_transaction_session_timeout = 10000"
+    "BEGIN; SET LOCAL usage.tenant_id = '{tenant}'; SET LOCAL usage.credential_id = '{caller}'; "
+    "SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; "
+    "SET LOCAL idle_in_transaction_session_timeout = 10000"
 )
 LOCK_MILLISECONDS = 2_000
 
@@ -59,11 +60,17 @@ class DangerousRole:
         return f"the database login {self.login}{can} {self.reason}"
 
 
-def begin(tenant_id: UUID, seconds: float) -> str:
-    """The statement that begins a transaction of `tenant_id` which may take `seconds`."""
+def begin(tenant_id: UUID, seconds: float, credential_id: UUID | None = None) -> str:
+    """Return the statement that begins a transaction of `tenant_id` which may take `seconds`.
+
+    What it makes and changes is noted as done by `credential_id`; None is the service itself.
+    """
     milliseconds = max(1, int(seconds * 1000))
     return _BEGIN.format(
-        tenant=tenant_id, statement=milliseconds, lock=min(LOCK_MILLISECONDS, milliseconds)
+        tenant=tenant_id,
+        caller=credential_id or "",
+        statement=milliseconds,
+        lock=min(LOCK_MILLISECONDS, milliseconds),
     )
 
 

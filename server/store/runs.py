@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from asyncpg import Record
+
+from server.domain.audit import Audit
 from server.domain.ids import JobId, RunId, TenantId
+from server.store.audit import audit_of
 from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
 from server.store.sql import load
@@ -24,7 +28,7 @@ class Run:
     done_counts: dict[str, int]
     error: str
     failed_job_id: JobId | None
-    create_time: datetime
+    audit: Audit
     end_time: datetime | None
     clock_time: datetime
 
@@ -61,7 +65,7 @@ async def running(tx: Connection, tenant_id: TenantId, kind: str) -> RunId | Non
 async def find(tx: Connection, tenant_id: TenantId, run_id: RunId) -> Run | None:
     """One run."""
     row = await tx.fetchrow(SQL["find_run"], tenant_id, run_id)
-    return None if row is None else Run(**row)
+    return None if row is None else _run(row)
 
 
 async def list_runs(
@@ -70,7 +74,7 @@ async def list_runs(
     """Runs, newest first."""
     before = after or NO_KEY
     rows = await tx.fetch(SQL["list_runs"], tenant_id, *before, limit)
-    return [Run(**row) for row in rows]
+    return [_run(row) for row in rows]
 
 
 async def save_counts(
@@ -108,3 +112,20 @@ async def stuck(
     """
     row = await tx.fetchrow(SQL["stuck_job"], tenant_id, clock, since)
     return None if row is None else StuckJob(**row)
+
+
+def _run(row: Record) -> Run:
+    failed = row["failed_job_id"]
+    return Run(
+        run_id=RunId(row["run_id"]),
+        kind=row["kind"],
+        state=row["state"],
+        start_time=row["start_time"],
+        target_time=row["target_time"],
+        done_counts=row["done_counts"],
+        error=row["error"],
+        failed_job_id=None if failed is None else JobId(failed),
+        audit=audit_of(row),
+        end_time=row["end_time"],
+        clock_time=row["clock_time"],
+    )

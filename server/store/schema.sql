@@ -18,10 +18,24 @@ CREATE DOMAIN public.quantity AS numeric
 CREATE DOMAIN public.total AS numeric
 	CONSTRAINT total_check CHECK (((VALUE > '-Infinity'::numeric) AND (VALUE < 'Infinity'::numeric) AND (VALUE = round(VALUE, 12))));
 
+CREATE FUNCTION public.calling_credential() RETURNS uuid
+    LANGUAGE sql STABLE
+    AS $$ SELECT nullif(current_setting('usage.credential_id', true), '')::uuid $$;
+
 CREATE FUNCTION public.catalogue_revisions() RETURNS TABLE(tenant_id uuid, catalogue_revision bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$SELECT tenant_id, catalogue_revision FROM tenants$$;
+
+CREATE FUNCTION public.note_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.update_time := clock_timestamp();
+    NEW.updated_by := calling_credential();
+    RETURN NEW;
+END $$;
 
 CREATE FUNCTION public.rating_versions(tenant uuid) RETURNS text
     LANGUAGE sql STABLE
@@ -124,6 +138,9 @@ CREATE TABLE public.accounts (
     rate_revision bigint DEFAULT 1 NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT accounts_billing_anchor_day_check CHECK (((billing_anchor_day >= 1) AND (billing_anchor_day <= 31))),
     CONSTRAINT accounts_billing_months_check CHECK (((billing_months >= 1) AND (billing_months <= 60)))
 );
@@ -144,6 +161,9 @@ CREATE TABLE public.aggregation_policies (
     revision bigint DEFAULT 1 NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT aggregation_policies_combine_check CHECK ((combine = ANY (ARRAY['TOTAL'::text, 'HIGHEST'::text]))),
     CONSTRAINT aggregation_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT only_unique_counts_have_a_label CHECK (((method = 'UNIQUE_COUNT'::text) = (unique_label IS NOT NULL)))
@@ -208,6 +228,9 @@ CREATE TABLE public.assets (
     start_date date NOT NULL,
     end_date date,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT assets_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date))
 );
@@ -240,6 +263,9 @@ CREATE TABLE public.binding_targets (
     display_name text DEFAULT ''::text NOT NULL,
     kind text NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT binding_targets_kind_check CHECK ((kind = ANY (ARRAY['CONTRACT'::text, 'CUSTOM'::text])))
 );
 
@@ -256,6 +282,9 @@ CREATE TABLE public.commitment_policies (
     revision bigint DEFAULT 1 NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT commitment_policies_rate_check CHECK ((rate = ANY (ARRAY['LOWEST'::text, 'BOUNDED'::text]))),
     CONSTRAINT commitment_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
@@ -273,6 +302,9 @@ CREATE TABLE public.credentials (
     expire_time timestamp with time zone,
     revoke_time timestamp with time zone,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT credentials_key_hash_check CHECK ((length(key_hash) = 32))
 );
 
@@ -390,6 +422,9 @@ CREATE TABLE public.jobs (
     error text DEFAULT ''::text NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     end_time timestamp with time zone,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'DONE'::text, 'FAILED'::text, 'QUARANTINED'::text, 'WAIVED'::text])))
 );
 
@@ -460,6 +495,9 @@ CREATE TABLE public.orders (
     activate_time timestamp with time zone,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT orders_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text])))
 );
 
@@ -476,6 +514,9 @@ CREATE TABLE public.overage_policies (
     revision bigint DEFAULT 1 NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT overage_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
 
@@ -512,7 +553,10 @@ CREATE TABLE public.price_books (
     price_book_id public.code NOT NULL,
     display_name text DEFAULT ''::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
-    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid
 );
 
 ALTER TABLE ONLY public.price_books FORCE ROW LEVEL SECURITY;
@@ -533,6 +577,9 @@ CREATE TABLE public.procedure_versions (
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT procedure_versions_element_milliseconds_check CHECK (((element_milliseconds >= 4) AND (element_milliseconds <= 10000))),
     CONSTRAINT procedure_versions_run_milliseconds_check CHECK (((run_milliseconds >= 1000) AND (run_milliseconds <= 60000))),
@@ -551,6 +598,9 @@ CREATE TABLE public.procedures (
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT procedures_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT procedures_usage_check CHECK ((usage = ANY (ARRAY['RATING'::text, 'DISCOVERY'::text])))
 );
@@ -578,6 +628,9 @@ CREATE TABLE public.product_usage_grants (
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT product_usage_grants_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT product_usage_grants_type_check CHECK ((type = ANY (ARRAY['GRANT'::text, 'COMMIT'::text]))),
@@ -607,6 +660,9 @@ CREATE TABLE public.product_usage_resources (
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT product_usage_resources_drawdown_order_check CHECK ((drawdown_order = ANY (ARRAY['EXPIRING_FIRST'::text, 'GRANTED_FIRST'::text, 'GRANTED_LAST'::text]))),
     CONSTRAINT product_usage_resources_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
@@ -625,6 +681,9 @@ CREATE TABLE public.products (
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT products_grant_binding_check CHECK ((grant_binding = ANY (ARRAY['SELF'::text, 'ACCOUNT'::text, 'CONTRACT'::text, 'ASSET'::text, 'CUSTOM'::text]))),
     CONSTRAINT products_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT products_usage_model_type_check CHECK ((usage_model_type = ANY (ARRAY['ANCHOR'::text, 'PACK'::text, 'TOKEN_COMMITMENT'::text, 'QUANTITY_COMMITMENT'::text, 'MONETARY_COMMITMENT'::text])))
@@ -665,6 +724,9 @@ CREATE TABLE public.quotes (
     currency_code text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT quotes_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ORDERED'::text])))
 );
 
@@ -735,6 +797,9 @@ CREATE TABLE public.rate_card_entries (
     revision bigint DEFAULT 1 NOT NULL,
     catalogue_revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT only_tiers_are_for_all_resources CHECK (((usage_resource_id IS NOT NULL) OR ((rate_value IS NULL) AND (adjustments IS NULL)))),
     CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'rows'::text)) > 0)),
@@ -756,6 +821,9 @@ CREATE TABLE public.rate_cards (
     end_date date,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT rate_cards_type_check CHECK ((type = ANY (ARRAY['BASE'::text, 'TIER'::text, 'ATTRIBUTE'::text])))
 );
@@ -793,6 +861,9 @@ CREATE TABLE public.rating_batches (
     error_text text DEFAULT ''::text NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     rate_time timestamp with time zone,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT failed_means_code CHECK (((state = 'FAILED'::text) = (error_code <> ''::text))),
     CONSTRAINT rated_means_results CHECK (((state = 'PENDING'::text) = (results IS NULL))),
     CONSTRAINT rating_batches_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'RATING_COMPLETE'::text, 'FAILED'::text])))
@@ -814,6 +885,9 @@ CREATE TABLE public.rating_frequency_policies (
     revision bigint DEFAULT 1 NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT rating_frequency_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT waiting_time_is_not_negative CHECK ((COALESCE(waiting_days, waiting_hours) >= 0)),
     CONSTRAINT waiting_time_is_one CHECK ((num_nonnulls(waiting_days, waiting_hours) = 1))
@@ -854,6 +928,9 @@ CREATE TABLE public.refresh_policies (
     revision bigint DEFAULT 1 NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT refresh_policies_interval_count_check CHECK ((interval_count > 0)),
     CONSTRAINT refresh_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
@@ -888,6 +965,9 @@ CREATE TABLE public.rollover_policies (
     revision bigint DEFAULT 1 NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT rollover_policies_max_percent_check CHECK ((((max_percent)::numeric > (0)::numeric) AND ((max_percent)::numeric <= (100)::numeric))),
     CONSTRAINT rollover_policies_max_quantity_check CHECK (((max_quantity)::numeric > (0)::numeric)),
     CONSTRAINT rollover_policies_max_rollovers_check CHECK ((max_rollovers > 0)),
@@ -910,6 +990,9 @@ CREATE TABLE public.runs (
     failed_job_id uuid,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     end_time timestamp with time zone,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT runs_state_check CHECK ((state = ANY (ARRAY['RUNNING'::text, 'DONE'::text, 'FAILED'::text])))
 );
 
@@ -936,6 +1019,9 @@ CREATE TABLE public.selling_models (
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT only_terms_have_one CHECK (((type = 'TERM'::text) = (term_unit IS NOT NULL))),
     CONSTRAINT selling_models_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT selling_models_term_count_check CHECK ((term_count > 0)),
@@ -1014,6 +1100,9 @@ CREATE TABLE public.tenants (
     clock_time timestamp with time zone,
     catalogue_revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT tenant_clock_is_whole CHECK (((clock_start_time IS NULL) = (clock_time IS NULL))),
     CONSTRAINT tenant_clock_moves_forward CHECK ((clock_time >= clock_start_time))
 );
@@ -1053,6 +1142,9 @@ CREATE TABLE public.unit_classes (
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT unit_classes_kind_check CHECK ((kind = ANY (ARRAY['USAGE'::text, 'CURRENCY'::text, 'TOKEN'::text]))),
     CONSTRAINT unit_classes_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
@@ -1073,6 +1165,9 @@ CREATE TABLE public.units_of_measure (
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT unit_factor_is_positive CHECK (((factor)::numeric > (0)::numeric)),
     CONSTRAINT units_of_measure_rounding_check CHECK ((rounding = ANY (ARRAY['HALF_UP'::text, 'HALF_EVEN'::text, 'UP'::text, 'DOWN'::text]))),
     CONSTRAINT units_of_measure_scale_check CHECK (((scale >= 0) AND (scale <= 12))),
@@ -1097,7 +1192,8 @@ CREATE TABLE public.usage_records (
     usage_time timestamp with time zone NOT NULL,
     labels jsonb,
     content_hash bytea NOT NULL,
-    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential()
 );
 
 ALTER TABLE ONLY public.usage_records FORCE ROW LEVEL SECURITY;
@@ -1114,14 +1210,15 @@ CREATE TABLE public.usage_resources (
     token_resource_id public.code,
     definition_product_id public.code,
     dimensions text[] DEFAULT '{}'::text[] NOT NULL,
-    aggregation_policy_id public.code,
     rating_frequency_policy_id public.code,
     overage_policy_id public.code,
-    commitment_policy_id public.code,
     drawdown_order text,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
     CONSTRAINT only_usage_is_rated_in_tokens CHECK (((token_resource_id IS NULL) OR (category = 'USAGE'::text))),
     CONSTRAINT usage_resources_category_check CHECK ((category = ANY (ARRAY['USAGE'::text, 'TOKEN'::text, 'CURRENCY'::text]))),
     CONSTRAINT usage_resources_drawdown_order_check CHECK ((drawdown_order = ANY (ARRAY['EXPIRING_FIRST'::text, 'GRANTED_FIRST'::text, 'GRANTED_LAST'::text]))),
@@ -1578,6 +1675,58 @@ CREATE INDEX usage_summaries_by_period ON public.usage_summaries USING btree (te
 
 CREATE UNIQUE INDEX usage_summaries_by_source ON public.usage_summaries USING btree (tenant_id, account_id, source_summary_id) WHERE (source_summary_id IS NOT NULL);
 
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.accounts FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.aggregation_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.commitment_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.credentials FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.jobs FOR EACH ROW WHEN ((((old.state IS DISTINCT FROM new.state) OR (old.attempts IS DISTINCT FROM new.attempts)) OR (old.error IS DISTINCT FROM new.error))) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.orders FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.overage_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.price_books FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.procedure_versions FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.procedures FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.product_usage_grants FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.product_usage_resources FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.products FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.quotes FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rate_card_entries FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rate_cards FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rating_batches FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rating_frequency_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.refresh_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rollover_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.runs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.selling_models FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.tenants FOR EACH ROW WHEN ((old.clock_time IS DISTINCT FROM new.clock_time)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.unit_classes FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.units_of_measure FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.usage_resources FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
 CREATE TRIGGER ledger_is_not_emptied BEFORE TRUNCATE ON public.wallet_entries FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER ledger_only_grows BEFORE DELETE OR UPDATE ON public.wallet_entries FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
@@ -1615,9 +1764,6 @@ ALTER TABLE ONLY public.binding_target_policies
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id) REFERENCES public.aggregation_policies(tenant_id, policy_id);
 
-ALTER TABLE ONLY public.usage_resources
-    ADD CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id) REFERENCES public.aggregation_policies(tenant_id, policy_id);
-
 ALTER TABLE ONLY public.asset_resources
     ADD CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
 
@@ -1640,9 +1786,6 @@ ALTER TABLE ONLY public.binding_target_policies
     ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.product_usage_resources
-    ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
-
-ALTER TABLE ONLY public.usage_resources
     ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
 
 ALTER TABLE ONLY public.credentials

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from server.domain.audit import Audit
 from server.domain.ids import TenantId
+from server.store.audit import audit_of
 from server.store.pool import Connection
 from server.store.sql import load
 
@@ -19,7 +21,7 @@ class Tenant:
     display_name: str
     clock_start_time: datetime | None
     clock_time: datetime
-    create_time: datetime
+    audit: Audit
 
 
 async def now(tx: Connection, tenant_id: TenantId) -> datetime:
@@ -56,7 +58,16 @@ async def add(
 async def find(tx: Connection, tenant_id: TenantId) -> Tenant | None:
     """One tenant."""
     row = await tx.fetchrow(SQL["find_tenant"], tenant_id)
-    return None if row is None else Tenant(**row)
+    if row is None:
+        return None
+    return Tenant(
+        tenant_id=TenantId(row["tenant_id"]),
+        id=row["id"],
+        display_name=row["display_name"],
+        clock_start_time=row["clock_start_time"],
+        clock_time=row["clock_time"],
+        audit=audit_of(row),
+    )
 
 
 async def lock_clock(tx: Connection, tenant_id: TenantId) -> datetime | None:

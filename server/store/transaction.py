@@ -1,8 +1,9 @@
 """The unit of work: a function of a transaction, tried again only when that is certain to be right.
 
-`transact` begins with the tenant and the limits, runs `work`, and commits. What was rolled back for
-certain is tried again within the time given. A commit whose answer was lost is neither success nor
-failure: `resolve` looks the effect up by its key on another connection, and decides.
+`transact` begins with the tenant, the credential and the limits, runs `work`, and commits. What was
+rolled back for certain is tried again within the time given. A commit whose answer was lost is
+neither success nor failure: `resolve` looks the effect up by its key on another connection, and
+decides.
 
 `work` may run several times, so it has no effect but through the connection it is given.
 """
@@ -89,11 +90,13 @@ async def transact(
     tenant_id: UUID,
     work: Work[R],
     *,
+    credential_id: UUID | None = None,
     seconds: float = 10.0,
     resolve: Resolve[R] | None = None,
 ) -> R:
     """Do `work` in one transaction of `tenant_id`, or nothing, within `seconds`.
 
+    What it makes and changes is noted as done by `credential_id`; None is the service itself.
     Raises Aborted (CONCURRENT_CHANGE) when others were quicker three times, Unavailable
     (OUTCOME_UNKNOWN, STORE_UNAVAILABLE), ResourceExhausted (STORE_FULL, OVERLOADED),
     DeadlineExceeded, and what `work` raises.
@@ -101,7 +104,8 @@ async def transact(
     deadline = time.monotonic() + seconds
     for attempt in range(1, TRIES + 1):
         try:
-            return await _attempt(pool, tenant_id, work, deadline - time.monotonic())
+            left = deadline - time.monotonic()
+            return await _attempt(pool, tenant_id, work, left, credential_id)
         except _OutcomeUnknownError as lost:
             found = await _look_up(pool, tenant_id, resolve, deadline)
             if found is not None:
@@ -176,10 +180,16 @@ async def finish_commits() -> None:
         await asyncio.wait(_commits)
 
 
-async def _attempt(pool: SharedPool, tenant_id: UUID, work: Work[R], seconds: float) -> R:
+async def _attempt(
+    pool: SharedPool,
+    tenant_id: UUID,
+    work: Work[R],
+    seconds: float,
+    credential_id: UUID | None = None,
+) -> R:
     connection = await _acquire(pool, tenant_id, seconds)
     try:
-        await connection.execute(begin(tenant_id, seconds))
+        await connection.execute(begin(tenant_id, seconds, credential_id))
         result = await work(connection)
     except BaseException as error:
         _drop_confused(connection, error)

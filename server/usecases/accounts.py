@@ -69,7 +69,7 @@ async def create_binding_target(
     await binding_targets.add(tx, tenant_id, account_id, wanted)
     found = await binding_targets.find(tx, tenant_id, account_id, wanted.id)
     assert found is not None, wanted
-    differing = ", ".join(differences(replace(wanted, create_time=found.create_time), found))
+    differing = ", ".join(differences(replace(wanted, audit=found.audit), found))
     if differing:
         name = f"accounts/{account_id}/bindingTargets/{found.id}"
         text = f"{name} is there and differs in {differing}"

@@ -65,7 +65,7 @@ async def step(tx: Connection, tenant_id: TenantId, job: Job) -> None:
     clock = await tenants.lock_clock(tx, tenant_id)
     if clock is None or run.state != "RUNNING":
         return
-    stuck = await runs.stuck(tx, tenant_id, clock, run.create_time)
+    stuck = await runs.stuck(tx, tenant_id, clock, run.audit.create_time)
     if stuck is not None:
         error = f"{STOPPED}: {stuck.kind} is {stuck.state}: {stuck.error}; {WHAT_TO_DO}"
         await runs.end(

@@ -18,7 +18,9 @@ SIMULATE = "ProcedureService/SimulateProcedure"
 
 def trying(elements: list[Any], *lines: Any, **more: Any) -> simulation.SimulateProcedureRequest:
     made = simulation.SimulateProcedureRequest()
-    ParseDict({"inline": {"elements": elements, **more}, "lines": list(lines or [line(1)])}, made)
+    ParseDict(
+        {"inline_version": {"elements": elements, **more}, "lines": list(lines or [line(1)])}, made
+    )
     return made
 
 
@@ -36,15 +38,15 @@ def nest(depth: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("elements", "field"),
     [
-        ([BASE, {"stop": {}}], "inline.elements[0]"),
-        ([SETTING], "inline.elements"),
-        ([BASE], "inline.elements"),
-        ([SETTING, *[BASE] * 100], "inline.elements"),
-        ([SETTING, BASE, SETTING], "inline.elements[2]"),
+        ([BASE, {"stop": {}}], "inline_version.elements[0]"),
+        ([SETTING], "inline_version.elements"),
+        ([BASE], "inline_version.elements"),
+        ([SETTING, *[BASE] * 100], "inline_version.elements"),
+        ([SETTING, BASE, SETTING], "inline_version.elements[2]"),
         # There are no jumps, so the nearest to a cycle is a nest without an end.
         (
             [SETTING, nest(3)],
-            "inline.elements[1].list_group.elements[0].list_group.elements[0].list_group"
+            "inline_version.elements[1].list_group.elements[0].list_group.elements[0].list_group"
             ".elements[0]",
         ),
     ],
@@ -81,7 +83,7 @@ async def test_r07_what_is_no_formula_is_refused_when_it_is_kept(wire: Wire, tex
 
     assert refused.code == INVALID
     assert refused.reason in ("FORMULA_INVALID", "TEXT_TOO_LONG", "FIELD_REQUIRED")
-    assert refused.fields == ("inline.elements[2].formula.expression",)
+    assert refused.fields == ("inline_version.elements[2].formula.expression",)
     assert took < 0.5
 
 

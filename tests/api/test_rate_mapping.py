@@ -19,13 +19,14 @@ from server.api.mapping.pricing.rates import (
     entry_to_pb,
 )
 from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb
+from server.domain.audit import Audit
 from server.domain.errors import InvalidArgument
 from server.domain.pricing.rate_cards import Kept, PriceBook
 from server.domain.pricing.rates import Rate, TierBounds
 from tests.domain.procedure_words import cost
 from tests.strategies import terms
 
-KEPT = Kept(revision=3, create_time=datetime(2024, 1, 1, tzinfo=UTC))
+KEPT = Kept(revision=3, audit=Audit.at(datetime(2024, 1, 1, tzinfo=UTC)))
 ENTRY = {
     "product": "products/plan",
     "usageResource": "usageResources/sms",
@@ -78,6 +79,7 @@ def test_an_entry_comes_back_as_it_was_sent(content):
         "name": "rateCards/base/entries/e",
         "state": "CATALOG_STATE_DRAFT",
         "createTime": "2024-01-01T00:00:00Z",
+        "updateTime": "2024-01-01T00:00:00Z",
         "etag": '"3"',
     }
 

@@ -29,8 +29,8 @@ OPTIONS = {
     "php_namespace": "UsageManagement\\V1",
     "ruby_package": "UsageManagement::V1",
 }
-# Keywords of Go, Java, TypeScript, Kotlin, C# and some of C++. Without `type`, which is a keyword of
-# Go alone, where fields begin with a capital.
+# Keywords of Go, Java, TypeScript, Kotlin, C#, some of C++. Without `type`, a keyword of Go alone,
+# where fields begin with a capital.
 RESERVED = frozenset(
     """
     break default func interface select case defer go map struct chan else goto package switch

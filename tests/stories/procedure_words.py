@@ -7,7 +7,7 @@ from usage_management.v1 import procedure_resources_pb2 as procedures
 from usage_management.v1 import procedure_service_pb2 as requests
 
 from clients.values import enum_name
-from tests.stories.words import figure
+from tests.stories.words import changed, figure
 from tests.stories.world import World
 
 SETTING = {"rating_setting": {}}
@@ -111,4 +111,4 @@ async def version(
 
 async def put(world: World, *names: str, state: str = ACTIVE) -> list[str]:
     request = requests.ChangeProcedureStatesRequest(names=names, state=state)
-    return list((await world.client.procedures.ChangeProcedureStates(request)).changed)
+    return changed(await world.client.procedures.ChangeProcedureStates(request))

@@ -10,7 +10,7 @@ from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.pages import pages
-from tests.stories.words import Metered, day, figure, number
+from tests.stories.words import Metered, changed, day, figure, number, resources
 from tests.stories.world import World
 
 DRAFT, ACTIVE, INACTIVE = (
@@ -125,7 +125,7 @@ async def add(world: World, name: str, entry: rates.RateCardEntry) -> rates.Rate
 async def add_all(world: World, requests: Sequence[rates.CreateRateCardEntryRequest]) -> list[str]:
     """Add many entries at once; the answer is their names."""
     request = rates.BatchCreateRateCardEntriesRequest(requests=requests)
-    return list((await world.client.rates.BatchCreateRateCardEntries(request)).names)
+    return resources(await world.client.rates.BatchCreateRateCardEntries(request))
 
 
 async def put(world: World, name: str, entry: rates.RateCardEntry) -> str:
@@ -138,7 +138,7 @@ async def put(world: World, name: str, entry: rates.RateCardEntry) -> str:
 async def move(world: World, state: Any, *names: str) -> list[str]:
     """Put entries in another state; the answer is what changed."""
     request = rates.ChangeRateCardEntryStatesRequest(names=names, state=state)
-    return list((await world.client.rates.ChangeRateCardEntryStates(request)).changed)
+    return changed(await world.client.rates.ChangeRateCardEntryStates(request))
 
 
 async def get(world: World, name: str) -> rates.RateCardEntry:

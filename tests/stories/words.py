@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2, decimal_pb2
@@ -12,6 +13,8 @@ from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import types_pb2 as types
+
+from clients.values import enum_name
 
 _ids = count(1)
 
@@ -121,3 +124,18 @@ def usage(
         usage_time=stamp(moment(at) if isinstance(at, str) else at),
         labels=labels,
     )
+
+
+def resources(answer: Any, *outcomes: str) -> list[str]:
+    """Return the names of what a batch did this to, or anything, in the order of its request."""
+    found = []
+    for one in answer.outcomes:
+        fields = [value for field, value in one.ListFields() if field.name != "outcome"]
+        if not outcomes or enum_name(one, "outcome") in outcomes:
+            found.append(fields[0].name)
+    return found
+
+
+def changed(answer: Any) -> list[str]:
+    """Return the names of what a batch changed."""
+    return resources(answer, "CHANGED")

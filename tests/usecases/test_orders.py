@@ -116,7 +116,7 @@ async def test_orders_are_listed_newest_first_a_page_at_a_time(pool):
         )
 
     first = await page(None)
-    rest = await page((first[-1].create_time, first[-1].id))
+    rest = await page((first[-1].audit.create_time, first[-1].id))
 
     assert [each.id for each in [*first, *rest]] == [each.id for each in reversed(made)]
 

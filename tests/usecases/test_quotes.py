@@ -217,6 +217,6 @@ async def test_quotes_are_listed_newest_first_a_page_at_a_time(pool):
         )
 
     first = await page(None)
-    rest = await page((first[-1].create_time, first[-1].id))
+    rest = await page((first[-1].audit.create_time, first[-1].id))
 
     assert [*first, *rest] == made[::-1]

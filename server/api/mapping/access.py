@@ -5,7 +5,7 @@ from usage_management.v1 import access_service_pb2 as pb
 from server.api import names
 from server.api.errors import job_status
 from server.api.forms import Form
-from server.api.values import enum_pb, optional_time_pb, time_pb
+from server.api.values import audit_pb, enum_pb, optional_time_pb, time_pb
 from server.domain.access import Role
 from server.domain.limits import Limit
 from server.store.credentials import Credential
@@ -65,7 +65,7 @@ def tenant_to_pb(tenant: Tenant) -> pb.Tenant:
         display_name=tenant.display_name,
         clock_start_time=optional_time_pb(tenant.clock_start_time),
         clock_time=time_pb(tenant.clock_time),
-        create_time=time_pb(tenant.create_time),
+        **audit_pb(tenant.audit),
     )
 
 
@@ -77,7 +77,7 @@ def credential_to_pb(credential: Credential, tenant: str) -> pb.Credential:
         roles=[enum_pb(pb.Credential.Role, role) for role in credential.roles],
         tenant=tenant,
         expire_time=optional_time_pb(credential.expire_time),
-        create_time=time_pb(credential.create_time),
+        **audit_pb(credential.audit),
         revoke_time=optional_time_pb(credential.revoke_time),
     )
 
@@ -96,7 +96,7 @@ def run_to_pb(run: Run) -> pb.Run:
         done_counts=run.done_counts,
         error=job_status(run.error),
         failed_job=names.JOB.of(run.failed_job_id) if run.failed_job_id else "",
-        create_time=time_pb(run.create_time),
+        **audit_pb(run.audit),
         end_time=optional_time_pb(run.end_time),
     )
 
@@ -111,7 +111,7 @@ def job_to_pb(job: JobRow) -> pb.Job:
         fire_time=time_pb(job.fire_time),
         attempt_count=job.attempts,
         error=job_status(job.error),
-        create_time=time_pb(job.create_time),
+        **audit_pb(job.audit),
     )
 
 

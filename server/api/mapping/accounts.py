@@ -7,7 +7,7 @@ from server.api.forms import Form
 from server.api.mapping.filters import created_from_form
 from server.api.mapping.resource_policies import overrides_from_form, overrides_to_pb
 from server.api.masks import read_mask
-from server.api.values import enum_pb, etag, optional_time_pb, time_pb
+from server.api.values import audit_pb, enum_pb, etag
 from server.domain.ids import AccountId, BindingTargetId
 from server.domain.selling.targets import TargetKind
 from server.store.accounts import Account, KeptAccount
@@ -70,7 +70,7 @@ def account_to_pb(account: KeptAccount) -> pb.Account:
         billing_anchor_day=content.billing_anchor_day,
         billing_months=content.billing_months,
         labels=content.labels,
-        create_time=time_pb(account.create_time),
+        **audit_pb(account.audit),
         etag=etag(account.revision),
     )
 
@@ -99,5 +99,5 @@ def binding_target_to_pb(account_id: AccountId, target: BindingTarget) -> pb.Bin
         display_name=target.display_name,
         kind=enum_pb(pb.BindingTarget.Kind, target.kind),
         policies=overrides_to_pb(target.policies),
-        create_time=optional_time_pb(target.create_time),
+        **audit_pb(target.audit),
     )

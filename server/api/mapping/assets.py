@@ -11,12 +11,12 @@ from server.api.mapping.filters import (
 )
 from server.api.mapping.pricing.terms import terms_to_pb
 from server.api.values import (
+    audit_pb,
     cadence_pb,
     date_pb,
     decimal_pb,
     optional_date_pb,
     optional_decimal_pb,
-    optional_time_pb,
 )
 from server.domain.ids import AccountId, UnitId
 from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
@@ -48,7 +48,7 @@ def asset_to_pb(asset: Asset) -> pb.Asset:
         start_date=date_pb(asset.start_date),
         end_date=optional_date_pb(asset.end_date),
         resources=[_resource_to_pb(held, account_id) for held in asset.resources],
-        create_time=optional_time_pb(asset.create_time),
+        **audit_pb(asset.audit),
     )
 
 

@@ -16,6 +16,7 @@ from server.api.mapping.resource_policies import (
 )
 from server.api.mapping.validator import verdict_to_pb
 from server.api.values import (
+    audit_pb,
     cadence_pb,
     decimal_pb,
     enum_pb,
@@ -215,7 +216,7 @@ def unit_class_to_pb(kept: Kept[UnitClass]) -> pb.UnitClass:
         kind=enum_pb(pb.UnitClass.Kind, own.kind),
         default_unit=names.UNIT.of(own.default_unit_id) if own.default_unit_id else "",
         state=state_pb(kept),
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -232,7 +233,7 @@ def unit_to_pb(kept: Kept[UnitOfMeasure]) -> pb.UnitOfMeasure:
         rounding=enum_pb(pb.UnitOfMeasure.Rounding, own.rounding),
         sequence=own.sequence,
         state=state_pb(kept),
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -251,9 +252,9 @@ def resource_to_pb(kept: Kept[UsageResource]) -> pb.UsageResource:
         usage_definition_product=names.PRODUCT.of(own.definition_product_id)
         if own.definition_product_id
         else "",
-        policies=policies_to_pb(own.policies),
+        policies=policies_to_pb(own.policies, pb.UsageResourcePolicies),
         state=state_pb(kept),
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -267,7 +268,7 @@ def product_to_pb(kept: Kept[Product]) -> pb.Product:
         usage_model_type=enum_pb(pb.Product.UsageModelType, own.usage_model_type),
         grant_binding=enum_pb(pb.Product.GrantBinding, own.binding or "GRANT_BINDING_UNSPECIFIED"),
         state=state_pb(kept),
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -282,9 +283,9 @@ def product_resource_to_pb(kept: Kept[ProductResource]) -> pb.ProductUsageResour
         omittable=own.is_optional,
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
-        policies=policies_to_pb(own.policies),
+        policies=policies_to_pb(own.policies, pb.ResourcePolicies),
         state=state_pb(kept),
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -307,7 +308,7 @@ def product_grant_to_pb(kept: Kept[ProductGrant]) -> pb.ProductUsageGrant:
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
         state=state_pb(kept),
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 

@@ -6,7 +6,7 @@ from server.api import names
 from server.api.forms import Form
 from server.api.mapping.filters import created_from_form, product_from_form
 from server.api.mapping.quotes import line_to_pb
-from server.api.values import enum_pb, etag, optional_time_pb, time_pb
+from server.api.values import audit_pb, enum_pb, etag, optional_time_pb
 from server.domain.ids import AccountId
 from server.domain.selling.sales import Order, OrderState
 from server.store.selling.orders import OrderFilter
@@ -55,7 +55,7 @@ def order_to_pb(order: Order) -> pb.Order:
         lines=[line_to_pb(order.account_id, line) for line in order.lines],
         assets=[names.ASSET.of(account_id, asset_id) for asset_id in order.asset_ids],
         currency_code=order.currency_code,
-        create_time=time_pb(order.create_time),
+        **audit_pb(order.audit),
         activate_time=optional_time_pb(order.activate_time),
         etag=etag(order.revision),
     )

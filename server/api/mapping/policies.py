@@ -8,7 +8,7 @@ from usage_management.v1 import policy_service_pb2 as rpc
 from server.api import names
 from server.api.forms import Form
 from server.api.mapping.catalog import cadence_from_pb, state_pb
-from server.api.values import cadence_pb, enum_pb, etag, optional_decimal_pb, time_pb
+from server.api.values import audit_pb, cadence_pb, enum_pb, etag, optional_decimal_pb
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
 from server.domain.ids import PolicyId
 from server.domain.modelling.catalog import (
@@ -144,7 +144,7 @@ def aggregation_to_pb(kept: Kept[Aggregation]) -> pb.AggregationPolicy:
         unique_label=own.unique_label or "",
         state=state_pb(kept),
         version=kept.version,
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -165,7 +165,7 @@ def rating_frequency_to_pb(kept: Kept[RatingFrequency]) -> pb.RatingFrequencyPol
         late_policy=enum_pb(pb.RatingFrequencyPolicy.LatePolicy, own.late),
         state=state_pb(kept),
         version=kept.version,
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -179,7 +179,7 @@ def overage_to_pb(kept: Kept[Overage]) -> pb.OveragePolicy:
         overage=enum_pb(pb.OveragePolicy.Overage, own.overage),
         state=state_pb(kept),
         version=kept.version,
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -193,7 +193,7 @@ def refresh_to_pb(kept: Kept[Refresh]) -> pb.RefreshPolicy:
         interval=cadence_pb(own.interval),
         state=state_pb(kept),
         version=kept.version,
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -209,7 +209,7 @@ def rollover_to_pb(kept: Kept[Rollover]) -> pb.RolloverPolicy:
         max_percent=optional_decimal_pb(own.max_percent),
         state=state_pb(kept),
         version=kept.version,
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -223,7 +223,7 @@ def commitment_to_pb(kept: Kept[Commitment]) -> pb.CommitmentPolicy:
         rate=enum_pb(pb.CommitmentPolicy.Rate, own.rate),
         state=state_pb(kept),
         version=kept.version,
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 

@@ -17,14 +17,7 @@ from server.api.mapping.pricing.terms import (
     tiers_to_pb,
 )
 from server.api.mapping.resource_policies import overrides_from_form, overrides_to_pb
-from server.api.values import (
-    date_pb,
-    decimal_pb,
-    enum_pb,
-    etag,
-    optional_date_pb,
-    time_pb,
-)
+from server.api.values import audit_pb, date_pb, decimal_pb, enum_pb, etag, optional_date_pb
 from server.domain.errors import NotFound
 from server.domain.exact import ZERO, decimal_places
 from server.domain.ids import (
@@ -86,7 +79,7 @@ def quote_to_pb(quote: Quote) -> pb.Quote:
         price_book=names.PRICE_BOOK.of(quote.price_book_id),
         lines=[line_to_pb(quote.account_id, line) for line in quote.lines],
         currency_code=quote.currency_code,
-        create_time=time_pb(quote.create_time),
+        **audit_pb(quote.audit),
         etag=etag(quote.revision),
     )
 

@@ -16,7 +16,7 @@ from server.domain.modelling.resolved import NAMELESS
 from server.usecases.modelling.resolution import Explained
 
 # What is not told of a policy as it was when something was sold, and of a default nobody keeps.
-OF_RECORDS = ("state", "create_time", "etag")
+OF_RECORDS = ("state", "etag", "create_time", "update_time", "created_by", "updated_by")
 
 
 def resolved_to_pb(found: Iterable[Explained]) -> pb.ResolvePoliciesResponse:

@@ -1,6 +1,7 @@
 """The policies that a level names, on the wire."""
 
 from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from usage_management.v1 import catalog_resources_pb2 as pb
 
@@ -12,6 +13,16 @@ from server.domain.ids import PolicyId, ResourceId
 from server.domain.modelling.catalog import PolicyIds
 from server.domain.modelling.policies import DrawdownOrder
 
+M = TypeVar("M", pb.ResourcePolicies, pb.UsageResourcePolicies)
+
+# The parts of `PolicyIds` that name a policy: the field of each, and the pattern of its names.
+POLICIES = {
+    "aggregation": ("aggregation_policy", names.AGGREGATION_POLICY),
+    "rating_frequency": ("rating_frequency_policy", names.RATING_FREQUENCY_POLICY),
+    "overage": ("overage_policy", names.OVERAGE_POLICY),
+    "commitment": ("commitment_policy", names.COMMITMENT_POLICY),
+}
+
 
 def policy_from_form(form: Form, field: str, pattern: Name) -> PolicyId | None:
     """A policy by its name, if one is named."""
@@ -21,12 +32,15 @@ def policy_from_form(form: Form, field: str, pattern: Name) -> PolicyId | None:
 
 def policies_from_form(form: Form) -> PolicyIds:
     """The policies that a level names, in the field `policies`."""
-    own, frequency = form.sub("policies"), names.RATING_FREQUENCY_POLICY
+    own = form.sub("policies")
+    # A usage resource names fewer policies than a product.
+    there = own.message.DESCRIPTOR.fields_by_name
     return PolicyIds(
-        aggregation=policy_from_form(own, "aggregation_policy", names.AGGREGATION_POLICY),
-        rating_frequency=policy_from_form(own, "rating_frequency_policy", frequency),
-        overage=policy_from_form(own, "overage_policy", names.OVERAGE_POLICY),
-        commitment=policy_from_form(own, "commitment_policy", names.COMMITMENT_POLICY),
+        **{
+            part: policy_from_form(own, field, pattern)
+            for part, (field, pattern) in POLICIES.items()
+            if field in there
+        },
         order=own.optional_choice("drawdown_order", DrawdownOrder),
     )
 
@@ -46,23 +60,22 @@ def overrides_to_pb(policies: Mapping[ResourceId, PolicyIds]) -> list[pb.PolicyO
     """The policies of some resources, by id."""
     return [
         pb.PolicyOverride(
-            usage_resource=names.RESOURCE.of(key), policies=policies_to_pb(policies[key])
+            usage_resource=names.RESOURCE.of(key),
+            policies=policies_to_pb(policies[key], pb.ResourcePolicies),
         )
         for key in sorted(policies)
     ]
 
 
-def policies_to_pb(ids: PolicyIds) -> pb.ResourcePolicies | None:
+def policies_to_pb(ids: PolicyIds, message: type[M]) -> M | None:
     """The policies that a level names; nothing where it names none."""
     if ids == PolicyIds():
         return None
-    counting, rating = names.AGGREGATION_POLICY, names.RATING_FREQUENCY_POLICY
-    made = pb.ResourcePolicies(
-        aggregation_policy=counting.of(ids.aggregation) if ids.aggregation else "",
-        rating_frequency_policy=rating.of(ids.rating_frequency) if ids.rating_frequency else "",
-        overage_policy=names.OVERAGE_POLICY.of(ids.overage) if ids.overage else "",
-        commitment_policy=names.COMMITMENT_POLICY.of(ids.commitment) if ids.commitment else "",
-    )
+    named = {field: (pattern, getattr(ids, part)) for part, (field, pattern) in POLICIES.items()}
+    texts: dict[str, Any] = {
+        field: pattern.of(id_) for field, (pattern, id_) in named.items() if id_
+    }
+    made = message(**texts)
     if ids.order is not None:
         made.drawdown_order = enum_pb(pb.ResourcePolicies.DrawdownOrder, ids.order)
     return made

@@ -6,7 +6,7 @@ from usage_management.v1 import catalog_service_pb2 as requests
 from server.api import names
 from server.api.forms import Form
 from server.api.mapping.catalog import cadence_from_pb, state_pb
-from server.api.values import cadence_pb, enum_pb, etag, time_pb
+from server.api.values import audit_pb, cadence_pb, enum_pb, etag
 from server.domain.ids import SellingModelId
 from server.domain.modelling.catalog import Kept, SellingModel, SellingModelType
 
@@ -39,6 +39,6 @@ def selling_model_to_pb(kept: Kept[SellingModel]) -> pb.SellingModel:
         type=enum_pb(pb.SellingModel.Type, own.type),
         term=cadence_pb(own.term),
         state=state_pb(kept),
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )

@@ -142,6 +142,7 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
         execution_id=str(line.execution_id),
         execution_start_time=time_pb(line.execution_time),
         execution_end_time=time_pb(line.create_time),
+        create_time=time_pb(line.create_time),
     )
 
 

@@ -5,7 +5,7 @@ from usage_management.v1 import consumption_service_pb2 as pb
 from server.api import names
 from server.api.forms import Form
 from server.api.mapping.filters import id_of_account, resource_from_form, window_from_form
-from server.api.values import decimal_pb, optional_decimal_pb, time_pb
+from server.api.values import credential_name, decimal_pb, optional_decimal_pb, time_pb
 from server.domain.consuming.recording import Trace, UsageRecord
 from server.domain.ids import AccountId, AssetId, CellId, RecordId
 from server.usecases.consuming.usage_records import ListUsageRecords
@@ -50,6 +50,7 @@ def usage_record_to_pb(record: UsageRecord) -> pb.UsageRecord:
         state=pb.UsageRecord.State.Value(record.trace.state),
         outcome=_outcome_to_pb(record.account_id, record.trace),
         create_time=time_pb(record.create_time),
+        created_by=credential_name(record.created_by),
     )
 
 

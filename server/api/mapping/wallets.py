@@ -66,6 +66,7 @@ def wallet_to_pb(current: WalletNow) -> pb.Wallet:
         period_start_time=time_pb(wallet.state.period.start),
         period_end_time=time_pb(wallet.state.period.end),
         percent_used=optional_decimal_pb(balance.percent_used),
+        create_time=time_pb(wallet.create_time),
     )
     _estimate(made, wallet, balance)
     return made

@@ -132,7 +132,7 @@ class AccessService(rpc.AccessServiceServicer):
             lambda tx, page: run_store.list_runs(
                 tx, page.tenant_id, after=page.after, limit=page.limit
             ),
-            lambda run: (run.create_time, run.run_id),
+            lambda run: (run.audit.create_time, run.run_id),
             run_to_pb,
             shape=(datetime, UUID),
         )
@@ -146,7 +146,7 @@ class AccessService(rpc.AccessServiceServicer):
             lambda tx, page: job_store.list_jobs(
                 tx, page.tenant_id, states, after=page.after, limit=page.limit
             ),
-            lambda job: (job.create_time, job.job_id),
+            lambda job: (job.audit.create_time, job.job_id),
             job_to_pb,
             shape=(datetime, UUID),
         )

@@ -50,7 +50,7 @@ class OrderService(rpc.OrderServiceServicer):
                     tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
-            lambda order: (order.create_time, order.id),
+            lambda order: (order.audit.create_time, order.id),
             order_to_pb,
             shape=(datetime, UUID),
         )

@@ -94,7 +94,7 @@ class PreviewService(rpc.PreviewServiceServicer):
                     tx, page.tenant_id, account_id, after=page.after, limit=page.limit
                 ),
             ),
-            lambda one: (one.create_time, one.id),
+            lambda one: (one.audit.create_time, one.id),
             rating_batch_to_pb,
             shape=(datetime, UUID),
         )

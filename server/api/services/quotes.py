@@ -45,7 +45,7 @@ class QuoteService(rpc.QuoteServiceServicer):
                     tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
-            lambda quote: (quote.create_time, quote.id),
+            lambda quote: (quote.audit.create_time, quote.id),
             quote_to_pb,
             shape=(datetime, UUID),
         )

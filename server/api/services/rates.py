@@ -1,5 +1,6 @@
 """Rates on the wire."""
 
+import itertools
 from typing import Any, TypeAlias
 
 from google.protobuf.empty_pb2 import Empty
@@ -25,6 +26,7 @@ from server.api.mapping.pricing.rates import (
     create_entries_from_pb,
     create_entry_from_pb,
     entry_filter_from_pb,
+    entry_outcome_to_pb,
     entry_to_pb,
 )
 from server.api.services.discovery import discover
@@ -226,7 +228,7 @@ class RateService(rpc.RateServiceServicer):
             pb.BatchCreateRateCardEntriesResponse,
             lambda tx: rate_entries.create_entries(tx, tenant_id, entries, self._most),
             lambda found: pb.BatchCreateRateCardEntriesResponse(
-                names=[names.RATE_ENTRY.of(one.card_id, one.id) for one in found]
+                outcomes=itertools.starmap(entry_outcome_to_pb, found)
             ),
         )
 
@@ -273,7 +275,9 @@ class RateService(rpc.RateServiceServicer):
             request,
             pb.ChangeRateCardEntryStatesResponse,
             lambda tx: rate_entry_edits.change_states(tx, tenant_id, entries, state),
-            lambda changed: pb.ChangeRateCardEntryStatesResponse(changed=changed),
+            lambda found: pb.ChangeRateCardEntryStatesResponse(
+                outcomes=itertools.starmap(entry_outcome_to_pb, found)
+            ),
         )
 
     async def DiscoverRates(self, request: pb.DiscoverRatesRequest, context: Context) -> Any:

@@ -7,6 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import types_pb2
 
 from server.api.forms import Form, named, placed_at, refuse
 from server.api.masks import changeable, overlay, read_mask
@@ -14,7 +15,9 @@ from server.api.names import BadName
 from server.api.pages import Page
 from server.api.services.kinds import ALL, BY_FIELD, OnWire
 from server.api.validation import validate
+from server.api.values import enum_pb
 from server.api.work import caller, change, listed, look
+from server.domain.batches import BatchOutcome
 from server.domain.errors import Violation
 from server.domain.ids import TenantId
 from server.domain.modelling.catalog import CatalogState, Kept
@@ -127,19 +130,22 @@ async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
 async def change_states(
     env: Env, request: Any, answer: type[M], among: Sequence[OnWire[Any, Any]] = ALL
 ) -> M:
-    """Put records of some kinds in or out of force; the answer has the names of what `changed`."""
+    """Put records of some kinds in or out of force; the answer has an outcome for each."""
     form = Form(request)
     state = form.choice("state", CatalogState)
     wanted = {name: _named(form, index, name, among) for index, name in enumerate(request.names)}
     form.done()
     tenant_id = caller().tenant_id
     found = [record for record in wanted.values() if record is not None]
+    by_kind = {one.kind.name: one for one in among}
     return await change(
         env,
         request,
         answer,
         lambda tx: edits.change_states(tx, tenant_id, found, state),
-        lambda names: answer(changed=names),
+        lambda outcomes: answer(
+            outcomes=[_outcome(by_kind[one.kind.name], kept, done) for one, kept, done in outcomes]
+        ),
     )
 
 
@@ -155,12 +161,13 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
     refuse(faults)
     tenant_id = caller().tenant_id
 
-    async def create_all(tx: Connection) -> list[str]:
+    async def create_all(tx: Connection) -> list[Any]:
         found = []
         for index, (one, content) in enumerate(wanted):
             with placed_at(f"records[{index}].{one.field}"):
-                await _create(tx, tenant_id, one, content)
-            found.append(one.kind.resource_name(*one.kind.key(content)))
+                await one.check(tx, tenant_id, content)
+                kept, done = await records.create_one(tx, tenant_id, one.kind, content)
+            found.append(_outcome(one, kept, done))
         return found
 
     return await change(
@@ -168,8 +175,12 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
         request,
         rpc.CreateRecordsResponse,
         create_all,
-        lambda names: rpc.CreateRecordsResponse(names=names),
+        lambda outcomes: rpc.CreateRecordsResponse(outcomes=outcomes),
     )
+
+
+def _outcome(one: OnWire[T, M], kept: Kept[T], done: BatchOutcome) -> dict[str, Any]:
+    return {one.field: one.write(kept), "outcome": enum_pb(types_pb2.BatchOutcome, done)}
 
 
 async def _create(tx: Connection, tenant_id: TenantId, one: OnWire[T, M], wanted: T) -> Kept[T]:

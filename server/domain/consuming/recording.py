@@ -23,6 +23,7 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     CellId,
+    CredentialId,
     LiableSummaryId,
     RecordId,
     ResourceId,
@@ -321,6 +322,7 @@ class UsageRecord:
     time: datetime
     labels: Mapping[str, str]
     create_time: datetime
+    created_by: CredentialId | None
     trace: Trace
 
 

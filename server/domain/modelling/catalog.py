@@ -6,11 +6,12 @@ or in the end the service's default, decides.
 """
 
 from dataclasses import dataclass, fields
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from server.domain.audit import Audit
 from server.domain.calendar import Cadence, Delay, PolicyPeriod
 from server.domain.errors import InvalidArgument
 from server.domain.exact import Rounding
@@ -91,7 +92,7 @@ class Kept(Generic[T_co]):
     content: T_co
     state: CatalogState
     revision: int
-    create_time: datetime
+    audit: Audit
     version: int = 1
 
 

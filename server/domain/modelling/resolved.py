@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Generic, TypeVar
 
+from server.domain.audit import Audit
 from server.domain.ids import (
     PolicyId,
     ProductGrantId,
@@ -57,7 +58,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 def _own(content: T) -> Kept[T]:
     """A policy of the service's own, which nobody keeps."""
-    return Kept(content, CatalogState.ACTIVE, 0, datetime.fromtimestamp(0, UTC), version=0)
+    return Kept(
+        content, CatalogState.ACTIVE, 0, Audit.at(datetime.fromtimestamp(0, UTC)), version=0
+    )
 
 
 DEFAULT_AGGREGATION = _own(

@@ -6,10 +6,11 @@ from ever, an absent end for ever. Source: rate cards.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from server.domain.audit import Audit
 from server.domain.errors import InvalidArgument, ResourceExhausted, Violation
 from server.domain.ids import (
     PriceBookId,
@@ -56,7 +57,7 @@ class Kept:
     """What the database knows of a row besides its content."""
 
     revision: int
-    create_time: datetime
+    audit: Audit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from server.domain.audit import Audit
 from server.domain.consuming.recording import Usage
 from server.domain.errors import UsageError
 from server.domain.ids import AccountId, RatingBatchId, UnitId
@@ -50,7 +51,7 @@ class RatingBatch:
     results: tuple[LineResult, ...] = ()
     error_code: str = ""
     error_text: str = ""
-    create_time: datetime
+    audit: Audit
     rate_time: datetime | None
 
 

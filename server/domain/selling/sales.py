@@ -10,6 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from server.domain.audit import Audit
 from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.errors import InvalidArgument
 from server.domain.exact import exact
@@ -193,7 +194,7 @@ class Quote:
     currency_code: str
     lines: tuple[SaleLine, ...]
     revision: int
-    create_time: datetime
+    audit: Audit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +211,7 @@ class Order:
     asset_ids: tuple[AssetId, ...] = ()
     activate_time: datetime | None = None
     revision: int
-    create_time: datetime
+    audit: Audit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +247,7 @@ class AssetResource:
 class Asset:
     """Something an account has bought. `number` counts the account's assets from 1.
 
-    `create_time` is absent until it is stored.
+    `audit` is absent until it is stored.
     """
 
     id: AssetId
@@ -259,7 +260,7 @@ class Asset:
     start_date: date
     end_date: date | None
     resources: tuple[AssetResource, ...]
-    create_time: datetime | None = None
+    audit: Audit | None = None
 
 
 @exact

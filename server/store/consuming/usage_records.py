@@ -18,6 +18,7 @@ from server.domain.ids import (
     TenantId,
     UnitId,
 )
+from server.store.audit import credential_id
 from server.store.pool import Connection
 from server.store.sql import load
 
@@ -93,6 +94,7 @@ def _record(row: Any) -> UsageRecord:
         time=row["usage_time"],
         labels=row["labels"] or {},
         create_time=row["create_time"],
+        created_by=credential_id(row["created_by"]),
         trace=Trace(
             state=_state(row["period_state"], row["liable_summary_id"]),
             counted_quantity=row["counted_quantity"],

@@ -286,10 +286,8 @@ CREATE TABLE usage_resources (
     token_resource_id          code,
     definition_product_id      code,
     dimensions                 text[] NOT NULL DEFAULT '{}',
-    aggregation_policy_id      code,
     rating_frequency_policy_id code,
     overage_policy_id          code,
-    commitment_policy_id       code,
     drawdown_order             text CHECK (drawdown_order IN ('EXPIRING_FIRST', 'GRANTED_FIRST', 'GRANTED_LAST')),
     state                      text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision                   bigint NOT NULL DEFAULT 1,
@@ -297,12 +295,9 @@ CREATE TABLE usage_resources (
     PRIMARY KEY (tenant_id, usage_resource_id),
     CONSTRAINT unit_class_exists FOREIGN KEY (tenant_id, unit_class_id) REFERENCES unit_classes,
     CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES units_of_measure,
-    CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id)
-        REFERENCES aggregation_policies,
     CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id)
         REFERENCES rating_frequency_policies,
     CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies,
-    CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies,
     CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES usage_resources,
     CONSTRAINT only_usage_is_rated_in_tokens CHECK (token_resource_id IS NULL OR category = 'USAGE')
 );
@@ -1195,6 +1190,54 @@ CREATE TRIGGER ledger_only_grows BEFORE UPDATE OR DELETE ON wallet_entries
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER ledger_is_not_emptied BEFORE TRUNCATE ON wallet_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Who made a resource, who changed it last, and when ------------------------------------------------
+
+-- The credential of the call that this transaction is of; null when the service acts by itself. The credential
+-- may be an operator's, which is of another tenant, so no foreign key goes to it.
+CREATE FUNCTION calling_credential() RETURNS uuid LANGUAGE sql STABLE
+    AS $$ SELECT nullif(current_setting('usage.credential_id', true), '')::uuid $$;
+
+CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    NEW.update_time := clock_timestamp();
+    NEW.updated_by := calling_credential();
+    RETURN NEW;
+END $$;
+
+-- `update_time` and `updated_by` are null until the first change: what was never changed was last changed when it
+-- was made, by whoever made it. A change is one that callers can see. Where callers get an etag, it is one that
+-- moves the revision behind it; counters that only the service reads are left out.
+DO $$
+DECLARE kind record;
+BEGIN
+    FOR kind IN SELECT * FROM (VALUES
+        ('tenants', 'OLD.clock_time IS DISTINCT FROM NEW.clock_time'),
+        ('credentials', 'OLD.* IS DISTINCT FROM NEW.*'),
+        ('runs', 'OLD.* IS DISTINCT FROM NEW.*'),
+        ('jobs', '(OLD.state, OLD.attempts, OLD.error) IS DISTINCT FROM (NEW.state, NEW.attempts, NEW.error)'),
+        ('rating_batches', 'OLD.state IS DISTINCT FROM NEW.state'),
+        ('binding_targets', NULL),
+        ('assets', NULL)
+    ) AS own (name, is_change)
+    UNION ALL
+    SELECT unnest(ARRAY['unit_classes', 'units_of_measure', 'usage_resources', 'products', 'product_usage_resources',
+        'product_usage_grants', 'selling_models', 'aggregation_policies', 'rating_frequency_policies',
+        'overage_policies', 'refresh_policies', 'rollover_policies', 'commitment_policies', 'price_books',
+        'rate_cards', 'rate_card_entries', 'procedures', 'procedure_versions', 'accounts', 'quotes', 'orders']),
+        'OLD.revision IS DISTINCT FROM NEW.revision'
+    LOOP
+        EXECUTE format('ALTER TABLE %I ADD COLUMN created_by uuid DEFAULT calling_credential(),'
+            ' ADD COLUMN update_time timestamptz, ADD COLUMN updated_by uuid', kind.name);
+        IF kind.is_change IS NOT NULL THEN
+            EXECUTE format('CREATE TRIGGER change_is_noted BEFORE UPDATE ON %I FOR EACH ROW WHEN (%s)'
+                ' EXECUTE FUNCTION note_change()', kind.name, kind.is_change);
+        END IF;
+    END LOOP;
+END $$;
+
+-- Records are never changed.
+ALTER TABLE usage_records ADD COLUMN created_by uuid DEFAULT calling_credential();
 
 -- Tenancy: forced row-level security, and the few functions that look across tenants ---------------
 

@@ -56,12 +56,12 @@ def _optional_model(value: str | None) -> SellingModelId | None:
 
 
 def policy_ids(row: Record) -> PolicyIds:
-    """The policies that a row names."""
+    """The policies that a row names; a usage resource has fewer than a product."""
     return PolicyIds(
-        aggregation=_optional_policy(row["aggregation_policy_id"]),
+        aggregation=_optional_policy(row.get("aggregation_policy_id")),
         rating_frequency=_optional_policy(row["rating_frequency_policy_id"]),
         overage=_optional_policy(row["overage_policy_id"]),
-        commitment=_optional_policy(row["commitment_policy_id"]),
+        commitment=_optional_policy(row.get("commitment_policy_id")),
         order=None if row["drawdown_order"] is None else DrawdownOrder(row["drawdown_order"]),
     )
 
@@ -197,10 +197,8 @@ RESOURCE: Kind[UsageResource] = Kind(
         one.category,
         one.unit_class_id,
         one.unit_id,
-        one.policies.aggregation,
         one.policies.rating_frequency,
         one.policies.overage,
-        one.policies.commitment,
         one.policies.order,
         one.token_resource_id,
         one.definition_product_id,

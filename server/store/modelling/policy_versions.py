@@ -43,7 +43,7 @@ async def list_superseded(
                 msgspec.convert(row["content"], type(found.content)),
                 CatalogState.INACTIVE,
                 found.revision,
-                found.create_time,
+                found.audit,
                 row["version"],
             ),
             row["supersede_time"],

@@ -13,6 +13,7 @@ from asyncpg import Record
 from server.domain.errors import NotFound
 from server.domain.ids import TenantId
 from server.domain.modelling.catalog import CatalogState, Kept
+from server.store.audit import audit_of
 from server.store.pool import Connection
 
 T = TypeVar("T")
@@ -45,9 +46,10 @@ class Kind(Generic[T]):
         return self.pattern.format(*key)
 
 
-async def add(tx: Connection, tenant_id: TenantId, kind: Kind[T], content: T) -> None:
-    """Keep a new draft, unless its id is taken."""
-    await tx.execute(kind.add, tenant_id, *kind.to_row(content))
+async def add(tx: Connection, tenant_id: TenantId, kind: Kind[T], content: T) -> bool:
+    """Keep a new draft, unless its id is taken; returns whether it was kept."""
+    done: str = await tx.execute(kind.add, tenant_id, *kind.to_row(content))
+    return done == "INSERT 0 1"
 
 
 async def find(tx: Connection, tenant_id: TenantId, kind: Kind[T], *key: str) -> Kept[T] | None:
@@ -86,4 +88,4 @@ def kept(kind: Kind[T], row: Record) -> Kept[T]:
     """A row as a record."""
     state = CatalogState(row["state"])
     version = row.get("version", 1)
-    return Kept(kind.from_row(row), state, row["revision"], row["create_time"], version)
+    return Kept(kind.from_row(row), state, row["revision"], audit_of(row), version)

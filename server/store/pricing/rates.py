@@ -11,6 +11,7 @@ from asyncpg import Record
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import PriceBookId, RateCardId, TenantId
 from server.domain.pricing.rate_cards import Kept, PriceBook, RateCard, RateCardType
+from server.store.audit import audit_of
 from server.store.modelling.edits import check_done
 from server.store.pool import Connection
 from server.store.sql import load
@@ -167,4 +168,4 @@ def _card(row: Record) -> RateCard:
 
 def kept(row: Record) -> Kept:
     """What is known of a row besides its content."""
-    return Kept(revision=row["revision"], create_time=row["create_time"])
+    return Kept(revision=row["revision"], audit=audit_of(row))

@@ -24,6 +24,7 @@ from server.domain.ids import (
 )
 from server.domain.pricing.rating import Step
 from server.domain.pricing.rating_batches import LineResult, RatingBatch, RequestState, Verdict
+from server.store.audit import audit_of
 from server.store.keys import NO_KEY, TimeKey
 from server.store.pool import Connection
 from server.store.sql import load
@@ -103,7 +104,7 @@ def _request(account_id: AccountId, row: Record) -> RatingBatch:
         results=tuple(_result_from_doc(doc) for doc in row["results"] or ()),
         error_code=row["error_code"],
         error_text=row["error_text"],
-        create_time=row["create_time"],
+        audit=audit_of(row),
         rate_time=row["rate_time"],
     )
 

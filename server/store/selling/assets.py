@@ -35,6 +35,7 @@ from server.domain.selling.sales import Asset, AssetResource, Role, SoldEntitlem
 from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet
 from server.domain.settling.grants import Entitlement
 from server.domain.settling.ledger import Head
+from server.store.audit import audit_of
 from server.store.keys import ANY_TIME, Window
 from server.store.pool import Connection
 from server.store.selling import targets
@@ -314,7 +315,7 @@ def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
         start_date=row["start_date"],
         end_date=row["end_date"],
         resources=resources,
-        create_time=row["create_time"],
+        audit=audit_of(row),
     )
 
 

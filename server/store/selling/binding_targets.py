@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from asyncpg import Record
 
+from server.domain.audit import Audit
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, BindingTargetId, ResourceId, TenantId
 from server.domain.modelling.catalog import PolicyIds
 from server.domain.selling.targets import TargetKind
+from server.store.audit import audit_of
 from server.store.modelling.catalog import policy_ids
 from server.store.pool import Connection
 from server.store.sql import load
@@ -21,14 +22,14 @@ SQL = load("selling/binding_targets.sql")
 class BindingTarget:
     """A contract, or a target of the caller's own, and what it says of the policies of its wallets.
 
-    `create_time` is absent until it is kept.
+    `audit` is absent until it is kept.
     """
 
     id: BindingTargetId
     display_name: str
     kind: TargetKind
     policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
-    create_time: datetime | None = None
+    audit: Audit | None = None
 
 
 async def add(
@@ -106,5 +107,5 @@ def _target(row: Record, policies: Mapping[ResourceId, PolicyIds]) -> BindingTar
         display_name=row["display_name"],
         kind=TargetKind(row["kind"]),
         policies=policies,
-        create_time=row["create_time"],
+        audit=audit_of(row),
     )

@@ -19,6 +19,7 @@ from server.domain.ids import (
     TenantId,
 )
 from server.domain.selling.sales import Buyer, Order, OrderState
+from server.store.audit import audit_of
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
 from server.store.pool import Connection
 from server.store.selling.quotes import buyer_from_row, lines_from_rows
@@ -136,7 +137,7 @@ async def _whole(
             asset_ids=tuple(assets.get(row["order_id"], ())),
             activate_time=row["activate_time"],
             revision=row["revision"],
-            create_time=row["create_time"],
+            audit=audit_of(row),
         )
         for row in rows
     ]

@@ -9,6 +9,7 @@ from asyncpg import Record
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId, TenantId
 from server.domain.selling.sales import Binding, Buyer, Quote, QuoteState, Role, SaleLine
+from server.store.audit import audit_of
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
 from server.store.pool import Connection
 from server.store.selling.documents import resources_from_doc, resources_to_doc
@@ -89,7 +90,7 @@ async def add(
         currency_code=currency,
         lines=tuple(lines),
         revision=row["revision"],
-        create_time=row["create_time"],
+        audit=audit_of(row),
     )
 
 
@@ -172,7 +173,7 @@ async def _whole(
             currency_code=row["currency_code"],
             lines=tuple(lines.get(row["quote_id"], ())),
             revision=row["revision"],
-            create_time=row["create_time"],
+            audit=audit_of(row),
         )
         for row in rows
     ]

@@ -92,6 +92,7 @@ class StoredWallet:
     state: WalletState
     now: datetime
     closed: datetime | None
+    create_time: datetime
 
     @property
     def id(self) -> WalletId:
@@ -286,6 +287,7 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         state=_state(wallet_id, row, frequency.period, anchor),
         now=row["now"],
         closed=row["closed"],
+        create_time=row["create_time"],
     )
 
 

@@ -24,14 +24,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 -- One account.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, billing_months, labels,
-       revision, create_time
+       revision, create_time, created_by, update_time, updated_by
   FROM accounts WHERE tenant_id = $1 AND account_id = $2;
 
 -- name: lock_account
 -- One account, held against other changes.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, billing_months, labels,
-       revision, create_time
+       revision, create_time, created_by, update_time, updated_by
   FROM accounts WHERE tenant_id = $1 AND account_id = $2 FOR NO KEY UPDATE;
 
 -- name: list_accounts
@@ -39,7 +39,7 @@ SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, b
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 start_create_time timestamptz or null,
 --   $5 end_create_time timestamptz or null
 SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, billing_months, labels,
-       revision, create_time
+       revision, create_time, created_by, update_time, updated_by
   FROM accounts
  WHERE tenant_id = $1 AND account_id > $2
    AND ($4::timestamptz IS NULL OR create_time >= $4) AND ($5::timestamptz IS NULL OR create_time < $5)

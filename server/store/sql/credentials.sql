@@ -18,14 +18,16 @@ SELECT roles FROM credentials
 --   $6 expire_time timestamptz
 INSERT INTO credentials (tenant_id, credential_id, key_hash, display_name, roles, expire_time)
 VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING credential_id, display_name, roles, expire_time, create_time, revoke_time;
+RETURNING credential_id, display_name, roles, expire_time,
+       create_time, created_by, update_time, updated_by, revoke_time;
 
 -- name: revoke_credential
 -- The first revocation counts.
 --   $1 tenant_id uuid, $2 credential_id uuid
 UPDATE credentials SET revoke_time = coalesce(revoke_time, clock_timestamp())
  WHERE tenant_id = $1 AND credential_id = $2
-RETURNING credential_id, display_name, roles, expire_time, create_time, revoke_time;
+RETURNING credential_id, display_name, roles, expire_time,
+       create_time, created_by, update_time, updated_by, revoke_time;
 
 -- name: count_credentials
 -- Whether a tenant has any that still opens something: with none left, migrating makes a new one.

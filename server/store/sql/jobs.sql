@@ -138,7 +138,7 @@ RETURNING kind, rank, account_id, payload, fire_time;
 -- name: find_job
 -- One job as it stands.
 --   $1 tenant_id uuid, $2 job_id uuid
-SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time
+SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time, created_by, update_time, updated_by
   FROM jobs
  WHERE tenant_id = $1 AND job_id = $2;
 
@@ -146,7 +146,7 @@ SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time
 -- Oldest first, in some states.
 --   $1 tenant_id uuid, $2 states text[], $3 after_time timestamptz or null, $4 after_id uuid,
 --   $5 limit bigint
-SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time
+SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time, created_by, update_time, updated_by
   FROM jobs
  WHERE tenant_id = $1 AND state = ANY ($2::text[])
    AND ($3::timestamptz IS NULL OR (create_time, job_id) > ($3, $4::uuid))

@@ -14,7 +14,8 @@ SELECT run_id FROM runs WHERE tenant_id = $1 AND kind = $2 AND state = 'RUNNING'
 -- name: find_run
 -- One run, with the tenant's clock.
 --   $1 tenant_id uuid, $2 run_id uuid
-SELECT run_id, kind, state, start_time, target_time, done_counts, error, failed_job_id, create_time,
+SELECT run_id, kind, state, start_time, target_time, done_counts, error, failed_job_id,
+       create_time, created_by, update_time, updated_by,
        end_time, tenant_now(tenant_id) AS clock_time
   FROM runs
  WHERE tenant_id = $1 AND run_id = $2;
@@ -22,7 +23,8 @@ SELECT run_id, kind, state, start_time, target_time, done_counts, error, failed_
 -- name: list_runs
 -- Newest first.
 --   $1 tenant_id uuid, $2 before_time timestamptz or null, $3 before_id uuid, $4 limit bigint
-SELECT run_id, kind, state, start_time, target_time, done_counts, error, failed_job_id, create_time,
+SELECT run_id, kind, state, start_time, target_time, done_counts, error, failed_job_id,
+       create_time, created_by, update_time, updated_by,
        end_time, tenant_now(tenant_id) AS clock_time
   FROM runs
  WHERE tenant_id = $1 AND ($2::timestamptz IS NULL OR (create_time, run_id) < ($2, $3::uuid))

@@ -30,7 +30,8 @@ RETURNING tenant_id;
 -- name: find_tenant
 -- One tenant, with what its clock shows.
 --   $1 tenant_id uuid
-SELECT tenant_id, id, display_name, clock_start_time, tenant_now(tenant_id) AS clock_time, create_time
+SELECT tenant_id, id, display_name, clock_start_time, tenant_now(tenant_id) AS clock_time,
+       create_time, created_by, update_time, updated_by
   FROM tenants
  WHERE tenant_id = $1;
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, TypeVar
 
+from server.domain.batches import BatchOutcome
 from server.domain.errors import Aborted, FailedPrecondition, Violation
 from server.domain.ids import TenantId
 from server.domain.modelling.catalog import (
@@ -88,8 +89,8 @@ async def delete(tx: Connection, tenant_id: TenantId, record: Record[T]) -> None
 
 async def change_states(
     tx: Connection, tenant_id: TenantId, wanted: Sequence[Record[Any]], state: CatalogState
-) -> list[str]:
-    """Put records in or out of force, all or none; the answer is what changed, in order.
+) -> list[tuple[Record[Any], Kept[Any], BatchOutcome]]:
+    """Put records in or out of force, all or none; returns each as it stands then, in order.
 
     What others refer to goes into force first and out of it last. Raises `…_NOT_FOUND`,
     STATE_TRANSITION, RESOURCE_INACTIVE, IN_USE.
@@ -113,7 +114,14 @@ async def change_states(
         moving.reverse()
     for record, found in moving:
         await store.move(tx, tenant_id, record.kind, found, state)
-    return [record.name for record, _ in moving]
+    return [
+        (
+            record,
+            await records.get(tx, tenant_id, record.kind, *record.key),
+            BatchOutcome.CHANGED if record.name in names else BatchOutcome.UNCHANGED,
+        )
+        for record in wanted
+    ]
 
 
 ORDER = (

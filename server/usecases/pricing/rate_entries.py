@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from server.domain.batches import BatchOutcome
 from server.domain.errors import InvalidArgument, NotFound, UsageError
 from server.domain.ids import RateCardId, RateEntryId, TenantId
 from server.domain.modelling.setup import placed
@@ -28,6 +29,9 @@ from server.store.pricing import rate_entries as store
 from server.store.pricing.rate_entries import EntryFilter, Metered
 from server.usecases.currencies import is_currency
 from server.usecases.pricing.rates import get_card, same
+
+# An entry as it stands after a batch, and what the batch did to it.
+EntryOutcome = tuple[RateCardEntry, BatchOutcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,7 @@ async def create_entry(
     TOKEN_RESOURCE, SELLING_MODEL_NOT_FOUND, CODE_TAKEN, LIMIT_RATE_CARD.
     """
     wanted = await checked_entry(tx, tenant_id, entry)
-    [found] = await _keep(tx, tenant_id, [wanted], most)
+    [(found, _)] = await _keep(tx, tenant_id, [wanted], most)
     return same(wanted, found, "RateCardEntry", entry.name)
 
 
@@ -60,9 +64,10 @@ async def create_entries(
     tenant_id: TenantId,
     entries: Sequence[RateCardEntry],
     most: CardSize = USUAL_SIZE,
-) -> list[RateCardEntry]:
-    """Add drafts to cards, all or none; the path of a refusal says which of them is at fault.
+) -> list[EntryOutcome]:
+    """Add drafts to cards, all or none; returns each as it stands then.
 
+    The path of a refusal says which of them is at fault.
     Of a card that would become too large it is the card.
 
     Raises what `create_entry` raises.
@@ -73,7 +78,7 @@ async def create_entries(
         with _at(index):
             wanted.append(await _checked(tx, tenant_id, known, entry))
     found = await _keep(tx, tenant_id, wanted, most)
-    for index, (one, there) in enumerate(zip(wanted, found, strict=True)):
+    for index, (one, (there, _)) in enumerate(zip(wanted, found, strict=True)):
         with _at(index):
             same(one, there, "RateCardEntry", one.name)
     return found
@@ -133,13 +138,20 @@ def _at(index: int) -> Iterator[None]:
 
 async def _keep(
     tx: Connection, tenant_id: TenantId, wanted: Sequence[RateCardEntry], most: CardSize
-) -> list[RateCardEntry]:
+) -> list[EntryOutcome]:
     """Keep what is new of these, and answer with what is there under their ids."""
     first = {(one.card_id, one.id.lower()): one for one in reversed(wanted)}
     new = await store.add(tx, tenant_id, list(first.values()))
     await check_sizes(tx, tenant_id, (one.card_id for one in new), most)
     found = await store.find_all(tx, tenant_id, [(one.card_id, one.id) for one in first.values()])
-    return [found[one.card_id, one.id.lower()] for one in wanted]
+    created = {(one.card_id, one.id.lower()) for one in new}
+    outcomes = []
+    for one in wanted:
+        key = (one.card_id, one.id.lower())
+        outcome = BatchOutcome.CREATED if key in created else BatchOutcome.UNCHANGED
+        created.discard(key)  # named a second time, it is there already
+        outcomes.append((found[key], outcome))
+    return outcomes
 
 
 async def _known(tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]) -> _Known:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from server.domain.batches import BatchOutcome
 from server.domain.errors import FailedPrecondition, Violation
 from server.domain.ids import RateCardId, RateEntryId, TenantId
 from server.domain.pricing.rate_cards import (
@@ -18,7 +19,13 @@ from server.store.pool import Connection
 from server.store.pricing import rate_entries as store
 from server.store.tenants import bump_catalogue
 from server.usecases.pricing.rate_edits import check_etag
-from server.usecases.pricing.rate_entries import check_sizes, checked_entry, get_entry, not_found
+from server.usecases.pricing.rate_entries import (
+    EntryOutcome,
+    check_sizes,
+    checked_entry,
+    get_entry,
+    not_found,
+)
 from server.usecases.pricing.rates import differences
 
 DRAFT, ACTIVE, INACTIVE = EntryState.DRAFT, EntryState.ACTIVE, EntryState.INACTIVE
@@ -83,8 +90,8 @@ async def delete(tx: Connection, tenant_id: TenantId, entry: Entry) -> None:
 
 async def change_states(
     tx: Connection, tenant_id: TenantId, entries: Sequence[Entry], state: EntryState
-) -> list[str]:
-    """Put entries in or out of force, all or none; the answer is what changed, by card and id.
+) -> list[EntryOutcome]:
+    """Put entries in or out of force, all or none; returns each as it stands then, in order.
 
     Raises RATE_CARD_ENTRY_NOT_FOUND, STATE_TRANSITION, RESOURCE_INACTIVE, RATE_OVERLAP.
     """
@@ -104,7 +111,14 @@ async def change_states(
         await _refuse_overlaps(tx, tenant_id, ordered)
     if ordered:
         await store.move(tx, tenant_id, ordered, state, catalogue)
-    return [entry.name for entry in ordered]
+    found = await store.find_all(tx, tenant_id, {(one.card_id, one.id) for one in entries})
+    return [
+        (
+            found[one.card_id, one.id.lower()],
+            BatchOutcome.CHANGED if one.name in moving else BatchOutcome.UNCHANGED,
+        )
+        for one in entries
+    ]
 
 
 def _is_to_move(found: RateCardEntry, state: EntryState) -> bool:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from server.domain.audit import Audit
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
 from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from server.domain.ids import PolicyId
@@ -56,7 +57,7 @@ def frequency(delay: Delay, late: LatePolicy = LatePolicy.NEXT_PERIOD) -> Rating
 
 def kept(policy_id: str, state: CatalogState = ACTIVE, **changes: object) -> Kept[Aggregation]:
     content = replace(aggregation(), id=PolicyId(policy_id), **changes)  # type: ignore[arg-type]
-    return Kept(content, state, 1, datetime(2026, 1, 1, tzinfo=UTC))
+    return Kept(content, state, 1, Audit.at(datetime(2026, 1, 1, tzinfo=UTC)))
 
 
 @pytest.mark.parametrize(

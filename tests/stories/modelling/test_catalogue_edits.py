@@ -13,7 +13,7 @@ from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.pages import pages
-from tests.stories.words import Metered, line, number
+from tests.stories.words import Metered, changed, line, number, resources
 from tests.stories.world import World
 
 ACTIVE, INACTIVE, DRAFT = (
@@ -40,7 +40,7 @@ async def unit(world: World, name: str = "gb", of: str = "data") -> catalog.Unit
 
 async def move(world: World, state: int, *names: str, **more) -> list[str]:
     request = rpc.ChangeStatesRequest(names=names, state=state, **more)
-    return list((await world.client.catalog.ChangeStates(request)).changed)
+    return changed(await world.client.catalog.ChangeStates(request))
 
 
 def mask(*paths: str) -> FieldMask:
@@ -211,7 +211,7 @@ async def test_what_was_sold_is_never_deleted(sandbox):
     parts = [one.name for one in found.product_usage_grants]
 
     whole = ["products/plan", "products/plan/usageResources/data", *parts]
-    assert await move(world, INACTIVE, *whole) == whole[::-1]
+    assert await move(world, INACTIVE, *whole) == whole
     delete = world.client.catalog
     for part in parts:
         await delete.DeleteProductUsageGrant(rpc.DeleteProductUsageGrantRequest(name=part))
@@ -232,11 +232,11 @@ async def test_records_go_in_and_out_of_force_together_and_in_order(sandbox):
     with pytest.raises(UsageError, match="RESOURCE_INACTIVE"):
         await move(world, ACTIVE, "unitsOfMeasure/gb")
     names = ["unitsOfMeasure/gb", "unitClasses/data"]
-    assert await move(world, ACTIVE, *names, validate_only=True) == names[::-1]
-    assert await move(world, ACTIVE, *names) == names[::-1]
+    assert await move(world, ACTIVE, *names, validate_only=True) == names
+    assert await move(world, ACTIVE, *names) == names
     with pytest.raises(UsageError, match="IN_USE"):
         await move(world, INACTIVE, "unitClasses/data")
-    assert await move(world, INACTIVE, *names[::-1]) == names
+    assert await move(world, INACTIVE, *names[::-1]) == names[::-1]
     with pytest.raises(UsageError, match="NAME_FORMAT"):
         await move(world, ACTIVE, "accounts/ann")
     with pytest.raises(UsageError, match="TOO_MANY_ITEMS"):
@@ -292,9 +292,9 @@ async def test_a_catalogue_of_thousands_is_created_in_a_few_calls(sandbox):
     made = await create(rpc.CreateRecordsRequest(records=records))
     again = await create(rpc.CreateRecordsRequest(records=records))
 
-    assert len(made.names) == 1000
-    assert again == made
-    assert made.names[-1] == "usageResources/resource-0997"
+    assert resources(made, "CREATED") == resources(again, "UNCHANGED")
+    assert len(made.outcomes) == len(again.outcomes) == 1000
+    assert made.outcomes[-1].usage_resource.name == "usageResources/resource-0997"
     records[500].usage_resource.usage_resource.unit_class = "unitClasses/none"
     with pytest.raises(UsageError, match=r"UNIT_CLASS_NOT_FOUND|CODE_TAKEN"):
         await create(rpc.CreateRecordsRequest(records=records))
@@ -314,10 +314,10 @@ async def test_each_policy_says_which_level_supplied_it(sandbox):
                 overage_policy_id=name, overage_policy=policies.OveragePolicy(overage=overage)
             )
         )
-    await policy.CreateAggregationPolicy(
-        policy_rpc.CreateAggregationPolicyRequest(
-            aggregation_policy_id="peak",
-            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAY"),
+    await policy.CreateRatingFrequencyPolicy(
+        policy_rpc.CreateRatingFrequencyPolicyRequest(
+            rating_frequency_policy_id="days",
+            rating_frequency_policy=policies.RatingFrequencyPolicy(period="DAY"),
         )
     )
     await unit_class(world)
@@ -328,8 +328,8 @@ async def test_each_policy_says_which_level_supplied_it(sandbox):
             usage_resource=catalog.UsageResource(
                 category="USAGE",
                 unit_class="unitClasses/data",
-                policies=catalog.ResourcePolicies(
-                    aggregation_policy="aggregationPolicies/peak",
+                policies=catalog.UsageResourcePolicies(
+                    rating_frequency_policy="ratingFrequencyPolicies/days",
                     overage_policy="overagePolicies/free",
                 ),
             ),
@@ -357,12 +357,12 @@ async def test_each_policy_says_which_level_supplied_it(sandbox):
     assert found.product_usage_resource == "products/plan/usageResources/data"
     assert found.overage_policy.name == "overagePolicies/charge"
     assert found.overage_level == rpc.POLICY_LEVEL_PRODUCT_USAGE_RESOURCE
-    assert found.aggregation_policy.method == policies.AggregationPolicy.PEAK
-    assert found.aggregation_level == rpc.POLICY_LEVEL_USAGE_RESOURCE
-    assert found.rating_frequency_policy.name == ""
-    assert found.rating_frequency_policy.period == policies.RatingFrequencyPolicy.MONTH
-    assert found.rating_frequency_policy.waiting_time.days == 3
-    assert found.rating_frequency_level == rpc.POLICY_LEVEL_DEFAULT
+    assert found.rating_frequency_policy.period == policies.RatingFrequencyPolicy.DAY
+    assert found.rating_frequency_level == rpc.POLICY_LEVEL_USAGE_RESOURCE
+    assert found.aggregation_policy.name == ""
+    assert found.aggregation_policy.method == policies.AggregationPolicy.SUM
+    assert found.aggregation_policy.period == policies.AggregationPolicy.DAY
+    assert found.aggregation_level == rpc.POLICY_LEVEL_DEFAULT
 
 
 async def test_lists_are_filtered_by_what_they_hold_page_by_page(sandbox):

@@ -6,6 +6,7 @@ from usage_management.v1 import catalog_service_pb2 as rpc
 from usage_management.v1 import rate_service_pb2 as rates
 
 from clients.pages import pages
+from clients.values import enum_name
 from tests.stories.rate_words import (
     ACTIVE,
     DRAFT,
@@ -23,7 +24,7 @@ from tests.stories.rate_words import (
     refusal,
     shop,
 )
-from tests.stories.words import Metered, day, figure, line
+from tests.stories.words import Metered, day, figure, line, resources
 
 
 def on(date: str) -> dict:
@@ -181,8 +182,11 @@ async def test_entries_are_added_by_the_thousand_all_or_none(sandbox):
 
     dry = rates.BatchCreateRateCardEntriesRequest(requests=[good], validate_only=True)
     told = await world.client.rates.BatchCreateRateCardEntries(dry)
-    assert (list(told.names), await listed(world)) == (["rateCards/base/entries/good"], [])
-    assert await add_all(world, [good, good]) == ["rateCards/base/entries/good"] * 2
+    assert resources(told, "CREATED") == ["rateCards/base/entries/good"]
+    assert await listed(world) == []
+    twice = rates.BatchCreateRateCardEntriesRequest(requests=[good, good])
+    made = await world.client.rates.BatchCreateRateCardEntries(twice)
+    assert [enum_name(one, "outcome") for one in made.outcomes] == ["CREATED", "UNCHANGED"]
     assert await add_all(world, [good]) == ["rateCards/base/entries/good"]
 
 

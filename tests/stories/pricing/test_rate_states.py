@@ -109,7 +109,7 @@ async def test_of_entries_all_move_or_none_and_both_that_overlap_are_named(sandb
 
     among = await refusal(move(world, ACTIVE, first, second, third, other))
     assert await listed(world, state=ACTIVE) == []
-    assert await move(world, ACTIVE, other, second, first) == [first, other, second]
+    assert await move(world, ACTIVE, other, second, first) == [other, second, first]
     behind = await refusal(move(world, ACTIVE, third))
     longer = await refusal(update(world, priced("data", end="2024-02-02", name=first), "end_date"))
 

@@ -63,10 +63,13 @@ class UnitClass(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `unitClasses/{unit_class}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     kind: Global___UnitClass.Kind.ValueType
     """What its units measure."""
     default_unit: _builtins.str
@@ -74,12 +77,20 @@ class UnitClass(_message.Message):
     unit with factor 1 if absent.
     """
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the class does."""
+    """The etag; it changes whenever the class changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -91,10 +102,13 @@ class UnitClass(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "default_unit", b"default_unit", "display_name", b"display_name", "etag", b"etag", "kind", b"kind", "name", b"name", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "default_unit", b"default_unit", "display_name", b"display_name", "etag", b"etag", "kind", b"kind", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -147,10 +161,13 @@ class UnitOfMeasure(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `unitsOfMeasure/{unit_of_measure}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     unit_class: _builtins.str
     """The class it belongs to: `unitClasses/{unit_class}`."""
     scale: _builtins.int
@@ -160,16 +177,24 @@ class UnitOfMeasure(_message.Message):
     sequence: _builtins.int
     """Its place among the units of its class, for people to choose from: from 0."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the unit does."""
+    """The etag; it changes whenever the unit changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def factor(self) -> _decimal_pb2.Decimal:
         """How many default units of the class one of this is: greater than zero, 1 if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -184,10 +209,13 @@ class UnitOfMeasure(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "factor", b"factor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "factor", b"factor", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "factor", b"factor", "name", b"name", "rounding", b"rounding", "scale", b"scale", "sequence", b"sequence", "state", b"state", "unit_class", b"unit_class"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "factor", b"factor", "name", b"name", "rounding", b"rounding", "scale", b"scale", "sequence", b"sequence", "state", b"state", "unit_class", b"unit_class", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -242,7 +270,7 @@ class ResourcePolicies(_message.Message):
     drawdown_order: Global___ResourcePolicies.DrawdownOrder.ValueType
     """Which of several open grants pays first; what expires first if no level says."""
     commitment_policy: _builtins.str
-    """What usage costs once a commitment is used up: `commitmentPolicies/{policy}`; the lowest
+    """The cost of usage once a commitment is used up: `commitmentPolicies/{policy}`; the lowest
     committed rate goes on if no level says. Of commitments only, on products.
     """
     def __init__(
@@ -261,6 +289,38 @@ class ResourcePolicies(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResourcePolicies: _TypeAlias = ResourcePolicies  # noqa: Y015
+
+@_typing.final
+class UsageResourcePolicies(_message.Message):
+    """The policies of a usage resource, for products that do not say otherwise. How usage adds up, and what it costs
+    once a commitment is used up, is said on the products.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
+    OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
+    DRAWDOWN_ORDER_FIELD_NUMBER: _builtins.int
+    rating_frequency_policy: _builtins.str
+    """When it is rated: `ratingFrequencyPolicies/{policy}`; monthly after 3 days if no level says."""
+    overage_policy: _builtins.str
+    """What overage does: `overagePolicies/{policy}`; charged if no level says."""
+    drawdown_order: Global___ResourcePolicies.DrawdownOrder.ValueType
+    """Which of several open grants pays first; what expires first if no level says."""
+    def __init__(
+        self,
+        *,
+        rating_frequency_policy: _builtins.str = ...,
+        overage_policy: _builtins.str = ...,
+        drawdown_order: Global___ResourcePolicies.DrawdownOrder.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drawdown_order", b"drawdown_order", "overage_policy", b"overage_policy", "rating_frequency_policy", b"rating_frequency_policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageResourcePolicies: _TypeAlias = UsageResourcePolicies  # noqa: Y015
 
 @_typing.final
 class PolicyOverride(_message.Message):
@@ -308,10 +368,13 @@ class UsageResource(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `usageResources/{usage_resource}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     category: Global___UnitClass.Kind.ValueType
     """What kind of thing is metered."""
     unit_class: _builtins.str
@@ -327,9 +390,13 @@ class UsageResource(_message.Message):
     usage_definition_product: _builtins.str
     """The product as which its overage is billed: `products/{product}`; the one that was sold if absent."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the resource does."""
+    """The etag; it changes whenever the resource changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The labels of usage that tell it apart, as in `region`: 5 at most, each
@@ -338,12 +405,16 @@ class UsageResource(_message.Message):
         """
 
     @_builtins.property
-    def policies(self) -> Global___ResourcePolicies:
+    def policies(self) -> Global___UsageResourcePolicies:
         """The policies of the resource, for products that do not say otherwise."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -356,14 +427,17 @@ class UsageResource(_message.Message):
         token_resource: _builtins.str = ...,
         usage_definition_product: _builtins.str = ...,
         dimensions: _abc.Iterable[_builtins.str] | None = ...,
-        policies: Global___ResourcePolicies | None = ...,
+        policies: Global___UsageResourcePolicies | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "policies", b"policies"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "policies", b"policies", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "dimensions", b"dimensions", "display_name", b"display_name", "etag", b"etag", "name", b"name", "policies", b"policies", "state", b"state", "token_resource", b"token_resource", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "created_by", b"created_by", "dimensions", b"dimensions", "display_name", b"display_name", "etag", b"etag", "name", b"name", "policies", b"policies", "state", b"state", "token_resource", b"token_resource", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "update_time", b"update_time", "updated_by", b"updated_by", "usage_definition_product", b"usage_definition_product"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -452,10 +526,13 @@ class Product(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `products/{product}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     usage_model_type: Global___Product.UsageModelType.ValueType
     """How it takes part in consumption."""
     grant_binding: Global___Product.GrantBinding.ValueType
@@ -463,12 +540,20 @@ class Product(_message.Message):
     commitments, which are linked to an anchor.
     """
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the product does."""
+    """The etag; it changes whenever the product changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -480,10 +565,13 @@ class Product(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "grant_binding", b"grant_binding", "name", b"name", "state", b"state", "usage_model_type", b"usage_model_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "grant_binding", b"grant_binding", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "usage_model_type", b"usage_model_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -507,6 +595,9 @@ class ProductUsageResource(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `products/{product}/usageResources/{product_usage_resource}`, in which the last part
     is the id of the resource unless another was asked for.
@@ -520,16 +611,20 @@ class ProductUsageResource(_message.Message):
     omittable: _builtins.bool
     """True when a sale may leave it out; of commitments only."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day it can be sold, in the buyer's zone; from ever if absent."""
+        """The first day it can be sold, in the buyer's zone; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day it can no longer be sold, exclusive; for ever if absent."""
+        """The day it can no longer be sold, exclusive; unbounded if absent."""
 
     @_builtins.property
     def policies(self) -> Global___ResourcePolicies:
@@ -537,7 +632,11 @@ class ProductUsageResource(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -552,10 +651,13 @@ class ProductUsageResource(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "policies", b"policies", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "policies", b"policies", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "etag", b"etag", "name", b"name", "omittable", b"omittable", "policies", b"policies", "start_date", b"start_date", "state", b"state", "token_resource", b"token_resource", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "etag", b"etag", "name", b"name", "omittable", b"omittable", "policies", b"policies", "start_date", b"start_date", "state", b"state", "token_resource", b"token_resource", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -605,10 +707,13 @@ class ProductUsageGrant(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `products/{product}/grants/{grant}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     product_usage_resource: _builtins.str
     """The product's resource: `products/{product}/usageResources/{product_usage_resource}`."""
     type: Global___ProductUsageGrant.Type.ValueType
@@ -622,9 +727,13 @@ class ProductUsageGrant(_message.Message):
     selling_model: _builtins.str
     """Who gets it: those who buy under `sellingModels/{selling_model}`; everybody if absent."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How much, greater than zero, in `unit_of_measure`."""
@@ -635,15 +744,19 @@ class ProductUsageGrant(_message.Message):
 
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day of a sale that gets it, in the buyer's zone; from ever if absent."""
+        """The first day of a sale that gets it, in the buyer's zone; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day from which sales do not get it any more, exclusive; for ever if absent."""
+        """The day from which sales do not get it any more, exclusive; unbounded if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -663,10 +776,13 @@ class ProductUsageGrant(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date", "validity", b"validity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date", "update_time", b"update_time", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "name", b"name", "product_usage_resource", b"product_usage_resource", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "name", b"name", "product_usage_resource", b"product_usage_resource", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "type", b"type", "unit_of_measure", b"unit_of_measure", "update_time", b"update_time", "updated_by", b"updated_by", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -712,23 +828,34 @@ class SellingModel(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `sellingModels/{selling_model}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     type: Global___SellingModel.Type.ValueType
     """What it says of the end of a sale."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands."""
+    """The state."""
     etag: _builtins.str
-    """Changes whenever the model does."""
+    """The etag; it changes whenever the model changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def term(self) -> _types_pb2.Cadence:
         """How long the term is; required with `TERM`, refused with other types."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -740,10 +867,13 @@ class SellingModel(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "term", b"term"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "term", b"term", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "state", b"state", "term", b"term", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "state", b"state", "term", b"term", "type", b"type", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

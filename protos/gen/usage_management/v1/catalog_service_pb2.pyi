@@ -95,9 +95,9 @@ class ListUnitClassesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     def __init__(
@@ -124,7 +124,7 @@ class ListUnitClassesResponse(_message.Message):
     UNIT_CLASSES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def unit_classes(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.UnitClass]:
         """The classes, by id."""
@@ -181,7 +181,7 @@ class UpdateUnitClassRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def unit_class(self) -> _catalog_resources_pb2.UnitClass:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -266,9 +266,9 @@ class ListUnitsOfMeasureRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     UNIT_CLASS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     unit_class: _builtins.str
@@ -298,7 +298,7 @@ class ListUnitsOfMeasureResponse(_message.Message):
     UNITS_OF_MEASURE_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def units_of_measure(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.UnitOfMeasure]:
         """The units, by id."""
@@ -355,7 +355,7 @@ class UpdateUnitOfMeasureRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def unit_of_measure(self) -> _catalog_resources_pb2.UnitOfMeasure:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -441,9 +441,9 @@ class ListUsageResourcesRequest(_message.Message):
     UNIT_CLASS_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     unit_class: _builtins.str
@@ -476,7 +476,7 @@ class ListUsageResourcesResponse(_message.Message):
     USAGE_RESOURCES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def usage_resources(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.UsageResource]:
         """The resources, by id."""
@@ -533,7 +533,7 @@ class UpdateUsageResourceRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def usage_resource(self) -> _catalog_resources_pb2.UsageResource:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -618,9 +618,9 @@ class ListProductsRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     USAGE_MODEL_TYPE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     usage_model_type: _catalog_resources_pb2.Product.UsageModelType.ValueType
@@ -650,7 +650,7 @@ class ListProductsResponse(_message.Message):
     PRODUCTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.Product]:
         """The products, by id."""
@@ -707,7 +707,7 @@ class UpdateProductRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def product(self) -> _catalog_resources_pb2.Product:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -794,9 +794,9 @@ class ListProductUsageResourcesRequest(_message.Message):
     parent: _builtins.str
     """The product: `products/{product}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     def __init__(
@@ -824,7 +824,7 @@ class ListProductUsageResourcesResponse(_message.Message):
     PRODUCT_USAGE_RESOURCES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def product_usage_resources(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.ProductUsageResource]:
         """The product's resources, by id."""
@@ -887,7 +887,7 @@ class UpdateProductUsageResourceRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def product_usage_resource(self) -> _catalog_resources_pb2.ProductUsageResource:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -974,9 +974,9 @@ class ListProductUsageGrantsRequest(_message.Message):
     parent: _builtins.str
     """The product: `products/{product}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     def __init__(
@@ -1004,7 +1004,7 @@ class ListProductUsageGrantsResponse(_message.Message):
     PRODUCT_USAGE_GRANTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def product_usage_grants(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.ProductUsageGrant]:
         """The grants, by id."""
@@ -1065,7 +1065,7 @@ class UpdateProductUsageGrantRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def product_usage_grant(self) -> _catalog_resources_pb2.ProductUsageGrant:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -1149,9 +1149,9 @@ class ListSellingModelsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     def __init__(
@@ -1178,7 +1178,7 @@ class ListSellingModelsResponse(_message.Message):
     SELLING_MODELS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def selling_models(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.SellingModel]:
         """The models, by id."""
@@ -1235,7 +1235,7 @@ class UpdateSellingModelRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def selling_model(self) -> _catalog_resources_pb2.SellingModel:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -1300,9 +1300,9 @@ class ActivateProductRequest(_message.Message):
     name: _builtins.str
     """The product: `products/{product}`."""
     validate_only: _builtins.bool
-    """True to see what would happen without doing it; fails as it would otherwise."""
+    """Validate only: answer or fail as otherwise, and change nothing."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     must_be_valid: _builtins.bool
     """Refuse (`VALIDATION_FAILED`) what the validator finds an error in, such as a resource without a
     rate; without it the answer says so and the product is active.
@@ -1343,7 +1343,7 @@ class ActivateProductResponse(_message.Message):
 
     @_builtins.property
     def activate_time(self) -> _timestamp_pb2.Timestamp:
-        """When, by the tenant's clock."""
+        """When."""
 
     @_builtins.property
     def validation(self) -> _validation_service_pb2.ProductValidation:
@@ -1378,9 +1378,9 @@ class ChangeStatesRequest(_message.Message):
     state: _types_pb2.CatalogState.ValueType
     """Where they go: `ACTIVE` or `INACTIVE`."""
     validate_only: _builtins.bool
-    """Say what would happen, and change nothing."""
+    """Validate only: answer or fail as otherwise, and change nothing."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Their names, such as `unitsOfMeasure/gb` or `products/plan/usageResources/data`: 1 to 200."""
@@ -1403,27 +1403,129 @@ Global___ChangeStatesRequest: _TypeAlias = ChangeStatesRequest  # noqa: Y015
 
 @_typing.final
 class ChangeStatesResponse(_message.Message):
-    """What changed."""
+    """What became of the records."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGED_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of the records that changed, in the order in which they did."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogOutcome]:
+        """One outcome for each name, in the order of the request; one for a name that is there twice."""
 
     def __init__(
         self,
         *,
-        changed: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___CatalogOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeStatesResponse: _TypeAlias = ChangeStatesResponse  # noqa: Y015
+
+@_typing.final
+class CatalogOutcome(_message.Message):
+    """What a batch did to one record of the catalog, and the record as it stands now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    UNIT_CLASS_FIELD_NUMBER: _builtins.int
+    UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
+    AGGREGATION_POLICY_FIELD_NUMBER: _builtins.int
+    RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
+    OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
+    REFRESH_POLICY_FIELD_NUMBER: _builtins.int
+    ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
+    COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
+    SELLING_MODEL_FIELD_NUMBER: _builtins.int
+    outcome: _types_pb2.BatchOutcome.ValueType
+    """What was done."""
+    @_builtins.property
+    def unit_class(self) -> _catalog_resources_pb2.UnitClass:
+        """Class of units."""
+
+    @_builtins.property
+    def unit_of_measure(self) -> _catalog_resources_pb2.UnitOfMeasure:
+        """Unit of measure."""
+
+    @_builtins.property
+    def usage_resource(self) -> _catalog_resources_pb2.UsageResource:
+        """Usage resource."""
+
+    @_builtins.property
+    def product(self) -> _catalog_resources_pb2.Product:
+        """Product."""
+
+    @_builtins.property
+    def product_usage_resource(self) -> _catalog_resources_pb2.ProductUsageResource:
+        """Resource of a product."""
+
+    @_builtins.property
+    def product_usage_grant(self) -> _catalog_resources_pb2.ProductUsageGrant:
+        """Grant of a product."""
+
+    @_builtins.property
+    def aggregation_policy(self) -> _policy_resources_pb2.AggregationPolicy:
+        """Aggregation policy."""
+
+    @_builtins.property
+    def rating_frequency_policy(self) -> _policy_resources_pb2.RatingFrequencyPolicy:
+        """Rating frequency policy."""
+
+    @_builtins.property
+    def overage_policy(self) -> _policy_resources_pb2.OveragePolicy:
+        """Overage policy."""
+
+    @_builtins.property
+    def refresh_policy(self) -> _policy_resources_pb2.RefreshPolicy:
+        """Refresh policy."""
+
+    @_builtins.property
+    def rollover_policy(self) -> _policy_resources_pb2.RolloverPolicy:
+        """Rollover policy."""
+
+    @_builtins.property
+    def commitment_policy(self) -> _policy_resources_pb2.CommitmentPolicy:
+        """Commitment policy."""
+
+    @_builtins.property
+    def selling_model(self) -> _catalog_resources_pb2.SellingModel:
+        """Selling model."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _types_pb2.BatchOutcome.ValueType = ...,
+        unit_class: _catalog_resources_pb2.UnitClass | None = ...,
+        unit_of_measure: _catalog_resources_pb2.UnitOfMeasure | None = ...,
+        usage_resource: _catalog_resources_pb2.UsageResource | None = ...,
+        product: _catalog_resources_pb2.Product | None = ...,
+        product_usage_resource: _catalog_resources_pb2.ProductUsageResource | None = ...,
+        product_usage_grant: _catalog_resources_pb2.ProductUsageGrant | None = ...,
+        aggregation_policy: _policy_resources_pb2.AggregationPolicy | None = ...,
+        rating_frequency_policy: _policy_resources_pb2.RatingFrequencyPolicy | None = ...,
+        overage_policy: _policy_resources_pb2.OveragePolicy | None = ...,
+        refresh_policy: _policy_resources_pb2.RefreshPolicy | None = ...,
+        rollover_policy: _policy_resources_pb2.RolloverPolicy | None = ...,
+        commitment_policy: _policy_resources_pb2.CommitmentPolicy | None = ...,
+        selling_model: _catalog_resources_pb2.SellingModel | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "commitment_policy", b"commitment_policy", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "record", b"record", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "commitment_policy", b"commitment_policy", "outcome", b"outcome", "overage_policy", b"overage_policy", "product", b"product", "product_usage_grant", b"product_usage_grant", "product_usage_resource", b"product_usage_resource", "rating_frequency_policy", b"rating_frequency_policy", "record", b"record", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "unit_class", b"unit_class", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["unit_class", "unit_of_measure", "usage_resource", "product", "product_usage_resource", "product_usage_grant", "aggregation_policy", "rating_frequency_policy", "overage_policy", "refresh_policy", "rollover_policy", "commitment_policy", "selling_model"]  # noqa: Y015
+    _WhichOneofArgType_record: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_record) -> _WhichOneofReturnType_record | None: ...
+
+Global___CatalogOutcome: _TypeAlias = CatalogOutcome  # noqa: Y015
 
 @_typing.final
 class CatalogRecord(_message.Message):
@@ -1533,9 +1635,9 @@ class CreateRecordsRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
-    """Say what would happen, and change nothing."""
+    """Validate only: answer or fail as otherwise, and change nothing."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogRecord]:
         """The records, each after those it refers to: 1 to 1,000."""
@@ -1557,23 +1659,23 @@ Global___CreateRecordsRequest: _TypeAlias = CreateRecordsRequest  # noqa: Y015
 
 @_typing.final
 class CreateRecordsResponse(_message.Message):
-    """What was created."""
+    """What became of the records."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    NAMES_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of all the records, in the order of the request."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogOutcome]:
+        """One outcome for each record, in the order of the request."""
 
     def __init__(
         self,
         *,
-        names: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___CatalogOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1741,7 +1843,7 @@ class ResolvedPolicies(_message.Message):
 
     @_builtins.property
     def commitment_policy(self) -> _policy_resources_pb2.CommitmentPolicy:
-        """What usage costs once a commitment is used up."""
+        """The cost of usage once a commitment is used up."""
 
     def __init__(
         self,

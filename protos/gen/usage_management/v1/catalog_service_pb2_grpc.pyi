@@ -52,7 +52,7 @@ class CatalogServiceStub:
     """
     DeleteUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitClassRequest, _empty_pb2.Empty]
     """Deletes a class of units that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
     """Gets one unit of measure."""
@@ -67,7 +67,7 @@ class CatalogServiceStub:
     """
     DeleteUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitOfMeasureRequest, _empty_pb2.Empty]
     """Deletes a unit of measure that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUsageResourceRequest, _catalog_resources_pb2.UsageResource]
     """Gets one usage resource."""
@@ -82,7 +82,7 @@ class CatalogServiceStub:
     """
     DeleteUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUsageResourceRequest, _empty_pb2.Empty]
     """Deletes a usage resource that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductRequest, _catalog_resources_pb2.Product]
     """Gets one product."""
@@ -97,7 +97,7 @@ class CatalogServiceStub:
     """
     DeleteProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _empty_pb2.Empty]
     """Deletes a product that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
     """Gets one resource of a product."""
@@ -112,7 +112,7 @@ class CatalogServiceStub:
     """
     DeleteProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]
     """Deletes a resource of a product that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
     """Gets one grant that a product promises."""
@@ -127,7 +127,7 @@ class CatalogServiceStub:
     """
     DeleteProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]
     """Deletes a grant of a product that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     ActivateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ActivateProductRequest, _catalog_service_pb2.ActivateProductResponse]
     """Activates a product with all it needs: classes, units, resources, policies, its resources and
@@ -170,7 +170,7 @@ class CatalogServiceStub:
     """
     DeleteSellingModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteSellingModelRequest, _empty_pb2.Empty]
     """Deletes a selling model that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
 
 @_typing.type_check_only
@@ -195,7 +195,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     DeleteUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitClassRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a class of units that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
     """Gets one unit of measure."""
@@ -210,7 +210,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     DeleteUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitOfMeasureRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a unit of measure that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetUsageResourceRequest, _catalog_resources_pb2.UsageResource]  # type: ignore[assignment]
     """Gets one usage resource."""
@@ -225,7 +225,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     DeleteUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUsageResourceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a usage resource that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Gets one product."""
@@ -240,7 +240,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     DeleteProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a product that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
     """Gets one resource of a product."""
@@ -255,7 +255,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     DeleteProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a resource of a product that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
     """Gets one grant that a product promises."""
@@ -270,7 +270,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     DeleteProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a grant of a product that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     ActivateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ActivateProductRequest, _catalog_service_pb2.ActivateProductResponse]  # type: ignore[assignment]
     """Activates a product with all it needs: classes, units, resources, policies, its resources and
@@ -313,7 +313,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     DeleteSellingModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteSellingModelRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a selling model that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -365,7 +365,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a class of units that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -410,7 +410,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a unit of measure that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -455,7 +455,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a usage resource that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -500,7 +500,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a product that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -545,7 +545,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a resource of a product that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -590,7 +590,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a grant of a product that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -693,7 +693,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a selling model that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

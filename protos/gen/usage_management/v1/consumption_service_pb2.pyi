@@ -90,6 +90,7 @@ class UsageRecord(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/usageRecords/{usage_record}`."""
     asset: _builtins.str
@@ -99,7 +100,9 @@ class UsageRecord(_message.Message):
     unit_of_measure: _builtins.str
     """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`."""
     state: Global___UsageRecord.State.ValueType
-    """Where it stands."""
+    """The state."""
+    created_by: _builtins.str
+    """The credential that recorded it: `credentials/{credential}`."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """How much, as it was sent."""
@@ -110,7 +113,7 @@ class UsageRecord(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Free words of the caller's."""
+        """Caller-defined labels."""
 
     @_builtins.property
     def outcome(self) -> Global___UsageOutcome:
@@ -118,7 +121,7 @@ class UsageRecord(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was recorded, by the database's clock."""
+        """When it was recorded."""
 
     def __init__(
         self,
@@ -133,10 +136,11 @@ class UsageRecord(_message.Message):
         state: Global___UsageRecord.State.ValueType = ...,
         outcome: Global___UsageOutcome | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "outcome", b"outcome", "quantity", b"quantity", "usage_time", b"usage_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "create_time", b"create_time", "labels", b"labels", "name", b"name", "outcome", b"outcome", "quantity", b"quantity", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "usage_time", b"usage_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "labels", b"labels", "name", b"name", "outcome", b"outcome", "quantity", b"quantity", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "usage_time", b"usage_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -251,7 +255,7 @@ class UsageRecordInput(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Free words of the caller's: at most 64, keys to 128 characters, values to 1,024."""
+        """Caller-defined labels: at most 64, keys to 128 characters, values to 1,024."""
 
     def __init__(
         self,
@@ -456,9 +460,9 @@ class ListUsageRecordsRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     asset: _builtins.str
     """Only those of this asset: `accounts/{account}/assets/{asset}`."""
     usage_resource: _builtins.str
@@ -502,7 +506,7 @@ class ListUsageRecordsResponse(_message.Message):
     USAGE_RECORDS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def usage_records(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRecord]:
         """The records."""

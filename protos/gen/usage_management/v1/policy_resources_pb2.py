@@ -30,7 +30,7 @@ from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage_management.v1 import types_pb2 as usage__management_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*usage_management/v1/policy_resources.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19google/type/decimal.proto\x1a\x1fusage_management/v1/types.proto\"\xd8\x06\n\x11\x41ggregationPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12M\n\x06method\x18\x03 \x01(\x0e\x32-.usage_management.v1.AggregationPolicy.MethodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12M\n\x06period\x18\x04 \x01(\x0e\x32-.usage_management.v1.AggregationPolicy.PeriodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12%\n\x0cunique_label\x18\t \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\x80\x01(\x80\x04\x12M\n\x07\x63ombine\x18\x05 \x01(\x0e\x32..usage_management.v1.AggregationPolicy.CombineB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x05state\x18\x06 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\n \x01(\x05\x42\x04\xe2\x41\x01\x03\"v\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x07\n\x03SUM\x10\x01\x12\x08\n\x04PEAK\x10\x02\x12\t\n\x05\x43OUNT\x10\x03\x12\x0b\n\x07\x41VERAGE\x10\x04\x12\x0b\n\x07MINIMUM\x10\x05\x12\n\n\x06LATEST\x10\x06\x12\x10\n\x0cUNIQUE_COUNT\x10\x07\"_\n\x06Period\x12\x16\n\x12PERIOD_UNSPECIFIED\x10\x00\x12\x07\n\x03\x44\x41Y\x10\x01\x12\t\n\x05MONTH\x10\x02\x12\x08\n\x04HOUR\x10\x03\x12\x08\n\x04WEEK\x10\x04\x12\x0b\n\x07QUARTER\x10\x05\x12\x08\n\x04YEAR\x10\x06\":\n\x07\x43ombine\x12\x17\n\x13\x43OMBINE_UNSPECIFIED\x10\x00\x12\t\n\x05TOTAL\x10\x01\x12\x0b\n\x07HIGHEST\x10\x02:E\xea\x41\x42\n\"usage-management/AggregationPolicy\x12\x1c\x61ggregationPolicies/{policy}\"\xc7\x06\n\x15RatingFrequencyPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12Q\n\x06period\x18\x03 \x01(\x0e\x32\x31.usage_management.v1.RatingFrequencyPolicy.PeriodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12R\n\x0cwaiting_time\x18\x04 \x01(\x0b\x32\x36.usage_management.v1.RatingFrequencyPolicy.WaitingTimeB\x04\xe2\x41\x01\x01\x12X\n\x0blate_policy\x18\x05 \x01(\x0e\x32\x35.usage_management.v1.RatingFrequencyPolicy.LatePolicyB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x05state\x18\x06 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x1a^\n\x0bWaitingTime\x12\x1d\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18<(\x00H\x00\x12\x1f\n\x05hours\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xa0\x0b(\x00H\x00\x42\x0f\n\x06length\x12\x05\xbaH\x02\x08\x01\"U\n\x06Period\x12\x16\n\x12PERIOD_UNSPECIFIED\x10\x00\x12\x07\n\x03\x44\x41Y\x10\x01\x12\t\n\x05MONTH\x10\x02\x12\x08\n\x04WEEK\x10\x03\x12\x0b\n\x07QUARTER\x10\x04\x12\x08\n\x04YEAR\x10\x05\"R\n\nLatePolicy\x12\x1b\n\x17LATE_POLICY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNEXT_PERIOD\x10\x01\x12\n\n\x06REOPEN\x10\x02\x12\n\n\x06REJECT\x10\x03:M\xea\x41J\n&usage-management/RatingFrequencyPolicy\x12 ratingFrequencyPolicies/{policy}\"\xb5\x03\n\rOveragePolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12K\n\x07overage\x18\x03 \x01(\x0e\x32*.usage_management.v1.OveragePolicy.OverageB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x36\n\x05state\x18\x04 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\"C\n\x07Overage\x12\x17\n\x13OVERAGE_UNSPECIFIED\x10\x00\x12\n\n\x06\x43HARGE\x10\x01\x12\x08\n\x04\x46REE\x10\x02\x12\t\n\x05\x42LOCK\x10\x03:=\xea\x41:\n\x1eusage-management/OveragePolicy\x12\x18overagePolicies/{policy}\"\xdf\x02\n\rRefreshPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12:\n\x08interval\x18\x03 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x36\n\x05state\x18\x04 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03:=\xea\x41:\n\x1eusage-management/RefreshPolicy\x12\x18refreshPolicies/{policy}\"\xb0\x03\n\x0eRolloverPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12%\n\rmax_rollovers\x18\x03 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x30\n\x0cmax_quantity\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12/\n\x0bmax_percent\x18\x08 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\x04 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03:?\xea\x41<\n\x1fusage-management/RolloverPolicy\x12\x19rolloverPolicies/{policy}\"\xad\x03\n\x10\x43ommitmentPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12H\n\x04rate\x18\x03 \x01(\x0e\x32*.usage_management.v1.CommitmentPolicy.RateB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x36\n\x05state\x18\x04 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\"5\n\x04Rate\x12\x14\n\x10RATE_UNSPECIFIED\x10\x00\x12\n\n\x06LOWEST\x10\x01\x12\x0b\n\x07\x42OUNDED\x10\x02:C\xea\x41@\n!usage-management/CommitmentPolicy\x12\x1b\x63ommitmentPolicies/{policy}B\xa2\x01\n\x12usagemanagement.v1B\x14PolicyResourcesProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*usage_management/v1/policy_resources.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19google/type/decimal.proto\x1a\x1fusage_management/v1/types.proto\"\x83\x08\n\x11\x41ggregationPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12M\n\x06method\x18\x03 \x01(\x0e\x32-.usage_management.v1.AggregationPolicy.MethodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12M\n\x06period\x18\x04 \x01(\x0e\x32-.usage_management.v1.AggregationPolicy.PeriodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12%\n\x0cunique_label\x18\t \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\x80\x01(\x80\x04\x12M\n\x07\x63ombine\x18\x05 \x01(\x0e\x32..usage_management.v1.AggregationPolicy.CombineB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x05state\x18\x06 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\n \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\r \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"v\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x07\n\x03SUM\x10\x01\x12\x08\n\x04PEAK\x10\x02\x12\t\n\x05\x43OUNT\x10\x03\x12\x0b\n\x07\x41VERAGE\x10\x04\x12\x0b\n\x07MINIMUM\x10\x05\x12\n\n\x06LATEST\x10\x06\x12\x10\n\x0cUNIQUE_COUNT\x10\x07\"_\n\x06Period\x12\x16\n\x12PERIOD_UNSPECIFIED\x10\x00\x12\x07\n\x03\x44\x41Y\x10\x01\x12\t\n\x05MONTH\x10\x02\x12\x08\n\x04HOUR\x10\x03\x12\x08\n\x04WEEK\x10\x04\x12\x0b\n\x07QUARTER\x10\x05\x12\x08\n\x04YEAR\x10\x06\":\n\x07\x43ombine\x12\x17\n\x13\x43OMBINE_UNSPECIFIED\x10\x00\x12\t\n\x05TOTAL\x10\x01\x12\x0b\n\x07HIGHEST\x10\x02:E\xea\x41\x42\n\"usage-management/AggregationPolicy\x12\x1c\x61ggregationPolicies/{policy}\"\xf2\x07\n\x15RatingFrequencyPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12Q\n\x06period\x18\x03 \x01(\x0e\x32\x31.usage_management.v1.RatingFrequencyPolicy.PeriodB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12R\n\x0cwaiting_time\x18\x04 \x01(\x0b\x32\x36.usage_management.v1.RatingFrequencyPolicy.WaitingTimeB\x04\xe2\x41\x01\x01\x12X\n\x0blate_policy\x18\x05 \x01(\x0e\x32\x35.usage_management.v1.RatingFrequencyPolicy.LatePolicyB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x05state\x18\x06 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x1a^\n\x0bWaitingTime\x12\x1d\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18<(\x00H\x00\x12\x1f\n\x05hours\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xa0\x0b(\x00H\x00\x42\x0f\n\x06length\x12\x05\xbaH\x02\x08\x01\"U\n\x06Period\x12\x16\n\x12PERIOD_UNSPECIFIED\x10\x00\x12\x07\n\x03\x44\x41Y\x10\x01\x12\t\n\x05MONTH\x10\x02\x12\x08\n\x04WEEK\x10\x03\x12\x0b\n\x07QUARTER\x10\x04\x12\x08\n\x04YEAR\x10\x05\"R\n\nLatePolicy\x12\x1b\n\x17LATE_POLICY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bNEXT_PERIOD\x10\x01\x12\n\n\x06REOPEN\x10\x02\x12\n\n\x06REJECT\x10\x03:M\xea\x41J\n&usage-management/RatingFrequencyPolicy\x12 ratingFrequencyPolicies/{policy}\"\xe0\x04\n\rOveragePolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12K\n\x07overage\x18\x03 \x01(\x0e\x32*.usage_management.v1.OveragePolicy.OverageB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x36\n\x05state\x18\x04 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\t \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"C\n\x07Overage\x12\x17\n\x13OVERAGE_UNSPECIFIED\x10\x00\x12\n\n\x06\x43HARGE\x10\x01\x12\x08\n\x04\x46REE\x10\x02\x12\t\n\x05\x42LOCK\x10\x03:=\xea\x41:\n\x1eusage-management/OveragePolicy\x12\x18overagePolicies/{policy}\"\x8a\x04\n\rRefreshPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12:\n\x08interval\x18\x03 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x36\n\x05state\x18\x04 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\t \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential:=\xea\x41:\n\x1eusage-management/RefreshPolicy\x12\x18refreshPolicies/{policy}\"\xdb\x04\n\x0eRolloverPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12%\n\rmax_rollovers\x18\x03 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x30\n\x0cmax_quantity\x18\x07 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12/\n\x0bmax_percent\x18\x08 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x36\n\x05state\x18\x04 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential:?\xea\x41<\n\x1fusage-management/RolloverPolicy\x12\x19rolloverPolicies/{policy}\"\xd8\x04\n\x10\x43ommitmentPolicy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12H\n\x04rate\x18\x03 \x01(\x0e\x32*.usage_management.v1.CommitmentPolicy.RateB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x36\n\x05state\x18\x04 \x01(\x0e\x32!.usage_management.v1.CatalogStateB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\t \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"5\n\x04Rate\x12\x14\n\x10RATE_UNSPECIFIED\x10\x00\x12\n\n\x06LOWEST\x10\x01\x12\x0b\n\x07\x42OUNDED\x10\x02:C\xea\x41@\n!usage-management/CommitmentPolicy\x12\x1b\x63ommitmentPolicies/{policy}B\xa2\x01\n\x12usagemanagement.v1B\x14PolicyResourcesProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,6 +58,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AGGREGATIONPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
   _globals['_AGGREGATIONPOLICY'].fields_by_name['version']._loaded_options = None
   _globals['_AGGREGATIONPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
+  _globals['_AGGREGATIONPOLICY'].fields_by_name['update_time']._loaded_options = None
+  _globals['_AGGREGATIONPOLICY'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_AGGREGATIONPOLICY'].fields_by_name['created_by']._loaded_options = None
+  _globals['_AGGREGATIONPOLICY'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_AGGREGATIONPOLICY'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_AGGREGATIONPOLICY'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_AGGREGATIONPOLICY']._loaded_options = None
   _globals['_AGGREGATIONPOLICY']._serialized_options = b'\352AB\n\"usage-management/AggregationPolicy\022\034aggregationPolicies/{policy}'
   _globals['_RATINGFREQUENCYPOLICY_WAITINGTIME'].oneofs_by_name['length']._loaded_options = None
@@ -84,6 +90,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
   _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['version']._loaded_options = None
   _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
+  _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['update_time']._loaded_options = None
+  _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['created_by']._loaded_options = None
+  _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_RATINGFREQUENCYPOLICY'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_RATINGFREQUENCYPOLICY']._loaded_options = None
   _globals['_RATINGFREQUENCYPOLICY']._serialized_options = b'\352AJ\n&usage-management/RatingFrequencyPolicy\022 ratingFrequencyPolicies/{policy}'
   _globals['_OVERAGEPOLICY'].fields_by_name['name']._loaded_options = None
@@ -100,6 +112,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OVERAGEPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
   _globals['_OVERAGEPOLICY'].fields_by_name['version']._loaded_options = None
   _globals['_OVERAGEPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
+  _globals['_OVERAGEPOLICY'].fields_by_name['update_time']._loaded_options = None
+  _globals['_OVERAGEPOLICY'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_OVERAGEPOLICY'].fields_by_name['created_by']._loaded_options = None
+  _globals['_OVERAGEPOLICY'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_OVERAGEPOLICY'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_OVERAGEPOLICY'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_OVERAGEPOLICY']._loaded_options = None
   _globals['_OVERAGEPOLICY']._serialized_options = b'\352A:\n\036usage-management/OveragePolicy\022\030overagePolicies/{policy}'
   _globals['_REFRESHPOLICY'].fields_by_name['name']._loaded_options = None
@@ -116,6 +134,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFRESHPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
   _globals['_REFRESHPOLICY'].fields_by_name['version']._loaded_options = None
   _globals['_REFRESHPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
+  _globals['_REFRESHPOLICY'].fields_by_name['update_time']._loaded_options = None
+  _globals['_REFRESHPOLICY'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_REFRESHPOLICY'].fields_by_name['created_by']._loaded_options = None
+  _globals['_REFRESHPOLICY'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_REFRESHPOLICY'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_REFRESHPOLICY'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_REFRESHPOLICY']._loaded_options = None
   _globals['_REFRESHPOLICY']._serialized_options = b'\352A:\n\036usage-management/RefreshPolicy\022\030refreshPolicies/{policy}'
   _globals['_ROLLOVERPOLICY'].fields_by_name['name']._loaded_options = None
@@ -136,6 +160,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLLOVERPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
   _globals['_ROLLOVERPOLICY'].fields_by_name['version']._loaded_options = None
   _globals['_ROLLOVERPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
+  _globals['_ROLLOVERPOLICY'].fields_by_name['update_time']._loaded_options = None
+  _globals['_ROLLOVERPOLICY'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_ROLLOVERPOLICY'].fields_by_name['created_by']._loaded_options = None
+  _globals['_ROLLOVERPOLICY'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_ROLLOVERPOLICY'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_ROLLOVERPOLICY'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_ROLLOVERPOLICY']._loaded_options = None
   _globals['_ROLLOVERPOLICY']._serialized_options = b'\352A<\n\037usage-management/RolloverPolicy\022\031rolloverPolicies/{policy}'
   _globals['_COMMITMENTPOLICY'].fields_by_name['name']._loaded_options = None
@@ -152,34 +182,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMMITMENTPOLICY'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
   _globals['_COMMITMENTPOLICY'].fields_by_name['version']._loaded_options = None
   _globals['_COMMITMENTPOLICY'].fields_by_name['version']._serialized_options = b'\342A\001\003'
+  _globals['_COMMITMENTPOLICY'].fields_by_name['update_time']._loaded_options = None
+  _globals['_COMMITMENTPOLICY'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
+  _globals['_COMMITMENTPOLICY'].fields_by_name['created_by']._loaded_options = None
+  _globals['_COMMITMENTPOLICY'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_COMMITMENTPOLICY'].fields_by_name['updated_by']._loaded_options = None
+  _globals['_COMMITMENTPOLICY'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_COMMITMENTPOLICY']._loaded_options = None
   _globals['_COMMITMENTPOLICY']._serialized_options = b'\352A@\n!usage-management/CommitmentPolicy\022\033commitmentPolicies/{policy}'
   _globals['_AGGREGATIONPOLICY']._serialized_start=250
-  _globals['_AGGREGATIONPOLICY']._serialized_end=1106
-  _globals['_AGGREGATIONPOLICY_METHOD']._serialized_start=760
-  _globals['_AGGREGATIONPOLICY_METHOD']._serialized_end=878
-  _globals['_AGGREGATIONPOLICY_PERIOD']._serialized_start=880
-  _globals['_AGGREGATIONPOLICY_PERIOD']._serialized_end=975
-  _globals['_AGGREGATIONPOLICY_COMBINE']._serialized_start=977
-  _globals['_AGGREGATIONPOLICY_COMBINE']._serialized_end=1035
-  _globals['_RATINGFREQUENCYPOLICY']._serialized_start=1109
-  _globals['_RATINGFREQUENCYPOLICY']._serialized_end=1948
-  _globals['_RATINGFREQUENCYPOLICY_WAITINGTIME']._serialized_start=1604
-  _globals['_RATINGFREQUENCYPOLICY_WAITINGTIME']._serialized_end=1698
-  _globals['_RATINGFREQUENCYPOLICY_PERIOD']._serialized_start=1700
-  _globals['_RATINGFREQUENCYPOLICY_PERIOD']._serialized_end=1785
-  _globals['_RATINGFREQUENCYPOLICY_LATEPOLICY']._serialized_start=1787
-  _globals['_RATINGFREQUENCYPOLICY_LATEPOLICY']._serialized_end=1869
-  _globals['_OVERAGEPOLICY']._serialized_start=1951
-  _globals['_OVERAGEPOLICY']._serialized_end=2388
-  _globals['_OVERAGEPOLICY_OVERAGE']._serialized_start=2258
-  _globals['_OVERAGEPOLICY_OVERAGE']._serialized_end=2325
-  _globals['_REFRESHPOLICY']._serialized_start=2391
-  _globals['_REFRESHPOLICY']._serialized_end=2742
-  _globals['_ROLLOVERPOLICY']._serialized_start=2745
-  _globals['_ROLLOVERPOLICY']._serialized_end=3177
-  _globals['_COMMITMENTPOLICY']._serialized_start=3180
-  _globals['_COMMITMENTPOLICY']._serialized_end=3609
-  _globals['_COMMITMENTPOLICY_RATE']._serialized_start=3487
-  _globals['_COMMITMENTPOLICY_RATE']._serialized_end=3540
+  _globals['_AGGREGATIONPOLICY']._serialized_end=1277
+  _globals['_AGGREGATIONPOLICY_METHOD']._serialized_start=931
+  _globals['_AGGREGATIONPOLICY_METHOD']._serialized_end=1049
+  _globals['_AGGREGATIONPOLICY_PERIOD']._serialized_start=1051
+  _globals['_AGGREGATIONPOLICY_PERIOD']._serialized_end=1146
+  _globals['_AGGREGATIONPOLICY_COMBINE']._serialized_start=1148
+  _globals['_AGGREGATIONPOLICY_COMBINE']._serialized_end=1206
+  _globals['_RATINGFREQUENCYPOLICY']._serialized_start=1280
+  _globals['_RATINGFREQUENCYPOLICY']._serialized_end=2290
+  _globals['_RATINGFREQUENCYPOLICY_WAITINGTIME']._serialized_start=1946
+  _globals['_RATINGFREQUENCYPOLICY_WAITINGTIME']._serialized_end=2040
+  _globals['_RATINGFREQUENCYPOLICY_PERIOD']._serialized_start=2042
+  _globals['_RATINGFREQUENCYPOLICY_PERIOD']._serialized_end=2127
+  _globals['_RATINGFREQUENCYPOLICY_LATEPOLICY']._serialized_start=2129
+  _globals['_RATINGFREQUENCYPOLICY_LATEPOLICY']._serialized_end=2211
+  _globals['_OVERAGEPOLICY']._serialized_start=2293
+  _globals['_OVERAGEPOLICY']._serialized_end=2901
+  _globals['_OVERAGEPOLICY_OVERAGE']._serialized_start=2771
+  _globals['_OVERAGEPOLICY_OVERAGE']._serialized_end=2838
+  _globals['_REFRESHPOLICY']._serialized_start=2904
+  _globals['_REFRESHPOLICY']._serialized_end=3426
+  _globals['_ROLLOVERPOLICY']._serialized_start=3429
+  _globals['_ROLLOVERPOLICY']._serialized_end=4032
+  _globals['_COMMITMENTPOLICY']._serialized_start=4035
+  _globals['_COMMITMENTPOLICY']._serialized_end=4635
+  _globals['_COMMITMENTPOLICY_RATE']._serialized_start=4513
+  _globals['_COMMITMENTPOLICY_RATE']._serialized_end=4566
 # @@protoc_insertion_point(module_scope)

@@ -54,9 +54,9 @@ class ListAggregationPoliciesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     def __init__(
@@ -83,7 +83,7 @@ class ListAggregationPoliciesResponse(_message.Message):
     AGGREGATION_POLICIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def aggregation_policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_resources_pb2.AggregationPolicy]:
         """The policies, by id."""
@@ -140,7 +140,7 @@ class UpdateAggregationPolicyRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def aggregation_policy(self) -> _policy_resources_pb2.AggregationPolicy:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -224,9 +224,9 @@ class ListRatingFrequencyPoliciesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     def __init__(
@@ -253,7 +253,7 @@ class ListRatingFrequencyPoliciesResponse(_message.Message):
     RATING_FREQUENCY_POLICIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def rating_frequency_policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_resources_pb2.RatingFrequencyPolicy]:
         """The policies, by id."""
@@ -310,7 +310,7 @@ class UpdateRatingFrequencyPolicyRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rating_frequency_policy(self) -> _policy_resources_pb2.RatingFrequencyPolicy:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -394,9 +394,9 @@ class ListOveragePoliciesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     def __init__(
@@ -423,7 +423,7 @@ class ListOveragePoliciesResponse(_message.Message):
     OVERAGE_POLICIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def overage_policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_resources_pb2.OveragePolicy]:
         """The policies, by id."""
@@ -480,7 +480,7 @@ class UpdateOveragePolicyRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def overage_policy(self) -> _policy_resources_pb2.OveragePolicy:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -564,9 +564,9 @@ class ListRefreshPoliciesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     def __init__(
@@ -593,7 +593,7 @@ class ListRefreshPoliciesResponse(_message.Message):
     REFRESH_POLICIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def refresh_policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_resources_pb2.RefreshPolicy]:
         """The policies, by id."""
@@ -650,7 +650,7 @@ class UpdateRefreshPolicyRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def refresh_policy(self) -> _policy_resources_pb2.RefreshPolicy:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -734,9 +734,9 @@ class ListRolloverPoliciesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     def __init__(
@@ -763,7 +763,7 @@ class ListRolloverPoliciesResponse(_message.Message):
     ROLLOVER_POLICIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def rollover_policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_resources_pb2.RolloverPolicy]:
         """The policies, by id."""
@@ -820,7 +820,7 @@ class UpdateRolloverPolicyRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rollover_policy(self) -> _policy_resources_pb2.RolloverPolicy:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -904,9 +904,9 @@ class ListCommitmentPoliciesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     def __init__(
@@ -933,7 +933,7 @@ class ListCommitmentPoliciesResponse(_message.Message):
     COMMITMENT_POLICIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def commitment_policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_resources_pb2.CommitmentPolicy]:
         """The policies, by id."""
@@ -990,7 +990,7 @@ class UpdateCommitmentPolicyRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def commitment_policy(self) -> _policy_resources_pb2.CommitmentPolicy:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -1076,7 +1076,7 @@ class Policy(_message.Message):
 
     @_builtins.property
     def commitment_policy(self) -> _policy_resources_pb2.CommitmentPolicy:
-        """What usage costs once a commitment is used up."""
+        """The cost of usage once a commitment is used up."""
 
     def __init__(
         self,
@@ -1111,7 +1111,7 @@ class RevisePolicyRequest(_message.Message):
     validate_only: _builtins.bool
     """True to see the version without making it; fails as it would otherwise."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def policy(self) -> Global___Policy:
         """The policy, with its name and the new values. If its `etag` is set and stale, nothing happens.
@@ -1150,9 +1150,9 @@ class ListPolicyVersionsRequest(_message.Message):
     name: _builtins.str
     """The policy, of whatever kind, as in `aggregationPolicies/{policy}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -1182,7 +1182,7 @@ class PolicyVersion(_message.Message):
 
     @_builtins.property
     def supersede_time(self) -> _timestamp_pb2.Timestamp:
-        """When the next version took its place, by the database's clock; absent for the one in force."""
+        """When the next version took its place; absent for the one in force."""
 
     def __init__(
         self,
@@ -1207,7 +1207,7 @@ class ListPolicyVersionsResponse(_message.Message):
     VERSIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyVersion]:
         """The versions, newest first: the 100 newest at most."""

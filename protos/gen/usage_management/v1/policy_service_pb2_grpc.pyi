@@ -52,7 +52,7 @@ class PolicyServiceStub:
     """
     DeleteAggregationPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteAggregationPolicyRequest, _empty_pb2.Empty]
     """Deletes an aggregation policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]
     """Gets one rating frequency policy."""
@@ -67,7 +67,7 @@ class PolicyServiceStub:
     """
     DeleteRatingFrequencyPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRatingFrequencyPolicyRequest, _empty_pb2.Empty]
     """Deletes a rating frequency policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]
     """Gets one overage policy."""
@@ -82,7 +82,7 @@ class PolicyServiceStub:
     """
     DeleteOveragePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteOveragePolicyRequest, _empty_pb2.Empty]
     """Deletes an overage policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]
     """Gets one refresh policy."""
@@ -97,7 +97,7 @@ class PolicyServiceStub:
     """
     DeleteRefreshPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRefreshPolicyRequest, _empty_pb2.Empty]
     """Deletes a refresh policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]
     """Gets one rollover policy."""
@@ -112,7 +112,7 @@ class PolicyServiceStub:
     """
     DeleteRolloverPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRolloverPolicyRequest, _empty_pb2.Empty]
     """Deletes a rollover policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetCommitmentPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetCommitmentPolicyRequest, _policy_resources_pb2.CommitmentPolicy]
     """Gets one commitment policy."""
@@ -127,7 +127,7 @@ class PolicyServiceStub:
     """
     DeleteCommitmentPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteCommitmentPolicyRequest, _empty_pb2.Empty]
     """Deletes a commitment policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     RevisePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.RevisePolicyRequest, _policy_service_pb2.Policy]
     """Makes the next version of an active policy of any kind. New sales are made under it as soon as
@@ -160,7 +160,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """
     DeleteAggregationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteAggregationPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes an aggregation policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetRatingFrequencyPolicyRequest, _policy_resources_pb2.RatingFrequencyPolicy]  # type: ignore[assignment]
     """Gets one rating frequency policy."""
@@ -175,7 +175,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """
     DeleteRatingFrequencyPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRatingFrequencyPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a rating frequency policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetOveragePolicyRequest, _policy_resources_pb2.OveragePolicy]  # type: ignore[assignment]
     """Gets one overage policy."""
@@ -190,7 +190,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """
     DeleteOveragePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteOveragePolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes an overage policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetRefreshPolicyRequest, _policy_resources_pb2.RefreshPolicy]  # type: ignore[assignment]
     """Gets one refresh policy."""
@@ -205,7 +205,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """
     DeleteRefreshPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRefreshPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a refresh policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetRolloverPolicyRequest, _policy_resources_pb2.RolloverPolicy]  # type: ignore[assignment]
     """Gets one rollover policy."""
@@ -220,7 +220,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """
     DeleteRolloverPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteRolloverPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a rollover policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetCommitmentPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetCommitmentPolicyRequest, _policy_resources_pb2.CommitmentPolicy]  # type: ignore[assignment]
     """Gets one commitment policy."""
@@ -235,7 +235,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """
     DeleteCommitmentPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteCommitmentPolicyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a commitment policy that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     RevisePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.RevisePolicyRequest, _policy_service_pb2.Policy]  # type: ignore[assignment]
     """Makes the next version of an active policy of any kind. New sales are made under it as soon as
@@ -295,7 +295,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes an aggregation policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -340,7 +340,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a rating frequency policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -385,7 +385,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes an overage policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -430,7 +430,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a refresh policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -475,7 +475,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a rollover policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -520,7 +520,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a commitment policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod

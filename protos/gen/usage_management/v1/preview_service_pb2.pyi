@@ -70,7 +70,7 @@ class PreviewLine(_message.Message):
 
     @_builtins.property
     def usage_time(self) -> _timestamp_pb2.Timestamp:
-        """When it is used, within the bounds of `RecordUsage`; now, by the tenant's clock, if absent."""
+        """When it is used, within the bounds of `RecordUsage`; now, if absent."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -274,7 +274,7 @@ class PreviewUsageResponse(_message.Message):
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """The moment they are for, by the tenant's clock."""
+        """The moment they are for."""
 
     def __init__(
         self,
@@ -414,7 +414,7 @@ class ReplayedSummary(_message.Message):
 
     @_builtins.property
     def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What tells its usage apart, by the dimensions of the resource."""
+        """The values of the resource's dimensions."""
 
     @_builtins.property
     def overage_quantity(self) -> _decimal_pb2.Decimal:
@@ -718,7 +718,7 @@ class RatingBatch(_message.Message):
         """Some line has none; see `error`."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """Where it stands. New states may be added."""
+        """The state. New states may be added."""
 
     STATE_UNSPECIFIED: RatingBatch.State.ValueType  # 0
     """Never returned."""
@@ -737,12 +737,19 @@ class RatingBatch(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     RATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/ratingBatches/{rating_batch}`."""
     skips_waterfall: _builtins.bool
     """True to keep no waterfalls."""
     state: Global___RatingBatch.State.ValueType
-    """Where it stands."""
+    """The state."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___RatingLine]:
         """The lines: 1 to 500."""
@@ -759,11 +766,15 @@ class RatingBatch(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was asked for, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def rate_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was rated, by the tenant's clock; absent while it is pending."""
+        """When it was rated; absent while it is pending."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -776,10 +787,13 @@ class RatingBatch(_message.Message):
         error: _status_pb2.Status | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         rate_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "rate_time", b"rate_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "rate_time", b"rate_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "lines", b"lines", "name", b"name", "rate_time", b"rate_time", "results", b"results", "skips_waterfall", b"skips_waterfall", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "error", b"error", "lines", b"lines", "name", b"name", "rate_time", b"rate_time", "results", b"results", "skips_waterfall", b"skips_waterfall", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -797,7 +811,7 @@ class CreateRatingBatchRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     request_id: _builtins.str
-    """A word of the caller's that makes asking twice asking once: `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rating_batch(self) -> Global___RatingBatch:
         """The lines."""
@@ -851,9 +865,9 @@ class ListRatingBatchesRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -878,7 +892,7 @@ class ListRatingBatchesResponse(_message.Message):
     RATING_BATCHES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def rating_batches(self) -> _containers.RepeatedCompositeFieldContainer[Global___RatingBatch]:
         """The requests without lines and results, newest first."""

@@ -60,9 +60,9 @@ class ListProceduresRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     usage: _procedure_resources_pb2.ProcedureUsage.ValueType
@@ -92,7 +92,7 @@ class ListProceduresResponse(_message.Message):
     PROCEDURES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def procedures(self) -> _containers.RepeatedCompositeFieldContainer[_procedure_resources_pb2.Procedure]:
         """The procedures, by id."""
@@ -149,7 +149,7 @@ class UpdateProcedureRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def procedure(self) -> _procedure_resources_pb2.Procedure:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -234,9 +234,9 @@ class ListProcedureVersionsRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PARENT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     parent: _builtins.str
@@ -266,7 +266,7 @@ class ListProcedureVersionsResponse(_message.Message):
     PROCEDURE_VERSIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def procedure_versions(self) -> _containers.RepeatedCompositeFieldContainer[_procedure_resources_pb2.ProcedureVersion]:
         """The versions, by id."""
@@ -327,7 +327,7 @@ class UpdateProcedureVersionRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def procedure_version(self) -> _procedure_resources_pb2.ProcedureVersion:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -392,9 +392,9 @@ class ChangeProcedureStatesRequest(_message.Message):
     state: _types_pb2.CatalogState.ValueType
     """Where they go: `ACTIVE` or `INACTIVE`."""
     validate_only: _builtins.bool
-    """Say what would happen, and change nothing."""
+    """Validate only: answer or fail as otherwise, and change nothing."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Their names, as in `procedures/own` or `procedures/own/versions/v2`: 1 to 200."""
@@ -417,27 +417,63 @@ Global___ChangeProcedureStatesRequest: _TypeAlias = ChangeProcedureStatesRequest
 
 @_typing.final
 class ChangeProcedureStatesResponse(_message.Message):
-    """What changed."""
+    """What became of the procedures and versions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGED_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of those that changed, in the order in which they did."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProcedureOutcome]:
+        """One outcome for each name, in the order of the request; one for a name that is there twice."""
 
     def __init__(
         self,
         *,
-        changed: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___ProcedureOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeProcedureStatesResponse: _TypeAlias = ChangeProcedureStatesResponse  # noqa: Y015
+
+@_typing.final
+class ProcedureOutcome(_message.Message):
+    """What a batch did to a procedure or a version, and how that stands now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    PROCEDURE_FIELD_NUMBER: _builtins.int
+    PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
+    outcome: _types_pb2.BatchOutcome.ValueType
+    """What was done."""
+    @_builtins.property
+    def procedure(self) -> _procedure_resources_pb2.Procedure:
+        """Procedure."""
+
+    @_builtins.property
+    def procedure_version(self) -> _procedure_resources_pb2.ProcedureVersion:
+        """Version of a procedure."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _types_pb2.BatchOutcome.ValueType = ...,
+        procedure: _procedure_resources_pb2.Procedure | None = ...,
+        procedure_version: _procedure_resources_pb2.ProcedureVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["procedure", b"procedure", "procedure_version", b"procedure_version", "record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "procedure", b"procedure", "procedure_version", b"procedure_version", "record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["procedure", "procedure_version"]  # noqa: Y015
+    _WhichOneofArgType_record: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_record) -> _WhichOneofReturnType_record | None: ...
+
+Global___ProcedureOutcome: _TypeAlias = ProcedureOutcome  # noqa: Y015
 
 @_typing.final
 class SetDefaultProcedureRequest(_message.Message):
@@ -451,9 +487,9 @@ class SetDefaultProcedureRequest(_message.Message):
     procedure: _builtins.str
     """The procedure, which must be active: `procedures/{procedure}`."""
     validate_only: _builtins.bool
-    """Say what would happen, and change nothing."""
+    """Validate only: answer or fail as otherwise, and change nothing."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     def __init__(
         self,
         *,

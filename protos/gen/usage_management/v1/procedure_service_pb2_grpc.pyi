@@ -54,7 +54,7 @@ class ProcedureServiceStub:
     """
     DeleteProcedure: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.DeleteProcedureRequest, _empty_pb2.Empty]
     """Deletes a procedure that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetProcedureVersion: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.GetProcedureVersionRequest, _procedure_resources_pb2.ProcedureVersion]
     """Gets one version."""
@@ -71,7 +71,7 @@ class ProcedureServiceStub:
     """
     DeleteProcedureVersion: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.DeleteProcedureVersionRequest, _empty_pb2.Empty]
     """Deletes a version that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     ChangeProcedureStates: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.ChangeProcedureStatesRequest, _procedure_service_pb2.ChangeProcedureStatesResponse]
     """Puts procedures and versions in or out of force, all or none; a procedure before its versions.
@@ -118,7 +118,7 @@ class ProcedureServiceAsyncStub(ProcedureServiceStub):
     """
     DeleteProcedure: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.DeleteProcedureRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a procedure that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetProcedureVersion: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.GetProcedureVersionRequest, _procedure_resources_pb2.ProcedureVersion]  # type: ignore[assignment]
     """Gets one version."""
@@ -135,7 +135,7 @@ class ProcedureServiceAsyncStub(ProcedureServiceStub):
     """
     DeleteProcedureVersion: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.DeleteProcedureVersionRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a version that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     ChangeProcedureStates: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.ChangeProcedureStatesRequest, _procedure_service_pb2.ChangeProcedureStatesResponse]  # type: ignore[assignment]
     """Puts procedures and versions in or out of force, all or none; a procedure before its versions.
@@ -209,7 +209,7 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a procedure that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -256,7 +256,7 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a version that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with what is in the way) and ABORTED (`ETAG_MISMATCH`).
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod

@@ -65,19 +65,30 @@ class PriceBook(_message.Message):
     RATE_CARDS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `priceBooks/{price_book}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def rate_cards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Its rate cards: `rateCards/{rate_card}`, one of each type at most."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -87,10 +98,13 @@ class PriceBook(_message.Message):
         rate_cards: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "rate_cards", b"rate_cards"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "rate_cards", b"rate_cards", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,25 +150,36 @@ class RateCard(_message.Message):
     END_DATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `rateCards/{rate_card}`."""
     display_name: _builtins.str
-    """What people call it: at most 200 characters."""
+    """The display name: at most 200 characters."""
     type: Global___RateCard.Type.ValueType
     """What its entries say. Never changes."""
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day it applies; from ever if absent."""
+        """The first day it applies; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day it no longer applies, exclusive; for ever if absent."""
+        """The day it no longer applies, exclusive; unbounded if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -166,10 +191,13 @@ class RateCard(_message.Message):
         end_date: _date_pb2.Date | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "name", b"name", "start_date", b"start_date", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "name", b"name", "start_date", b"start_date", "type", b"type", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,6 +250,9 @@ class RateCardEntry(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `rateCards/{rate_card}/entries/{entry}`."""
     product: _builtins.str
@@ -243,11 +274,15 @@ class RateCardEntry(_message.Message):
     negotiability: Global___RateCardEntry.Negotiability.ValueType
     """Whether a quote may depart from it."""
     state: _types_pb2.CatalogState.ValueType
-    """Where it stands. Two active entries of one card, product, resource, selling model and currency or
+    """The state. Two active entries of one card, product, resource, selling model and currency or
     token never overlap.
     """
     etag: _builtins.str
-    """Changes whenever it does."""
+    """The etag; it changes whenever the resource changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
         """The base rate; required on a `BASE` card, refused on others. It is in the entry's currency or token."""
@@ -271,15 +306,19 @@ class RateCardEntry(_message.Message):
 
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day it applies, in the buyer's zone; from ever if absent."""
+        """The first day it applies, in the buyer's zone; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day it no longer applies, exclusive; for ever if absent."""
+        """The day it no longer applies, exclusive; unbounded if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was created, by the database's clock."""
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
 
     def __init__(
         self,
@@ -300,10 +339,13 @@ class RateCardEntry(_message.Message):
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
@@ -342,9 +384,9 @@ class ListPriceBooksRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -368,7 +410,7 @@ class ListPriceBooksResponse(_message.Message):
     PRICE_BOOKS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def price_books(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceBook]:
         """The price books, by id."""
@@ -425,7 +467,7 @@ class UpdatePriceBookRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def price_book(self) -> Global___PriceBook:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -510,9 +552,9 @@ class ListRateCardsRequest(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     ON_DATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     type: Global___RateCard.Type.ValueType
     """Only those of this type; of any if unspecified."""
     @_builtins.property
@@ -544,7 +586,7 @@ class ListRateCardsResponse(_message.Message):
     RATE_CARDS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def rate_cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCard]:
         """The cards, by id."""
@@ -601,7 +643,7 @@ class UpdateRateCardRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rate_card(self) -> Global___RateCard:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -698,9 +740,9 @@ class ListRateCardEntriesRequest(_message.Message):
     parent: _builtins.str
     """The card: `rateCards/{rate_card}`, or `rateCards/-` for all of them."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
     """Only those in this state; in any if unspecified."""
     product: _builtins.str
@@ -750,7 +792,7 @@ class ListRateCardEntriesResponse(_message.Message):
     RATE_CARD_ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def rate_card_entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntry]:
         """The entries, by card and id."""
@@ -811,9 +853,9 @@ class BatchCreateRateCardEntriesRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
-    """Say what would happen, and change nothing."""
+    """Validate only: answer or fail as otherwise, and change nothing."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateRateCardEntryRequest]:
         """The entries, each with its card: 1 to 1,000."""
@@ -835,27 +877,55 @@ Global___BatchCreateRateCardEntriesRequest: _TypeAlias = BatchCreateRateCardEntr
 
 @_typing.final
 class BatchCreateRateCardEntriesResponse(_message.Message):
-    """What was added."""
+    """What became of the entries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    NAMES_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of all the entries, in the order of the request."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntryOutcome]:
+        """One outcome for each entry, in the order of the request."""
 
     def __init__(
         self,
         *,
-        names: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___RateCardEntryOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchCreateRateCardEntriesResponse: _TypeAlias = BatchCreateRateCardEntriesResponse  # noqa: Y015
+
+@_typing.final
+class RateCardEntryOutcome(_message.Message):
+    """What a batch did to an entry, and the entry as it stands now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    RATE_CARD_ENTRY_FIELD_NUMBER: _builtins.int
+    outcome: _types_pb2.BatchOutcome.ValueType
+    """What was done."""
+    @_builtins.property
+    def rate_card_entry(self) -> Global___RateCardEntry:
+        """The entry."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _types_pb2.BatchOutcome.ValueType = ...,
+        rate_card_entry: Global___RateCardEntry | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate_card_entry", b"rate_card_entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "rate_card_entry", b"rate_card_entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateCardEntryOutcome: _TypeAlias = RateCardEntryOutcome  # noqa: Y015
 
 @_typing.final
 class UpdateRateCardEntryRequest(_message.Message):
@@ -867,7 +937,7 @@ class UpdateRateCardEntryRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rate_card_entry(self) -> Global___RateCardEntry:
         """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
@@ -932,9 +1002,9 @@ class ChangeRateCardEntryStatesRequest(_message.Message):
     state: _types_pb2.CatalogState.ValueType
     """Where they are to stand."""
     validate_only: _builtins.bool
-    """Say what would happen, and change nothing."""
+    """Validate only: answer or fail as otherwise, and change nothing."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The entries: `rateCards/{rate_card}/entries/{entry}`, 1 to 1,000."""
@@ -957,23 +1027,23 @@ Global___ChangeRateCardEntryStatesRequest: _TypeAlias = ChangeRateCardEntryState
 
 @_typing.final
 class ChangeRateCardEntryStatesResponse(_message.Message):
-    """What changed."""
+    """What became of the entries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGED_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The names of the entries that changed, by card and id."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntryOutcome]:
+        """One outcome for each name, in the order of the request; one for a name that is there twice."""
 
     def __init__(
         self,
         *,
-        changed: _abc.Iterable[_builtins.str] | None = ...,
+        outcomes: _abc.Iterable[Global___RateCardEntryOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1462,7 +1532,7 @@ class GetRatePlanRequest(_message.Message):
     """Rated by this procedure, `procedures/{procedure}`, as if it were the default; by the default if empty."""
     @_builtins.property
     def date(self) -> _date_pb2.Date:
-        """The day, in the account's zone; today by the tenant's clock if absent."""
+        """The day, in the account's zone; today if absent."""
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ class SetUpProductRequest(_message.Message):
     validate_only: _builtins.bool
     """True to see the plan without doing it."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def unit_classes(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.UnitClass]:
         """Classes of units."""
@@ -330,7 +330,7 @@ class SetUpProductResponse(_message.Message):
 
     @_builtins.property
     def setup_time(self) -> _timestamp_pb2.Timestamp:
-        """When, by the tenant's clock."""
+        """When."""
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class UsageSummary(_message.Message):
         """It is drawn down."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """Where a summary stands. New states may be added."""
+        """The state of a summary. New states may be added."""
 
     STATE_UNSPECIFIED: UsageSummary.State.ValueType  # 0
     """Never returned."""
@@ -105,7 +105,7 @@ class UsageSummary(_message.Message):
     late: _builtins.bool
     """True when that is a later period than the one it happened in."""
     state: Global___UsageSummary.State.ValueType
-    """Where it stands."""
+    """The state."""
     record_count: _builtins.int
     """How many records it holds."""
     source_usage_summary: _builtins.str
@@ -144,7 +144,7 @@ class UsageSummary(_message.Message):
 
     @_builtins.property
     def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What tells its usage apart, by the dimensions of the resource."""
+        """The values of the resource's dimensions."""
 
     def __init__(
         self,
@@ -195,7 +195,7 @@ class RatableSummary(_message.Message):
         """It could not be rated; see `error`."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """Where it stands. New states may be added."""
+        """The state. New states may be added."""
 
     STATE_UNSPECIFIED: RatableSummary.State.ValueType  # 0
     """Never returned."""
@@ -248,6 +248,7 @@ class RatableSummary(_message.Message):
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     EXECUTION_START_TIME_FIELD_NUMBER: _builtins.int
     EXECUTION_END_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/ratableSummaries/{ratable_summary}`."""
     asset: _builtins.str
@@ -257,7 +258,7 @@ class RatableSummary(_message.Message):
     wallet: _builtins.str
     """The wallet: `accounts/{account}/wallets/{wallet}`."""
     state: Global___RatableSummary.State.ValueType
-    """Where it stands."""
+    """The state."""
     currency_code: _builtins.str
     """The currency of `amount`; empty if it is in tokens."""
     token_unit: _builtins.str
@@ -323,15 +324,19 @@ class RatableSummary(_message.Message):
 
     @_builtins.property
     def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What tells its usage apart, by the dimensions of the resource."""
+        """The values of the resource's dimensions."""
 
     @_builtins.property
     def execution_start_time(self) -> _timestamp_pb2.Timestamp:
-        """When that began, by the database's clock."""
+        """When that began."""
 
     @_builtins.property
     def execution_end_time(self) -> _timestamp_pb2.Timestamp:
         """When the line was made."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of creation."""
 
     def __init__(
         self,
@@ -360,10 +365,11 @@ class RatableSummary(_message.Message):
         execution_id: _builtins.str = ...,
         execution_start_time: _timestamp_pb2.Timestamp | None = ...,
         execution_end_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency_code", b"currency_code", "denomination", b"denomination", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "currency_code", b"currency_code", "denomination", b"denomination", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
@@ -391,7 +397,7 @@ class LiableSummary(_message.Message):
         """Some of it could not be rated."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
-        """Where it stands. New states may be added."""
+        """The state. New states may be added."""
 
     STATE_UNSPECIFIED: LiableSummary.State.ValueType  # 0
     """Never returned."""
@@ -450,7 +456,7 @@ class LiableSummary(_message.Message):
     wallet: _builtins.str
     """The wallet: `accounts/{account}/wallets/{wallet}`."""
     state: Global___LiableSummary.State.ValueType
-    """Where it stands."""
+    """The state."""
     unit_of_measure: _builtins.str
     """The unit of both: `unitsOfMeasure/{unit_of_measure}`."""
     @_builtins.property
@@ -479,7 +485,7 @@ class LiableSummary(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was made, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def superseded(self) -> _containers.RepeatedCompositeFieldContainer[Global___SupersededSummary]:
@@ -487,7 +493,7 @@ class LiableSummary(_message.Message):
 
     @_builtins.property
     def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What tells its usage apart, by the dimensions of the resource."""
+        """The values of the resource's dimensions."""
 
     def __init__(
         self,
@@ -543,11 +549,11 @@ class SupersededSummary(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was made, by the database's clock."""
+        """The time of creation."""
 
     @_builtins.property
     def supersede_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was taken back, by the database's clock."""
+        """When it was taken back."""
 
     def __init__(
         self,
@@ -579,9 +585,9 @@ class ListUsageSummariesRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     wallet: _builtins.str
     """Only those of this wallet: `accounts/{account}/wallets/{wallet}`."""
     def __init__(
@@ -609,7 +615,7 @@ class ListUsageSummariesResponse(_message.Message):
     USAGE_SUMMARIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def usage_summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageSummary]:
         """The summaries, oldest first."""
@@ -667,9 +673,9 @@ class ListRatableSummariesRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: Global___RatableSummary.State.ValueType
     """Only those in this state; in any if unspecified."""
     asset: _builtins.str
@@ -713,7 +719,7 @@ class ListRatableSummariesResponse(_message.Message):
     RATABLE_SUMMARIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def ratable_summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RatableSummary]:
         """The summaries, oldest first."""
@@ -774,9 +780,9 @@ class ListLiableSummariesRequest(_message.Message):
     parent: _builtins.str
     """The account: `accounts/{account}`, or `accounts/-` for all of them."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     state: Global___LiableSummary.State.ValueType
     """Only those in this state; in any if unspecified."""
     asset: _builtins.str
@@ -833,7 +839,7 @@ class ListLiableSummariesResponse(_message.Message):
     LIABLE_SUMMARIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def liable_summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiableSummary]:
         """The summaries, in the order that the method states."""
@@ -1136,7 +1142,7 @@ class LineWaterfall(_message.Message):
 
     @_builtins.property
     def execution_start_time(self) -> _timestamp_pb2.Timestamp:
-        """When that began, by the database's clock."""
+        """When that began."""
 
     @_builtins.property
     def execution_end_time(self) -> _timestamp_pb2.Timestamp:

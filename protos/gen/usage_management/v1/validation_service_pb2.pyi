@@ -182,9 +182,9 @@ class ListValidationRulesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -208,7 +208,7 @@ class ListValidationRulesResponse(_message.Message):
     VALIDATION_RULES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def validation_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValidationRule]:
         """The rules, errors first, then by id."""
@@ -245,7 +245,7 @@ class ValidateProductsRequest(_message.Message):
 
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day that matters; today by the tenant's clock, in UTC, if absent."""
+        """The first day that matters; today in UTC if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
@@ -314,10 +314,10 @@ class ValidateCatalogRequest(_message.Message):
     include_drafts: _builtins.bool
     """True to look at drafts as if they were active."""
     request_id: _builtins.str
-    """Names this attempt; repeating it returns the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day that matters; today by the tenant's clock, in UTC, if absent."""
+        """The first day that matters; today in UTC if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
@@ -354,9 +354,9 @@ class ListValidationFindingsRequest(_message.Message):
     parent: _builtins.str
     """The run: `runs/{run}`."""
     page_size: _builtins.int
-    """How many at most: 50 if zero, 1,000 if more."""
+    """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before."""
+    """The `next_page_token` of the previous page."""
     severity: Global___ValidationRule.Severity.ValueType
     """Only those of this severity; of any if unspecified."""
     rule_id: _builtins.str
@@ -424,7 +424,7 @@ class ListValidationFindingsResponse(_message.Message):
     VALIDATION_FINDINGS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Asks for the next page; empty on the last."""
+    """The token of the next page; empty on the last page."""
     @_builtins.property
     def validation_findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogFinding]:
         """The findings, by product, rule and place."""

@@ -18,13 +18,13 @@ from server.api.mapping.pricing.terms import (
     attribute_row_to_pb,
 )
 from server.api.values import (
+    audit_pb,
     date_pb,
     decimal_pb,
     enum_pb,
     enum_prefix,
     etag,
     optional_date_pb,
-    time_pb,
 )
 from server.domain.exact import ZERO, Rounding
 from server.domain.ids import ProcedureId, ProcedureVersionId
@@ -60,7 +60,7 @@ def procedure_to_pb(kept: Kept[Procedure]) -> pb.Procedure:
         display_name=own.display_name,
         usage=enum_pb(pb.ProcedureUsage, own.usage),
         state=state_pb(kept),
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 
@@ -110,7 +110,7 @@ def version_to_pb(kept: Kept[Version]) -> pb.ProcedureVersion:
         run_milliseconds=own.limits.run,
         element_milliseconds=own.limits.element,
         state=state_pb(kept),
-        create_time=time_pb(kept.create_time),
+        **audit_pb(kept.audit),
         etag=etag(kept.revision),
     )
 

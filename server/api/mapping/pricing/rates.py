@@ -19,7 +19,8 @@ from server.api.mapping.pricing.terms import (
     unit_from_form,
     unit_pb,
 )
-from server.api.values import decimal_pb, enum_pb, etag, optional_date_pb, time_pb
+from server.api.values import audit_pb, decimal_pb, enum_pb, etag, optional_date_pb
+from server.domain.batches import BatchOutcome
 from server.domain.errors import Violation
 from server.domain.ids import (
     PriceBookId,
@@ -198,4 +199,11 @@ def _dates_from_form(form: Form) -> tuple[date | None, date | None]:
 
 def _kept_to_pb(kept: Kept | None) -> dict[str, Any]:
     assert kept is not None
-    return {"create_time": time_pb(kept.create_time), "etag": etag(kept.revision)}
+    return {"etag": etag(kept.revision), **audit_pb(kept.audit)}
+
+
+def entry_outcome_to_pb(entry: RateCardEntry, outcome: BatchOutcome) -> pb.RateCardEntryOutcome:
+    """An entry after a batch, and what the batch did to it."""
+    return pb.RateCardEntryOutcome(
+        outcome=enum_pb(types_pb2.BatchOutcome, outcome), rate_card_entry=entry_to_pb(entry)
+    )

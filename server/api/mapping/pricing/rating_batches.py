@@ -8,6 +8,7 @@ from server.api.forms import Form, placed_at, refuse
 from server.api.mapping.preview import line_usage
 from server.api.mapping.pricing.terms import step_to_pb, unit_pb
 from server.api.values import (
+    audit_pb,
     decimal_pb,
     enum_pb,
     optional_decimal_pb,
@@ -49,7 +50,7 @@ def rating_batch_to_pb(found: RatingBatch) -> pb.RatingBatch:
         state=enum_pb(pb.RatingBatch.State, found.state),
         results=[_result(one) for one in found.results],
         error=failure_status(found.error_code, found.error_text),
-        create_time=time_pb(found.create_time),
+        **audit_pb(found.audit),
         rate_time=optional_time_pb(found.rate_time),
     )
 

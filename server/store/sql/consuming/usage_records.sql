@@ -4,7 +4,7 @@
 -- One record and what became of it, followed by the cell it went to and never by its time.
 --   $1 tenant_id uuid, $2 account_id text, $3 record_id text
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
-       r.counted_quantity, r.usage_time, r.labels, r.create_time, r.usage_summary_id, s.origin_start_time,
+       r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.usage_summary_id, s.origin_start_time,
        s.period_start_time, s.drawn_quantity, s.overage_quantity, p.state AS period_state, q.liable_summary_id
   FROM usage_records AS r
   JOIN usage_summaries AS s
@@ -23,10 +23,10 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
 --   $5 before_record_id text, $6 asset_id uuid or null, $7 usage_resource_id text or null,
 --   $8 usage_summary_id uuid or null, $9 maximum integer
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
-       r.counted_quantity, r.usage_time, r.labels, r.create_time, r.usage_summary_id, s.origin_start_time,
+       r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.usage_summary_id, s.origin_start_time,
        s.period_start_time, s.drawn_quantity, s.overage_quantity, p.state AS period_state, q.liable_summary_id
   FROM (SELECT u.account_id, u.record_id, u.asset_id, u.usage_resource_id, u.quantity, u.unit_of_measure_id,
-               u.counted_quantity, u.usage_time, u.labels, u.create_time, u.usage_summary_id
+               u.counted_quantity, u.usage_time, u.labels, u.create_time, u.created_by, u.usage_summary_id
           FROM usage_records AS u
          WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.usage_time > '-infinity' AND u.usage_time >= $3
            AND (u.usage_time, u.record_id) < ($4, $5)

@@ -11,14 +11,15 @@ VALUES ($1, $2, $3, $4, $5)
 -- name: find_unit_class
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 unit_class_id text
-SELECT unit_class_id, display_name, kind, default_unit_id, state, revision, create_time
-  FROM unit_classes
- WHERE tenant_id = $1 AND lower(unit_class_id) = lower($2::text);
+SELECT unit_class_id, display_name, kind, default_unit_id, state, revision,
+       create_time, created_by, update_time, updated_by
+  FROM unit_classes WHERE tenant_id = $1 AND lower(unit_class_id) = lower($2::text);
 
 -- name: list_unit_class
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT unit_class_id, display_name, kind, default_unit_id, state, revision, create_time
+SELECT unit_class_id, display_name, kind, default_unit_id, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM unit_classes
  WHERE tenant_id = $1 AND unit_class_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY unit_class_id LIMIT $3;
@@ -36,15 +37,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 unit_of_measure_id text
 SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding, sequence, state,
-       revision, create_time
-  FROM units_of_measure
- WHERE tenant_id = $1 AND lower(unit_of_measure_id) = lower($2::text);
+       revision, create_time, created_by, update_time, updated_by
+  FROM units_of_measure WHERE tenant_id = $1 AND lower(unit_of_measure_id) = lower($2::text);
 
 -- name: list_unit
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 unit_class_id text or null
 SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding, sequence, state,
-       revision, create_time
+       revision, create_time, created_by, update_time, updated_by
   FROM units_of_measure
  WHERE tenant_id = $1 AND unit_of_measure_id > $2 AND ($4::text IS NULL OR state = $4)
    AND ($5::text IS NULL OR unit_class_id = $5)
@@ -53,32 +53,28 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding,
 -- name: add_resource
 -- A usage resource, as a draft; the first of an id wins.
 --   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text, $5
---   unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text, $8
---   rating_frequency_policy_id text, $9 overage_policy_id text, $10 commitment_policy_id text,
---   $11 drawdown_order text, $12 token_resource_id text, $13 definition_product_id text, $14 dimensions text[]
+--   unit_class_id text, $6 unit_of_measure_id text, $7 rating_frequency_policy_id text,
+--   $8 overage_policy_id text, $9 drawdown_order text, $10 token_resource_id text,
+--   $11 definition_product_id text, $12 dimensions text[]
 INSERT INTO usage_resources (tenant_id, usage_resource_id, display_name, category, unit_class_id,
-                             unit_of_measure_id, aggregation_policy_id, rating_frequency_policy_id,
-                             overage_policy_id, commitment_policy_id, drawdown_order, token_resource_id,
-                             definition_product_id, dimensions)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                             unit_of_measure_id, rating_frequency_policy_id, overage_policy_id,
+                             drawdown_order, token_resource_id, definition_product_id, dimensions)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
     ON CONFLICT DO NOTHING;
 
 -- name: find_resource
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 usage_resource_id text
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
-       definition_product_id, dimensions, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
-       commitment_policy_id, drawdown_order, state, revision, create_time
-  FROM usage_resources
- WHERE tenant_id = $1 AND lower(usage_resource_id) = lower($2::text);
+       definition_product_id, dimensions, rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time, created_by, update_time, updated_by
+  FROM usage_resources WHERE tenant_id = $1 AND lower(usage_resource_id) = lower($2::text);
 
 -- name: list_resource
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 unit_class_id text or null,
 --   $6 category text or null
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
-       definition_product_id, dimensions, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
-       commitment_policy_id, drawdown_order, state, revision, create_time
+       definition_product_id, dimensions, rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time, created_by, update_time, updated_by
   FROM usage_resources
  WHERE tenant_id = $1 AND usage_resource_id > $2 AND ($4::text IS NULL OR state = $4)
    AND ($5::text IS NULL OR unit_class_id = $5) AND ($6::text IS NULL OR category = $6)
@@ -94,14 +90,15 @@ VALUES ($1, $2, $3, $4, $5)
 -- name: find_product
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, display_name, usage_model_type, grant_binding, state, revision, create_time
-  FROM products
- WHERE tenant_id = $1 AND lower(product_id) = lower($2::text);
+SELECT product_id, display_name, usage_model_type, grant_binding, state, revision,
+       create_time, created_by, update_time, updated_by
+  FROM products WHERE tenant_id = $1 AND lower(product_id) = lower($2::text);
 
 -- name: list_product
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 usage_model_type text or null
-SELECT product_id, display_name, usage_model_type, grant_binding, state, revision, create_time
+SELECT product_id, display_name, usage_model_type, grant_binding, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM products
  WHERE tenant_id = $1 AND product_id > $2 AND ($4::text IS NULL OR state = $4)
    AND ($5::text IS NULL OR usage_model_type = $5)
@@ -124,7 +121,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 --   $1 tenant_id uuid, $2 product_id text, $3 product_usage_resource_id text
 SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
        aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
-       drawdown_order, state, revision, create_time
+       drawdown_order, state, revision, create_time, created_by, update_time, updated_by
   FROM product_usage_resources
  WHERE tenant_id = $1 AND product_id = $2 AND lower(product_usage_resource_id) = lower($3::text);
 
@@ -133,7 +130,7 @@ SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_
 --   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint, $5 state text or null
 SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
        aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
-       drawdown_order, state, revision, create_time
+       drawdown_order, state, revision, create_time, created_by, update_time, updated_by
   FROM product_usage_resources
  WHERE tenant_id = $1 AND product_id = $2 AND product_usage_resource_id > $3 AND ($5::text IS NULL OR state = $5)
  ORDER BY product_usage_resource_id LIMIT $4;
@@ -155,15 +152,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 product_id text, $3 grant_id text
 SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
-       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
-  FROM product_usage_grants
- WHERE tenant_id = $1 AND product_id = $2 AND lower(grant_id) = lower($3::text);
+       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision,
+       create_time, created_by, update_time, updated_by
+  FROM product_usage_grants WHERE tenant_id = $1 AND product_id = $2 AND lower(grant_id) = lower($3::text);
 
 -- name: list_product_grant
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 product_id text, $3 after text, $4 limit bigint, $5 state text or null
 SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
-       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
+       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = $2 AND grant_id > $3 AND ($5::text IS NULL OR state = $5)
  ORDER BY grant_id LIMIT $4;
@@ -178,8 +176,7 @@ UPDATE unit_classes SET display_name = $3, kind = $4, default_unit_id = $5, revi
 -- name: drop_unit_class
 -- Nobody will miss it: what refers to it would stop this.
 --   $1 tenant_id uuid, $2 unit_class_id text, $3 revision bigint
-DELETE FROM unit_classes
- WHERE tenant_id = $1 AND unit_class_id = $2 AND revision = $3;
+DELETE FROM unit_classes WHERE tenant_id = $1 AND unit_class_id = $2 AND revision = $3;
 
 -- name: move_unit_class
 -- From one state to another.
@@ -198,8 +195,7 @@ UPDATE units_of_measure SET display_name = $3, unit_class_id = $4, factor = $5, 
 -- name: drop_unit
 -- Nobody will miss it: what refers to it would stop this.
 --   $1 tenant_id uuid, $2 unit_of_measure_id text, $3 revision bigint
-DELETE FROM units_of_measure
- WHERE tenant_id = $1 AND unit_of_measure_id = $2 AND revision = $3;
+DELETE FROM units_of_measure WHERE tenant_id = $1 AND unit_of_measure_id = $2 AND revision = $3;
 
 -- name: move_unit
 -- From one state to another.
@@ -210,21 +206,18 @@ UPDATE units_of_measure SET state = $3, revision = revision + 1
 -- name: save_resource
 -- Other content under the same id.
 --   $1 tenant_id uuid, $2 usage_resource_id text, $3 display_name text, $4 category text,
---   $5 unit_class_id text, $6 unit_of_measure_id text, $7 aggregation_policy_id text,
---   $8 rating_frequency_policy_id text, $9 overage_policy_id text, $10 commitment_policy_id text,
---   $11 drawdown_order text, $12 token_resource_id text, $13 definition_product_id text,
---   $14 dimensions text[], $15 revision bigint
+--   $5 unit_class_id text, $6 unit_of_measure_id text, $7 rating_frequency_policy_id text,
+--   $8 overage_policy_id text, $9 drawdown_order text, $10 token_resource_id text,
+--   $11 definition_product_id text, $12 dimensions text[], $13 revision bigint
 UPDATE usage_resources SET display_name = $3, category = $4, unit_class_id = $5, unit_of_measure_id = $6,
-       aggregation_policy_id = $7, rating_frequency_policy_id = $8, overage_policy_id = $9,
-       commitment_policy_id = $10, drawdown_order = $11, token_resource_id = $12, definition_product_id = $13, dimensions = $14,
-       revision = revision + 1
- WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $15;
+       rating_frequency_policy_id = $7, overage_policy_id = $8, drawdown_order = $9,
+       token_resource_id = $10, definition_product_id = $11, dimensions = $12, revision = revision + 1
+ WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $13;
 
 -- name: drop_resource
 -- Nobody will miss it: what refers to it would stop this.
 --   $1 tenant_id uuid, $2 usage_resource_id text, $3 revision bigint
-DELETE FROM usage_resources
- WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $3;
+DELETE FROM usage_resources WHERE tenant_id = $1 AND usage_resource_id = $2 AND revision = $3;
 
 -- name: move_resource
 -- From one state to another.
@@ -242,8 +235,7 @@ UPDATE products SET display_name = $3, usage_model_type = $4, grant_binding = $5
 -- name: drop_product
 -- Nobody will miss it: what refers to it would stop this.
 --   $1 tenant_id uuid, $2 product_id text, $3 revision bigint
-DELETE FROM products
- WHERE tenant_id = $1 AND product_id = $2 AND revision = $3;
+DELETE FROM products WHERE tenant_id = $1 AND product_id = $2 AND revision = $3;
 
 -- name: move_product
 -- From one state to another.
@@ -290,8 +282,7 @@ UPDATE product_usage_grants SET display_name = $4, product_usage_resource_id = $
 -- name: drop_product_grant
 -- Nobody will miss it: what refers to it would stop this.
 --   $1 tenant_id uuid, $2 product_id text, $3 grant_id text, $4 revision bigint
-DELETE FROM product_usage_grants
- WHERE tenant_id = $1 AND product_id = $2 AND grant_id = $3 AND revision = $4;
+DELETE FROM product_usage_grants WHERE tenant_id = $1 AND product_id = $2 AND grant_id = $3 AND revision = $4;
 
 -- name: move_product_grant
 -- From one state to another.

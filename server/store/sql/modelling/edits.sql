@@ -22,10 +22,8 @@ SELECT r.name, r.state
          WHERE u.tenant_id = $1 AND CASE $2
                WHEN 'UnitClass' THEN u.unit_class_id = $3
                WHEN 'UnitOfMeasure' THEN u.unit_of_measure_id = $3
-               WHEN 'AggregationPolicy' THEN u.aggregation_policy_id = $3
                WHEN 'RatingFrequencyPolicy' THEN u.rating_frequency_policy_id = $3
                WHEN 'OveragePolicy' THEN u.overage_policy_id = $3
-               WHEN 'CommitmentPolicy' THEN u.commitment_policy_id = $3
                WHEN 'UsageResource' THEN u.token_resource_id = $3
                WHEN 'Product' THEN u.definition_product_id = $3 END
         UNION ALL

@@ -4,7 +4,8 @@
 -- name: lock_product
 -- Activations of one product go one after the other.
 --   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, display_name, usage_model_type, grant_binding, state, revision, create_time
+SELECT product_id, display_name, usage_model_type, grant_binding, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM products WHERE tenant_id = $1 AND product_id = $2 FOR UPDATE;
 
 -- name: product_resources
@@ -12,77 +13,83 @@ SELECT product_id, display_name, usage_model_type, grant_binding, state, revisio
 --   $1 tenant_id uuid, $2 product_id text
 SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
        aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
-       drawdown_order, state, revision, create_time
+       drawdown_order, state, revision, create_time, created_by, update_time, updated_by
   FROM product_usage_resources WHERE tenant_id = $1 AND product_id = $2 ORDER BY product_usage_resource_id;
 
 -- name: product_grants
 -- The promises of a product.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
-       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
+       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM product_usage_grants WHERE tenant_id = $1 AND product_id = $2 ORDER BY grant_id;
 
 -- name: resources
 -- Some usage resources.
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
-       definition_product_id, dimensions, aggregation_policy_id, rating_frequency_policy_id, overage_policy_id,
-       commitment_policy_id, drawdown_order, state, revision, create_time
+       definition_product_id, dimensions, rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time, created_by, update_time, updated_by
   FROM usage_resources WHERE tenant_id = $1 AND usage_resource_id = ANY ($2::text[]) ORDER BY usage_resource_id;
 
 -- name: unit_classes
 -- Some classes of units.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT unit_class_id, display_name, kind, default_unit_id, state, revision, create_time
+SELECT unit_class_id, display_name, kind, default_unit_id, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM unit_classes WHERE tenant_id = $1 AND unit_class_id = ANY ($2::text[]) ORDER BY unit_class_id;
 
 -- name: units
 -- The units of some classes.
 --   $1 tenant_id uuid, $2 unit_class_ids text[]
 SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding, sequence, state,
-       revision, create_time
+       revision, create_time, created_by, update_time, updated_by
   FROM units_of_measure WHERE tenant_id = $1 AND unit_class_id = ANY ($2::text[]) ORDER BY unit_of_measure_id;
 
 -- name: aggregations
 -- Some policies of counting.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version, create_time
+SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version,
+       create_time, created_by, update_time, updated_by
   FROM aggregation_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: rating_frequencies
 -- Some policies of rating.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version, create_time
+SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version,
+       create_time, created_by, update_time, updated_by
   FROM rating_frequency_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: overages
 -- Some policies of overage.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, overage, state, revision, version, create_time
+SELECT policy_id, display_name, overage, state, revision, version, create_time, created_by, update_time, updated_by
   FROM overage_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: commitments
 -- Some policies of commitments.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, rate, state, revision, version, create_time
+SELECT policy_id, display_name, rate, state, revision, version, create_time, created_by, update_time, updated_by
   FROM commitment_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: refreshes
 -- Some policies of refresh.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version, create_time
+SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version,
+       create_time, created_by, update_time, updated_by
   FROM refresh_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: rollovers
 -- Some policies of rollover.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version, create_time
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version,
+       create_time, created_by, update_time, updated_by
   FROM rollover_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: selling_models
 -- Some selling models.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT selling_model_id, display_name, type, term_unit, term_count, state, revision, create_time
+SELECT selling_model_id, display_name, type, term_unit, term_count, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM selling_models WHERE tenant_id = $1 AND selling_model_id = ANY ($2::text[]) ORDER BY selling_model_id;
 
 -- name: activate_unit_classes

@@ -12,14 +12,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 -- name: find_aggregation
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version, create_time
+SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version,
+       create_time, created_by, update_time, updated_by
   FROM aggregation_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_aggregation
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version, create_time
+SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version,
+       create_time, created_by, update_time, updated_by
   FROM aggregation_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
@@ -37,7 +39,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
 SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version,
-       create_time
+       create_time, created_by, update_time, updated_by
   FROM rating_frequency_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
@@ -45,7 +47,7 @@ SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
 SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version,
-       create_time
+       create_time, created_by, update_time, updated_by
   FROM rating_frequency_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
@@ -60,14 +62,14 @@ VALUES ($1, $2, $3, $4)
 -- name: find_overage
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, overage, state, revision, version, create_time
+SELECT policy_id, display_name, overage, state, revision, version, create_time, created_by, update_time, updated_by
   FROM overage_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_overage
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, overage, state, revision, version, create_time
+SELECT policy_id, display_name, overage, state, revision, version, create_time, created_by, update_time, updated_by
   FROM overage_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
@@ -83,14 +85,16 @@ VALUES ($1, $2, $3, $4, $5)
 -- name: find_refresh
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version, create_time
+SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version,
+       create_time, created_by, update_time, updated_by
   FROM refresh_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_refresh
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version, create_time
+SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version,
+       create_time, created_by, update_time, updated_by
   FROM refresh_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
@@ -106,14 +110,16 @@ VALUES ($1, $2, $3, $4, $5, $6)
 -- name: find_rollover
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version, create_time
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version,
+       create_time, created_by, update_time, updated_by
   FROM rollover_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_rollover
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version, create_time
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version,
+       create_time, created_by, update_time, updated_by
   FROM rollover_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;
@@ -226,14 +232,14 @@ VALUES ($1, $2, $3, $4)
 -- name: find_commitment
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 policy_id text
-SELECT policy_id, display_name, rate, state, revision, version, create_time
+SELECT policy_id, display_name, rate, state, revision, version, create_time, created_by, update_time, updated_by
   FROM commitment_policies
  WHERE tenant_id = $1 AND lower(policy_id) = lower($2::text);
 
 -- name: list_commitment
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT policy_id, display_name, rate, state, revision, version, create_time
+SELECT policy_id, display_name, rate, state, revision, version, create_time, created_by, update_time, updated_by
   FROM commitment_policies
  WHERE tenant_id = $1 AND policy_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY policy_id LIMIT $3;

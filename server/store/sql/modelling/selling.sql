@@ -11,14 +11,16 @@ VALUES ($1, $2, $3, $4, $5, $6)
 -- name: find_selling_model
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 selling_model_id text
-SELECT selling_model_id, display_name, type, term_unit, term_count, state, revision, create_time
+SELECT selling_model_id, display_name, type, term_unit, term_count, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM selling_models
  WHERE tenant_id = $1 AND lower(selling_model_id) = lower($2::text);
 
 -- name: list_selling_model
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null
-SELECT selling_model_id, display_name, type, term_unit, term_count, state, revision, create_time
+SELECT selling_model_id, display_name, type, term_unit, term_count, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM selling_models
  WHERE tenant_id = $1 AND selling_model_id > $2 AND ($4::text IS NULL OR state = $4)
  ORDER BY selling_model_id LIMIT $3;

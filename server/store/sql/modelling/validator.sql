@@ -4,7 +4,8 @@
 -- name: products
 -- Some products.
 --   $1 tenant_id uuid, $2 product_ids text[]
-SELECT product_id, display_name, usage_model_type, grant_binding, state, revision, create_time
+SELECT product_id, display_name, usage_model_type, grant_binding, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM products WHERE tenant_id = $1 AND product_id = ANY ($2::text[]) ORDER BY product_id;
 
 -- name: product_resources
@@ -12,7 +13,7 @@ SELECT product_id, display_name, usage_model_type, grant_binding, state, revisio
 --   $1 tenant_id uuid, $2 product_ids text[]
 SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, start_date, end_date,
        aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
-       drawdown_order, state, revision, create_time
+       drawdown_order, state, revision, create_time, created_by, update_time, updated_by
   FROM product_usage_resources
  WHERE tenant_id = $1 AND product_id = ANY ($2::text[])
  ORDER BY product_id, product_usage_resource_id;
@@ -21,7 +22,8 @@ SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_
 -- The promises of some products.
 --   $1 tenant_id uuid, $2 product_ids text[]
 SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
-       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision, create_time
+       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision,
+       create_time, created_by, update_time, updated_by
   FROM product_usage_grants
  WHERE tenant_id = $1 AND product_id = ANY ($2::text[])
  ORDER BY product_id, grant_id;

@@ -10,14 +10,14 @@ VALUES ($1, $2, $3, $4)
 -- name: find_procedure
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 procedure_id text
-SELECT procedure_id, display_name, usage, state, revision, create_time
+SELECT procedure_id, display_name, usage, state, revision, create_time, created_by, update_time, updated_by
   FROM procedures
  WHERE tenant_id = $1 AND lower(procedure_id) = lower($2::text);
 
 -- name: list_procedure
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 state text or null, $5 usage text or null
-SELECT procedure_id, display_name, usage, state, revision, create_time
+SELECT procedure_id, display_name, usage, state, revision, create_time, created_by, update_time, updated_by
   FROM procedures
  WHERE tenant_id = $1 AND procedure_id > $2 AND ($4::text IS NULL OR state = $4)
    AND ($5::text IS NULL OR usage = $5)
@@ -55,7 +55,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 procedure_id text, $3 version_id text
 SELECT procedure_id, version_id, display_name, rank, start_date, end_date, run_milliseconds,
-       element_milliseconds, elements, state, revision, create_time
+       element_milliseconds, elements, state, revision, create_time, created_by, update_time, updated_by
   FROM procedure_versions
  WHERE tenant_id = $1 AND procedure_id = $2 AND lower(version_id) = lower($3::text);
 
@@ -63,7 +63,7 @@ SELECT procedure_id, version_id, display_name, rank, start_date, end_date, run_m
 -- Those of a procedure by id, after the last one seen.
 --   $1 tenant_id uuid, $2 procedure_id text, $3 after text, $4 limit bigint, $5 state text or null
 SELECT procedure_id, version_id, display_name, rank, start_date, end_date, run_milliseconds,
-       element_milliseconds, elements, state, revision, create_time
+       element_milliseconds, elements, state, revision, create_time, created_by, update_time, updated_by
   FROM procedure_versions
  WHERE tenant_id = $1 AND procedure_id = $2 AND version_id > $3 AND ($5::text IS NULL OR state = $5)
  ORDER BY version_id LIMIT $4;

@@ -78,7 +78,7 @@ SELECT $1, w.rate_card_id, w.entry_id, w.position, w.lower, w.upper, w.kind, w.v
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
        e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.start_date,
-       e.end_date, e.state, e.revision, e.create_time
+       e.end_date, e.state, e.revision, e.create_time, e.created_by, e.update_time, e.updated_by
   FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id)
   JOIN rate_card_entries AS e
     ON e.tenant_id = $1 AND e.rate_card_id = w.rate_card_id AND lower(e.entry_id) = lower(w.entry_id);
@@ -90,7 +90,7 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
 --   $9 rate_unit_id text or null, $10 selling_model_id text or null, $11 on_date date or null
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
        rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
-       end_date, state, revision, create_time
+       end_date, state, revision, create_time, created_by, update_time, updated_by
   FROM rate_card_entries
  WHERE tenant_id = $1 AND ($2::text IS NULL OR rate_card_id = $2)
    AND (rate_card_id, entry_id) > ($3::text, $4::text)

@@ -12,14 +12,16 @@ RETURNING rate_card_id;
 -- name: find_card
 -- Ids that differ in case only are one id, as far as making another is concerned.
 --   $1 tenant_id uuid, $2 rate_card_id text
-SELECT rate_card_id, display_name, type, start_date, end_date, revision, create_time
+SELECT rate_card_id, display_name, type, start_date, end_date, revision,
+       create_time, created_by, update_time, updated_by
   FROM rate_cards
  WHERE tenant_id = $1 AND lower(rate_card_id) = lower($2);
 
 -- name: cards
 -- Some cards by id.
 --   $1 tenant_id uuid, $2 rate_card_ids text[]
-SELECT rate_card_id, display_name, type, start_date, end_date, revision, create_time
+SELECT rate_card_id, display_name, type, start_date, end_date, revision,
+       create_time, created_by, update_time, updated_by
   FROM rate_cards
  WHERE tenant_id = $1 AND rate_card_id = ANY ($2::text[])
  ORDER BY rate_card_id;
@@ -27,7 +29,8 @@ SELECT rate_card_id, display_name, type, start_date, end_date, revision, create_
 -- name: list_cards
 -- All cards by id, after the last one seen.
 --   $1 tenant_id uuid, $2 after_id text, $3 limit bigint, $4 type text or null, $5 on_date date or null
-SELECT rate_card_id, display_name, type, start_date, end_date, revision, create_time
+SELECT rate_card_id, display_name, type, start_date, end_date, revision,
+       create_time, created_by, update_time, updated_by
   FROM rate_cards
  WHERE tenant_id = $1 AND rate_card_id > $2::text AND ($4::text IS NULL OR type = $4)
    AND ($5::date IS NULL OR daterange(start_date, end_date) @> $5::date)
@@ -53,14 +56,14 @@ SELECT $1, $2, w.type, w.rate_card_id
 -- name: find_book
 -- As with cards; its cards are a question of their own.
 --   $1 tenant_id uuid, $2 price_book_id text
-SELECT price_book_id, display_name, revision, create_time
+SELECT price_book_id, display_name, revision, create_time, created_by, update_time, updated_by
   FROM price_books
  WHERE tenant_id = $1 AND lower(price_book_id) = lower($2);
 
 -- name: list_books
 -- All books by id, after the last one seen.
 --   $1 tenant_id uuid, $2 after_id text, $3 limit bigint
-SELECT price_book_id, display_name, revision, create_time
+SELECT price_book_id, display_name, revision, create_time, created_by, update_time, updated_by
   FROM price_books
  WHERE tenant_id = $1 AND price_book_id > $2::text
  ORDER BY price_book_id

@@ -17,7 +17,8 @@ SELECT rating_batch_id FROM rating_batches
 -- name: get_request
 -- One request with its lines and results.
 --   $1 tenant_id uuid, $2 account_id text, $3 rating_batch_id uuid
-SELECT rating_batch_id, state, skips_waterfall, lines, results, error_code, error_text, create_time, rate_time
+SELECT rating_batch_id, state, skips_waterfall, lines, results, error_code, error_text,
+       create_time, created_by, update_time, updated_by, rate_time
   FROM rating_batches
  WHERE tenant_id = $1 AND account_id = $2 AND rating_batch_id = $3;
 
@@ -25,7 +26,7 @@ SELECT rating_batch_id, state, skips_waterfall, lines, results, error_code, erro
 -- An account's requests, newest first, after the last one seen; without what may be long.
 --   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz, $4 after_id uuid, $5 limit bigint
 SELECT rating_batch_id, state, skips_waterfall, '[]'::jsonb AS lines, NULL::jsonb AS results, error_code,
-       error_text, create_time, rate_time
+       error_text, create_time, created_by, update_time, updated_by, rate_time
   FROM rating_batches
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (create_time, rating_batch_id) < ($3, $4::uuid))

@@ -138,7 +138,7 @@ SELECT $1, $2, e.entitlement_id, e.number, e.wallet_id, e.asset_id, e.usage_reso
 -- One asset without what it holds.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid
 SELECT asset_id, account_id, number, order_id, position, product_id, quantity, start_date, end_date,
-       create_time
+       create_time, created_by, update_time, updated_by
   FROM assets
  WHERE tenant_id = $1 AND account_id = $2 AND asset_id = $3;
 
@@ -148,7 +148,7 @@ SELECT asset_id, account_id, number, order_id, position, product_id, quantity, s
 --   $5 product_id text or null, $6 usage_resource_id text or null, $7 on_date date or null,
 --   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null
 SELECT asset_id, account_id, number, order_id, position, product_id, quantity, start_date, end_date,
-       create_time
+       create_time, created_by, update_time, updated_by
   FROM assets
  WHERE tenant_id = $1 AND account_id = $2 AND number > $3
    AND ($5::text IS NULL OR product_id = $5)

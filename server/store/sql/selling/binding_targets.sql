@@ -33,14 +33,14 @@ SELECT binding_target_id, usage_resource_id, aggregation_policy_id, rating_frequ
 -- name: find_target
 -- By id, whatever its case.
 --   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text
-SELECT binding_target_id, display_name, kind, create_time
+SELECT binding_target_id, display_name, kind, create_time, created_by, update_time, updated_by
   FROM binding_targets
  WHERE tenant_id = $1 AND account_id = $2 AND lower(binding_target_id) = lower($3::text);
 
 -- name: list_targets
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 account_id text, $3 after text, $4 limit bigint
-SELECT binding_target_id, display_name, kind, create_time
+SELECT binding_target_id, display_name, kind, create_time, created_by, update_time, updated_by
   FROM binding_targets
  WHERE tenant_id = $1 AND account_id = $2 AND binding_target_id > $3
  ORDER BY binding_target_id LIMIT $4;

@@ -23,7 +23,7 @@ SELECT tenant_id, account_id, $3, position, product_id, quantity, start_date, en
 -- One order without its lines.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid
 SELECT order_id, account_id, quote_id, state, price_book_id, currency_code, activate_time, revision,
-       create_time
+       create_time, created_by, update_time, updated_by
   FROM orders
  WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3;
 
@@ -41,7 +41,7 @@ SELECT order_id
 --   $6 state text or null, $7 product_id text or null, of any line,
 --   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null
 SELECT order_id, account_id, quote_id, state, price_book_id, currency_code, activate_time, revision,
-       create_time
+       create_time, created_by, update_time, updated_by
   FROM orders
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (create_time, order_id) < ($3, $4::uuid))

@@ -18,7 +18,7 @@ SELECT EXISTS (SELECT FROM price_books WHERE tenant_id = $1 AND price_book_id = 
 --   $6 currency_code text
 INSERT INTO quotes (tenant_id, account_id, quote_id, state, price_book_id, currency_code)
 VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING revision, create_time;
+RETURNING revision, create_time, created_by, update_time, updated_by;
 
 -- name: add_quote_lines
 -- All lines at once, with what they froze.
@@ -39,7 +39,8 @@ SELECT $1, $2, $3, l.position, l.product_id, l.quantity, l.start_date, l.end_dat
 -- name: find_quote
 -- One quote without its lines.
 --   $1 tenant_id uuid, $2 account_id text, $3 quote_id uuid
-SELECT quote_id, account_id, state, price_book_id, currency_code, revision, create_time
+SELECT quote_id, account_id, state, price_book_id, currency_code, revision,
+       create_time, created_by, update_time, updated_by
   FROM quotes
  WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $3;
 
@@ -56,7 +57,8 @@ SELECT quote_id
 --   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz, $4 after_id uuid, $5 limit bigint,
 --   $6 state text or null, $7 product_id text or null, of any line,
 --   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null
-SELECT quote_id, account_id, state, price_book_id, currency_code, revision, create_time
+SELECT quote_id, account_id, state, price_book_id, currency_code, revision,
+       create_time, created_by, update_time, updated_by
   FROM quotes
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (create_time, quote_id) < ($3, $4::uuid))
