@@ -109,6 +109,13 @@ async def version(
     return made
 
 
+async def own(world: World, *elements: Any, **more: Any) -> procedures.ProcedureVersion:
+    """A first version of an own procedure, by which the tenant rates from now on."""
+    made = await version(world, "v1", [SETTING, BASE, *elements], rank=1, **more)
+    await use_own(world)
+    return made
+
+
 async def put(world: World, *names: str, state: str = ACTIVE) -> list[str]:
     request = requests.ChangeProcedureStatesRequest(names=names, state=state)
     return changed(await world.client.procedures.ChangeProcedureStates(request))

@@ -3,7 +3,7 @@
 from usage_management.v1 import summary_service_pb2 as summaries
 
 from tests.stories.list_words import Listing
-from tests.stories.procedure_words import BASE, SETTING, formula, use_own, version
+from tests.stories.procedure_words import formula, own
 from tests.stories.words import Metered, line, moment, stamp
 from tests.stories.world import World
 
@@ -28,8 +28,7 @@ async def used(world: World, account: str):
 async def shop(sandbox) -> World:
     """A storage that costs 2 less 3 fails; a minute costs 5 less 3."""
     world = await sandbox("2024-01-31")
-    await version(world, "v1", [SETTING, BASE, formula("net_unit_rate - 3")], rank=1)
-    await use_own(world)
+    await own(world, formula("net_unit_rate - 3"))
     await world.product("plan", Metered(resource="minutes", rate="5"))
     await world.product("box", Metered(resource="storage", rate="2"))
     return world
@@ -107,6 +106,27 @@ async def test_liable_summaries_by_state_asset_product_resource_and_times(sandbo
             {}, {"asset": plan.name}, of_plan, {"end_time": FEBRUARY}, before
         )
         assert await listing.faults(asset=plan.name[:-1]) == [("asset", "ID_FORMAT")]
+
+
+async def test_a_line_that_late_usage_changes_is_polled_again(sandbox):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="minutes", rate="5", late="REOPEN"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.use(asset, "minutes", "2024-01-10", 7)
+    await world.advance("2024-02-06")
+    [before] = await world.liable(account)
+    listing = Listing(world.client.summaries.ListLiableSummaries, LIABLE, "accounts/-")
+    assert await listing.names(start_create_time=before.create_time) == [before.name]
+
+    await world.use(asset, "minutes", "2024-01-20", 3)
+    await world.advance("2024-02-10")
+    [after] = await world.liable(account)
+
+    assert after.name == before.name
+    assert after.create_time.ToNanoseconds() > before.create_time.ToNanoseconds()
+    assert await listing.names(start_create_time=after.create_time) == [after.name]
+    assert await listing.names(end_create_time=after.create_time) == []
 
 
 async def test_the_liable_summaries_of_all_accounts_are_polled_as_they_are_created(sandbox):

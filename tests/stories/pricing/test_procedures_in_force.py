@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from usage_management.v1 import procedure_resources_pb2 as procedures
 from usage_management.v1 import procedure_service_pb2 as requests
 from usage_management.v1 import summary_service_pb2 as summaries
 
@@ -15,6 +14,7 @@ from tests.stories.procedure_words import (
     INACTIVE,
     SETTING,
     formula,
+    own,
     put,
     use_own,
     version,
@@ -26,13 +26,6 @@ from tests.stories.words import Metered, day, figure, line, number, usage
 from tests.stories.world import World
 
 DATA = Metered(resource="data", grant="10", refresh="MONTH", rate="2")
-
-
-async def own(world: World, *elements: Any, **more: Any) -> procedures.ProcedureVersion:
-    """A first version of an own procedure, by which the tenant rates from now on."""
-    made = await version(world, "v1", [SETTING, BASE, *elements], rank=1, **more)
-    await use_own(world)
-    return made
 
 
 async def sold(world: World, *metered: Metered, account: str = "ann") -> tuple[str, Any]:
