@@ -28,7 +28,7 @@ from server.domain.ids import (
     WalletId,
 )
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
-from server.store.pool import Connection
+from server.store.pool import Connection, in_transaction
 from server.store.sql import load
 
 SQL = load("settling/summary_reads.sql")
@@ -306,7 +306,7 @@ async def list_liable_of_all(
     begin = after or (only.created.start or FIRST, "", NO_ID)
     end = only.created.end or LAST
     args = (tenant_id, only.account_id, *begin, limit, *_filters(only), end)
-    async with tx.transaction():
+    async with in_transaction(tx):
         await tx.execute(SQL["plan_by_order"])
         return [_liable(row) for row in await tx.fetch(SQL["list_liable_of_all"], *args)]
 
