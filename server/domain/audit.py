@@ -8,7 +8,7 @@ from server.domain.ids import CredentialId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """When a resource was made and last changed, by the database's clock, and by whose credential.
+    """The times of creation and last change of a resource, and the credentials behind them.
 
     A credential is None where the service itself did it. What was never changed was last changed
     when it was made.

@@ -1,10 +1,10 @@
-"""What a batch did to each of its items."""
+"""The outcomes of the items of a batch."""
 
 from enum import StrEnum
 
 
 class BatchOutcome(StrEnum):
-    """What became of one item of a batch that succeeded as a whole."""
+    """The outcome of one item of a batch that succeeded as a whole."""
 
     CREATED = "CREATED"
     CHANGED = "CHANGED"

@@ -1,4 +1,4 @@
-"""Who made and changed a row: the columns that the database fills by itself.
+"""The audit columns of a row: the columns that the database fills by itself.
 
 The begin of a transaction names the credential (`server.store.pool.begin`), a column default notes
 it with a new row, and the trigger `change_is_noted` with a change that callers can see.

@@ -196,3 +196,18 @@ def test_what_failed_is_a_status():
     found = [one for one in of(FIELD) if texts.search(one.proto.name)]
     assert {one.name for one in found if one.proto.type_name == ".google.rpc.Status"}
     assert named([one for one in found if one.proto.type == FIELD.TYPE_STRING]) == []
+
+
+def test_what_callers_create_says_who_made_and_changed_it_and_when():
+    wanted = ["create_time", "created_by", "update_time", "updated_by"]
+    created = {
+        method.proto.output_type
+        for method in METHODS
+        if method.proto.name.startswith("Create") and "Response" not in method.proto.output_type
+    }
+    assert len(created) > 20
+    for name in created:
+        found = {one.proto.name: behaviors(one) for one in fields(message(name))}
+        assert {one: found.get(one) for one in wanted} == dict.fromkeys(wanted, ["OUTPUT_ONLY"]), (
+            name
+        )

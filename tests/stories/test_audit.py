@@ -188,7 +188,7 @@ def audit(resource: Any) -> tuple[str, str]:
 
 
 def is_later(one: Any, other: Any) -> bool:
-    """Whether a resource was changed after it was as the other says, and created when it says."""
+    """Return whether a resource was changed after `before`, and created when it says."""
     changed, before = one.update_time.ToNanoseconds(), other.update_time.ToNanoseconds()
     return bool(changed > before and one.create_time == other.create_time)
 

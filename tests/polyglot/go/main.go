@@ -70,7 +70,7 @@ func setUpProduct(ctx context.Context, service client) string {
 			Name: "unitsOfMeasure/call", UnitClass: "unitClasses/talk",
 		}},
 		UsageResources: []*pb.UsageResource{{
-			Name: resource, Category: pb.UsageResource_USAGE, UnitClass: "unitClasses/talk",
+			Name: resource, Category: pb.UnitClass_USAGE, UnitClass: "unitClasses/talk",
 		}},
 		RateCards: []*pb.RateCard{{Name: "rateCards/list", Type: pb.RateCard_BASE}},
 		PriceBook: &pb.PriceBook{Name: book, RateCards: []string{"rateCards/list"}},

@@ -836,7 +836,7 @@ class ListJobsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: Global___Job.State.ValueType
-    """Only those in this state; quarantined and refused ones if absent."""
+    """Only those in this state; failed and quarantined ones if unspecified."""
     def __init__(
         self,
         *,

@@ -162,14 +162,14 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Lists jobs that are in quarantine or were refused, oldest first, or all that are not done.
+        """Lists jobs that failed or are in quarantine, oldest first, or those in another state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
+        """Gives a job that failed or is in quarantine another eight attempts, and with it the closes of its
         account that stopped because of it; also a close that was waived. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
         state.
         """
@@ -178,7 +178,7 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WaiveJob(self, request, context):
-        """Gives up a job that was refused or is in quarantine, and the run or rating batch that waits for it fails
+        """Gives up a job that failed or is in quarantine, and the run or rating batch that waits for it fails
         with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
         Fails as `RetryJob` does.
         """

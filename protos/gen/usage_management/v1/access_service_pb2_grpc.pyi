@@ -56,14 +56,14 @@ class AccessServiceStub:
     ListRuns: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListRunsRequest, _access_service_pb2.ListRunsResponse]
     """Lists runs, newest first."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListJobsRequest, _access_service_pb2.ListJobsResponse]
-    """Lists jobs that are in quarantine or were refused, oldest first, or all that are not done."""
+    """Lists jobs that failed or are in quarantine, oldest first, or those in another state."""
     RetryJob: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RetryJobRequest, _access_service_pb2.Job]
-    """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
+    """Gives a job that failed or is in quarantine another eight attempts, and with it the closes of its
     account that stopped because of it; also a close that was waived. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
     state.
     """
     WaiveJob: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]
-    """Gives up a job that was refused or is in quarantine, and the run or rating batch that waits for it fails
+    """Gives up a job that failed or is in quarantine, and the run or rating batch that waits for it fails
     with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
     Fails as `RetryJob` does.
     """
@@ -98,14 +98,14 @@ class AccessServiceAsyncStub(AccessServiceStub):
     ListRuns: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListRunsRequest, _access_service_pb2.ListRunsResponse]  # type: ignore[assignment]
     """Lists runs, newest first."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListJobsRequest, _access_service_pb2.ListJobsResponse]  # type: ignore[assignment]
-    """Lists jobs that are in quarantine or were refused, oldest first, or all that are not done."""
+    """Lists jobs that failed or are in quarantine, oldest first, or those in another state."""
     RetryJob: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RetryJobRequest, _access_service_pb2.Job]  # type: ignore[assignment]
-    """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
+    """Gives a job that failed or is in quarantine another eight attempts, and with it the closes of its
     account that stopped because of it; also a close that was waived. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
     state.
     """
     WaiveJob: _aio.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]  # type: ignore[assignment]
-    """Gives up a job that was refused or is in quarantine, and the run or rating batch that waits for it fails
+    """Gives up a job that failed or is in quarantine, and the run or rating batch that waits for it fails
     with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
     Fails as `RetryJob` does.
     """
@@ -191,7 +191,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ListJobsResponse, _abc.Awaitable[_access_service_pb2.ListJobsResponse]]:
-        """Lists jobs that are in quarantine or were refused, oldest first, or all that are not done."""
+        """Lists jobs that failed or are in quarantine, oldest first, or those in another state."""
 
     @_abc_1.abstractmethod
     def RetryJob(
@@ -199,7 +199,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Job, _abc.Awaitable[_access_service_pb2.Job]]:
-        """Gives a job that was refused or is in quarantine another eight attempts, and with it the closes of its
+        """Gives a job that failed or is in quarantine another eight attempts, and with it the closes of its
         account that stopped because of it; also a close that was waived. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
         state.
         """
@@ -210,7 +210,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.WaiveJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Job, _abc.Awaitable[_access_service_pb2.Job]]:
-        """Gives up a job that was refused or is in quarantine, and the run or rating batch that waits for it fails
+        """Gives up a job that failed or is in quarantine, and the run or rating batch that waits for it fails
         with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
         Fails as `RetryJob` does.
         """

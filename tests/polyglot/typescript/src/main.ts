@@ -8,7 +8,7 @@ import { setTimeout } from "node:timers/promises";
 import { Code } from "@connectrpc/connect";
 
 import { Run_State } from "../gen/typescript/usage_management/v1/access_service_pb.js";
-import { Product_UsageModelType, UnitClass_Kind, UsageResource_Category } from "../gen/typescript/usage_management/v1/catalog_resources_pb.js";
+import { Product_UsageModelType, UnitClass_Kind } from "../gen/typescript/usage_management/v1/catalog_resources_pb.js";
 import { RecordOutcome_Code } from "../gen/typescript/usage_management/v1/consumption_service_pb.js";
 import { ErrorDetails_Reason } from "../gen/typescript/usage_management/v1/errors_pb.js";
 import { Order_State } from "../gen/typescript/usage_management/v1/order_service_pb.js";
@@ -52,7 +52,7 @@ async function setUpProduct(service: Service): Promise<string> {
       ],
       unitsOfMeasure: [{ name: "unitsOfMeasure/call", unitClass: "unitClasses/talk" }],
       usageResources: [
-        { name: RESOURCE, category: UsageResource_Category.USAGE, unitClass: "unitClasses/talk" },
+        { name: RESOURCE, category: UnitClass_Kind.USAGE, unitClass: "unitClasses/talk" },
       ],
       rateCards: [{ name: "rateCards/list", type: RateCard_Type.BASE }],
       priceBook: { name: BOOK, rateCards: ["rateCards/list"] },
