@@ -21,6 +21,8 @@ from server.domain.ids import (
     AssetId,
     EntitlementId,
     GrantId,
+    ProductGrantId,
+    ProductId,
     ResourceId,
     TenantId,
     UnitId,
@@ -56,6 +58,14 @@ from server.store.settling.wallet_texts import (
 from server.store.sql import load
 
 SQL = load("settling/wallets.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletFilter:
+    """Which wallets are listed; None for any. `asset_id` is one whose usage draws on them."""
+
+    resource_id: ResourceId | None = None
+    asset_id: AssetId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +145,7 @@ async def get(
 
     Of tokens `with_sources`, which are what comes to them and is not final yet.
     """
-    args = (tenant_id, account_id, wallet_id, None, None, 1, with_sources)
+    args = (tenant_id, account_id, wallet_id, None, None, 1, with_sources, None, None)
     found = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args))
     if not found:
         raise _not_found(account_id, wallet_id)
@@ -154,13 +164,14 @@ async def list_wallets(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
+    only: WalletFilter,
     *,
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[StoredWallet]:
-    """An account's wallets by resource, of tokens with their sources. Raises ACCOUNT_NOT_FOUND."""
-    resource, wallet_id = after or (None, None)
-    args = (tenant_id, account_id, None, resource, wallet_id, limit, True)
+    """Return an account's wallets by resource, those of tokens with their sources."""
+    filters = (only.resource_id, only.asset_id)
+    args = (tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
     rows = await tx.fetch(SQL["wallet_states"], *args)
     return _assembled(account_id, rows)
 
@@ -191,6 +202,21 @@ async def list_grants(
     """All issues of a wallet that are in the ledger, oldest first."""
     rows = await tx.fetch(SQL["list_grants"], tenant_id, account_id, wallet_id)
     return [unpacked_grant(wallet_id, tuple(row.values())) for row in rows]
+
+
+async def entitlements_of(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    *,
+    asset_id: AssetId | None,
+    promise: tuple[ProductId, ProductGrantId] | None,
+) -> set[EntitlementId]:
+    """Return those of a wallet's entitlements that came with an asset, of a promise or both."""
+    args = (tenant_id, account_id, wallet_id, asset_id, *(promise or (None, None)))
+    rows = await tx.fetch(SQL["entitlements_of"], *args)
+    return {EntitlementId(row["entitlement_id"]) for row in rows}
 
 
 async def save_next_indices(
