@@ -8,6 +8,7 @@ from server.domain.audit import Audit
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, TenantId
 from server.store.audit import audit_of
+from server.store.keys import ANY_TIME, Window
 from server.store.pool import Connection
 from server.store.sql import load
 
@@ -73,10 +74,16 @@ async def lock(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Ke
 
 
 async def list_accounts(
-    tx: Connection, tenant_id: TenantId, *, after: tuple[str] | None, limit: int
+    tx: Connection,
+    tenant_id: TenantId,
+    *,
+    after: tuple[str] | None,
+    limit: int,
+    created: Window = ANY_TIME,
 ) -> list[KeptAccount]:
-    """Accounts by id, after the last one seen."""
-    rows = await tx.fetch(SQL["list_accounts"], tenant_id, after[0] if after else "", limit)
+    """Return accounts that were created in a window, by id, after the last one seen."""
+    args = (tenant_id, after[0] if after else "", limit, created.start, created.end)
+    rows = await tx.fetch(SQL["list_accounts"], *args)
     return [_kept(AccountId(row["account_id"]), row) for row in rows]
 
 

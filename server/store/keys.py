@@ -1,5 +1,6 @@
-"""Keys that lists go on after."""
+"""Keys that lists go on after, and windows of time that they are filtered by."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -8,3 +9,14 @@ TimeKey = tuple[datetime, UUID]
 
 NO_KEY = (None, None)
 """From the first row on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Times from `start` to before `end`; None is unbounded."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+ANY_TIME = Window()

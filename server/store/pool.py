@@ -6,6 +6,8 @@ that is set for the session protects nothing. Nothing else opens a connection, a
 is used but the tenant, so a released connection needs no reset.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -72,6 +74,16 @@ def begin(tenant_id: UUID, seconds: float, credential_id: UUID | None = None) ->
         statement=milliseconds,
         lock=min(LOCK_MILLISECONDS, milliseconds),
     )
+
+
+@asynccontextmanager
+async def in_transaction(connection: Connection) -> AsyncIterator[None]:
+    """Run in the transaction that there is, or in one of its own, which settings end with."""
+    if connection.is_in_transaction():
+        yield
+    else:
+        async with connection.transaction():
+            yield
 
 
 class PinnedConnection(asyncpg.Connection):

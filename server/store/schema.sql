@@ -1607,6 +1607,8 @@ CREATE INDEX jobs_stuck ON public.jobs USING btree (tenant_id, create_time, job_
 
 CREATE INDEX jobs_waiting ON public.jobs USING btree (tenant_id, fire_time, rank, job_id) WHERE ((state = 'PENDING'::text) AND (available_time IS NULL));
 
+CREATE INDEX liable_summaries_by_create_time ON public.liable_summaries USING btree (tenant_id, create_time, account_id, liable_summary_id) WHERE (create_time > '-infinity'::timestamp with time zone);
+
 CREATE INDEX liable_summaries_by_time ON public.liable_summaries USING btree (tenant_id, account_id, start_time, liable_summary_id) WHERE (start_time > '-infinity'::timestamp with time zone);
 
 CREATE UNIQUE INDEX one_commitment_a_span ON public.asset_resources USING btree (tenant_id, account_id, wallet_id, start_time, COALESCE(end_time, 'infinity'::timestamp with time zone)) WHERE (commitment_rate IS NOT NULL);

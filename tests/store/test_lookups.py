@@ -13,6 +13,7 @@ import pytest
 
 from server.store import sql
 from server.store.jobs import MOST_ATTEMPTS
+from server.store.settling.summary_reads import FIRST, LAST
 
 TENANT = UUID(int=1)
 NAMES = """
@@ -135,7 +136,7 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
 
     async def cost(account: str) -> int:
         wallet = await owner.fetchval("SELECT md5($1 || 'w')::uuid", account)
-        return await pages(app, query, TENANT, account, wallet, None, None, 1, False)
+        return await pages(app, query, TENANT, account, wallet, None, None, 1, False, None, None)
 
     young, old = await cost("young"), await cost("old7")
     await owner.execute(LATE)
@@ -145,3 +146,60 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
     assert old <= young + 10, (filled, young, old)
     # With the period that late usage corrects, whose cells and line are read.
     assert late <= 3 * old, (filled, old, late)
+
+
+LINES = """
+INSERT INTO liable_summaries (tenant_id, account_id, liable_summary_id, entitlement_account_id,
+                              wallet_id, asset_id, product_id, usage_resource_id,
+                              unit_of_measure_id, start_time, end_time, segment_start_time,
+                              is_correction, state, used_quantity, overage_quantity, exact_amount,
+                              amount, currency_code, create_time)
+SELECT $1, 'a' || n % 1000, lpad(to_hex(n), 32, '0')::uuid, w.id, w.id, w.id, 'p', 'r', 'u',
+       '2024-01-01', '2024-02-01', '2024-01-01'::timestamptz + n * interval '1 second', false,
+       'READY_FOR_INVOICING', 1, 1, 1, 1, 'USD',
+       '2024-02-04'::timestamptz + n / 100 * interval '1 second'
+  FROM generate_series($2::bigint, $3::bigint) AS n,
+       LATERAL (SELECT md5('w' || n % 1000)::uuid AS id) AS w
+"""
+
+
+@pytest.mark.planner
+@pytest.mark.parametrize("known", ["never analyzed", "analyzed with one row", "known"])
+async def test_a_page_of_the_liable_lines_of_all_accounts_costs_its_own_lines(owner, app, known):
+    """The first page, one far behind, and what was created since a poller saw the last."""
+    reads = sql.load("settling/summary_reads.sql")
+    await owner.execute("SET session_replication_role = replica")
+    await owner.execute("ALTER TABLE liable_summaries SET (autovacuum_enabled = false)")
+    await owner.execute("INSERT INTO tenants (tenant_id, id) VALUES ($1, 'one')", TENANT)
+    await owner.execute(LINES, TENANT, 1, 1)
+    if known == "analyzed with one row":
+        await owner.execute("ANALYZE liable_summaries")
+    await owner.execute(LINES, TENANT, 2, 50_000)
+    if known == "known":
+        await owner.execute("ANALYZE liable_summaries")
+    times = await owner.fetch(
+        "SELECT create_time FROM liable_summaries"
+        " WHERE liable_summary_id IN (lpad(to_hex(25000), 32, '0')::uuid,"
+        " lpad(to_hex(49900), 32, '0')::uuid) ORDER BY create_time"
+    )
+    middle, last = (row["create_time"] for row in times)
+
+    async def cost(*after: object, **only: object) -> int:
+        filters = [only.get(name) for name in ("state", "asset", "product", "resource")]
+        bounds = [None, None, only.get("end", LAST)]
+        args = (TENANT, None, *after, 51, *filters, *bounds)
+        async with app.transaction():
+            await app.execute(reads["plan_by_order"])
+            return await pages(app, reads["list_liable_of_all"], *args)
+
+    nil = UUID(int=0)
+    found = {
+        "the first page": await cost(FIRST, "", nil),
+        "one far behind": await cost(middle, "a5", UUID(int=25_000)),
+        "since the last": await cost(last, "", nil),
+        "with filters": await cost(middle, "", nil, state="READY_FOR_INVOICING", product="p"),
+        "an empty window": await cost(middle, "", nil, end=middle),
+    }
+
+    # A row is a page of the table and two of the index of what was superseded.
+    assert max(found.values()) <= 400, (known, found)

@@ -83,6 +83,12 @@ def elements(outcome: requests.SimulatedOutcome) -> list[str]:
     return [enum_name(step, "element") for step in outcome.waterfall]
 
 
+async def use_own(world: World, name: str = "own") -> None:
+    """Make a procedure the one that rates."""
+    request = requests.SetDefaultProcedureRequest(procedure=f"procedures/{name}")
+    await world.client.procedures.SetDefaultProcedure(request)
+
+
 async def version(
     world: World, name: str, tried: list[Any], *, active: bool = True, **more: Any
 ) -> procedures.ProcedureVersion:
@@ -100,6 +106,13 @@ async def version(
     made = await service.CreateProcedureVersion(request)
     if active:
         await put(world, "procedures/own", made.name)
+    return made
+
+
+async def own(world: World, *elements: Any, **more: Any) -> procedures.ProcedureVersion:
+    """A first version of an own procedure, by which the tenant rates from now on."""
+    made = await version(world, "v1", [SETTING, BASE, *elements], rank=1, **more)
+    await use_own(world)
     return made
 
 

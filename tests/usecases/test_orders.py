@@ -10,6 +10,8 @@ import pytest
 
 from server.domain.errors import Aborted, FailedPrecondition, UsageError
 from server.domain.selling.sales import Binding, Order, OrderState
+from server.store.selling.assets import AssetFilter
+from server.store.selling.orders import OrderFilter
 from server.store.transaction import read, transact
 from server.usecases.selling import assets, orders
 from server.usecases.selling.order_activation import ActivateOrder, activate_order
@@ -67,7 +69,7 @@ async def bought(pool: asyncpg.Pool) -> list:
     return await read(
         pool,
         TENANT,
-        lambda tx: assets.list_assets(tx, TENANT, ACME, after=None, limit=100),
+        lambda tx: assets.list_assets(tx, TENANT, ACME, AssetFilter(), after=None, limit=100),
     )
 
 
@@ -110,7 +112,7 @@ async def test_orders_are_listed_newest_first_a_page_at_a_time(pool):
         return await read(
             pool,
             TENANT,
-            lambda tx: orders.list_orders(tx, TENANT, ACME, after=after, limit=2),
+            lambda tx: orders.list_orders(tx, TENANT, ACME, OrderFilter(), after=after, limit=2),
         )
 
     first = await page(None)

@@ -13,6 +13,7 @@ from server.domain.modelling.policies import OveragePolicy, RolloverPolicy
 from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, Tier, TierBounds
 from server.domain.selling.negotiation import Negotiated
 from server.domain.selling.sales import Quote, QuoteState
+from server.store.selling.quotes import QuoteFilter
 from server.store.transaction import read, transact
 from server.usecases.selling import quotes
 from server.usecases.selling.quotes import CreateQuote
@@ -212,7 +213,7 @@ async def test_quotes_are_listed_newest_first_a_page_at_a_time(pool):
         return await read(
             pool,
             TENANT,
-            lambda tx: quotes.list_quotes(tx, TENANT, ACME, after=after, limit=2),
+            lambda tx: quotes.list_quotes(tx, TENANT, ACME, QuoteFilter(), after=after, limit=2),
         )
 
     first = await page(None)

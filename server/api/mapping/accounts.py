@@ -4,16 +4,26 @@ from usage_management.v1 import account_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form
+from server.api.mapping.filters import created_from_form
 from server.api.mapping.resource_policies import overrides_from_form, overrides_to_pb
 from server.api.masks import read_mask
 from server.api.values import audit_pb, enum_pb, etag
 from server.domain.ids import AccountId, BindingTargetId
 from server.domain.selling.targets import TargetKind
 from server.store.accounts import Account, KeptAccount
+from server.store.keys import Window
 from server.store.selling.binding_targets import BindingTarget
 from server.usecases.accounts import UpdateAccount
 
 CHANGEABLE = frozenset({"display_name", "labels"})
+
+
+def created_from_pb(request: pb.ListAccountsRequest) -> Window:
+    """Return when the accounts that are listed were created. Raises InvalidArgument."""
+    form = Form(request)
+    created = created_from_form(form)
+    form.done()
+    return created
 
 
 def create_account_from_pb(request: pb.CreateAccountRequest) -> Account:

@@ -1,8 +1,14 @@
-"""Assets to messages."""
+"""Assets to messages, and what lists of them are filtered by."""
 
 from usage_management.v1 import asset_service_pb2 as pb
 
 from server.api import names
+from server.api.forms import Form
+from server.api.mapping.filters import (
+    created_from_form,
+    product_from_form,
+    resource_from_form,
+)
 from server.api.mapping.pricing.terms import terms_to_pb
 from server.api.values import (
     audit_pb,
@@ -14,6 +20,21 @@ from server.api.values import (
 )
 from server.domain.ids import AccountId, UnitId
 from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
+from server.store.selling.assets import AssetFilter
+
+
+def list_assets_from_pb(request: pb.ListAssetsRequest) -> tuple[AccountId, AssetFilter]:
+    """Return whose assets are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    only = AssetFilter(
+        product_id=product_from_form(form),
+        resource_id=resource_from_form(form),
+        day=form.optional_date("on_date"),
+        created=created_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
 
 
 def asset_to_pb(asset: Asset) -> pb.Asset:

@@ -4,11 +4,27 @@ from usage_management.v1 import order_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form
+from server.api.mapping.filters import created_from_form, product_from_form
 from server.api.mapping.quotes import line_to_pb
 from server.api.values import audit_pb, enum_pb, etag, optional_time_pb
-from server.domain.selling.sales import Order
+from server.domain.ids import AccountId
+from server.domain.selling.sales import Order, OrderState
+from server.store.selling.orders import OrderFilter
 from server.usecases.selling.order_activation import ActivateOrder
 from server.usecases.selling.orders import CreateOrder
+
+
+def list_orders_from_pb(request: pb.ListOrdersRequest) -> tuple[AccountId, OrderFilter]:
+    """Return whose orders are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    only = OrderFilter(
+        state=form.optional_choice("state", OrderState),
+        product_id=product_from_form(form),
+        created=created_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
 
 
 def create_order_from_pb(request: pb.CreateOrderRequest) -> CreateOrder:

@@ -8,6 +8,7 @@ from usage_management.v1 import quote_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form
+from server.api.mapping.filters import created_from_form, product_from_form
 from server.api.mapping.pricing.terms import (
     rate_from_form,
     rate_to_pb,
@@ -35,13 +36,28 @@ from server.domain.selling.sales import (
     LineGrant,
     LineResource,
     Quote,
+    QuoteState,
     SaleLine,
     SoldPolicies,
 )
+from server.store.selling.quotes import QuoteFilter
 from server.usecases.selling.bindings import AskedBinding
 from server.usecases.selling.quotes import AskedLine, CreateQuote
 
 ONE = Decimal(1)
+
+
+def list_quotes_from_pb(request: pb.ListQuotesRequest) -> tuple[AccountId, QuoteFilter]:
+    """Return whose quotes are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    only = QuoteFilter(
+        state=form.optional_choice("state", QuoteState),
+        product_id=product_from_form(form),
+        created=created_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
 
 
 def create_quote_from_pb(request: pb.CreateQuoteRequest) -> CreateQuote:

@@ -1,4 +1,4 @@
-"""Summaries on the wire."""
+"""Summaries on the wire, and what lists of them are filtered by."""
 
 from typing import Any, Literal
 
@@ -7,12 +7,29 @@ from usage_management.v1 import types_pb2
 
 from server.api import names
 from server.api.errors import failure_status
+from server.api.forms import Form
+from server.api.mapping.filters import (
+    created_from_form,
+    id_of_account,
+    product_from_form,
+    resource_from_form,
+    window_from_form,
+)
 from server.api.mapping.pricing.terms import unit_pb
 from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
 from server.domain.consuming.dimensions import dimensions_of
+from server.domain.ids import AccountId, AssetId
 from server.domain.money import MOST_AMOUNT
 from server.domain.pricing.raters import SHIPPED_KEY
-from server.store.settling.summary_reads import LiableSummary, RatableSummary, UsageSummary
+from server.store.settling.summary_reads import (
+    LiableFilter,
+    LiableState,
+    LiableSummary,
+    RatableFilter,
+    RatableState,
+    RatableSummary,
+    UsageSummary,
+)
 from server.usecases.settling.summaries import Executions, Trace
 
 # The figures of a line that went in and came out, and what a waterfall says of it as it does.
@@ -25,8 +42,53 @@ SAME = (
     "execution_end_time",
 )
 
+ALL_ACCOUNTS = "accounts/-"
+
 # What the state of its period makes of a cell.
 CELL_STATES = {"OPEN": "OPEN", "FROZEN": "FROZEN", "FINAL": "DRAWN"}
+
+
+def list_ratable_from_pb(
+    request: pb.ListRatableSummariesRequest,
+) -> tuple[AccountId, RatableFilter]:
+    """Return whose ratable lines are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    only = RatableFilter(
+        state=form.optional_choice("state", RatableState),
+        asset_id=None if asset_id is None else AssetId(asset_id),
+        resource_id=resource_from_form(form),
+        periods=window_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
+
+
+def list_liable_from_pb(
+    request: pb.ListLiableSummariesRequest,
+) -> tuple[AccountId | None, LiableFilter]:
+    """Return whose invoice-ready lines are listed, None for everybody's, and which.
+
+    Raises InvalidArgument.
+    """
+    form = Form(request)
+    is_all = request.parent == ALL_ACCOUNTS
+    account_id = None if is_all else form.name("parent", names.ACCOUNT)[0]
+    asset = form.optional_name("asset", names.ASSET)
+    if asset is not None and account_id not in (None, asset[0]):
+        form.fault("asset", "NAME_FORMAT", f"must be one of accounts/{account_id}")
+    only = LiableFilter(
+        account_id=AccountId(asset[0]) if asset else None,
+        state=form.optional_choice("state", LiableState),
+        asset_id=AssetId(asset[1]) if asset else None,
+        product_id=product_from_form(form),
+        resource_id=resource_from_form(form),
+        periods=window_from_form(form),
+        created=created_from_form(form),
+    )
+    form.done()
+    return None if account_id is None else AccountId(account_id), only
 
 
 def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
@@ -123,9 +185,9 @@ def _version(line: RatableSummary) -> str:
     return names.PROCEDURE_VERSION.of(line.procedure_id, line.procedure_version_id)
 
 
-def liable_to_pb(account_id: str, line: LiableSummary) -> pb.LiableSummary:
+def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
     """An invoice-ready line."""
-    definition = line.definition_product_id
+    account_id, definition = line.account_id, line.definition_product_id
     return pb.LiableSummary(
         name=names.LIABLE_SUMMARY.of(account_id, line.liable_summary_id),
         asset=names.ASSET.of(account_id, line.asset_id),
@@ -165,7 +227,7 @@ def trace_to_pb(account_id: str, trace: Trace) -> pb.TraceLiableSummaryResponse:
     """An invoice-ready line and all it is made of."""
     wallet_id = trace.liable.wallet_id
     return pb.TraceLiableSummaryResponse(
-        liable_summary=liable_to_pb(account_id, trace.liable),
+        liable_summary=liable_to_pb(trace.liable),
         sources=[
             pb.RatableTrace(
                 ratable_summary=ratable_to_pb(account_id, source.ratable),

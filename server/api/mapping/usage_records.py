@@ -1,12 +1,10 @@
 """Usage records on their way out, with what became of them."""
 
-from uuid import UUID
-
 from usage_management.v1 import consumption_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form
-from server.api.names import Name
+from server.api.mapping.filters import id_of_account, resource_from_form, window_from_form
 from server.api.values import (
     credential_name,
     decimal_pb,
@@ -15,7 +13,7 @@ from server.api.values import (
     time_pb,
 )
 from server.domain.consuming.recording import Trace, UsageRecord
-from server.domain.ids import AccountId, AssetId, CellId, RecordId, ResourceId
+from server.domain.ids import AccountId, AssetId, CellId, RecordId
 from server.usecases.consuming.usage_records import ListUsageRecords
 
 
@@ -31,19 +29,16 @@ def list_usage_records_from_pb(request: pb.ListUsageRecordsRequest) -> ListUsage
     """Which records."""
     form = Form(request)
     (account_id,) = form.name("parent", names.ACCOUNT)
-    asset_id = _of_account(form, "asset", names.ASSET, account_id)
-    cell_id = _of_account(form, "usage_summary", names.USAGE_SUMMARY, account_id)
-    resource = form.optional_name("usage_resource", names.RESOURCE)
-    start_time, end_time = form.optional_time("start_time"), form.optional_time("end_time")
-    if start_time is not None and end_time is not None and end_time <= start_time:
-        form.fault("end_time", "INTERVAL_INVALID", "must be after start_time")
+    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    cell_id = id_of_account(form, "usage_summary", names.USAGE_SUMMARY, account_id)
+    resource_id, window = resource_from_form(form), window_from_form(form)
     form.done()
     return ListUsageRecords(
         account_id=AccountId(account_id),
         asset_id=None if asset_id is None else AssetId(asset_id),
-        resource_id=None if resource is None else ResourceId(resource[0]),
-        start_time=start_time,
-        end_time=end_time,
+        resource_id=resource_id,
+        start_time=window.start,
+        end_time=window.end,
         cell_id=None if cell_id is None else CellId(cell_id),
     )
 
@@ -76,13 +71,3 @@ def _outcome_to_pb(account_id: AccountId, trace: Trace) -> pb.UsageOutcome:
         summary_overage_quantity=optional_decimal_pb(trace.overage_quantity),
         liable_summary="" if line is None else names.LIABLE_SUMMARY.of(account_id, line),
     )
-
-
-def _of_account(form: Form, field: str, pattern: Name, account_id: str) -> UUID | None:
-    found = form.optional_name(field, pattern)
-    if found is None:
-        return None
-    if found[0] != account_id:
-        form.fault(field, "NAME_FORMAT", f"must be one of accounts/{account_id}")
-    id_: UUID = found[1]
-    return id_

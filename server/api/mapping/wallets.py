@@ -1,10 +1,12 @@
-"""Wallets on the wire."""
+"""Wallets on the wire, and what lists of them and of their grants are filtered by."""
 
 from datetime import datetime
 
 from usage_management.v1 import wallet_service_pb2 as pb
 
 from server.api import names
+from server.api.forms import Form
+from server.api.mapping.filters import id_of_account, resource_from_form
 from server.api.values import (
     decimal_pb,
     enum_pb,
@@ -15,13 +17,46 @@ from server.api.values import (
 )
 from server.domain.calendar import Period
 from server.domain.exact import EXACT, ZERO
+from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, WalletId
 from server.domain.settling.balances import Charge, GrantBalance, WalletBalance
+from server.domain.settling.grants import GrantKind
 from server.domain.settling.ledger import CauseKind, Entry
 from server.domain.settling.periods import ResourcePeriods, Window
-from server.store.settling.wallets import GrantSources, StoredWallet
+from server.store.settling.wallets import GrantSources, StoredWallet, WalletFilter
 from server.usecases.currencies import is_currency
 from server.usecases.settling.periods import PeriodsAt
-from server.usecases.settling.wallets import WalletNow
+from server.usecases.settling.wallets import GrantFilter, WalletNow
+
+
+def list_wallets_from_pb(request: pb.ListWalletsRequest) -> tuple[AccountId, WalletFilter]:
+    """Return whose wallets are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    resource_id = resource_from_form(form)
+    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    form.done()
+    only = WalletFilter(
+        resource_id=resource_id, asset_id=None if asset_id is None else AssetId(asset_id)
+    )
+    return AccountId(account_id), only
+
+
+def list_grants_from_pb(
+    request: pb.ListGrantsRequest,
+) -> tuple[AccountId, WalletId, GrantFilter]:
+    """Return of which wallet grants are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    account_id, wallet_id = form.name("parent", names.WALLET)
+    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    promise = form.optional_name("product_usage_grant", names.PRODUCT_GRANT)
+    only = GrantFilter(
+        asset_id=None if asset_id is None else AssetId(asset_id),
+        promise=(ProductId(promise[0]), ProductGrantId(promise[1])) if promise else None,
+        kind=form.optional_choice("kind", GrantKind),
+        time=form.optional_time("at_time"),
+    )
+    form.done()
+    return AccountId(account_id), WalletId(wallet_id), only
 
 
 def wallet_to_pb(current: WalletNow) -> pb.Wallet:

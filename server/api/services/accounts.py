@@ -12,6 +12,7 @@ from server.api.mapping.accounts import (
     binding_target_to_pb,
     create_account_from_pb,
     create_binding_target_from_pb,
+    created_from_pb,
     update_account_from_pb,
 )
 from server.api.work import caller, change, listed, look, of_account
@@ -35,11 +36,12 @@ class AccountService(rpc.AccountServiceServicer):
     async def ListAccounts(
         self, request: pb.ListAccountsRequest, context: Any
     ) -> pb.ListAccountsResponse:
+        created = created_from_pb(request)
         found, token = await listed(
             self._env,
             request,
             lambda tx, page: store.list_accounts(
-                tx, page.tenant_id, after=page.after, limit=page.limit
+                tx, page.tenant_id, after=page.after, limit=page.limit, created=created
             ),
             lambda account: (account.content.id,),
             account_to_pb,

@@ -8,7 +8,7 @@ from usage_management.v1 import asset_service_pb2_grpc as rpc
 
 from server.api import names
 from server.api.forms import named
-from server.api.mapping.assets import asset_to_pb
+from server.api.mapping.assets import asset_to_pb, list_assets_from_pb
 from server.api.work import caller, listed, look, of_account
 from server.env import Env
 from server.usecases.selling import assets
@@ -32,14 +32,14 @@ class AssetService(rpc.AssetServiceServicer):
     async def ListAssets(
         self, request: pb.ListAssetsRequest, context: Context
     ) -> pb.ListAssetsResponse:
-        (account_id,) = named(request, "parent", names.ACCOUNT)
+        account_id, only = list_assets_from_pb(request)
         found, token = await listed(
             self._env,
             request,
             of_account(
                 account_id,
                 lambda tx, page: assets.list_assets(
-                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda asset: (asset.number,),

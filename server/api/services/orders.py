@@ -13,6 +13,7 @@ from server.api.forms import named
 from server.api.mapping.orders import (
     activate_order_from_pb,
     create_order_from_pb,
+    list_orders_from_pb,
     order_to_pb,
 )
 from server.api.work import caller, change, listed, look, of_account
@@ -39,14 +40,14 @@ class OrderService(rpc.OrderServiceServicer):
     async def ListOrders(
         self, request: pb.ListOrdersRequest, context: Context
     ) -> pb.ListOrdersResponse:
-        (account_id,) = named(request, "parent", names.ACCOUNT)
+        account_id, only = list_orders_from_pb(request)
         found, token = await listed(
             self._env,
             request,
             of_account(
                 account_id,
                 lambda tx, page: orders.list_orders(
-                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda order: (order.audit.create_time, order.id),

@@ -10,7 +10,7 @@ from usage_management.v1 import quote_service_pb2_grpc as rpc
 
 from server.api import names
 from server.api.forms import named
-from server.api.mapping.quotes import create_quote_from_pb, quote_to_pb
+from server.api.mapping.quotes import create_quote_from_pb, list_quotes_from_pb, quote_to_pb
 from server.api.work import caller, change, listed, look, of_account
 from server.domain.limits import check_lines
 from server.env import Env
@@ -35,14 +35,14 @@ class QuoteService(rpc.QuoteServiceServicer):
     async def ListQuotes(
         self, request: pb.ListQuotesRequest, context: Context
     ) -> pb.ListQuotesResponse:
-        (account_id,) = named(request, "parent", names.ACCOUNT)
+        account_id, only = list_quotes_from_pb(request)
         found, token = await listed(
             self._env,
             request,
             of_account(
                 account_id,
                 lambda tx, page: quotes.list_quotes(
-                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda quote: (quote.audit.create_time, quote.id),

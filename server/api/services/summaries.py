@@ -11,15 +11,18 @@ from server.api import names
 from server.api.forms import Form, named
 from server.api.mapping.summaries import (
     liable_to_pb,
+    list_liable_from_pb,
+    list_ratable_from_pb,
     ratable_to_pb,
     trace_to_pb,
     usage_to_pb,
     waterfall_to_pb,
 )
 from server.api.work import caller, listed, look, of_account
-from server.domain.ids import ExecutionId
+from server.domain.ids import AccountId, ExecutionId
 from server.env import Env
 from server.store.settling import summary_reads as store
+from server.store.settling.summary_reads import LiableFilter
 from server.usecases.settling import summaries
 
 
@@ -67,14 +70,14 @@ class SummaryService(rpc.SummaryServiceServicer):
     async def ListRatableSummaries(
         self, request: pb.ListRatableSummariesRequest, context: Any
     ) -> pb.ListRatableSummariesResponse:
-        (account_id,) = named(request, "parent", names.ACCOUNT)
+        account_id, only = list_ratable_from_pb(request)
         found, token = await listed(
             self._env,
             request,
             of_account(
                 account_id,
                 lambda tx, page: store.list_ratable(
-                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda one: (one.start_time, one.ratable_summary_id),
@@ -91,26 +94,48 @@ class SummaryService(rpc.SummaryServiceServicer):
         found = await look(
             self._env, lambda tx: summaries.get_liable(tx, tenant_id, account_id, liable_id)
         )
-        return liable_to_pb(account_id, found)
+        return liable_to_pb(found)
 
     async def ListLiableSummaries(
         self, request: pb.ListLiableSummariesRequest, context: Any
     ) -> pb.ListLiableSummariesResponse:
-        (account_id,) = named(request, "parent", names.ACCOUNT)
-        found, token = await listed(
+        account_id, only = list_liable_from_pb(request)
+        if account_id is None:
+            found, token = await self._liable_of_all(request, only)
+        else:
+            found, token = await self._liable_of_account(request, account_id, only)
+        return pb.ListLiableSummariesResponse(liable_summaries=found, next_page_token=token)
+
+    async def _liable_of_account(
+        self, request: pb.ListLiableSummariesRequest, account_id: AccountId, only: LiableFilter
+    ) -> tuple[list[pb.LiableSummary], str]:
+        return await listed(
             self._env,
             request,
             of_account(
                 account_id,
                 lambda tx, page: store.list_liable(
-                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda one: (one.start_time, one.liable_summary_id),
-            lambda one: liable_to_pb(account_id, one),
+            liable_to_pb,
             shape=(datetime, UUID),
         )
-        return pb.ListLiableSummariesResponse(liable_summaries=found, next_page_token=token)
+
+    async def _liable_of_all(
+        self, request: pb.ListLiableSummariesRequest, only: LiableFilter
+    ) -> tuple[list[pb.LiableSummary], str]:
+        return await listed(
+            self._env,
+            request,
+            lambda tx, page: store.list_liable_of_all(
+                tx, page.tenant_id, only, after=page.after, limit=page.limit
+            ),
+            lambda one: (one.create_time, one.account_id, one.liable_summary_id),
+            liable_to_pb,
+            shape=(datetime, str, UUID),
+        )
 
     async def GetRateWaterfall(
         self, request: pb.GetRateWaterfallRequest, context: Any

@@ -9,7 +9,14 @@ from usage_management.v1 import wallet_service_pb2_grpc as rpc
 
 from server.api import names, pages
 from server.api.forms import Form, named
-from server.api.mapping.wallets import entry_to_pb, grant_to_pb, periods_to_pb, wallet_to_pb
+from server.api.mapping.wallets import (
+    entry_to_pb,
+    grant_to_pb,
+    list_grants_from_pb,
+    list_wallets_from_pb,
+    periods_to_pb,
+    wallet_to_pb,
+)
 from server.api.work import caller, listed, look, of_account
 from server.env import Env
 from server.usecases.settling import periods, wallets
@@ -30,14 +37,14 @@ class WalletService(rpc.WalletServiceServicer):
     async def ListWallets(
         self, request: pb.ListWalletsRequest, context: Any
     ) -> pb.ListWalletsResponse:
-        (account_id,) = named(request, "parent", names.ACCOUNT)
+        account_id, only = list_wallets_from_pb(request)
         found, token = await listed(
             self._env,
             request,
             of_account(
                 account_id,
                 lambda tx, page: wallets.list_wallets(
-                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda one: (one.wallet.resource_id, one.wallet.id),
@@ -49,12 +56,12 @@ class WalletService(rpc.WalletServiceServicer):
     async def ListGrants(
         self, request: pb.ListGrantsRequest, context: Any
     ) -> pb.ListGrantsResponse:
-        account_id, wallet_id = named(request, "parent", names.WALLET)
+        account_id, wallet_id, only = list_grants_from_pb(request)
         tenant_id = caller().tenant_id
         page = pages.read(request, tenant_id, self._env.seal, (datetime, UUID))
         current, grants, sources = await look(
             self._env,
-            lambda tx: wallets.list_grants(tx, tenant_id, account_id, wallet_id),
+            lambda tx: wallets.list_grants(tx, tenant_id, account_id, wallet_id, only),
             snapshot=True,
         )
         keyed = [((one.grant.start, one.grant.id), one) for one in grants]

@@ -1127,6 +1127,9 @@ CREATE TABLE liable_summaries (
 COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';
 CREATE INDEX liable_summaries_by_time ON liable_summaries (tenant_id, account_id, start_time, liable_summary_id)
     WHERE start_time > '-infinity';
+-- What an invoicing system polls: the lines of all accounts as they are created.
+CREATE INDEX liable_summaries_by_create_time ON liable_summaries
+    (tenant_id, create_time, account_id, liable_summary_id) WHERE create_time > '-infinity';
 
 CREATE TABLE superseded_liables (
     tenant_id         uuid NOT NULL,

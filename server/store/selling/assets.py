@@ -1,6 +1,8 @@
 """Assets: reading them, and writing what an activation brings about but for grants and periods."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from asyncpg import Record
@@ -34,6 +36,7 @@ from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet
 from server.domain.settling.grants import Entitlement
 from server.domain.settling.ledger import Head
 from server.store.audit import audit_of
+from server.store.keys import ANY_TIME, Window
 from server.store.pool import Connection
 from server.store.selling import targets
 from server.store.selling.documents import (
@@ -46,6 +49,16 @@ from server.store.settling.ledger import head_of
 from server.store.sql import load
 
 SQL = load("selling/assets.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetFilter:
+    """Which assets are listed; None for any."""
+
+    product_id: ProductId | None = None
+    resource_id: ResourceId | None = None
+    day: date | None = None
+    created: Window = ANY_TIME
 
 
 async def before(
@@ -99,13 +112,24 @@ async def list_assets(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
+    only: AssetFilter,
     *,
     after: tuple[int] | None,
     limit: int,
 ) -> list[Asset]:
-    """An account's assets, oldest first; `after` is the number of the last one seen."""
-    number = after[0] if after else 0
-    rows = await tx.fetch(SQL["list_assets"], tenant_id, account_id, number, limit)
+    """Return an account's assets, oldest first; `after` is the number of the last one seen."""
+    rows = await tx.fetch(
+        SQL["list_assets"],
+        tenant_id,
+        account_id,
+        after[0] if after else 0,
+        limit,
+        only.product_id,
+        only.resource_id,
+        only.day,
+        only.created.start,
+        only.created.end,
+    )
     return await _whole(tx, tenant_id, account_id, rows)
 
 

@@ -1,6 +1,7 @@
 """Orders: their rows and lines, and the locks and marks of an activation."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -19,12 +20,21 @@ from server.domain.ids import (
 )
 from server.domain.selling.sales import Buyer, Order, OrderState
 from server.store.audit import audit_of
-from server.store.keys import NO_KEY, TimeKey
+from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
 from server.store.pool import Connection
 from server.store.selling.quotes import buyer_from_row, lines_from_rows
 from server.store.sql import load
 
 SQL = load("selling/orders.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilter:
+    """Which orders are listed; None for any. `product_id` is that of any line."""
+
+    state: OrderState | None = None
+    product_id: ProductId | None = None
+    created: Window = ANY_TIME
 
 
 async def add(
@@ -63,13 +73,15 @@ async def list_orders(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
+    only: OrderFilter,
     *,
     after: TimeKey | None,
     limit: int,
 ) -> list[Order]:
-    """An account's orders, newest first; `after` is the time and id of the last one seen."""
-    time, id_ = after or NO_KEY
-    rows = await tx.fetch(SQL["list_orders"], tenant_id, account_id, time, id_, limit)
+    """Return an account's orders, newest first; `after` is the time and id of the last one."""
+    filters = (only.state, only.product_id, only.created.start, only.created.end)
+    args = (tenant_id, account_id, *(after or NO_KEY), limit, *filters)
+    rows = await tx.fetch(SQL["list_orders"], *args)
     return await _whole(tx, tenant_id, account_id, rows)
 
 

@@ -1,6 +1,7 @@
 """Quotes: their rows and lines, and what a sale has to know of the buyer."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from asyncpg import Record
@@ -9,12 +10,21 @@ from server.domain.errors import NotFound
 from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId, TenantId
 from server.domain.selling.sales import Binding, Buyer, Quote, QuoteState, Role, SaleLine
 from server.store.audit import audit_of
-from server.store.keys import NO_KEY, TimeKey
+from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
 from server.store.pool import Connection
 from server.store.selling.documents import resources_from_doc, resources_to_doc
 from server.store.sql import load
 
 SQL = load("selling/quotes.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteFilter:
+    """Which quotes are listed; None for any. `product_id` is that of any line."""
+
+    state: QuoteState | None = None
+    product_id: ProductId | None = None
+    created: Window = ANY_TIME
 
 
 async def get_buyer(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Buyer:
@@ -107,13 +117,15 @@ async def list_quotes(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
+    only: QuoteFilter,
     *,
     after: TimeKey | None,
     limit: int,
 ) -> list[Quote]:
-    """An account's quotes, newest first; `after` is the time and id of the last one seen."""
-    time, id_ = after or NO_KEY
-    rows = await tx.fetch(SQL["list_quotes"], tenant_id, account_id, time, id_, limit)
+    """Return an account's quotes, newest first; `after` is the time and id of the last one."""
+    filters = (only.state, only.product_id, only.created.start, only.created.end)
+    args = (tenant_id, account_id, *(after or NO_KEY), limit, *filters)
+    rows = await tx.fetch(SQL["list_quotes"], *args)
     return await _whole(tx, tenant_id, account_id, rows)
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -26,13 +27,55 @@ from server.domain.ids import (
     UnitId,
     WalletId,
 )
-from server.store.keys import NO_KEY, TimeKey
-from server.store.pool import Connection
+from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
+from server.store.pool import Connection, in_transaction
 from server.store.sql import load
 
 SQL = load("settling/summary_reads.sql")
 
 After = TimeKey | None
+
+
+NO_ID = UUID(int=0)
+# No line is created before the one or after the other.
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class RatableState(StrEnum):
+    """Where a ratable line stands."""
+
+    RATED = "RATED"
+    RATING_FAILED = "RATING_FAILED"
+
+
+class LiableState(StrEnum):
+    """Where an invoice-ready line stands."""
+
+    READY_FOR_INVOICING = "READY_FOR_INVOICING"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatableFilter:
+    """Which ratable lines are listed; None for any. `periods` bounds where their periods begin."""
+
+    state: RatableState | None = None
+    asset_id: AssetId | None = None
+    resource_id: ResourceId | None = None
+    periods: Window = ANY_TIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiableFilter:
+    """Which invoice-ready lines are listed; None for any, of all accounts without one."""
+
+    account_id: AccountId | None = None
+    state: LiableState | None = None
+    asset_id: AssetId | None = None
+    product_id: ProductId | None = None
+    resource_id: ResourceId | None = None
+    periods: Window = ANY_TIME
+    created: Window = ANY_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +151,7 @@ class LiableSummary:
     """An invoice-ready line."""
 
     liable_summary_id: LiableSummaryId
+    account_id: AccountId
     wallet_id: WalletId
     asset_id: AssetId
     product_id: ProductId
@@ -190,10 +234,18 @@ async def find_ratable(
 
 
 async def list_ratable(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, *, after: After, limit: int
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    only: RatableFilter,
+    *,
+    after: After,
+    limit: int,
 ) -> list[RatableSummary]:
-    """Ratable lines, oldest first."""
-    args = (tenant_id, account_id, *(after or NO_KEY), limit)
+    """Return an account's ratable lines, by the start of their period."""
+    periods = (only.periods.start, only.periods.end)
+    filters = (only.state, only.asset_id, only.resource_id, *periods)
+    args = (tenant_id, account_id, *(after or NO_KEY), limit, *filters)
     return [RatableSummary(**row) for row in await tx.fetch(SQL["list_ratable"], *args)]
 
 
@@ -227,11 +279,41 @@ async def find_liable(
 
 
 async def list_liable(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, *, after: After, limit: int
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    only: LiableFilter,
+    *,
+    after: After,
+    limit: int,
 ) -> list[LiableSummary]:
-    """Invoice-ready lines, oldest first."""
-    args = (tenant_id, account_id, *(after or NO_KEY), limit)
+    """Return an account's invoice-ready lines, by the start of their period."""
+    created = (only.created.start, only.created.end)
+    args = (tenant_id, account_id, *(after or NO_KEY), limit, *_filters(only), *created)
     return [_liable(row) for row in await tx.fetch(SQL["list_liable"], *args)]
+
+
+async def list_liable_of_all(
+    tx: Connection,
+    tenant_id: TenantId,
+    only: LiableFilter,
+    *,
+    after: tuple[datetime, str, UUID] | None,
+    limit: int,
+) -> list[LiableSummary]:
+    """Return invoice-ready lines of all accounts, by create time, account and id."""
+    # No account's id is empty, so this key is just before all lines of that time.
+    begin = after or (only.created.start or FIRST, "", NO_ID)
+    end = only.created.end or LAST
+    args = (tenant_id, only.account_id, *begin, limit, *_filters(only), end)
+    async with in_transaction(tx):
+        await tx.execute(SQL["plan_by_order"])
+        return [_liable(row) for row in await tx.fetch(SQL["list_liable_of_all"], *args)]
+
+
+def _filters(only: LiableFilter) -> tuple[object, ...]:
+    periods = (only.periods.start, only.periods.end)
+    return (only.state, only.asset_id, only.product_id, only.resource_id, *periods)
 
 
 def _liable(row: Record) -> LiableSummary:

@@ -64,6 +64,14 @@ GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WalletFilter:
+    """Which wallets are listed; None for any. `asset_id` is one whose usage draws on them."""
+
+    resource_id: ResourceId | None = None
+    asset_id: AssetId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWallet:
     """A wallet with all it is computed from, as it was at `now`, tenant time.
 
@@ -140,7 +148,7 @@ async def get(
 
     Of tokens `with_sources`, which are what comes to them and is not final yet.
     """
-    args = (tenant_id, account_id, wallet_id, None, None, 1, with_sources)
+    args = (tenant_id, account_id, wallet_id, None, None, 1, with_sources, None, None)
     found = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args))
     if not found:
         raise _not_found(account_id, wallet_id)
@@ -159,13 +167,14 @@ async def list_wallets(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
+    only: WalletFilter,
     *,
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[StoredWallet]:
-    """An account's wallets by resource, of tokens with their sources. Raises ACCOUNT_NOT_FOUND."""
-    resource, wallet_id = after or (None, None)
-    args = (tenant_id, account_id, None, resource, wallet_id, limit, True)
+    """Return an account's wallets by resource, those of tokens with their sources."""
+    filters = (only.resource_id, only.asset_id)
+    args = (tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
     rows = await tx.fetch(SQL["wallet_states"], *args)
     return _assembled(account_id, rows)
 
@@ -199,10 +208,17 @@ async def list_grants(
 
 
 async def grant_sources(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    *,
+    asset_id: AssetId | None,
+    promise: tuple[ProductId, ProductGrantId] | None,
 ) -> GrantSources:
-    """The product and its grant that each entitlement of a wallet was sold as."""
-    rows = await tx.fetch(SQL["grant_sources"], tenant_id, account_id, wallet_id)
+    """Return what entitlements of a wallet were sold as: all, or those of an asset or promise."""
+    args = (tenant_id, account_id, wallet_id, asset_id, *(promise or (None, None)))
+    rows = await tx.fetch(SQL["grant_sources"], *args)
     return {
         EntitlementId(row["entitlement_id"]): (
             ProductId(row["product_id"]),

@@ -36,10 +36,14 @@ SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, b
 
 -- name: list_accounts
 -- By id, after the last one seen.
---   $1 tenant_id uuid, $2 after text, $3 limit bigint
+--   $1 tenant_id uuid, $2 after text, $3 limit bigint, $4 start_create_time timestamptz or null,
+--   $5 end_create_time timestamptz or null
 SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, billing_months, labels,
        revision, create_time, created_by, update_time, updated_by
-  FROM accounts WHERE tenant_id = $1 AND account_id > $2 ORDER BY account_id LIMIT $3;
+  FROM accounts
+ WHERE tenant_id = $1 AND account_id > $2
+   AND ($4::timestamptz IS NULL OR create_time >= $4) AND ($5::timestamptz IS NULL OR create_time < $5)
+ ORDER BY account_id LIMIT $3;
 
 -- name: save_account
 -- What may change of an account.

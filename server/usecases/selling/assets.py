@@ -4,6 +4,7 @@ from server.domain.ids import AccountId, AssetId, TenantId
 from server.domain.selling.sales import Asset
 from server.store.pool import Connection
 from server.store.selling import assets, quotes
+from server.store.selling.assets import AssetFilter
 
 
 async def get(
@@ -17,10 +18,11 @@ async def list_assets(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
+    only: AssetFilter,
     *,
     after: tuple[int] | None,
     limit: int,
 ) -> list[Asset]:
-    """An account's assets, oldest first. Raises ACCOUNT_NOT_FOUND."""
+    """Return an account's assets, oldest first. Raises ACCOUNT_NOT_FOUND."""
     await quotes.get_buyer(tx, tenant_id, account_id)
-    return await assets.list_assets(tx, tenant_id, account_id, after=after, limit=limit)
+    return await assets.list_assets(tx, tenant_id, account_id, only, after=after, limit=limit)

@@ -9,6 +9,7 @@ from server.env import new_id
 from server.store.keys import TimeKey
 from server.store.pool import Connection
 from server.store.selling import orders, quotes
+from server.store.selling.orders import OrderFilter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +48,11 @@ async def list_orders(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
+    only: OrderFilter,
     *,
     after: TimeKey | None,
     limit: int,
 ) -> list[Order]:
-    """An account's orders, newest first. Raises ACCOUNT_NOT_FOUND."""
+    """Return an account's orders, newest first. Raises ACCOUNT_NOT_FOUND."""
     await quotes.get_buyer(tx, tenant_id, account_id)
-    return await orders.list_orders(tx, tenant_id, account_id, after=after, limit=limit)
+    return await orders.list_orders(tx, tenant_id, account_id, only, after=after, limit=limit)

@@ -51,6 +51,7 @@ from server.store.modelling import records
 from server.store.modelling.selling import SELLING_MODEL
 from server.store.pool import Connection
 from server.store.selling import orders, quotes
+from server.store.selling.quotes import QuoteFilter
 from server.usecases.modelling.overrides import overridden
 from server.usecases.modelling.resolution import resolved_product
 from server.usecases.pricing.discovery import Priced, catalogue_terms
@@ -161,13 +162,14 @@ async def list_quotes(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
+    only: QuoteFilter,
     *,
     after: TimeKey | None,
     limit: int,
 ) -> list[Quote]:
-    """An account's quotes, newest first. Raises ACCOUNT_NOT_FOUND."""
+    """Return an account's quotes, newest first. Raises ACCOUNT_NOT_FOUND."""
     await quotes.get_buyer(tx, tenant_id, account_id)
-    return await quotes.list_quotes(tx, tenant_id, account_id, after=after, limit=limit)
+    return await quotes.list_quotes(tx, tenant_id, account_id, only, after=after, limit=limit)
 
 
 async def _end_date(

@@ -5,12 +5,31 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
-from server.domain.ids import AccountId, TenantId, WalletId
+from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, TenantId, WalletId
 from server.domain.settling.balances import GrantBalance, WalletBalance, WalletState, balance
+from server.domain.settling.grants import Grant, GrantKind
 from server.domain.settling.ledger import Entry
 from server.store.pool import Connection
 from server.store.settling import wallets as store
-from server.store.settling.wallets import GrantSources, StoredWallet
+from server.store.settling.wallets import GrantSources, StoredWallet, WalletFilter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantFilter:
+    """Which grants are listed; None for any. `time` is one that they may pay for usage of."""
+
+    asset_id: AssetId | None = None
+    promise: tuple[ProductId, ProductGrantId] | None = None
+    kind: GrantKind | None = None
+    time: datetime | None = None
+
+    def admits(self, grant: Grant) -> bool:
+        """Return whether a grant is of the kind and of the time."""
+        if self.kind not in (None, grant.kind):
+            return False
+        if self.time is None:
+            return True
+        return grant.start <= self.time and (grant.expire is None or self.time < grant.expire)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +51,26 @@ async def list_wallets(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
+    only: WalletFilter,
     *,
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[WalletNow]:
-    """An account's wallets now, by resource. Raises ACCOUNT_NOT_FOUND."""
-    args = (tx, tenant_id, account_id)
+    """Return an account's wallets now, by resource."""
+    args = (tx, tenant_id, account_id, only)
     return [_now(found) for found in await store.list_wallets(*args, after=after, limit=limit)]
 
 
 async def list_grants(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    only: GrantFilter,
 ) -> tuple[WalletNow, list[GrantBalance], GrantSources]:
-    """All grants of a wallet, oldest first: those used up, those open, those still provisional.
+    """Return grants of a wallet, oldest first: those used up, those open, those provisional.
 
-    They come with what each of their entitlements was sold as.
+    They come with what their entitlements were sold as. Raises WALLET_NOT_FOUND.
     """
     current = await get(tx, tenant_id, account_id, wallet_id)
     live = {one.grant.id: one for one in current.balance.grants}
@@ -56,8 +80,13 @@ async def list_grants(
         for grant in posted
         if grant.id not in live
     ]
-    found = [*over, *live.values()]
-    sources = await store.grant_sources(tx, tenant_id, account_id, wallet_id)
+    args = (tx, tenant_id, account_id, wallet_id)
+    sources = await store.grant_sources(*args, asset_id=only.asset_id, promise=only.promise)
+    found = [
+        one
+        for one in (*over, *live.values())
+        if only.admits(one.grant) and one.grant.entitlement_id in sources
+    ]
     return current, sorted(found, key=lambda one: (one.grant.start, one.grant.id)), sources
 
 

@@ -4,32 +4,28 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from usage_management.v1 import procedure_resources_pb2 as procedures
 from usage_management.v1 import procedure_service_pb2 as requests
 from usage_management.v1 import summary_service_pb2 as summaries
 
 from clients.values import enum_name, reason_of
 from tests.stories.pricing.test_procedures import refusal
-from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, put, version, voucher
+from tests.stories.procedure_words import (
+    BASE,
+    INACTIVE,
+    SETTING,
+    formula,
+    own,
+    put,
+    use_own,
+    version,
+    voucher,
+)
 from tests.stories.settling.test_figures import money
 from tests.stories.token_words import Credits, described, set_up
 from tests.stories.words import Metered, day, figure, line, number, usage
 from tests.stories.world import World
 
 DATA = Metered(resource="data", grant="10", refresh="MONTH", rate="2")
-
-
-async def use_own(world: World, name: str = "own") -> None:
-    """Make a procedure the one that rates."""
-    request = requests.SetDefaultProcedureRequest(procedure=f"procedures/{name}")
-    await world.client.procedures.SetDefaultProcedure(request)
-
-
-async def own(world: World, *elements: Any, **more: Any) -> procedures.ProcedureVersion:
-    """A first version of an own procedure, by which the tenant rates from now on."""
-    made = await version(world, "v1", [SETTING, BASE, *elements], rank=1, **more)
-    await use_own(world)
-    return made
 
 
 async def sold(world: World, *metered: Metered, account: str = "ann") -> tuple[str, Any]:

@@ -8,8 +8,7 @@ from usage_management.v1 import rate_service_pb2 as rates
 from clients import UsageError
 from clients.values import enum_name
 from tests.stories.pricing.test_procedures import refusal
-from tests.stories.pricing.test_procedures_in_force import use_own
-from tests.stories.procedure_words import BASE, SETTING, version, voucher
+from tests.stories.procedure_words import BASE, SETTING, use_own, version, voucher
 from tests.stories.selling.test_commitments import linked
 from tests.stories.settling.test_figures import money
 from tests.stories.token_words import Credits, commitment, described, set_up

@@ -14,8 +14,7 @@ from clients.values import enum_name
 from tests.stories.consuming.test_dimensions import EU, US, market, used
 from tests.stories.discovery_words import CATALOG, stack
 from tests.stories.preview_words import rows
-from tests.stories.pricing.test_procedures_in_force import use_own
-from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, version
+from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, use_own, version
 from tests.stories.procedure_words import put as change_states
 from tests.stories.rate_words import adjusted, book, card, priced, put, refusal
 from tests.stories.words import Metered, day, figure, line, moment, number, stamp

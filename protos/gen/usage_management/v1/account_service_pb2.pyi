@@ -142,25 +142,37 @@ Global___GetAccountRequest: _TypeAlias = GetAccountRequest  # noqa: Y015
 
 @_typing.final
 class ListAccountsRequest(_message.Message):
-    """Asks for accounts."""
+    """Asks for accounts. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
+    @_builtins.property
+    def start_create_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those created at this time or later."""
+
+    @_builtins.property
+    def end_create_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those created before this time."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        start_create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "start_create_time", b"start_create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "page_size", b"page_size", "page_token", b"page_token", "start_create_time", b"start_create_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

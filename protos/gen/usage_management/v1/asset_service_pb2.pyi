@@ -240,29 +240,55 @@ Global___GetAssetRequest: _TypeAlias = GetAssetRequest  # noqa: Y015
 
 @_typing.final
 class ListAssetsRequest(_message.Message):
-    """Asks for an account's assets."""
+    """Asks for an account's assets. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    ON_DATE_FIELD_NUMBER: _builtins.int
+    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
     """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
+    product: _builtins.str
+    """Only those of this product: `products/{product}`."""
+    usage_resource: _builtins.str
+    """Only those that hold this resource: `usageResources/{usage_resource}`."""
+    @_builtins.property
+    def on_date(self) -> _date_pb2.Date:
+        """Only those that are in force on this day: begun, and not ended."""
+
+    @_builtins.property
+    def start_create_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those created at this time or later."""
+
+    @_builtins.property
+    def end_create_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those created before this time."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        product: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        on_date: _date_pb2.Date | None = ...,
+        start_create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "on_date", b"on_date", "start_create_time", b"start_create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "on_date", b"on_date", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -446,7 +446,7 @@ Global___GetUsageRecordRequest: _TypeAlias = GetUsageRecordRequest  # noqa: Y015
 
 @_typing.final
 class ListUsageRecordsRequest(_message.Message):
-    """Asks for usage records."""
+    """Asks for usage records. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -658,29 +658,53 @@ Global___GetRatableSummaryRequest: _TypeAlias = GetRatableSummaryRequest  # noqa
 
 @_typing.final
 class ListRatableSummariesRequest(_message.Message):
-    """Asks for ratable summaries."""
+    """Asks for ratable summaries. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
     """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
+    state: Global___RatableSummary.State.ValueType
+    """Only those in this state; in any if unspecified."""
+    asset: _builtins.str
+    """Only those of this asset: `accounts/{account}/assets/{asset}`."""
+    usage_resource: _builtins.str
+    """Only those of this resource: `usageResources/{usage_resource}`."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those whose period begins at this time or later."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those whose period begins before this time."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: Global___RatableSummary.State.ValueType = ...,
+        asset: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "start_time", b"start_time", "state", b"state", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -738,29 +762,69 @@ Global___GetLiableSummaryRequest: _TypeAlias = GetLiableSummaryRequest  # noqa: 
 
 @_typing.final
 class ListLiableSummariesRequest(_message.Message):
-    """Asks for liable summaries."""
+    """Asks for liable summaries. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """The account: `accounts/{account}`."""
+    """The account: `accounts/{account}`, or `accounts/-` for all of them."""
     page_size: _builtins.int
     """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
+    state: Global___LiableSummary.State.ValueType
+    """Only those in this state; in any if unspecified."""
+    asset: _builtins.str
+    """Only those of this asset: `accounts/{account}/assets/{asset}`."""
+    product: _builtins.str
+    """Only those of this product: `products/{product}`."""
+    usage_resource: _builtins.str
+    """Only those of this resource: `usageResources/{usage_resource}`."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those whose period begins at this time or later."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those whose period begins before this time."""
+
+    @_builtins.property
+    def start_create_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those created at this time or later."""
+
+    @_builtins.property
+    def end_create_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those created before this time."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        state: Global___LiableSummary.State.ValueType = ...,
+        asset: _builtins.str = ...,
+        product: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        start_create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "end_time", b"end_time", "start_create_time", b"start_create_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_create_time", b"end_create_time", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "start_time", b"start_time", "state", b"state", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -778,7 +842,7 @@ class ListLiableSummariesResponse(_message.Message):
     """The token of the next page; empty on the last page."""
     @_builtins.property
     def liable_summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiableSummary]:
-        """The summaries, oldest first."""
+        """The summaries, in the order that the method states."""
 
     def __init__(
         self,

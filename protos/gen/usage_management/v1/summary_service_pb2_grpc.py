@@ -105,7 +105,13 @@ class SummaryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListLiableSummaries(self, request, context):
-        """Lists an account's liable summaries, oldest first.
+        """Lists liable summaries: those of an account by the start of their period, oldest first; those of all
+        accounts (`accounts/-`) by create time, then by account and id.
+
+        An invoicing system polls all accounts with `start_create_time` a minute before the last `create_time`
+        it has seen, and skips what it knows by `name` and `create_time`: a line is created in a transaction,
+        and can be seen only when that has ended. A line that late usage changes is created again, under the
+        same name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

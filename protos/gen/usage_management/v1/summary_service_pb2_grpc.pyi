@@ -42,7 +42,14 @@ class SummaryServiceStub:
     GetLiableSummary: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.GetLiableSummaryRequest, _summary_service_pb2.LiableSummary]
     """Gets one liable summary."""
     ListLiableSummaries: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.ListLiableSummariesRequest, _summary_service_pb2.ListLiableSummariesResponse]
-    """Lists an account's liable summaries, oldest first."""
+    """Lists liable summaries: those of an account by the start of their period, oldest first; those of all
+    accounts (`accounts/-`) by create time, then by account and id.
+
+    An invoicing system polls all accounts with `start_create_time` a minute before the last `create_time`
+    it has seen, and skips what it knows by `name` and `create_time`: a line is created in a transaction,
+    and can be seen only when that has ended. A line that late usage changes is created again, under the
+    same name.
+    """
     GetRateWaterfall: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.GetRateWaterfallRequest, _summary_service_pb2.RateWaterfall]
     """Gets how the amounts of a ratable summary, or of all that a liable summary is made of, came about:
     by line and execution, with the steps in order.
@@ -69,7 +76,14 @@ class SummaryServiceAsyncStub(SummaryServiceStub):
     GetLiableSummary: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.GetLiableSummaryRequest, _summary_service_pb2.LiableSummary]  # type: ignore[assignment]
     """Gets one liable summary."""
     ListLiableSummaries: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.ListLiableSummariesRequest, _summary_service_pb2.ListLiableSummariesResponse]  # type: ignore[assignment]
-    """Lists an account's liable summaries, oldest first."""
+    """Lists liable summaries: those of an account by the start of their period, oldest first; those of all
+    accounts (`accounts/-`) by create time, then by account and id.
+
+    An invoicing system polls all accounts with `start_create_time` a minute before the last `create_time`
+    it has seen, and skips what it knows by `name` and `create_time`: a line is created in a transaction,
+    and can be seen only when that has ended. A line that late usage changes is created again, under the
+    same name.
+    """
     GetRateWaterfall: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.GetRateWaterfallRequest, _summary_service_pb2.RateWaterfall]  # type: ignore[assignment]
     """Gets how the amounts of a ratable summary, or of all that a liable summary is made of, came about:
     by line and execution, with the steps in order.
@@ -123,7 +137,14 @@ class SummaryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _summary_service_pb2.ListLiableSummariesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_summary_service_pb2.ListLiableSummariesResponse, _abc.Awaitable[_summary_service_pb2.ListLiableSummariesResponse]]:
-        """Lists an account's liable summaries, oldest first."""
+        """Lists liable summaries: those of an account by the start of their period, oldest first; those of all
+        accounts (`accounts/-`) by create time, then by account and id.
+
+        An invoicing system polls all accounts with `start_create_time` a minute before the last `create_time`
+        it has seen, and skips what it knows by `name` and `create_time`: a line is created in a transaction,
+        and can be seen only when that has ended. A line that late usage changes is created again, under the
+        same name.
+        """
 
     @_abc_1.abstractmethod
     def GetRateWaterfall(

@@ -370,29 +370,37 @@ Global___GetWalletRequest: _TypeAlias = GetWalletRequest  # noqa: Y015
 
 @_typing.final
 class ListWalletsRequest(_message.Message):
-    """Asks for an account's wallets."""
+    """Asks for an account's wallets. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
     """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
+    usage_resource: _builtins.str
+    """Only those of this resource: `usageResources/{usage_resource}`."""
+    asset: _builtins.str
+    """Only those that usage of this asset draws on, those of its tokens too: `accounts/{account}/assets/{asset}`."""
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        asset: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -428,29 +436,47 @@ Global___ListWalletsResponse: _TypeAlias = ListWalletsResponse  # noqa: Y015
 
 @_typing.final
 class ListGrantsRequest(_message.Message):
-    """Asks for the grants of a wallet."""
+    """Asks for the grants of a wallet. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    AT_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The wallet: `accounts/{account}/wallets/{wallet}`."""
     page_size: _builtins.int
     """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
+    asset: _builtins.str
+    """Only those that came with this asset: `accounts/{account}/assets/{asset}`."""
+    product_usage_grant: _builtins.str
+    """Only issues of this promise: `products/{product}/grants/{grant}`."""
+    kind: Global___Grant.Kind.ValueType
+    """Only those of this kind; of any if unspecified."""
+    @_builtins.property
+    def at_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those that may pay for usage of this time: begun, and not expired."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        asset: _builtins.str = ...,
+        product_usage_grant: _builtins.str = ...,
+        kind: Global___Grant.Kind.ValueType = ...,
+        at_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at_time", b"at_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "at_time", b"at_time", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product_usage_grant", b"product_usage_grant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

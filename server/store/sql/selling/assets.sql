@@ -144,11 +144,20 @@ SELECT asset_id, account_id, number, order_id, position, product_id, quantity, s
 
 -- name: list_assets
 -- An account's assets, oldest first, after the last number seen.
---   $1 tenant_id uuid, $2 account_id text, $3 after_number bigint, $4 limit bigint
+--   $1 tenant_id uuid, $2 account_id text, $3 after_number bigint, $4 limit bigint,
+--   $5 product_id text or null, $6 usage_resource_id text or null, $7 on_date date or null,
+--   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null
 SELECT asset_id, account_id, number, order_id, position, product_id, quantity, start_date, end_date,
        create_time, created_by, update_time, updated_by
   FROM assets
  WHERE tenant_id = $1 AND account_id = $2 AND number > $3
+   AND ($5::text IS NULL OR product_id = $5)
+   AND ($6::text IS NULL OR EXISTS (
+       SELECT FROM asset_resources AS h
+        WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.asset_id = assets.asset_id
+          AND h.usage_resource_id = $6))
+   AND ($7::date IS NULL OR daterange(start_date, end_date) @> $7)
+   AND ($8::timestamptz IS NULL OR create_time >= $8) AND ($9::timestamptz IS NULL OR create_time < $9)
  ORDER BY number
  LIMIT $4;
 

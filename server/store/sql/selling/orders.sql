@@ -37,12 +37,19 @@ SELECT order_id
 
 -- name: list_orders
 -- An account's orders, newest first, after the last one seen.
---   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz, $4 after_id uuid, $5 limit bigint
+--   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz, $4 after_id uuid, $5 limit bigint,
+--   $6 state text or null, $7 product_id text or null, of any line,
+--   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null
 SELECT order_id, account_id, quote_id, state, price_book_id, currency_code, activate_time, revision,
        create_time, created_by, update_time, updated_by
   FROM orders
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (create_time, order_id) < ($3, $4::uuid))
+   AND ($6::text IS NULL OR state = $6)
+   AND ($7::text IS NULL OR EXISTS (
+       SELECT FROM order_lines AS l
+        WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.order_id = orders.order_id AND l.product_id = $7))
+   AND ($8::timestamptz IS NULL OR create_time >= $8) AND ($9::timestamptz IS NULL OR create_time < $9)
  ORDER BY create_time DESC, order_id DESC
  LIMIT $5;
 

@@ -54,12 +54,19 @@ SELECT quote_id
 
 -- name: list_quotes
 -- An account's quotes, newest first, after the last one seen.
---   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz, $4 after_id uuid, $5 limit bigint
+--   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz, $4 after_id uuid, $5 limit bigint,
+--   $6 state text or null, $7 product_id text or null, of any line,
+--   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null
 SELECT quote_id, account_id, state, price_book_id, currency_code, revision,
        create_time, created_by, update_time, updated_by
   FROM quotes
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (create_time, quote_id) < ($3, $4::uuid))
+   AND ($6::text IS NULL OR state = $6)
+   AND ($7::text IS NULL OR EXISTS (
+       SELECT FROM quote_lines AS l
+        WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.quote_id = quotes.quote_id AND l.product_id = $7))
+   AND ($8::timestamptz IS NULL OR create_time >= $8) AND ($9::timestamptz IS NULL OR create_time < $9)
  ORDER BY create_time DESC, quote_id DESC
  LIMIT $5;
 

@@ -10,12 +10,18 @@
 -- parts are joined by LATERAL and OFFSET 0 so that each looks up its rows for one wallet or period; the time is a
 -- value, not a call, so that an index can be asked for it.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null for all, $4 after_resource text,
---   $5 after_wallet_id uuid, $6 limit bigint, $7 with_sources boolean
+--   $5 after_wallet_id uuid, $6 limit bigint, $7 with_sources boolean, $8 usage_resource_id text or null,
+--   $9 asset_id uuid or null, whose usage draws on the wallets
 WITH clock AS MATERIALIZED (SELECT tenant_now($1) AS now),
 asked AS (
     SELECT w.wallet_id FROM wallets AS w
      WHERE w.tenant_id = $1 AND w.account_id = $2 AND ($3::uuid IS NULL OR w.wallet_id = $3)
        AND ($4::text IS NULL OR (w.usage_resource_id, w.wallet_id) > ($4, $5::uuid))
+       AND ($8::text IS NULL OR w.usage_resource_id = $8)
+       AND ($9::uuid IS NULL OR EXISTS (
+           SELECT FROM asset_resources AS h
+            WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.asset_id = $9
+              AND w.wallet_id IN (h.wallet_id, h.token_wallet_id)))
      ORDER BY w.usage_resource_id, w.wallet_id LIMIT $6),
 wanted AS (
     SELECT wallet_id, NULL::uuid AS token_wallet_id FROM asked
@@ -169,11 +175,14 @@ SELECT grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, st
  ORDER BY start_time, grant_id;
 
 -- name: grant_sources
--- The product and its grant that each entitlement of a wallet was sold as.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
-SELECT entitlement_id, product_id, product_grant_id
-  FROM entitlements
+-- The product and its grant that each entitlement of a wallet was sold as: of all entitlements, or of those that
+-- came with an asset, of a promise or both.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 asset_id uuid or null,
+--   $5 product_id text or null, $6 product_grant_id text or null
+SELECT entitlement_id, product_id, product_grant_id FROM entitlements
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+   AND ($4::uuid IS NULL OR asset_id = $4) AND ($5::text IS NULL OR product_id = $5)
+   AND ($6::text IS NULL OR product_grant_id = $6)
  ORDER BY number;
 
 -- name: save_next_indices
