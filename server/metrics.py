@@ -7,6 +7,7 @@ from itertools import accumulate
 from prometheus_client import REGISTRY, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -17,7 +18,7 @@ class MethodCalls:
     __slots__ = ("by_code", "by_seconds", "seconds")
 
     def __init__(self) -> None:
-        self.by_code: dict[str, int] = {}
+        self.by_code: dict[str, int] = {"OK": 0}
         self.by_seconds = [0] * (len(CALL_SECONDS) + 1)
         self.seconds = 0.0
 
@@ -49,7 +50,7 @@ class Calls(Collector):
         times = HistogramMetricFamily(
             "usage_call_seconds", "How long calls took, by method.", labels=["method"]
         )
-        bounds = [*map(str, CALL_SECONDS), "+Inf"]
+        bounds = [*map(floatToGoString, CALL_SECONDS), "+Inf"]
         for name, method in list(self._methods.items()):
             for code, number in list(method.by_code.items()):
                 counts.add_metric([name, code], number)

@@ -19,7 +19,7 @@ from server.domain.errors import ResourceExhausted, Unauthenticated
 
 KNOWN_SECONDS = 4.0
 UNKNOWN_SECONDS = 1.0
-# Known keys are short, and of unknown ones a digest is kept, so that these are bounds in bytes too.
+# Keys and headers are short, so that these are bounds in bytes too.
 MAX_KNOWN = 10_000
 MAX_UNKNOWN = 10_000
 MAX_PEERS = 10_000
@@ -28,6 +28,7 @@ MAX_HEADERS = 1_000
 # Look-ups of unknown keys a second, for one peer, and how many it may save up.
 UNKNOWN_PER_SECOND, UNKNOWN_BURST = 50.0, 100.0
 LONGEST_KEY = 200
+LONGEST_HEADER = LONGEST_KEY + 20
 # Half of it is for waiting for a connection. The same for all who wait for one look-up.
 LOOK_UP_SECONDS = 2.0
 SCHEME = re.compile(r"bearer +", re.IGNORECASE)
@@ -141,6 +142,8 @@ def _key(metadata: Iterable[tuple[str, str | bytes]]) -> str:
                     "CREDENTIAL_AMBIGUOUS", "send one `authorization` header; this call has several"
                 )
             found = value
+    if found is not None and len(found) > LONGEST_HEADER:
+        raise _invalid()
     return _key_in(found)
 
 

@@ -16,6 +16,16 @@ from server.domain import errors
 from server.domain.errors import UsageError
 
 DOMAIN = "usage-management"
+# Failures of jobs that pass by themselves; all others are of what the job found.
+PASSING: dict[str, type[UsageError]] = {
+    "CONCURRENT_CHANGE": errors.Aborted,
+    "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
+    "OUTCOME_UNKNOWN": errors.Unavailable,
+    "OVERLOADED": errors.ResourceExhausted,
+    "PROCESS_LOST": errors.Unavailable,
+    "STORE_FULL": errors.ResourceExhausted,
+    "STORE_UNAVAILABLE": errors.Unavailable,
+}
 WITH_REASON = re.compile(r"(?P<reason>[A-Z][A-Z0-9_]+): (?P<text>.*)", re.DOTALL)
 MOST_VIOLATIONS = 20
 MOST_BYTES = 4096
@@ -67,9 +77,10 @@ def job_status(text: str) -> status_pb2.Status | None:
     if not text:
         return None
     told = WITH_REASON.fullmatch(text)
-    if told is not None:
-        return failure_status(told["reason"], told["text"])
-    return status_pb2.Status(code=StatusCode.INTERNAL.value[0], message=_cut(text))
+    if told is None:
+        return status_of(UsageError("INTERNAL", text))
+    kind = PASSING.get(told["reason"], errors.FailedPrecondition)
+    return status_of(kind(told["reason"], told["text"]))
 
 
 def _status(error: UsageError, most_violations: int) -> status_pb2.Status:

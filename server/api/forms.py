@@ -24,7 +24,7 @@ from iso4217 import Currency
 from server.api.names import BadName, Name, uuid
 from server.api.values import enum_prefix
 from server.domain.calendar import zone_info
-from server.domain.errors import InvalidArgument, Unimplemented, Violation
+from server.domain.errors import InvalidArgument, Violation
 from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import CODE
 
@@ -250,7 +250,7 @@ class Form:
         elif value is None:
             self.fault(name, "ENUM_UNKNOWN", f"{number} is not a value of it")
         else:
-            return _member(kind, value.name.removeprefix(enum_prefix(enum)), self._path(name))
+            return kind[value.name.removeprefix(enum_prefix(enum))]
         return next(iter(kind))
 
     def optional_choice(self, name: str, kind: type[E]) -> E | None:
@@ -336,14 +336,6 @@ def refuse(faults: list[Violation]) -> None:
     """Raise what was found wrong in the items of a list, if anything."""
     if faults:
         raise InvalidArgument.of(tuple(faults))
-
-
-def _member(kind: type[E], text: str, path: str) -> E:
-    """The member of that name; the contract may have a place for what the service cannot do yet."""
-    if text not in kind.__members__:
-        facts = {"field": path, "value": text}
-        raise Unimplemented("NOT_SUPPORTED", f"{path}: {text} is not supported yet", facts)
-    return kind[text]
 
 
 def _is_zone(text: str) -> bool:

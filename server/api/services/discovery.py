@@ -33,7 +33,7 @@ from server.domain.pricing.explanations import explained
 from server.domain.pricing.finders import Finder, Finders
 from server.domain.pricing.procedures.versions import Version
 from server.env import Env
-from server.kept_answers import KeptAnswers
+from server.kept_answers import KeptAnswers, KeptResponses
 from server.rate_snapshots import CompiledRates, RateSnapshots
 from server.token_seal import TokenSeal
 from server.usecases.pricing.discovery import Present, present
@@ -105,7 +105,11 @@ async def tried(
     finder = Finder.of(replace(version, start_date=None, end_date=None))
     finders = Finders(version.procedure_id, (finder,))
     return await _explained(
-        env, replace(compiled, finders=finders, made={}, answers=KeptAnswers()), questions
+        env,
+        replace(
+            compiled, finders=finders, made={}, answers=KeptAnswers(), responses=KeptResponses()
+        ),
+        questions,
     )
 
 

@@ -253,7 +253,11 @@ PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
         one.is_optional,
     ),
     from_row=_product_resource,
-    fields={"resource_id": "usage_resource", "token_resource_id": "token_resource"},
+    fields={
+        "resource_id": "usage_resource",
+        "token_resource_id": "token_resource",
+        "is_optional": "omittable",
+    },
 )
 PRODUCT_GRANT: Kind[ProductGrant] = Kind(
     name="ProductUsageGrant",

@@ -540,10 +540,10 @@ class ResolveProcedureRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USAGE_FIELD_NUMBER: _builtins.int
-    DATE_FIELD_NUMBER: _builtins.int
     PROCEDURE_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
     usage: _procedure_resources_pb2.ProcedureUsage.ValueType
-    """For which usage; needed unless `procedure` is given."""
+    """For which usage."""
     procedure: _builtins.str
     """As if this were the default: `procedures/{procedure}`."""
     @_builtins.property
@@ -554,14 +554,16 @@ class ResolveProcedureRequest(_message.Message):
         self,
         *,
         usage: _procedure_resources_pb2.ProcedureUsage.ValueType = ...,
-        date: _date_pb2.Date | None = ...,
         procedure: _builtins.str = ...,
+        date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["date", b"date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "date", b"date", "procedure", b"procedure", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "procedure", b"procedure", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "date", b"date", "procedure", b"procedure", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_asked: _TypeAlias = _typing.Literal["usage", "procedure"]  # noqa: Y015
+    _WhichOneofArgType_asked: _TypeAlias = _typing.Literal["asked", b"asked"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_asked) -> _WhichOneofReturnType_asked | None: ...
 
 Global___ResolveProcedureRequest: _TypeAlias = ResolveProcedureRequest  # noqa: Y015
 
