@@ -218,7 +218,7 @@ Global___Entitlement: _TypeAlias = Entitlement  # noqa: Y015
 
 @_typing.final
 class GetAssetRequest(_message.Message):
-    """Asks for one asset."""
+    """Request message for GetAsset."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -240,7 +240,7 @@ Global___GetAssetRequest: _TypeAlias = GetAssetRequest  # noqa: Y015
 
 @_typing.final
 class ListAssetsRequest(_message.Message):
-    """Asks for an account's assets. Filters that are set must all match."""
+    """Request message for ListAssets. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -259,20 +259,20 @@ class ListAssetsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     product: _builtins.str
-    """Only those of this product: `products/{product}`."""
+    """Filter: only those of this product: `products/{product}`."""
     usage_resource: _builtins.str
-    """Only those that hold this resource: `usageResources/{usage_resource}`."""
+    """Filter: only those that hold this resource: `usageResources/{usage_resource}`."""
     @_builtins.property
     def on_date(self) -> _date_pb2.Date:
-        """Only those that are in force on this day: begun, and not ended."""
+        """Filter: only those that are in force on this day: begun, and not ended."""
 
     @_builtins.property
     def start_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Only those created at this time or later."""
+        """Filter: only those created at this time or later."""
 
     @_builtins.property
     def end_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Only those created before this time."""
+        """Filter: only those created before this time."""
 
     def __init__(
         self,
@@ -296,7 +296,7 @@ Global___ListAssetsRequest: _TypeAlias = ListAssetsRequest  # noqa: Y015
 
 @_typing.final
 class ListAssetsResponse(_message.Message):
-    """A page of assets."""
+    """Response message for ListAssets."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

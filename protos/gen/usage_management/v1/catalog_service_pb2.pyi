@@ -65,7 +65,7 @@ Global___PolicyLevel: _TypeAlias = PolicyLevel  # noqa: Y015
 
 @_typing.final
 class GetUnitClassRequest(_message.Message):
-    """Asks for one class of units."""
+    """Request message for GetUnitClass."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -87,7 +87,7 @@ Global___GetUnitClassRequest: _TypeAlias = GetUnitClassRequest  # noqa: Y015
 
 @_typing.final
 class ListUnitClassesRequest(_message.Message):
-    """Asks for classes of units."""
+    """Request message for ListUnitClasses."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -99,7 +99,7 @@ class ListUnitClassesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
@@ -117,7 +117,7 @@ Global___ListUnitClassesRequest: _TypeAlias = ListUnitClassesRequest  # noqa: Y0
 
 @_typing.final
 class ListUnitClassesResponse(_message.Message):
-    """A page of classes of units."""
+    """Response message for ListUnitClasses."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -145,14 +145,14 @@ Global___ListUnitClassesResponse: _TypeAlias = ListUnitClassesResponse  # noqa: 
 
 @_typing.final
 class CreateUnitClassRequest(_message.Message):
-    """Asks for a class of units to be created."""
+    """Request message for CreateUnitClass."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     UNIT_CLASS_ID_FIELD_NUMBER: _builtins.int
     UNIT_CLASS_FIELD_NUMBER: _builtins.int
     unit_class_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def unit_class(self) -> _catalog_resources_pb2.UnitClass:
         """The class."""
@@ -173,7 +173,7 @@ Global___CreateUnitClassRequest: _TypeAlias = CreateUnitClassRequest  # noqa: Y0
 
 @_typing.final
 class UpdateUnitClassRequest(_message.Message):
-    """Asks for a class of units to be changed."""
+    """Request message for UpdateUnitClass."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -184,13 +184,13 @@ class UpdateUnitClassRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def unit_class(self) -> _catalog_resources_pb2.UnitClass:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -209,16 +209,16 @@ Global___UpdateUnitClassRequest: _TypeAlias = UpdateUnitClassRequest  # noqa: Y0
 
 @_typing.final
 class DeleteUnitClassRequest(_message.Message):
-    """Asks for a class of units to be deleted."""
+    """Request message for DeleteUnitClass."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `unitClasses/{unit_class}`."""
+    """The resource name: `unitClasses/{unit_class}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -235,7 +235,7 @@ Global___DeleteUnitClassRequest: _TypeAlias = DeleteUnitClassRequest  # noqa: Y0
 
 @_typing.final
 class GetUnitOfMeasureRequest(_message.Message):
-    """Asks for one unit of measure."""
+    """Request message for GetUnitOfMeasure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -257,7 +257,7 @@ Global___GetUnitOfMeasureRequest: _TypeAlias = GetUnitOfMeasureRequest  # noqa: 
 
 @_typing.final
 class ListUnitsOfMeasureRequest(_message.Message):
-    """Asks for units of measure."""
+    """Request message for ListUnitsOfMeasure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -270,9 +270,9 @@ class ListUnitsOfMeasureRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     unit_class: _builtins.str
-    """Only those of this class: `unitClasses/{unit_class}`; of any if empty."""
+    """Filter: only those of this class: `unitClasses/{unit_class}`; of any if empty."""
     def __init__(
         self,
         *,
@@ -291,7 +291,7 @@ Global___ListUnitsOfMeasureRequest: _TypeAlias = ListUnitsOfMeasureRequest  # no
 
 @_typing.final
 class ListUnitsOfMeasureResponse(_message.Message):
-    """A page of units of measure."""
+    """Response message for ListUnitsOfMeasure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -319,14 +319,14 @@ Global___ListUnitsOfMeasureResponse: _TypeAlias = ListUnitsOfMeasureResponse  # 
 
 @_typing.final
 class CreateUnitOfMeasureRequest(_message.Message):
-    """Asks for a unit of measure to be created."""
+    """Request message for CreateUnitOfMeasure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     UNIT_OF_MEASURE_ID_FIELD_NUMBER: _builtins.int
     UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
     unit_of_measure_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`; the ISO code for a currency."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`; the ISO code for a currency."""
     @_builtins.property
     def unit_of_measure(self) -> _catalog_resources_pb2.UnitOfMeasure:
         """The unit."""
@@ -347,7 +347,7 @@ Global___CreateUnitOfMeasureRequest: _TypeAlias = CreateUnitOfMeasureRequest  # 
 
 @_typing.final
 class UpdateUnitOfMeasureRequest(_message.Message):
-    """Asks for a unit of measure to be changed."""
+    """Request message for UpdateUnitOfMeasure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -358,13 +358,13 @@ class UpdateUnitOfMeasureRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def unit_of_measure(self) -> _catalog_resources_pb2.UnitOfMeasure:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -383,16 +383,16 @@ Global___UpdateUnitOfMeasureRequest: _TypeAlias = UpdateUnitOfMeasureRequest  # 
 
 @_typing.final
 class DeleteUnitOfMeasureRequest(_message.Message):
-    """Asks for a unit of measure to be deleted."""
+    """Request message for DeleteUnitOfMeasure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `unitsOfMeasure/{unit_of_measure}`."""
+    """The resource name: `unitsOfMeasure/{unit_of_measure}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -409,7 +409,7 @@ Global___DeleteUnitOfMeasureRequest: _TypeAlias = DeleteUnitOfMeasureRequest  # 
 
 @_typing.final
 class GetUsageResourceRequest(_message.Message):
-    """Asks for one usage resource."""
+    """Request message for GetUsageResource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -431,7 +431,7 @@ Global___GetUsageResourceRequest: _TypeAlias = GetUsageResourceRequest  # noqa: 
 
 @_typing.final
 class ListUsageResourcesRequest(_message.Message):
-    """Asks for usage resources."""
+    """Request message for ListUsageResources."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -445,11 +445,11 @@ class ListUsageResourcesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     unit_class: _builtins.str
-    """Only those counted in units of this class: `unitClasses/{unit_class}`; of any if empty."""
+    """Filter: only those counted in units of this class: `unitClasses/{unit_class}`; of any if empty."""
     category: _catalog_resources_pb2.UnitClass.Kind.ValueType
-    """Only those of this category; of any if unspecified."""
+    """Filter: only those of this category; of any if unspecified."""
     def __init__(
         self,
         *,
@@ -469,7 +469,7 @@ Global___ListUsageResourcesRequest: _TypeAlias = ListUsageResourcesRequest  # no
 
 @_typing.final
 class ListUsageResourcesResponse(_message.Message):
-    """A page of usage resources."""
+    """Response message for ListUsageResources."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -497,14 +497,14 @@ Global___ListUsageResourcesResponse: _TypeAlias = ListUsageResourcesResponse  # 
 
 @_typing.final
 class CreateUsageResourceRequest(_message.Message):
-    """Asks for a usage resource to be created."""
+    """Request message for CreateUsageResource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USAGE_RESOURCE_ID_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     usage_resource_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def usage_resource(self) -> _catalog_resources_pb2.UsageResource:
         """The resource."""
@@ -525,7 +525,7 @@ Global___CreateUsageResourceRequest: _TypeAlias = CreateUsageResourceRequest  # 
 
 @_typing.final
 class UpdateUsageResourceRequest(_message.Message):
-    """Asks for a usage resource to be changed."""
+    """Request message for UpdateUsageResource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -536,13 +536,13 @@ class UpdateUsageResourceRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def usage_resource(self) -> _catalog_resources_pb2.UsageResource:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -561,16 +561,16 @@ Global___UpdateUsageResourceRequest: _TypeAlias = UpdateUsageResourceRequest  # 
 
 @_typing.final
 class DeleteUsageResourceRequest(_message.Message):
-    """Asks for a usage resource to be deleted."""
+    """Request message for DeleteUsageResource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `usageResources/{usage_resource}`."""
+    """The resource name: `usageResources/{usage_resource}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -587,7 +587,7 @@ Global___DeleteUsageResourceRequest: _TypeAlias = DeleteUsageResourceRequest  # 
 
 @_typing.final
 class GetProductRequest(_message.Message):
-    """Asks for one product."""
+    """Request message for GetProduct."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -609,7 +609,7 @@ Global___GetProductRequest: _TypeAlias = GetProductRequest  # noqa: Y015
 
 @_typing.final
 class ListProductsRequest(_message.Message):
-    """Asks for products."""
+    """Request message for ListProducts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -622,9 +622,9 @@ class ListProductsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     usage_model_type: _catalog_resources_pb2.Product.UsageModelType.ValueType
-    """Only those of this type; of any if unspecified."""
+    """Filter: only those of this type; of any if unspecified."""
     def __init__(
         self,
         *,
@@ -643,7 +643,7 @@ Global___ListProductsRequest: _TypeAlias = ListProductsRequest  # noqa: Y015
 
 @_typing.final
 class ListProductsResponse(_message.Message):
-    """A page of products."""
+    """Response message for ListProducts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -671,14 +671,14 @@ Global___ListProductsResponse: _TypeAlias = ListProductsResponse  # noqa: Y015
 
 @_typing.final
 class CreateProductRequest(_message.Message):
-    """Asks for a product to be created."""
+    """Request message for CreateProduct."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def product(self) -> _catalog_resources_pb2.Product:
         """The product."""
@@ -699,7 +699,7 @@ Global___CreateProductRequest: _TypeAlias = CreateProductRequest  # noqa: Y015
 
 @_typing.final
 class UpdateProductRequest(_message.Message):
-    """Asks for a product to be changed."""
+    """Request message for UpdateProduct."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -710,13 +710,13 @@ class UpdateProductRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def product(self) -> _catalog_resources_pb2.Product:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -735,16 +735,16 @@ Global___UpdateProductRequest: _TypeAlias = UpdateProductRequest  # noqa: Y015
 
 @_typing.final
 class DeleteProductRequest(_message.Message):
-    """Asks for a product to be deleted."""
+    """Request message for DeleteProduct."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `products/{product}`."""
+    """The resource name: `products/{product}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -761,7 +761,7 @@ Global___DeleteProductRequest: _TypeAlias = DeleteProductRequest  # noqa: Y015
 
 @_typing.final
 class GetProductUsageResourceRequest(_message.Message):
-    """Asks for one resource of a product."""
+    """Request message for GetProductUsageResource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -783,7 +783,7 @@ Global___GetProductUsageResourceRequest: _TypeAlias = GetProductUsageResourceReq
 
 @_typing.final
 class ListProductUsageResourcesRequest(_message.Message):
-    """Asks for the resources of a product."""
+    """Request message for ListProductUsageResources."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -798,7 +798,7 @@ class ListProductUsageResourcesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
@@ -817,7 +817,7 @@ Global___ListProductUsageResourcesRequest: _TypeAlias = ListProductUsageResource
 
 @_typing.final
 class ListProductUsageResourcesResponse(_message.Message):
-    """A page of the resources of a product."""
+    """Response message for ListProductUsageResources."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -845,7 +845,7 @@ Global___ListProductUsageResourcesResponse: _TypeAlias = ListProductUsageResourc
 
 @_typing.final
 class CreateProductUsageResourceRequest(_message.Message):
-    """Asks for a resource to be added to a product. Its id is the id of the usage resource."""
+    """Request message for CreateProductUsageResource. Its id is the id of the usage resource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -879,7 +879,7 @@ Global___CreateProductUsageResourceRequest: _TypeAlias = CreateProductUsageResou
 
 @_typing.final
 class UpdateProductUsageResourceRequest(_message.Message):
-    """Asks for a resource of a product to be changed."""
+    """Request message for UpdateProductUsageResource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -890,13 +890,13 @@ class UpdateProductUsageResourceRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def product_usage_resource(self) -> _catalog_resources_pb2.ProductUsageResource:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -915,16 +915,16 @@ Global___UpdateProductUsageResourceRequest: _TypeAlias = UpdateProductUsageResou
 
 @_typing.final
 class DeleteProductUsageResourceRequest(_message.Message):
-    """Asks for a resource of a product to be deleted."""
+    """Request message for DeleteProductUsageResource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `products/{product}/usageResources/{product_usage_resource}`."""
+    """The resource name: `products/{product}/usageResources/{product_usage_resource}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -941,7 +941,7 @@ Global___DeleteProductUsageResourceRequest: _TypeAlias = DeleteProductUsageResou
 
 @_typing.final
 class GetProductUsageGrantRequest(_message.Message):
-    """Asks for one grant that a product promises."""
+    """Request message for GetProductUsageGrant."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -963,7 +963,7 @@ Global___GetProductUsageGrantRequest: _TypeAlias = GetProductUsageGrantRequest  
 
 @_typing.final
 class ListProductUsageGrantsRequest(_message.Message):
-    """Asks for the grants a product promises."""
+    """Request message for ListProductUsageGrants."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -978,7 +978,7 @@ class ListProductUsageGrantsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
@@ -997,7 +997,7 @@ Global___ListProductUsageGrantsRequest: _TypeAlias = ListProductUsageGrantsReque
 
 @_typing.final
 class ListProductUsageGrantsResponse(_message.Message):
-    """A page of grants that a product promises."""
+    """Response message for ListProductUsageGrants."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1025,7 +1025,7 @@ Global___ListProductUsageGrantsResponse: _TypeAlias = ListProductUsageGrantsResp
 
 @_typing.final
 class CreateProductUsageGrantRequest(_message.Message):
-    """Asks for a grant to be added to a product."""
+    """Request message for CreateProductUsageGrant."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1035,7 +1035,7 @@ class CreateProductUsageGrantRequest(_message.Message):
     parent: _builtins.str
     """The product: `products/{product}`."""
     product_usage_grant_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def product_usage_grant(self) -> _catalog_resources_pb2.ProductUsageGrant:
         """The grant."""
@@ -1057,7 +1057,7 @@ Global___CreateProductUsageGrantRequest: _TypeAlias = CreateProductUsageGrantReq
 
 @_typing.final
 class UpdateProductUsageGrantRequest(_message.Message):
-    """Asks for a grant of a product to be changed."""
+    """Request message for UpdateProductUsageGrant."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1068,13 +1068,13 @@ class UpdateProductUsageGrantRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def product_usage_grant(self) -> _catalog_resources_pb2.ProductUsageGrant:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -1093,16 +1093,16 @@ Global___UpdateProductUsageGrantRequest: _TypeAlias = UpdateProductUsageGrantReq
 
 @_typing.final
 class DeleteProductUsageGrantRequest(_message.Message):
-    """Asks for a grant of a product to be deleted."""
+    """Request message for DeleteProductUsageGrant."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `products/{product}/grants/{grant}`."""
+    """The resource name: `products/{product}/grants/{grant}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -1119,7 +1119,7 @@ Global___DeleteProductUsageGrantRequest: _TypeAlias = DeleteProductUsageGrantReq
 
 @_typing.final
 class GetSellingModelRequest(_message.Message):
-    """Asks for one selling model."""
+    """Request message for GetSellingModel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1141,7 +1141,7 @@ Global___GetSellingModelRequest: _TypeAlias = GetSellingModelRequest  # noqa: Y0
 
 @_typing.final
 class ListSellingModelsRequest(_message.Message):
-    """Asks for selling models."""
+    """Request message for ListSellingModels."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1153,7 +1153,7 @@ class ListSellingModelsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
@@ -1171,7 +1171,7 @@ Global___ListSellingModelsRequest: _TypeAlias = ListSellingModelsRequest  # noqa
 
 @_typing.final
 class ListSellingModelsResponse(_message.Message):
-    """A page of selling models."""
+    """Response message for ListSellingModels."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1199,14 +1199,14 @@ Global___ListSellingModelsResponse: _TypeAlias = ListSellingModelsResponse  # no
 
 @_typing.final
 class CreateSellingModelRequest(_message.Message):
-    """Asks for a selling model to be created."""
+    """Request message for CreateSellingModel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SELLING_MODEL_ID_FIELD_NUMBER: _builtins.int
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
     selling_model_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def selling_model(self) -> _catalog_resources_pb2.SellingModel:
         """The model."""
@@ -1227,7 +1227,7 @@ Global___CreateSellingModelRequest: _TypeAlias = CreateSellingModelRequest  # no
 
 @_typing.final
 class UpdateSellingModelRequest(_message.Message):
-    """Asks for a selling model to be changed."""
+    """Request message for UpdateSellingModel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1238,13 +1238,13 @@ class UpdateSellingModelRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def selling_model(self) -> _catalog_resources_pb2.SellingModel:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -1263,16 +1263,16 @@ Global___UpdateSellingModelRequest: _TypeAlias = UpdateSellingModelRequest  # no
 
 @_typing.final
 class DeleteSellingModelRequest(_message.Message):
-    """Asks for a selling model to be deleted."""
+    """Request message for DeleteSellingModel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `sellingModels/{selling_model}`."""
+    """The resource name: `sellingModels/{selling_model}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -1289,7 +1289,7 @@ Global___DeleteSellingModelRequest: _TypeAlias = DeleteSellingModelRequest  # no
 
 @_typing.final
 class ActivateProductRequest(_message.Message):
-    """Asks for a product to be activated."""
+    """Request message for ActivateProduct."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1300,7 +1300,7 @@ class ActivateProductRequest(_message.Message):
     name: _builtins.str
     """The product: `products/{product}`."""
     validate_only: _builtins.bool
-    """Validate only: answer or fail as otherwise, and change nothing."""
+    """True to validate only: the response or the error is the same as otherwise, and nothing changes."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     must_be_valid: _builtins.bool
@@ -1325,7 +1325,7 @@ Global___ActivateProductRequest: _TypeAlias = ActivateProductRequest  # noqa: Y0
 
 @_typing.final
 class ActivateProductResponse(_message.Message):
-    """What became active."""
+    """Response message for ActivateProduct."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1367,7 +1367,7 @@ Global___ActivateProductResponse: _TypeAlias = ActivateProductResponse  # noqa: 
 
 @_typing.final
 class ChangeStatesRequest(_message.Message):
-    """Asks for records to change their state."""
+    """Request message for ChangeStates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1378,7 +1378,7 @@ class ChangeStatesRequest(_message.Message):
     state: _types_pb2.CatalogState.ValueType
     """Where they go: `ACTIVE` or `INACTIVE`."""
     validate_only: _builtins.bool
-    """Validate only: answer or fail as otherwise, and change nothing."""
+    """True to validate only: the response or the error is the same as otherwise, and nothing changes."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
@@ -1403,7 +1403,7 @@ Global___ChangeStatesRequest: _TypeAlias = ChangeStatesRequest  # noqa: Y015
 
 @_typing.final
 class ChangeStatesResponse(_message.Message):
-    """What became of the records."""
+    """Response message for ChangeStates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1446,7 +1446,7 @@ class CatalogOutcome(_message.Message):
     COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
     outcome: _types_pb2.BatchOutcome.ValueType
-    """What was done."""
+    """The outcome."""
     @_builtins.property
     def unit_class(self) -> _catalog_resources_pb2.UnitClass:
         """Class of units."""
@@ -1627,7 +1627,7 @@ Global___CatalogRecord: _TypeAlias = CatalogRecord  # noqa: Y015
 
 @_typing.final
 class CreateRecordsRequest(_message.Message):
-    """Asks for records to be created."""
+    """Request message for CreateRecords."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1635,7 +1635,7 @@ class CreateRecordsRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
-    """Validate only: answer or fail as otherwise, and change nothing."""
+    """True to validate only: the response or the error is the same as otherwise, and nothing changes."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
@@ -1659,7 +1659,7 @@ Global___CreateRecordsRequest: _TypeAlias = CreateRecordsRequest  # noqa: Y015
 
 @_typing.final
 class CreateRecordsResponse(_message.Message):
-    """What became of the records."""
+    """Response message for CreateRecords."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1719,7 +1719,7 @@ Global___ConvertQuantityRequest: _TypeAlias = ConvertQuantityRequest  # noqa: Y0
 
 @_typing.final
 class ConvertQuantityResponse(_message.Message):
-    """A quantity in another unit."""
+    """Response message for ConvertQuantity."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1769,7 +1769,7 @@ Global___ResolvePoliciesRequest: _TypeAlias = ResolvePoliciesRequest  # noqa: Y0
 
 @_typing.final
 class ResolvePoliciesResponse(_message.Message):
-    """The policies of a product or an asset, by resource."""
+    """Response message for ResolvePolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

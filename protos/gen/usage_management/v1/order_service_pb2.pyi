@@ -126,7 +126,7 @@ Global___Order: _TypeAlias = Order  # noqa: Y015
 
 @_typing.final
 class GetOrderRequest(_message.Message):
-    """Asks for one order."""
+    """Request message for GetOrder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -148,7 +148,7 @@ Global___GetOrderRequest: _TypeAlias = GetOrderRequest  # noqa: Y015
 
 @_typing.final
 class ListOrdersRequest(_message.Message):
-    """Asks for an account's orders. Filters that are set must all match."""
+    """Request message for ListOrders. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -166,16 +166,16 @@ class ListOrdersRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: Global___Order.State.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     product: _builtins.str
-    """Only those with a line of this product: `products/{product}`."""
+    """Filter: only those with a line of this product: `products/{product}`."""
     @_builtins.property
     def start_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Only those created at this time or later."""
+        """Filter: only those created at this time or later."""
 
     @_builtins.property
     def end_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Only those created before this time."""
+        """Filter: only those created before this time."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ Global___ListOrdersRequest: _TypeAlias = ListOrdersRequest  # noqa: Y015
 
 @_typing.final
 class ListOrdersResponse(_message.Message):
-    """A page of orders."""
+    """Response message for ListOrders."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -226,7 +226,7 @@ Global___ListOrdersResponse: _TypeAlias = ListOrdersResponse  # noqa: Y015
 
 @_typing.final
 class CreateOrderRequest(_message.Message):
-    """Asks for an order to be made of a quote."""
+    """Request message for CreateOrder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -252,7 +252,7 @@ Global___CreateOrderRequest: _TypeAlias = CreateOrderRequest  # noqa: Y015
 
 @_typing.final
 class ActivateOrderRequest(_message.Message):
-    """Asks for an order to take effect."""
+    """Request message for ActivateOrder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -24,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class GetAggregationPolicyRequest(_message.Message):
-    """Asks for one aggregation policy."""
+    """Request message for GetAggregationPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -46,7 +46,7 @@ Global___GetAggregationPolicyRequest: _TypeAlias = GetAggregationPolicyRequest  
 
 @_typing.final
 class ListAggregationPoliciesRequest(_message.Message):
-    """Asks for aggregation policies."""
+    """Request message for ListAggregationPolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -58,7 +58,7 @@ class ListAggregationPoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
@@ -76,7 +76,7 @@ Global___ListAggregationPoliciesRequest: _TypeAlias = ListAggregationPoliciesReq
 
 @_typing.final
 class ListAggregationPoliciesResponse(_message.Message):
-    """A page of aggregation policies."""
+    """Response message for ListAggregationPolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -104,14 +104,14 @@ Global___ListAggregationPoliciesResponse: _TypeAlias = ListAggregationPoliciesRe
 
 @_typing.final
 class CreateAggregationPolicyRequest(_message.Message):
-    """Asks for an aggregation policy to be created."""
+    """Request message for CreateAggregationPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     AGGREGATION_POLICY_ID_FIELD_NUMBER: _builtins.int
     AGGREGATION_POLICY_FIELD_NUMBER: _builtins.int
     aggregation_policy_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def aggregation_policy(self) -> _policy_resources_pb2.AggregationPolicy:
         """The policy."""
@@ -132,7 +132,7 @@ Global___CreateAggregationPolicyRequest: _TypeAlias = CreateAggregationPolicyReq
 
 @_typing.final
 class UpdateAggregationPolicyRequest(_message.Message):
-    """Asks for an aggregation policy to be changed."""
+    """Request message for UpdateAggregationPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -143,13 +143,13 @@ class UpdateAggregationPolicyRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def aggregation_policy(self) -> _policy_resources_pb2.AggregationPolicy:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -168,16 +168,16 @@ Global___UpdateAggregationPolicyRequest: _TypeAlias = UpdateAggregationPolicyReq
 
 @_typing.final
 class DeleteAggregationPolicyRequest(_message.Message):
-    """Asks for an aggregation policy to be deleted."""
+    """Request message for DeleteAggregationPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `aggregationPolicies/{policy}`."""
+    """The resource name: `aggregationPolicies/{policy}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -194,7 +194,7 @@ Global___DeleteAggregationPolicyRequest: _TypeAlias = DeleteAggregationPolicyReq
 
 @_typing.final
 class GetRatingFrequencyPolicyRequest(_message.Message):
-    """Asks for one rating frequency policy."""
+    """Request message for GetRatingFrequencyPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -216,7 +216,7 @@ Global___GetRatingFrequencyPolicyRequest: _TypeAlias = GetRatingFrequencyPolicyR
 
 @_typing.final
 class ListRatingFrequencyPoliciesRequest(_message.Message):
-    """Asks for rating frequency policies."""
+    """Request message for ListRatingFrequencyPolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -228,7 +228,7 @@ class ListRatingFrequencyPoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
@@ -246,7 +246,7 @@ Global___ListRatingFrequencyPoliciesRequest: _TypeAlias = ListRatingFrequencyPol
 
 @_typing.final
 class ListRatingFrequencyPoliciesResponse(_message.Message):
-    """A page of rating frequency policies."""
+    """Response message for ListRatingFrequencyPolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -274,14 +274,14 @@ Global___ListRatingFrequencyPoliciesResponse: _TypeAlias = ListRatingFrequencyPo
 
 @_typing.final
 class CreateRatingFrequencyPolicyRequest(_message.Message):
-    """Asks for a rating frequency policy to be created."""
+    """Request message for CreateRatingFrequencyPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RATING_FREQUENCY_POLICY_ID_FIELD_NUMBER: _builtins.int
     RATING_FREQUENCY_POLICY_FIELD_NUMBER: _builtins.int
     rating_frequency_policy_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def rating_frequency_policy(self) -> _policy_resources_pb2.RatingFrequencyPolicy:
         """The policy."""
@@ -302,7 +302,7 @@ Global___CreateRatingFrequencyPolicyRequest: _TypeAlias = CreateRatingFrequencyP
 
 @_typing.final
 class UpdateRatingFrequencyPolicyRequest(_message.Message):
-    """Asks for a rating frequency policy to be changed."""
+    """Request message for UpdateRatingFrequencyPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -313,13 +313,13 @@ class UpdateRatingFrequencyPolicyRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rating_frequency_policy(self) -> _policy_resources_pb2.RatingFrequencyPolicy:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -338,16 +338,16 @@ Global___UpdateRatingFrequencyPolicyRequest: _TypeAlias = UpdateRatingFrequencyP
 
 @_typing.final
 class DeleteRatingFrequencyPolicyRequest(_message.Message):
-    """Asks for a rating frequency policy to be deleted."""
+    """Request message for DeleteRatingFrequencyPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `ratingFrequencyPolicies/{policy}`."""
+    """The resource name: `ratingFrequencyPolicies/{policy}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -364,7 +364,7 @@ Global___DeleteRatingFrequencyPolicyRequest: _TypeAlias = DeleteRatingFrequencyP
 
 @_typing.final
 class GetOveragePolicyRequest(_message.Message):
-    """Asks for one overage policy."""
+    """Request message for GetOveragePolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -386,7 +386,7 @@ Global___GetOveragePolicyRequest: _TypeAlias = GetOveragePolicyRequest  # noqa: 
 
 @_typing.final
 class ListOveragePoliciesRequest(_message.Message):
-    """Asks for overage policies."""
+    """Request message for ListOveragePolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -398,7 +398,7 @@ class ListOveragePoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
@@ -416,7 +416,7 @@ Global___ListOveragePoliciesRequest: _TypeAlias = ListOveragePoliciesRequest  # 
 
 @_typing.final
 class ListOveragePoliciesResponse(_message.Message):
-    """A page of overage policies."""
+    """Response message for ListOveragePolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -444,14 +444,14 @@ Global___ListOveragePoliciesResponse: _TypeAlias = ListOveragePoliciesResponse  
 
 @_typing.final
 class CreateOveragePolicyRequest(_message.Message):
-    """Asks for an overage policy to be created."""
+    """Request message for CreateOveragePolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OVERAGE_POLICY_ID_FIELD_NUMBER: _builtins.int
     OVERAGE_POLICY_FIELD_NUMBER: _builtins.int
     overage_policy_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def overage_policy(self) -> _policy_resources_pb2.OveragePolicy:
         """The policy."""
@@ -472,7 +472,7 @@ Global___CreateOveragePolicyRequest: _TypeAlias = CreateOveragePolicyRequest  # 
 
 @_typing.final
 class UpdateOveragePolicyRequest(_message.Message):
-    """Asks for an overage policy to be changed."""
+    """Request message for UpdateOveragePolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -483,13 +483,13 @@ class UpdateOveragePolicyRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def overage_policy(self) -> _policy_resources_pb2.OveragePolicy:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -508,16 +508,16 @@ Global___UpdateOveragePolicyRequest: _TypeAlias = UpdateOveragePolicyRequest  # 
 
 @_typing.final
 class DeleteOveragePolicyRequest(_message.Message):
-    """Asks for an overage policy to be deleted."""
+    """Request message for DeleteOveragePolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `overagePolicies/{policy}`."""
+    """The resource name: `overagePolicies/{policy}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -534,7 +534,7 @@ Global___DeleteOveragePolicyRequest: _TypeAlias = DeleteOveragePolicyRequest  # 
 
 @_typing.final
 class GetRefreshPolicyRequest(_message.Message):
-    """Asks for one refresh policy."""
+    """Request message for GetRefreshPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -556,7 +556,7 @@ Global___GetRefreshPolicyRequest: _TypeAlias = GetRefreshPolicyRequest  # noqa: 
 
 @_typing.final
 class ListRefreshPoliciesRequest(_message.Message):
-    """Asks for refresh policies."""
+    """Request message for ListRefreshPolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -568,7 +568,7 @@ class ListRefreshPoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
@@ -586,7 +586,7 @@ Global___ListRefreshPoliciesRequest: _TypeAlias = ListRefreshPoliciesRequest  # 
 
 @_typing.final
 class ListRefreshPoliciesResponse(_message.Message):
-    """A page of refresh policies."""
+    """Response message for ListRefreshPolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -614,14 +614,14 @@ Global___ListRefreshPoliciesResponse: _TypeAlias = ListRefreshPoliciesResponse  
 
 @_typing.final
 class CreateRefreshPolicyRequest(_message.Message):
-    """Asks for a refresh policy to be created."""
+    """Request message for CreateRefreshPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REFRESH_POLICY_ID_FIELD_NUMBER: _builtins.int
     REFRESH_POLICY_FIELD_NUMBER: _builtins.int
     refresh_policy_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def refresh_policy(self) -> _policy_resources_pb2.RefreshPolicy:
         """The policy."""
@@ -642,7 +642,7 @@ Global___CreateRefreshPolicyRequest: _TypeAlias = CreateRefreshPolicyRequest  # 
 
 @_typing.final
 class UpdateRefreshPolicyRequest(_message.Message):
-    """Asks for a refresh policy to be changed."""
+    """Request message for UpdateRefreshPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -653,13 +653,13 @@ class UpdateRefreshPolicyRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def refresh_policy(self) -> _policy_resources_pb2.RefreshPolicy:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -678,16 +678,16 @@ Global___UpdateRefreshPolicyRequest: _TypeAlias = UpdateRefreshPolicyRequest  # 
 
 @_typing.final
 class DeleteRefreshPolicyRequest(_message.Message):
-    """Asks for a refresh policy to be deleted."""
+    """Request message for DeleteRefreshPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `refreshPolicies/{policy}`."""
+    """The resource name: `refreshPolicies/{policy}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -704,7 +704,7 @@ Global___DeleteRefreshPolicyRequest: _TypeAlias = DeleteRefreshPolicyRequest  # 
 
 @_typing.final
 class GetRolloverPolicyRequest(_message.Message):
-    """Asks for one rollover policy."""
+    """Request message for GetRolloverPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -726,7 +726,7 @@ Global___GetRolloverPolicyRequest: _TypeAlias = GetRolloverPolicyRequest  # noqa
 
 @_typing.final
 class ListRolloverPoliciesRequest(_message.Message):
-    """Asks for rollover policies."""
+    """Request message for ListRolloverPolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -738,7 +738,7 @@ class ListRolloverPoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
@@ -756,7 +756,7 @@ Global___ListRolloverPoliciesRequest: _TypeAlias = ListRolloverPoliciesRequest  
 
 @_typing.final
 class ListRolloverPoliciesResponse(_message.Message):
-    """A page of rollover policies."""
+    """Response message for ListRolloverPolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -784,14 +784,14 @@ Global___ListRolloverPoliciesResponse: _TypeAlias = ListRolloverPoliciesResponse
 
 @_typing.final
 class CreateRolloverPolicyRequest(_message.Message):
-    """Asks for a rollover policy to be created."""
+    """Request message for CreateRolloverPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ROLLOVER_POLICY_ID_FIELD_NUMBER: _builtins.int
     ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
     rollover_policy_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def rollover_policy(self) -> _policy_resources_pb2.RolloverPolicy:
         """The policy."""
@@ -812,7 +812,7 @@ Global___CreateRolloverPolicyRequest: _TypeAlias = CreateRolloverPolicyRequest  
 
 @_typing.final
 class UpdateRolloverPolicyRequest(_message.Message):
-    """Asks for a rollover policy to be changed."""
+    """Request message for UpdateRolloverPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -823,13 +823,13 @@ class UpdateRolloverPolicyRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rollover_policy(self) -> _policy_resources_pb2.RolloverPolicy:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -848,16 +848,16 @@ Global___UpdateRolloverPolicyRequest: _TypeAlias = UpdateRolloverPolicyRequest  
 
 @_typing.final
 class DeleteRolloverPolicyRequest(_message.Message):
-    """Asks for a rollover policy to be deleted."""
+    """Request message for DeleteRolloverPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `rolloverPolicies/{policy}`."""
+    """The resource name: `rolloverPolicies/{policy}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -874,7 +874,7 @@ Global___DeleteRolloverPolicyRequest: _TypeAlias = DeleteRolloverPolicyRequest  
 
 @_typing.final
 class GetCommitmentPolicyRequest(_message.Message):
-    """Asks for one commitment policy."""
+    """Request message for GetCommitmentPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -896,7 +896,7 @@ Global___GetCommitmentPolicyRequest: _TypeAlias = GetCommitmentPolicyRequest  # 
 
 @_typing.final
 class ListCommitmentPoliciesRequest(_message.Message):
-    """Asks for commitment policies."""
+    """Request message for ListCommitmentPolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -908,7 +908,7 @@ class ListCommitmentPoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     def __init__(
         self,
         *,
@@ -926,7 +926,7 @@ Global___ListCommitmentPoliciesRequest: _TypeAlias = ListCommitmentPoliciesReque
 
 @_typing.final
 class ListCommitmentPoliciesResponse(_message.Message):
-    """A page of commitment policies."""
+    """Response message for ListCommitmentPolicies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -954,14 +954,14 @@ Global___ListCommitmentPoliciesResponse: _TypeAlias = ListCommitmentPoliciesResp
 
 @_typing.final
 class CreateCommitmentPolicyRequest(_message.Message):
-    """Asks for a commitment policy to be created."""
+    """Request message for CreateCommitmentPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COMMITMENT_POLICY_ID_FIELD_NUMBER: _builtins.int
     COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
     commitment_policy_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def commitment_policy(self) -> _policy_resources_pb2.CommitmentPolicy:
         """The policy."""
@@ -982,7 +982,7 @@ Global___CreateCommitmentPolicyRequest: _TypeAlias = CreateCommitmentPolicyReque
 
 @_typing.final
 class UpdateCommitmentPolicyRequest(_message.Message):
-    """Asks for a commitment policy to be changed."""
+    """Request message for UpdateCommitmentPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -993,13 +993,13 @@ class UpdateCommitmentPolicyRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def commitment_policy(self) -> _policy_resources_pb2.CommitmentPolicy:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -1018,16 +1018,16 @@ Global___UpdateCommitmentPolicyRequest: _TypeAlias = UpdateCommitmentPolicyReque
 
 @_typing.final
 class DeleteCommitmentPolicyRequest(_message.Message):
-    """Asks for a commitment policy to be deleted."""
+    """Request message for DeleteCommitmentPolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `commitmentPolicies/{policy}`."""
+    """The resource name: `commitmentPolicies/{policy}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -1100,7 +1100,7 @@ Global___Policy: _TypeAlias = Policy  # noqa: Y015
 
 @_typing.final
 class RevisePolicyRequest(_message.Message):
-    """Asks for the next version of an active policy."""
+    """Request message for RevisePolicy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1140,7 +1140,7 @@ Global___RevisePolicyRequest: _TypeAlias = RevisePolicyRequest  # noqa: Y015
 
 @_typing.final
 class ListPolicyVersionsRequest(_message.Message):
-    """Asks for the versions of a policy."""
+    """Request message for ListPolicyVersions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1200,7 +1200,7 @@ Global___PolicyVersion: _TypeAlias = PolicyVersion  # noqa: Y015
 
 @_typing.final
 class ListPolicyVersionsResponse(_message.Message):
-    """The versions of a policy."""
+    """Response message for ListPolicyVersions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

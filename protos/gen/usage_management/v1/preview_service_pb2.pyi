@@ -262,7 +262,7 @@ Global___UsagePreview: _TypeAlias = UsagePreview  # noqa: Y015
 
 @_typing.final
 class PreviewUsageResponse(_message.Message):
-    """What the lines would do."""
+    """Response message for PreviewUsage."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -536,7 +536,7 @@ Global___ReplayTotal: _TypeAlias = ReplayTotal  # noqa: Y015
 
 @_typing.final
 class ReplayRatesResponse(_message.Message):
-    """What an account's usage would have cost."""
+    """Response message for ReplayRates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -745,7 +745,7 @@ class RatingBatch(_message.Message):
     skips_waterfall: _builtins.bool
     """True to keep no waterfalls."""
     state: Global___RatingBatch.State.ValueType
-    """The state."""
+    """The state of the rating batch."""
     created_by: _builtins.str
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
@@ -801,7 +801,7 @@ Global___RatingBatch: _TypeAlias = RatingBatch  # noqa: Y015
 
 @_typing.final
 class CreateRatingBatchRequest(_message.Message):
-    """Asks for lines to be priced."""
+    """Request message for CreateRatingBatch."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -833,7 +833,7 @@ Global___CreateRatingBatchRequest: _TypeAlias = CreateRatingBatchRequest  # noqa
 
 @_typing.final
 class GetRatingBatchRequest(_message.Message):
-    """Asks for one rating batch."""
+    """Request message for GetRatingBatch."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -855,7 +855,7 @@ Global___GetRatingBatchRequest: _TypeAlias = GetRatingBatchRequest  # noqa: Y015
 
 @_typing.final
 class ListRatingBatchesRequest(_message.Message):
-    """Asks for an account's rating batches."""
+    """Request message for ListRatingBatches."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -885,7 +885,7 @@ Global___ListRatingBatchesRequest: _TypeAlias = ListRatingBatchesRequest  # noqa
 
 @_typing.final
 class ListRatingBatchesResponse(_message.Message):
-    """A page of rating batches."""
+    """Response message for ListRatingBatches."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

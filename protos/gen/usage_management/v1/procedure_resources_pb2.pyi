@@ -94,7 +94,7 @@ class Procedure(_message.Message):
     usage: Global___ProcedureUsage.ValueType
     """What it is for."""
     state: _types_pb2.CatalogState.ValueType
-    """The state."""
+    """The state of the procedure."""
     etag: _builtins.str
     """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str
@@ -163,7 +163,7 @@ class ProcedureVersion(_message.Message):
     element_milliseconds: _builtins.int
     """How long a line may take with one element of a rating procedure: 4 to 10,000; 5,000 if zero."""
     state: _types_pb2.CatalogState.ValueType
-    """The state."""
+    """The state of the procedure version."""
     etag: _builtins.str
     """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str

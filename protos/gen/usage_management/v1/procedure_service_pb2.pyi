@@ -29,13 +29,13 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class GetProcedureRequest(_message.Message):
-    """Asks for one procedure."""
+    """Request message for GetProcedure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `procedures/{procedure}`."""
+    """The resource name: `procedures/{procedure}`."""
     def __init__(
         self,
         *,
@@ -51,7 +51,7 @@ Global___GetProcedureRequest: _TypeAlias = GetProcedureRequest  # noqa: Y015
 
 @_typing.final
 class ListProceduresRequest(_message.Message):
-    """Asks for procedures."""
+    """Request message for ListProcedures."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -64,9 +64,9 @@ class ListProceduresRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     usage: _procedure_resources_pb2.ProcedureUsage.ValueType
-    """Only those for this; for any if unspecified."""
+    """Filter: only those for this; for any if unspecified."""
     def __init__(
         self,
         *,
@@ -85,7 +85,7 @@ Global___ListProceduresRequest: _TypeAlias = ListProceduresRequest  # noqa: Y015
 
 @_typing.final
 class ListProceduresResponse(_message.Message):
-    """A page of procedures."""
+    """Response message for ListProcedures."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -113,14 +113,14 @@ Global___ListProceduresResponse: _TypeAlias = ListProceduresResponse  # noqa: Y0
 
 @_typing.final
 class CreateProcedureRequest(_message.Message):
-    """Asks for a procedure to be created."""
+    """Request message for CreateProcedure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROCEDURE_ID_FIELD_NUMBER: _builtins.int
     PROCEDURE_FIELD_NUMBER: _builtins.int
     procedure_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def procedure(self) -> _procedure_resources_pb2.Procedure:
         """The procedure."""
@@ -141,7 +141,7 @@ Global___CreateProcedureRequest: _TypeAlias = CreateProcedureRequest  # noqa: Y0
 
 @_typing.final
 class UpdateProcedureRequest(_message.Message):
-    """Asks for a procedure to be changed."""
+    """Request message for UpdateProcedure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -152,13 +152,13 @@ class UpdateProcedureRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def procedure(self) -> _procedure_resources_pb2.Procedure:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -177,16 +177,16 @@ Global___UpdateProcedureRequest: _TypeAlias = UpdateProcedureRequest  # noqa: Y0
 
 @_typing.final
 class DeleteProcedureRequest(_message.Message):
-    """Asks for a procedure to be deleted."""
+    """Request message for DeleteProcedure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `procedures/{procedure}`."""
+    """The resource name: `procedures/{procedure}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -203,13 +203,13 @@ Global___DeleteProcedureRequest: _TypeAlias = DeleteProcedureRequest  # noqa: Y0
 
 @_typing.final
 class GetProcedureVersionRequest(_message.Message):
-    """Asks for one version."""
+    """Request message for GetProcedureVersion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `procedures/{procedure}/versions/{version}`."""
+    """The resource name: `procedures/{procedure}/versions/{version}`."""
     def __init__(
         self,
         *,
@@ -225,7 +225,7 @@ Global___GetProcedureVersionRequest: _TypeAlias = GetProcedureVersionRequest  # 
 
 @_typing.final
 class ListProcedureVersionsRequest(_message.Message):
-    """Asks for versions."""
+    """Request message for ListProcedureVersions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -238,7 +238,7 @@ class ListProcedureVersionsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     parent: _builtins.str
     """The procedure: `procedures/{procedure}`."""
     def __init__(
@@ -259,7 +259,7 @@ Global___ListProcedureVersionsRequest: _TypeAlias = ListProcedureVersionsRequest
 
 @_typing.final
 class ListProcedureVersionsResponse(_message.Message):
-    """A page of versions."""
+    """Response message for ListProcedureVersions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -287,7 +287,7 @@ Global___ListProcedureVersionsResponse: _TypeAlias = ListProcedureVersionsRespon
 
 @_typing.final
 class CreateProcedureVersionRequest(_message.Message):
-    """Asks for a version to be added to a procedure."""
+    """Request message for CreateProcedureVersion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -295,7 +295,7 @@ class CreateProcedureVersionRequest(_message.Message):
     PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
     PARENT_FIELD_NUMBER: _builtins.int
     procedure_version_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     parent: _builtins.str
     """The procedure: `procedures/{procedure}`."""
     @_builtins.property
@@ -319,7 +319,7 @@ Global___CreateProcedureVersionRequest: _TypeAlias = CreateProcedureVersionReque
 
 @_typing.final
 class UpdateProcedureVersionRequest(_message.Message):
-    """Asks for a version to be changed."""
+    """Request message for UpdateProcedureVersion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -330,13 +330,13 @@ class UpdateProcedureVersionRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def procedure_version(self) -> _procedure_resources_pb2.ProcedureVersion:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -355,16 +355,16 @@ Global___UpdateProcedureVersionRequest: _TypeAlias = UpdateProcedureVersionReque
 
 @_typing.final
 class DeleteProcedureVersionRequest(_message.Message):
-    """Asks for a version to be deleted."""
+    """Request message for DeleteProcedureVersion."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `procedures/{procedure}/versions/{version}`."""
+    """The resource name: `procedures/{procedure}/versions/{version}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -381,7 +381,7 @@ Global___DeleteProcedureVersionRequest: _TypeAlias = DeleteProcedureVersionReque
 
 @_typing.final
 class ChangeProcedureStatesRequest(_message.Message):
-    """Asks for procedures and versions to change their state."""
+    """Request message for ChangeProcedureStates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -392,7 +392,7 @@ class ChangeProcedureStatesRequest(_message.Message):
     state: _types_pb2.CatalogState.ValueType
     """Where they go: `ACTIVE` or `INACTIVE`."""
     validate_only: _builtins.bool
-    """Validate only: answer or fail as otherwise, and change nothing."""
+    """True to validate only: the response or the error is the same as otherwise, and nothing changes."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
@@ -417,7 +417,7 @@ Global___ChangeProcedureStatesRequest: _TypeAlias = ChangeProcedureStatesRequest
 
 @_typing.final
 class ChangeProcedureStatesResponse(_message.Message):
-    """What became of the procedures and versions."""
+    """Response message for ChangeProcedureStates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -449,7 +449,7 @@ class ProcedureOutcome(_message.Message):
     PROCEDURE_FIELD_NUMBER: _builtins.int
     PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
     outcome: _types_pb2.BatchOutcome.ValueType
-    """What was done."""
+    """The outcome."""
     @_builtins.property
     def procedure(self) -> _procedure_resources_pb2.Procedure:
         """Procedure."""
@@ -477,7 +477,7 @@ Global___ProcedureOutcome: _TypeAlias = ProcedureOutcome  # noqa: Y015
 
 @_typing.final
 class SetDefaultProcedureRequest(_message.Message):
-    """Asks for a procedure to be used for its usage from now on."""
+    """Request message for SetDefaultProcedure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -487,7 +487,7 @@ class SetDefaultProcedureRequest(_message.Message):
     procedure: _builtins.str
     """The procedure, which must be active: `procedures/{procedure}`."""
     validate_only: _builtins.bool
-    """Validate only: answer or fail as otherwise, and change nothing."""
+    """True to validate only: the response or the error is the same as otherwise, and nothing changes."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     def __init__(
@@ -507,7 +507,7 @@ Global___SetDefaultProcedureRequest: _TypeAlias = SetDefaultProcedureRequest  # 
 
 @_typing.final
 class SetDefaultProcedureResponse(_message.Message):
-    """Which procedure is used now."""
+    """Response message for SetDefaultProcedure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -567,7 +567,7 @@ Global___ResolveProcedureRequest: _TypeAlias = ResolveProcedureRequest  # noqa: 
 
 @_typing.final
 class ResolveProcedureResponse(_message.Message):
-    """Which version is used, and why not the others."""
+    """Response message for ResolveProcedure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -914,7 +914,7 @@ Global___SimulatedOutcome: _TypeAlias = SimulatedOutcome  # noqa: Y015
 
 @_typing.final
 class SimulateProcedureResponse(_message.Message):
-    """What the lines come to, or what the questions are answered."""
+    """Response message for SimulateProcedure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

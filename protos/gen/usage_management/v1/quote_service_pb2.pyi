@@ -385,7 +385,7 @@ Global___SaleLineGrant: _TypeAlias = SaleLineGrant  # noqa: Y015
 
 @_typing.final
 class GetQuoteRequest(_message.Message):
-    """Asks for one quote."""
+    """Request message for GetQuote."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -407,7 +407,7 @@ Global___GetQuoteRequest: _TypeAlias = GetQuoteRequest  # noqa: Y015
 
 @_typing.final
 class ListQuotesRequest(_message.Message):
-    """Asks for an account's quotes. Filters that are set must all match."""
+    """Request message for ListQuotes. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -425,16 +425,16 @@ class ListQuotesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: Global___Quote.State.ValueType
-    """Only those in this state; in any if unspecified."""
+    """Filter: only those in this state; in any if unspecified."""
     product: _builtins.str
-    """Only those with a line of this product: `products/{product}`."""
+    """Filter: only those with a line of this product: `products/{product}`."""
     @_builtins.property
     def start_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Only those created at this time or later."""
+        """Filter: only those created at this time or later."""
 
     @_builtins.property
     def end_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Only those created before this time."""
+        """Filter: only those created before this time."""
 
     def __init__(
         self,
@@ -457,7 +457,7 @@ Global___ListQuotesRequest: _TypeAlias = ListQuotesRequest  # noqa: Y015
 
 @_typing.final
 class ListQuotesResponse(_message.Message):
-    """A page of quotes."""
+    """Response message for ListQuotes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -485,7 +485,7 @@ Global___ListQuotesResponse: _TypeAlias = ListQuotesResponse  # noqa: Y015
 
 @_typing.final
 class CreateQuoteRequest(_message.Message):
-    """Asks for a quote to be made."""
+    """Request message for CreateQuote."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -315,7 +315,7 @@ Global___SetupStep: _TypeAlias = SetupStep  # noqa: Y015
 
 @_typing.final
 class SetUpProductResponse(_message.Message):
-    """What was done, or would be."""
+    """Response message for SetUpProduct."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -290,7 +290,7 @@ class RateTiers(_message.Message):
     class _BoundsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RateTiers._Bounds.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         BOUNDS_UNSPECIFIED: RateTiers._Bounds.ValueType  # 0
-        """Read as `LOWER_INCLUSIVE`."""
+        """Treated as `LOWER_INCLUSIVE`."""
         LOWER_INCLUSIVE: RateTiers._Bounds.ValueType  # 1
         """`[lower, upper)`: 100 on 0–100, 100–200 is in the second."""
         UPPER_INCLUSIVE: RateTiers._Bounds.ValueType  # 2
@@ -303,7 +303,7 @@ class RateTiers(_message.Message):
         """Which bound belongs to a tier."""
 
     BOUNDS_UNSPECIFIED: RateTiers.Bounds.ValueType  # 0
-    """Read as `LOWER_INCLUSIVE`."""
+    """Treated as `LOWER_INCLUSIVE`."""
     LOWER_INCLUSIVE: RateTiers.Bounds.ValueType  # 1
     """`[lower, upper)`: 100 on 0–100, 100–200 is in the second."""
     UPPER_INCLUSIVE: RateTiers.Bounds.ValueType  # 2
@@ -319,7 +319,7 @@ class RateTiers(_message.Message):
     class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RateTiers._Mode.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         MODE_UNSPECIFIED: RateTiers._Mode.ValueType  # 0
-        """Read as `VOLUME`."""
+        """Treated as `VOLUME`."""
         VOLUME: RateTiers._Mode.ValueType  # 1
         """The tier that the whole quantity is in prices all of it."""
         GRADUATED: RateTiers._Mode.ValueType  # 2
@@ -329,7 +329,7 @@ class RateTiers(_message.Message):
         """Which units a tier prices. New modes may be added."""
 
     MODE_UNSPECIFIED: RateTiers.Mode.ValueType  # 0
-    """Read as `VOLUME`."""
+    """Treated as `VOLUME`."""
     VOLUME: RateTiers.Mode.ValueType  # 1
     """The tier that the whole quantity is in prices all of it."""
     GRADUATED: RateTiers.Mode.ValueType  # 2

@@ -175,7 +175,7 @@ Global___ProductValidation: _TypeAlias = ProductValidation  # noqa: Y015
 
 @_typing.final
 class ListValidationRulesRequest(_message.Message):
-    """Asks for the rules."""
+    """Request message for ListValidationRules."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -201,7 +201,7 @@ Global___ListValidationRulesRequest: _TypeAlias = ListValidationRulesRequest  # 
 
 @_typing.final
 class ListValidationRulesResponse(_message.Message):
-    """The rules."""
+    """Response message for ListValidationRules."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -229,7 +229,7 @@ Global___ListValidationRulesResponse: _TypeAlias = ListValidationRulesResponse  
 
 @_typing.final
 class ValidateProductsRequest(_message.Message):
-    """Asks for products to be looked at."""
+    """Request message for ValidateProducts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -269,7 +269,7 @@ Global___ValidateProductsRequest: _TypeAlias = ValidateProductsRequest  # noqa: 
 
 @_typing.final
 class ValidateProductsResponse(_message.Message):
-    """What was found."""
+    """Response message for ValidateProducts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -303,7 +303,7 @@ Global___ValidateProductsResponse: _TypeAlias = ValidateProductsResponse  # noqa
 
 @_typing.final
 class ValidateCatalogRequest(_message.Message):
-    """Asks for all products to be looked at."""
+    """Request message for ValidateCatalog."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -341,7 +341,7 @@ Global___ValidateCatalogRequest: _TypeAlias = ValidateCatalogRequest  # noqa: Y0
 
 @_typing.final
 class ListValidationFindingsRequest(_message.Message):
-    """Asks for what a run found."""
+    """Request message for ListValidationFindings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -358,11 +358,11 @@ class ListValidationFindingsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     severity: Global___ValidationRule.Severity.ValueType
-    """Only those of this severity; of any if unspecified."""
+    """Filter: only those of this severity; of any if unspecified."""
     rule_id: _builtins.str
     """Only breaches of this rule, by its id."""
     product: _builtins.str
-    """Only those of this product: `products/{product}`."""
+    """Filter: only those of this product: `products/{product}`."""
     def __init__(
         self,
         *,
@@ -417,7 +417,7 @@ Global___CatalogFinding: _TypeAlias = CatalogFinding  # noqa: Y015
 
 @_typing.final
 class ListValidationFindingsResponse(_message.Message):
-    """A page of findings."""
+    """Response message for ListValidationFindings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
