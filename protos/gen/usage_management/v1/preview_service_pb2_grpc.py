@@ -106,7 +106,7 @@ class PreviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRatingBatch(self, request, context):
-        """Gets one rating batch with its results.
+        """Gets a rating batch with its results.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

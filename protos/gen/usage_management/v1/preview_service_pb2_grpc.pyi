@@ -61,7 +61,7 @@ class PreviewServiceStub:
     until then, whatever becomes of workers, and is rated once.
     """
     GetRatingBatch: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.GetRatingBatchRequest, _preview_service_pb2.RatingBatch]
-    """Gets one rating batch with its results."""
+    """Gets a rating batch with its results."""
     ListRatingBatches: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.ListRatingBatchesRequest, _preview_service_pb2.ListRatingBatchesResponse]
     """Lists an account's rating batches, newest first, without lines and results."""
 
@@ -98,7 +98,7 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     until then, whatever becomes of workers, and is rated once.
     """
     GetRatingBatch: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.GetRatingBatchRequest, _preview_service_pb2.RatingBatch]  # type: ignore[assignment]
-    """Gets one rating batch with its results."""
+    """Gets a rating batch with its results."""
     ListRatingBatches: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.ListRatingBatchesRequest, _preview_service_pb2.ListRatingBatchesResponse]  # type: ignore[assignment]
     """Lists an account's rating batches, newest first, without lines and results."""
 
@@ -156,7 +156,7 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _preview_service_pb2.GetRatingBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_preview_service_pb2.RatingBatch, _abc.Awaitable[_preview_service_pb2.RatingBatch]]:
-        """Gets one rating batch with its results."""
+        """Gets a rating batch with its results."""
 
     @_abc_1.abstractmethod
     def ListRatingBatches(

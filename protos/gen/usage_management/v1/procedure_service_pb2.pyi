@@ -64,7 +64,7 @@ class ListProceduresRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; in any if unspecified."""
+    """Filter: only those in this state; any state if unspecified."""
     usage: _procedure_resources_pb2.ProcedureUsage.ValueType
     """Filter: only those for this; for any if unspecified."""
     def __init__(
@@ -238,7 +238,7 @@ class ListProcedureVersionsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; in any if unspecified."""
+    """Filter: only those in this state; any state if unspecified."""
     parent: _builtins.str
     """The procedure: `procedures/{procedure}`."""
     def __init__(

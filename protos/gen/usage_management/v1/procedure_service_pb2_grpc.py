@@ -124,7 +124,7 @@ class ProcedureServiceServicer:
     """
 
     def GetProcedure(self, request, context):
-        """Gets one procedure.
+        """Gets a procedure.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,31 +138,31 @@ class ProcedureServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateProcedure(self, request, context):
-        """Creates a procedure, as a draft.
+        """Creates a procedure as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProcedure(self, request, context):
-        """Updates a procedure: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a procedure. Every field of a draft can change; of any other record only the display name. Fails
+        with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProcedure(self, request, context):
-        """Deletes a procedure that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a procedure that is not active and that no other record references. Fails with FAILED_PRECONDITION
+        (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProcedureVersion(self, request, context):
-        """Gets one version.
+        """Gets a version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,25 +176,25 @@ class ProcedureServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateProcedureVersion(self, request, context):
-        """Creates a version, as a draft. Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, naming the
-        element, or `FORMULA_INVALID`, naming the character).
+        """Creates a version as a draft. Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, naming the element, or
+        `FORMULA_INVALID`, naming the character).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProcedureVersion(self, request, context):
-        """Updates a version: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a version. Every field of a draft can change; of any other record only the display name. Fails with
+        FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProcedureVersion(self, request, context):
-        """Deletes a version that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a version that is not active and that no other record references. Fails with FAILED_PRECONDITION
+        (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,36 +42,36 @@ class ProcedureServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProcedureServiceAsyncStub: ...
     GetProcedure: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.GetProcedureRequest, _procedure_resources_pb2.Procedure]
-    """Gets one procedure."""
+    """Gets a procedure."""
     ListProcedures: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.ListProceduresRequest, _procedure_service_pb2.ListProceduresResponse]
     """Lists procedures by id."""
     CreateProcedure: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.CreateProcedureRequest, _procedure_resources_pb2.Procedure]
-    """Creates a procedure, as a draft."""
+    """Creates a procedure as a draft."""
     UpdateProcedure: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.UpdateProcedureRequest, _procedure_resources_pb2.Procedure]
-    """Updates a procedure: a draft in all its fields, any other in its display name.
-    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-    ABORTED (`ETAG_MISMATCH`).
+    """Updates a procedure. Every field of a draft can change; of any other record only the display name. Fails
+    with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeleteProcedure: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.DeleteProcedureRequest, _empty_pb2.Empty]
-    """Deletes a procedure that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+    """Deletes a procedure that is not active and that no other record references. Fails with FAILED_PRECONDITION
+    (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetProcedureVersion: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.GetProcedureVersionRequest, _procedure_resources_pb2.ProcedureVersion]
-    """Gets one version."""
+    """Gets a version."""
     ListProcedureVersions: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.ListProcedureVersionsRequest, _procedure_service_pb2.ListProcedureVersionsResponse]
     """Lists versions by id."""
     CreateProcedureVersion: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.CreateProcedureVersionRequest, _procedure_resources_pb2.ProcedureVersion]
-    """Creates a version, as a draft. Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, naming the
-    element, or `FORMULA_INVALID`, naming the character).
+    """Creates a version as a draft. Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, naming the element, or
+    `FORMULA_INVALID`, naming the character).
     """
     UpdateProcedureVersion: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.UpdateProcedureVersionRequest, _procedure_resources_pb2.ProcedureVersion]
-    """Updates a version: a draft in all its fields, any other in its display name.
-    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-    ABORTED (`ETAG_MISMATCH`).
+    """Updates a version. Every field of a draft can change; of any other record only the display name. Fails with
+    FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeleteProcedureVersion: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.DeleteProcedureVersionRequest, _empty_pb2.Empty]
-    """Deletes a version that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+    """Deletes a version that is not active and that no other record references. Fails with FAILED_PRECONDITION
+    (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     ChangeProcedureStates: _grpc.UnaryUnaryMultiCallable[_procedure_service_pb2.ChangeProcedureStatesRequest, _procedure_service_pb2.ChangeProcedureStatesResponse]
     """Puts procedures and versions in or out of force, all or none; a procedure before its versions.
@@ -106,36 +106,36 @@ class ProcedureServiceAsyncStub(ProcedureServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetProcedure: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.GetProcedureRequest, _procedure_resources_pb2.Procedure]  # type: ignore[assignment]
-    """Gets one procedure."""
+    """Gets a procedure."""
     ListProcedures: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.ListProceduresRequest, _procedure_service_pb2.ListProceduresResponse]  # type: ignore[assignment]
     """Lists procedures by id."""
     CreateProcedure: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.CreateProcedureRequest, _procedure_resources_pb2.Procedure]  # type: ignore[assignment]
-    """Creates a procedure, as a draft."""
+    """Creates a procedure as a draft."""
     UpdateProcedure: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.UpdateProcedureRequest, _procedure_resources_pb2.Procedure]  # type: ignore[assignment]
-    """Updates a procedure: a draft in all its fields, any other in its display name.
-    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-    ABORTED (`ETAG_MISMATCH`).
+    """Updates a procedure. Every field of a draft can change; of any other record only the display name. Fails
+    with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeleteProcedure: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.DeleteProcedureRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a procedure that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+    """Deletes a procedure that is not active and that no other record references. Fails with FAILED_PRECONDITION
+    (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     GetProcedureVersion: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.GetProcedureVersionRequest, _procedure_resources_pb2.ProcedureVersion]  # type: ignore[assignment]
-    """Gets one version."""
+    """Gets a version."""
     ListProcedureVersions: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.ListProcedureVersionsRequest, _procedure_service_pb2.ListProcedureVersionsResponse]  # type: ignore[assignment]
     """Lists versions by id."""
     CreateProcedureVersion: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.CreateProcedureVersionRequest, _procedure_resources_pb2.ProcedureVersion]  # type: ignore[assignment]
-    """Creates a version, as a draft. Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, naming the
-    element, or `FORMULA_INVALID`, naming the character).
+    """Creates a version as a draft. Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, naming the element, or
+    `FORMULA_INVALID`, naming the character).
     """
     UpdateProcedureVersion: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.UpdateProcedureVersionRequest, _procedure_resources_pb2.ProcedureVersion]  # type: ignore[assignment]
-    """Updates a version: a draft in all its fields, any other in its display name.
-    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-    ABORTED (`ETAG_MISMATCH`).
+    """Updates a version. Every field of a draft can change; of any other record only the display name. Fails with
+    FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeleteProcedureVersion: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.DeleteProcedureVersionRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a version that is not active and that nothing refers to.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+    """Deletes a version that is not active and that no other record references. Fails with FAILED_PRECONDITION
+    (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     ChangeProcedureStates: _aio.UnaryUnaryMultiCallable[_procedure_service_pb2.ChangeProcedureStatesRequest, _procedure_service_pb2.ChangeProcedureStatesResponse]  # type: ignore[assignment]
     """Puts procedures and versions in or out of force, all or none; a procedure before its versions.
@@ -173,7 +173,7 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _procedure_service_pb2.GetProcedureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_procedure_resources_pb2.Procedure, _abc.Awaitable[_procedure_resources_pb2.Procedure]]:
-        """Gets one procedure."""
+        """Gets a procedure."""
 
     @_abc_1.abstractmethod
     def ListProcedures(
@@ -189,7 +189,7 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _procedure_service_pb2.CreateProcedureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_procedure_resources_pb2.Procedure, _abc.Awaitable[_procedure_resources_pb2.Procedure]]:
-        """Creates a procedure, as a draft."""
+        """Creates a procedure as a draft."""
 
     @_abc_1.abstractmethod
     def UpdateProcedure(
@@ -197,9 +197,9 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _procedure_service_pb2.UpdateProcedureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_procedure_resources_pb2.Procedure, _abc.Awaitable[_procedure_resources_pb2.Procedure]]:
-        """Updates a procedure: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a procedure. Every field of a draft can change; of any other record only the display name. Fails
+        with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -208,8 +208,8 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _procedure_service_pb2.DeleteProcedureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a procedure that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a procedure that is not active and that no other record references. Fails with FAILED_PRECONDITION
+        (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -218,7 +218,7 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _procedure_service_pb2.GetProcedureVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_procedure_resources_pb2.ProcedureVersion, _abc.Awaitable[_procedure_resources_pb2.ProcedureVersion]]:
-        """Gets one version."""
+        """Gets a version."""
 
     @_abc_1.abstractmethod
     def ListProcedureVersions(
@@ -234,8 +234,8 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _procedure_service_pb2.CreateProcedureVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_procedure_resources_pb2.ProcedureVersion, _abc.Awaitable[_procedure_resources_pb2.ProcedureVersion]]:
-        """Creates a version, as a draft. Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, naming the
-        element, or `FORMULA_INVALID`, naming the character).
+        """Creates a version as a draft. Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, naming the element, or
+        `FORMULA_INVALID`, naming the character).
         """
 
     @_abc_1.abstractmethod
@@ -244,9 +244,9 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _procedure_service_pb2.UpdateProcedureVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_procedure_resources_pb2.ProcedureVersion, _abc.Awaitable[_procedure_resources_pb2.ProcedureVersion]]:
-        """Updates a version: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a version. Every field of a draft can change; of any other record only the display name. Fails with
+        FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -255,8 +255,8 @@ class ProcedureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _procedure_service_pb2.DeleteProcedureVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a version that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a version that is not active and that no other record references. Fails with FAILED_PRECONDITION
+        (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod

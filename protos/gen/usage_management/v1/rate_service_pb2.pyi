@@ -559,7 +559,7 @@ class ListRateCardsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     type: Global___RateCard.Type.ValueType
-    """Filter: only those of this type; of any if unspecified."""
+    """Filter: only those of this type; all if unspecified."""
     @_builtins.property
     def on_date(self) -> _date_pb2.Date:
         """Filter: only those that apply on this day."""
@@ -747,7 +747,7 @@ class ListRateCardEntriesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; in any if unspecified."""
+    """Filter: only those in this state; any state if unspecified."""
     product: _builtins.str
     """Filter: only those of this product: `products/{product}`."""
     usage_resource: _builtins.str

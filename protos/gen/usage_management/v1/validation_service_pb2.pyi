@@ -358,7 +358,7 @@ class ListValidationFindingsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     severity: Global___ValidationRule.Severity.ValueType
-    """Filter: only those of this severity; of any if unspecified."""
+    """Filter: only those of this severity; all if unspecified."""
     rule_id: _builtins.str
     """Only breaches of this rule, by its id."""
     product: _builtins.str
