@@ -14,7 +14,7 @@ from usage_management.v1 import types_pb2
 
 from server.api import names
 from server.domain.audit import Audit
-from server.domain.calendar import Cadence
+from server.domain.calendar import Cadence, RatingPeriod
 from server.domain.exact import EXACT, plain
 from server.domain.ids import CredentialId
 
@@ -66,6 +66,15 @@ def cadence_pb(cadence: Cadence | None) -> types_pb2.Cadence | None:
         return None
     unit = enum_pb(types_pb2.Cadence.Unit, cadence.unit)
     return types_pb2.Cadence(unit=unit, count=cadence.count)
+
+
+def rating_period_pb(period: RatingPeriod) -> types_pb2.RatingPeriod:
+    """A rating period and its freeze."""
+    return types_pb2.RatingPeriod(
+        start_time=time_pb(period.start),
+        end_time=time_pb(period.end),
+        freeze_time=time_pb(period.freeze),
+    )
 
 
 @lru_cache(maxsize=256)

@@ -44,6 +44,14 @@ class Period:
         return Period(self.start, at), Period(at, self.end)
 
 
+class RatingPeriod(NamedTuple):
+    """A rating period from `start` until just before `end`; its usage is late from `freeze` on."""
+
+    start: datetime
+    end: datetime
+    freeze: datetime
+
+
 class Days(NamedTuple):
     """Civil days in a row, from `start` until the day before `end`."""
 

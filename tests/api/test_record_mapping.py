@@ -1,6 +1,6 @@
 """Usage records as they come in: what can be read, and why the rest cannot."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,11 @@ from usage_management.v1 import consumption_service_pb2 as pb
 
 from clients.values import enum_name
 from server.api.mapping.recording import record_usage_from_pb, record_usage_response_to_pb
+from server.domain.calendar import RatingPeriod
 from server.domain.consuming.recording import (
     ACCEPTED,
     DUPLICATE,
+    LateUsage,
     Outcome,
     OutcomeCode,
     Usage,
@@ -115,8 +117,9 @@ def test_a_negative_quantity_is_refused():
 
 
 def test_outcomes_come_in_order_with_what_there_is_to_say():
-    period = datetime(2024, 3, 1, tzinfo=UTC)
-    late = Outcome(OutcomeCode.LATE, late_policy=LatePolicy.NEXT_PERIOD, period_start=period)
+    start, end = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC)
+    period = RatingPeriod(start, end, end + timedelta(hours=2))
+    late = Outcome(OutcomeCode.LATE, late=LateUsage(LatePolicy.NEXT_PERIOD, period))
     clash = Outcome(
         OutcomeCode.CONFLICT, AlreadyExists("EVENT_CONFLICT", "no", {"fields": "quantity"})
     )
@@ -135,9 +138,10 @@ def test_outcomes_come_in_order_with_what_there_is_to_say():
     info = ErrorInfo()
     found[2].status.details[0].Unpack(info)
     assert (info.reason, info.metadata["fields"]) == ("EVENT_CONFLICT", "quantity")
-    assert (enum_name(found[3].late, "policy"), found[3].late.period_start_time.seconds) == (
-        "NEXT_PERIOD",
-        1_709_251_200,
-    )
+    assert enum_name(found[3].late, "policy") == "NEXT_PERIOD"
+    handling = found[3].late.period
+    assert handling.start_time.ToJsonString() == "2024-03-01T00:00:00Z"
+    assert handling.end_time.ToJsonString() == "2024-04-01T00:00:00Z"
+    assert handling.freeze_time.ToJsonString() == "2024-04-01T02:00:00Z"
     assert found[4].status.code == 3
     assert not found[0].HasField("status")

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import asyncpg
 from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import preview_service_pb2 as pb
 
 from tests.stories.words import figure, moment, number, stamp, usage
@@ -27,14 +28,17 @@ async def preview(world: World, account: str, *asked: pb.PreviewLine) -> list[pb
     return list((await world.client.previews.PreviewUsage(request)).previews)
 
 
-async def record_all(world: World, asked: list[pb.PreviewLine]) -> None:
-    """Record what was previewed."""
+async def record_all(world: World, asked: list[pb.PreviewLine]) -> list[consumption.RecordOutcome]:
+    """Record what was previewed, line by line."""
+    outcomes = []
     for one in asked:
         at = one.usage_time.ToDatetime().isoformat()
         given = usage(assets.Asset(name=one.asset), "x", moment(at), one.quantity.value)
         given.usage_resource = one.usage_resource
         [outcome] = await world.record([given])
         assert outcome.code in (1, 4), outcome
+        outcomes.append(outcome)
+    return outcomes
 
 
 def amounts(found: list[pb.UsagePreview], place: int = 0) -> list[Decimal]:

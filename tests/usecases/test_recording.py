@@ -149,11 +149,14 @@ async def test_late_usage_goes_to_the_next_open_period_and_its_repeat_is_a_dupli
 
     [outcome] = await send(pool, late)
 
-    assert (outcome.code, outcome.late_policy, outcome.period_start) == (
-        OutcomeCode.LATE,
-        "NEXT_PERIOD",
-        MARCH,
+    assert outcome.code is OutcomeCode.LATE
+    assert outcome.late is not None
+    assert outcome.late.policy == "NEXT_PERIOD"
+    [period] = await owner.fetch(
+        "SELECT start_time, end_time, freeze_time FROM rating_periods WHERE start_time = $1", MARCH
     )
+    assert outcome.late.period == tuple(period)
+    assert outcome.late.period.start == MARCH
     assert await codes(pool, late, usage("late", 6, JANUARY + HOUR)) == ["DUPLICATE", "CONFLICT"]
     found = await cells(owner)
     assert [row[1:6] for row in found] == [
@@ -169,7 +172,7 @@ async def test_without_an_open_period_late_usage_opens_the_first_that_is_not_due
     outcomes = await send(pool, usage("a", 1, JANUARY + HOUR), usage("b", 2, JANUARY + 30 * HOUR))
 
     # February waits for its last usage until 4 March, and it is 2 March.
-    assert [o.period_start for o in outcomes] == [FEBRUARY, FEBRUARY]
+    assert [o.late.period.start for o in outcomes if o.late] == [FEBRUARY, FEBRUARY]
     jobs = await owner.fetch("SELECT payload, fire_time FROM jobs")
     assert [row["fire_time"] for row in jobs] == [MARCH + timedelta(days=3)]
 
@@ -207,7 +210,7 @@ async def test_an_old_period_opens_with_its_close_due_at_once_unless_its_turn_ha
     await close(owner, FEBRUARY, account="other")
     [outcome] = await send(pool, usage("jan", time=JANUARY + HOUR, account="other"))
 
-    assert (outcome.code, outcome.period_start) == (OutcomeCode.LATE, MARCH)
+    assert (outcome.code, outcome.late and outcome.late.period.start) == (OutcomeCode.LATE, MARCH)
     starts = await owner.fetch(
         "SELECT start_time FROM rating_periods WHERE account_id = 'other' ORDER BY start_time"
     )

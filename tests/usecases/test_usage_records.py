@@ -25,7 +25,7 @@ async def test_a_kept_record_tells_what_became_of_it(pool, owner):
 
     assert (pending.quantity, pending.unit_id, pending.labels) == (2, "dozen", {"k": "v"})
     assert (pending.trace.counted_quantity, pending.trace.state) == (24, RecordState.PENDING)
-    assert (pending.trace.period_start, pending.trace.is_late) == (MARCH, False)
+    assert (pending.trace.period.start, pending.trace.is_late) == (MARCH, False)
     assert rated.trace.state is RecordState.RATED
     with pytest.raises(NotFound, match="usageRecords/b"):
         await look("b")

@@ -3,17 +3,15 @@
 from datetime import datetime
 from typing import Any
 
-from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import preview_service_pb2 as pb
 from usage_management.v1 import summary_service_pb2 as summaries
-from usage_management.v1.policy_resources_pb2 import RatingFrequencyPolicy
 
 from server.api import names
 from server.api.errors import failure_status, status_of
 from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb, unit_pb
-from server.api.mapping.recording import usage_of, usage_time
-from server.api.values import decimal_pb, enum_pb, optional_decimal_pb, time_pb
-from server.domain.consuming.recording import Place, Usage
+from server.api.mapping.recording import late_usage_to_pb, usage_of, usage_time
+from server.api.values import decimal_pb, optional_decimal_pb
+from server.domain.consuming.recording import Usage
 from server.domain.errors import InvalidArgument, UsageError
 from server.domain.ids import AccountId, RecordId
 from server.domain.settling.preview import Effect
@@ -33,9 +31,10 @@ def preview_to_pb(stage: Stage, found: Previewed) -> pb.UsagePreview:
         return pb.UsagePreview(status=status_of(found.error))
     assert found.item is not None, found
     assert found.place is not None, found
+    late = found.place.late
     return pb.UsagePreview(
         counted_quantity=decimal_pb(found.item.quantity),
-        late=_late(found.place),
+        late=None if late is None else late_usage_to_pb(late),
         wallets=[_wallet(stage.wallets[one.wallet_id], one) for one in found.effects],
     )
 
@@ -58,15 +57,6 @@ def _read(account_id: AccountId, index: int, line: pb.PreviewLine) -> Usage | Us
 
 def _time(line: Any) -> datetime:
     return usage_time(line) if line.HasField("usage_time") else AT_PRESENT
-
-
-def _late(place: Place) -> consumption.LateUsage | None:
-    if place.late is None:
-        return None
-    return consumption.LateUsage(
-        policy=enum_pb(RatingFrequencyPolicy.LatePolicy, place.late),
-        period_start_time=time_pb(place.period_start),
-    )
 
 
 def _wallet(wallet: StoredWallet, found: Effect) -> pb.WalletPreview:

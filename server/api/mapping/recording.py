@@ -17,8 +17,8 @@ from server.api import names
 from server.api.errors import status_of
 from server.api.forms import FAULTS, BadTime, all_faults, instant, labels_fault
 from server.api.names import BadName, Name
-from server.api.values import enum_pb, time_pb
-from server.domain.consuming.recording import OWN_UNIT, Outcome, OutcomeCode, Usage
+from server.api.values import enum_pb, rating_period_pb
+from server.domain.consuming.recording import OWN_UNIT, LateUsage, Outcome, OutcomeCode, Usage
 from server.domain.errors import InvalidArgument
 from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import RECORD_ID, AccountId, AssetId, RecordId, ResourceId, UnitId
@@ -155,10 +155,13 @@ def _outcome_to_pb(outcome: Outcome) -> pb.RecordOutcome:
     code = pb.RecordOutcome.Code.Value(outcome.code)
     if outcome.error is not None:
         return pb.RecordOutcome(code=code, status=status_of(outcome.error))
-    assert outcome.period_start is not None, outcome
-    assert outcome.late_policy is not None, outcome
-    late = pb.LateUsage(
-        policy=enum_pb(RatingFrequencyPolicy.LatePolicy, outcome.late_policy),
-        period_start_time=time_pb(outcome.period_start),
+    assert outcome.late is not None, outcome
+    return pb.RecordOutcome(code=code, late=late_usage_to_pb(outcome.late))
+
+
+def late_usage_to_pb(late: LateUsage) -> pb.LateUsage:
+    """The policy applied to late usage, and the rating period that handles it."""
+    return pb.LateUsage(
+        policy=enum_pb(RatingFrequencyPolicy.LatePolicy, late.policy),
+        period=rating_period_pb(late.period),
     )
-    return pb.RecordOutcome(code=code, late=late)

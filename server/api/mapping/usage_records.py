@@ -5,7 +5,13 @@ from usage_management.v1 import consumption_service_pb2 as pb
 from server.api import names
 from server.api.forms import Form
 from server.api.mapping.filters import id_of_account, resource_from_form, window_from_form
-from server.api.values import credential_name, decimal_pb, optional_decimal_pb, time_pb
+from server.api.values import (
+    credential_name,
+    decimal_pb,
+    optional_decimal_pb,
+    rating_period_pb,
+    time_pb,
+)
 from server.domain.consuming.recording import Trace, UsageRecord
 from server.domain.ids import AccountId, AssetId, CellId, RecordId
 from server.usecases.consuming.usage_records import ListUsageRecords
@@ -59,7 +65,7 @@ def _outcome_to_pb(account_id: AccountId, trace: Trace) -> pb.UsageOutcome:
     return pb.UsageOutcome(
         counted_quantity=decimal_pb(trace.counted_quantity),
         usage_summary=names.USAGE_SUMMARY.of(account_id, trace.cell_id),
-        period_start_time=time_pb(trace.period_start),
+        period=rating_period_pb(trace.period),
         late=trace.is_late,
         summary_drawn_quantity=optional_decimal_pb(trace.drawn_quantity),
         summary_overage_quantity=optional_decimal_pb(trace.overage_quantity),

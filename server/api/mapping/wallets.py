@@ -7,14 +7,24 @@ from usage_management.v1 import wallet_service_pb2 as pb
 from server.api import names
 from server.api.forms import Form
 from server.api.mapping.filters import id_of_account, resource_from_form
-from server.api.values import decimal_pb, enum_pb, optional_decimal_pb, optional_time_pb, time_pb
+from server.api.values import (
+    decimal_pb,
+    enum_pb,
+    optional_decimal_pb,
+    optional_time_pb,
+    rating_period_pb,
+    time_pb,
+)
+from server.domain.calendar import Period
 from server.domain.exact import EXACT, ZERO
 from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, WalletId
 from server.domain.settling.balances import Charge, GrantBalance, WalletBalance
 from server.domain.settling.grants import GrantKind
 from server.domain.settling.ledger import CauseKind, Entry
-from server.store.settling.wallets import StoredWallet, WalletFilter
+from server.domain.settling.periods import ResourcePeriods, Window
+from server.store.settling.wallets import GrantSources, StoredWallet, WalletFilter
 from server.usecases.currencies import is_currency
+from server.usecases.settling.periods import PeriodsAt
 from server.usecases.settling.wallets import GrantFilter, WalletNow
 
 
@@ -72,7 +82,7 @@ def wallet_to_pb(current: WalletNow) -> pb.Wallet:
     return made
 
 
-def grant_to_pb(wallet: StoredWallet, item: GrantBalance) -> pb.Grant:
+def grant_to_pb(wallet: StoredWallet, item: GrantBalance, sources: GrantSources) -> pb.Grant:
     """One issue, with what is left of it now and what the ledger says."""
     grant = item.grant
     posted = {head.grant_id: head.balance for head in wallet.grant_heads}
@@ -89,6 +99,39 @@ def grant_to_pb(wallet: StoredWallet, item: GrantBalance) -> pb.Grant:
         expire_time=optional_time_pb(grant.expire),
         rollover_count=grant.rollovers,
         provisional=item.is_provisional,
+        product_usage_grant=names.PRODUCT_GRANT.of(*sources[grant.entitlement_id]),
+    )
+
+
+def periods_to_pb(found: PeriodsAt) -> pb.PeriodAtResponse:
+    """The periods that contain a moment."""
+    return pb.PeriodAtResponse(
+        time=time_pb(found.time),
+        billing_period=_billing(found.billing) if found.billing else None,
+        resource_periods=[_resource_periods(found.account_id, one) for one in found.resources],
+    )
+
+
+def _resource_periods(account_id: str, found: ResourcePeriods) -> pb.UsageResourcePeriods:
+    return pb.UsageResourcePeriods(
+        usage_resource=names.RESOURCE.of(found.resource_id),
+        wallet=names.WALLET.of(account_id, found.wallet_id),
+        rating_period=rating_period_pb(found.rating),
+        billing_period=_billing(found.billing),
+        refresh_windows=[_window(one) for one in found.windows],
+    )
+
+
+def _billing(period: Period) -> pb.BillingPeriod:
+    return pb.BillingPeriod(start_time=time_pb(period.start), end_time=time_pb(period.end))
+
+
+def _window(window: Window) -> pb.RefreshWindow:
+    sold, period = window.sold, window.period
+    return pb.RefreshWindow(
+        product_usage_grant=names.PRODUCT_GRANT.of(sold.product_id, sold.product_grant_id),
+        start_time=time_pb(period.start),
+        end_time=time_pb(period.end),
     )
 
 

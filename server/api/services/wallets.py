@@ -8,17 +8,18 @@ from usage_management.v1 import wallet_service_pb2 as pb
 from usage_management.v1 import wallet_service_pb2_grpc as rpc
 
 from server.api import names, pages
-from server.api.forms import named
+from server.api.forms import Form, named
 from server.api.mapping.wallets import (
     entry_to_pb,
     grant_to_pb,
     list_grants_from_pb,
     list_wallets_from_pb,
+    periods_to_pb,
     wallet_to_pb,
 )
 from server.api.work import caller, listed, look, of_account
 from server.env import Env
-from server.usecases.settling import wallets
+from server.usecases.settling import periods, wallets
 
 
 class WalletService(rpc.WalletServiceServicer):
@@ -58,7 +59,7 @@ class WalletService(rpc.WalletServiceServicer):
         account_id, wallet_id, only = list_grants_from_pb(request)
         tenant_id = caller().tenant_id
         page = pages.read(request, tenant_id, self._env.seal, (datetime, UUID))
-        current, grants = await look(
+        current, grants, sources = await look(
             self._env,
             lambda tx: wallets.list_grants(tx, tenant_id, account_id, wallet_id, only),
             snapshot=True,
@@ -69,7 +70,7 @@ class WalletService(rpc.WalletServiceServicer):
             page,
             rows[: page.limit],
             lambda pair: pair[0],
-            lambda pair: grant_to_pb(current.wallet, pair[1]),
+            lambda pair: grant_to_pb(current.wallet, pair[1], sources),
             self._env.seal,
         )
         return pb.ListGrantsResponse(grants=found, next_page_token=token)
@@ -94,3 +95,18 @@ class WalletService(rpc.WalletServiceServicer):
             shape=(int,),
         )
         return pb.ListWalletEntriesResponse(wallet_entries=found, next_page_token=token)
+
+    async def PeriodAt(self, request: pb.PeriodAtRequest, context: Any) -> pb.PeriodAtResponse:
+        form = Form(request)
+        pattern = names.ASSET if "/assets/" in request.name else names.ACCOUNT
+        account_id, *asset_ids = form.name("name", pattern)
+        time = form.optional_time("time")
+        form.done()
+        tenant_id = caller().tenant_id
+        asset_id = asset_ids[0] if asset_ids else None
+        found = await look(
+            self._env,
+            lambda tx: periods.periods_of(tx, tenant_id, account_id, asset_id, time),
+            snapshot=True,
+        )
+        return periods_to_pb(found)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from server.domain import calendar
-from server.domain.calendar import Period, PolicyPeriod
+from server.domain.calendar import Period, PolicyPeriod, RatingPeriod
 from server.domain.consuming.aggregation import Measure
 from server.domain.consuming.dimensions import NONE
 from server.domain.errors import AlreadyExists, FailedPrecondition, UsageError
@@ -111,6 +111,10 @@ class Meter:
         """From when on usage of `period` is late."""
         return calendar.freeze_time(self.zone, period.end, self.frequency.delay)
 
+    def with_freeze(self, period: Period) -> RatingPeriod:
+        """`period` with the time of its freeze."""
+        return RatingPeriod(period.start, period.end, self.freeze_time(period))
+
     def entitles(self, instant: datetime) -> bool:
         """Whether the asset had the resource at `instant`."""
         return self.start <= instant and (self.end is None or instant < self.end)
@@ -137,6 +141,13 @@ class Slot:
         return self.meter.account_id, self.meter.wallet_id, self.period.start
 
 
+class LateUsage(NamedTuple):
+    """The policy applied to usage of a closed period, and the rating period that handles it."""
+
+    policy: LatePolicy
+    period: RatingPeriod
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """The cell that the usage of a slot goes to, in the rating period that handles it."""
@@ -144,15 +155,16 @@ class Place:
     slot: Slot
     period_start: datetime
     cell_id: CellId
-    late: LatePolicy | None = None
+    late: LateUsage | None = None
     dimensions: str = NONE
 
     @classmethod
-    def of(cls, slot: Slot, period_start: datetime, late: LatePolicy | None = None) -> "Place":
-        """The cell of `slot` in the rating period that begins at `period_start`.
+    def of(cls, slot: Slot, late: LateUsage | None = None) -> "Place":
+        """The cell of `slot` in its own rating period, or in that of `late`.
 
         `late` is what was done about usage that came after its own period was closed.
         """
+        period_start = slot.period.start if late is None else late.period.start
         meter, starts = slot.meter, (slot.day.start, slot.period.start, period_start)
         cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts)
         return cls(slot, period_start, cell_id, late)
@@ -213,12 +225,11 @@ class OutcomeCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened to a record: why it is not kept, or the later period that handles it."""
+    """What happened to a record: why it is not kept, or how it is handled although it is late."""
 
     code: OutcomeCode
     error: UsageError | None = None
-    late_policy: LatePolicy | None = None
-    period_start: datetime | None = None
+    late: LateUsage | None = None
 
     @property
     def is_kept(self) -> bool:
@@ -239,7 +250,7 @@ def kept(place: Place) -> Outcome:
     """Kept and counted at `place`."""
     if place.late is None:
         return ACCEPTED
-    return Outcome(OutcomeCode.LATE, late_policy=place.late, period_start=place.period_start)
+    return Outcome(OutcomeCode.LATE, late=place.late)
 
 
 def repeated(item: Counted, first: Counted | Stored) -> Outcome:
@@ -302,7 +313,7 @@ class Trace:
     state: RecordState
     counted_quantity: Decimal
     cell_id: CellId
-    period_start: datetime
+    period: RatingPeriod
     is_late: bool
     drawn_quantity: Decimal | None
     overage_quantity: Decimal | None

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import count
 
-from server.domain.calendar import Cadence, add_months, local_midnight
+from server.domain.calendar import Cadence, Period, add_months, local_date, local_midnight
 from server.domain.exact import ZERO, Rounding, divide, exact, truncate
 from server.domain.ids import AssetId, EntitlementId, GrantId, WalletId, derive
 from server.domain.modelling.policies import RefreshPolicy, RolloverPolicy, Validity
@@ -116,6 +116,25 @@ def next_start(entitlement: Entitlement, zone: str, *, after: datetime) -> datet
         if (instant := local_midnight(zone, start)) > after:
             return instant
     return None
+
+
+@exact
+def refresh_window(entitlement: Entitlement, zone: str, instant: datetime) -> Period | None:
+    """The refresh interval around `instant`, cut where the entitlement starts and ends.
+
+    None if the entitlement is not refreshed or not in force at `instant`, or if the interval has so
+    few days that nothing is issued for it.
+    """
+    day = local_date(zone, instant)
+    has_ended = entitlement.end is not None and entitlement.end <= day
+    if entitlement.refresh is None or day < entitlement.start or has_ended:
+        return None
+    k = entitlement.refresh.cadence.index(entitlement.anchor, day)
+    start, end = _days(entitlement, k)
+    assert end is not None, entitlement
+    if _issue(entitlement, zone, k) is None:
+        return None
+    return Period(local_midnight(zone, start), local_midnight(zone, end))
 
 
 @exact

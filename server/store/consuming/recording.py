@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from server.domain.calendar import Delay, DelayUnit, PolicyPeriod
+from server.domain.calendar import Delay, DelayUnit, PolicyPeriod, RatingPeriod
 from server.domain.consuming.aggregation import Measure
 from server.domain.consuming.recording import (
     Counted,
@@ -88,10 +88,15 @@ async def lock_followers(
 
 async def lock_first_open(
     tx: Connection, tenant_id: TenantId, wallets: Iterable[WalletKey]
-) -> dict[WalletKey, datetime]:
-    """Hold the first open period of each wallet that has one; say when it begins."""
+) -> dict[WalletKey, RatingPeriod]:
+    """The first open period of each wallet that has one, held."""
     rows = await tx.fetch(SQL["lock_first_open"], tenant_id, *_columns(wallets, 2))
-    return {(row["account_id"], row["wallet_id"]): row["start_time"] for row in rows}
+    return {
+        (row["account_id"], row["wallet_id"]): RatingPeriod(
+            row["start_time"], row["end_time"], row["freeze_time"]
+        )
+        for row in rows
+    }
 
 
 async def find_closed_ends(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from server.domain.calendar import Period
+from server.domain.calendar import Period, RatingPeriod
 from server.domain.consuming.recording import RecordState, Trace, UsageRecord
 from server.domain.errors import NotFound
 from server.domain.ids import (
@@ -99,7 +99,9 @@ def _record(row: Any) -> UsageRecord:
             state=_state(row["period_state"], row["liable_summary_id"]),
             counted_quantity=row["counted_quantity"],
             cell_id=CellId(row["usage_summary_id"]),
-            period_start=row["period_start_time"],
+            period=RatingPeriod(
+                row["period_start_time"], row["period_end_time"], row["period_freeze_time"]
+            ),
             is_late=row["origin_start_time"] != row["period_start_time"],
             drawn_quantity=row["drawn_quantity"],
             overage_quantity=row["overage_quantity"],

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from server.domain.calendar import RatingPeriod
 from server.domain.ids import AccountId, AssetId, TenantId, WalletId
 from server.domain.settling.summaries import Origin, Tally
 from server.store.pool import Connection
@@ -17,10 +18,15 @@ Value = tuple[WalletId, AssetId, str, str]
 
 async def first_open(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_ids: Iterable[WalletId]
-) -> dict[WalletId, datetime]:
-    """The start of the first open period of each wallet that has one."""
+) -> dict[WalletId, RatingPeriod]:
+    """The first open period of each wallet that has one."""
     rows = await tx.fetch(SQL["first_open"], tenant_id, account_id, sorted(wallet_ids))
-    return {WalletId(row["wallet_id"]): row["start_time"] for row in rows}
+    return {
+        WalletId(row["wallet_id"]): RatingPeriod(
+            row["start_time"], row["end_time"], row["freeze_time"]
+        )
+        for row in rows
+    }
 
 
 async def known_values(

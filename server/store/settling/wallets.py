@@ -59,6 +59,9 @@ from server.store.sql import load
 
 SQL = load("settling/wallets.sql")
 
+GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
+"""The product and its grant that each entitlement was sold as."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletFilter:
@@ -204,7 +207,7 @@ async def list_grants(
     return [unpacked_grant(wallet_id, tuple(row.values())) for row in rows]
 
 
-async def entitlements_of(
+async def grant_sources(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
@@ -212,11 +215,17 @@ async def entitlements_of(
     *,
     asset_id: AssetId | None,
     promise: tuple[ProductId, ProductGrantId] | None,
-) -> set[EntitlementId]:
-    """Return those of a wallet's entitlements that came with an asset, of a promise or both."""
+) -> GrantSources:
+    """Return what entitlements of a wallet were sold as: all, or those of an asset or promise."""
     args = (tenant_id, account_id, wallet_id, asset_id, *(promise or (None, None)))
-    rows = await tx.fetch(SQL["entitlements_of"], *args)
-    return {EntitlementId(row["entitlement_id"]) for row in rows}
+    rows = await tx.fetch(SQL["grant_sources"], *args)
+    return {
+        EntitlementId(row["entitlement_id"]): (
+            ProductId(row["product_id"]),
+            ProductGrantId(row["product_grant_id"]),
+        )
+        for row in rows
+    }
 
 
 async def save_next_indices(

@@ -6,17 +6,18 @@ shuffled and sent at once as often as anybody likes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from server.domain.calendar import Period
+from server.domain.calendar import Period, RatingPeriod
 from server.domain.consuming.intake import MOST_QUANTITY, Intake
 from server.domain.consuming.recording import (
     DUPLICATE,
     OWN_UNIT,
     Counted,
+    LateUsage,
     Meter,
     MeterKey,
     Outcome,
@@ -49,6 +50,7 @@ from server.usecases.settling.reopening import final_of, reopen
 
 # How often a later period may be frozen under our hands before somebody else should try.
 TRIES = 3
+NONE_REOPENED: Mapping[PeriodKey, RatingPeriod] = {}
 # What may count and what is refused unless it is there already, by its place in the request.
 Assessed = tuple[dict[int, Counted], dict[int, Refused]]
 
@@ -132,8 +134,8 @@ async def _take_in(
         await before.make()
         tried = dict(outcomes)
         opened = await reopen(tx, tenant_id, {counted[index].slot for index in late}, intake.now)
-        keys = {one.key for one in opened}
-        await _place(tx, tenant_id, intake.now, (counted, refused), tried, keys)
+        keys = opened.keys()
+        await _place(tx, tenant_id, intake.now, (counted, refused), tried, opened)
         used = {counted[index].slot.period_key for index in late if tried[index].is_kept}
         if keys <= used:
             await before.keep()
@@ -166,14 +168,14 @@ async def _place(
     now: datetime,
     assessed: Assessed,
     outcomes: dict[int, Outcome],
-    reopened: Set[PeriodKey] = frozenset(),
+    reopened: Mapping[PeriodKey, RatingPeriod] = NONE_REOPENED,
 ) -> None:
     """Find the period that handles each record, decide where that is needed, and keep the rest."""
     counted, refused = assessed
     slots = {item.slot for item in counted.values()}
     open_keys = await _pass_gate(tx, tenant_id, slots, now)
     places = {
-        slot: Place.of(slot, slot.period.start, _how(slot, reopened))
+        slot: Place.of(slot, _reopening(slot, reopened))
         for slot in slots
         if slot.period_key in open_keys
     }
@@ -190,8 +192,9 @@ async def _place(
     await _keep(tx, tenant_id, placed, outcomes)
 
 
-def _how(slot: Slot, reopened: Set[PeriodKey]) -> LatePolicy | None:
-    return LatePolicy.REOPEN if slot.period_key in reopened else None
+def _reopening(slot: Slot, reopened: Mapping[PeriodKey, RatingPeriod]) -> LateUsage | None:
+    period = reopened.get(slot.period_key)
+    return None if period is None else LateUsage(LatePolicy.REOPEN, period)
 
 
 async def _decide(
@@ -346,10 +349,10 @@ async def _place_late(
     """
     late = [slot for slot in slots if slot.meter.late_policy is not LatePolicy.REJECT]
     wanting = {slot.meter.wallet: slot.meter for slot in late}
-    starts: dict[WalletKey, datetime] = {}
+    periods: dict[WalletKey, RatingPeriod] = {}
     for _ in range(TRIES if wanting else 0):
-        starts |= await store.lock_first_open(tx, tenant_id, wanting)
-        wanting = {key: meter for key, meter in wanting.items() if key not in starts}
+        periods |= await store.lock_first_open(tx, tenant_id, wanting)
+        wanting = {key: meter for key, meter in wanting.items() if key not in periods}
         if not wanting:
             break
         await _open_next(tx, tenant_id, wanting, now)
@@ -357,7 +360,7 @@ async def _place_late(
         message = "rating periods are being closed at this moment; nothing happened, try again"
         raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
     how = LatePolicy.NEXT_PERIOD
-    return {slot: Place.of(slot, starts[slot.meter.wallet], how) for slot in late}
+    return {slot: Place.of(slot, LateUsage(how, periods[slot.meter.wallet])) for slot in late}
 
 
 async def _open_next(

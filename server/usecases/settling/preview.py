@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from server.domain.calendar import RatingPeriod
 from server.domain.consuming.aggregation import Cell
 from server.domain.consuming.recording import (
     Counted,
+    LateUsage,
     PeriodKey,
     Place,
     Refused,
@@ -43,6 +45,7 @@ from server.store.settling.wallets import StoredWallet
 from server.usecases.consuming.blocking import cap_reached, cell_of
 from server.usecases.consuming.recording import intake_of
 from server.usecases.consuming.uniques import as_counted, window_key
+from server.usecases.settling.reopening import reopened_period
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
 """The time of usage that happens now, by the tenant's clock."""
@@ -78,8 +81,8 @@ class Stage:
     lines: tuple[Counted | UsageError, ...] = ()
     wallets: Mapping[WalletId, StoredWallet] = field(default_factory=dict)
     states: Mapping[WalletId, WalletState] = field(default_factory=dict)
-    first_open: Mapping[WalletId, datetime] = field(default_factory=dict)
-    reopened: frozenset[PeriodKey] = frozenset()
+    first_open: Mapping[WalletId, RatingPeriod] = field(default_factory=dict)
+    reopened: Mapping[PeriodKey, RatingPeriod] = field(default_factory=dict)
     numbers: Mapping[AssetId, int] = field(default_factory=dict)
     known: frozenset[Value] = frozenset()
 
@@ -111,7 +114,7 @@ async def stage(
         wallets=found,
         states=states,
         first_open=await store.first_open(*args, late) if late else {},
-        reopened=frozenset(one.key for one in reopened),
+        reopened=_periods(reopened, items, intake.now),
         numbers=await wallets.asset_numbers(*args, {one.usage.asset_id for one in items}),
         known=frozenset(await store.known_values(*args, filter(None, map(_value, items)))),
     )
@@ -136,7 +139,8 @@ def previews(stage: Stage) -> Iterator[Previewed]:
             continue
         if value is not None:
             known.add(value)
-        is_reopened = is_reopened or place.late is LatePolicy.REOPEN
+        late = place.late
+        is_reopened = is_reopened or (late is not None and late.policy is LatePolicy.REOPEN)
         yield Previewed(item=item, place=place, effects=effects)
 
 
@@ -183,28 +187,29 @@ def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
 def _place(stage: Stage, item: Counted, *, is_reopened: bool) -> Place:
     """Where a line would be counted. Raises PERIOD_CLOSED, NOT_SUPPORTED."""
     slot = item.slot
-    place = Place.of(slot, slot.period.start)
+    late = None
     if _is_late(stage.wallets, slot):
-        place = _late_place(stage, slot, is_reopened=is_reopened)
+        late = _late_usage(stage, slot, is_reopened=is_reopened)
+    place = Place.of(slot, late)
     return place.with_dimensions(item.dimensions) if item.dimensions else place
 
 
-def _late_place(stage: Stage, slot: Slot, *, is_reopened: bool) -> Place:
-    """Where late usage would be counted; a line before may have opened a period again."""
+def _late_usage(stage: Stage, slot: Slot, *, is_reopened: bool) -> LateUsage:
+    """How late usage would be handled; a line before may have opened a period again."""
     meter = slot.meter
     if meter.late_policy is LatePolicy.REJECT:
         raise period_closed(slot)
     if slot.period_key in stage.reopened:
-        return Place.of(slot, slot.period.start, LatePolicy.REOPEN)
+        return LateUsage(LatePolicy.REOPEN, stage.reopened[slot.period_key])
     if is_reopened:
         text = "a line before it opens a period again; preview it by itself"
         raise Unimplemented("NOT_SUPPORTED", text, {"policy": meter.late_policy})
-    start = stage.first_open.get(meter.wallet_id)
-    if start is None:
+    period = stage.first_open.get(meter.wallet_id)
+    if period is None:
         closed = stage.wallets[meter.wallet_id].closed
         assert closed is not None, meter
-        start = meter.first_unfrozen(closed, stage.now).start
-    return Place.of(slot, start, LatePolicy.NEXT_PERIOD)
+        period = meter.with_freeze(meter.first_unfrozen(closed, stage.now))
+    return LateUsage(LatePolicy.NEXT_PERIOD, period)
 
 
 def _is_late(found: Mapping[WalletId, StoredWallet], slot: Slot) -> bool:
@@ -223,6 +228,14 @@ async def _reopenable(
     late = {one.slot for one in items if _is_late(found, one.slot)}
     wanted = {one.period_key for one in late if one.meter.late_policy is LatePolicy.REOPEN}
     return await reopening.find_reopenable(tx, tenant_id, wanted)
+
+
+def _periods(
+    found: Iterable[Reopenable], items: Iterable[Counted], now: datetime
+) -> dict[PeriodKey, RatingPeriod]:
+    """The periods that lines would open again, as they would be then."""
+    meters = {one.slot.period_key: one.slot.meter for one in items}
+    return {one.key: reopened_period(one, meters[one.key], now) for one in found}
 
 
 async def _wallets(

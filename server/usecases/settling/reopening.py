@@ -7,8 +7,8 @@ rates as if the usage had come in time. Otherwise the usage is handled as `NEXT_
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from server.domain.calendar import Delay, freeze_time, period_containing
-from server.domain.consuming.recording import PeriodKey, Slot
+from server.domain.calendar import RatingPeriod, freeze_time, period_containing
+from server.domain.consuming.recording import Meter, PeriodKey, Slot
 from server.domain.errors import Aborted
 from server.domain.ids import TenantId
 from server.domain.modelling.policies import LatePolicy
@@ -30,21 +30,21 @@ async def final_of(tx: Connection, tenant_id: TenantId, slots: Iterable[Slot]) -
 
 async def reopen(
     tx: Connection, tenant_id: TenantId, slots: Iterable[Slot], now: datetime
-) -> list[Reopenable]:
+) -> dict[PeriodKey, RatingPeriod]:
     """Open the periods of late usage again, as far as they may be, before anybody holds them.
 
     Others who would do the same wait, and then find them open. Raises Aborted (CONCURRENT_CHANGE).
     """
     wanted = {slot.period_key: slot.meter for slot in slots}
     if not wanted:
-        return []
+        return {}
     await queue_openers(tx, {meter.wallet for meter in wanted.values()})
     found = await store.lock_reopenable(tx, tenant_id, wanted)
+    opened = {one.key: reopened_period(one, wanted[one.key], now) for one in found}
     for one in found:
-        meter = wanted[one.key]
-        await store.reopen(tx, tenant_id, one, _due(one, meter.zone, meter.frequency.delay, now))
+        await store.reopen(tx, tenant_id, one, opened[one.key].freeze)
     await _take_back(tx, tenant_id, found)
-    return found
+    return opened
 
 
 async def _take_back(tx: Connection, tenant_id: TenantId, reopened: Iterable[Reopenable]) -> None:
@@ -60,9 +60,13 @@ async def _take_back(tx: Connection, tenant_id: TenantId, reopened: Iterable[Reo
         await store.take_back(tx, tenant_id, one, revision(one.reopened), billing.end)
 
 
-def _due(found: Reopenable, zone: str, delay: Delay, now: datetime) -> datetime:
-    """When it is closed again: after the waiting time, but before the period that follows it."""
-    due = freeze_time(zone, max(found.period.end, now), delay)
-    if found.next_freeze is None:
-        return due
-    return max(now, min(due, found.next_freeze - INSTANT))
+def reopened_period(found: Reopenable, meter: Meter, now: datetime) -> RatingPeriod:
+    """A period as it is opened again.
+
+    It freezes after the waiting time, but before the period that follows it.
+    """
+    start, end = found.period.start, found.period.end
+    due = freeze_time(meter.zone, max(end, now), meter.frequency.delay)
+    if found.next_freeze is not None:
+        due = max(now, min(due, found.next_freeze - INSTANT))
+    return RatingPeriod(start, end, due)

@@ -11,7 +11,7 @@ from server.domain.settling.grants import Grant, GrantKind
 from server.domain.settling.ledger import Entry
 from server.store.pool import Connection
 from server.store.settling import wallets as store
-from server.store.settling.wallets import StoredWallet, WalletFilter
+from server.store.settling.wallets import GrantSources, StoredWallet, WalletFilter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +67,10 @@ async def list_grants(
     account_id: AccountId,
     wallet_id: WalletId,
     only: GrantFilter,
-) -> tuple[WalletNow, list[GrantBalance]]:
+) -> tuple[WalletNow, list[GrantBalance], GrantSources]:
     """Return grants of a wallet, oldest first: those used up, those open, those provisional.
 
-    Raises WALLET_NOT_FOUND.
+    They come with what their entitlements were sold as. Raises WALLET_NOT_FOUND.
     """
     current = await get(tx, tenant_id, account_id, wallet_id)
     live = {one.grant.id: one for one in current.balance.grants}
@@ -80,12 +80,14 @@ async def list_grants(
         for grant in posted
         if grant.id not in live
     ]
-    found = [one for one in (*over, *live.values()) if only.admits(one.grant)]
-    if only.asset_id is not None or only.promise is not None:
-        args = (tx, tenant_id, account_id, wallet_id)
-        ids = await store.entitlements_of(*args, asset_id=only.asset_id, promise=only.promise)
-        found = [one for one in found if one.grant.entitlement_id in ids]
-    return current, sorted(found, key=lambda one: (one.grant.start, one.grant.id))
+    args = (tx, tenant_id, account_id, wallet_id)
+    sources = await store.grant_sources(*args, asset_id=only.asset_id, promise=only.promise)
+    found = [
+        one
+        for one in (*over, *live.values())
+        if only.admits(one.grant) and one.grant.entitlement_id in sources
+    ]
+    return current, sorted(found, key=lambda one: (one.grant.start, one.grant.id)), sources
 
 
 async def list_entries(

@@ -16,10 +16,12 @@ from server.domain.consuming.recording import (
     DUPLICATE,
     OWN_UNIT,
     Counted,
+    LateUsage,
     Meter,
     OutcomeCode,
     Place,
     Refused,
+    Slot,
     Usage,
     fold,
     kept,
@@ -117,11 +119,7 @@ records = st.lists(
 def cells(items: list[Usage], at: Intake | None = None) -> dict[CellId, Measure]:
     door = at or intake()
     counted = [door.assess(item) for item in items]
-    placed = [
-        (Place.of(item.slot, item.slot.period.start), item)
-        for item in counted
-        if isinstance(item, Counted)
-    ]
+    placed = [(Place.of(item.slot), item) for item in counted if isinstance(item, Counted)]
     places = {place.slot: place for place, _ in placed}
     return {
         place.cell_id: measure for place, measure in fold((places[i.slot], i) for _, i in placed)
@@ -168,23 +166,27 @@ def test_a_cell_is_a_civil_day_of_the_zone_in_a_month_from_the_anchor():
     assert slot.period.end == datetime(2024, 4, 14, 22, tzinfo=UTC)
 
 
+def next_period(slot: Slot) -> LateUsage:
+    following = slot.meter.with_freeze(slot.meter.period_of(slot.period.end))
+    return LateUsage(LatePolicy.NEXT_PERIOD, following)
+
+
 def test_the_id_of_a_cell_is_derived_from_what_it_is_about():
     slot = assessed(usage()).slot
-    later = slot.period.end
+    late = next_period(slot)
 
     starts = (slot.day.start.isoformat(), slot.period.start.isoformat())
-    assert Place.of(slot, later).cell_id == derive(
-        WALLET, "cell", ASSET, *starts, later.isoformat()
+    assert Place.of(slot, late).cell_id == derive(
+        WALLET, "cell", ASSET, *starts, slot.period.end.isoformat()
     )
 
 
 def test_late_usage_says_which_period_handles_it():
     slot = assessed(usage()).slot
 
-    assert kept(Place.of(slot, slot.period.start)) is ACCEPTED
-    late = kept(Place.of(slot, slot.period.end, LatePolicy.NEXT_PERIOD))
-    assert (late.code, late.late_policy) == (OutcomeCode.LATE, LatePolicy.NEXT_PERIOD)
-    assert late.period_start == slot.period.end
+    assert kept(Place.of(slot)) is ACCEPTED
+    late = kept(Place.of(slot, next_period(slot)))
+    assert (late.code, late.late) == (OutcomeCode.LATE, next_period(slot))
     assert period_closed(slot).reason == "PERIOD_CLOSED"
 
 

@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 from server.domain.calendar import Cadence, CadenceUnit, local_midnight
 from server.domain.modelling.policies import RolloverPolicy, Validity
-from server.domain.settling.grants import GrantKind, issues, rolled
+from server.domain.settling.grants import GrantKind, issues, refresh_window, rolled
 from tests import strategies
 from tests.strategies import entitlement
 
@@ -39,6 +40,27 @@ def test_100_minutes_are_issued_each_month_of_a_quarter():
         GrantKind.REFRESH,
         GrantKind.REFRESH,
     ]
+
+
+@given(strategies.entitlements(), st.integers(0, 800 * 24))
+def test_a_refresh_window_is_the_interval_that_an_issue_is_for(sold, hours):
+    zone, at = "Europe/Berlin", datetime(2023, 6, 1, tzinfo=UTC) + timedelta(hours=hours)
+    much = refresh_window(replace(sold, quantity=Decimal(10) ** 6), zone, at)
+    starts = {issue.start for issue in issues(sold, zone, through=at)}
+
+    first = local_midnight(zone, sold.start)
+    ended = sold.end is not None and local_midnight(zone, sold.end) <= at
+    assert (much is not None) == (sold.refresh is not None and first <= at and not ended)
+    assert much is None or much.contains(at)
+    issued = much is not None and much.start in starts
+    assert refresh_window(sold, zone, at) == (much if issued else None)
+
+
+def test_an_interval_of_which_nothing_is_issued_is_no_window():
+    short = entitlement(quantity=1, end=date(2024, 2, 2))
+
+    assert refresh_window(short, "UTC", datetime(2024, 1, 31, tzinfo=UTC)) is not None
+    assert refresh_window(short, "UTC", datetime(2024, 2, 1, tzinfo=UTC)) is None
 
 
 def test_a_part_of_an_interval_gets_a_part_of_the_grant():

@@ -129,7 +129,9 @@ async def test_usage_is_waited_for_until_the_freeze_and_is_late_from_then_on(san
     assert in_time.code == consumption.RecordOutcome.ACCEPTED
     assert late.code == consumption.RecordOutcome.LATE
     assert enum_name(late.late, "policy") == "NEXT_PERIOD"
-    assert late.late.period_start_time.ToJsonString() == "2024-02-01T00:00:00Z"
+    assert late.late.period.start_time.ToJsonString() == "2024-02-01T00:00:00Z"
+    assert late.late.period.end_time.ToJsonString() == "2024-03-01T00:00:00Z"
+    assert late.late.period.freeze_time.ToJsonString() == "2024-03-04T00:00:00Z"
     assert [figure(one.overage_quantity) for one in january] == [2]
     assert [figure(one.overage_quantity) for one in february if figure(one.used_quantity)] == [5]
 

@@ -131,10 +131,12 @@ async def test_late_usage_is_priced_where_it_would_be_handled(sandbox: Any) -> N
     asked = lines(asset, "calls", ("2024-01-20", 8), ("2024-02-08", 5))
 
     found = await preview(world, account, *asked)
-    await record_all(world, asked)
+    outcomes = await record_all(world, asked)
     await world.advance("2024-03-10")
 
     assert enum_name(found[0].late, "policy") == "NEXT_PERIOD"
+    assert outcomes[0].late == found[0].late
+    assert found[0].late.period.freeze_time.ToJsonString() == "2024-03-04T00:00:00Z"
     assert not found[1].HasField("late")
     charged = [figure(one.exact_amount) for one in await world.liable(account)]
     assert sum(amounts(found)) == sum(charged) - 5
@@ -232,7 +234,7 @@ async def test_late_usage_that_opens_its_period_again_is_priced_as_if_it_had_com
     assert await rows(story_database, world) == before
     assert [enum_name(one.late, "policy") for one in found] == ["REOPEN", "REOPEN", "", "REOPEN"]
     months = [
-        one.late.period_start_time.ToDatetime().month
+        one.late.period.start_time.ToDatetime().month
         for one in found
         if enum_name(one.late, "policy")
     ]
@@ -241,7 +243,9 @@ async def test_late_usage_that_opens_its_period_again_is_priced_as_if_it_had_com
     assert [figure(one.wallets[0].overage_quantity) for one in found] == [0, 20, 5, 10]
     # 15 texts cost 15, and all 25 cost 6.25: whatever the tier, it prices all of them.
     assert amounts(found) == [0, 40, 10, Decimal("-8.75")]
-    await record_all(world, asked)
+    outcomes = await record_all(world, asked)
+    # The first of each resource opens January again, and the others come in time.
+    assert [one.late for one in outcomes if one.HasField("late")] == [found[0].late, found[3].late]
     await world.advance("2024-03-10")
     by_month = sorted(money(one.amount) for one in await world.liable(account))
     assert (sorted(billed), by_month) == ([0, 15], [Decimal("6.25"), 10, 40])
@@ -254,11 +258,12 @@ async def test_once_a_later_period_is_final_late_usage_is_priced_in_the_next(san
 
     found = await preview(world, account, *asked[:2])
     again = await preview(world, account, asked[2], asked[0])
-    await record_all(world, asked[:2])
+    outcomes = await record_all(world, asked[:2])
     wallet = await world.wallet(account, "minutes")
 
     assert [enum_name(one.late, "policy") for one in found] == ["NEXT_PERIOD", "NEXT_PERIOD"]
-    assert [one.late.period_start_time.ToDatetime().month for one in found] == [3, 3]
+    assert [one.late.period.start_time.ToDatetime().month for one in found] == [3, 3]
+    assert [one.late for one in outcomes] == [one.late for one in found]
     assert sum(amounts(found)) == figure(wallet.estimated_amount)
     assert [figure(one.wallets[0].used_quantity) for one in found] == [4, 140]
     assert enum_name(again[0].late, "policy") == "REOPEN"

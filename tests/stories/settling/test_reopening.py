@@ -55,7 +55,7 @@ async def test_the_outcome_is_that_of_usage_which_came_in_time(sandbox):
     await world.advance("2024-02-10")
 
     assert (outcome.code, enum_name(outcome.late, "policy")) == (LATE, "REOPEN")
-    assert outcome.late.period_start_time.ToDatetime().month == 1
+    assert outcome.late.period.start_time.ToDatetime().month == 1
     assert (before[0], reopened[0]) == (140, 110)
     assert await states(world, ann) == await states(world, bob)
     await world.use(late_asset, "minutes", "2024-02-08", 125)
@@ -170,7 +170,7 @@ async def test_once_a_later_period_is_final_it_is_handled_in_the_next_one_and_sa
     outcome = await world.use(asset, "minutes", "2024-01-20", 30)
 
     assert (outcome.code, enum_name(outcome.late, "policy")) == (LATE, "NEXT_PERIOD")
-    assert outcome.late.period_start_time.ToDatetime().month == 3
+    assert outcome.late.period.start_time.ToDatetime().month == 3
 
 
 async def test_a_later_period_of_another_resource_of_the_target_speaks_against_it(sandbox):

@@ -30,9 +30,10 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_annotations__pb2
 from usage_management.v1 import policy_resources_pb2 as usage__management_dot_v1_dot_policy__resources__pb2
+from usage_management.v1 import types_pb2 as usage__management_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-usage_management/v1/consumption_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a*usage_management/v1/policy_resources.proto\"\xb6\x06\n\x0bUsageRecord\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12.\n\x05\x61sset\x18\x02 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Asset\x12?\n\x0eusage_resource\x18\x03 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12,\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12@\n\x0funit_of_measure\x18\x05 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UnitOfMeasure\x12\x34\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x42\n\x06labels\x18\x07 \x03(\x0b\x32,.usage_management.v1.UsageRecord.LabelsEntryB\x04\xe2\x41\x01\x03\x12;\n\x05state\x18\x08 \x01(\x0e\x32&.usage_management.v1.UsageRecord.StateB\x04\xe2\x41\x01\x03\x12\x38\n\x07outcome\x18\t \x01(\x0b\x32!.usage_management.v1.UsageOutcomeB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x46ROZEN\x10\x02\x12\t\n\x05RATED\x10\x03\x12\n\n\x06LIABLE\x10\x04:Q\xea\x41N\n\x1cusage-management/UsageRecord\x12.accounts/{account}/usageRecords/{usage_record}\"\x8f\x03\n\x0cUsageOutcome\x12\x34\n\x10\x63ounted_quantity\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12=\n\rusage_summary\x18\x02 \x01(\tB&\xe2\x41\x01\x03\xfa\x41\x1f\n\x1dusage-management/UsageSummary\x12;\n\x11period_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04late\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12:\n\x16summary_drawn_quantity\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12<\n\x18summary_overage_quantity\x18\x06 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12?\n\x0eliable_summary\x18\x07 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/LiableSummary\"\xce\x04\n\x10UsageRecordInput\x12\x92\x01\n\trecord_id\x18\x01 \x01(\tB\x7f\xe2\x41\x01\x02\xbaHx\xba\x01u\n\x0f\x45VENT_ID_FORMAT\x12:must be 1 to 128 printable ASCII characters without spaces\x1a&this.matches(\'^[\\\\x21-\\\\x7e]{1,128}$\')\x12\x34\n\x05\x61sset\x18\x02 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Asset\xbaH\x03\xc8\x01\x01\x12\x45\n\x0eusage_resource\x18\x03 \x01(\tB-\xe2\x41\x01\x02\xfa\x41 \n\x1eusage-management/UsageResource\xbaH\x03\xc8\x01\x01\x12\x32\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12@\n\x0funit_of_measure\x18\x05 \x01(\tB\'\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UnitOfMeasure\x12:\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12G\n\x06labels\x18\x07 \x03(\x0b\x32\x31.usage_management.v1.UsageRecordInput.LabelsEntryB\x04\xe2\x41\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x12RecordUsageRequest\x12M\n\x07records\x18\x01 \x03(\x0b\x32%.usage_management.v1.UsageRecordInputB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x08\x10\xe8\x07\"\x03\xd8\x01\x03\xc8\x01\x01\"\x8b\x02\n\rRecordOutcome\x12;\n\x04\x63ode\x18\x01 \x01(\x0e\x32\'.usage_management.v1.RecordOutcome.CodeB\x04\xe2\x41\x01\x03\x12(\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03\x12\x32\n\x04late\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.LateUsageB\x04\xe2\x41\x01\x03\"_\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\r\n\tDUPLICATE\x10\x02\x12\x0c\n\x08\x43ONFLICT\x10\x03\x12\x08\n\x04LATE\x10\x04\x12\x0c\n\x08REJECTED\x10\x05\"\x95\x01\n\tLateUsage\x12K\n\x06policy\x18\x01 \x01(\x0e\x32\x35.usage_management.v1.RatingFrequencyPolicy.LatePolicyB\x04\xe2\x41\x01\x03\x12;\n\x11period_start_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"Q\n\x13RecordUsageResponse\x12:\n\x08outcomes\x18\x01 \x03(\x0b\x32\".usage_management.v1.RecordOutcomeB\x04\xe2\x41\x01\x03\"R\n\x15GetUsageRecordRequest\x12\x39\n\x04name\x18\x01 \x01(\tB+\xe2\x41\x01\x02\xfa\x41\x1e\n\x1cusage-management/UsageRecord\xbaH\x03\xc8\x01\x01\"\x9f\x03\n\x17ListUsageRecordsRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12.\n\x05\x61sset\x18\x04 \x01(\tB\x1f\xe2\x41\x01\x01\xfa\x41\x18\n\x16usage-management/Asset\x12?\n\x0eusage_resource\x18\x05 \x01(\tB\'\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UsageResource\x12\x34\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12=\n\rusage_summary\x18\x08 \x01(\tB&\xe2\x41\x01\x01\xfa\x41\x1f\n\x1dusage-management/UsageSummary\"x\n\x18ListUsageRecordsResponse\x12=\n\rusage_records\x18\x01 \x03(\x0b\x32 .usage_management.v1.UsageRecordB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x32\x8c\x03\n\x12\x43onsumptionService\x12z\n\x0bRecordUsage\x12\'.usage_management.v1.RecordUsageRequest\x1a(.usage_management.v1.RecordUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12s\n\x0eGetUsageRecord\x12*.usage_management.v1.GetUsageRecordRequest\x1a .usage_management.v1.UsageRecord\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.read\x12\x84\x01\n\x10ListUsageRecords\x12,.usage_management.v1.ListUsageRecordsRequest\x1a-.usage_management.v1.ListUsageRecordsResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.readB\xa5\x01\n\x12usagemanagement.v1B\x17\x43onsumptionServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-usage_management/v1/consumption_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a*usage_management/v1/policy_resources.proto\x1a\x1fusage_management/v1/types.proto\"\xb6\x06\n\x0bUsageRecord\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12.\n\x05\x61sset\x18\x02 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Asset\x12?\n\x0eusage_resource\x18\x03 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12,\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12@\n\x0funit_of_measure\x18\x05 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UnitOfMeasure\x12\x34\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x42\n\x06labels\x18\x07 \x03(\x0b\x32,.usage_management.v1.UsageRecord.LabelsEntryB\x04\xe2\x41\x01\x03\x12;\n\x05state\x18\x08 \x01(\x0e\x32&.usage_management.v1.UsageRecord.StateB\x04\xe2\x41\x01\x03\x12\x38\n\x07outcome\x18\t \x01(\x0b\x32!.usage_management.v1.UsageOutcomeB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"N\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06\x46ROZEN\x10\x02\x12\t\n\x05RATED\x10\x03\x12\n\n\x06LIABLE\x10\x04:Q\xea\x41N\n\x1cusage-management/UsageRecord\x12.accounts/{account}/usageRecords/{usage_record}\"\x8b\x03\n\x0cUsageOutcome\x12\x34\n\x10\x63ounted_quantity\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12=\n\rusage_summary\x18\x02 \x01(\tB&\xe2\x41\x01\x03\xfa\x41\x1f\n\x1dusage-management/UsageSummary\x12\x37\n\x06period\x18\x03 \x01(\x0b\x32!.usage_management.v1.RatingPeriodB\x04\xe2\x41\x01\x03\x12\x12\n\x04late\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12:\n\x16summary_drawn_quantity\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12<\n\x18summary_overage_quantity\x18\x06 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12?\n\x0eliable_summary\x18\x07 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/LiableSummary\"\xce\x04\n\x10UsageRecordInput\x12\x92\x01\n\trecord_id\x18\x01 \x01(\tB\x7f\xe2\x41\x01\x02\xbaHx\xba\x01u\n\x0f\x45VENT_ID_FORMAT\x12:must be 1 to 128 printable ASCII characters without spaces\x1a&this.matches(\'^[\\\\x21-\\\\x7e]{1,128}$\')\x12\x34\n\x05\x61sset\x18\x02 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Asset\xbaH\x03\xc8\x01\x01\x12\x45\n\x0eusage_resource\x18\x03 \x01(\tB-\xe2\x41\x01\x02\xfa\x41 \n\x1eusage-management/UsageResource\xbaH\x03\xc8\x01\x01\x12\x32\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12@\n\x0funit_of_measure\x18\x05 \x01(\tB\'\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UnitOfMeasure\x12:\n\nusage_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12G\n\x06labels\x18\x07 \x03(\x0b\x32\x31.usage_management.v1.UsageRecordInput.LabelsEntryB\x04\xe2\x41\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x12RecordUsageRequest\x12M\n\x07records\x18\x01 \x03(\x0b\x32%.usage_management.v1.UsageRecordInputB\x15\xe2\x41\x01\x02\xbaH\x0e\x92\x01\x08\x10\xe8\x07\"\x03\xd8\x01\x03\xc8\x01\x01\"\x8b\x02\n\rRecordOutcome\x12;\n\x04\x63ode\x18\x01 \x01(\x0e\x32\'.usage_management.v1.RecordOutcome.CodeB\x04\xe2\x41\x01\x03\x12(\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03\x12\x32\n\x04late\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.LateUsageB\x04\xe2\x41\x01\x03\"_\n\x04\x43ode\x12\x14\n\x10\x43ODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\r\n\tDUPLICATE\x10\x02\x12\x0c\n\x08\x43ONFLICT\x10\x03\x12\x08\n\x04LATE\x10\x04\x12\x0c\n\x08REJECTED\x10\x05\"\x91\x01\n\tLateUsage\x12K\n\x06policy\x18\x01 \x01(\x0e\x32\x35.usage_management.v1.RatingFrequencyPolicy.LatePolicyB\x04\xe2\x41\x01\x03\x12\x37\n\x06period\x18\x02 \x01(\x0b\x32!.usage_management.v1.RatingPeriodB\x04\xe2\x41\x01\x03\"Q\n\x13RecordUsageResponse\x12:\n\x08outcomes\x18\x01 \x03(\x0b\x32\".usage_management.v1.RecordOutcomeB\x04\xe2\x41\x01\x03\"R\n\x15GetUsageRecordRequest\x12\x39\n\x04name\x18\x01 \x01(\tB+\xe2\x41\x01\x02\xfa\x41\x1e\n\x1cusage-management/UsageRecord\xbaH\x03\xc8\x01\x01\"\x9f\x03\n\x17ListUsageRecordsRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12.\n\x05\x61sset\x18\x04 \x01(\tB\x1f\xe2\x41\x01\x01\xfa\x41\x18\n\x16usage-management/Asset\x12?\n\x0eusage_resource\x18\x05 \x01(\tB\'\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UsageResource\x12\x34\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12=\n\rusage_summary\x18\x08 \x01(\tB&\xe2\x41\x01\x01\xfa\x41\x1f\n\x1dusage-management/UsageSummary\"x\n\x18ListUsageRecordsResponse\x12=\n\rusage_records\x18\x01 \x03(\x0b\x32 .usage_management.v1.UsageRecordB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x32\x8c\x03\n\x12\x43onsumptionService\x12z\n\x0bRecordUsage\x12\'.usage_management.v1.RecordUsageRequest\x1a(.usage_management.v1.RecordUsageResponse\"\x18\x8a\x98\xcc\xef\x0c\x0cusage.record\x90\x98\xcc\xef\x0c\x01\x12s\n\x0eGetUsageRecord\x12*.usage_management.v1.GetUsageRecordRequest\x1a .usage_management.v1.UsageRecord\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.read\x12\x84\x01\n\x10ListUsageRecords\x12,.usage_management.v1.ListUsageRecordsRequest\x1a-.usage_management.v1.ListUsageRecordsResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nusage.readB\xa5\x01\n\x12usagemanagement.v1B\x17\x43onsumptionServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -70,8 +71,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGEOUTCOME'].fields_by_name['counted_quantity']._serialized_options = b'\342A\001\003'
   _globals['_USAGEOUTCOME'].fields_by_name['usage_summary']._loaded_options = None
   _globals['_USAGEOUTCOME'].fields_by_name['usage_summary']._serialized_options = b'\342A\001\003\372A\037\n\035usage-management/UsageSummary'
-  _globals['_USAGEOUTCOME'].fields_by_name['period_start_time']._loaded_options = None
-  _globals['_USAGEOUTCOME'].fields_by_name['period_start_time']._serialized_options = b'\342A\001\003'
+  _globals['_USAGEOUTCOME'].fields_by_name['period']._loaded_options = None
+  _globals['_USAGEOUTCOME'].fields_by_name['period']._serialized_options = b'\342A\001\003'
   _globals['_USAGEOUTCOME'].fields_by_name['late']._loaded_options = None
   _globals['_USAGEOUTCOME'].fields_by_name['late']._serialized_options = b'\342A\001\003'
   _globals['_USAGEOUTCOME'].fields_by_name['summary_drawn_quantity']._loaded_options = None
@@ -106,8 +107,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDOUTCOME'].fields_by_name['late']._serialized_options = b'\342A\001\003'
   _globals['_LATEUSAGE'].fields_by_name['policy']._loaded_options = None
   _globals['_LATEUSAGE'].fields_by_name['policy']._serialized_options = b'\342A\001\003'
-  _globals['_LATEUSAGE'].fields_by_name['period_start_time']._loaded_options = None
-  _globals['_LATEUSAGE'].fields_by_name['period_start_time']._serialized_options = b'\342A\001\003'
+  _globals['_LATEUSAGE'].fields_by_name['period']._loaded_options = None
+  _globals['_LATEUSAGE'].fields_by_name['period']._serialized_options = b'\342A\001\003'
   _globals['_RECORDUSAGERESPONSE'].fields_by_name['outcomes']._loaded_options = None
   _globals['_RECORDUSAGERESPONSE'].fields_by_name['outcomes']._serialized_options = b'\342A\001\003'
   _globals['_GETUSAGERECORDREQUEST'].fields_by_name['name']._loaded_options = None
@@ -138,34 +139,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSUMPTIONSERVICE'].methods_by_name['GetUsageRecord']._serialized_options = b'\220\002\001\212\230\314\357\014\nusage.read'
   _globals['_CONSUMPTIONSERVICE'].methods_by_name['ListUsageRecords']._loaded_options = None
   _globals['_CONSUMPTIONSERVICE'].methods_by_name['ListUsageRecords']._serialized_options = b'\220\002\001\212\230\314\357\014\nusage.read'
-  _globals['_USAGERECORD']._serialized_start=328
-  _globals['_USAGERECORD']._serialized_end=1150
-  _globals['_USAGERECORD_LABELSENTRY']._serialized_start=942
-  _globals['_USAGERECORD_LABELSENTRY']._serialized_end=987
-  _globals['_USAGERECORD_STATE']._serialized_start=989
-  _globals['_USAGERECORD_STATE']._serialized_end=1067
-  _globals['_USAGEOUTCOME']._serialized_start=1153
-  _globals['_USAGEOUTCOME']._serialized_end=1552
-  _globals['_USAGERECORDINPUT']._serialized_start=1555
-  _globals['_USAGERECORDINPUT']._serialized_end=2145
-  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_start=942
-  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_end=987
-  _globals['_RECORDUSAGEREQUEST']._serialized_start=2147
-  _globals['_RECORDUSAGEREQUEST']._serialized_end=2246
-  _globals['_RECORDOUTCOME']._serialized_start=2249
-  _globals['_RECORDOUTCOME']._serialized_end=2516
-  _globals['_RECORDOUTCOME_CODE']._serialized_start=2421
-  _globals['_RECORDOUTCOME_CODE']._serialized_end=2516
-  _globals['_LATEUSAGE']._serialized_start=2519
-  _globals['_LATEUSAGE']._serialized_end=2668
-  _globals['_RECORDUSAGERESPONSE']._serialized_start=2670
-  _globals['_RECORDUSAGERESPONSE']._serialized_end=2751
-  _globals['_GETUSAGERECORDREQUEST']._serialized_start=2753
-  _globals['_GETUSAGERECORDREQUEST']._serialized_end=2835
-  _globals['_LISTUSAGERECORDSREQUEST']._serialized_start=2838
-  _globals['_LISTUSAGERECORDSREQUEST']._serialized_end=3253
-  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_start=3255
-  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_end=3375
-  _globals['_CONSUMPTIONSERVICE']._serialized_start=3378
-  _globals['_CONSUMPTIONSERVICE']._serialized_end=3774
+  _globals['_USAGERECORD']._serialized_start=361
+  _globals['_USAGERECORD']._serialized_end=1183
+  _globals['_USAGERECORD_LABELSENTRY']._serialized_start=975
+  _globals['_USAGERECORD_LABELSENTRY']._serialized_end=1020
+  _globals['_USAGERECORD_STATE']._serialized_start=1022
+  _globals['_USAGERECORD_STATE']._serialized_end=1100
+  _globals['_USAGEOUTCOME']._serialized_start=1186
+  _globals['_USAGEOUTCOME']._serialized_end=1581
+  _globals['_USAGERECORDINPUT']._serialized_start=1584
+  _globals['_USAGERECORDINPUT']._serialized_end=2174
+  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_start=975
+  _globals['_USAGERECORDINPUT_LABELSENTRY']._serialized_end=1020
+  _globals['_RECORDUSAGEREQUEST']._serialized_start=2176
+  _globals['_RECORDUSAGEREQUEST']._serialized_end=2275
+  _globals['_RECORDOUTCOME']._serialized_start=2278
+  _globals['_RECORDOUTCOME']._serialized_end=2545
+  _globals['_RECORDOUTCOME_CODE']._serialized_start=2450
+  _globals['_RECORDOUTCOME_CODE']._serialized_end=2545
+  _globals['_LATEUSAGE']._serialized_start=2548
+  _globals['_LATEUSAGE']._serialized_end=2693
+  _globals['_RECORDUSAGERESPONSE']._serialized_start=2695
+  _globals['_RECORDUSAGERESPONSE']._serialized_end=2776
+  _globals['_GETUSAGERECORDREQUEST']._serialized_start=2778
+  _globals['_GETUSAGERECORDREQUEST']._serialized_end=2860
+  _globals['_LISTUSAGERECORDSREQUEST']._serialized_start=2863
+  _globals['_LISTUSAGERECORDSREQUEST']._serialized_end=3278
+  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_start=3280
+  _globals['_LISTUSAGERECORDSRESPONSE']._serialized_end=3400
+  _globals['_CONSUMPTIONSERVICE']._serialized_start=3403
+  _globals['_CONSUMPTIONSERVICE']._serialized_end=3799
 # @@protoc_insertion_point(module_scope)

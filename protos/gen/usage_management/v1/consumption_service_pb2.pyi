@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from usage_management.v1 import policy_resources_pb2 as _policy_resources_pb2
+from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -154,7 +155,7 @@ class UsageOutcome(_message.Message):
 
     COUNTED_QUANTITY_FIELD_NUMBER: _builtins.int
     USAGE_SUMMARY_FIELD_NUMBER: _builtins.int
-    PERIOD_START_TIME_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
     SUMMARY_DRAWN_QUANTITY_FIELD_NUMBER: _builtins.int
     SUMMARY_OVERAGE_QUANTITY_FIELD_NUMBER: _builtins.int
@@ -170,8 +171,8 @@ class UsageOutcome(_message.Message):
         """The quantity in the resource's unit."""
 
     @_builtins.property
-    def period_start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the rating period that handles it."""
+    def period(self) -> _types_pb2.RatingPeriod:
+        """The rating period that handles it."""
 
     @_builtins.property
     def summary_drawn_quantity(self) -> _decimal_pb2.Decimal:
@@ -186,15 +187,15 @@ class UsageOutcome(_message.Message):
         *,
         counted_quantity: _decimal_pb2.Decimal | None = ...,
         usage_summary: _builtins.str = ...,
-        period_start_time: _timestamp_pb2.Timestamp | None = ...,
+        period: _types_pb2.RatingPeriod | None = ...,
         late: _builtins.bool = ...,
         summary_drawn_quantity: _decimal_pb2.Decimal | None = ...,
         summary_overage_quantity: _decimal_pb2.Decimal | None = ...,
         liable_summary: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["counted_quantity", b"counted_quantity", "period_start_time", b"period_start_time", "summary_drawn_quantity", b"summary_drawn_quantity", "summary_overage_quantity", b"summary_overage_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counted_quantity", b"counted_quantity", "period", b"period", "summary_drawn_quantity", b"summary_drawn_quantity", "summary_overage_quantity", b"summary_overage_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_quantity", b"counted_quantity", "late", b"late", "liable_summary", b"liable_summary", "period_start_time", b"period_start_time", "summary_drawn_quantity", b"summary_drawn_quantity", "summary_overage_quantity", b"summary_overage_quantity", "usage_summary", b"usage_summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_quantity", b"counted_quantity", "late", b"late", "liable_summary", b"liable_summary", "period", b"period", "summary_drawn_quantity", b"summary_drawn_quantity", "summary_overage_quantity", b"summary_overage_quantity", "usage_summary", b"usage_summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -376,22 +377,22 @@ class LateUsage(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     POLICY_FIELD_NUMBER: _builtins.int
-    PERIOD_START_TIME_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
     policy: _policy_resources_pb2.RatingFrequencyPolicy.LatePolicy.ValueType
     """The policy that decided."""
     @_builtins.property
-    def period_start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the rating period that will handle it."""
+    def period(self) -> _types_pb2.RatingPeriod:
+        """The rating period that will handle it."""
 
     def __init__(
         self,
         *,
         policy: _policy_resources_pb2.RatingFrequencyPolicy.LatePolicy.ValueType = ...,
-        period_start_time: _timestamp_pb2.Timestamp | None = ...,
+        period: _types_pb2.RatingPeriod | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["period_start_time", b"period_start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["period_start_time", b"period_start_time", "policy", b"policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "policy", b"policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

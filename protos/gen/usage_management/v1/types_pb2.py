@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fusage_management/v1/types.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x19google/type/decimal.proto\"\xb2\x01\n\x07\x43\x61\x64\x65nce\x12?\n\x04unit\x18\x01 \x01(\x0e\x32!.usage_management.v1.Cadence.UnitB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\x05\x63ount\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x02\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"G\n\x04Unit\x12\x14\n\x10UNIT_UNSPECIFIED\x10\x00\x12\x07\n\x03\x44\x41Y\x10\x01\x12\t\n\x05MONTH\x10\x02\x12\x0b\n\x07QUARTER\x10\x03\x12\x08\n\x04YEAR\x10\x04\"\xd4\x02\n\x04Rate\x12/\n\x05value\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\'\n\x03per\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x83\x01\n\rcurrency_code\x18\x03 \x01(\tBj\xe2\x41\x01\x01\xbaHc\xba\x01`\n\x10\x43URRENCY_UNKNOWN\x12-must be an ISO 4217 currency code in capitals\x1a\x1dthis.matches(\'^([A-Z]{3})?$\')H\x00\x12=\n\ntoken_unit\x18\x04 \x01(\tB\'\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UnitOfMeasureH\x00\x12\x1d\n\x0fpackage_pricing\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x0e\n\x0c\x64\x65nomination\"\xd1\x01\n\x0eRateAdjustment\x12\x46\n\x04kind\x18\x01 \x01(\x0e\x32(.usage_management.v1.RateAdjustment.KindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12/\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"F\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08OVERRIDE\x10\x01\x12\x0e\n\nPERCENTAGE\x10\x02\x12\n\n\x06\x41MOUNT\x10\x03\"\xa5\x01\n\x08RateTier\x12)\n\x05lower\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12)\n\x05upper\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x43\n\nadjustment\x18\x03 \x01(\x0b\x32#.usage_management.v1.RateAdjustmentB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xd4\x02\n\tRateTiers\x12?\n\x04mode\x18\x03 \x01(\x0e\x32#.usage_management.v1.RateTiers.ModeB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x43\n\x06\x62ounds\x18\x01 \x01(\x0e\x32%.usage_management.v1.RateTiers.BoundsB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12<\n\x05tiers\x18\x02 \x03(\x0b\x32\x1d.usage_management.v1.RateTierB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"J\n\x06\x42ounds\x12\x16\n\x12\x42OUNDS_UNSPECIFIED\x10\x00\x12\x13\n\x0fLOWER_INCLUSIVE\x10\x01\x12\x13\n\x0fUPPER_INCLUSIVE\x10\x02\"7\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\n\n\x06VOLUME\x10\x01\x12\r\n\tGRADUATED\x10\x02\"\xdd\x01\n\x0c\x41ttributeRow\x12U\n\nattributes\x18\x01 \x03(\x0b\x32\x31.usage_management.v1.AttributeRow.AttributesEntryB\x0e\xe2\x41\x01\x02\xbaH\x07\x9a\x01\x04\x08\x01\x10\x14\x12\x43\n\nadjustment\x18\x02 \x01(\x0b\x32#.usage_management.v1.RateAdjustmentB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc3\x04\n\tRateTerms\x12-\n\x04rate\x18\x01 \x01(\x0b\x32\x19.usage_management.v1.RateB\x04\xe2\x41\x01\x03\x12\x33\n\x05tiers\x18\x02 \x01(\x0b\x32\x1e.usage_management.v1.RateTiersB\x04\xe2\x41\x01\x03\x12;\n\nbase_entry\x18\x03 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/RateCardEntry\x12;\n\ntier_entry\x18\x04 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/RateCardEntry\x12\x1d\n\x0frate_negotiated\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10tiers_negotiated\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0enon_negotiable\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12<\n\x0b\x61\x64justments\x18\x08 \x03(\x0b\x32!.usage_management.v1.AttributeRowB\x04\xe2\x41\x01\x03\x12@\n\x0f\x61ttribute_entry\x18\t \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/RateCardEntry\x12H\n\nattributes\x18\n \x03(\x0b\x32..usage_management.v1.RateTerms.AttributesEntryB\x04\xe2\x41\x01\x03\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc3\x05\n\rWaterfallStep\x12\x16\n\x08sequence\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x41\n\x07\x65lement\x18\x02 \x01(\x0e\x32*.usage_management.v1.WaterfallStep.ElementB\x04\xe2\x41\x01\x03\x12\x44\n\x06inputs\x18\x03 \x03(\x0b\x32..usage_management.v1.WaterfallStep.InputsEntryB\x04\xe2\x41\x01\x03\x12\x46\n\x07outputs\x18\x04 \x03(\x0b\x32/.usage_management.v1.WaterfallStep.OutputsEntryB\x04\xe2\x41\x01\x03\x12\x12\n\x04note\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd5\x02\n\x07\x45lement\x12\x17\n\x13\x45LEMENT_UNSPECIFIED\x10\x00\x12\x12\n\x0eOVERAGE_POLICY\x10\x01\x12\r\n\tBASE_RATE\x10\x02\x12\x13\n\x0fNEGOTIATED_RATE\x10\x03\x12\x0f\n\x0bVOLUME_TIER\x10\x04\x12\x12\n\x0eGRADUATED_TIER\x10\x05\x12\x14\n\x10NEGOTIATED_TIERS\x10\x06\x12\x18\n\x14\x41TTRIBUTE_ADJUSTMENT\x10\x07\x12\x13\n\x0f\x43OMMITMENT_RATE\x10\x08\x12\x13\n\x0fMANUAL_DISCOUNT\x10\t\x12\x15\n\x11\x41\x44JUSTMENT_MATRIX\x10\n\x12\x0b\n\x07\x46ORMULA\x10\x0b\x12\x0e\n\nASSIGNMENT\x10\x0c\x12\x0e\n\nLIST_GROUP\x10\r\x12\x12\n\x0eLIST_OPERATION\x10\x0e\x12\x0c\n\x08ROUNDING\x10\x0f\x12\x08\n\x04STOP\x10\x10\x12\n\n\x06\x41MOUNT\x10\x11*|\n\x0c\x43\x61talogState\x12\x1d\n\x19\x43\x41TALOG_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43\x41TALOG_STATE_DRAFT\x10\x01\x12\x18\n\x14\x43\x41TALOG_STATE_ACTIVE\x10\x02\x12\x1a\n\x16\x43\x41TALOG_STATE_INACTIVE\x10\x03*\x80\x01\n\x0c\x42\x61tchOutcome\x12\x1d\n\x19\x42\x41TCH_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41TCH_OUTCOME_CREATED\x10\x01\x12\x19\n\x15\x42\x41TCH_OUTCOME_CHANGED\x10\x02\x12\x1b\n\x17\x42\x41TCH_OUTCOME_UNCHANGED\x10\x03\x42\x98\x01\n\x12usagemanagement.v1B\nTypesProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fusage_management/v1/types.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19google/type/decimal.proto\"\xb2\x01\n\x07\x43\x61\x64\x65nce\x12?\n\x04unit\x18\x01 \x01(\x0e\x32!.usage_management.v1.Cadence.UnitB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\x05\x63ount\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x02\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"G\n\x04Unit\x12\x14\n\x10UNIT_UNSPECIFIED\x10\x00\x12\x07\n\x03\x44\x41Y\x10\x01\x12\t\n\x05MONTH\x10\x02\x12\x0b\n\x07QUARTER\x10\x03\x12\x08\n\x04YEAR\x10\x04\"\xaf\x01\n\x0cRatingPeriod\x12\x34\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x66reeze_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xd4\x02\n\x04Rate\x12/\n\x05value\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\'\n\x03per\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x83\x01\n\rcurrency_code\x18\x03 \x01(\tBj\xe2\x41\x01\x01\xbaHc\xba\x01`\n\x10\x43URRENCY_UNKNOWN\x12-must be an ISO 4217 currency code in capitals\x1a\x1dthis.matches(\'^([A-Z]{3})?$\')H\x00\x12=\n\ntoken_unit\x18\x04 \x01(\tB\'\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UnitOfMeasureH\x00\x12\x1d\n\x0fpackage_pricing\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x0e\n\x0c\x64\x65nomination\"\xd1\x01\n\x0eRateAdjustment\x12\x46\n\x04kind\x18\x01 \x01(\x0e\x32(.usage_management.v1.RateAdjustment.KindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12/\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"F\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08OVERRIDE\x10\x01\x12\x0e\n\nPERCENTAGE\x10\x02\x12\n\n\x06\x41MOUNT\x10\x03\"\xa5\x01\n\x08RateTier\x12)\n\x05lower\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12)\n\x05upper\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x43\n\nadjustment\x18\x03 \x01(\x0b\x32#.usage_management.v1.RateAdjustmentB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xd4\x02\n\tRateTiers\x12?\n\x04mode\x18\x03 \x01(\x0e\x32#.usage_management.v1.RateTiers.ModeB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x43\n\x06\x62ounds\x18\x01 \x01(\x0e\x32%.usage_management.v1.RateTiers.BoundsB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12<\n\x05tiers\x18\x02 \x03(\x0b\x32\x1d.usage_management.v1.RateTierB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"J\n\x06\x42ounds\x12\x16\n\x12\x42OUNDS_UNSPECIFIED\x10\x00\x12\x13\n\x0fLOWER_INCLUSIVE\x10\x01\x12\x13\n\x0fUPPER_INCLUSIVE\x10\x02\"7\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\n\n\x06VOLUME\x10\x01\x12\r\n\tGRADUATED\x10\x02\"\xdd\x01\n\x0c\x41ttributeRow\x12U\n\nattributes\x18\x01 \x03(\x0b\x32\x31.usage_management.v1.AttributeRow.AttributesEntryB\x0e\xe2\x41\x01\x02\xbaH\x07\x9a\x01\x04\x08\x01\x10\x14\x12\x43\n\nadjustment\x18\x02 \x01(\x0b\x32#.usage_management.v1.RateAdjustmentB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc3\x04\n\tRateTerms\x12-\n\x04rate\x18\x01 \x01(\x0b\x32\x19.usage_management.v1.RateB\x04\xe2\x41\x01\x03\x12\x33\n\x05tiers\x18\x02 \x01(\x0b\x32\x1e.usage_management.v1.RateTiersB\x04\xe2\x41\x01\x03\x12;\n\nbase_entry\x18\x03 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/RateCardEntry\x12;\n\ntier_entry\x18\x04 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/RateCardEntry\x12\x1d\n\x0frate_negotiated\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10tiers_negotiated\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0enon_negotiable\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12<\n\x0b\x61\x64justments\x18\x08 \x03(\x0b\x32!.usage_management.v1.AttributeRowB\x04\xe2\x41\x01\x03\x12@\n\x0f\x61ttribute_entry\x18\t \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/RateCardEntry\x12H\n\nattributes\x18\n \x03(\x0b\x32..usage_management.v1.RateTerms.AttributesEntryB\x04\xe2\x41\x01\x03\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc3\x05\n\rWaterfallStep\x12\x16\n\x08sequence\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x41\n\x07\x65lement\x18\x02 \x01(\x0e\x32*.usage_management.v1.WaterfallStep.ElementB\x04\xe2\x41\x01\x03\x12\x44\n\x06inputs\x18\x03 \x03(\x0b\x32..usage_management.v1.WaterfallStep.InputsEntryB\x04\xe2\x41\x01\x03\x12\x46\n\x07outputs\x18\x04 \x03(\x0b\x32/.usage_management.v1.WaterfallStep.OutputsEntryB\x04\xe2\x41\x01\x03\x12\x12\n\x04note\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd5\x02\n\x07\x45lement\x12\x17\n\x13\x45LEMENT_UNSPECIFIED\x10\x00\x12\x12\n\x0eOVERAGE_POLICY\x10\x01\x12\r\n\tBASE_RATE\x10\x02\x12\x13\n\x0fNEGOTIATED_RATE\x10\x03\x12\x0f\n\x0bVOLUME_TIER\x10\x04\x12\x12\n\x0eGRADUATED_TIER\x10\x05\x12\x14\n\x10NEGOTIATED_TIERS\x10\x06\x12\x18\n\x14\x41TTRIBUTE_ADJUSTMENT\x10\x07\x12\x13\n\x0f\x43OMMITMENT_RATE\x10\x08\x12\x13\n\x0fMANUAL_DISCOUNT\x10\t\x12\x15\n\x11\x41\x44JUSTMENT_MATRIX\x10\n\x12\x0b\n\x07\x46ORMULA\x10\x0b\x12\x0e\n\nASSIGNMENT\x10\x0c\x12\x0e\n\nLIST_GROUP\x10\r\x12\x12\n\x0eLIST_OPERATION\x10\x0e\x12\x0c\n\x08ROUNDING\x10\x0f\x12\x08\n\x04STOP\x10\x10\x12\n\n\x06\x41MOUNT\x10\x11*|\n\x0c\x43\x61talogState\x12\x1d\n\x19\x43\x41TALOG_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43\x41TALOG_STATE_DRAFT\x10\x01\x12\x18\n\x14\x43\x41TALOG_STATE_ACTIVE\x10\x02\x12\x1a\n\x16\x43\x41TALOG_STATE_INACTIVE\x10\x03*\x80\x01\n\x0c\x42\x61tchOutcome\x12\x1d\n\x19\x42\x41TCH_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41TCH_OUTCOME_CREATED\x10\x01\x12\x19\n\x15\x42\x41TCH_OUTCOME_CHANGED\x10\x02\x12\x1b\n\x17\x42\x41TCH_OUTCOME_UNCHANGED\x10\x03\x42\x98\x01\n\x12usagemanagement.v1B\nTypesProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +41,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CADENCE'].fields_by_name['unit']._serialized_options = b'\342A\001\002\272H\007\202\001\004\020\001 \000'
   _globals['_CADENCE'].fields_by_name['count']._loaded_options = None
   _globals['_CADENCE'].fields_by_name['count']._serialized_options = b'\342A\001\002\272H\007\032\005\030\350\007(\001'
+  _globals['_RATINGPERIOD'].fields_by_name['start_time']._loaded_options = None
+  _globals['_RATINGPERIOD'].fields_by_name['start_time']._serialized_options = b'\342A\001\003'
+  _globals['_RATINGPERIOD'].fields_by_name['end_time']._loaded_options = None
+  _globals['_RATINGPERIOD'].fields_by_name['end_time']._serialized_options = b'\342A\001\003'
+  _globals['_RATINGPERIOD'].fields_by_name['freeze_time']._loaded_options = None
+  _globals['_RATINGPERIOD'].fields_by_name['freeze_time']._serialized_options = b'\342A\001\003'
   _globals['_RATE'].fields_by_name['value']._loaded_options = None
   _globals['_RATE'].fields_by_name['value']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_RATE'].fields_by_name['per']._loaded_options = None
@@ -108,42 +115,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATERFALLSTEP'].fields_by_name['outputs']._serialized_options = b'\342A\001\003'
   _globals['_WATERFALLSTEP'].fields_by_name['note']._loaded_options = None
   _globals['_WATERFALLSTEP'].fields_by_name['note']._serialized_options = b'\342A\001\003'
-  _globals['_CATALOGSTATE']._serialized_start=2935
-  _globals['_CATALOGSTATE']._serialized_end=3059
-  _globals['_BATCHOUTCOME']._serialized_start=3062
-  _globals['_BATCHOUTCOME']._serialized_end=3190
-  _globals['_CADENCE']._serialized_start=173
-  _globals['_CADENCE']._serialized_end=351
-  _globals['_CADENCE_UNIT']._serialized_start=280
-  _globals['_CADENCE_UNIT']._serialized_end=351
-  _globals['_RATE']._serialized_start=354
-  _globals['_RATE']._serialized_end=694
-  _globals['_RATEADJUSTMENT']._serialized_start=697
-  _globals['_RATEADJUSTMENT']._serialized_end=906
-  _globals['_RATEADJUSTMENT_KIND']._serialized_start=836
-  _globals['_RATEADJUSTMENT_KIND']._serialized_end=906
-  _globals['_RATETIER']._serialized_start=909
-  _globals['_RATETIER']._serialized_end=1074
-  _globals['_RATETIERS']._serialized_start=1077
-  _globals['_RATETIERS']._serialized_end=1417
-  _globals['_RATETIERS_BOUNDS']._serialized_start=1286
-  _globals['_RATETIERS_BOUNDS']._serialized_end=1360
-  _globals['_RATETIERS_MODE']._serialized_start=1362
-  _globals['_RATETIERS_MODE']._serialized_end=1417
-  _globals['_ATTRIBUTEROW']._serialized_start=1420
-  _globals['_ATTRIBUTEROW']._serialized_end=1641
-  _globals['_ATTRIBUTEROW_ATTRIBUTESENTRY']._serialized_start=1592
-  _globals['_ATTRIBUTEROW_ATTRIBUTESENTRY']._serialized_end=1641
-  _globals['_RATETERMS']._serialized_start=1644
-  _globals['_RATETERMS']._serialized_end=2223
-  _globals['_RATETERMS_ATTRIBUTESENTRY']._serialized_start=1592
-  _globals['_RATETERMS_ATTRIBUTESENTRY']._serialized_end=1641
-  _globals['_WATERFALLSTEP']._serialized_start=2226
-  _globals['_WATERFALLSTEP']._serialized_end=2933
-  _globals['_WATERFALLSTEP_INPUTSENTRY']._serialized_start=2496
-  _globals['_WATERFALLSTEP_INPUTSENTRY']._serialized_end=2541
-  _globals['_WATERFALLSTEP_OUTPUTSENTRY']._serialized_start=2543
-  _globals['_WATERFALLSTEP_OUTPUTSENTRY']._serialized_end=2589
-  _globals['_WATERFALLSTEP_ELEMENT']._serialized_start=2592
-  _globals['_WATERFALLSTEP_ELEMENT']._serialized_end=2933
+  _globals['_CATALOGSTATE']._serialized_start=3146
+  _globals['_CATALOGSTATE']._serialized_end=3270
+  _globals['_BATCHOUTCOME']._serialized_start=3273
+  _globals['_BATCHOUTCOME']._serialized_end=3401
+  _globals['_CADENCE']._serialized_start=206
+  _globals['_CADENCE']._serialized_end=384
+  _globals['_CADENCE_UNIT']._serialized_start=313
+  _globals['_CADENCE_UNIT']._serialized_end=384
+  _globals['_RATINGPERIOD']._serialized_start=387
+  _globals['_RATINGPERIOD']._serialized_end=562
+  _globals['_RATE']._serialized_start=565
+  _globals['_RATE']._serialized_end=905
+  _globals['_RATEADJUSTMENT']._serialized_start=908
+  _globals['_RATEADJUSTMENT']._serialized_end=1117
+  _globals['_RATEADJUSTMENT_KIND']._serialized_start=1047
+  _globals['_RATEADJUSTMENT_KIND']._serialized_end=1117
+  _globals['_RATETIER']._serialized_start=1120
+  _globals['_RATETIER']._serialized_end=1285
+  _globals['_RATETIERS']._serialized_start=1288
+  _globals['_RATETIERS']._serialized_end=1628
+  _globals['_RATETIERS_BOUNDS']._serialized_start=1497
+  _globals['_RATETIERS_BOUNDS']._serialized_end=1571
+  _globals['_RATETIERS_MODE']._serialized_start=1573
+  _globals['_RATETIERS_MODE']._serialized_end=1628
+  _globals['_ATTRIBUTEROW']._serialized_start=1631
+  _globals['_ATTRIBUTEROW']._serialized_end=1852
+  _globals['_ATTRIBUTEROW_ATTRIBUTESENTRY']._serialized_start=1803
+  _globals['_ATTRIBUTEROW_ATTRIBUTESENTRY']._serialized_end=1852
+  _globals['_RATETERMS']._serialized_start=1855
+  _globals['_RATETERMS']._serialized_end=2434
+  _globals['_RATETERMS_ATTRIBUTESENTRY']._serialized_start=1803
+  _globals['_RATETERMS_ATTRIBUTESENTRY']._serialized_end=1852
+  _globals['_WATERFALLSTEP']._serialized_start=2437
+  _globals['_WATERFALLSTEP']._serialized_end=3144
+  _globals['_WATERFALLSTEP_INPUTSENTRY']._serialized_start=2707
+  _globals['_WATERFALLSTEP_INPUTSENTRY']._serialized_end=2752
+  _globals['_WATERFALLSTEP_OUTPUTSENTRY']._serialized_start=2754
+  _globals['_WATERFALLSTEP_OUTPUTSENTRY']._serialized_end=2800
+  _globals['_WATERFALLSTEP_ELEMENT']._serialized_start=2803
+  _globals['_WATERFALLSTEP_ELEMENT']._serialized_end=3144
 # @@protoc_insertion_point(module_scope)

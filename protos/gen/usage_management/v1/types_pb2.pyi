@@ -13,6 +13,7 @@ include their start and exclude their end.
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import decimal_pb2 as _decimal_pb2
@@ -139,6 +140,45 @@ class Cadence(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cadence: _TypeAlias = Cadence  # noqa: Y015
+
+@_typing.final
+class RatingPeriod(_message.Message):
+    """A rating period of a wallet: its usage is drawn from grants and rated together, when it freezes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    FREEZE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The start: a local midnight in the time zone of the account."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """The end, exclusive."""
+
+    @_builtins.property
+    def freeze_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the freeze, after which usage of the period is late: the end plus the waiting time of the
+        rating frequency policy. It is later if the asset was sold after that end, or if the period was first
+        used or reopened after that time.
+        """
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        freeze_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "freeze_time", b"freeze_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "freeze_time", b"freeze_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RatingPeriod: _TypeAlias = RatingPeriod  # noqa: Y015
 
 @_typing.final
 class Rate(_message.Message):

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import decimal_pb2 as _decimal_pb2
+from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -176,6 +177,7 @@ class Grant(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ROLLOVER_COUNT_FIELD_NUMBER: _builtins.int
     PROVISIONAL_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/wallets/{wallet}/grants/{grant}`."""
     kind: Global___Grant.Kind.ValueType
@@ -187,6 +189,10 @@ class Grant(_message.Message):
     provisional: _builtins.bool
     """True when it is not in the ledger yet and may still change: it depends on a period that is not
     final.
+    """
+    product_usage_grant: _builtins.str
+    """The grant of the product that it was issued for: `products/{product}/grants/{grant}`. A remainder that
+    rolled over has that of the issue it is left of, so it is never empty.
     """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
@@ -221,10 +227,11 @@ class Grant(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         rollover_count: _builtins.int = ...,
         provisional: _builtins.bool = ...,
+        product_usage_grant: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "expire_time", b"expire_time", "posted_balance", b"posted_balance", "quantity", b"quantity", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "balance", b"balance", "expire_time", b"expire_time", "kind", b"kind", "name", b"name", "posted_balance", b"posted_balance", "provisional", b"provisional", "quantity", b"quantity", "rollover_count", b"rollover_count", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "balance", b"balance", "expire_time", b"expire_time", "kind", b"kind", "name", b"name", "posted_balance", b"posted_balance", "product_usage_grant", b"product_usage_grant", "provisional", b"provisional", "quantity", b"quantity", "rollover_count", b"rollover_count", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -560,3 +567,184 @@ class ListWalletEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListWalletEntriesResponse: _TypeAlias = ListWalletEntriesResponse  # noqa: Y015
+
+@_typing.final
+class PeriodAtRequest(_message.Message):
+    """Asks for the periods that contain a moment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The account or asset: `accounts/{account}` or `accounts/{account}/assets/{asset}`."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The moment, in the years 1990 to 2199; now, by the tenant's clock, if absent."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PeriodAtRequest: _TypeAlias = PeriodAtRequest  # noqa: Y015
+
+@_typing.final
+class PeriodAtResponse(_message.Message):
+    """The periods that contain a moment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    BILLING_PERIOD_FIELD_NUMBER: _builtins.int
+    RESOURCE_PERIODS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The moment."""
+
+    @_builtins.property
+    def billing_period(self) -> Global___BillingPeriod:
+        """The billing period of the account, or of all `resource_periods` of the asset. Billing periods of several
+        months are counted from the first sale to each target, so they may differ between targets: absent when
+        they differ, when nothing was sold to such an account yet, and when an asset has no `resource_periods`.
+        """
+
+    @_builtins.property
+    def resource_periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageResourcePeriods]:
+        """The periods of each usage resource of the asset, by usage resource; empty for an account."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        billing_period: Global___BillingPeriod | None = ...,
+        resource_periods: _abc.Iterable[Global___UsageResourcePeriods] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["billing_period", b"billing_period", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_period", b"billing_period", "resource_periods", b"resource_periods", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PeriodAtResponse: _TypeAlias = PeriodAtResponse  # noqa: Y015
+
+@_typing.final
+class UsageResourcePeriods(_message.Message):
+    """The periods of one usage resource of an asset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    WALLET_FIELD_NUMBER: _builtins.int
+    RATING_PERIOD_FIELD_NUMBER: _builtins.int
+    BILLING_PERIOD_FIELD_NUMBER: _builtins.int
+    REFRESH_WINDOWS_FIELD_NUMBER: _builtins.int
+    usage_resource: _builtins.str
+    """The resource: `usageResources/{usage_resource}`."""
+    wallet: _builtins.str
+    """The wallet whose periods these are: `accounts/{account}/wallets/{wallet}`."""
+    @_builtins.property
+    def rating_period(self) -> _types_pb2.RatingPeriod:
+        """The rating period that usage of this time belongs to. Usage that comes after its freeze is handled in
+        a later one, as `UsageOutcome.period` tells.
+        """
+
+    @_builtins.property
+    def billing_period(self) -> Global___BillingPeriod:
+        """The billing period."""
+
+    @_builtins.property
+    def refresh_windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefreshWindow]:
+        """The refresh windows of the grants that came with the asset, in the order in which they were sold.
+        Grants that are issued once have none.
+        """
+
+    def __init__(
+        self,
+        *,
+        usage_resource: _builtins.str = ...,
+        wallet: _builtins.str = ...,
+        rating_period: _types_pb2.RatingPeriod | None = ...,
+        billing_period: Global___BillingPeriod | None = ...,
+        refresh_windows: _abc.Iterable[Global___RefreshWindow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["billing_period", b"billing_period", "rating_period", b"rating_period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_period", b"billing_period", "rating_period", b"rating_period", "refresh_windows", b"refresh_windows", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageResourcePeriods: _TypeAlias = UsageResourcePeriods  # noqa: Y015
+
+@_typing.final
+class BillingPeriod(_message.Message):
+    """A billing period: at its end, what was rated in it becomes invoice-ready lines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it starts."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends, exclusive."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BillingPeriod: _TypeAlias = BillingPeriod  # noqa: Y015
+
+@_typing.final
+class RefreshWindow(_message.Message):
+    """The time that one issue of a refreshed grant is for. The first and the last are cut where the grant starts
+    and ends, and their issues are prorated. A grant may pay for longer: see `Grant.expire_time`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    product_usage_grant: _builtins.str
+    """The product's grant: `products/{product}/grants/{grant}`."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it starts, and its grant is issued."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends, exclusive."""
+
+    def __init__(
+        self,
+        *,
+        product_usage_grant: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "product_usage_grant", b"product_usage_grant", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefreshWindow: _TypeAlias = RefreshWindow  # noqa: Y015

@@ -55,6 +55,11 @@ class WalletServiceStub:
                 request_serializer=usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesResponse.FromString,
                 _registered_method=True)
+        self.PeriodAt = channel.unary_unary(
+                '/usage_management.v1.WalletService/PeriodAt',
+                request_serializer=usage__management_dot_v1_dot_wallet__service__pb2.PeriodAtRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_wallet__service__pb2.PeriodAtResponse.FromString,
+                _registered_method=True)
 
 
 class WalletServiceServicer:
@@ -89,6 +94,20 @@ class WalletServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PeriodAt(self, request, context):
+        """Gets the periods that contain a moment: of an account, the billing period; of an asset, also the rating
+        period with its freeze and the refresh windows, by usage resource.
+
+        All periods start at a local midnight in the time zone of the account. They contain their start and not
+        their end. Usage resources that the asset does not have at that time are left out: before it starts and
+        from its end on, there are none.
+
+        Fails with NOT_FOUND (`ACCOUNT_NOT_FOUND`, `ASSET_NOT_FOUND`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WalletServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +130,11 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     servicer.ListWalletEntries,
                     request_deserializer=usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesResponse.SerializeToString,
+            ),
+            'PeriodAt': grpc.unary_unary_rpc_method_handler(
+                    servicer.PeriodAt,
+                    request_deserializer=usage__management_dot_v1_dot_wallet__service__pb2.PeriodAtRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_wallet__service__pb2.PeriodAtResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +246,33 @@ class WalletService:
             '/usage_management.v1.WalletService/ListWalletEntries',
             usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesRequest.SerializeToString,
             usage__management_dot_v1_dot_wallet__service__pb2.ListWalletEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PeriodAt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.WalletService/PeriodAt',
+            usage__management_dot_v1_dot_wallet__service__pb2.PeriodAtRequest.SerializeToString,
+            usage__management_dot_v1_dot_wallet__service__pb2.PeriodAtResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,16 @@ class WalletServiceStub:
     """Lists the grants of a wallet, oldest first."""
     ListWalletEntries: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.ListWalletEntriesRequest, _wallet_service_pb2.ListWalletEntriesResponse]
     """Lists the entries of a wallet, in the order in which they were posted."""
+    PeriodAt: _grpc.UnaryUnaryMultiCallable[_wallet_service_pb2.PeriodAtRequest, _wallet_service_pb2.PeriodAtResponse]
+    """Gets the periods that contain a moment: of an account, the billing period; of an asset, also the rating
+    period with its freeze and the refresh windows, by usage resource.
+
+    All periods start at a local midnight in the time zone of the account. They contain their start and not
+    their end. Usage resources that the asset does not have at that time are left out: before it starts and
+    from its end on, there are none.
+
+    Fails with NOT_FOUND (`ACCOUNT_NOT_FOUND`, `ASSET_NOT_FOUND`).
+    """
 
 @_typing.type_check_only
 class WalletServiceAsyncStub(WalletServiceStub):
@@ -55,6 +65,16 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """Lists the grants of a wallet, oldest first."""
     ListWalletEntries: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.ListWalletEntriesRequest, _wallet_service_pb2.ListWalletEntriesResponse]  # type: ignore[assignment]
     """Lists the entries of a wallet, in the order in which they were posted."""
+    PeriodAt: _aio.UnaryUnaryMultiCallable[_wallet_service_pb2.PeriodAtRequest, _wallet_service_pb2.PeriodAtResponse]  # type: ignore[assignment]
+    """Gets the periods that contain a moment: of an account, the billing period; of an asset, also the rating
+    period with its freeze and the refresh windows, by usage resource.
+
+    All periods start at a local midnight in the time zone of the account. They contain their start and not
+    their end. Usage resources that the asset does not have at that time are left out: before it starts and
+    from its end on, there are none.
+
+    Fails with NOT_FOUND (`ACCOUNT_NOT_FOUND`, `ASSET_NOT_FOUND`).
+    """
 
 class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows the truth now, and how it came about."""
@@ -90,5 +110,21 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_service_pb2.ListWalletEntriesResponse, _abc.Awaitable[_wallet_service_pb2.ListWalletEntriesResponse]]:
         """Lists the entries of a wallet, in the order in which they were posted."""
+
+    @_abc_1.abstractmethod
+    def PeriodAt(
+        self,
+        request: _wallet_service_pb2.PeriodAtRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_wallet_service_pb2.PeriodAtResponse, _abc.Awaitable[_wallet_service_pb2.PeriodAtResponse]]:
+        """Gets the periods that contain a moment: of an account, the billing period; of an asset, also the rating
+        period with its freeze and the refresh windows, by usage resource.
+
+        All periods start at a local midnight in the time zone of the account. They contain their start and not
+        their end. Usage resources that the asset does not have at that time are left out: before it starts and
+        from its end on, there are none.
+
+        Fails with NOT_FOUND (`ACCOUNT_NOT_FOUND`, `ASSET_NOT_FOUND`).
+        """
 
 def add_WalletServiceServicer_to_server(servicer: WalletServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -81,10 +81,10 @@ SELECT k.account_id, k.wallet_id, k.start_time, f.state
 -- name: lock_first_open
 -- The period that handles late usage: the first of each wallet that is open, held open.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[]
-SELECT k.account_id, k.wallet_id, f.start_time
+SELECT k.account_id, k.wallet_id, f.start_time, f.end_time, f.freeze_time
   FROM unnest($2::text[], $3::uuid[]) AS k (account_id, wallet_id)
  CROSS JOIN LATERAL (
-       SELECT p.start_time FROM rating_periods AS p
+       SELECT p.start_time, p.end_time, p.freeze_time FROM rating_periods AS p
         WHERE p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
           AND p.state = 'OPEN'
         ORDER BY p.start_time LIMIT 1 FOR SHARE OF p) AS f;

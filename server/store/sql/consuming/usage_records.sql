@@ -5,7 +5,8 @@
 --   $1 tenant_id uuid, $2 account_id text, $3 record_id text
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
        r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.usage_summary_id, s.origin_start_time,
-       s.period_start_time, s.drawn_quantity, s.overage_quantity, p.state AS period_state, q.liable_summary_id
+       s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, s.drawn_quantity,
+       s.overage_quantity, p.state AS period_state, q.liable_summary_id
   FROM usage_records AS r
   JOIN usage_summaries AS s
     ON s.tenant_id = $1 AND s.account_id = $2 AND s.usage_summary_id = r.usage_summary_id
@@ -24,7 +25,8 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
 --   $8 usage_summary_id uuid or null, $9 maximum integer
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
        r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.usage_summary_id, s.origin_start_time,
-       s.period_start_time, s.drawn_quantity, s.overage_quantity, p.state AS period_state, q.liable_summary_id
+       s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, s.drawn_quantity,
+       s.overage_quantity, p.state AS period_state, q.liable_summary_id
   FROM (SELECT u.account_id, u.record_id, u.asset_id, u.usage_resource_id, u.quantity, u.unit_of_measure_id,
                u.counted_quantity, u.usage_time, u.labels, u.create_time, u.created_by, u.usage_summary_id
           FROM usage_records AS u

@@ -3,10 +3,10 @@
 -- name: first_open
 -- The first open period of each wallet that has one: it handles late usage.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
-SELECT wallet_id, min(start_time) AS start_time
+SELECT DISTINCT ON (wallet_id) wallet_id, start_time, end_time, freeze_time
   FROM rating_periods
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[]) AND state = 'OPEN'
- GROUP BY wallet_id ORDER BY wallet_id;
+ ORDER BY wallet_id, start_time;
 
 -- name: known_values
 -- Which of these values have been counted in their windows.

@@ -174,11 +174,12 @@ SELECT grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, st
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
  ORDER BY start_time, grant_id;
 
--- name: entitlements_of
--- The entitlements of a wallet that came with an asset, of a promise or both.
+-- name: grant_sources
+-- The product and its grant that each entitlement of a wallet was sold as: of all entitlements, or of those that
+-- came with an asset, of a promise or both.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 asset_id uuid or null,
 --   $5 product_id text or null, $6 product_grant_id text or null
-SELECT entitlement_id FROM entitlements
+SELECT entitlement_id, product_id, product_grant_id FROM entitlements
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
    AND ($4::uuid IS NULL OR asset_id = $4) AND ($5::text IS NULL OR product_id = $5)
    AND ($6::text IS NULL OR product_grant_id = $6)
