@@ -838,7 +838,7 @@ class ListJobsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: Global___Job.State.ValueType
-    """Filter: only jobs in this state; failed and quarantined jobs if unspecified."""
+    """The state filter: only jobs in this state; failed and quarantined jobs if unspecified."""
     def __init__(
         self,
         *,

@@ -156,11 +156,11 @@ class ListAccountsRequest(_message.Message):
     """The `next_page_token` of the previous page."""
     @_builtins.property
     def start_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those created at this time or later."""
+        """The start of the create time filter: only accounts created at this time or later."""
 
     @_builtins.property
     def end_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those created before this time."""
+        """The end of the create time filter: only accounts created before this time."""
 
     def __init__(
         self,

@@ -259,20 +259,20 @@ class ListAssetsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     product: _builtins.str
-    """Filter: only those of this product: `products/{product}`."""
+    """The product filter: only assets of this product: `products/{product}`."""
     usage_resource: _builtins.str
-    """Filter: only those that hold this resource: `usageResources/{usage_resource}`."""
+    """The usage resource filter: only assets that hold this resource: `usageResources/{usage_resource}`."""
     @_builtins.property
     def on_date(self) -> _date_pb2.Date:
-        """Filter: only those in effect on this day: started, and not ended."""
+        """The day filter: only assets in effect on this day: started, and not ended."""
 
     @_builtins.property
     def start_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those created at this time or later."""
+        """The start of the create time filter: only assets created at this time or later."""
 
     @_builtins.property
     def end_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those created before this time."""
+        """The end of the create time filter: only assets created before this time."""
 
     def __init__(
         self,

@@ -99,7 +99,7 @@ class ListUnitClassesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only unit classes in this state; all if unspecified."""
     def __init__(
         self,
         *,
@@ -270,9 +270,9 @@ class ListUnitsOfMeasureRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only units of measure in this state; all if unspecified."""
     unit_class: _builtins.str
-    """Filter: only units of this unit class: `unitClasses/{unit_class}`; all if empty."""
+    """The unit class filter: only units of this unit class: `unitClasses/{unit_class}`; all if empty."""
     def __init__(
         self,
         *,
@@ -445,11 +445,13 @@ class ListUsageResourcesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only usage resources in this state; all if unspecified."""
     unit_class: _builtins.str
-    """Filter: only resources measured in units of this unit class: `unitClasses/{unit_class}`; all if empty."""
+    """The unit class filter: only resources measured in units of this unit class: `unitClasses/{unit_class}`; all
+    if empty.
+    """
     category: _catalog_resources_pb2.UnitClass.Kind.ValueType
-    """Filter: only those of this category; all if unspecified."""
+    """The category filter: only usage resources of this category; all if unspecified."""
     def __init__(
         self,
         *,
@@ -622,9 +624,9 @@ class ListProductsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only products in this state; all if unspecified."""
     usage_model_type: _catalog_resources_pb2.Product.UsageModelType.ValueType
-    """Filter: only those of this type; all if unspecified."""
+    """The type filter: only products of this type; all if unspecified."""
     def __init__(
         self,
         *,
@@ -798,7 +800,7 @@ class ListProductUsageResourcesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only product usage resources in this state; all if unspecified."""
     def __init__(
         self,
         *,
@@ -980,7 +982,7 @@ class ListProductUsageGrantsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only product usage grants in this state; all if unspecified."""
     def __init__(
         self,
         *,
@@ -1155,7 +1157,7 @@ class ListSellingModelsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only selling models in this state; all if unspecified."""
     def __init__(
         self,
         *,

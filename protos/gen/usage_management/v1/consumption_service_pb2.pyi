@@ -465,18 +465,20 @@ class ListUsageRecordsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     asset: _builtins.str
-    """Filter: only those of this asset: `accounts/{account}/assets/{asset}`."""
+    """The asset filter: only usage records of this asset: `accounts/{account}/assets/{asset}`."""
     usage_resource: _builtins.str
-    """Filter: only those of this resource: `usageResources/{usage_resource}`."""
+    """The usage resource filter: only usage records of this resource: `usageResources/{usage_resource}`."""
     usage_summary: _builtins.str
-    """Filter: only those of this summary: `accounts/{account}/usageSummaries/{usage_summary}`."""
+    """The usage summary filter: only usage records of this summary:
+    `accounts/{account}/usageSummaries/{usage_summary}`.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those used at this time or later."""
+        """The start of the time filter: only usage records with this usage time or later."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those used before this time."""
+        """The end of the time filter: only usage records with an earlier usage time."""
 
     def __init__(
         self,

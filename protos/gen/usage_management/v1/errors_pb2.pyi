@@ -74,9 +74,7 @@ class ErrorDetails(_message.Message):
         PROCESS_LOST: ErrorDetails._Reason.ValueType  # 18
         """The server process that handled the call ended; retry after a second."""
         TOO_MANY_STEPS: ErrorDetails._Reason.ValueType  # 19
-        """The call needs too many calculation steps; send fewer lines or questions at once. The message gives the
-        limit.
-        """
+        """The call needs too many steps; send fewer lines or questions at once. The message gives the limit."""
         INTERNAL: ErrorDetails._Reason.ValueType  # 11
         """An internal error of the service; report the `incident`."""
         FIELD_REQUIRED: ErrorDetails._Reason.ValueType  # 100
@@ -428,9 +426,7 @@ class ErrorDetails(_message.Message):
     PROCESS_LOST: ErrorDetails.Reason.ValueType  # 18
     """The server process that handled the call ended; retry after a second."""
     TOO_MANY_STEPS: ErrorDetails.Reason.ValueType  # 19
-    """The call needs too many calculation steps; send fewer lines or questions at once. The message gives the
-    limit.
-    """
+    """The call needs too many steps; send fewer lines or questions at once. The message gives the limit."""
     INTERNAL: ErrorDetails.Reason.ValueType  # 11
     """An internal error of the service; report the `incident`."""
     FIELD_REQUIRED: ErrorDetails.Reason.ValueType  # 100

@@ -60,7 +60,7 @@ class ListAggregationPoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only aggregation policies in this state; all if unspecified."""
     def __init__(
         self,
         *,
@@ -230,7 +230,7 @@ class ListRatingFrequencyPoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only rating frequency policies in this state; all if unspecified."""
     def __init__(
         self,
         *,
@@ -400,7 +400,7 @@ class ListOveragePoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only overage policies in this state; all if unspecified."""
     def __init__(
         self,
         *,
@@ -570,7 +570,7 @@ class ListRefreshPoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only refresh policies in this state; all if unspecified."""
     def __init__(
         self,
         *,
@@ -740,7 +740,7 @@ class ListRolloverPoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only rollover policies in this state; all if unspecified."""
     def __init__(
         self,
         *,
@@ -910,7 +910,7 @@ class ListCommitmentPoliciesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only commitment policies in this state; all if unspecified."""
     def __init__(
         self,
         *,

@@ -314,7 +314,7 @@ class ReplayRatesRequest(_message.Message):
     `priceBooks/{price_book}`.
     """
     asset: _builtins.str
-    """Filter: only this asset: `accounts/{account}/assets/{asset}`."""
+    """The asset filter: only this asset: `accounts/{account}/assets/{asset}`."""
     include_drafts: _builtins.bool
     """True to price with drafts on the rate cards of the price book as if they were active, to try them before
     their activation. Where a draft overlaps an active entry for the same rate, the draft is used; of two
@@ -330,11 +330,11 @@ class ReplayRatesRequest(_message.Message):
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only rating periods that start at this time or later."""
+        """The start of the time filter: only rating periods that start at this time or later."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only rating periods that start before this time."""
+        """The end of the time filter: only rating periods that start before this time."""
 
     def __init__(
         self,

@@ -64,9 +64,9 @@ class ListProceduresRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only procedures in this state; all if unspecified."""
     usage: _procedure_resources_pb2.ProcedureUsage.ValueType
-    """Filter: only those of this usage; all if unspecified."""
+    """The usage filter: only procedures of this usage; all if unspecified."""
     def __init__(
         self,
         *,
@@ -238,7 +238,7 @@ class ListProcedureVersionsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only procedure versions in this state; all if unspecified."""
     parent: _builtins.str
     """The procedure: `procedures/{procedure}`."""
     def __init__(

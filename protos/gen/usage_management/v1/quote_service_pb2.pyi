@@ -435,16 +435,16 @@ class ListQuotesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: Global___Quote.State.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only quotes in this state; all if unspecified."""
     product: _builtins.str
-    """Filter: only those with a line of this product: `products/{product}`."""
+    """The product filter: only quotes with a line of this product: `products/{product}`."""
     @_builtins.property
     def start_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those created at this time or later."""
+        """The start of the create time filter: only quotes created at this time or later."""
 
     @_builtins.property
     def end_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those created before this time."""
+        """The end of the create time filter: only quotes created before this time."""
 
     def __init__(
         self,

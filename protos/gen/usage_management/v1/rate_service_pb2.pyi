@@ -559,10 +559,10 @@ class ListRateCardsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     type: Global___RateCard.Type.ValueType
-    """Filter: only those of this type; all if unspecified."""
+    """The type filter: only rate cards of this type; all if unspecified."""
     @_builtins.property
     def on_date(self) -> _date_pb2.Date:
-        """Filter: only those that apply on this day."""
+        """The day filter: only rate cards that apply on this day."""
 
     def __init__(
         self,
@@ -747,22 +747,24 @@ class ListRateCardEntriesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only rate card entries in this state; all if unspecified."""
     product: _builtins.str
-    """Filter: only those of this product: `products/{product}`."""
+    """The product filter: only rate card entries of this product: `products/{product}`."""
     usage_resource: _builtins.str
-    """Filter: only those of this usage resource: `usageResources/{usage_resource}`. Entries for all resources of
-    a commitment are not listed.
+    """The usage resource filter: only rate card entries of this usage resource:
+    `usageResources/{usage_resource}`. Entries for all resources of a commitment are not listed.
     """
     currency_code: _builtins.str
-    """Filter: only those in this currency: an ISO 4217 code."""
+    """The currency code filter: only rate card entries in this currency: an ISO 4217 code."""
     token_unit: _builtins.str
-    """Filter: only those in this token: `unitsOfMeasure/{unit_of_measure}`."""
+    """The token unit filter: only rate card entries in this token: `unitsOfMeasure/{unit_of_measure}`."""
     selling_model: _builtins.str
-    """Filter: only those for this selling model: `sellingModels/{selling_model}`."""
+    """The selling model filter: only rate card entries for this selling model: `sellingModels/{selling_model}`."""
     @_builtins.property
     def on_date(self) -> _date_pb2.Date:
-        """Filter: only those whose own dates include this day; the dates of the rate card are not considered."""
+        """The day filter: only rate card entries whose own dates include this day; the dates of the rate card are not
+        considered.
+        """
 
     def __init__(
         self,
@@ -1109,8 +1111,8 @@ class RateQuestion(_message.Message):
     binding_target: _builtins.str
     """The target, instead of an asset, to find a rate negotiated for it: a contract or custom target
     (`accounts/{account}/bindingTargets/{binding_target}`) or the account (`accounts/{account}`). If no rate
-    was negotiated for it, the rate comes from the catalog, provided that the question names a price book and
-    a product.
+    was negotiated for it, the rate comes from the catalog, provided that the question names a price book, a
+    product and a currency or token.
     """
     selling_model: _builtins.str
     """The selling model: `sellingModels/{selling_model}`. Its entries come before entries without a selling

@@ -591,7 +591,7 @@ class ListUsageSummariesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     wallet: _builtins.str
-    """Filter: only those of this wallet: `accounts/{account}/wallets/{wallet}`."""
+    """The wallet filter: only usage summaries of this wallet: `accounts/{account}/wallets/{wallet}`."""
     def __init__(
         self,
         *,
@@ -679,18 +679,18 @@ class ListRatableSummariesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: Global___RatableSummary.State.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only ratable summaries in this state; all if unspecified."""
     asset: _builtins.str
-    """Filter: only those of this asset: `accounts/{account}/assets/{asset}`."""
+    """The asset filter: only ratable summaries of this asset: `accounts/{account}/assets/{asset}`."""
     usage_resource: _builtins.str
-    """Filter: only those of this resource: `usageResources/{usage_resource}`."""
+    """The usage resource filter: only ratable summaries of this resource: `usageResources/{usage_resource}`."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those whose period begins at this time or later."""
+        """The start of the time filter: only ratable summaries whose period begins at this time or later."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those whose period begins before this time."""
+        """The end of the time filter: only ratable summaries whose period begins before this time."""
 
     def __init__(
         self,
@@ -786,28 +786,28 @@ class ListLiableSummariesRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: Global___LiableSummary.State.ValueType
-    """Filter: only those in this state; any state if unspecified."""
+    """The state filter: only liable summaries in this state; all if unspecified."""
     asset: _builtins.str
-    """Filter: only those of this asset: `accounts/{account}/assets/{asset}`."""
+    """The asset filter: only liable summaries of this asset: `accounts/{account}/assets/{asset}`."""
     product: _builtins.str
-    """Filter: only those of this product: `products/{product}`."""
+    """The product filter: only liable summaries of this product: `products/{product}`."""
     usage_resource: _builtins.str
-    """Filter: only those of this resource: `usageResources/{usage_resource}`."""
+    """The usage resource filter: only liable summaries of this resource: `usageResources/{usage_resource}`."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those whose period begins at this time or later."""
+        """The start of the time filter: only liable summaries whose period begins at this time or later."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those whose period begins before this time."""
+        """The end of the time filter: only liable summaries whose period begins before this time."""
 
     @_builtins.property
     def start_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those created at this time or later."""
+        """The start of the create time filter: only liable summaries created at this time or later."""
 
     @_builtins.property
     def end_create_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only those created before this time."""
+        """The end of the create time filter: only liable summaries created before this time."""
 
     def __init__(
         self,
@@ -1021,7 +1021,7 @@ class GetRateWaterfallRequest(_message.Message):
     `accounts/{account}/liableSummaries/{liable_summary}`.
     """
     execution_id: _builtins.str
-    """Filter: only what this execution rated, see `RatableSummary.execution_id`."""
+    """The execution filter: only what this execution rated, see `RatableSummary.execution_id`."""
     def __init__(
         self,
         *,

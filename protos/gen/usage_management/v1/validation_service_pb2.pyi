@@ -358,11 +358,11 @@ class ListValidationFindingsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     severity: Global___ValidationRule.Severity.ValueType
-    """Filter: only those of this severity; all if unspecified."""
+    """The severity filter: only validation findings of this severity; all if unspecified."""
     rule_id: _builtins.str
-    """Filter: only violations of this rule, by its id."""
+    """The rule filter: only violations of this rule, by its id."""
     product: _builtins.str
-    """Filter: only those of this product: `products/{product}`."""
+    """The product filter: only validation findings of this product: `products/{product}`."""
     def __init__(
         self,
         *,

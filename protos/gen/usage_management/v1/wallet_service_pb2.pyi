@@ -386,9 +386,9 @@ class ListWalletsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     usage_resource: _builtins.str
-    """Filter: only those of this resource: `usageResources/{usage_resource}`."""
+    """The usage resource filter: only wallets of this resource: `usageResources/{usage_resource}`."""
     asset: _builtins.str
-    """Filter: only wallets that usage of this asset draws from, including those of its tokens:
+    """The asset filter: only wallets that usage of this asset draws from, including those of its tokens:
     `accounts/{account}/assets/{asset}`.
     """
     def __init__(
@@ -456,14 +456,16 @@ class ListGrantsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     asset: _builtins.str
-    """Filter: only grants of this asset: `accounts/{account}/assets/{asset}`."""
+    """The asset filter: only grants of this asset: `accounts/{account}/assets/{asset}`."""
     product_usage_grant: _builtins.str
-    """Filter: only issues of this product usage grant: `products/{product}/grants/{grant}`."""
+    """The product usage grant filter: only issues of this product usage grant:
+    `products/{product}/grants/{grant}`.
+    """
     kind: Global___Grant.Kind.ValueType
-    """Filter: only those of this kind; all if unspecified."""
+    """The kind filter: only grants of this kind; all if unspecified."""
     @_builtins.property
     def at_time(self) -> _timestamp_pb2.Timestamp:
-        """Filter: only grants that can pay for usage at this time: started, and not expired."""
+        """The time filter: only grants that can pay for usage at this time: started, and not expired."""
 
     def __init__(
         self,
