@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AccessServiceStub:
-    """Keeps who may do what, and shows what the service does by itself.
+    """Manages tenants and credentials, and shows the background work of the service.
     """
 
     def __init__(self, channel):
@@ -98,11 +98,11 @@ class AccessServiceStub:
 
 
 class AccessServiceServicer:
-    """Keeps who may do what, and shows what the service does by itself.
+    """Manages tenants and credentials, and shows the background work of the service.
     """
 
     def CreateTenant(self, request, context):
-        """Creates a tenant. Operators only. May be repeated with the same content.
+        """Creates a tenant. Operators only. The call can be repeated with the same content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,39 +116,39 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetTenant(self, request, context):
-        """Gets the tenant of the caller, with its clock.
+        """Gets the caller's tenant, with its clock.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateCredential(self, request, context):
-        """Creates a credential. Its key is in the answer and nowhere else. An operator names the tenant;
-        everyone else creates credentials of their own tenant, with roles they hold themselves, else
-        PERMISSION_DENIED (`ESCALATION`).
+        """Creates a credential. Its key is returned in the response and cannot be read again. An operator names the
+        tenant; every other caller creates credentials of its own tenant, with roles that the caller itself has;
+        any other role fails with PERMISSION_DENIED (`ESCALATION`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeCredential(self, request, context):
-        """Revokes a credential; it stops working within 5 seconds on every server.
+        """Revokes a credential. It stops working within 5 seconds on every server.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AdvanceClock(self, request, context):
-        """Moves the clock of a sandbox tenant forward, as a run: everything due on the way happens in
-        order. Fails with FAILED_PRECONDITION (`CLOCK_NOT_SANDBOX`), with INVALID_ARGUMENT
-        (`CLOCK_BACKWARD`) and with ABORTED (`RUN_IN_PROGRESS`, naming the run).
+        """Advances the clock of a sandbox tenant, as a run; all jobs that become due are executed in order. Fails
+        with FAILED_PRECONDITION (`CLOCK_NOT_SANDBOX`), with INVALID_ARGUMENT (`CLOCK_BACKWARD`) and with ABORTED
+        (`RUN_IN_PROGRESS`, naming the run).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRun(self, request, context):
-        """Gets one run, with its progress.
+        """Gets a run, with its progress.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,25 +162,25 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Lists jobs that failed or are in quarantine, oldest first, or those in another state.
+        """Lists jobs that failed or are in quarantine, or jobs in another state, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Gives a job that failed or is in quarantine another eight attempts, and with it the closes of its
-        account that stopped because of it; also a close that was waived. Fails with FAILED_PRECONDITION (`ITEM_STATE`) when it is in any other
-        state.
+        """Retries a job that failed or is in quarantine, or the closing of a period that was waived: the job gets
+        eight more attempts, and so do the closing jobs of the same account that stopped because of it. Fails with
+        FAILED_PRECONDITION (`ITEM_STATE`) when the job is in any other state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WaiveJob(self, request, context):
-        """Gives up a job that failed or is in quarantine, and the run or rating batch that waits for it fails
-        with it. A close that is given up stops no clock any more, but the wallet is not billed until it is retried.
-        Fails as `RetryJob` does.
+        """Waives a job that failed or is in quarantine; the run or rating batch that waits for it fails. A waived
+        closing job no longer stops the clock, but its wallet is not billed until the job is retried. Fails as
+        RetryJob does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -265,7 +265,7 @@ def add_AccessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessService:
-    """Keeps who may do what, and shows what the service does by itself.
+    """Manages tenants and credentials, and shows the background work of the service.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AccountServiceStub:
-    """Keeps the accounts of a tenant.
+    """Manages the accounts of a tenant.
     """
 
     def __init__(self, channel):
@@ -73,11 +73,11 @@ class AccountServiceStub:
 
 
 class AccountServiceServicer:
-    """Keeps the accounts of a tenant.
+    """Manages the accounts of a tenant.
     """
 
     def GetAccount(self, request, context):
-        """Gets one account. Fails with NOT_FOUND (`ACCOUNT_NOT_FOUND`).
+        """Gets an account. Fails with NOT_FOUND (`ACCOUNT_NOT_FOUND`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,23 +91,23 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateAccount(self, request, context):
-        """Creates an account. May be repeated: the same content is answered with what is there, other
-        content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
+        """Creates an account. The call can be repeated: the same content returns the existing account; other content
+        under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateAccount(self, request, context):
-        """Updates an account's display name and labels; its zone, currency and anchor cannot change.
-        Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """Updates the display name and labels of an account; its time zone, currency and billing anchor cannot
+        change. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBindingTarget(self, request, context):
-        """Gets one binding target. Fails with NOT_FOUND (`BINDING_TARGET_NOT_FOUND`).
+        """Gets a binding target. Fails with NOT_FOUND (`BINDING_TARGET_NOT_FOUND`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +121,7 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateBindingTarget(self, request, context):
-        """Creates a binding target. May be repeated: the same content is answered with what is there, other
+        """Creates a binding target. The call can be repeated: the same content returns the existing target; other
         content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -175,7 +175,7 @@ def add_AccountServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
-    """Keeps the accounts of a tenant.
+    """Manages the accounts of a tenant.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AssetServiceStub:
-    """Reads assets and what they were sold with.
+    """Reads assets and the terms under which they were sold.
     """
 
     def __init__(self, channel):
@@ -48,11 +48,11 @@ class AssetServiceStub:
 
 
 class AssetServiceServicer:
-    """Reads assets and what they were sold with.
+    """Reads assets and the terms under which they were sold.
     """
 
     def GetAsset(self, request, context):
-        """Gets one asset with its resources, rates and entitlements.
+        """Gets an asset with its resources, rates and entitlements.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +87,7 @@ def add_AssetServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AssetService:
-    """Reads assets and what they were sold with.
+    """Reads assets and the terms under which they were sold.
     """
 
     @staticmethod

@@ -28,10 +28,10 @@ if _version_not_supported:
 
 
 class CatalogServiceStub:
-    """Says what can be consumed and what a product includes of it.
+    """Manages the units, usage resources, products and grants of the catalog.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     def __init__(self, channel):
@@ -243,52 +243,52 @@ class CatalogServiceStub:
 
 
 class CatalogServiceServicer:
-    """Says what can be consumed and what a product includes of it.
+    """Manages the units, usage resources, products and grants of the catalog.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     def GetUnitClass(self, request, context):
-        """Gets one class of units.
+        """Gets a unit class.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListUnitClasses(self, request, context):
-        """Lists classes of units by id.
+        """Lists unit classes by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateUnitClass(self, request, context):
-        """Creates a class of units, as a draft.
+        """Creates a unit class as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUnitClass(self, request, context):
-        """Updates a class of units: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a unit class. Every field of a draft can change; of any other record only the display name. Fails
+        with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUnitClass(self, request, context):
-        """Deletes a class of units that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a unit class that is not active and that no other record references. Fails with FAILED_PRECONDITION
+        (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUnitOfMeasure(self, request, context):
-        """Gets one unit of measure.
+        """Gets a unit of measure.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -302,31 +302,31 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateUnitOfMeasure(self, request, context):
-        """Creates a unit of measure, as a draft.
+        """Creates a unit of measure as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUnitOfMeasure(self, request, context):
-        """Updates a unit of measure: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a unit of measure. Every field of a draft can change; of any other record only the display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUnitOfMeasure(self, request, context):
-        """Deletes a unit of measure that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a unit of measure that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUsageResource(self, request, context):
-        """Gets one usage resource.
+        """Gets a usage resource.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -340,31 +340,31 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateUsageResource(self, request, context):
-        """Creates a usage resource, as a draft.
+        """Creates a usage resource as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUsageResource(self, request, context):
-        """Updates a usage resource: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a usage resource. Every field of a draft can change; of any other record only the display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUsageResource(self, request, context):
-        """Deletes a usage resource that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a usage resource that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProduct(self, request, context):
-        """Gets one product.
+        """Gets a product.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -378,31 +378,32 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateProduct(self, request, context):
-        """Creates a product, as a draft. Monetary commitments can be set up, and are sold when invoices settle them.
+        """Creates a product as a draft. Monetary commitments can be set up, but are not sold until the service can
+        settle them on invoices.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProduct(self, request, context):
-        """Updates a product: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a product. Every field of a draft can change; of any other record only the display name. Fails with
+        FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProduct(self, request, context):
-        """Deletes a product that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a product that is not active and that no other record references. Fails with FAILED_PRECONDITION
+        (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProductUsageResource(self, request, context):
-        """Gets one resource of a product.
+        """Gets a resource of a product.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -416,117 +417,120 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateProductUsageResource(self, request, context):
-        """Adds a resource to a product, as a draft.
+        """Creates a resource of a product as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProductUsageResource(self, request, context):
-        """Updates a resource of a product: a draft in all its fields, any other in its display name. Of an active one only the end may move, to a later day.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a resource of a product. Every field of a draft can change; of an active one only the end date, to
+        a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
+        and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProductUsageResource(self, request, context):
-        """Deletes a resource of a product that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a resource of a product that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProductUsageGrant(self, request, context):
-        """Gets one grant that a product promises.
+        """Gets a grant that a product includes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListProductUsageGrants(self, request, context):
-        """Lists the grants a product promises, by id.
+        """Lists the grants that a product includes, by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateProductUsageGrant(self, request, context):
-        """Adds a grant to a resource of a product, as a draft.
+        """Creates a grant of a product's resource as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProductUsageGrant(self, request, context):
-        """Updates a grant of a product: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a grant of a product. Every field of a draft can change; of any other record only the display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProductUsageGrant(self, request, context):
-        """Deletes a grant of a product that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a grant of a product that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ActivateProduct(self, request, context):
-        """Activates a product with all it needs: classes, units, resources, policies, its resources and
-        grants, and its rate card entries, in the order they depend on each other. All of it happens, or
-        nothing. What is active already stays so; a second call changes nothing.
+        """Activates a product with everything it needs: unit classes, units, usage resources, policies, the product's
+        resources and grants, and its rate card entries, in the order of their dependencies. All of it happens, or
+        nothing. Records that are already active are not changed; a second call changes nothing.
 
-        Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, a violation for each record in the way) and
-        INVALID_ARGUMENT (`TOO_MANY_ITEMS`, when more than 200 records would become active).
+        Fails with FAILED_PRECONDITION (`VALIDATION_FAILED`, with a violation for each record that prevents the
+        activation) and INVALID_ARGUMENT (`TOO_MANY_ITEMS`, when more than 200 records would become active).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ChangeStates(self, request, context):
-        """Moves records from one state to another, all or none: classes and units, policies, selling models and
-        usage resources from `DRAFT` or `INACTIVE` to `ACTIVE`, and any record from `ACTIVE` to `INACTIVE`.
-        What a product needs is activated with it, by ActivateProduct. A record that is there already stays.
+        """Changes the state of records, all or none: activates unit classes, units, policies, selling models and
+        usage resources that are `DRAFT` or `INACTIVE`, or deactivates records of any kind that are `ACTIVE`. The
+        records that a product needs are activated with it, by ActivateProduct. A record that already has the state
+        is not changed.
 
-        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) when
-        something refers to what is not active, (`IN_USE`) when something active refers to it.
+        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) when a
+        record to activate references one that is not active, and (`IN_USE`) when an active record references a
+        record to deactivate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateRecords(self, request, context):
-        """Creates up to 1,000 records of any kinds, in the order given, all or none, as the creates of one
-        would. One that is there with the same content is reused.
+        """Creates up to 1,000 records of any kinds, in the order given, all or none, under the rules of the create
+        method of each kind. An existing record with the same content is reused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConvertQuantity(self, request, context):
-        """Converts a quantity between two units of one class, active or not. The result is exact, or the
-        call fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is set.
+        """Converts a quantity between two units of one unit class, active or not. The result is exact; a result with
+        more decimals than the target unit allows fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is
+        set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResolvePolicies(self, request, context):
-        """Says which policies hold for each resource of a product or an asset, and which level supplied each:
-        the target, the line, the product's resource, the usage resource, or the service's own defaults.
+        """Resolves the policies that apply to each resource of a product or an asset, with the level that supplied
+        each: the target, the sale line, the product usage resource, the usage resource, or the service's defaults.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSellingModel(self, request, context):
-        """Gets one selling model.
+        """Gets a selling model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -540,24 +544,24 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateSellingModel(self, request, context):
-        """Creates a selling model, as a draft.
+        """Creates a selling model as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSellingModel(self, request, context):
-        """Updates a selling model: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a selling model. Every field of a draft can change; of any other record only the display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSellingModel(self, request, context):
-        """Deletes a selling model that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a selling model that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -775,10 +779,10 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService:
-    """Says what can be consumed and what a product includes of it.
+    """Manages the units, usage resources, products and grants of the catalog.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     @staticmethod

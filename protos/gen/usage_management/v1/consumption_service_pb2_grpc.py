@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ConsumptionServiceStub:
-    """Takes usage in, once, and says what became of it.
+    """Records usage exactly once, and shows how it was processed.
     """
 
     def __init__(self, channel):
@@ -53,28 +53,27 @@ class ConsumptionServiceStub:
 
 
 class ConsumptionServiceServicer:
-    """Takes usage in, once, and says what became of it.
+    """Records usage exactly once, and shows how it was processed.
     """
 
     def RecordUsage(self, request, context):
-        """Records up to 1,000 usage records, durably before it answers. Each has an outcome of its own, in
-        order; a bad record never spoils its batch. The whole batch may be sent again: what is there
-        already with the same content answers `DUPLICATE`.
+        """Records up to 1,000 usage records; they are stored durably before the call returns. Each record has its own
+        outcome, in order; an invalid record does not fail the batch. The whole batch may be sent again: a record
+        that already exists with the same content returns `DUPLICATE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUsageRecord(self, request, context):
-        """Gets one usage record, with its state and what became of it.
+        """Gets a usage record, with its state and its outcome.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListUsageRecords(self, request, context):
-        """Lists an account's usage records by the time of usage, newest first, or those of one usage
-        summary.
+        """Lists an account's usage records, or those of one usage summary, by usage time, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +106,7 @@ def add_ConsumptionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConsumptionService:
-    """Takes usage in, once, and says what became of it.
+    """Records usage exactly once, and shows how it was processed.
     """
 
     @staticmethod

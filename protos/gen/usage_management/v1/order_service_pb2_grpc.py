@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OrderServiceStub:
-    """Turns quotes into orders, and orders into assets with wallets.
+    """Creates orders from quotes, and activates them, which creates assets and wallets.
     """
 
     def __init__(self, channel):
@@ -58,11 +58,11 @@ class OrderServiceStub:
 
 
 class OrderServiceServicer:
-    """Turns quotes into orders, and orders into assets with wallets.
+    """Creates orders from quotes, and activates them, which creates assets and wallets.
     """
 
     def GetOrder(self, request, context):
-        """Gets one order.
+        """Gets an order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -76,24 +76,24 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateOrder(self, request, context):
-        """Makes a draft order of a draft quote, with the same lines, rates and grants, and marks the quote
-        as ordered. Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if that was done before.
+        """Creates a draft order from a draft quote, with the same lines, rates and grants, and marks the quote as
+        ordered. Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ActivateOrder(self, request, context):
-        """Activates a draft order: creates an asset for each line, its entitlements, the entitlement account
-        and wallets of its target where they do not exist yet, books the first grants and opens the
-        rating periods. All of it happens, or none.
+        """Activates a draft order: creates an asset for each line, its entitlements, and the entitlement account and
+        wallets of its target where they do not exist yet; books the first grants; and opens the rating periods.
+        All of it happens, or nothing.
 
-        Fails with FAILED_PRECONDITION (`ORDER_ALREADY_ACTIVE`) in any other state, (`RESOURCE_INACTIVE`)
-        when what was quoted is not active any more, (`BACKDATED_TOO_FAR`) when a line starts before
-        what may still be recorded, (`POLICY_CONFLICT`) when a shared wallet counts or rates otherwise
-        than the line would, with ABORTED (`ETAG_MISMATCH`) if `etag` is given and out of date, and with
-        RESOURCE_EXHAUSTED (`LIMIT_ORDER_WALLETS`, `LIMIT_ORDER_PERIODS`) beyond 2,000 wallets or what
-        one order may open.
+        Fails with FAILED_PRECONDITION (`ORDER_ALREADY_ACTIVE`) in any other state, (`RESOURCE_INACTIVE`) when a
+        quoted product or resource is no longer active, (`BACKDATED_TOO_FAR`) when a line starts before the
+        earliest time at which usage can still be recorded, (`POLICY_CONFLICT`) when the counting or rating
+        policies of a shared wallet differ from those of the line, with ABORTED (`ETAG_MISMATCH`) if `etag` is set
+        and stale, and with RESOURCE_EXHAUSTED (`LIMIT_ORDER_WALLETS`, `LIMIT_ORDER_PERIODS`) beyond 2,000 wallets
+        or the number of rating periods that one order may open.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +131,7 @@ def add_OrderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderService:
-    """Turns quotes into orders, and orders into assets with wallets.
+    """Creates orders from quotes, and activates them, which creates assets and wallets.
     """
 
     @staticmethod

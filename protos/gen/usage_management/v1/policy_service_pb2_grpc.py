@@ -28,10 +28,10 @@ if _version_not_supported:
 
 
 class PolicyServiceStub:
-    """Keeps the policies that resources, products and grants refer to.
+    """Manages the policies that resources, products and grants reference.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     def __init__(self, channel):
@@ -203,14 +203,14 @@ class PolicyServiceStub:
 
 
 class PolicyServiceServicer:
-    """Keeps the policies that resources, products and grants refer to.
+    """Manages the policies that resources, products and grants reference.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     def GetAggregationPolicy(self, request, context):
-        """Gets one aggregation policy.
+        """Gets an aggregation policy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,15 +224,15 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateAggregationPolicy(self, request, context):
-        """Creates an aggregation policy, as a draft.
+        """Creates an aggregation policy as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateAggregationPolicy(self, request, context):
-        """Updates an aggregation policy: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        """Updates an aggregation policy. Every field of a draft can change; of any other record only the display
+        name. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
         ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -240,15 +240,15 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAggregationPolicy(self, request, context):
-        """Deletes an aggregation policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes an aggregation policy that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRatingFrequencyPolicy(self, request, context):
-        """Gets one rating frequency policy.
+        """Gets a rating frequency policy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,15 +262,15 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateRatingFrequencyPolicy(self, request, context):
-        """Creates a rating frequency policy, as a draft.
+        """Creates a rating frequency policy as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRatingFrequencyPolicy(self, request, context):
-        """Updates a rating frequency policy: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        """Updates a rating frequency policy. Every field of a draft can change; of any other record only the display
+        name. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
         ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -278,15 +278,15 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRatingFrequencyPolicy(self, request, context):
-        """Deletes a rating frequency policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a rating frequency policy that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetOveragePolicy(self, request, context):
-        """Gets one overage policy.
+        """Gets an overage policy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -300,31 +300,31 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateOveragePolicy(self, request, context):
-        """Creates an overage policy, as a draft.
+        """Creates an overage policy as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateOveragePolicy(self, request, context):
-        """Updates an overage policy: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates an overage policy. Every field of a draft can change; of any other record only the display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteOveragePolicy(self, request, context):
-        """Deletes an overage policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes an overage policy that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRefreshPolicy(self, request, context):
-        """Gets one refresh policy.
+        """Gets a refresh policy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -338,31 +338,31 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateRefreshPolicy(self, request, context):
-        """Creates a refresh policy, as a draft.
+        """Creates a refresh policy as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRefreshPolicy(self, request, context):
-        """Updates a refresh policy: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a refresh policy. Every field of a draft can change; of any other record only the display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRefreshPolicy(self, request, context):
-        """Deletes a refresh policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a refresh policy that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRolloverPolicy(self, request, context):
-        """Gets one rollover policy.
+        """Gets a rollover policy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -376,31 +376,31 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateRolloverPolicy(self, request, context):
-        """Creates a rollover policy, as a draft.
+        """Creates a rollover policy as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRolloverPolicy(self, request, context):
-        """Updates a rollover policy: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a rollover policy. Every field of a draft can change; of any other record only the display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRolloverPolicy(self, request, context):
-        """Deletes a rollover policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a rollover policy that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCommitmentPolicy(self, request, context):
-        """Gets one commitment policy.
+        """Gets a commitment policy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -414,34 +414,34 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateCommitmentPolicy(self, request, context):
-        """Creates a commitment policy, as a draft.
+        """Creates a commitment policy as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCommitmentPolicy(self, request, context):
-        """Updates a commitment policy: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a commitment policy. Every field of a draft can change; of any other record only the display name.
+        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCommitmentPolicy(self, request, context):
-        """Deletes a commitment policy that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a commitment policy that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevisePolicy(self, request, context):
-        """Makes the next version of an active policy of any kind. New sales are made under it as soon as
-        they refer to the policy; what was sold goes on under the version it was sold under.
-        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, for what is not active), INVALID_ARGUMENT
-        (`FIELD_MASK_INVALID`, and as creating it does) and ABORTED (`ETAG_MISMATCH`).
+        """Creates the next version of an active policy of any kind. New sales use it from then on; existing sales
+        keep the version under which they were sold. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the
+        policy is not active), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the create method) and
+        ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -626,10 +626,10 @@ def add_PolicyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PolicyService:
-    """Keeps the policies that resources, products and grants refer to.
+    """Manages the policies that resources, products and grants reference.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     @staticmethod

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class PreviewServiceStub:
-    """Says what would be drawn and charged. Usage, wallets and amounts stay as they are.
+    """Calculates what usage would draw down and cost. Changes no usage, wallets or amounts; rating batches are
+    stored.
     """
 
     def __init__(self, channel):
@@ -63,50 +64,52 @@ class PreviewServiceStub:
 
 
 class PreviewServiceServicer:
-    """Says what would be drawn and charged. Usage, wallets and amounts stay as they are.
+    """Calculates what usage would draw down and cost. Changes no usage, wallets or amounts; rating batches are
+    stored.
     """
 
     def PreviewUsage(self, request, context):
-        """Says what up to 1,000 lines of usage would do if they were recorded now, one after another: what
-        each draws on which grants, what it leaves as overage, and what that costs. Graduated and volume
-        tiers, grants and caps see all usage there is, and the lines before. A line that would be refused
-        has that refusal as its status and counts for nothing.
+        """Previews up to 1,000 lines of usage as if they were recorded now, one after another: for each line, what it
+        draws from which grants, what it leaves as overage, and what the overage costs. Tiers, grants and caps take
+        into account all recorded usage and the preceding lines. A line that would be refused has the refusal as
+        its status and has no effect on the following lines.
 
-        A line that opens its rating period again makes the difference that it would make had it come in
-        time. What comes late for another period after such a line is refused: ask for it by itself.
+        A line that would reopen its rating period is previewed as if it had arrived in time. After such a line,
+        late usage for another period is refused: preview it in a separate call.
 
-        Each line is worked out over all usage of its wallets that is not final. Where that would take too
-        long it fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which says how many lines do not.
+        Each line is calculated over all usage of its wallets that is not final. If that would take too long, the
+        call fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which gives the number of lines that would not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayRates(self, request, context):
-        """Prices the usage of an account that is final by the rates of a price book, beside what it came to.
-        They are found as DiscoverRates finds them in the catalog on the day. What was negotiated stays as
-        it was: it goes before the catalog's. Packs and commitments have the
-        terms of the book too, and the one whose rate holds is found anew. What grants paid for stays as it
-        was unless usage would cost other tokens, or a commitment to tokens had another discount: then all
-        that was drawn is drawn again, from the first grant on.
+        """Rates the final usage of an account again at the rates of a price book, and compares the amounts. Rates are
+        found in the catalog as DiscoverRates finds them on that day. Negotiated terms do not change: they come
+        before those of the catalog. Packs and commitments also get the terms of the price book, and the pack or
+        commitment whose rate applies is determined again. Drawdown does not change, unless usage would cost a
+        different number of tokens, or a commitment to tokens had another discount: then the entire drawdown is
+        repeated from the first grant on.
 
-        What cannot be replayed says so and has no amount. That is so where what is kept cannot be had again
-        by the rates of before, as of a wallet whose grants were changed after usage was final.
+        A summary that cannot be replayed has a status and no amount. This happens when the stored results cannot
+        be reproduced at the original rates, for example for a wallet whose grants were changed after usage was
+        final.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateRatingBatch(self, request, context):
-        """Has up to 500 lines priced by a worker, all of them at one moment. The request stands as `PENDING`
-        until then, whatever becomes of workers, and is rated once.
+        """Creates a rating batch: up to 500 lines that a worker prices, all as of the same time. The batch is
+        `PENDING` until then, even if a worker fails, and is rated once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRatingBatch(self, request, context):
-        """Gets one rating batch with its results.
+        """Gets a rating batch with its results.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +159,8 @@ def add_PreviewServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PreviewService:
-    """Says what would be drawn and charged. Usage, wallets and amounts stay as they are.
+    """Calculates what usage would draw down and cost. Changes no usage, wallets or amounts; rating batches are
+    stored.
     """
 
     @staticmethod

@@ -28,12 +28,12 @@ if _version_not_supported:
 
 
 class ProcedureServiceStub:
-    """Keeps procedures, which are ordered stacks of elements, in versions of which one is in force on a
-    day; says which one that is; and tries any of them on lines that are made up.
+    """Manages procedures, which are ordered lists of elements, and their versions, of which one is in effect on a
+    day; resolves which version that is; and simulates procedures on hypothetical lines.
 
-    Every tenant begins with `default-rating`, `negotiable-rating` and `default-discovery`, of which the
-    last two are in use. Every create may be repeated: the same content is answered with what is there,
-    other content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every tenant starts with `default-rating`, `negotiable-rating` and `default-discovery`; the last two are the
+    defaults. Every create can be repeated: the same content returns the existing resource; other content under
+    the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     def __init__(self, channel):
@@ -115,16 +115,16 @@ class ProcedureServiceStub:
 
 
 class ProcedureServiceServicer:
-    """Keeps procedures, which are ordered stacks of elements, in versions of which one is in force on a
-    day; says which one that is; and tries any of them on lines that are made up.
+    """Manages procedures, which are ordered lists of elements, and their versions, of which one is in effect on a
+    day; resolves which version that is; and simulates procedures on hypothetical lines.
 
-    Every tenant begins with `default-rating`, `negotiable-rating` and `default-discovery`, of which the
-    last two are in use. Every create may be repeated: the same content is answered with what is there,
-    other content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every tenant starts with `default-rating`, `negotiable-rating` and `default-discovery`; the last two are the
+    defaults. Every create can be repeated: the same content returns the existing resource; other content under
+    the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     def GetProcedure(self, request, context):
-        """Gets one procedure.
+        """Gets a procedure.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,45 +138,45 @@ class ProcedureServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateProcedure(self, request, context):
-        """Creates a procedure, as a draft.
+        """Creates a procedure as a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProcedure(self, request, context):
-        """Updates a procedure: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a procedure. Every field of a draft can change; of any other record only the display name. Fails
+        with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProcedure(self, request, context):
-        """Deletes a procedure that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a procedure that is not active and that no other record references. Fails with FAILED_PRECONDITION
+        (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProcedureVersion(self, request, context):
-        """Gets one version.
+        """Gets a version of a procedure.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListProcedureVersions(self, request, context):
-        """Lists versions by id.
+        """Lists the versions of a procedure by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateProcedureVersion(self, request, context):
-        """Creates a version, as a draft. Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, naming the
+        """Creates a version of a procedure as a draft. Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, naming the
         element, or `FORMULA_INVALID`, naming the character).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -184,8 +184,8 @@ class ProcedureServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProcedureVersion(self, request, context):
-        """Updates a version: a draft in all its fields, any other in its display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        """Updates a version of a procedure. Every field of a draft can change; of any other version only the display
+        name. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
         ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -193,44 +193,44 @@ class ProcedureServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProcedureVersion(self, request, context):
-        """Deletes a version that is not active and that nothing refers to.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a version of a procedure that is not active and that no other record references. Fails with
+        FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ChangeProcedureStates(self, request, context):
-        """Puts procedures and versions in or out of force, all or none; a procedure before its versions.
-        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP` with another active
-        version of that rank, `RESOURCE_INACTIVE`, `IN_USE` for the default).
+        """Activates or deactivates procedures and versions, all or none; a procedure must be activated before its
+        versions. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP` with another active
+        version of the same rank, `RESOURCE_INACTIVE`, `IN_USE` for the default).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetDefaultProcedure(self, request, context):
-        """Uses a procedure for its usage from now on, instead of the one before.
-        Fails with FAILED_PRECONDITION (`RESOURCE_INACTIVE`) when it is not active.
+        """Sets the default procedure of a usage, replacing the previous one. Fails with FAILED_PRECONDITION
+        (`RESOURCE_INACTIVE`) when the procedure is not active.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResolveProcedure(self, request, context):
-        """Says which version is used on a day, and of each other why not. Changes nothing.
-        Fails with FAILED_PRECONDITION (`PROCEDURE_NOT_IN_FORCE`) when no procedure is the default.
+        """Resolves which version is used on a day, and why each other version is not. Changes nothing. Fails with
+        FAILED_PRECONDITION (`PROCEDURE_NOT_IN_FORCE`) when there is no default procedure.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SimulateProcedure(self, request, context):
-        """Says what lines would come to by a version, active or not, or by elements given in the call, with
-        every step; of a procedure of discovery, what it would find. A line that fails, or a question without
-        an answer, has a status of its own. Changes nothing.
-        Fails with INVALID_ARGUMENT (`PROCEDURE_INVALID`, `FORMULA_INVALID`, `PROCEDURE_USAGE` for lines of a
-        procedure of discovery and questions of one of rating, or for both).
+        """Simulates a version, active or not, or elements given in the request: for a rating procedure it calculates
+        the amounts of lines, with every step; for a discovery procedure it finds the rates for questions. A line
+        that fails, or a question without an answer, has its own status. Changes nothing. Fails with
+        INVALID_ARGUMENT (`PROCEDURE_INVALID`, `FORMULA_INVALID`, or `PROCEDURE_USAGE` for lines with a discovery
+        procedure, questions with a rating procedure, or both lines and questions).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -318,12 +318,12 @@ def add_ProcedureServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProcedureService:
-    """Keeps procedures, which are ordered stacks of elements, in versions of which one is in force on a
-    day; says which one that is; and tries any of them on lines that are made up.
+    """Manages procedures, which are ordered lists of elements, and their versions, of which one is in effect on a
+    day; resolves which version that is; and simulates procedures on hypothetical lines.
 
-    Every tenant begins with `default-rating`, `negotiable-rating` and `default-discovery`, of which the
-    last two are in use. Every create may be repeated: the same content is answered with what is there,
-    other content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every tenant starts with `default-rating`, `negotiable-rating` and `default-discovery`; the last two are the
+    defaults. Every create can be repeated: the same content returns the existing resource; other content under
+    the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     @staticmethod

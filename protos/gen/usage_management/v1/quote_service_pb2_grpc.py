@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class QuoteServiceStub:
-    """Prices what an account may buy, and keeps what was agreed.
+    """Prices what an account may buy, and stores the negotiated terms.
     """
 
     def __init__(self, channel):
@@ -53,11 +53,11 @@ class QuoteServiceStub:
 
 
 class QuoteServiceServicer:
-    """Prices what an account may buy, and keeps what was agreed.
+    """Prices what an account may buy, and stores the negotiated terms.
     """
 
     def GetQuote(self, request, context):
-        """Gets one quote, with the rates and grants of its lines.
+        """Gets a quote, with the rates and grants of its lines.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,15 +71,15 @@ class QuoteServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateQuote(self, request, context):
-        """Creates a quote as a draft. The catalog's rates, grants and policies of the day each line starts
-        are copied onto it and frozen; negotiated rates and quantities stand beside them. Rates are found as
-        DiscoverRates finds them in the catalog on that day.
+        """Creates a quote as a draft. The rates, grants and policies of the catalog on the start day of each line are
+        copied onto the quote and frozen; negotiated rates and quantities are stored beside them. Rates are found
+        in the catalog as DiscoverRates finds them on that day.
 
-        Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's
-        currency on that day, `PROCEDURE_NOT_IN_FORCE` when no version says where to look for one,
-        `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE`
-        when a product or one of its resources is not active, `RATE_UNREACHABLE` when a commitment whose
-        policy is `BOUNDED` has a rate for a resource that it grants nothing of.
+        Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's currency on
+        that day, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
+        `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
+        resources is not active, `RATE_UNREACHABLE` when a commitment whose policy is `BOUNDED` has a rate for a
+        resource of which it grants nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,7 +112,7 @@ def add_QuoteServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class QuoteService:
-    """Prices what an account may buy, and keeps what was agreed.
+    """Prices what an account may buy, and stores the negotiated terms.
     """
 
     @staticmethod

@@ -33,30 +33,30 @@ class _RateSource:
 class _RateSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateSource.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RATE_SOURCE_UNSPECIFIED: _RateSource.ValueType  # 0
-    """Never given with a rate."""
+    """Never returned with a rate."""
     RATE_SOURCE_CATALOG: _RateSource.ValueType  # 1
-    """An entry of a rate card."""
+    """A rate card entry."""
     RATE_SOURCE_ASSET: _RateSource.ValueType  # 2
-    """What an asset, or a pack that was added to it, was sold under."""
+    """The terms under which an asset, or a pack that was added to it, was sold."""
     RATE_SOURCE_TARGET: _RateSource.ValueType  # 3
-    """What was agreed for a target that the asset is bound to."""
+    """The terms negotiated for a target that the asset is bound to."""
 
 class RateSource(_RateSource, metaclass=_RateSourceEnumTypeWrapper):
-    """Where a rate was found. New sources may be added."""
+    """The source of a rate. New sources may be added."""
 
 RATE_SOURCE_UNSPECIFIED: RateSource.ValueType  # 0
-"""Never given with a rate."""
+"""Never returned with a rate."""
 RATE_SOURCE_CATALOG: RateSource.ValueType  # 1
-"""An entry of a rate card."""
+"""A rate card entry."""
 RATE_SOURCE_ASSET: RateSource.ValueType  # 2
-"""What an asset, or a pack that was added to it, was sold under."""
+"""The terms under which an asset, or a pack that was added to it, was sold."""
 RATE_SOURCE_TARGET: RateSource.ValueType  # 3
-"""What was agreed for a target that the asset is bound to."""
+"""The terms negotiated for a target that the asset is bound to."""
 Global___RateSource: _TypeAlias = RateSource  # noqa: Y015
 
 @_typing.final
 class PriceBook(_message.Message):
-    """The rate cards that apply when something is sold under it: one of each type at most."""
+    """The rate cards that apply to sales under the price book: at most one of each type."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -80,7 +80,7 @@ class PriceBook(_message.Message):
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def rate_cards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Its rate cards: `rateCards/{rate_card}`, one of each type at most."""
+        """The rate cards: `rateCards/{rate_card}`, at most one of each type."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -112,7 +112,7 @@ Global___PriceBook: _TypeAlias = PriceBook  # noqa: Y015
 
 @_typing.final
 class RateCard(_message.Message):
-    """A container of rates of one type."""
+    """A list of rates of one type."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -125,23 +125,23 @@ class RateCard(_message.Message):
         TYPE_UNSPECIFIED: RateCard._Type.ValueType  # 0
         """Refused."""
         BASE: RateCard._Type.ValueType  # 1
-        """A base rate each."""
+        """Base rates."""
         TIER: RateCard._Type.ValueType  # 2
         """Tiers that adjust the base rate."""
         ATTRIBUTE: RateCard._Type.ValueType  # 3
-        """Adjustments of that rate for usage with certain attributes, as in a region."""
+        """Adjustments of the rate for usage with certain attributes, for example in a region."""
 
     class Type(_Type, metaclass=_TypeEnumTypeWrapper):
-        """What its entries say. New types may be added."""
+        """The type of the entries. New types may be added."""
 
     TYPE_UNSPECIFIED: RateCard.Type.ValueType  # 0
     """Refused."""
     BASE: RateCard.Type.ValueType  # 1
-    """A base rate each."""
+    """Base rates."""
     TIER: RateCard.Type.ValueType  # 2
     """Tiers that adjust the base rate."""
     ATTRIBUTE: RateCard.Type.ValueType  # 3
-    """Adjustments of that rate for usage with certain attributes, as in a region."""
+    """Adjustments of the rate for usage with certain attributes, for example in a region."""
 
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
@@ -158,7 +158,7 @@ class RateCard(_message.Message):
     display_name: _builtins.str
     """The display name: at most 200 characters."""
     type: Global___RateCard.Type.ValueType
-    """What its entries say. Never changes."""
+    """The type of the entries. It never changes."""
     etag: _builtins.str
     """The etag; it changes whenever the resource changes."""
     created_by: _builtins.str
@@ -167,11 +167,11 @@ class RateCard(_message.Message):
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day it applies; unbounded if absent."""
+        """The first day on which the rate card applies; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day it no longer applies, exclusive; unbounded if absent."""
+        """The day from which the rate card no longer applies, exclusive; unbounded if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -205,8 +205,8 @@ Global___RateCard: _TypeAlias = RateCard  # noqa: Y015
 
 @_typing.final
 class RateCardEntry(_message.Message):
-    """What one resource of one product costs in one currency, for a span of days; or, of a commitment, at
-    what discount all its resources are.
+    """The rate of one resource of one product in one currency, for a range of days; or, for a commitment, the
+    discount on all its resources.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -218,21 +218,21 @@ class RateCardEntry(_message.Message):
     class _NegotiabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RateCardEntry._Negotiability.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         NEGOTIABILITY_UNSPECIFIED: RateCardEntry._Negotiability.ValueType  # 0
-        """Read as `NEGOTIABLE`."""
+        """Treated as `NEGOTIABLE`."""
         NEGOTIABLE: RateCardEntry._Negotiability.ValueType  # 1
         """A quote may carry another rate."""
         NON_NEGOTIABLE: RateCardEntry._Negotiability.ValueType  # 2
-        """It may not: `NOT_NEGOTIABLE`."""
+        """A quote with another rate is refused (`NOT_NEGOTIABLE`)."""
 
     class Negotiability(_Negotiability, metaclass=_NegotiabilityEnumTypeWrapper):
-        """Whether a quote may depart from it."""
+        """The permission of a quote to use another rate."""
 
     NEGOTIABILITY_UNSPECIFIED: RateCardEntry.Negotiability.ValueType  # 0
-    """Read as `NEGOTIABLE`."""
+    """Treated as `NEGOTIABLE`."""
     NEGOTIABLE: RateCardEntry.Negotiability.ValueType  # 1
     """A quote may carry another rate."""
     NON_NEGOTIABLE: RateCardEntry.Negotiability.ValueType  # 2
-    """It may not: `NOT_NEGOTIABLE`."""
+    """A quote with another rate is refused (`NOT_NEGOTIABLE`)."""
 
     NAME_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
@@ -258,24 +258,26 @@ class RateCardEntry(_message.Message):
     product: _builtins.str
     """The product: `products/{product}`."""
     usage_resource: _builtins.str
-    """The resource: `usageResources/{usage_resource}`; it must belong to the product. Tiers of a commitment
-    may leave it empty (`FIELD_REQUIRED` elsewhere): they are for all its resources that are rated in the
-    entry's currency or token and have no tiers of their own on the day. They adjust rates; an override is
-    refused (`TIERS_INVALID`).
+    """The usage resource: `usageResources/{usage_resource}`; it must belong to the product. Only tiers of a
+    commitment may leave it empty (elsewhere it is refused with `FIELD_REQUIRED`): they apply to all resources
+    of the commitment that are rated in the entry's currency or token and have no tiers of their own on the
+    day. Such tiers adjust rates; an override is refused (`TIERS_INVALID`).
     """
     currency_code: _builtins.str
-    """The currency: an ISO 4217 code in capitals. Needed unless `token_unit` is given."""
+    """The currency: an ISO 4217 code in capitals. Required unless `token_unit` is set."""
     token_unit: _builtins.str
-    """The token it costs instead of money: `unitsOfMeasure/{unit_of_measure}`, the unit of the token resource."""
+    """The token in which the resource is rated instead of money: `unitsOfMeasure/{unit_of_measure}`, the unit
+    of the token resource.
+    """
     selling_model: _builtins.str
-    """The selling model it is for: `sellingModels/{selling_model}`. What is sold under that one costs this,
-    whatever an entry without a selling model says, which is for all the rest.
+    """The selling model: `sellingModels/{selling_model}`. For sales under this selling model the entry replaces
+    an entry without a selling model, which applies to all other sales.
     """
     negotiability: Global___RateCardEntry.Negotiability.ValueType
-    """Whether a quote may depart from it."""
+    """The permission of a quote to use another rate."""
     state: _types_pb2.CatalogState.ValueType
-    """The state. Two active entries of one card, product, resource, selling model and currency or
-    token never overlap.
+    """The state of the entry. Two active entries with the same rate card, product, resource, selling model and
+    currency or token never overlap.
     """
     etag: _builtins.str
     """The etag; it changes whenever the resource changes."""
@@ -285,32 +287,33 @@ class RateCardEntry(_message.Message):
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
-        """The base rate; required on a `BASE` card, refused on others. It is in the entry's currency or token."""
+        """The base rate, in the entry's currency or token; required on a `BASE` rate card, refused on others."""
 
     @_builtins.property
     def tiers(self) -> _types_pb2.RateTiers:
-        """The tiers; required on a `TIER` card, refused on others."""
+        """The tiers; required on a `TIER` rate card, refused on others."""
 
     @_builtins.property
     def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.AttributeRow]:
-        """Adjustments by attribute, of which the first that fits is made, after those by tier: 100 at most.
-        Required on an `ATTRIBUTE` card, refused on others. Usage has the attributes that its resource names
-        as dimensions, and those of its sale line.
+        """The adjustments by attribute: at most 100. They are applied after the tiers, and only the first one that
+        matches. Required on an `ATTRIBUTE` rate card, refused on others. The attributes of usage are the
+        dimensions of its resource and the attributes of its sale line.
         """
 
     @_builtins.property
     def tier_per(self) -> _decimal_pb2.Decimal:
-        """How many units an override or amount of the tiers is for: those of the base rate, which is what
-        1 and an absent value mean too. Any other number makes `RATE_NOT_FOUND` of the look-up.
+        """The number of units that an override or an amount of the tiers is for. It must be the number of units of
+        the base rate; 1 and an absent value also mean that number. With any other number the lookup fails with
+        `RATE_NOT_FOUND`.
         """
 
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day it applies, in the buyer's zone; unbounded if absent."""
+        """The first day on which the entry applies, in the buyer's time zone; unbounded if absent."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day it no longer applies, exclusive; unbounded if absent."""
+        """The day from which the entry no longer applies, exclusive; unbounded if absent."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -355,7 +358,7 @@ Global___RateCardEntry: _TypeAlias = RateCardEntry  # noqa: Y015
 
 @_typing.final
 class GetPriceBookRequest(_message.Message):
-    """Asks for one price book."""
+    """Request message for GetPriceBook."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -377,7 +380,7 @@ Global___GetPriceBookRequest: _TypeAlias = GetPriceBookRequest  # noqa: Y015
 
 @_typing.final
 class ListPriceBooksRequest(_message.Message):
-    """Asks for price books."""
+    """Request message for ListPriceBooks."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -403,7 +406,7 @@ Global___ListPriceBooksRequest: _TypeAlias = ListPriceBooksRequest  # noqa: Y015
 
 @_typing.final
 class ListPriceBooksResponse(_message.Message):
-    """A page of price books."""
+    """Response message for ListPriceBooks."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -431,14 +434,14 @@ Global___ListPriceBooksResponse: _TypeAlias = ListPriceBooksResponse  # noqa: Y0
 
 @_typing.final
 class CreatePriceBookRequest(_message.Message):
-    """Asks for a price book to be created."""
+    """Request message for CreatePriceBook."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PRICE_BOOK_ID_FIELD_NUMBER: _builtins.int
     PRICE_BOOK_FIELD_NUMBER: _builtins.int
     price_book_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def price_book(self) -> Global___PriceBook:
         """The price book."""
@@ -459,7 +462,7 @@ Global___CreatePriceBookRequest: _TypeAlias = CreatePriceBookRequest  # noqa: Y0
 
 @_typing.final
 class UpdatePriceBookRequest(_message.Message):
-    """Asks for a price book to be changed."""
+    """Request message for UpdatePriceBook."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -470,13 +473,13 @@ class UpdatePriceBookRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def price_book(self) -> Global___PriceBook:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -495,16 +498,16 @@ Global___UpdatePriceBookRequest: _TypeAlias = UpdatePriceBookRequest  # noqa: Y0
 
 @_typing.final
 class DeletePriceBookRequest(_message.Message):
-    """Asks for a price book to be deleted."""
+    """Request message for DeletePriceBook."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `priceBooks/{price_book}`."""
+    """The resource name: `priceBooks/{price_book}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -521,13 +524,13 @@ Global___DeletePriceBookRequest: _TypeAlias = DeletePriceBookRequest  # noqa: Y0
 
 @_typing.final
 class GetRateCardRequest(_message.Message):
-    """Asks for one rate card."""
+    """Request message for GetRateCard."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The card: `rateCards/{rate_card}`."""
+    """The rate card: `rateCards/{rate_card}`."""
     def __init__(
         self,
         *,
@@ -543,7 +546,7 @@ Global___GetRateCardRequest: _TypeAlias = GetRateCardRequest  # noqa: Y015
 
 @_typing.final
 class ListRateCardsRequest(_message.Message):
-    """Asks for rate cards."""
+    """Request message for ListRateCards."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -556,10 +559,10 @@ class ListRateCardsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     type: Global___RateCard.Type.ValueType
-    """Only those of this type; of any if unspecified."""
+    """The type filter: only rate cards of this type; all if unspecified."""
     @_builtins.property
     def on_date(self) -> _date_pb2.Date:
-        """Only those that apply on this day."""
+        """The day filter: only rate cards that apply on this day."""
 
     def __init__(
         self,
@@ -579,7 +582,7 @@ Global___ListRateCardsRequest: _TypeAlias = ListRateCardsRequest  # noqa: Y015
 
 @_typing.final
 class ListRateCardsResponse(_message.Message):
-    """A page of rate cards."""
+    """Response message for ListRateCards."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -589,7 +592,7 @@ class ListRateCardsResponse(_message.Message):
     """The token of the next page; empty on the last page."""
     @_builtins.property
     def rate_cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCard]:
-        """The cards, by id."""
+        """The rate cards, by id."""
 
     def __init__(
         self,
@@ -607,17 +610,17 @@ Global___ListRateCardsResponse: _TypeAlias = ListRateCardsResponse  # noqa: Y015
 
 @_typing.final
 class CreateRateCardRequest(_message.Message):
-    """Asks for a rate card to be created."""
+    """Request message for CreateRateCard."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RATE_CARD_ID_FIELD_NUMBER: _builtins.int
     RATE_CARD_FIELD_NUMBER: _builtins.int
     rate_card_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def rate_card(self) -> Global___RateCard:
-        """The card."""
+        """The rate card."""
 
     def __init__(
         self,
@@ -635,7 +638,7 @@ Global___CreateRateCardRequest: _TypeAlias = CreateRateCardRequest  # noqa: Y015
 
 @_typing.final
 class UpdateRateCardRequest(_message.Message):
-    """Asks for a rate card to be changed."""
+    """Request message for UpdateRateCard."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -646,13 +649,13 @@ class UpdateRateCardRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rate_card(self) -> Global___RateCard:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -671,7 +674,7 @@ Global___UpdateRateCardRequest: _TypeAlias = UpdateRateCardRequest  # noqa: Y015
 
 @_typing.final
 class DeleteRateCardRequest(_message.Message):
-    """Asks for a rate card to be deleted."""
+    """Request message for DeleteRateCard."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -679,11 +682,11 @@ class DeleteRateCardRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `rateCards/{rate_card}`."""
+    """The resource name: `rateCards/{rate_card}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     force: _builtins.bool
-    """Delete its entries, too."""
+    """True to delete the entries of the rate card, too."""
     def __init__(
         self,
         *,
@@ -701,7 +704,7 @@ Global___DeleteRateCardRequest: _TypeAlias = DeleteRateCardRequest  # noqa: Y015
 
 @_typing.final
 class GetRateCardEntryRequest(_message.Message):
-    """Asks for one entry of a rate card."""
+    """Request message for GetRateCardEntry."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -723,7 +726,7 @@ Global___GetRateCardEntryRequest: _TypeAlias = GetRateCardEntryRequest  # noqa: 
 
 @_typing.final
 class ListRateCardEntriesRequest(_message.Message):
-    """Asks for the entries of a rate card."""
+    """Request message for ListRateCardEntries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -738,26 +741,30 @@ class ListRateCardEntriesRequest(_message.Message):
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
     ON_DATE_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """The card: `rateCards/{rate_card}`, or `rateCards/-` for all of them."""
+    """The rate card: `rateCards/{rate_card}`, or `rateCards/-` for all rate cards."""
     page_size: _builtins.int
     """The maximum number of items: 50 if zero, at most 1,000."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page."""
     state: _types_pb2.CatalogState.ValueType
-    """Only those in this state; in any if unspecified."""
+    """The state filter: only rate card entries in this state; all if unspecified."""
     product: _builtins.str
-    """Only those of this product: `products/{product}`."""
+    """The product filter: only rate card entries of this product: `products/{product}`."""
     usage_resource: _builtins.str
-    """Only those of this resource: `usageResources/{usage_resource}`. Those for all of a commitment are not."""
+    """The usage resource filter: only rate card entries of this usage resource:
+    `usageResources/{usage_resource}`. Entries for all resources of a commitment are not listed.
+    """
     currency_code: _builtins.str
-    """Only those in this currency: an ISO 4217 code."""
+    """The currency code filter: only rate card entries in this currency: an ISO 4217 code."""
     token_unit: _builtins.str
-    """Only those in this token: `unitsOfMeasure/{unit_of_measure}`."""
+    """The token unit filter: only rate card entries in this token: `unitsOfMeasure/{unit_of_measure}`."""
     selling_model: _builtins.str
-    """Only those for this selling model: `sellingModels/{selling_model}`."""
+    """The selling model filter: only rate card entries for this selling model: `sellingModels/{selling_model}`."""
     @_builtins.property
     def on_date(self) -> _date_pb2.Date:
-        """Only those that apply on this day, as far as they say it themselves."""
+        """The day filter: only rate card entries whose own dates include this day; the dates of the rate card are not
+        considered.
+        """
 
     def __init__(
         self,
@@ -785,7 +792,7 @@ Global___ListRateCardEntriesRequest: _TypeAlias = ListRateCardEntriesRequest  # 
 
 @_typing.final
 class ListRateCardEntriesResponse(_message.Message):
-    """A page of entries of a rate card."""
+    """Response message for ListRateCardEntries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -795,7 +802,7 @@ class ListRateCardEntriesResponse(_message.Message):
     """The token of the next page; empty on the last page."""
     @_builtins.property
     def rate_card_entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntry]:
-        """The entries, by card and id."""
+        """The entries, by rate card and id."""
 
     def __init__(
         self,
@@ -813,7 +820,7 @@ Global___ListRateCardEntriesResponse: _TypeAlias = ListRateCardEntriesResponse  
 
 @_typing.final
 class CreateRateCardEntryRequest(_message.Message):
-    """Asks for an entry to be added to a rate card."""
+    """Request message for CreateRateCardEntry."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -821,9 +828,9 @@ class CreateRateCardEntryRequest(_message.Message):
     RATE_CARD_ENTRY_ID_FIELD_NUMBER: _builtins.int
     RATE_CARD_ENTRY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """The card: `rateCards/{rate_card}`."""
+    """The rate card: `rateCards/{rate_card}`."""
     rate_card_entry_id: _builtins.str
-    """The id it gets: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
     @_builtins.property
     def rate_card_entry(self) -> Global___RateCardEntry:
         """The entry."""
@@ -845,7 +852,7 @@ Global___CreateRateCardEntryRequest: _TypeAlias = CreateRateCardEntryRequest  # 
 
 @_typing.final
 class BatchCreateRateCardEntriesRequest(_message.Message):
-    """Asks for entries to be added to rate cards."""
+    """Request message for BatchCreateRateCardEntries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -853,12 +860,12 @@ class BatchCreateRateCardEntriesRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
-    """Validate only: answer or fail as otherwise, and change nothing."""
+    """True to validate only: the response or the error is the same as otherwise, and nothing changes."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateRateCardEntryRequest]:
-        """The entries, each with its card: 1 to 1,000."""
+        """The entries, each with its rate card: 1 to 1,000."""
 
     def __init__(
         self,
@@ -877,7 +884,7 @@ Global___BatchCreateRateCardEntriesRequest: _TypeAlias = BatchCreateRateCardEntr
 
 @_typing.final
 class BatchCreateRateCardEntriesResponse(_message.Message):
-    """What became of the entries."""
+    """Response message for BatchCreateRateCardEntries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -901,14 +908,14 @@ Global___BatchCreateRateCardEntriesResponse: _TypeAlias = BatchCreateRateCardEnt
 
 @_typing.final
 class RateCardEntryOutcome(_message.Message):
-    """What a batch did to an entry, and the entry as it stands now."""
+    """The outcome of one entry of a batch, and the entry as it is now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     RATE_CARD_ENTRY_FIELD_NUMBER: _builtins.int
     outcome: _types_pb2.BatchOutcome.ValueType
-    """What was done."""
+    """The outcome."""
     @_builtins.property
     def rate_card_entry(self) -> Global___RateCardEntry:
         """The entry."""
@@ -929,7 +936,7 @@ Global___RateCardEntryOutcome: _TypeAlias = RateCardEntryOutcome  # noqa: Y015
 
 @_typing.final
 class UpdateRateCardEntryRequest(_message.Message):
-    """Asks for an entry of a rate card to be changed."""
+    """Request message for UpdateRateCardEntry."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -940,13 +947,13 @@ class UpdateRateCardEntryRequest(_message.Message):
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
     def rate_card_entry(self) -> Global___RateCardEntry:
-        """What is to change, with its name and the new values. If its `etag` is set and stale, nothing
-        happens. Only what `update_mask` names is looked at; the rules hold for the whole it becomes.
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to change; `*` for all that may."""
+        """The fields to change; `*` for every field that may change."""
 
     def __init__(
         self,
@@ -965,16 +972,16 @@ Global___UpdateRateCardEntryRequest: _TypeAlias = UpdateRateCardEntryRequest  # 
 
 @_typing.final
 class DeleteRateCardEntryRequest(_message.Message):
-    """Asks for an entry of a rate card to be deleted."""
+    """Request message for DeleteRateCardEntry."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name: `rateCards/{rate_card}/entries/{entry}`."""
+    """The resource name: `rateCards/{rate_card}/entries/{entry}`."""
     etag: _builtins.str
-    """If set and stale, nothing happens."""
+    """The expected etag; if it is set and stale, nothing is changed."""
     def __init__(
         self,
         *,
@@ -991,7 +998,7 @@ Global___DeleteRateCardEntryRequest: _TypeAlias = DeleteRateCardEntryRequest  # 
 
 @_typing.final
 class ChangeRateCardEntryStatesRequest(_message.Message):
-    """Asks for entries to be put in force, or out of it."""
+    """Request message for ChangeRateCardEntryStates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1000,9 +1007,9 @@ class ChangeRateCardEntryStatesRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     state: _types_pb2.CatalogState.ValueType
-    """Where they are to stand."""
+    """The new state."""
     validate_only: _builtins.bool
-    """Validate only: answer or fail as otherwise, and change nothing."""
+    """True to validate only: the response or the error is the same as otherwise, and nothing changes."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
@@ -1027,14 +1034,14 @@ Global___ChangeRateCardEntryStatesRequest: _TypeAlias = ChangeRateCardEntryState
 
 @_typing.final
 class ChangeRateCardEntryStatesResponse(_message.Message):
-    """What became of the entries."""
+    """Response message for ChangeRateCardEntryStates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntryOutcome]:
-        """One outcome for each name, in the order of the request; one for a name that is there twice."""
+        """The outcomes, one for each name, in the order of the request; a name given twice has one outcome."""
 
     def __init__(
         self,
@@ -1051,7 +1058,7 @@ Global___ChangeRateCardEntryStatesResponse: _TypeAlias = ChangeRateCardEntryStat
 
 @_typing.final
 class RateQuestion(_message.Message):
-    """What does a unit cost?"""
+    """A question for the rate of a resource."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1087,40 +1094,43 @@ class RateQuestion(_message.Message):
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     price_book: _builtins.str
-    """The price book: `priceBooks/{price_book}`. Needed unless `asset` or `binding_target` is given."""
+    """The price book: `priceBooks/{price_book}`. Required unless `asset` or `binding_target` is set."""
     product: _builtins.str
-    """The product: `products/{product}`. Needed unless `asset` or `binding_target` is given."""
+    """The product: `products/{product}`. Required unless `asset` or `binding_target` is set."""
     usage_resource: _builtins.str
-    """The resource: `usageResources/{usage_resource}`."""
+    """The usage resource: `usageResources/{usage_resource}`."""
     currency_code: _builtins.str
-    """The currency: an ISO 4217 code. Needed unless `asset`, `binding_target` or `token_unit` is given."""
+    """The currency: an ISO 4217 code. Required unless `asset`, `binding_target` or `token_unit` is set."""
     token_unit: _builtins.str
-    """The token instead of a currency: `unitsOfMeasure/{unit_of_measure}`."""
+    """The token, instead of a currency: `unitsOfMeasure/{unit_of_measure}`."""
     asset: _builtins.str
-    """An asset, whose own rates usually come first, with those of packs and commitments that were added to
-    it, and what was agreed for its target before what it took from the catalog:
-    `accounts/{account}/assets/{asset}`.
+    """The asset: `accounts/{account}/assets/{asset}`. Its own rates usually come first, including those of
+    packs and commitments added to it; rates negotiated for its target come before the rates it took from the
+    catalog.
     """
     binding_target: _builtins.str
-    """A target instead of an asset, for what was agreed for it: a contract or custom target
-    (`accounts/{account}/bindingTargets/{binding_target}`) or the account (`accounts/{account}`). Where
-    nothing was, the catalog answers, if the question says where to look in it.
+    """The target, instead of an asset, to find a rate negotiated for it: a contract or custom target
+    (`accounts/{account}/bindingTargets/{binding_target}`) or the account (`accounts/{account}`). If no rate
+    was negotiated for it, the rate comes from the catalog, provided that the question names a price book, a
+    product and a currency or token.
     """
     selling_model: _builtins.str
-    """The selling model: `sellingModels/{selling_model}`. Entries for it come before those for all."""
+    """The selling model: `sellingModels/{selling_model}`. Its entries come before entries without a selling
+    model.
+    """
     @_builtins.property
     def date(self) -> _date_pb2.Date:
-        """The day; today in the tenant's time (UTC) if absent."""
+        """The day; today in UTC, by the tenant's clock, if absent."""
 
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
-        """A quantity to be priced as overage of one rating period; nothing is priced if absent. It may be finer than the
-        unit's scale, as what a commitment's discount leaves over is.
+        """The quantity to price as overage of one rating period; nothing is priced if absent. It may have more
+        decimals than the unit's scale, for example the remainder after the discount of a commitment.
         """
 
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Attributes of the usage, as in `region`: they pick among adjustments by attribute. At most 64."""
+        """The attributes of the usage, such as `region`; they select the adjustments by attribute. At most 64."""
 
     def __init__(
         self,
@@ -1154,16 +1164,17 @@ Global___RateQuestion: _TypeAlias = RateQuestion  # noqa: Y015
 
 @_typing.final
 class DiscoverRatesRequest(_message.Message):
-    """Asks what units cost.
+    """Request message for DiscoverRates.
 
-    The version of the default discovery procedure that is in force on the day of a question says where is
-    looked: the first place that has a rate gives it, and no other is looked at. The procedure that is shipped
-    looks at what the asset was sold under, then in the catalog with its tiers and adjustments by attribute.
+    The version of the default discovery procedure that is in effect on the day of a question defines which
+    sources are searched, and in which order: the first source that has a rate provides it, and later sources are
+    not searched. The standard procedure searches the rates the asset was sold under, then the catalog with its
+    tiers and adjustments by attribute.
 
-    A change of the catalog, its rates or policies, of orders or assets answers with a token in its
-    trailing metadata, `usage-revision-token`. Whoever passes that on to whoever asks next has the change
-    seen at once, in every process of the service; without it, a second later at most. A token is opaque; of
-    two of a tenant, the one that sorts later as text is the later.
+    The response to a change of the catalog, its rates or policies, orders or assets carries a token in its
+    trailing metadata, `usage-revision-token`. A question that passes this token as `revision_token` sees the
+    change immediately, in every process of the service; a question without it sees the change at most one second
+    later. A token is opaque; of two tokens of one tenant, the one that sorts later as text is the later one.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1175,28 +1186,28 @@ class DiscoverRatesRequest(_message.Message):
     class _FreshnessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DiscoverRatesRequest._Freshness.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         FRESHNESS_UNSPECIFIED: DiscoverRatesRequest._Freshness.ValueType  # 0
-        """Read as `MINIMIZE_LATENCY`."""
+        """Treated as `MINIMIZE_LATENCY`."""
         MINIMIZE_LATENCY: DiscoverRatesRequest._Freshness.ValueType  # 1
         """At most one second old."""
         FULLY_CONSISTENT: DiscoverRatesRequest._Freshness.ValueType  # 2
-        """Everything committed before the call."""
+        """Includes everything committed before the call."""
         AT_LEAST: DiscoverRatesRequest._Freshness.ValueType  # 3
-        """What `revision_token` names, and everything before it: the call waits for it as long as its
-        deadline allows, then fails with DEADLINE_EXCEEDED (`REVISION_NOT_REACHED`).
+        """Includes the change that `revision_token` names and everything before it. The call waits for it until its
+        deadline, then fails with DEADLINE_EXCEEDED (`REVISION_NOT_REACHED`).
         """
 
     class Freshness(_Freshness, metaclass=_FreshnessEnumTypeWrapper):
-        """How fresh the answer has to be. New ways may be added."""
+        """The required freshness of the answers. New ways may be added."""
 
     FRESHNESS_UNSPECIFIED: DiscoverRatesRequest.Freshness.ValueType  # 0
-    """Read as `MINIMIZE_LATENCY`."""
+    """Treated as `MINIMIZE_LATENCY`."""
     MINIMIZE_LATENCY: DiscoverRatesRequest.Freshness.ValueType  # 1
     """At most one second old."""
     FULLY_CONSISTENT: DiscoverRatesRequest.Freshness.ValueType  # 2
-    """Everything committed before the call."""
+    """Includes everything committed before the call."""
     AT_LEAST: DiscoverRatesRequest.Freshness.ValueType  # 3
-    """What `revision_token` names, and everything before it: the call waits for it as long as its
-    deadline allows, then fails with DEADLINE_EXCEEDED (`REVISION_NOT_REACHED`).
+    """Includes the change that `revision_token` names and everything before it. The call waits for it until its
+    deadline, then fails with DEADLINE_EXCEEDED (`REVISION_NOT_REACHED`).
     """
 
     QUESTIONS_FIELD_NUMBER: _builtins.int
@@ -1204,13 +1215,15 @@ class DiscoverRatesRequest(_message.Message):
     REVISION_TOKEN_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     freshness: Global___DiscoverRatesRequest.Freshness.ValueType
-    """How fresh the answer has to be."""
+    """The required freshness of the answers."""
     revision_token: _builtins.str
-    """What is to be seen, with `AT_LEAST` and needed there: the `usage-revision-token` of a change, or the
-    `revision_token` of an earlier answer. Another tenant's is refused (`REVISION_TOKEN_INVALID`).
+    """The revision to wait for; required with `AT_LEAST`: the `usage-revision-token` of a change, or the
+    `revision_token` of an earlier answer. A token of another tenant is refused (`REVISION_TOKEN_INVALID`).
     """
     explain: _builtins.bool
-    """Say for each question which other rates there are and why they lost; then at most 100 questions."""
+    """True to return, for each question, the rejected candidates and why each was rejected; at most 100 questions
+    then.
+    """
     @_builtins.property
     def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateQuestion]:
         """The questions: 1 to 1,000."""
@@ -1233,7 +1246,7 @@ Global___DiscoverRatesRequest: _TypeAlias = DiscoverRatesRequest  # noqa: Y015
 
 @_typing.final
 class RateCandidate(_message.Message):
-    """A rate that could have applied and did not."""
+    """A rejected candidate: a rate that could have applied but does not."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1244,97 +1257,109 @@ class RateCandidate(_message.Message):
     class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RateCandidate._Reason.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         REASON_UNSPECIFIED: RateCandidate._Reason.ValueType  # 0
-        """Never given."""
+        """Never returned."""
         ASSET_FIRST: RateCandidate._Reason.ValueType  # 1
-        """The asset has a rate of its own, which goes before the catalog's."""
+        """The asset has its own rate, which comes before the rate of the catalog."""
         NEGOTIATED: RateCandidate._Reason.ValueType  # 2
-        """Another was negotiated in its place."""
+        """A negotiated rate replaces it."""
         ADDITION_FIRST: RateCandidate._Reason.ValueType  # 3
-        """A pack was added, whose rate goes before the asset's own or the one agreed for its target."""
+        """A pack was added, and its rate comes before the asset's own rate or the rate negotiated for its target."""
         NOT_NEGOTIATED: RateCandidate._Reason.ValueType  # 4
-        """A pack's rate that was not negotiated, while another in force was, perhaps for the target."""
+        """A pack's rate that was not negotiated, while another rate in effect was negotiated, possibly for the
+        target.
+        """
         STARTED_EARLIER: RateCandidate._Reason.ValueType  # 5
-        """A pack, or an agreement for the target, that started before the one whose rate holds."""
+        """A pack, or an agreement for the target, that started before the one whose rate applies."""
         NOT_CHEAPER: RateCandidate._Reason.ValueType  # 6
-        """A pack, or an agreement for the target, that started with the one whose rate holds, and is not cheaper."""
+        """A pack, or an agreement for the target, that started together with the one whose rate applies and is not
+        cheaper.
+        """
         NOT_LOWEST: RateCandidate._Reason.ValueType  # 7
-        """A commitment whose rate does not make the quantity cheaper than all others do."""
+        """A commitment whose rate does not make the quantity cheaper than every other commitment does."""
         NO_QUANTITY: RateCandidate._Reason.ValueType  # 8
-        """A commitment, which is compared when a quantity is asked for."""
+        """A commitment; commitments are compared only when the question has a quantity."""
         ENDS_WITH_COMMITMENT: RateCandidate._Reason.ValueType  # 9
-        """A commitment whose policy says that its rate ends with what was committed to."""
+        """A commitment whose policy ends its rate when the committed quantity is used up."""
         SELLING_MODEL_FIRST: RateCandidate._Reason.ValueType  # 10
-        """An entry for all, where there is one for the selling model."""
+        """An entry without a selling model; an entry for the selling model exists."""
         NO_BASE_RATE: RateCandidate._Reason.ValueType  # 11
-        """Adjustments of a base rate for as many units, where none applies."""
+        """Adjustments of a base rate for the same number of units, when no base rate applies."""
         NOT_IN_FORCE: RateCandidate._Reason.ValueType  # 12
-        """It does not apply on the day."""
+        """The rate does not apply on the day."""
         CARD_NOT_IN_FORCE: RateCandidate._Reason.ValueType  # 13
-        """Its rate card does not apply on the day."""
+        """The rate card does not apply on the day."""
         OTHER_SELLING_MODEL: RateCandidate._Reason.ValueType  # 14
         """An entry for a selling model that the question does not name."""
         OTHER_CURRENCY: RateCandidate._Reason.ValueType  # 15
-        """It is in another currency or token."""
+        """The rate is in another currency or token."""
         PLACE_LATER: RateCandidate._Reason.ValueType  # 16
-        """What a place has that the discovery procedure comes to after another, which has an answer."""
+        """A rate of a source that the discovery procedure searches after the source that provided the rate."""
         NOT_LOOKED_AT: RateCandidate._Reason.ValueType  # 17
-        """What would hold on the day in a place where the discovery procedure does not look."""
+        """A rate that applies on the day, from a source that the discovery procedure does not search."""
         TARGET_FIRST: RateCandidate._Reason.ValueType  # 18
-        """It was not negotiated, and what was agreed for the asset's target goes before the catalog's."""
+        """The rate was not negotiated, and the rate negotiated for the asset's target comes before the rate of the
+        catalog.
+        """
         ASSET_NEGOTIATED: RateCandidate._Reason.ValueType  # 19
-        """It was agreed for the target, and the asset has something of its own that was negotiated."""
+        """The rate was negotiated for the target, and the asset has its own negotiated rate."""
         RATE_FIXED: RateCandidate._Reason.ValueType  # 20
-        """It was agreed for the target, and the asset's rate is fixed."""
+        """The rate was negotiated for the target, and the asset's rate is fixed."""
         RESOURCE_FIRST: RateCandidate._Reason.ValueType  # 21
-        """An entry for all resources of a commitment, where there is one for the resource."""
+        """An entry for all resources of a commitment; an entry for the resource exists."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
-        """Why it lost. New reasons may be added."""
+        """The reason a candidate was rejected. New reasons may be added."""
 
     REASON_UNSPECIFIED: RateCandidate.Reason.ValueType  # 0
-    """Never given."""
+    """Never returned."""
     ASSET_FIRST: RateCandidate.Reason.ValueType  # 1
-    """The asset has a rate of its own, which goes before the catalog's."""
+    """The asset has its own rate, which comes before the rate of the catalog."""
     NEGOTIATED: RateCandidate.Reason.ValueType  # 2
-    """Another was negotiated in its place."""
+    """A negotiated rate replaces it."""
     ADDITION_FIRST: RateCandidate.Reason.ValueType  # 3
-    """A pack was added, whose rate goes before the asset's own or the one agreed for its target."""
+    """A pack was added, and its rate comes before the asset's own rate or the rate negotiated for its target."""
     NOT_NEGOTIATED: RateCandidate.Reason.ValueType  # 4
-    """A pack's rate that was not negotiated, while another in force was, perhaps for the target."""
+    """A pack's rate that was not negotiated, while another rate in effect was negotiated, possibly for the
+    target.
+    """
     STARTED_EARLIER: RateCandidate.Reason.ValueType  # 5
-    """A pack, or an agreement for the target, that started before the one whose rate holds."""
+    """A pack, or an agreement for the target, that started before the one whose rate applies."""
     NOT_CHEAPER: RateCandidate.Reason.ValueType  # 6
-    """A pack, or an agreement for the target, that started with the one whose rate holds, and is not cheaper."""
+    """A pack, or an agreement for the target, that started together with the one whose rate applies and is not
+    cheaper.
+    """
     NOT_LOWEST: RateCandidate.Reason.ValueType  # 7
-    """A commitment whose rate does not make the quantity cheaper than all others do."""
+    """A commitment whose rate does not make the quantity cheaper than every other commitment does."""
     NO_QUANTITY: RateCandidate.Reason.ValueType  # 8
-    """A commitment, which is compared when a quantity is asked for."""
+    """A commitment; commitments are compared only when the question has a quantity."""
     ENDS_WITH_COMMITMENT: RateCandidate.Reason.ValueType  # 9
-    """A commitment whose policy says that its rate ends with what was committed to."""
+    """A commitment whose policy ends its rate when the committed quantity is used up."""
     SELLING_MODEL_FIRST: RateCandidate.Reason.ValueType  # 10
-    """An entry for all, where there is one for the selling model."""
+    """An entry without a selling model; an entry for the selling model exists."""
     NO_BASE_RATE: RateCandidate.Reason.ValueType  # 11
-    """Adjustments of a base rate for as many units, where none applies."""
+    """Adjustments of a base rate for the same number of units, when no base rate applies."""
     NOT_IN_FORCE: RateCandidate.Reason.ValueType  # 12
-    """It does not apply on the day."""
+    """The rate does not apply on the day."""
     CARD_NOT_IN_FORCE: RateCandidate.Reason.ValueType  # 13
-    """Its rate card does not apply on the day."""
+    """The rate card does not apply on the day."""
     OTHER_SELLING_MODEL: RateCandidate.Reason.ValueType  # 14
     """An entry for a selling model that the question does not name."""
     OTHER_CURRENCY: RateCandidate.Reason.ValueType  # 15
-    """It is in another currency or token."""
+    """The rate is in another currency or token."""
     PLACE_LATER: RateCandidate.Reason.ValueType  # 16
-    """What a place has that the discovery procedure comes to after another, which has an answer."""
+    """A rate of a source that the discovery procedure searches after the source that provided the rate."""
     NOT_LOOKED_AT: RateCandidate.Reason.ValueType  # 17
-    """What would hold on the day in a place where the discovery procedure does not look."""
+    """A rate that applies on the day, from a source that the discovery procedure does not search."""
     TARGET_FIRST: RateCandidate.Reason.ValueType  # 18
-    """It was not negotiated, and what was agreed for the asset's target goes before the catalog's."""
+    """The rate was not negotiated, and the rate negotiated for the asset's target comes before the rate of the
+    catalog.
+    """
     ASSET_NEGOTIATED: RateCandidate.Reason.ValueType  # 19
-    """It was agreed for the target, and the asset has something of its own that was negotiated."""
+    """The rate was negotiated for the target, and the asset has its own negotiated rate."""
     RATE_FIXED: RateCandidate.Reason.ValueType  # 20
-    """It was agreed for the target, and the asset's rate is fixed."""
+    """The rate was negotiated for the target, and the asset's rate is fixed."""
     RESOURCE_FIRST: RateCandidate.Reason.ValueType  # 21
-    """An entry for all resources of a commitment, where there is one for the resource."""
+    """An entry for all resources of a commitment; an entry for the resource exists."""
 
     REASON_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
@@ -1348,34 +1373,34 @@ class RateCandidate(_message.Message):
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
     reason: Global___RateCandidate.Reason.ValueType
-    """Why it lost."""
+    """The reason the candidate was rejected."""
     explanation: _builtins.str
-    """The same in a sentence."""
+    """The explanation of the reason, in a sentence."""
     source: Global___RateSource.ValueType
-    """Where it is."""
+    """The source of the rate."""
     entry: _builtins.str
-    """The entry it is, or comes from: `rateCards/{rate_card}/entries/{entry}`."""
+    """The rate card entry that is or provided the rate: `rateCards/{rate_card}/entries/{entry}`."""
     asset: _builtins.str
-    """The asset that was sold under it, perhaps a pack or a commitment, or another one of the target:
+    """The asset that was sold under the rate, possibly a pack, a commitment or another asset of the target:
     `accounts/{account}/assets/{asset}`.
     """
     currency_code: _builtins.str
-    """The currency it is in."""
+    """The currency of the rate."""
     token_unit: _builtins.str
-    """The token it is in instead: `unitsOfMeasure/{unit_of_measure}`."""
+    """The token of the rate, instead of a currency: `unitsOfMeasure/{unit_of_measure}`."""
     selling_model: _builtins.str
-    """The selling model it is for, if it is not for all: `sellingModels/{selling_model}`."""
+    """The selling model of the rate: `sellingModels/{selling_model}`; empty if it applies to all."""
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
-        """The rate before tiers, if it has one."""
+        """The rate before tiers, if there is one."""
 
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """The first day it applies; absent for one that always did."""
+        """The first day on which the rate applies; absent if unbounded."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The first day it applies no more; absent for one without an end."""
+        """The day from which the rate no longer applies, exclusive; absent if unbounded."""
 
     def __init__(
         self,
@@ -1404,7 +1429,7 @@ Global___RateCandidate: _TypeAlias = RateCandidate  # noqa: Y015
 
 @_typing.final
 class RateAnswer(_message.Message):
-    """What one unit costs, or why nobody can say."""
+    """The answer to a question: the rate of one unit, or the reason there is none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1419,48 +1444,48 @@ class RateAnswer(_message.Message):
     REJECTED_CANDIDATES_OMITTED_FIELD_NUMBER: _builtins.int
     DISCOVERY_PROCEDURE_VERSION_FIELD_NUMBER: _builtins.int
     source: Global___RateSource.ValueType
-    """Where it was found. What was negotiated on an asset that is bound to the
-    account, a contract or a custom target is agreed for that target: it holds, as a whole, for its other
-    assets too, unless they have something negotiated of their own or a fixed rate. The agreement that
-    started last holds, and of those that started together the cheapest.
+    """The source of the rate. A rate negotiated on an asset that is bound to the account, a contract or a custom
+    target is agreed for that target: as a whole, it also applies to the other assets of the target, unless
+    they have their own negotiated rate or a fixed rate. The agreement that started last applies; of those that
+    started together, the cheapest.
     """
     procedure_version: _builtins.str
-    """The version of the rating procedure that made `amount`, as it will make what is billed: that in
-    force as the asset's rating period begins, or in the catalog on the day that was asked for.
-    `procedures/{procedure}/versions/{version}`.
+    """The version of the rating procedure that calculated `amount`; billing will use the same version: for an
+    asset, the version in effect at the start of its rating period; for the catalog, the version in effect on
+    the day of the question. `procedures/{procedure}/versions/{version}`.
     """
     asset: _builtins.str
-    """The asset whose rate it is, of source `ASSET`: the one asked about, or a pack that was added to it. Of
-    source `TARGET` the asset on whose line it was negotiated.
+    """The asset whose rate it is. For source `ASSET`: the asset of the question, or a pack that was added to it.
+    For source `TARGET`: the asset on whose line the rate was negotiated.
     """
     rejected_candidates_omitted: _builtins.int
-    """How many more there are than `rejected_candidates` has."""
+    """The number of rejected candidates that `rejected_candidates` omits."""
     discovery_procedure_version: _builtins.str
-    """The version of the discovery procedure that found it, or that found nothing: that in force on the day
-    that was asked for. `procedures/{procedure}/versions/{version}`; empty for a question that is wrong and
-    where none is in force (`PROCEDURE_NOT_IN_FORCE`).
+    """The version of the discovery procedure that searched for the rate: the version in effect on the day of the
+    question. `procedures/{procedure}/versions/{version}`; empty if the question is invalid or no version is in
+    effect (`PROCEDURE_NOT_IN_FORCE`).
     """
     @_builtins.property
     def status(self) -> _status_pb2.Status:
-        """Absent when there is an answer; otherwise why there is none."""
+        """The reason there is no rate; absent if there is one."""
 
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
-        """What it costs."""
+        """The rate and its tiers."""
 
     @_builtins.property
     def amount(self) -> _decimal_pb2.Decimal:
-        """The amount of `quantity`, exact to 24 places, if it was asked."""
+        """The amount of `quantity`, exact to 24 decimal places, if the question has a quantity."""
 
     @_builtins.property
     def waterfall(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.WaterfallStep]:
-        """The steps that led to `amount`."""
+        """The calculation steps that led to `amount`."""
 
     @_builtins.property
     def rejected_candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCandidate]:
-        """With `explain`, what else could have applied, those that came nearest first: active entries for the
-        resource of the product on the cards of the book, the asset's own rates, what was added to it. At
-        most 50.
+        """The rejected candidates, if `explain` is set, closest first: active entries for the product's resource on
+        the rate cards of the price book, the asset's own rates, and those of its packs and commitments. At most
+        50.
         """
 
     def __init__(
@@ -1487,7 +1512,7 @@ Global___RateAnswer: _TypeAlias = RateAnswer  # noqa: Y015
 
 @_typing.final
 class DiscoverRatesResponse(_message.Message):
-    """The answers."""
+    """Response message for DiscoverRates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1495,12 +1520,12 @@ class DiscoverRatesResponse(_message.Message):
     CATALOG_REVISION_FIELD_NUMBER: _builtins.int
     REVISION_TOKEN_FIELD_NUMBER: _builtins.int
     catalog_revision: _builtins.int
-    """The revision of the catalog that was read."""
+    """The catalog revision that was read."""
     revision_token: _builtins.str
-    """The same as a token, for a later question with `AT_LEAST`."""
+    """The token of the catalog revision, for later questions with `AT_LEAST`."""
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateAnswer]:
-        """One for each question, in order."""
+        """The answers, one for each question, in order."""
 
     def __init__(
         self,
@@ -1519,7 +1544,7 @@ Global___DiscoverRatesResponse: _TypeAlias = DiscoverRatesResponse  # noqa: Y015
 
 @_typing.final
 class GetRatePlanRequest(_message.Message):
-    """Asks for a rate plan."""
+    """Request message for GetRatePlan."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1529,10 +1554,12 @@ class GetRatePlanRequest(_message.Message):
     name: _builtins.str
     """The asset: `accounts/{account}/assets/{asset}`."""
     procedure: _builtins.str
-    """Rated by this procedure, `procedures/{procedure}`, as if it were the default; by the default if empty."""
+    """The procedure to rate by, as if it were the default: `procedures/{procedure}`; the default procedure if
+    empty.
+    """
     @_builtins.property
     def date(self) -> _date_pb2.Date:
-        """The day, in the account's zone; today if absent."""
+        """The day, in the account's time zone; today if absent."""
 
     def __init__(
         self,
@@ -1551,7 +1578,7 @@ Global___GetRatePlanRequest: _TypeAlias = GetRatePlanRequest  # noqa: Y015
 
 @_typing.final
 class RatePlan(_message.Message):
-    """What an asset's usage costs on a day."""
+    """The rates of an asset's usage on a day."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1566,7 +1593,7 @@ class RatePlan(_message.Message):
 
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___RatePlanLine]:
-        """Its resources, each as usage of that day will be rated."""
+        """The resources of the asset, each with the rate that usage of that day will be rated with."""
 
     def __init__(
         self,
@@ -1585,7 +1612,7 @@ Global___RatePlan: _TypeAlias = RatePlan  # noqa: Y015
 
 @_typing.final
 class RatePlanLine(_message.Message):
-    """How usage of one resource will be rated."""
+    """The rate of one resource of an asset."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1604,50 +1631,52 @@ class RatePlanLine(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
     usage_resource: _builtins.str
-    """The resource: `usageResources/{usage_resource}`."""
+    """The usage resource: `usageResources/{usage_resource}`."""
     wallet: _builtins.str
-    """The wallet its usage draws on: `accounts/{account}/wallets/{wallet}`."""
+    """The wallet that its usage draws from: `accounts/{account}/wallets/{wallet}`."""
     currency_code: _builtins.str
     """The currency of the rate; empty if it is in tokens."""
     token_unit: _builtins.str
-    """The token that it is in: `unitsOfMeasure/{unit_of_measure}`; empty if it is money."""
+    """The token of the rate: `unitsOfMeasure/{unit_of_measure}`; empty if it is in money."""
     overage: _policy_resources_pb2.OveragePolicy.Overage.ValueType
-    """What becomes of usage beyond the grants."""
+    """The treatment of usage beyond the grants."""
     procedure_version: _builtins.str
-    """The version of the procedure that rates that period, by what is in force now:
+    """The version of the rating procedure for that period, as in effect now:
     `procedures/{procedure}/versions/{version}`.
     """
     source: Global___RateSource.ValueType
-    """Where the terms are from, as discovery says it: the asset, or the target if they were agreed for it."""
+    """The source of the terms, as in discovery: the asset, or the target if they were negotiated for it."""
     asset: _builtins.str
-    """The asset whose terms they are: this one, a pack, or another one of the target on which they were
+    """The asset whose terms they are: this asset, a pack, or another asset of the target on which they were
     negotiated. `accounts/{account}/assets/{asset}`.
     """
     @_builtins.property
     def status(self) -> _status_pb2.Status:
-        """Absent when it can be rated; otherwise why not, as in `RATE_NOT_FOUND` or `PROCEDURE_NOT_IN_FORCE`."""
+        """The reason the usage cannot be rated, for example `RATE_NOT_FOUND` or `PROCEDURE_NOT_IN_FORCE`; absent if
+        it can.
+        """
 
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
-        """What a unit beyond the grants costs: what the asset was sold under, or the pack or the agreement for its
-        target that holds instead.
+        """The terms of a unit beyond the grants: those the asset was sold under, or those of the pack or of the
+        agreement for its target that applies instead.
         """
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """When these terms begin."""
+        """The time at which the terms begin."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """When they end, exclusive; absent when they have no end."""
+        """The time at which the terms end, exclusive; absent if they have no end."""
 
     @_builtins.property
     def commitments(self) -> _containers.RepeatedCompositeFieldContainer[Global___CommittedTerms]:
-        """The commitments of which the lowest rate holds if it is lower."""
+        """The commitments that may reduce the rate: the lowest of their rates applies if it is lower than `terms`."""
 
     @_builtins.property
     def rating_period_date(self) -> _date_pb2.Date:
-        """The first day of the rating period that the day is in."""
+        """The first day of the rating period that contains the day."""
 
     def __init__(
         self,
@@ -1679,7 +1708,7 @@ Global___RatePlanLine: _TypeAlias = RatePlanLine  # noqa: Y015
 
 @_typing.final
 class CommittedTerms(_message.Message):
-    """What a commitment makes of a rate."""
+    """The terms of a commitment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1689,7 +1718,7 @@ class CommittedTerms(_message.Message):
     """The commitment: `accounts/{account}/assets/{asset}`."""
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
-        """Its own rate and tiers."""
+        """The rate and tiers of the commitment."""
 
     def __init__(
         self,

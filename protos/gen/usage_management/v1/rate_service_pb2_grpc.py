@@ -27,10 +27,10 @@ if _version_not_supported:
 
 
 class RateServiceStub:
-    """Keeps what things cost, and answers what a unit costs whom on which day.
+    """Manages price books, rate cards and rate card entries, and finds the rate of a resource for a buyer on a day.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     def __init__(self, channel):
@@ -137,14 +137,14 @@ class RateServiceStub:
 
 
 class RateServiceServicer:
-    """Keeps what things cost, and answers what a unit costs whom on which day.
+    """Manages price books, rate cards and rate card entries, and finds the rate of a resource for a buyer on a day.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     def GetPriceBook(self, request, context):
-        """Gets one price book.
+        """Gets a price book.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,32 +158,32 @@ class RateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreatePriceBook(self, request, context):
-        """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its cards
-        are of one type.
+        """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its rate cards have
+        the same type.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdatePriceBook(self, request, context):
-        """Updates a price book; other cards hold at once for what is not sold yet.
-        Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a price book. Changed rate cards apply immediately to everything that is not sold yet. Fails with
+        ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeletePriceBook(self, request, context):
-        """Deletes a price book that nothing was quoted or sold by.
-        Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a price book that no quote or sale uses. Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRateCard(self, request, context):
-        """Gets one rate card.
+        """Gets a rate card.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -204,16 +204,17 @@ class RateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRateCard(self, request, context):
-        """Updates the name and the days of a rate card; other days hold at once for what is not sold yet. Its
-        type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """Updates the display name and the dates of a rate card. Changed dates apply immediately to everything that
+        is not sold yet. The type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRateCard(self, request, context):
-        """Deletes a rate card that no price book has, and with `force` its entries, of which none may be active.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 things in the way) and ABORTED
+        """Deletes a rate card that no price book contains and, with `force`, its entries; none of them may be active.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 records that reference it) and ABORTED
         (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -221,73 +222,72 @@ class RateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRateCardEntry(self, request, context):
-        """Gets one entry of a rate card.
+        """Gets a rate card entry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRateCardEntries(self, request, context):
-        """Lists the entries of a rate card, or of all of them, by card and id.
+        """Lists the entries of one rate card, or of all rate cards, by rate card and id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateRateCardEntry(self, request, context):
-        """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` or
-        ChangeRateCardEntryStates puts it in force.
-        Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`) and
-        RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the card would have more than 1,200 entries or 3,000
-        tiers; ListLimits tells what holds.
+        """Creates an entry of a rate card as a draft; `CatalogService.ActivateProduct` or ChangeRateCardEntryStates
+        activates it. Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`)
+        and RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the rate card would have more than 1,200 entries or 3,000
+        tiers; ListLimits returns the limits in effect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchCreateRateCardEntries(self, request, context):
-        """Adds up to 1,000 entries to any cards, all or none, as CreateRateCardEntry would. One that is there
-        with the same content is reused.
+        """Creates up to 1,000 entries on any rate cards, all or none, under the rules of CreateRateCardEntry. An
+        existing entry with the same content is reused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRateCardEntry(self, request, context):
-        """Updates an entry: a draft in all its fields; of any other only the end, to a later day.
+        """Updates an entry. Every field of a draft can change; of any other entry only the end date, to a later day.
         Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `RATE_OVERLAP`), INVALID_ARGUMENT
-        (`FIELD_MASK_INVALID`, and as creating it does), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and ABORTED
-        (`ETAG_MISMATCH`).
+        (`FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and
+        ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRateCardEntry(self, request, context):
-        """Deletes an entry that is not active; what was sold under it keeps its rates.
-        Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes an entry that is not active. Assets sold under it keep their rates. Fails with FAILED_PRECONDITION
+        (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ChangeRateCardEntryStates(self, request, context):
-        """Puts up to 1,000 entries in force or out of it, all or none. A draft comes into force, or goes out of
-        it unused; what is inactive may come back, and nothing becomes a draft again. An entry that is there
-        already stays.
+        """Activates or deactivates up to 1,000 entries, all or none. A draft can be activated, or deactivated without
+        ever being used; an inactive entry can be activated again; no entry becomes a draft again. An entry that
+        already has the state is not changed.
 
-        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) while
-        its product, the product's resource or its selling model is not active, (`RATE_OVERLAP`) when another
-        active entry covers some of its days; the violations name both.
+        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) while
+        the product, the product's resource or the selling model of an entry is not active, and (`RATE_OVERLAP`)
+        when another active entry covers some of the same days; the violations name both entries.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DiscoverRates(self, request, context):
-        """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
-        question without an answer has a status of its own, as in FAILED_PRECONDITION (`RATE_NOT_FOUND`, or
-        `PROCEDURE_NOT_IN_FORCE` on a day when no version says where to look); it is never answered with zero.
+        """Discovers the rates for up to 1,000 questions, each with the source of the rate. A question without an
+        answer has its own status, for example FAILED_PRECONDITION (`RATE_NOT_FOUND`, or `PROCEDURE_NOT_IN_FORCE`
+        on a day when no version of the discovery procedure is in effect); the answer is never a rate of zero.
         Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -295,8 +295,8 @@ class RateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRatePlan(self, request, context):
-        """Gets the rate plan of an asset: what each of its resources costs on a day, with packs and commitments,
-        and the version of the rating procedure that will make amounts of it.
+        """Gets the rate plan of an asset: the rate of each of its resources on a day, with packs and commitments, and
+        the version of the rating procedure that will calculate the amounts.
 
         Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
         """
@@ -411,10 +411,10 @@ def add_RateServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RateService:
-    """Keeps what things cost, and answers what a unit costs whom on which day.
+    """Manages price books, rate cards and rate card entries, and finds the rate of a resource for a buyer on a day.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     @staticmethod

@@ -28,10 +28,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RateServiceStub:
-    """Keeps what things cost, and answers what a unit costs whom on which day.
+    """Manages price books, rate cards and rate card entries, and finds the rate of a resource for a buyer on a day.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     @_typing.overload
@@ -39,177 +39,177 @@ class RateServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RateServiceAsyncStub: ...
     GetPriceBook: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetPriceBookRequest, _rate_service_pb2.PriceBook]
-    """Gets one price book."""
+    """Gets a price book."""
     ListPriceBooks: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListPriceBooksRequest, _rate_service_pb2.ListPriceBooksResponse]
     """Lists price books by id."""
     CreatePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreatePriceBookRequest, _rate_service_pb2.PriceBook]
-    """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its cards
-    are of one type.
+    """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its rate cards have
+    the same type.
     """
     UpdatePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.UpdatePriceBookRequest, _rate_service_pb2.PriceBook]
-    """Updates a price book; other cards hold at once for what is not sold yet.
-    Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-    ABORTED (`ETAG_MISMATCH`).
+    """Updates a price book. Changed rate cards apply immediately to everything that is not sold yet. Fails with
+    ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeletePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.DeletePriceBookRequest, _empty_pb2.Empty]
-    """Deletes a price book that nothing was quoted or sold by.
-    Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+    """Deletes a price book that no quote or sale uses. Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     GetRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardRequest, _rate_service_pb2.RateCard]
-    """Gets one rate card."""
+    """Gets a rate card."""
     ListRateCards: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardsRequest, _rate_service_pb2.ListRateCardsResponse]
     """Lists rate cards by id."""
     CreateRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardRequest, _rate_service_pb2.RateCard]
     """Creates a rate card."""
     UpdateRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.UpdateRateCardRequest, _rate_service_pb2.RateCard]
-    """Updates the name and the days of a rate card; other days hold at once for what is not sold yet. Its
-    type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """Updates the display name and the dates of a rate card. Changed dates apply immediately to everything that
+    is not sold yet. The type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeleteRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.DeleteRateCardRequest, _empty_pb2.Empty]
-    """Deletes a rate card that no price book has, and with `force` its entries, of which none may be active.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 things in the way) and ABORTED
+    """Deletes a rate card that no price book contains and, with `force`, its entries; none of them may be active.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 records that reference it) and ABORTED
     (`ETAG_MISMATCH`).
     """
     GetRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardEntryRequest, _rate_service_pb2.RateCardEntry]
-    """Gets one entry of a rate card."""
+    """Gets a rate card entry."""
     ListRateCardEntries: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardEntriesRequest, _rate_service_pb2.ListRateCardEntriesResponse]
-    """Lists the entries of a rate card, or of all of them, by card and id."""
+    """Lists the entries of one rate card, or of all rate cards, by rate card and id."""
     CreateRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardEntryRequest, _rate_service_pb2.RateCardEntry]
-    """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` or
-    ChangeRateCardEntryStates puts it in force.
-    Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`) and
-    RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the card would have more than 1,200 entries or 3,000
-    tiers; ListLimits tells what holds.
+    """Creates an entry of a rate card as a draft; `CatalogService.ActivateProduct` or ChangeRateCardEntryStates
+    activates it. Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`)
+    and RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the rate card would have more than 1,200 entries or 3,000
+    tiers; ListLimits returns the limits in effect.
     """
     BatchCreateRateCardEntries: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.BatchCreateRateCardEntriesRequest, _rate_service_pb2.BatchCreateRateCardEntriesResponse]
-    """Adds up to 1,000 entries to any cards, all or none, as CreateRateCardEntry would. One that is there
-    with the same content is reused.
+    """Creates up to 1,000 entries on any rate cards, all or none, under the rules of CreateRateCardEntry. An
+    existing entry with the same content is reused.
     """
     UpdateRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.UpdateRateCardEntryRequest, _rate_service_pb2.RateCardEntry]
-    """Updates an entry: a draft in all its fields; of any other only the end, to a later day.
+    """Updates an entry. Every field of a draft can change; of any other entry only the end date, to a later day.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `RATE_OVERLAP`), INVALID_ARGUMENT
-    (`FIELD_MASK_INVALID`, and as creating it does), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and ABORTED
-    (`ETAG_MISMATCH`).
+    (`FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and
+    ABORTED (`ETAG_MISMATCH`).
     """
     DeleteRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.DeleteRateCardEntryRequest, _empty_pb2.Empty]
-    """Deletes an entry that is not active; what was sold under it keeps its rates.
-    Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+    """Deletes an entry that is not active. Assets sold under it keep their rates. Fails with FAILED_PRECONDITION
+    (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
     """
     ChangeRateCardEntryStates: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ChangeRateCardEntryStatesRequest, _rate_service_pb2.ChangeRateCardEntryStatesResponse]
-    """Puts up to 1,000 entries in force or out of it, all or none. A draft comes into force, or goes out of
-    it unused; what is inactive may come back, and nothing becomes a draft again. An entry that is there
-    already stays.
+    """Activates or deactivates up to 1,000 entries, all or none. A draft can be activated, or deactivated without
+    ever being used; an inactive entry can be activated again; no entry becomes a draft again. An entry that
+    already has the state is not changed.
 
-    Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) while
-    its product, the product's resource or its selling model is not active, (`RATE_OVERLAP`) when another
-    active entry covers some of its days; the violations name both.
+    Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) while
+    the product, the product's resource or the selling model of an entry is not active, and (`RATE_OVERLAP`)
+    when another active entry covers some of the same days; the violations name both entries.
     """
     DiscoverRates: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.DiscoverRatesRequest, _rate_service_pb2.DiscoverRatesResponse]
-    """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
-    question without an answer has a status of its own, as in FAILED_PRECONDITION (`RATE_NOT_FOUND`, or
-    `PROCEDURE_NOT_IN_FORCE` on a day when no version says where to look); it is never answered with zero.
+    """Discovers the rates for up to 1,000 questions, each with the source of the rate. A question without an
+    answer has its own status, for example FAILED_PRECONDITION (`RATE_NOT_FOUND`, or `PROCEDURE_NOT_IN_FORCE`
+    on a day when no version of the discovery procedure is in effect); the answer is never a rate of zero.
     Changes nothing.
     """
     GetRatePlan: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetRatePlanRequest, _rate_service_pb2.RatePlan]
-    """Gets the rate plan of an asset: what each of its resources costs on a day, with packs and commitments,
-    and the version of the rating procedure that will make amounts of it.
+    """Gets the rate plan of an asset: the rate of each of its resources on a day, with packs and commitments, and
+    the version of the rating procedure that will calculate the amounts.
 
     Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
     """
 
 @_typing.type_check_only
 class RateServiceAsyncStub(RateServiceStub):
-    """Keeps what things cost, and answers what a unit costs whom on which day.
+    """Manages price books, rate cards and rate card entries, and finds the rate of a resource for a buyer on a day.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetPriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetPriceBookRequest, _rate_service_pb2.PriceBook]  # type: ignore[assignment]
-    """Gets one price book."""
+    """Gets a price book."""
     ListPriceBooks: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ListPriceBooksRequest, _rate_service_pb2.ListPriceBooksResponse]  # type: ignore[assignment]
     """Lists price books by id."""
     CreatePriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreatePriceBookRequest, _rate_service_pb2.PriceBook]  # type: ignore[assignment]
-    """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its cards
-    are of one type.
+    """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its rate cards have
+    the same type.
     """
     UpdatePriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.UpdatePriceBookRequest, _rate_service_pb2.PriceBook]  # type: ignore[assignment]
-    """Updates a price book; other cards hold at once for what is not sold yet.
-    Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-    ABORTED (`ETAG_MISMATCH`).
+    """Updates a price book. Changed rate cards apply immediately to everything that is not sold yet. Fails with
+    ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeletePriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.DeletePriceBookRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a price book that nothing was quoted or sold by.
-    Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+    """Deletes a price book that no quote or sale uses. Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     GetRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
-    """Gets one rate card."""
+    """Gets a rate card."""
     ListRateCards: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardsRequest, _rate_service_pb2.ListRateCardsResponse]  # type: ignore[assignment]
     """Lists rate cards by id."""
     CreateRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
     """Creates a rate card."""
     UpdateRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.UpdateRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
-    """Updates the name and the days of a rate card; other days hold at once for what is not sold yet. Its
-    type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """Updates the display name and the dates of a rate card. Changed dates apply immediately to everything that
+    is not sold yet. The type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeleteRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.DeleteRateCardRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a rate card that no price book has, and with `force` its entries, of which none may be active.
-    Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 things in the way) and ABORTED
+    """Deletes a rate card that no price book contains and, with `force`, its entries; none of them may be active.
+    Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 records that reference it) and ABORTED
     (`ETAG_MISMATCH`).
     """
     GetRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardEntryRequest, _rate_service_pb2.RateCardEntry]  # type: ignore[assignment]
-    """Gets one entry of a rate card."""
+    """Gets a rate card entry."""
     ListRateCardEntries: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardEntriesRequest, _rate_service_pb2.ListRateCardEntriesResponse]  # type: ignore[assignment]
-    """Lists the entries of a rate card, or of all of them, by card and id."""
+    """Lists the entries of one rate card, or of all rate cards, by rate card and id."""
     CreateRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardEntryRequest, _rate_service_pb2.RateCardEntry]  # type: ignore[assignment]
-    """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` or
-    ChangeRateCardEntryStates puts it in force.
-    Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`) and
-    RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the card would have more than 1,200 entries or 3,000
-    tiers; ListLimits tells what holds.
+    """Creates an entry of a rate card as a draft; `CatalogService.ActivateProduct` or ChangeRateCardEntryStates
+    activates it. Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`)
+    and RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the rate card would have more than 1,200 entries or 3,000
+    tiers; ListLimits returns the limits in effect.
     """
     BatchCreateRateCardEntries: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.BatchCreateRateCardEntriesRequest, _rate_service_pb2.BatchCreateRateCardEntriesResponse]  # type: ignore[assignment]
-    """Adds up to 1,000 entries to any cards, all or none, as CreateRateCardEntry would. One that is there
-    with the same content is reused.
+    """Creates up to 1,000 entries on any rate cards, all or none, under the rules of CreateRateCardEntry. An
+    existing entry with the same content is reused.
     """
     UpdateRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.UpdateRateCardEntryRequest, _rate_service_pb2.RateCardEntry]  # type: ignore[assignment]
-    """Updates an entry: a draft in all its fields; of any other only the end, to a later day.
+    """Updates an entry. Every field of a draft can change; of any other entry only the end date, to a later day.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `RATE_OVERLAP`), INVALID_ARGUMENT
-    (`FIELD_MASK_INVALID`, and as creating it does), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and ABORTED
-    (`ETAG_MISMATCH`).
+    (`FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and
+    ABORTED (`ETAG_MISMATCH`).
     """
     DeleteRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.DeleteRateCardEntryRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes an entry that is not active; what was sold under it keeps its rates.
-    Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+    """Deletes an entry that is not active. Assets sold under it keep their rates. Fails with FAILED_PRECONDITION
+    (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
     """
     ChangeRateCardEntryStates: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ChangeRateCardEntryStatesRequest, _rate_service_pb2.ChangeRateCardEntryStatesResponse]  # type: ignore[assignment]
-    """Puts up to 1,000 entries in force or out of it, all or none. A draft comes into force, or goes out of
-    it unused; what is inactive may come back, and nothing becomes a draft again. An entry that is there
-    already stays.
+    """Activates or deactivates up to 1,000 entries, all or none. A draft can be activated, or deactivated without
+    ever being used; an inactive entry can be activated again; no entry becomes a draft again. An entry that
+    already has the state is not changed.
 
-    Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) while
-    its product, the product's resource or its selling model is not active, (`RATE_OVERLAP`) when another
-    active entry covers some of its days; the violations name both.
+    Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) while
+    the product, the product's resource or the selling model of an entry is not active, and (`RATE_OVERLAP`)
+    when another active entry covers some of the same days; the violations name both entries.
     """
     DiscoverRates: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.DiscoverRatesRequest, _rate_service_pb2.DiscoverRatesResponse]  # type: ignore[assignment]
-    """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
-    question without an answer has a status of its own, as in FAILED_PRECONDITION (`RATE_NOT_FOUND`, or
-    `PROCEDURE_NOT_IN_FORCE` on a day when no version says where to look); it is never answered with zero.
+    """Discovers the rates for up to 1,000 questions, each with the source of the rate. A question without an
+    answer has its own status, for example FAILED_PRECONDITION (`RATE_NOT_FOUND`, or `PROCEDURE_NOT_IN_FORCE`
+    on a day when no version of the discovery procedure is in effect); the answer is never a rate of zero.
     Changes nothing.
     """
     GetRatePlan: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetRatePlanRequest, _rate_service_pb2.RatePlan]  # type: ignore[assignment]
-    """Gets the rate plan of an asset: what each of its resources costs on a day, with packs and commitments,
-    and the version of the rating procedure that will make amounts of it.
+    """Gets the rate plan of an asset: the rate of each of its resources on a day, with packs and commitments, and
+    the version of the rating procedure that will calculate the amounts.
 
     Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
     """
 
 class RateServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps what things cost, and answers what a unit costs whom on which day.
+    """Manages price books, rate cards and rate card entries, and finds the rate of a resource for a buyer on a day.
 
-    Every create may be repeated: the same content is answered with what is there, other content
-    under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
+    Every create can be repeated: the same content returns the existing resource; other content under the same id
+    fails with ALREADY_EXISTS (`CODE_TAKEN`, with the fields that differ).
     """
 
     @_abc_1.abstractmethod
@@ -218,7 +218,7 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.GetPriceBookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.PriceBook, _abc.Awaitable[_rate_service_pb2.PriceBook]]:
-        """Gets one price book."""
+        """Gets a price book."""
 
     @_abc_1.abstractmethod
     def ListPriceBooks(
@@ -234,8 +234,8 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.CreatePriceBookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.PriceBook, _abc.Awaitable[_rate_service_pb2.PriceBook]]:
-        """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its cards
-        are of one type.
+        """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its rate cards have
+        the same type.
         """
 
     @_abc_1.abstractmethod
@@ -244,9 +244,9 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.UpdatePriceBookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.PriceBook, _abc.Awaitable[_rate_service_pb2.PriceBook]]:
-        """Updates a price book; other cards hold at once for what is not sold yet.
-        Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
-        ABORTED (`ETAG_MISMATCH`).
+        """Updates a price book. Changed rate cards apply immediately to everything that is not sold yet. Fails with
+        ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -255,8 +255,8 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.DeletePriceBookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a price book that nothing was quoted or sold by.
-        Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes a price book that no quote or sale uses. Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -265,7 +265,7 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.GetRateCardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.RateCard, _abc.Awaitable[_rate_service_pb2.RateCard]]:
-        """Gets one rate card."""
+        """Gets a rate card."""
 
     @_abc_1.abstractmethod
     def ListRateCards(
@@ -289,8 +289,9 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.UpdateRateCardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.RateCard, _abc.Awaitable[_rate_service_pb2.RateCard]]:
-        """Updates the name and the days of a rate card; other days hold at once for what is not sold yet. Its
-        type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """Updates the display name and the dates of a rate card. Changed dates apply immediately to everything that
+        is not sold yet. The type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -299,8 +300,8 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.DeleteRateCardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a rate card that no price book has, and with `force` its entries, of which none may be active.
-        Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 things in the way) and ABORTED
+        """Deletes a rate card that no price book contains and, with `force`, its entries; none of them may be active.
+        Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 records that reference it) and ABORTED
         (`ETAG_MISMATCH`).
         """
 
@@ -310,7 +311,7 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.GetRateCardEntryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.RateCardEntry, _abc.Awaitable[_rate_service_pb2.RateCardEntry]]:
-        """Gets one entry of a rate card."""
+        """Gets a rate card entry."""
 
     @_abc_1.abstractmethod
     def ListRateCardEntries(
@@ -318,7 +319,7 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.ListRateCardEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.ListRateCardEntriesResponse, _abc.Awaitable[_rate_service_pb2.ListRateCardEntriesResponse]]:
-        """Lists the entries of a rate card, or of all of them, by card and id."""
+        """Lists the entries of one rate card, or of all rate cards, by rate card and id."""
 
     @_abc_1.abstractmethod
     def CreateRateCardEntry(
@@ -326,11 +327,10 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.CreateRateCardEntryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.RateCardEntry, _abc.Awaitable[_rate_service_pb2.RateCardEntry]]:
-        """Adds an entry to a rate card, as a draft; `CatalogService.ActivateProduct` or
-        ChangeRateCardEntryStates puts it in force.
-        Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`) and
-        RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the card would have more than 1,200 entries or 3,000
-        tiers; ListLimits tells what holds.
+        """Creates an entry of a rate card as a draft; `CatalogService.ActivateProduct` or ChangeRateCardEntryStates
+        activates it. Fails with INVALID_ARGUMENT (`TIERS_INVALID`, `CURRENCY_MISMATCH`, `RATE_CARD_TYPE_MISMATCH`)
+        and RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) when the rate card would have more than 1,200 entries or 3,000
+        tiers; ListLimits returns the limits in effect.
         """
 
     @_abc_1.abstractmethod
@@ -339,8 +339,8 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.BatchCreateRateCardEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.BatchCreateRateCardEntriesResponse, _abc.Awaitable[_rate_service_pb2.BatchCreateRateCardEntriesResponse]]:
-        """Adds up to 1,000 entries to any cards, all or none, as CreateRateCardEntry would. One that is there
-        with the same content is reused.
+        """Creates up to 1,000 entries on any rate cards, all or none, under the rules of CreateRateCardEntry. An
+        existing entry with the same content is reused.
         """
 
     @_abc_1.abstractmethod
@@ -349,10 +349,10 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.UpdateRateCardEntryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.RateCardEntry, _abc.Awaitable[_rate_service_pb2.RateCardEntry]]:
-        """Updates an entry: a draft in all its fields; of any other only the end, to a later day.
+        """Updates an entry. Every field of a draft can change; of any other entry only the end date, to a later day.
         Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `RATE_OVERLAP`), INVALID_ARGUMENT
-        (`FIELD_MASK_INVALID`, and as creating it does), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and ABORTED
-        (`ETAG_MISMATCH`).
+        (`FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and
+        ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -361,8 +361,8 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.DeleteRateCardEntryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes an entry that is not active; what was sold under it keeps its rates.
-        Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+        """Deletes an entry that is not active. Assets sold under it keep their rates. Fails with FAILED_PRECONDITION
+        (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -371,13 +371,13 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.ChangeRateCardEntryStatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.ChangeRateCardEntryStatesResponse, _abc.Awaitable[_rate_service_pb2.ChangeRateCardEntryStatesResponse]]:
-        """Puts up to 1,000 entries in force or out of it, all or none. A draft comes into force, or goes out of
-        it unused; what is inactive may come back, and nothing becomes a draft again. An entry that is there
-        already stays.
+        """Activates or deactivates up to 1,000 entries, all or none. A draft can be activated, or deactivated without
+        ever being used; an inactive entry can be activated again; no entry becomes a draft again. An entry that
+        already has the state is not changed.
 
-        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other move, (`RESOURCE_INACTIVE`) while
-        its product, the product's resource or its selling model is not active, (`RATE_OVERLAP`) when another
-        active entry covers some of its days; the violations name both.
+        Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) while
+        the product, the product's resource or the selling model of an entry is not active, and (`RATE_OVERLAP`)
+        when another active entry covers some of the same days; the violations name both entries.
         """
 
     @_abc_1.abstractmethod
@@ -386,9 +386,9 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.DiscoverRatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.DiscoverRatesResponse, _abc.Awaitable[_rate_service_pb2.DiscoverRatesResponse]]:
-        """Answers up to 1,000 questions of what a unit costs, each with where the answer comes from. A
-        question without an answer has a status of its own, as in FAILED_PRECONDITION (`RATE_NOT_FOUND`, or
-        `PROCEDURE_NOT_IN_FORCE` on a day when no version says where to look); it is never answered with zero.
+        """Discovers the rates for up to 1,000 questions, each with the source of the rate. A question without an
+        answer has its own status, for example FAILED_PRECONDITION (`RATE_NOT_FOUND`, or `PROCEDURE_NOT_IN_FORCE`
+        on a day when no version of the discovery procedure is in effect); the answer is never a rate of zero.
         Changes nothing.
         """
 
@@ -398,8 +398,8 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.GetRatePlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.RatePlan, _abc.Awaitable[_rate_service_pb2.RatePlan]]:
-        """Gets the rate plan of an asset: what each of its resources costs on a day, with packs and commitments,
-        and the version of the rating procedure that will make amounts of it.
+        """Gets the rate plan of an asset: the rate of each of its resources on a day, with packs and commitments, and
+        the version of the rating procedure that will calculate the amounts.
 
         Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
         """

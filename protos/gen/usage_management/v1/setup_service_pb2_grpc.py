@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SetupServiceStub:
-    """Sets up what can be sold.
+    """Sets up products.
     """
 
     def __init__(self, channel):
@@ -43,17 +43,17 @@ class SetupServiceStub:
 
 
 class SetupServiceServicer:
-    """Sets up what can be sold.
+    """Sets up products.
     """
 
     def SetUpProduct(self, request, context):
-        """Creates what a description holds and is not there yet, then activates the product with all it
-        stands on, in the order of dependence. All of it happens, or nothing; repeating it changes
-        nothing. What the product does not use stays a draft.
+        """Creates the records of a description that do not exist yet, then activates the product with everything it
+        depends on, in the order of the dependencies. All of it happens, or nothing; a repeated call changes
+        nothing. Records that the product does not use remain drafts.
 
-        What is there and equal is used as it is. What is there and differs fails with
-        FAILED_PRECONDITION (`SETUP_CONFLICT`, a violation for each record with the fields that differ);
-        with `validate_only` it is a step of the answer.
+        Existing records that are equal are used as they are. Existing records that differ fail with
+        FAILED_PRECONDITION (`SETUP_CONFLICT`, with a violation for each record and the fields that differ); with
+        `validate_only` each is a step of the response instead.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -76,7 +76,7 @@ def add_SetupServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SetupService:
-    """Sets up what can be sold.
+    """Sets up products.
     """
 
     @staticmethod

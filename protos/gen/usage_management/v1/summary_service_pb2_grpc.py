@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SummaryServiceStub:
-    """Reads what usage came to, and explains it.
+    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts.
     """
 
     def __init__(self, channel):
@@ -73,7 +73,7 @@ class SummaryServiceStub:
 
 
 class SummaryServiceServicer:
-    """Reads what usage came to, and explains it.
+    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts.
     """
 
     def ListUsageSummaries(self, request, context):
@@ -84,7 +84,7 @@ class SummaryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRatableSummary(self, request, context):
-        """Gets one ratable summary with its waterfall.
+        """Gets a ratable summary with its waterfall.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,19 +98,19 @@ class SummaryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetLiableSummary(self, request, context):
-        """Gets one liable summary.
+        """Gets a liable summary.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLiableSummaries(self, request, context):
-        """Lists liable summaries: those of an account by the start of their period, oldest first; those of all
+        """Lists liable summaries: those of one account by the start of their period, oldest first; those of all
         accounts (`accounts/-`) by create time, then by account and id.
 
-        An invoicing system polls all accounts with `start_create_time` a minute before the last `create_time`
-        it has seen, and skips what it knows by `name` and `create_time`: a line is created in a transaction,
-        and can be seen only when that has ended. A line that late usage changes is created again, under the
+        An invoicing system polls all accounts with a `start_create_time` one minute before the last `create_time`
+        it has seen, and skips the lines that it already has by `name` and `create_time`: a line becomes visible
+        only when the transaction that created it ends. A line that late usage changes is created again, under the
         same name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -118,19 +118,19 @@ class SummaryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRateWaterfall(self, request, context):
-        """Gets how the amounts of a ratable summary, or of all that a liable summary is made of, came about:
-        by line and execution, with the steps in order.
+        """Gets the rate waterfall of a ratable summary, or of all ratable summaries of a liable summary: the
+        calculation steps in order, by line and execution.
 
-        Fails with NOT_FOUND (`RATABLE_SUMMARY_NOT_FOUND`, `LIABLE_SUMMARY_NOT_FOUND`,
-        `RATE_EXECUTION_NOT_FOUND`).
+        Fails with NOT_FOUND (`RATABLE_SUMMARY_NOT_FOUND`, `LIABLE_SUMMARY_NOT_FOUND`, `RATE_EXECUTION_NOT_FOUND`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TraceLiableSummary(self, request, context):
-        """Explains a liable summary: its ratable summaries with their waterfalls, the usage summaries they
-        rate, and what paid for each. `ConsumptionService.ListUsageRecords` goes on to the records.
+        """Traces a liable summary to its sources: its ratable summaries with their waterfalls, the usage summaries
+        that they rate, and the grants that paid for each. `ConsumptionService.ListUsageRecords` lists the records
+        of a usage summary.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,7 +183,7 @@ def add_SummaryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SummaryService:
-    """Reads what usage came to, and explains it.
+    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts.
     """
 
     @staticmethod

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class ValidationServiceStub:
-    """Looks at products with all they stand on, and says what would not work, what to do, and where.
+    """Validates products with everything they depend on, and reports what would not work, how to correct it, and
+    where.
     """
 
     def __init__(self, channel):
@@ -59,33 +60,36 @@ class ValidationServiceStub:
 
 
 class ValidationServiceServicer:
-    """Looks at products with all they stand on, and says what would not work, what to do, and where.
+    """Validates products with everything they depend on, and reports what would not work, how to correct it, and
+    where.
     """
 
     def ListValidationRules(self, request, context):
-        """Lists the rules that products are held to, errors first, then by id.
+        """Lists the validation rules, errors first, then by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ValidateProducts(self, request, context):
-        """Holds products to all rules: the products themselves, their resources and grants, the units and
-        policies under them, and what they cost. Nothing is changed.
+        """Validates products against all rules: the products themselves, their resources and grants, their units and
+        policies, and their rates. Changes nothing.
 
-        Only what is active and in force on some day of the span is looked at, unless drafts are asked
-        for. Days are civil days: a gap in the rates is told when a whole day has none, which is more than
-        the 12 hours that are tolerated; what starts on the day on which the one before it ends leaves no gap.
+        Only records that are active and in effect on some day of the date range are validated, unless drafts are
+        included. Days are calendar days: a gap in the rates is reported when at least one whole day has no rate,
+        which is longer than the tolerated 12 hours; a record that starts on the day on which the previous one ends
+        leaves no gap.
 
-        Fails with NOT_FOUND (`PRODUCT_NOT_FOUND`) when there is no such product.
+        Fails with NOT_FOUND (`PRODUCT_NOT_FOUND`) when a product does not exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ValidateCatalog(self, request, context):
-        """Begins to hold all products to all rules, slice by slice: a run, whose `done_counts` tell how far it
-        is. One at a time. What it found is listed by ListValidationFindings for thirty days.
+        """Starts a validation of all products against all rules, in slices, as a run whose `done_counts` show its
+        progress. Only one such run can be in progress. ListValidationFindings returns its findings for thirty
+        days.
 
         Fails with INVALID_ARGUMENT (`INTERVAL_INVALID`) and ABORTED (`RUN_IN_PROGRESS`).
         """
@@ -94,8 +98,7 @@ class ValidationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListValidationFindings(self, request, context):
-        """Lists what a validation run has found so far, by product and rule. Fails with NOT_FOUND
-        (`RUN_NOT_FOUND`).
+        """Lists the findings of a validation run so far, by product and rule. Fails with NOT_FOUND (`RUN_NOT_FOUND`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,7 +136,8 @@ def add_ValidationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ValidationService:
-    """Looks at products with all they stand on, and says what would not work, what to do, and where.
+    """Validates products with everything they depend on, and reports what would not work, how to correct it, and
+    where.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class WalletServiceStub:
-    """Shows the truth now, and how it came about.
+    """Shows the current balances of wallets, and their grants and ledger entries.
     """
 
     def __init__(self, channel):
@@ -63,18 +63,18 @@ class WalletServiceStub:
 
 
 class WalletServiceServicer:
-    """Shows the truth now, and how it came about.
+    """Shows the current balances of wallets, and their grants and ledger entries.
     """
 
     def GetWallet(self, request, context):
-        """Gets one wallet with its balance at this moment: usage counts as soon as it is recorded.
+        """Gets a wallet with its current balance: usage counts as soon as it is recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListWallets(self, request, context):
-        """Lists an account's wallets by resource, with their balances at this moment.
+        """Lists an account's wallets by resource, with their current balances.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,12 +95,12 @@ class WalletServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PeriodAt(self, request, context):
-        """Gets the periods that contain a moment: of an account, the billing period; of an asset, also the rating
+        """Gets the periods that contain a time: for an account, the billing period; for an asset, also the rating
         period with its freeze and the refresh windows, by usage resource.
 
-        All periods start at a local midnight in the time zone of the account. They contain their start and not
-        their end. Usage resources that the asset does not have at that time are left out: before it starts and
-        from its end on, there are none.
+        All periods start at a local midnight in the time zone of the account. They include their start and exclude
+        their end. Usage resources that the asset does not have at that time are omitted; before the start of the
+        asset and from its end on, there are none.
 
         Fails with NOT_FOUND (`ACCOUNT_NOT_FOUND`, `ASSET_NOT_FOUND`).
         """
@@ -145,7 +145,7 @@ def add_WalletServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WalletService:
-    """Shows the truth now, and how it came about.
+    """Shows the current balances of wallets, and their grants and ledger entries.
     """
 
     @staticmethod
