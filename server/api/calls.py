@@ -5,12 +5,14 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 
 from server.domain.errors import InvalidArgument
 from server.domain.ids import CredentialId, TenantId
+
+PROCESS = uuid4().hex[:8]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -24,7 +26,7 @@ class Caller:
     credential_id: CredentialId
     permissions: frozenset[str]
     method: str
-    call_id: str
+    number: int
     deadline: float
     # gRPC ends the call at the deadline that the client sent, if that is not too far away.
     is_timed_by_client: bool = False
@@ -34,6 +36,11 @@ class Caller:
     trailers: dict[str, str] = field(default_factory=dict)
     # The refusal of the request by the rules of its proto; see `refuse_all_faults`.
     refusal: InvalidArgument | None = None
+
+    @property
+    def call_id(self) -> str:
+        """Return what the log calls the call: the process by chance, the call by its number."""
+        return f"{PROCESS}-{self.number:x}"
 
     @property
     def seconds_left(self) -> float:
@@ -64,7 +71,7 @@ NOBODY = Caller(
     credential_id=CredentialId(UUID(int=0)),
     permissions=frozenset(),
     method="",
-    call_id="",
+    number=0,
     deadline=0.0,
 )
 

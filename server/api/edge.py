@@ -50,8 +50,6 @@ MOST_UNKNOWN_BYTES = 4096
 MOST_BYTES = 1024 * 1024
 MOST_BATCH_BYTES = 4 * MOST_BYTES
 BATCHES = frozenset({"RecordUsage", "CreateRecords", "BatchCreateRateCardEntries"})
-# What the log calls a call: the process by chance, the call by its number.
-PROCESS = uuid.uuid4().hex[:8]
 _numbers = count(1)
 
 
@@ -150,7 +148,7 @@ class _Guard:
         """
         return None if self._is_surely_valid(request) else refusal_of(request)
 
-    async def admit(self, context: Any) -> Caller:
+    async def admit(self, context: Any, started: float) -> Caller:
         """Return who calls, once they may. Raises what `Edge` and `permissions` raise."""
         left = context.time_remaining()
         seconds = USUAL_SECONDS if left is None else min(left, MOST_SECONDS)
@@ -162,8 +160,8 @@ class _Guard:
             credential_id=identity.credential_id,
             permissions=identity.permissions,
             method=self.name,
-            call_id=f"{PROCESS}-{next(_numbers):x}",
-            deadline=time.monotonic() + seconds,
+            number=next(_numbers),
+            deadline=started + seconds,
             is_timed_by_client=left is not None and left <= MOST_SECONDS,
             context=context,
         )
@@ -194,7 +192,7 @@ class _Guard:
         self._calls.count("CANCELLED")
 
     def _note_answer(self, started: float) -> None:
-        took = time.perf_counter() - started
+        took = time.monotonic() - started
         self._calls.observe(took)
         self._calls.count("OK")
         if not (self._requirement.is_mutation or self._edge.says_all):
@@ -215,7 +213,7 @@ class _Guard:
             refusal = _Incident()
             metrics.INCIDENTS.inc()
             log.exception("incident", method=self._short, incident=refusal.facts["incident"])
-        took = time.perf_counter() - started
+        took = time.monotonic() - started
         status = status_of(refusal)
         code = code_of(refusal).name
         self._calls.count(code)
@@ -251,10 +249,10 @@ class _Incident(UsageError):
 
 def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
     async def run(data: bytes, context: Any) -> bytes:
-        started = time.perf_counter()
+        started = time.monotonic()
         try:
             request = guard.parse(data)
-            call = await guard.admit(context)
+            call = await guard.admit(context, started)
             guard.admission.enter(call)
             try:
                 call.refusal = guard.refusal_of(request)

@@ -170,7 +170,7 @@ def begin_call(world: RateWorld) -> None:
             credential_id=CredentialId(uuid4()),
             permissions=frozenset(),
             method="",
-            call_id="",
+            number=1,
             deadline=time.monotonic() + 10,
         )
     )
