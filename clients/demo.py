@@ -150,7 +150,7 @@ async def set_up(client: UsageClient, file: Path) -> setup_rpc.SetUpProductRespo
             raise
         differing = ", ".join(one.field for one in error.violations[:3])
         raise DemoError(
-            f"this catalogue has other content than {file.name} under the same names:"
+            f"this catalog has other content than {file.name} under the same names:"
             f" {differing or error.message}. `usage reset --yes` begins anew"
         ) from None
 

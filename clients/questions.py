@@ -1,4 +1,4 @@
-"""Questions for `DiscoverRates`: those that a catalogue has answers to, or those in a file."""
+"""Questions for `DiscoverRates`: those that a catalog has answers to, or those in a file."""
 
 import json
 from collections.abc import AsyncIterator

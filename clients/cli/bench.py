@@ -47,7 +47,7 @@ def rates_command(  # noqa: PLR0913, PLR0917 - an option each
             metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="JSON lines of RateQuestion; else what the catalogue has rates for",
+            help="JSON lines of RateQuestion; else what the catalog has rates for",
         ),
     ] = None,
 ) -> None:
@@ -89,7 +89,7 @@ async def _questions(client: UsageClient, file: Path | None) -> list[rates.RateQ
     if file is None:
         found = await questions.of_catalogue(client)
         if not found:
-            fail(MISUSED, "this catalogue has no rates in force; `usage demo` makes some")
+            fail(MISUSED, "this catalog has no rates in force; `usage demo` makes some")
         return found
     try:
         return questions.of_file(file)

@@ -43,7 +43,7 @@ def opening(about: About) -> str:
     """What is about to be done, in a line."""
     plan = about.plan
     pace = "as fast as it answers" if plan.rate is None else f"{plan.rate:g} calls a second"
-    source = "catalogue" if about.source == CATALOG else "file"
+    source = "catalog" if about.source == CATALOG else "file"
     return (
         f"DiscoverRates at {plan.address} for {plan.seconds:g} s, {pace}:"
         f" {_so_many(plan.connections, 'connection')}, {_so_many(plan.in_flight, 'call')} at once"

@@ -36,8 +36,8 @@ class Why(StrEnum):
 
 
 WORDS = {
-    Why.ASSET_FIRST: "the asset has a rate of its own, which goes before the catalogue's",
-    Why.TARGET_FIRST: "what was agreed for the target goes before the catalogue's",
+    Why.ASSET_FIRST: "the asset has a rate of its own, which goes before the catalog's",
+    Why.TARGET_FIRST: "what was agreed for the target goes before the catalog's",
     Why.PLACE_LATER: "{finder} looks in {place} after the place that has an answer",
     Why.NOT_LOOKED_AT: "{finder} does not look in {place}",
     Why.NEGOTIATED: "another was negotiated in its place",

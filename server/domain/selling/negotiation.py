@@ -126,7 +126,7 @@ def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None
     if resource.terms is None:
         raise FailedPrecondition(
             "RATE_NOT_FOUND",
-            f"{at}: {wish.resource_id} has no rate in the catalogue to depart from",
+            f"{at}: {wish.resource_id} has no rate in the catalog to depart from",
             {"field": at, "usage_resource": wish.resource_id},
         )
     if resource.is_fixed:

@@ -45,7 +45,7 @@ async def begin(tx: Connection, tenant_id: TenantId, asked: ValidateCatalog) -> 
     under_way = await runs.running(tx, tenant_id, KIND)
     if under_way is not None:
         name = f"runs/{under_way}"
-        text = f"{name} is looking at the catalogue; wait for it"
+        text = f"{name} is looking at the catalog; wait for it"
         raise Aborted("RUN_IN_PROGRESS", text, {"run": name})
     await store.forget_old(tx, tenant_id, KEPT)
     run_id = RunId(new_id())

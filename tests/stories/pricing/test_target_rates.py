@@ -160,7 +160,7 @@ async def test_the_waterfall_says_on_which_line_the_rate_was_agreed(sandbox):
         "10",
         "7",
     )
-    assert step.note == "the rate agreed for the target replaces the catalogue's"
+    assert step.note == "the rate agreed for the target replaces the catalog's"
     assert "agreed_on" not in of_asset["NEGOTIATED_RATE"].inputs
 
 
@@ -199,7 +199,7 @@ async def test_of_what_was_agreed_the_latest_holds_then_the_cheapest_and_the_res
     }
     assert words[none.name] == (
         "ASSET",
-        "what was agreed for the target goes before the catalogue's",
+        "what was agreed for the target goes before the catalog's",
     )
     assert words[early.name] == ("TARGET", "another agreement for the target started later")
     assert {names.get(one, one): why for one, why in reasons(own).items()} == {

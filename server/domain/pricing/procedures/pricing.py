@@ -25,8 +25,8 @@ from server.domain.pricing.rates import (
 from server.domain.units import LIMIT
 
 _NOTES = {
-    Agreed.ASSET: "the negotiated rate replaces the catalogue's",
-    Agreed.TARGET: "the rate agreed for the target replaces the catalogue's",
+    Agreed.ASSET: "the negotiated rate replaces the catalog's",
+    Agreed.TARGET: "the rate agreed for the target replaces the catalog's",
 }
 
 
@@ -83,7 +83,7 @@ def catalogue_tiers(state: State, mode: TierMode) -> None:
     if state.are_tiers_negotiated or not terms.tiers or terms.mode is not mode:
         return
     price = volume if mode is TierMode.VOLUME else graduated
-    price(state, terms, terms.tiers, {"tiers": "catalogue", "entry": terms.tier_entry or ""})
+    price(state, terms, terms.tiers, {"tiers": "catalog", "entry": terms.tier_entry or ""})
 
 
 def volume(

@@ -36,7 +36,7 @@ def _shipped(
 
 DEFAULT = _shipped(
     "default-rating",
-    "Rates of the catalogue",
+    "Rates of the catalog",
     Usage.RATING,
     RatingSetting(),
     BaseRate(),
@@ -46,7 +46,7 @@ DEFAULT = _shipped(
 )
 NEGOTIABLE = _shipped(
     "negotiable-rating",
-    "Negotiated rates, commitments, and the catalogue",
+    "Negotiated rates, commitments, and the catalog",
     Usage.RATING,
     RatingSetting(),
     BaseRate(),
@@ -59,7 +59,7 @@ NEGOTIABLE = _shipped(
 )
 DISCOVERY = _shipped(
     "default-discovery",
-    "What was agreed, then the catalogue",
+    "What was agreed, then the catalog",
     Usage.DISCOVERY,
     *(Lookup(source=source) for source in LookupSource),
 )
