@@ -218,7 +218,7 @@ class Form:
             self.fault(name, "DATE_INVALID", "is not a day of the calendar")
             return None
         if not FIRST.date() <= day <= LAST.date():
-            self.fault(name, "DATE_INVALID", "must be in the years 1990 to 2200")
+            self.fault(name, "DATE_INVALID", "must be from 1990-01-01 to 2200-01-01")
             return None
         return day
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from buf.validate import validate_pb2
 from google.protobuf import descriptor_pb2
 
 from tests.contract.descriptors import (
@@ -135,6 +136,14 @@ def test_what_a_request_can_say_is_not_output_only():
         if "OUTPUT_ONLY" in behaviors(one)
     ]
     assert named(wrong) == []
+
+
+def test_what_has_to_be_said_is_not_output_only():
+    for one in of(descriptor_pb2.OneofDescriptorProto):
+        if one.proto.options.Extensions[validate_pb2.oneof].required:
+            assert one.outer is not None
+            members = [f for f in fields(one.outer) if f.proto.HasField("oneof_index")]
+            assert named([f for f in members if "OUTPUT_ONLY" in behaviors(f)]) == []
 
 
 def test_comments_write_patterns_as_their_resources_do():

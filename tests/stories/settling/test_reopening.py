@@ -66,6 +66,31 @@ async def test_the_outcome_is_that_of_usage_which_came_in_time(sandbox):
     assert money(february.amount) == (125 - 110) / 2
 
 
+async def test_an_earlier_period_is_opened_while_a_later_one_is_open_again(sandbox):
+    world = await sandbox("2023-12-01")
+    plan = Metered(resource="minutes", grant="10", refresh="MONTH", rate="2", late="REOPEN")
+    await world.product("plan", plan)
+    ann, bob = [await world.account(name) for name in ("ann", "bob")]
+    sold = [await world.sell(one, line("plan", "2023-12-01")) for one in (ann, bob)]
+    [[late], [in_time]] = sold
+    await world.advance("2023-12-30")
+    for asset in (late, in_time):
+        await world.use(asset, "minutes", "2023-12-27", 1)
+    await world.use(in_time, "minutes", "2023-12-28", 12)
+    await world.advance("2024-01-28")
+    await world.use(in_time, "minutes", "2024-01-26", 15)
+    await world.advance("2024-02-15")
+
+    january = await world.use(late, "minutes", "2024-01-26", 15)
+    december = await world.use(late, "minutes", "2023-12-28", 12)
+    await world.advance("2024-02-25")
+
+    months = [one.late.period.start_time.ToDatetime().month for one in (january, december)]
+    assert months == [1, 12]
+    assert await states(world, ann) == await states(world, bob)
+    assert [money(one.amount) for one in await world.liable(ann)] == [6, 10]
+
+
 async def test_an_invoice_ready_line_says_what_it_said_before(sandbox):
     world = await sandbox("2024-01-31")
     await world.product("plan", minutes(max_rollovers=None))

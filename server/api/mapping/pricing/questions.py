@@ -134,7 +134,7 @@ def _day(question: pb.RateQuestion) -> date:
         fault = "is not a day of the calendar"
         raise InvalidArgument.at("date", "DATE_INVALID", fault) from None
     if not FIRST_DAY <= day <= LAST_DAY:
-        raise InvalidArgument.at("date", "DATE_INVALID", "must be in the years 1990 to 2200")
+        raise InvalidArgument.at("date", "DATE_INVALID", "must be from 1990-01-01 to 2200-01-01")
     return day
 
 

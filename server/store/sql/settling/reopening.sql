@@ -48,7 +48,8 @@ UPDATE rating_periods
 
 -- name: posted_by_close
 -- What the last close of a period moved: what its cells drew, and what ended after it began. By their causes, so
--- that the ledger is not read from its beginning.
+-- that the ledger is not read from its beginning. What ended in a later period that was reopened before this one
+-- is reversed already.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz,
 --   $5 cause_revision integer
 SELECT e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.wallet_before, e.wallet_after, e.grant_before,
@@ -65,6 +66,9 @@ SELECT e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.wallet_before, e.wall
           AND o.cause_revision = $5
         ORDER BY o.cause_kind, o.cause_id, o.cause_revision, o.leg OFFSET 0) AS e
  WHERE e.wallet_id = $3 AND (e.cause_kind = 'CELL' OR e.effective_time > $4)
+   AND NOT EXISTS (SELECT FROM wallet_entries AS r
+                    WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.cause_kind = e.cause_kind
+                      AND r.cause_id = e.cause_id AND r.cause_revision = $5 + 1 AND r.leg = e.leg)
  ORDER BY e.seq DESC;
 
 -- name: wallet_head
