@@ -19,6 +19,7 @@ from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient
 from clients.health import serving
+from clients.values import enum_name
 from server.local import processes
 from server.store.migrate import SERVICE
 from tests.processes.conftest import READY_SECONDS, Program
@@ -108,7 +109,8 @@ async def life(address: str, operator_key: str, number: int) -> tuple[object, ..
             *(world.record(records[start : start + 50]) for start in range(0, RECORDS, 50))
         )
         used = figure((await world.wallet(account, "calls")).used_quantity)
-        assert (await world.discover("plan", "calls")).source == "CATALOG"
+        found = await world.discover("plan", "calls")
+        assert enum_name(found, "source") == "CATALOG"
         run = await world.advance("2024-02-04")
         assert run.state == access.Run.DONE
         return used, await owed(world, account)
