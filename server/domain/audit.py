@@ -1,4 +1,4 @@
-"""Who made a resource, who changed it last, and when."""
+"""The audit fields of a resource: its creation, its last change, and by whom."""
 
 from dataclasses import dataclass
 from datetime import datetime

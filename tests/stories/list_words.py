@@ -37,7 +37,7 @@ class Listing:
                     assert wrong.reason == "PAGE_TOKEN_INVALID"
 
     async def refusal(self, **only: Any) -> UsageError:
-        """How a request is refused."""
+        """Return the refusal of a request."""
         with pytest.raises(UsageError) as refused:
             await self.method(self._request(**only))
         return refused.value

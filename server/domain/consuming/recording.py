@@ -214,7 +214,7 @@ class Stored(NamedTuple):
 
 
 class OutcomeCode(StrEnum):
-    """What happened to a record."""
+    """The codes of an outcome."""
 
     ACCEPTED = "ACCEPTED"
     DUPLICATE = "DUPLICATE"
@@ -225,7 +225,7 @@ class OutcomeCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened to a record: why it is not kept, or how it is handled although it is late."""
+    """The outcome of a record: the reason it is not kept, or how it is handled though late."""
 
     code: OutcomeCode
     error: UsageError | None = None

@@ -20,7 +20,7 @@ LONGEST_TEXT = 1_000
 
 
 class RequestState(StrEnum):
-    """Where a rating batch stands."""
+    """The states of a rating batch."""
 
     PENDING = "PENDING"
     RATING_COMPLETE = "RATING_COMPLETE"

@@ -53,7 +53,7 @@ SQL = load("selling/assets.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetFilter:
-    """Which assets are listed; None for any."""
+    """The filters of a list of assets; None for any."""
 
     product_id: ProductId | None = None
     resource_id: ResourceId | None = None

@@ -30,7 +30,7 @@ SQL = load("selling/orders.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFilter:
-    """Which orders are listed; None for any. `product_id` is that of any line."""
+    """The filters of a list of orders; None for any. `product_id` is that of any line."""
 
     state: OrderState | None = None
     product_id: ProductId | None = None

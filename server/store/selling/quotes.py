@@ -20,7 +20,7 @@ SQL = load("selling/quotes.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteFilter:
-    """Which quotes are listed; None for any. `product_id` is that of any line."""
+    """The filters of a list of quotes; None for any. `product_id` is that of any line."""
 
     state: QuoteState | None = None
     product_id: ProductId | None = None

@@ -42,14 +42,14 @@ FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class RatableState(StrEnum):
-    """Where a ratable line stands."""
+    """The states of a ratable line."""
 
     RATED = "RATED"
     RATING_FAILED = "RATING_FAILED"
 
 
 class LiableState(StrEnum):
-    """Where an invoice-ready line stands."""
+    """The states of an invoice-ready line."""
 
     READY_FOR_INVOICING = "READY_FOR_INVOICING"
     FAILED = "FAILED"
@@ -57,7 +57,7 @@ class LiableState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatableFilter:
-    """Which ratable lines are listed; None for any. `periods` bounds where their periods begin."""
+    """The filters of a list of ratable lines; None for any. `periods` bounds their starts."""
 
     state: RatableState | None = None
     asset_id: AssetId | None = None
@@ -67,7 +67,7 @@ class RatableFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiableFilter:
-    """Which invoice-ready lines are listed; None for any, of all accounts without one."""
+    """The filters of a list of invoice-ready lines; None for any, also for any account."""
 
     account_id: AccountId | None = None
     state: LiableState | None = None

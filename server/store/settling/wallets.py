@@ -65,7 +65,7 @@ GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletFilter:
-    """Which wallets are listed; None for any. `asset_id` is one whose usage draws on them."""
+    """The filters of a list of wallets; None for any. Usage of `asset_id` draws on them."""
 
     resource_id: ResourceId | None = None
     asset_id: AssetId | None = None

@@ -195,7 +195,7 @@ def _place(stage: Stage, item: Counted, *, is_reopened: bool) -> Place:
 
 
 def _late_usage(stage: Stage, slot: Slot, *, is_reopened: bool) -> LateUsage:
-    """How late usage would be handled; a line before may have opened a period again."""
+    """Return how late usage would be handled; an earlier line may have reopened a period."""
     meter = slot.meter
     if meter.late_policy is LatePolicy.REJECT:
         raise period_closed(slot)

@@ -16,7 +16,7 @@ from server.store.settling.wallets import GrantSources, StoredWallet, WalletFilt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantFilter:
-    """Which grants are listed; None for any. `time` is one that they may pay for usage of."""
+    """The filters of a list of grants; None for any. `time` is a time of usage they may pay for."""
 
     asset_id: AssetId | None = None
     promise: tuple[ProductId, ProductGrantId] | None = None
