@@ -50,7 +50,7 @@ class KeptAnswers:
 
 
 class KeptResponses:
-    """The answers of whole requests by their bytes; bounded like `KeptAnswers`."""
+    """Responses by the bytes of their requests; bounded like `KeptAnswers`."""
 
     __slots__ = ("_bytes", "_found", "most", "most_bytes")
 
@@ -60,14 +60,16 @@ class KeptResponses:
         self._bytes = 0
 
     def of(self, request: bytes) -> bytes | None:
-        """Return the answers of a request, if they are kept; hot."""
+        """Return the response to a request, if it is kept; hot."""
         return self._found.get(request)
 
-    def keep(self, request: bytes, answers: bytes) -> None:
-        """Keep the answers of a request that had none."""
-        size = len(request) + len(answers)
+    def keep(self, request: bytes, response: bytes) -> None:
+        """Keep the response to a request, unless there is one."""
+        if request in self._found:
+            return
+        size = len(request) + len(response)
         if len(self._found) >= self.most or self._bytes + size > self.most_bytes:
             self._found.clear()
             self._bytes = 0
-        self._found[request] = answers
+        self._found[request] = response
         self._bytes += size

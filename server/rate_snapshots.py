@@ -107,6 +107,17 @@ class RateSnapshots:
             return holder.current
         return await self._checked(tenant_id, holder, since)
 
+    def ready(self, tenant_id: TenantId, request: bytes) -> bytes | None:
+        """Return the response to a request, if the snapshot is fresh and has it; hot."""
+        holder = self._holders.get(tenant_id)
+        if holder is None or holder.current is None:
+            return None
+        now = time.monotonic()
+        if holder.checked < now - FRESH_SECONDS:
+            return None
+        holder.used = now
+        return holder.current.responses.of(request)
+
     async def at_least(self, tenant_id: TenantId, least: int, until: float) -> CompiledRates:
         """The tenant's rates at this revision or a later one, waited for until then.
 

@@ -63,10 +63,21 @@ class Authenticator:
         known = self._known.get(key)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
+        return await self._looked_up_once(key, known is not None, peer)
+
+    def known(self, metadata: Iterable[tuple[str, str | bytes]]) -> Identity | None:
+        """Return the identity behind a call if its key was looked up just now; hot."""
+        try:
+            known = self._known.get(_key(metadata))
+        except Unauthenticated:
+            return None
+        return known[1] if known is not None and time.monotonic() < known[0] else None
+
+    async def _looked_up_once(self, key: str, was_known: bool, peer: Callable[[], str]) -> Identity:
         digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
         looking = self._looking.get(key)
         if looking is None:
-            address = "" if known is not None else PORT.sub("", peer())
+            address = "" if was_known else PORT.sub("", peer())
             if address:
                 self._refuse_unknown(digest, address)
             # Of all calls that come with a key at this moment, one look-up serves all; it goes on

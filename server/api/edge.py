@@ -37,6 +37,7 @@ from server.domain.errors import (
     ResourceExhausted,
     UsageError,
 )
+from server.domain.ids import TenantId
 from server.store.transaction import too_late
 
 log = structlog.get_logger("calls")
@@ -86,7 +87,7 @@ class Methods(grpc.GenericRpcHandler):
         """Make the handlers. Raises LookupError when a method declares no permission."""
         self._by_path = {
             f"/{service.full_name}/{method.name}": _method_handler(
-                method, getattr(servicer, method.name), edge
+                method, getattr(servicer, method.name), edge, _ready_of(servicer, method.name)
             )
             for service, servicer in services
             for method in service.methods
@@ -99,19 +100,31 @@ class Methods(grpc.GenericRpcHandler):
         return self._by_path.get(handler_call_details.method)
 
 
+# Finds the answer to a request of a tenant by its bytes, if it is known and holds.
+Ready = Callable[[TenantId, bytes], bytes | None]
+
+
+def _ready_of(servicer: object, method: str) -> Ready | None:
+    """Return what finds the ready answers of a method, if its servicer keeps any."""
+    found: dict[str, Ready] = getattr(servicer, "ready_answers", {})
+    return found.get(method)
+
+
 def _method_handler(
-    method: MethodDescriptor, function: Callable[..., Any], edge: Edge
+    method: MethodDescriptor, function: Callable[..., Any], edge: Edge, ready: Ready | None = None
 ) -> "grpc.RpcMethodHandler[Any, Any]":
-    guard = _Guard(method, edge)
+    guard = _Guard(method, edge, ready)
     return grpc.unary_unary_rpc_method_handler(_unary(guard, function))
 
 
 class _Guard:
     """What is known of a method, and what every call of it goes through."""
 
-    def __init__(self, method: MethodDescriptor, edge: Edge) -> None:
+    def __init__(self, method: MethodDescriptor, edge: Edge, ready: Ready | None) -> None:
         self.name = f"/{method.containing_service.full_name}/{method.name}"
         self._edge = edge
+        # With `says_all` every call is logged, so every call goes the whole way.
+        self._ready = None if edge.says_all else ready
         self.admission = edge.admission
         self._input = GetMessageClass(method.input_type)
         self._requirement: Requirement = requirement(method)
@@ -140,6 +153,23 @@ class _Guard:
                 f"more than {MOST_UNKNOWN_FIELDS} fields or {MOST_UNKNOWN_BYTES} bytes are unknown",
             )
         return message
+
+    def ready_answer(self, data: bytes, context: Any, started: float) -> bytes | None:
+        """Return the answer to a request that was answered before, if there is one; hot.
+
+        The same bytes were parsed, validated and answered for this tenant. What is left to decide
+        is who calls. Nothing here waits, so no deadline and no bound on calls in flight applies.
+        """
+        if self._ready is None:
+            return None
+        identity = self._edge.authenticator.known(context.invocation_metadata() or ())
+        if identity is None or self._requirement.permission not in identity.permissions:
+            return None
+        answer = self._ready(identity.tenant_id, data)
+        if answer is not None:
+            self._calls.observe(time.monotonic() - started)
+            self._calls.count("OK")
+        return answer
 
     def refusal_of(self, request: Message) -> InvalidArgument | None:
         """Return the refusal of a request by the rules of its proto, if it breaks one.
@@ -251,6 +281,9 @@ def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
     async def run(data: bytes, context: Any) -> bytes:
         started = time.monotonic()
         try:
+            ready = guard.ready_answer(data, context, started)
+            if ready is not None:
+                return ready
             request = guard.parse(data)
             call = await guard.admit(context, started)
             guard.admission.enter(call)

@@ -46,6 +46,10 @@ MOST_EXPLAINED = 100
 FEW = 8
 # How long questions that nobody asked before hold the loop until other calls have their turn.
 SLICE_SECONDS = 0.005
+WITHIN_A_SECOND = (
+    pb.DiscoverRatesRequest.FRESHNESS_UNSPECIFIED,
+    pb.DiscoverRatesRequest.MINIMIZE_LATENCY,
+)
 FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
 AT_LEAST = pb.DiscoverRatesRequest.AT_LEAST
 # What it takes to tell the caller in time that its own has run out.
@@ -70,28 +74,17 @@ async def discover(env: Env, snapshots: RateSnapshots, request: pb.DiscoverRates
     if request.explain:
         _check_explained(request)
     compiled = await _compiled(env, snapshots, request)
-    may_be_kept = len(request.questions) <= FEW and not request.explain
-    asked = request.SerializeToString() if may_be_kept else b""
-    found = compiled.responses.of(asked)
-    if found is None:
-        found = await _response(env, compiled, request, asked)
-    return found + _ending(env.seal.secrets, caller().tenant_id, compiled.revision)
-
-
-async def _response(
-    env: Env, compiled: CompiledRates, request: pb.DiscoverRatesRequest, asked: bytes
-) -> bytes:
-    """The answers, kept by the bytes of a request of few questions if all of them are."""
+    ending = _ending(env.seal.secrets, caller().tenant_id, compiled.revision)
     if request.explain:
         answers = await _explained(env, compiled, request.questions)
-        return pb.DiscoverRatesResponse(answers=answers).SerializeToString()
+        return pb.DiscoverRatesResponse(answers=answers).SerializeToString() + ending
     kept = [_kept(question, compiled) for question in request.questions]
-    if None not in kept:
-        found = b"".join(kept)  # type: ignore[arg-type] # mypy does not see that none is None
-        if asked:
-            compiled.responses.keep(asked, found)
-        return found
-    return b"".join(await _answered(env, compiled, request.questions, kept))
+    if None in kept:
+        return b"".join(await _answered(env, compiled, request.questions, kept)) + ending
+    response = b"".join(kept) + ending  # type: ignore[arg-type] # mypy does not see that none is None
+    if len(kept) <= FEW and request.freshness in WITHIN_A_SECOND:
+        compiled.responses.keep(request.SerializeToString(), response)
+    return response
 
 
 async def tried(

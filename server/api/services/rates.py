@@ -53,6 +53,7 @@ class RateService(rpc.RateServiceServicer):
         self._env = env
         self._snapshots = snapshots
         self._most = card_size(env.config)
+        self.ready_answers = {"DiscoverRates": snapshots.ready}
 
     async def GetPriceBook(self, request: pb.GetPriceBookRequest, context: Context) -> pb.PriceBook:
         (book_id,) = named(request, "name", names.PRICE_BOOK)
