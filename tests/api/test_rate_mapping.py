@@ -22,7 +22,7 @@ from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb
 from server.domain.audit import Audit
 from server.domain.errors import InvalidArgument
 from server.domain.pricing.rate_cards import Kept, PriceBook
-from server.domain.pricing.rates import Rate, TierBounds
+from server.domain.pricing.rates import Rate, TierBounds, TierMode
 from tests.domain.procedure_words import cost
 from tests.strategies import terms
 
@@ -35,7 +35,12 @@ ENTRY = {
     "startDate": {"year": 2024, "month": 1, "day": 1},
     "endDate": {"year": 2025, "month": 1, "day": 1},
 }
-RATE = {"value": {"value": "2.5"}, "per": {"value": "1000000"}, "currencyCode": "USD"}
+RATE = {
+    "value": {"value": "2.5"},
+    "per": {"value": "1000000"},
+    "currencyCode": "USD",
+    "packagePricing": False,
+}
 
 
 def tiers(*texts: str) -> dict[str, object]:
@@ -90,7 +95,20 @@ def test_what_is_left_out_has_its_meaning():
     read = create_entry_from_pb(make_entry(tiers=sent, negotiability="NEGOTIABILITY_UNSPECIFIED"))
 
     assert (read.bounds, read.per, read.is_negotiable) == (TierBounds.LOWER_INCLUSIVE, 1, True)
+    assert read.mode is TierMode.GRADUATED
     assert (read.tiers[0].lower, read.tiers[0].upper) == (0, None)
+
+
+def test_a_rate_of_an_entry_is_for_one_unit_and_no_package_unless_it_says_so():
+    short = {"value": {"value": "2.5"}, "currencyCode": "USD"}
+
+    read = create_entry_from_pb(make_entry(rate=short))
+
+    assert read.rate == Rate(value=Decimal("2.5"), unit="USD")
+    assert MessageToDict(entry_to_pb(replace(read, kept=KEPT)).rate) == short | {
+        "per": {"value": "1"},
+        "packagePricing": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -99,6 +117,7 @@ def test_what_is_left_out_has_its_meaning():
         ({"rate": RATE | {"value": {"value": "-1"}}}, "RATE_NEGATIVE", "rate.value"),
         ({"rate": RATE | {"value": {"value": "1e3"}}}, "DECIMAL_FORMAT", "rate.value"),
         ({"rate": RATE | {"per": {"value": "0"}}}, "FACTOR_RANGE", "rate.per"),
+        ({"rate": {"value": {"value": "1"}}}, "FIELD_REQUIRED", "rate.currency_code"),
         ({"rate": RATE | {"currencyCode": "XTS"}}, "CURRENCY_UNKNOWN", "rate.currency_code"),
         ({"currencyCode": "XAU"}, "CURRENCY_UNKNOWN", "currency_code"),
         ({"tierPer": {"value": "-1"}}, "FACTOR_RANGE", "tier_per"),

@@ -10,7 +10,14 @@ import pytest
 from server.domain.errors import UsageError
 from server.domain.ids import AccountId, PriceBookId, ProductId, ResourceId, UnitId
 from server.domain.modelling.policies import OveragePolicy, RolloverPolicy
-from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, Tier, TierBounds
+from server.domain.pricing.rates import (
+    Adjustment,
+    AdjustmentKind,
+    Rate,
+    RateParts,
+    Tier,
+    TierBounds,
+)
 from server.domain.selling.negotiation import Negotiated
 from server.domain.selling.sales import Quote, QuoteState
 from server.store.selling.quotes import QuoteFilter
@@ -31,7 +38,7 @@ async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
 def wish(
     resource: str = SMS, value: str | None = "0.5", tiers=None, *, unit: str = USD, **more
 ) -> Negotiated:
-    rate = None if value is None else Rate(value=Decimal(value), unit=UnitId(unit))
+    rate = None if value is None else RateParts(value=Decimal(value), unit=UnitId(unit))
     return Negotiated(resource_id=ResourceId(resource), rate=rate, tiers=tiers, **more)
 
 

@@ -10,7 +10,7 @@ from server.api import names
 from server.api.forms import Form
 from server.api.mapping.filters import created_from_form, product_from_form
 from server.api.mapping.pricing.terms import (
-    rate_from_form,
+    rate_parts_from_form,
     rate_to_pb,
     terms_to_pb,
     tiers_from_form,
@@ -85,7 +85,7 @@ def quote_to_pb(quote: Quote) -> pb.Quote:
 
 
 def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
-    """A line as callers see it; what was negotiated is told again as it was asked for."""
+    """A line as callers see it; what was negotiated is told whole, to be asked for again."""
     model = line.selling_model_id
     return pb.SaleLine(
         product=names.PRODUCT.of(line.product_id),
@@ -170,11 +170,14 @@ def _quantity_from_form(form: Form) -> Decimal:
 
 def _negotiated_from_form(form: Form) -> Negotiated:
     (resource_id,) = form.name("usage_resource", names.RESOURCE)
-    if not form.has("rate") and not form.has("tiers"):
-        form.fault("rate", "FIELD_REQUIRED", "a rate or tiers are needed")
-    rate = rate_from_form(form.sub("rate")) if form.has("rate") else None
+    is_cleared = form.message.clear_tiers
+    if not (form.has("rate") or form.has("tiers") or is_cleared):
+        form.fault("rate", "FIELD_REQUIRED", "a rate, tiers or clear_tiers is needed")
+    rate = rate_parts_from_form(form.sub("rate")) if form.has("rate") else None
     if not form.has("tiers"):
-        return Negotiated(resource_id=resource_id, rate=rate, tiers=None)
+        return Negotiated(resource_id=resource_id, rate=rate, tiers=() if is_cleared else None)
+    if is_cleared:
+        form.fault("clear_tiers", "TIERS_INVALID", "must not be set together with tiers")
     bounds, mode, tiers = tiers_from_form(form.sub("tiers"))
     return Negotiated(resource_id=resource_id, rate=rate, tiers=tiers, bounds=bounds, mode=mode)
 
@@ -187,7 +190,8 @@ def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
     return pb.NegotiatedRate(
         usage_resource=names.RESOURCE.of(resource.resource_id),
         rate=None if rate is None else rate_to_pb(rate),
-        tiers=None if tiers is None else tiers_to_pb(tiers, terms.bounds, terms.mode),
+        tiers=tiers_to_pb(tiers, terms.bounds, terms.mode) if tiers else None,
+        clear_tiers=tiers == (),
     )
 
 

@@ -134,6 +134,26 @@ class RateTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateParts:
+    """What was named of a negotiated rate; a part that is None stays the catalogue's."""
+
+    value: Decimal
+    per: Decimal | None = None
+    unit: UnitId | None = None
+    is_package: bool | None = None
+
+    def over(self, terms: RateTerms) -> Rate:
+        """Return the whole rate, with what the catalogue says where nothing was named."""
+        listed = terms.rate or Rate(value=self.value, per=terms.per, unit=terms.unit)
+        return Rate(
+            value=self.value,
+            per=listed.per if self.per is None else self.per,
+            unit=listed.unit if self.unit is None else self.unit,
+            is_package=listed.is_package if self.is_package is None else self.is_package,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateSegment:
     """The terms from one local midnight to another; without `terms` there is no rate.
 

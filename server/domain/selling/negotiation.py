@@ -10,7 +10,8 @@ from server.domain.ids import ResourceId
 from server.domain.modelling.policies import OveragePolicy
 from server.domain.pricing.rates import (
     AdjustmentKind,
-    Rate,
+    RateParts,
+    RateTerms,
     Tier,
     TierBounds,
     TierMode,
@@ -23,17 +24,22 @@ from server.domain.selling.sales import LineResource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Negotiated:
-    """What departs from the catalogue for one resource: a rate, tiers, or both."""
+    """What departs from the catalogue for one resource: a rate, tiers, or both.
+
+    Without `bounds` and `mode` the tiers have those of the catalogue's; `tiers` without any tier
+    drop the catalogue's.
+    """
 
     resource_id: ResourceId
-    rate: Rate | None
+    rate: RateParts | None
     tiers: tuple[Tier, ...] | None
-    bounds: TierBounds = TierBounds.LOWER_INCLUSIVE
-    mode: TierMode = TierMode.VOLUME
+    bounds: TierBounds | None = None
+    mode: TierMode | None = None
 
-    def closed_tiers(self, scale: int) -> tuple[Tier, ...] | None:
+    def closed_tiers(self, terms: RateTerms, scale: int) -> tuple[Tier, ...] | None:
         """The tiers, those written with both ends inside without the gaps that come of it."""
-        if self.tiers is None or self.bounds is TierBounds.LOWER_INCLUSIVE:
+        bounds = self.bounds or terms.bounds
+        if self.tiers is None or bounds is TierBounds.LOWER_INCLUSIVE:
             return self.tiers
         return close_gaps(self.tiers, scale=scale)
 
@@ -65,12 +71,15 @@ def check_negotiated(
 
 
 def negotiate(resource: LineResource, wish: Negotiated) -> LineResource:
-    """The resource with the negotiated rate and tiers beside the catalogue's."""
-    assert resource.terms is not None, resource
-    terms = replace(resource.terms, negotiated_rate=wish.rate)
-    tiers = wish.closed_tiers(resource.unit_scale)
+    """The resource with the negotiated rate and tiers, each whole, beside the catalogue's."""
+    terms = resource.terms
+    assert terms is not None, resource
+    rate, tiers = wish.rate, wish.closed_tiers(terms, resource.unit_scale)
+    if rate is not None:
+        terms = replace(terms, negotiated_rate=rate.over(terms))
     if tiers is not None:
-        terms = replace(terms, negotiated_tiers=tiers, bounds=wish.bounds, mode=wish.mode)
+        bounds, mode = wish.bounds or terms.bounds, wish.mode or terms.mode
+        terms = replace(terms, negotiated_tiers=tiers, bounds=bounds, mode=mode)
     return replace(resource, terms=terms)
 
 
@@ -113,7 +122,7 @@ def rate_not_found(resource_id: ResourceId, *, day: date, currency_code: str) ->
 
 def _check_unit(wish: Negotiated, resource: LineResource, currency_code: str, at: str) -> None:
     unit = currency_code if resource.terms is None else resource.terms.unit
-    if wish.rate is None or wish.rate.unit == unit:
+    if wish.rate is None or wish.rate.unit in (None, unit):
         return
     if resource.token_resource_id is None:
         fault = f"must be {unit}, the account's currency"
@@ -123,7 +132,8 @@ def _check_unit(wish: Negotiated, resource: LineResource, currency_code: str, at
 
 
 def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None:
-    if resource.terms is None:
+    terms = resource.terms
+    if terms is None:
         raise FailedPrecondition(
             "RATE_NOT_FOUND",
             f"{at}: {wish.resource_id} has no rate in the catalog to depart from",
@@ -135,9 +145,17 @@ def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None
             f"{at}: the rate of {wish.resource_id} may not be negotiated",
             {"field": at, "usage_resource": wish.resource_id},
         )
-    check_tiers(wish.closed_tiers(resource.unit_scale) or (), path=f"{at}.tiers.tiers")
+    check_tiers(wish.closed_tiers(terms, resource.unit_scale) or (), path=f"{at}.tiers.tiers")
+    if wish.rate is not None or terms.rate is not None:
+        return
+    if wish.tiers == ():
+        raise FailedPrecondition(
+            "RATE_NOT_FOUND",
+            f"{at}: {wish.resource_id} has no rate in the catalog but its tiers; name a rate",
+            {"field": f"{at}.clear_tiers", "usage_resource": wish.resource_id},
+        )
     adjusts = [t.adjustment.kind is not AdjustmentKind.OVERRIDE for t in wish.tiers or ()]
-    if (wish.rate or resource.terms.rate) is None and any(adjusts):
+    if any(adjusts):
         fault = "must override: there is no rate to adjust"
         raise _refusal(at, f"tiers.tiers[{adjusts.index(True)}]", "TIERS_INVALID", fault, wish)
 

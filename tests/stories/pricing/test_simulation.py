@@ -102,16 +102,48 @@ async def test_packages_go_on_after_the_units_before(sandbox):
     assert outcomes[0].waterfall[-1].inputs["units_before"] == "98"
 
 
+async def test_what_is_negotiated_keeps_the_parts_that_are_not_named(sandbox):
+    """As on a quote: packages of a hundred; 25 are 10 at 6 and 15 at 3 where tiers graduate."""
+    world = await sandbox("2024-01-31")
+    package = rate(300) | {"per": num(100), "package_pricing": True}
+    ours, single = {"value": num(250)}, {"value": num(250), "package_pricing": False}
+    steps = tiers((0, 10, "OVERRIDE", 6), (10, None, "OVERRIDE", 3))
+    listed = {"tiers": tiers((0, None, "OVERRIDE", 9), mode="GRADUATED")}
+
+    outcomes = await simulate(
+        world,
+        "procedures/negotiable-rating/versions/v1",
+        line("101.5", None, rate=package, asset_rate=ours),
+        line("101.5", None, rate=package, asset_rate=single),
+        line("101.5", None, rate=package, target_rate=ours),
+        line(25, **listed, asset_tiers=steps),
+        line(25, **listed, target_tiers=steps),
+        line(25, **listed, target_tiers=steps | {"mode": "VOLUME"}),
+        line(25, asset_tiers=steps),
+        line(25, None, tier_per=num(5), target_tiers=steps),
+    )
+
+    assert amounts(outcomes) == ["500", "253.75", "500", "105", "105", "75", "75", "15"]
+
+
 async def test_what_cannot_be_tried_is_refused_by_its_field(sandbox):
     world = await sandbox("2024-01-31")
     plain = [SETTING, BASE]
     euros = {"value": num(1), "currency_code": "EUR"}
+    steps = tiers((0, None, "OVERRIDE", 1))
     gap = tiers((0, 10, "OVERRIDE", 1), (11, None, "OVERRIDE", 2))
     cases = [
         (plain, line(-1), "QUANTITY_NEGATIVE", "lines[0].quantity"),
         (plain, line(1, None, rate=euros), "CURRENCY_MISMATCH", "lines[0].rate"),
         (plain, {"quantity": num(1)}, "FIELD_REQUIRED", "lines[0].currency_code"),
         (plain, line(1, tiers=gap), "TIERS_INVALID", "lines[0].tiers.tiers[1]"),
+        (
+            plain,
+            line(1, tiers=steps, asset_tiers=steps | {"mode": "GRADUATED"}),
+            "TIERS_INVALID",
+            "lines[0].asset_tiers",
+        ),
+        (plain, line(1, asset_rate=euros), "CURRENCY_MISMATCH", "lines[0].asset_rate"),
         ([BASE, SETTING], line(1), "PROCEDURE_INVALID", "inline_version.elements[0]"),
         (
             [SETTING, formula("net_unit_rate.real")],

@@ -136,7 +136,9 @@ class ErrorDetails(_message.Message):
         CURRENCY_MISMATCH: ErrorDetails._Reason.ValueType  # 126
         """The currency does not match; use the currency of the entry, or of the buyer."""
         TIERS_INVALID: ErrorDetails._Reason.ValueType  # 127
-        """The tiers are invalid; write them in ascending order, without gap or overlap."""
+        """The tiers are invalid; write them in ascending order, without gap or overlap, and not together with
+        `clear_tiers`.
+        """
         TIMESTAMP_FORMAT: ErrorDetails._Reason.ValueType  # 129
         """The timestamp is invalid; use seconds within the years 1 to 9999 and nanos below one second."""
         TIMESTAMP_RANGE: ErrorDetails._Reason.ValueType  # 130
@@ -488,7 +490,9 @@ class ErrorDetails(_message.Message):
     CURRENCY_MISMATCH: ErrorDetails.Reason.ValueType  # 126
     """The currency does not match; use the currency of the entry, or of the buyer."""
     TIERS_INVALID: ErrorDetails.Reason.ValueType  # 127
-    """The tiers are invalid; write them in ascending order, without gap or overlap."""
+    """The tiers are invalid; write them in ascending order, without gap or overlap, and not together with
+    `clear_tiers`.
+    """
     TIMESTAMP_FORMAT: ErrorDetails.Reason.ValueType  # 129
     """The timestamp is invalid; use seconds within the years 1 to 9999 and nanos below one second."""
     TIMESTAMP_RANGE: ErrorDetails.Reason.ValueType  # 130

@@ -817,19 +817,23 @@ class SimulatedLine(_message.Message):
 
     @_builtins.property
     def asset_rate(self) -> _types_pb2.Rate:
-        """The rate negotiated for the asset."""
+        """The rate negotiated for the asset. As on a quote, an absent `per` or `package_pricing` is that of `rate`;
+        without one, `per` is `tier_per`. The denomination may be absent.
+        """
 
     @_builtins.property
     def asset_tiers(self) -> _types_pb2.RateTiers:
-        """The tiers negotiated for the asset; with the same mode and bounds as `tiers`, if both are set."""
+        """The tiers negotiated for the asset. An unspecified `mode` or `bounds` is that of `tiers`; if both are set,
+        they must be the same.
+        """
 
     @_builtins.property
     def target_rate(self) -> _types_pb2.Rate:
-        """The rate negotiated for the target."""
+        """The rate negotiated for the target; absent parts are those of `rate`, as of `asset_rate`."""
 
     @_builtins.property
     def target_tiers(self) -> _types_pb2.RateTiers:
-        """The tiers negotiated for the target."""
+        """The tiers negotiated for the target. An unspecified `mode` or `bounds` is that of `tiers`."""
 
     @_builtins.property
     def commitments(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedLine.Commitment]:

@@ -235,24 +235,39 @@ Global___SaleLine: _TypeAlias = SaleLine  # noqa: Y015
 
 @_typing.final
 class NegotiatedRate(_message.Message):
-    """A negotiated rate, which replaces the rate of the catalog."""
+    """A negotiated rate, which replaces the rate of the catalog, its tiers, or both. What is not named stays as in the
+    catalog on the start day of the line. Responses name every part of what was negotiated, so that the same terms
+    can be requested again.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
+    CLEAR_TIERS_FIELD_NUMBER: _builtins.int
     usage_resource: _builtins.str
     """The usage resource: `usageResources/{usage_resource}`."""
+    clear_tiers: _builtins.bool
+    """True to drop the tiers of the catalog: the base rate applies to every quantity. Not allowed together with
+    `tiers` (`TIERS_INVALID`), nor if no rate would remain, because `rate` is absent and the catalog has only
+    tiers (`RATE_NOT_FOUND`).
+    """
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
-        """The rate that replaces the base rate of the catalog, in the account's currency. At least one of `rate` and
-        `tiers` is required.
+        """The rate that replaces the base rate of the catalog, in the currency or token of the catalog's. At least one
+        of `rate`, `tiers` and `clear_tiers` is required. Only `value` is required: an absent `per`, denomination or
+        `package_pricing` is that of the catalog's base rate; without one, `per` is the `tier_per` of the catalog's
+        tiers, and the rate is not a package. Set `per` to change the number of units, and `package_pricing` to false
+        to price single units. The tiers of the catalog still apply to the rate, and their overriding values are
+        for its `per`, unless `tiers` or `clear_tiers` is set.
         """
 
     @_builtins.property
     def tiers(self) -> _types_pb2.RateTiers:
-        """The tiers that replace the tiers of the catalog."""
+        """The tiers that replace all tiers of the catalog. An unspecified `mode` or `bounds` is that of the catalog's
+        tiers; without any, `VOLUME` and `LOWER_INCLUSIVE`. The base rate of the catalog remains unless `rate` is set.
+        """
 
     def __init__(
         self,
@@ -260,10 +275,11 @@ class NegotiatedRate(_message.Message):
         usage_resource: _builtins.str = ...,
         rate: _types_pb2.Rate | None = ...,
         tiers: _types_pb2.RateTiers | None = ...,
+        clear_tiers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "tiers", b"tiers", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clear_tiers", b"clear_tiers", "rate", b"rate", "tiers", b"tiers", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

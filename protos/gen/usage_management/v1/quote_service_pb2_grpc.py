@@ -76,7 +76,7 @@ class QuoteServiceServicer:
         in the catalog as DiscoverRates finds them on that day.
 
         Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's currency on
-        that day, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
+        that day, or none without the tiers that are cleared, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
         `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
         resources is not active, `RATE_UNREACHABLE` when a commitment whose policy is `BOUNDED` has a rate for a
         resource of which it grants nothing.

@@ -192,12 +192,15 @@ class Rate(_message.Message):
     TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     PACKAGE_PRICING_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
-    """The currency: an ISO 4217 code in capitals, such as `USD`. Required unless `token_unit` is set."""
+    """The currency: an ISO 4217 code in capitals, such as `USD`. Required unless `token_unit` is set or the rate
+    is negotiated.
+    """
     token_unit: _builtins.str
     """The token, instead of a currency: `unitsOfMeasure/{unit_of_measure}`."""
     package_pricing: _builtins.bool
     """True to charge `value` for every started `per` units: with packages of 100, a quantity of 101 is charged as
-    two packages. Units of an asset in one rating period that have the same rate share packages.
+    two packages. Units of an asset in one rating period that have the same rate share packages. If absent, as
+    in the catalog in a negotiated rate, and false elsewhere; set in every response.
     """
     @_builtins.property
     def value(self) -> _decimal_pb2.Decimal:
@@ -207,7 +210,9 @@ class Rate(_message.Message):
 
     @_builtins.property
     def per(self) -> _decimal_pb2.Decimal:
-        """The number of units of the resource that `value` is the price of; greater than zero, 1 if absent."""
+        """The number of units of the resource that `value` is the price of; greater than zero. If absent, that of the
+        catalog in a negotiated rate, and 1 elsewhere.
+        """
 
     def __init__(
         self,
@@ -216,14 +221,19 @@ class Rate(_message.Message):
         per: _decimal_pb2.Decimal | None = ...,
         currency_code: _builtins.str = ...,
         token_unit: _builtins.str = ...,
-        package_pricing: _builtins.bool = ...,
+        package_pricing: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "per", b"per", "token_unit", b"token_unit", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_package_pricing", b"_package_pricing", "currency_code", b"currency_code", "denomination", b"denomination", "package_pricing", b"package_pricing", "per", b"per", "token_unit", b"token_unit", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "denomination", b"denomination", "package_pricing", b"package_pricing", "per", b"per", "token_unit", b"token_unit", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_package_pricing", b"_package_pricing", "currency_code", b"currency_code", "denomination", b"denomination", "package_pricing", b"package_pricing", "per", b"per", "token_unit", b"token_unit", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__package_pricing: _TypeAlias = _typing.Literal["package_pricing"]  # noqa: Y015
+    _WhichOneofArgType__package_pricing: _TypeAlias = _typing.Literal["_package_pricing", b"_package_pricing"]  # noqa: Y015
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__package_pricing) -> _WhichOneofReturnType__package_pricing | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___Rate: _TypeAlias = Rate  # noqa: Y015
@@ -332,7 +342,9 @@ class RateTiers(_message.Message):
     class _BoundsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RateTiers._Bounds.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         BOUNDS_UNSPECIFIED: RateTiers._Bounds.ValueType  # 0
-        """Treated as `LOWER_INCLUSIVE`."""
+        """Treated as the bounds of the catalog's tiers in negotiated tiers that replace any; otherwise as
+        `LOWER_INCLUSIVE`.
+        """
         LOWER_INCLUSIVE: RateTiers._Bounds.ValueType  # 1
         """`[lower, upper)`: with tiers 0–100 and 100–200, 100 belongs to the second."""
         UPPER_INCLUSIVE: RateTiers._Bounds.ValueType  # 2
@@ -345,7 +357,9 @@ class RateTiers(_message.Message):
         """The bound that belongs to a tier."""
 
     BOUNDS_UNSPECIFIED: RateTiers.Bounds.ValueType  # 0
-    """Treated as `LOWER_INCLUSIVE`."""
+    """Treated as the bounds of the catalog's tiers in negotiated tiers that replace any; otherwise as
+    `LOWER_INCLUSIVE`.
+    """
     LOWER_INCLUSIVE: RateTiers.Bounds.ValueType  # 1
     """`[lower, upper)`: with tiers 0–100 and 100–200, 100 belongs to the second."""
     UPPER_INCLUSIVE: RateTiers.Bounds.ValueType  # 2
@@ -361,7 +375,7 @@ class RateTiers(_message.Message):
     class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RateTiers._Mode.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         MODE_UNSPECIFIED: RateTiers._Mode.ValueType  # 0
-        """Treated as `VOLUME`."""
+        """Treated as the mode of the catalog's tiers in negotiated tiers that replace any; otherwise as `VOLUME`."""
         VOLUME: RateTiers._Mode.ValueType  # 1
         """The tier that contains the whole quantity applies to all units."""
         GRADUATED: RateTiers._Mode.ValueType  # 2
@@ -371,7 +385,7 @@ class RateTiers(_message.Message):
         """The units to which a tier applies. New modes may be added."""
 
     MODE_UNSPECIFIED: RateTiers.Mode.ValueType  # 0
-    """Treated as `VOLUME`."""
+    """Treated as the mode of the catalog's tiers in negotiated tiers that replace any; otherwise as `VOLUME`."""
     VOLUME: RateTiers.Mode.ValueType  # 1
     """The tier that contains the whole quantity applies to all units."""
     GRADUATED: RateTiers.Mode.ValueType  # 2

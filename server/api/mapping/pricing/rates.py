@@ -39,6 +39,7 @@ from server.domain.pricing.rate_cards import (
     RateCardEntry,
     RateCardType,
 )
+from server.domain.pricing.rates import TierBounds, TierMode
 from server.store.pricing.rate_entries import EntryFilter
 from server.store.pricing.rates import CardFilter
 from server.usecases.pricing.rates import CreatePriceBook
@@ -95,8 +96,8 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
         rate=rate,
         per=per,
         tiers=tiers,
-        bounds=bounds,
-        mode=mode,
+        bounds=bounds or TierBounds.LOWER_INCLUSIVE,
+        mode=mode or TierMode.VOLUME,
         adjustments=adjustments,
         is_negotiable=request.rate_card_entry.negotiability != NON_NEGOTIABLE,
         start=start,

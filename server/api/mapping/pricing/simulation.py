@@ -1,6 +1,6 @@
 """Simulation: what a procedure is tried on, from forms; what lines come to, to messages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from server.api.mapping.pricing.terms import (
     attribute_row_from_form,
     per_from_form,
     rate_from_form,
+    rate_parts_from_form,
     step_to_pb,
     tiers_from_form,
     unit_from_form,
@@ -26,9 +27,20 @@ from server.domain.pricing.procedures.programs import check
 from server.domain.pricing.procedures.state import Line
 from server.domain.pricing.procedures.versions import Usage, Version
 from server.domain.pricing.procedures.waterfall import Outcome, Rated
-from server.domain.pricing.rates import Rate, RateTerms, Tier, TierBounds, TierMode, check_tiers
+from server.domain.pricing.rates import (
+    ONE,
+    Rate,
+    RateParts,
+    RateTerms,
+    Tier,
+    TierBounds,
+    TierMode,
+    check_tiers,
+)
 
 Tiers = tuple[TierBounds, TierMode, tuple[Tier, ...]]
+
+NO_TIERS: Tiers = (TierBounds.LOWER_INCLUSIVE, TierMode.VOLUME, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,60 +95,58 @@ def _outcome_to_pb(outcome: Outcome) -> pb.SimulatedOutcome:
 def _line(form: Form) -> Line:
     unit = unit_from_form(form)
     quantity = _quantity(form, "quantity", None)
-    target_rate, target_tiers = _rate(form, "target_rate", unit), _tiers(form, "target_tiers")
-    target = None
-    if target_rate is not None or target_tiers is not None:
-        target = _terms(unit, negotiated_rate=target_rate, negotiated_tiers=target_tiers)
+    listed = _listed(form, unit)
     return Line(
         quantity=quantity,
-        terms=_own_terms(form, unit),
+        terms=_own_terms(form, listed),
         tier_quantity=_quantity(form, "tier_quantity", quantity),
         before=_quantity(form, "quantity_before", ZERO),
         used=_quantity(form, "used_quantity", ZERO) if form.has("used_quantity") else None,
         overage=form.choice("overage", OveragePolicy, default=OveragePolicy.CHARGE),
-        target=target,
+        target=_target(form, listed),
         attributes=form.labels("attributes"),
         adjustments=tuple(map(attribute_row_from_form, form.subs("attribute_adjustments"))),
     )
 
 
-def _own_terms(form: Form, unit: UnitId) -> RateTerms:
+def _listed(form: Form, unit: UnitId) -> RateTerms:
+    """Return what the catalogue says of a line."""
+    rate, tiers = _rate(form, "rate", unit), _tiers(form, "tiers")
+    return _terms(unit, rate, tiers, per_from_form(form, "tier_per"))
+
+
+def _own_terms(form: Form, listed: RateTerms) -> RateTerms:
     """What the asset was sold under; its tiers are read as the catalogue's are."""
-    tiers, own = _tiers(form, "tiers"), _tiers(form, "asset_tiers")
-    if tiers and own and tiers[:2] != own[:2]:
+    own = _tiers(form, "asset_tiers", listed)
+    if listed.tiers and own and own[:2] != (listed.bounds, listed.mode):
         text = "must have the mode and the bounds of tiers"
         form.fault("asset_tiers", "TIERS_INVALID", text)
+    unit = listed.unit
     commitments = tuple(
-        _terms(unit, rate=_rate(one, "rate", unit), tiers=_tiers(one, "tiers"))
+        _terms(unit, _rate(one, "rate", unit), _tiers(one, "tiers"))
         for one in form.subs("commitments")
     )
-    return _terms(
-        unit,
-        rate=_rate(form, "rate", unit),
-        tiers=tiers,
-        per=per_from_form(form, "tier_per"),
-        negotiated_rate=_rate(form, "asset_rate", unit),
-        negotiated_tiers=own,
-        committed=commitments,
-    )
+    rate = _rate_parts(form, "asset_rate", unit)
+    return replace(_negotiated(listed, rate, own), committed=commitments)
 
 
-def _terms(
-    unit: UnitId,
-    *,
-    tiers: Tiers | None = None,
-    negotiated_tiers: Tiers | None = None,
-    **more: Any,
-) -> RateTerms:
-    read = negotiated_tiers or tiers or (TierBounds.LOWER_INCLUSIVE, TierMode.VOLUME, ())
-    return RateTerms(
-        unit=unit,
-        bounds=read[0],
-        mode=read[1],
-        tiers=tiers[2] if tiers else (),
-        negotiated_tiers=negotiated_tiers[2] if negotiated_tiers else None,
-        **({"rate": None} | more),
-    )
+def _target(form: Form, listed: RateTerms) -> RateTerms | None:
+    """Return what was agreed for the target, if anything."""
+    rate = _rate_parts(form, "target_rate", listed.unit)
+    tiers = _tiers(form, "target_tiers", listed)
+    return None if rate is None and tiers is None else _negotiated(listed, rate, tiers)
+
+
+def _terms(unit: UnitId, rate: Rate | None, tiers: Tiers | None, per: Decimal = ONE) -> RateTerms:
+    bounds, mode, steps = tiers or NO_TIERS
+    return RateTerms(unit=unit, rate=rate, per=per, bounds=bounds, mode=mode, tiers=steps)
+
+
+def _negotiated(listed: RateTerms, rate: RateParts | None, tiers: Tiers | None) -> RateTerms:
+    terms = replace(listed, negotiated_rate=None if rate is None else rate.over(listed))
+    if tiers is None:
+        return terms
+    return replace(terms, bounds=tiers[0], mode=tiers[1], negotiated_tiers=tiers[2])
 
 
 def _quantity(form: Form, name: str, default: Decimal | None) -> Decimal:
@@ -151,18 +161,34 @@ def _rate(form: Form, name: str, unit: UnitId) -> Rate | None:
     if not form.has(name):
         return None
     rate = rate_from_form(form.sub(name))
-    if rate.unit != unit:
-        form.fault(name, "CURRENCY_MISMATCH", f"must be in {unit[:64]}, as the line is")
+    return rate if _is_in(rate.unit, unit, form, name) else None
+
+
+def _rate_parts(form: Form, name: str, unit: UnitId) -> RateParts | None:
+    if not form.has(name):
         return None
-    return rate
+    rate = rate_parts_from_form(form.sub(name))
+    return rate if _is_in(rate.unit or unit, unit, form, name) else None
 
 
-def _tiers(form: Form, name: str) -> Tiers | None:
-    """Tiers that continue each other, or none; at once wrong are only those of a right form."""
+def _is_in(rated: UnitId, unit: UnitId, form: Form, name: str) -> bool:
+    """Whether a rate is in the unit of its line. Notes CURRENCY_MISMATCH."""
+    if rated == unit:
+        return True
+    form.fault(name, "CURRENCY_MISMATCH", f"must be in {unit[:64]}, as the line is")
+    return False
+
+
+def _tiers(form: Form, name: str, listed: RateTerms | None = None) -> Tiers | None:
+    """Tiers that continue each other, or none; at once wrong are only those of a right form.
+
+    Bounds and mode that are not named are those of the tiers that are `listed`.
+    """
     if not form.has(name):
         return None
     own, faults = form.sub(name), len(form.faults)
     bounds, mode, tiers = tiers_from_form(own)
     if len(form.faults) == faults:
         check_tiers(tiers, path=f"{own.path}.tiers")
-    return bounds, mode, tiers
+    kept = NO_TIERS if listed is None else (listed.bounds, listed.mode)
+    return bounds or kept[0], mode or kept[1], tiers

@@ -20,6 +20,7 @@ from server.domain.pricing.rates import (
     AdjustmentKind,
     AttributeRow,
     Rate,
+    RateParts,
     RateTerms,
     Tier,
     TierBounds,
@@ -34,14 +35,25 @@ def rate_from_form(form: Form) -> Rate:
 
     Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, FACTOR_RANGE, CURRENCY_UNKNOWN.
     """
-    value = form.decimal("value")
-    if value < ZERO:
-        form.fault("value", "RATE_NEGATIVE", "must not be negative")
     return Rate(
-        value=value,
+        value=_price_from_form(form),
         per=per_from_form(form, "per"),
         unit=unit_from_form(form),
         is_package=form.message.package_pricing,
+    )
+
+
+def rate_parts_from_form(form: Form) -> RateParts:
+    """Return what is named of a negotiated rate; everything but the price may be left out.
+
+    Notes what `rate_from_form` notes.
+    """
+    message = form.message
+    return RateParts(
+        value=_price_from_form(form),
+        per=per_from_form(form, "per") if form.has("per") else None,
+        unit=unit_from_form(form) if message.currency_code or message.token_unit else None,
+        is_package=message.package_pricing if form.has("package_pricing") else None,
     )
 
 
@@ -69,14 +81,14 @@ def per_from_form(form: Form, name: str) -> Decimal:
     return ONE
 
 
-def tiers_from_form(form: Form) -> tuple[TierBounds, TierMode, tuple[Tier, ...]]:
-    """Tiers as they were written, each right by itself.
+def tiers_from_form(form: Form) -> tuple[TierBounds | None, TierMode | None, tuple[Tier, ...]]:
+    """Tiers as they were written, each right by itself; nothing for bounds and mode not named.
 
     Whether one continues the other is for `server.domain.rates.check_tiers`, which needs the
     unit's scale. Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE.
     """
-    bounds = form.choice("bounds", TierBounds, default=TierBounds.LOWER_INCLUSIVE)
-    mode = form.choice("mode", TierMode, default=TierMode.VOLUME)
+    bounds = form.optional_choice("bounds", TierBounds)
+    mode = form.optional_choice("mode", TierMode)
     return bounds, mode, tuple(_tier_from_form(tier) for tier in form.subs("tiers"))
 
 
@@ -158,6 +170,13 @@ def attribute_row_to_pb(row: AttributeRow) -> pb.AttributeRow:
     return pb.AttributeRow(
         attributes=dict(row.attributes), adjustment=adjustment_to_pb(row.adjustment)
     )
+
+
+def _price_from_form(form: Form) -> Decimal:
+    value = form.decimal("value")
+    if value < ZERO:
+        form.fault("value", "RATE_NEGATIVE", "must not be negative")
+    return value
 
 
 def _tier_from_form(form: Form) -> Tier:
