@@ -345,8 +345,13 @@ class RecordOutcome(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
+    USAGE_RECORD_FIELD_NUMBER: _builtins.int
     code: Global___RecordOutcome.Code.ValueType
     """The outcome code."""
+    usage_record: _builtins.str
+    """The stored record: `accounts/{account}/usageRecords/{usage_record}`; for DUPLICATE and CONFLICT the one that
+    was stored before. Empty for REJECTED.
+    """
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """The reason the record is not stored; absent if it is."""
@@ -361,10 +366,11 @@ class RecordOutcome(_message.Message):
         code: Global___RecordOutcome.Code.ValueType = ...,
         status: _status_pb2.Status | None = ...,
         late: Global___LateUsage | None = ...,
+        usage_record: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["late", b"late", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "late", b"late", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "late", b"late", "status", b"status", "usage_record", b"usage_record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
