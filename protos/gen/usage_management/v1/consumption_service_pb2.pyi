@@ -496,7 +496,9 @@ class ListUsageRecordsRequest(_message.Message):
 
     @_builtins.property
     def start_create_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the create time filter: only usage records created at this time or later."""
+        """The start of the create time filter: only usage records created at this time or later. The list is read by
+        usage time, so a `start_time` as well makes it faster for an account with many records.
+        """
 
     @_builtins.property
     def end_create_time(self) -> _timestamp_pb2.Timestamp:
