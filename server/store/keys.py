@@ -18,5 +18,11 @@ class Window:
     start: datetime | None = None
     end: datetime | None = None
 
+    def admits(self, time: datetime | None) -> bool:
+        """Return whether a time is in the window; None is in one without bounds."""
+        if time is None:
+            return self.start is None and self.end is None
+        return (self.start or time) <= time and (self.end is None or time < self.end)
+
 
 ANY_TIME = Window()

@@ -125,7 +125,12 @@ def test_outcomes_come_in_order_with_what_there_is_to_say():
     )
     bad = rejected(InvalidArgument.at("quantity", "QUANTITY_ZERO", "no"))
 
-    found = record_usage_response_to_pb((ACCEPTED, DUPLICATE, clash, late, bad)).outcomes
+    taken = {"a": ACCEPTED, "a/b": DUPLICATE, "c": clash, "d": late}
+
+    command = record_usage_from_pb(
+        pb.RecordUsageRequest(records=[*(record(record_id=name) for name in taken), record()])
+    )
+    found = record_usage_response_to_pb(command, (*taken.values(), bad)).outcomes
 
     kind = pb.RecordOutcome
     assert [outcome.code for outcome in found] == [
@@ -135,6 +140,8 @@ def test_outcomes_come_in_order_with_what_there_is_to_say():
         kind.LATE,
         kind.REJECTED,
     ]
+    names = [f"accounts/acme/usageRecords/{name}" for name in taken]
+    assert [outcome.usage_record for outcome in found] == [*names, ""]
     info = ErrorInfo()
     found[2].status.details[0].Unpack(info)
     assert (info.reason, info.metadata["fields"]) == ("EVENT_CONFLICT", "quantity")

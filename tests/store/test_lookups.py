@@ -66,6 +66,7 @@ async def test_statements_read_a_few_pages_whatever_the_statistics_say(owner, ap
     """One test for all, because a database is filled for each kind of statistics."""
     await claims_and_writes_go_by_key(owner, app, filled)
     await a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled)
+    await a_state_costs_the_records_that_are_in_it(owner, app, filled)
 
 
 MILLION = """
@@ -136,7 +137,8 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
 
     async def cost(account: str) -> int:
         wallet = await owner.fetchval("SELECT md5($1 || 'w')::uuid", account)
-        return await pages(app, query, TENANT, account, wallet, None, None, 1, False, None, None)
+        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4)
+        return await pages(app, query, *args)
 
     young, old = await cost("young"), await cost("old7")
     await owner.execute(LATE)
@@ -146,6 +148,47 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
     assert old <= young + 10, (filled, young, old)
     # With the period that late usage corrects, whose cells and line are read.
     assert late <= 3 * old, (filled, old, late)
+
+
+# Of each day of an old account 30 records, but in its open period one.
+RECORDS = """
+INSERT INTO usage_records (tenant_id, account_id, record_id, usage_summary_id, asset_id,
+                           usage_resource_id, quantity, unit_of_measure_id, counted_quantity,
+                           usage_time, content_hash)
+SELECT s.tenant_id, s.account_id, s.usage_summary_id::text || n, s.usage_summary_id, s.asset_id,
+       'r', 1, 'u', 1, s.start_time + n * interval '1 minute', ''
+  FROM usage_summaries AS s
+  JOIN rating_periods AS p USING (tenant_id, account_id, wallet_id),
+       generate_series(1, CASE p.state WHEN 'OPEN' THEN 1 ELSE 30 END) AS n
+ WHERE s.account_id = 'old8' AND p.start_time = s.period_start_time
+"""
+
+
+async def a_state_costs_the_records_that_are_in_it(owner, app, filled):
+    reads = sql.load("consuming/usage_records.sql")
+    await owner.execute(RECORDS)
+    if filled == "known":
+        await owner.execute("ANALYZE usage_records")
+
+    async def cost(period_state: str, *more: object) -> tuple[int, int]:
+        standing = (period_state, False)
+        bounds = (reads["find_state_bounds"], TENANT, "old8", *standing)
+        looked = await pages(app, *bounds)
+        start, end = await app.fetchrow(*bounds)
+        only = (None, None, None, 51, *more, None, None, *standing)
+        args = (TENANT, "old8", start, end, "", *only)
+        return looked, await pages(app, reads["list_records"], *args)
+
+    found = {
+        "the few that are pending": await cost("OPEN", None),
+        "those of a product": await cost("OPEN", "p"),
+        "a page of the many before them": await cost("FINAL", None),
+    }
+
+    # A record is read, and looked up in three tables.
+    assert max(listed for _, listed in found.values()) <= 51 * 30, (filled, found)
+    # Of what is rated each cell is read, of which there are a thousand.
+    assert found["the few that are pending"][0] <= 200, (filled, found)
 
 
 LINES = """

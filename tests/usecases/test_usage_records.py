@@ -1,5 +1,6 @@
 """What became of a record: got, and listed by time, by page and by cell."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +30,24 @@ async def test_a_kept_record_tells_what_became_of_it(pool, owner):
     assert rated.trace.state is RecordState.RATED
     with pytest.raises(NotFound, match="usageRecords/b"):
         await look("b")
+
+
+async def test_records_of_a_frozen_period_are_listed_apart(pool, owner):
+    await send(pool, usage("february", 2, MARCH - timedelta(hours=1)), usage("march", 3, MARCH))
+    await owner.execute("UPDATE rating_periods SET state = 'FROZEN' WHERE end_time = $1", MARCH)
+    empty = dict.fromkeys(("asset_id", "resource_id", "start_time", "end_time", "cell_id"))
+
+    async def ask(state: RecordState) -> list[str]:
+        command = ListUsageRecords(**empty, account_id=ACME, state=state)
+        found = await read(
+            pool, TENANT, lambda tx: list_records(tx, TENANT, command, after=None, limit=9)
+        )
+        assert {one.trace.state for one in found} <= {state}
+        return [one.id for one in found]
+
+    assert await ask(RecordState.FROZEN) == ["february"]
+    assert await ask(RecordState.PENDING) == ["march"]
+    assert await ask(RecordState.RATED) == []
 
 
 async def test_records_are_listed_newest_first_page_by_page_and_by_cell(pool):

@@ -18,16 +18,18 @@ from server.api.mapping.filters import (
 from server.api.mapping.pricing.terms import unit_pb
 from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
 from server.domain.consuming.dimensions import dimensions_of
-from server.domain.ids import AccountId, AssetId
+from server.domain.ids import AccountId, AssetId, WalletId
 from server.domain.money import MOST_AMOUNT
 from server.domain.pricing.raters import SHIPPED_KEY
 from server.store.settling.summary_reads import (
+    CellState,
     LiableFilter,
     LiableState,
     LiableSummary,
     RatableFilter,
     RatableState,
     RatableSummary,
+    UsageFilter,
     UsageSummary,
 )
 from server.usecases.settling.summaries import Executions, Trace
@@ -44,8 +46,23 @@ SAME = (
 
 ALL_ACCOUNTS = "accounts/-"
 
-# What the state of its period makes of a cell.
-CELL_STATES = {"OPEN": "OPEN", "FROZEN": "FROZEN", "FINAL": "DRAWN"}
+
+def list_usage_from_pb(request: pb.ListUsageSummariesRequest) -> tuple[AccountId, UsageFilter]:
+    """Return whose cells are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    wallet_id = id_of_account(form, "wallet", names.WALLET, account_id)
+    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    only = UsageFilter(
+        wallet_id=None if wallet_id is None else WalletId(wallet_id),
+        state=form.optional_choice("state", CellState),
+        asset_id=None if asset_id is None else AssetId(asset_id),
+        product_id=product_from_form(form),
+        resource_id=resource_from_form(form),
+        days=window_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
 
 
 def list_ratable_from_pb(
@@ -58,8 +75,10 @@ def list_ratable_from_pb(
     only = RatableFilter(
         state=form.optional_choice("state", RatableState),
         asset_id=None if asset_id is None else AssetId(asset_id),
+        product_id=product_from_form(form),
         resource_id=resource_from_form(form),
         periods=window_from_form(form),
+        created=created_from_form(form),
     )
     form.done()
     return AccountId(account_id), only
@@ -103,7 +122,7 @@ def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
         end_time=time_pb(cell.end_time),
         period_start_time=time_pb(cell.period_start_time),
         late=cell.origin_start_time != cell.period_start_time,
-        state=enum_pb(pb.UsageSummary.State, CELL_STATES[cell.period_state]),
+        state=enum_pb(pb.UsageSummary.State, CellState(cell.period_state).name),
         record_count=cell.record_count,
         sum_quantity=decimal_pb(cell.sum_quantity),
         peak_quantity=decimal_pb(cell.max_quantity),

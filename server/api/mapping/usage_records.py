@@ -4,7 +4,13 @@ from usage_management.v1 import consumption_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form
-from server.api.mapping.filters import id_of_account, resource_from_form, window_from_form
+from server.api.mapping.filters import (
+    created_from_form,
+    id_of_account,
+    product_from_form,
+    resource_from_form,
+    window_from_form,
+)
 from server.api.values import (
     credential_name,
     decimal_pb,
@@ -12,7 +18,7 @@ from server.api.values import (
     rating_period_pb,
     time_pb,
 )
-from server.domain.consuming.recording import Trace, UsageRecord
+from server.domain.consuming.recording import RecordState, Trace, UsageRecord
 from server.domain.ids import AccountId, AssetId, CellId, RecordId
 from server.usecases.consuming.usage_records import ListUsageRecords
 
@@ -31,16 +37,20 @@ def list_usage_records_from_pb(request: pb.ListUsageRecordsRequest) -> ListUsage
     (account_id,) = form.name("parent", names.ACCOUNT)
     asset_id = id_of_account(form, "asset", names.ASSET, account_id)
     cell_id = id_of_account(form, "usage_summary", names.USAGE_SUMMARY, account_id)
-    resource_id, window = resource_from_form(form), window_from_form(form)
-    form.done()
-    return ListUsageRecords(
+    window = window_from_form(form)
+    command = ListUsageRecords(
         account_id=AccountId(account_id),
         asset_id=None if asset_id is None else AssetId(asset_id),
-        resource_id=resource_id,
+        resource_id=resource_from_form(form),
         start_time=window.start,
         end_time=window.end,
         cell_id=None if cell_id is None else CellId(cell_id),
+        state=form.optional_choice("state", RecordState),
+        product_id=product_from_form(form),
+        created=created_from_form(form),
     )
+    form.done()
+    return command
 
 
 def usage_record_to_pb(record: UsageRecord) -> pb.UsageRecord:

@@ -6,7 +6,7 @@ from usage_management.v1 import wallet_service_pb2 as pb
 
 from server.api import names
 from server.api.forms import Form
-from server.api.mapping.filters import id_of_account, resource_from_form
+from server.api.mapping.filters import created_from_form, id_of_account, resource_from_form
 from server.api.values import (
     decimal_pb,
     enum_pb,
@@ -18,14 +18,14 @@ from server.api.values import (
 from server.domain.calendar import Period
 from server.domain.exact import EXACT, ZERO
 from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, WalletId
-from server.domain.settling.balances import Charge, GrantBalance, WalletBalance
+from server.domain.settling.balances import Charge, WalletBalance
 from server.domain.settling.grants import GrantKind
 from server.domain.settling.ledger import CauseKind, Entry
 from server.domain.settling.periods import ResourcePeriods, Window
-from server.store.settling.wallets import GrantSources, StoredWallet, WalletFilter
+from server.store.settling.wallets import StoredWallet, WalletFilter
 from server.usecases.currencies import is_currency
 from server.usecases.settling.periods import PeriodsAt
-from server.usecases.settling.wallets import GrantFilter, WalletNow
+from server.usecases.settling.wallets import GrantFilter, GrantNow, WalletNow
 
 
 def list_wallets_from_pb(request: pb.ListWalletsRequest) -> tuple[AccountId, WalletFilter]:
@@ -34,10 +34,12 @@ def list_wallets_from_pb(request: pb.ListWalletsRequest) -> tuple[AccountId, Wal
     (account_id,) = form.name("parent", names.ACCOUNT)
     resource_id = resource_from_form(form)
     asset_id = id_of_account(form, "asset", names.ASSET, account_id)
-    form.done()
     only = WalletFilter(
-        resource_id=resource_id, asset_id=None if asset_id is None else AssetId(asset_id)
+        resource_id=resource_id,
+        asset_id=None if asset_id is None else AssetId(asset_id),
+        created=created_from_form(form),
     )
+    form.done()
     return AccountId(account_id), only
 
 
@@ -54,6 +56,7 @@ def list_grants_from_pb(
         promise=(ProductId(promise[0]), ProductGrantId(promise[1])) if promise else None,
         kind=form.optional_choice("kind", GrantKind),
         time=form.optional_time("at_time"),
+        created=created_from_form(form),
     )
     form.done()
     return AccountId(account_id), WalletId(wallet_id), only
@@ -82,9 +85,9 @@ def wallet_to_pb(current: WalletNow) -> pb.Wallet:
     return made
 
 
-def grant_to_pb(wallet: StoredWallet, item: GrantBalance, sources: GrantSources) -> pb.Grant:
+def grant_to_pb(wallet: StoredWallet, current: GrantNow) -> pb.Grant:
     """One issue, with what is left of it now and what the ledger says."""
-    grant = item.grant
+    grant = current.item.grant
     posted = {head.grant_id: head.balance for head in wallet.grant_heads}
     assets = {one.id: one.asset_id for one in wallet.state.entitlements}
     asset_id = assets.get(grant.entitlement_id)
@@ -98,8 +101,9 @@ def grant_to_pb(wallet: StoredWallet, item: GrantBalance, sources: GrantSources)
         start_time=time_pb(grant.start),
         expire_time=optional_time_pb(grant.expire),
         rollover_count=grant.rollovers,
-        provisional=item.is_provisional,
-        product_usage_grant=names.PRODUCT_GRANT.of(*sources[grant.entitlement_id]),
+        provisional=current.item.is_provisional,
+        product_usage_grant=names.PRODUCT_GRANT.of(*current.source),
+        create_time=optional_time_pb(current.create_time),
     )
 
 

@@ -50,7 +50,7 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
             request,
             pb.RecordUsageResponse,
             lambda tx: recording.record(tx, caller().tenant_id, command),
-            recording_mapping.record_usage_response_to_pb,
+            lambda outcomes: recording_mapping.record_usage_response_to_pb(command, outcomes),
         )
 
     async def GetUsageRecord(

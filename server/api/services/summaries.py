@@ -13,6 +13,7 @@ from server.api.mapping.summaries import (
     liable_to_pb,
     list_liable_from_pb,
     list_ratable_from_pb,
+    list_usage_from_pb,
     ratable_to_pb,
     trace_to_pb,
     usage_to_pb,
@@ -35,20 +36,14 @@ class SummaryService(rpc.SummaryServiceServicer):
     async def ListUsageSummaries(
         self, request: pb.ListUsageSummariesRequest, context: Any
     ) -> pb.ListUsageSummariesResponse:
-        form = Form(request)
-        (account_id,) = form.name("parent", names.ACCOUNT)
-        chosen = form.optional_name("wallet", names.WALLET)
-        if chosen is not None and chosen[0] != account_id:
-            form.fault("wallet", "NAME_FORMAT", "must be a wallet of the parent")
-        form.done()
-        wallet_id = chosen[1] if chosen else None
+        account_id, only = list_usage_from_pb(request)
         found, token = await listed(
             self._env,
             request,
             of_account(
                 account_id,
                 lambda tx, page: store.list_usage(
-                    tx, page.tenant_id, account_id, wallet_id, after=page.after, limit=page.limit
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda one: (one.start_time, one.usage_summary_id),

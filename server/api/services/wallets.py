@@ -59,18 +59,17 @@ class WalletService(rpc.WalletServiceServicer):
         account_id, wallet_id, only = list_grants_from_pb(request)
         tenant_id = caller().tenant_id
         page = pages.read(request, tenant_id, self._env.seal, (datetime, UUID))
-        current, grants, sources = await look(
+        current, grants = await look(
             self._env,
             lambda tx: wallets.list_grants(tx, tenant_id, account_id, wallet_id, only),
             snapshot=True,
         )
-        keyed = [((one.grant.start, one.grant.id), one) for one in grants]
-        rows = [pair for pair in keyed if page.after is None or pair[0] > page.after]
+        rows = [one for one in grants if page.after is None or one.key > page.after]
         found, token = pages.cut(
             page,
             rows[: page.limit],
-            lambda pair: pair[0],
-            lambda pair: grant_to_pb(current.wallet, pair[1], sources),
+            lambda one: one.key,
+            lambda one: grant_to_pb(current.wallet, one),
             self._env.seal,
         )
         return pb.ListGrantsResponse(grants=found, next_page_token=token)

@@ -13,16 +13,27 @@ from server.domain.ids import (
     AssetId,
     CellId,
     LiableSummaryId,
+    ProductId,
     RecordId,
     ResourceId,
     TenantId,
     UnitId,
 )
 from server.store.audit import credential_id
+from server.store.keys import ANY_TIME, Window
 from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("consuming/usage_records.sql")
+
+# The state of the period of a record, and whether its ratable line is in an invoice-ready one.
+STANDINGS = {
+    RecordState.PENDING: ("OPEN", False),
+    RecordState.FROZEN: ("FROZEN", False),
+    RecordState.RATED: ("FINAL", False),
+    RecordState.LIABLE: ("FINAL", True),
+}
+STATES = {standing: state for state, standing in STANDINGS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +45,9 @@ class Range:
     asset_id: AssetId | None = None
     resource_id: ResourceId | None = None
     cell_id: CellId | None = None
+    state: RecordState | None = None
+    product_id: ProductId | None = None
+    created: Window = ANY_TIME
 
 
 async def get(
@@ -69,8 +83,21 @@ async def list_records(
         wanted.resource_id,
         wanted.cell_id,
         limit,
+        wanted.product_id,
+        wanted.created.start,
+        wanted.created.end,
+        *((None, None) if wanted.state is None else STANDINGS[wanted.state]),
     )
     return [_record(row) for row in rows]
+
+
+async def state_bounds(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, state: RecordState
+) -> Window | None:
+    """Return the window that holds the usage times of all records in a state, if there are any."""
+    row = await tx.fetchrow(SQL["find_state_bounds"], tenant_id, account_id, *STANDINGS[state])
+    assert row is not None, state
+    return None if row["end_time"] is None else Window(row["start_time"], row["end_time"])
 
 
 async def cell_bounds(
@@ -96,7 +123,7 @@ def _record(row: Any) -> UsageRecord:
         create_time=row["create_time"],
         created_by=credential_id(row["created_by"]),
         trace=Trace(
-            state=_state(row["period_state"], row["liable_summary_id"]),
+            state=STATES[row["period_state"], row["liable_summary_id"] is not None],
             counted_quantity=row["counted_quantity"],
             cell_id=CellId(row["usage_summary_id"]),
             period=RatingPeriod(
@@ -112,16 +139,3 @@ def _record(row: Any) -> UsageRecord:
 
 def _line_id(value: UUID | None) -> LiableSummaryId | None:
     return None if value is None else LiableSummaryId(value)
-
-
-def _state(period_state: str, liable_summary_id: UUID | None) -> RecordState:
-    match period_state:
-        case "OPEN":
-            return RecordState.PENDING
-        case "FROZEN":
-            return RecordState.FROZEN
-        case "FINAL" if liable_summary_id is not None:
-            return RecordState.LIABLE
-        case "FINAL":
-            return RecordState.RATED
-    raise ValueError(period_state)

@@ -41,6 +41,14 @@ NO_ID = UUID(int=0)
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
+class CellState(StrEnum):
+    """The states of a cell; the value is the state of its rating period."""
+
+    OPEN = "OPEN"
+    FROZEN = "FROZEN"
+    DRAWN = "FINAL"
+
+
 class RatableState(StrEnum):
     """The states of a ratable line."""
 
@@ -56,13 +64,27 @@ class LiableState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UsageFilter:
+    """The filters of a list of cells; None for any. `days` bounds their starts."""
+
+    wallet_id: WalletId | None = None
+    state: CellState | None = None
+    asset_id: AssetId | None = None
+    product_id: ProductId | None = None
+    resource_id: ResourceId | None = None
+    days: Window = ANY_TIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RatableFilter:
     """The filters of a list of ratable lines; None for any. `periods` bounds their starts."""
 
     state: RatableState | None = None
     asset_id: AssetId | None = None
+    product_id: ProductId | None = None
     resource_id: ResourceId | None = None
     periods: Window = ANY_TIME
+    created: Window = ANY_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,13 +206,15 @@ async def list_usage(
     tx: Connection,
     tenant_id: TenantId,
     account_id: AccountId,
-    wallet_id: WalletId | None,
+    only: UsageFilter,
     *,
     after: After,
     limit: int,
 ) -> list[UsageSummary]:
-    """Cells, oldest first."""
-    args = (tenant_id, account_id, wallet_id, *(after or NO_KEY), limit)
+    """Return an account's cells, oldest first."""
+    days = (only.days.start, only.days.end)
+    filters = (only.state, only.asset_id, only.product_id, only.resource_id, *days)
+    args = (tenant_id, account_id, only.wallet_id, *(after or NO_KEY), limit, *filters)
     rows = await tx.fetch(SQL["list_usage"], *args)
     return [UsageSummary(**row) for row in rows]
 
@@ -244,7 +268,8 @@ async def list_ratable(
 ) -> list[RatableSummary]:
     """Return an account's ratable lines, by the start of their period."""
     periods = (only.periods.start, only.periods.end)
-    filters = (only.state, only.asset_id, only.resource_id, *periods)
+    created = (only.created.start, only.created.end)
+    filters = (only.state, only.asset_id, only.resource_id, *periods, only.product_id, *created)
     args = (tenant_id, account_id, *(after or NO_KEY), limit, *filters)
     return [RatableSummary(**row) for row in await tx.fetch(SQL["list_ratable"], *args)]
 

@@ -43,6 +43,7 @@ from server.domain.settling.balances import WalletState
 from server.domain.settling.grants import Grant, GrantKind
 from server.domain.settling.ledger import CauseKind, Entry, EntryKind, GrantHead, Head
 from server.domain.settling.settlement import WalletTerms
+from server.store.keys import ANY_TIME, Window
 from server.store.pool import Connection
 from server.store.pricing.procedures import unpacked_versions
 from server.store.settling.ledger import head_of
@@ -69,6 +70,7 @@ class WalletFilter:
 
     resource_id: ResourceId | None = None
     asset_id: AssetId | None = None
+    created: Window = ANY_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,7 @@ async def get(
 
     Of tokens `with_sources`, which are what comes to them and is not final yet.
     """
-    args = (tenant_id, account_id, wallet_id, None, None, 1, with_sources, None, None)
+    args = (tenant_id, account_id, wallet_id, None, None, 1, with_sources, *[None] * 4)
     found = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args))
     if not found:
         raise _not_found(account_id, wallet_id)
@@ -173,7 +175,7 @@ async def list_wallets(
     limit: int,
 ) -> list[StoredWallet]:
     """Return an account's wallets by resource, those of tokens with their sources."""
-    filters = (only.resource_id, only.asset_id)
+    filters = (only.resource_id, only.asset_id, only.created.start, only.created.end)
     args = (tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
     rows = await tx.fetch(SQL["wallet_states"], *args)
     return _assembled(account_id, rows)
@@ -201,10 +203,10 @@ def following(entry: Entry, before: bytes) -> Entry:
 
 async def list_grants(
     tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
-) -> list[Grant]:
-    """All issues of a wallet that are in the ledger, oldest first."""
+) -> list[tuple[Grant, datetime]]:
+    """Return all issues of a wallet that are in the ledger, oldest first, with create times."""
     rows = await tx.fetch(SQL["list_grants"], tenant_id, account_id, wallet_id)
-    return [unpacked_grant(wallet_id, tuple(row.values())) for row in rows]
+    return [(unpacked_grant(wallet_id, tuple(row.values())), row["create_time"]) for row in rows]
 
 
 async def grant_sources(

@@ -3,10 +3,19 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from server.domain.consuming.recording import UsageRecord
-from server.domain.ids import AccountId, AssetId, CellId, RecordId, ResourceId, TenantId
+from server.domain.consuming.recording import RecordState, UsageRecord
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    CellId,
+    ProductId,
+    RecordId,
+    ResourceId,
+    TenantId,
+)
 from server.store.consuming import usage_records as store
 from server.store.consuming.usage_records import Range
+from server.store.keys import ANY_TIME, Window
 from server.store.pool import Connection
 
 # No record is used before the one or after the other.
@@ -23,6 +32,9 @@ class ListUsageRecords:
     start_time: datetime | None
     end_time: datetime | None
     cell_id: CellId | None
+    state: RecordState | None = None
+    product_id: ProductId | None = None
+    created: Window = ANY_TIME
 
 
 async def get(
@@ -46,11 +58,19 @@ async def list_records(
     if command.cell_id is not None:
         bounds = await store.cell_bounds(tx, tenant_id, account_id, command.cell_id)
         start, end = max(start, bounds.start), min(end, bounds.end)
+    if command.state is not None:
+        window = await store.state_bounds(tx, tenant_id, account_id, command.state)
+        if window is None:
+            return []
+        start, end = max(start, window.start or start), min(end, window.end or end)
     wanted = Range(
         start=start,
         end=end,
         asset_id=command.asset_id,
         resource_id=command.resource_id,
         cell_id=command.cell_id,
+        state=command.state,
+        product_id=command.product_id,
+        created=command.created,
     )
     return await store.list_records(tx, tenant_id, account_id, wanted, after=after, limit=limit)

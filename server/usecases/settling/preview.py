@@ -285,7 +285,7 @@ async def _opened_again(
 ) -> WalletState:
     key = (tx, tenant_id, found.account_id, found.wallet_id)
     start = found.period.start
-    grants = await wallets.list_grants(*key)
+    grants = [grant for grant, _ in await wallets.list_grants(*key)]
     last = revision(found.reopened)
     closing = await reopening.posted_by_close(tx, tenant_id, found, last)
     before = await store.rated_before(*key, but_in=start)

@@ -9,9 +9,10 @@ from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, Ten
 from server.domain.settling.balances import GrantBalance, WalletBalance, WalletState, balance
 from server.domain.settling.grants import Grant, GrantKind
 from server.domain.settling.ledger import Entry
+from server.store.keys import ANY_TIME, Window
 from server.store.pool import Connection
 from server.store.settling import wallets as store
-from server.store.settling.wallets import GrantSources, StoredWallet, WalletFilter
+from server.store.settling.wallets import StoredWallet, WalletFilter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +23,11 @@ class GrantFilter:
     promise: tuple[ProductId, ProductGrantId] | None = None
     kind: GrantKind | None = None
     time: datetime | None = None
+    created: Window = ANY_TIME
 
-    def admits(self, grant: Grant) -> bool:
-        """Return whether a grant is of the kind and of the time."""
-        if self.kind not in (None, grant.kind):
+    def admits(self, grant: Grant, create_time: datetime | None) -> bool:
+        """Return whether a grant is of the kind and of the times."""
+        if self.kind not in (None, grant.kind) or not self.created.admits(create_time):
             return False
         if self.time is None:
             return True
@@ -38,6 +40,20 @@ class WalletNow:
 
     wallet: StoredWallet
     balance: WalletBalance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantNow:
+    """A grant as it is now, and what it was sold as; in the ledger since `create_time`."""
+
+    item: GrantBalance
+    source: tuple[ProductId, ProductGrantId]
+    create_time: datetime | None
+
+    @property
+    def key(self) -> tuple[datetime, UUID]:
+        """The place in a list."""
+        return self.item.grant.start, self.item.grant.id
 
 
 async def get(
@@ -67,27 +83,29 @@ async def list_grants(
     account_id: AccountId,
     wallet_id: WalletId,
     only: GrantFilter,
-) -> tuple[WalletNow, list[GrantBalance], GrantSources]:
+) -> tuple[WalletNow, list[GrantNow]]:
     """Return grants of a wallet, oldest first: those used up, those open, those provisional.
 
-    They come with what their entitlements were sold as. Raises WALLET_NOT_FOUND.
+    Raises WALLET_NOT_FOUND.
     """
     current = await get(tx, tenant_id, account_id, wallet_id)
     live = {one.grant.id: one for one in current.balance.grants}
     posted = await store.list_grants(tx, tenant_id, account_id, wallet_id)
     over = [
         GrantBalance(grant=grant, is_open=False, is_provisional=False)
-        for grant in posted
+        for grant, _ in posted
         if grant.id not in live
     ]
     args = (tx, tenant_id, account_id, wallet_id)
     sources = await store.grant_sources(*args, asset_id=only.asset_id, promise=only.promise)
+    times = {grant.id: create_time for grant, create_time in posted}
     found = [
-        one
-        for one in (*over, *live.values())
-        if only.admits(one.grant) and one.grant.entitlement_id in sources
+        GrantNow(item=item, source=source, create_time=times.get(item.grant.id))
+        for item in (*over, *live.values())
+        if (source := sources.get(item.grant.entitlement_id)) is not None
+        and only.admits(item.grant, times.get(item.grant.id))
     ]
-    return current, sorted(found, key=lambda one: (one.grant.start, one.grant.id)), sources
+    return current, sorted(found, key=lambda one: one.key)
 
 
 async def list_entries(

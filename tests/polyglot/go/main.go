@@ -237,6 +237,8 @@ func recordTwice(ctx context.Context, service client, asset string) {
 		check(step, len(answer.Outcomes) == records, "%d outcomes", len(answer.Outcomes))
 		for index, outcome := range answer.Outcomes {
 			check(step, outcome.Code == code, "outcome %d: %v, expected %s", index, outcome, code)
+			name := fmt.Sprintf("%s/usageRecords/call-%d", account, index)
+			check(step, outcome.UsageRecord == name, "outcome %d names %q", index, outcome.UsageRecord)
 		}
 	}
 	done(step, "ACCEPTED, then DUPLICATE")

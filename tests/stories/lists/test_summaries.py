@@ -34,19 +34,20 @@ async def shop(sandbox) -> World:
     return world
 
 
-async def test_ratable_summaries_by_state_asset_resource_and_period(sandbox):
+async def test_ratable_summaries_by_state_asset_product_resource_and_times(sandbox):
     world = await shop(sandbox)
     account, plan, box = await used(world, "ann")
     await world.advance("2024-02-10")
     await world.use(plan, "minutes", "2024-02-09", 2)
     await world.advance("2024-03-10")
     lines = {
-        (one.asset, one.start_time.ToDatetime().month): one.name
-        for one in await world.ratable(account)
+        (one.asset, one.start_time.ToDatetime().month): one for one in await world.ratable(account)
     }
-    january, february, failed = [
-        lines[key] for key in ((plan.name, 1), (plan.name, 2), (box.name, 1))
-    ]
+    keys = ((plan.name, 1), (plan.name, 2), (box.name, 1))
+    january, february, failed = [lines[key].name for key in keys]
+    created = {"start_create_time": lines[plan.name, 2].execution_end_time}
+    before = {"end_create_time": lines[plan.name, 2].execution_end_time}
+    of_plan = {"product": "products/plan"}
     listing = Listing(world.client.summaries.ListRatableSummaries, RATABLE, account)
 
     assert len(lines) == 3
@@ -59,12 +60,20 @@ async def test_ratable_summaries_by_state_asset_resource_and_period(sandbox):
     assert sorted(await listing.names(end_time=FEBRUARY)) == sorted([january, failed])
     assert await listing.names(end_time=FEBRUARY, **MINUTES) == [january]
     assert await listing.names(state="RATED", **STORAGE) == []
+    assert await listing.names(**of_plan) == [january, february]
+    assert await listing.names(product="products/box") == [failed]
+    assert await listing.names(product="products/nothing") == []
+    assert await listing.names(**created) == [february]
+    assert sorted(await listing.names(**before)) == sorted([january, failed])
+    assert await listing.names(**before, **of_plan) == [january]
     assert await listing.names(asset=f"{account}/{NO_ASSET}") == []
     await listing.refuses_other_filters_for_its_token(
-        {}, {"state": "RATED"}, {"asset": plan.name}, {"end_time": FEBRUARY}
+        {}, {"state": "RATED"}, {"asset": plan.name}, {"end_time": FEBRUARY}, of_plan, before
     )
-    empty = {"start_time": FEBRUARY, "end_time": FEBRUARY}
-    assert await listing.faults(**empty) == [("end_time", "INTERVAL_INVALID")]
+    for end in ("end_time", "end_create_time"):
+        empty = {end: FEBRUARY, end.replace("end", "start"): FEBRUARY}
+        assert await listing.faults(**empty) == [(end, "INTERVAL_INVALID")]
+    assert await listing.faults(product="plan") == [("product", "NAME_FORMAT")]
     foreign = {"asset": f"accounts/bob/{NO_ASSET}"}
     assert await listing.faults(**foreign) == [("asset", "NAME_FORMAT")]
 

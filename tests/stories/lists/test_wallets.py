@@ -56,6 +56,61 @@ async def test_wallets_by_resource_and_asset(sandbox):
     assert (await nobody.refusal(**data)).reason == "ACCOUNT_NOT_FOUND"
 
 
+async def test_wallets_by_when_they_were_created(sandbox):
+    world = await sandbox("2024-01-15")
+    await world.product("plan", Metered(resource="minutes", grant="10", rate="1"))
+    account = await world.account("ann")
+    for _ in range(3):
+        await world.sell(account, line("plan", "2024-01-01"))
+    found = await world.wallets(account)
+    first, second, third = sorted(found, key=lambda one: one.create_time.ToNanoseconds())
+    since, before = (
+        {"start_create_time": second.create_time},
+        {"end_create_time": third.create_time},
+    )
+    minutes = {"usage_resource": "usageResources/minutes"}
+    listing = Listing(world.client.wallets.ListWallets, wallets.ListWalletsRequest, account)
+
+    assert sorted(await listing.names(**since)) == sorted([second.name, third.name])
+    assert sorted(await listing.names(**before)) == sorted([first.name, second.name])
+    assert await listing.names(**since, **before) == [second.name]
+    assert await listing.names(**since, asset=first.target) == []
+    assert await listing.names(end_create_time=first.create_time) == []
+    await listing.refuses_other_filters_for_its_token({}, minutes, since, before)
+    empty = {"start_create_time": second.create_time, "end_create_time": second.create_time}
+    assert await listing.faults(**empty) == [("end_create_time", "INTERVAL_INVALID")]
+
+
+async def test_grants_by_when_they_were_created(sandbox):
+    """Each issue is created as the clock comes to it, but the last, which rolls over with March."""
+    world = await sandbox("2024-01-01")
+    await world.product(
+        "plan", Metered(resource="minutes", grant="10", refresh="MONTH", max_rollovers=0, rate="1")
+    )
+    account = await world.account("ann")
+    await world.sell(account, line("plan", "2024-01-01"))
+    await world.advance("2024-04-02")
+    wallet = await world.wallet(account, "minutes")
+    grants = await world.grants(wallet)
+    posted = [one for one in grants if one.HasField("create_time")]
+    posted.sort(key=lambda one: one.create_time.ToNanoseconds())
+    early, late = posted[0], posted[-1]
+    since, before = {"start_create_time": late.create_time}, {"end_create_time": late.create_time}
+    listing = Listing(world.client.wallets.ListGrants, wallets.ListGrantsRequest, wallet.name)
+
+    expected = sorted([one.name for one in posted])
+    assert len(posted) < len(grants)
+    assert all(one.provisional for one in grants if not one.HasField("create_time"))
+    assert await listing.names(**since) == [late.name]
+    assert sorted([*await listing.names(**before), late.name]) == expected
+    assert await listing.names(**before, kind="SALE") == [early.name]
+    assert await listing.names(end_create_time=early.create_time) == []
+    assert sorted(await listing.names(start_create_time=early.create_time)) == expected
+    await listing.refuses_other_filters_for_its_token({}, {"kind": "REFRESH"}, before)
+    empty = {"start_create_time": late.create_time, "end_create_time": late.create_time}
+    assert await listing.faults(**empty) == [("end_create_time", "INTERVAL_INVALID")]
+
+
 async def test_grants_by_asset_promise_kind_and_time(sandbox):
     """Two products with minutes, bound to the account: one wallet, refreshed for the first."""
     world = await sandbox("2024-01-01")

@@ -345,8 +345,13 @@ class RecordOutcome(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
+    USAGE_RECORD_FIELD_NUMBER: _builtins.int
     code: Global___RecordOutcome.Code.ValueType
     """The outcome code."""
+    usage_record: _builtins.str
+    """The stored record: `accounts/{account}/usageRecords/{usage_record}`; for DUPLICATE and CONFLICT the one that
+    was stored before. Empty for REJECTED.
+    """
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """The reason the record is not stored; absent if it is."""
@@ -361,10 +366,11 @@ class RecordOutcome(_message.Message):
         code: Global___RecordOutcome.Code.ValueType = ...,
         status: _status_pb2.Status | None = ...,
         late: Global___LateUsage | None = ...,
+        usage_record: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["late", b"late", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "late", b"late", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "late", b"late", "status", b"status", "usage_record", b"usage_record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -458,6 +464,10 @@ class ListUsageRecordsRequest(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     USAGE_SUMMARY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
@@ -472,6 +482,10 @@ class ListUsageRecordsRequest(_message.Message):
     """The usage summary filter: only usage records of this summary:
     `accounts/{account}/usageSummaries/{usage_summary}`.
     """
+    state: Global___UsageRecord.State.ValueType
+    """The state filter: only usage records in this state; all if unspecified."""
+    product: _builtins.str
+    """The product filter: only usage records of assets of this product: `products/{product}`."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The start of the time filter: only usage records with this usage time or later."""
@@ -479,6 +493,16 @@ class ListUsageRecordsRequest(_message.Message):
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """The end of the time filter: only usage records with an earlier usage time."""
+
+    @_builtins.property
+    def start_create_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the create time filter: only usage records created at this time or later. The list is read by
+        usage time, so a `start_time` as well makes it faster for an account with many records.
+        """
+
+    @_builtins.property
+    def end_create_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the create time filter: only usage records created before this time."""
 
     def __init__(
         self,
@@ -491,10 +515,14 @@ class ListUsageRecordsRequest(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         usage_summary: _builtins.str = ...,
+        state: Global___UsageRecord.State.ValueType = ...,
+        product: _builtins.str = ...,
+        start_create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "end_time", b"end_time", "start_create_time", b"start_create_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "start_time", b"start_time", "usage_resource", b"usage_resource", "usage_summary", b"usage_summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_create_time", b"end_create_time", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "start_time", b"start_time", "state", b"state", "usage_resource", b"usage_resource", "usage_summary", b"usage_summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -576,7 +576,7 @@ Global___SupersededSummary: _TypeAlias = SupersededSummary  # noqa: Y015
 
 @_typing.final
 class ListUsageSummariesRequest(_message.Message):
-    """Request message for ListUsageSummaries."""
+    """Request message for ListUsageSummaries. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -584,6 +584,12 @@ class ListUsageSummariesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     WALLET_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
@@ -592,6 +598,22 @@ class ListUsageSummariesRequest(_message.Message):
     """The `next_page_token` of the previous page."""
     wallet: _builtins.str
     """The wallet filter: only usage summaries of this wallet: `accounts/{account}/wallets/{wallet}`."""
+    state: Global___UsageSummary.State.ValueType
+    """The state filter: only usage summaries in this state; all if unspecified."""
+    asset: _builtins.str
+    """The asset filter: only usage summaries of this asset: `accounts/{account}/assets/{asset}`."""
+    product: _builtins.str
+    """The product filter: only usage summaries of assets of this product: `products/{product}`."""
+    usage_resource: _builtins.str
+    """The usage resource filter: only usage summaries of this resource: `usageResources/{usage_resource}`."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the time filter: only usage summaries whose day begins at this time or later."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the time filter: only usage summaries whose day begins before this time."""
+
     def __init__(
         self,
         *,
@@ -599,10 +621,16 @@ class ListUsageSummariesRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         wallet: _builtins.str = ...,
+        state: Global___UsageSummary.State.ValueType = ...,
+        asset: _builtins.str = ...,
+        product: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_time", b"start_time", "state", b"state", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -672,6 +700,9 @@ class ListRatableSummariesRequest(_message.Message):
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
@@ -684,6 +715,8 @@ class ListRatableSummariesRequest(_message.Message):
     """The asset filter: only ratable summaries of this asset: `accounts/{account}/assets/{asset}`."""
     usage_resource: _builtins.str
     """The usage resource filter: only ratable summaries of this resource: `usageResources/{usage_resource}`."""
+    product: _builtins.str
+    """The product filter: only ratable summaries of assets of this product: `products/{product}`."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The start of the time filter: only ratable summaries whose period begins at this time or later."""
@@ -691,6 +724,16 @@ class ListRatableSummariesRequest(_message.Message):
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """The end of the time filter: only ratable summaries whose period begins before this time."""
+
+    @_builtins.property
+    def start_create_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the create time filter: only ratable summaries created (`execution_end_time`) at this time or
+        later.
+        """
+
+    @_builtins.property
+    def end_create_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the create time filter: only ratable summaries created before this time."""
 
     def __init__(
         self,
@@ -703,10 +746,13 @@ class ListRatableSummariesRequest(_message.Message):
         usage_resource: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        product: _builtins.str = ...,
+        start_create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "end_time", b"end_time", "start_create_time", b"start_create_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "start_time", b"start_time", "state", b"state", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_create_time", b"end_create_time", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "start_time", b"start_time", "state", b"state", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

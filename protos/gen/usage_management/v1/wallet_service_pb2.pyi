@@ -178,6 +178,7 @@ class Grant(_message.Message):
     ROLLOVER_COUNT_FIELD_NUMBER: _builtins.int
     PROVISIONAL_FIELD_NUMBER: _builtins.int
     PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/wallets/{wallet}/grants/{grant}`."""
     kind: Global___Grant.Kind.ValueType
@@ -214,6 +215,10 @@ class Grant(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """The time at which the grant expires, exclusive; absent if it never expires."""
 
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of creation in the ledger; absent until then."""
+
     def __init__(
         self,
         *,
@@ -228,10 +233,11 @@ class Grant(_message.Message):
         rollover_count: _builtins.int = ...,
         provisional: _builtins.bool = ...,
         product_usage_grant: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "expire_time", b"expire_time", "posted_balance", b"posted_balance", "quantity", b"quantity", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "create_time", b"create_time", "expire_time", b"expire_time", "posted_balance", b"posted_balance", "quantity", b"quantity", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "balance", b"balance", "expire_time", b"expire_time", "kind", b"kind", "name", b"name", "posted_balance", b"posted_balance", "product_usage_grant", b"product_usage_grant", "provisional", b"provisional", "quantity", b"quantity", "rollover_count", b"rollover_count", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "balance", b"balance", "create_time", b"create_time", "expire_time", b"expire_time", "kind", b"kind", "name", b"name", "posted_balance", b"posted_balance", "product_usage_grant", b"product_usage_grant", "provisional", b"provisional", "quantity", b"quantity", "rollover_count", b"rollover_count", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -379,6 +385,8 @@ class ListWalletsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
+    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
@@ -391,6 +399,14 @@ class ListWalletsRequest(_message.Message):
     """The asset filter: only wallets that usage of this asset draws from, including those of its tokens:
     `accounts/{account}/assets/{asset}`.
     """
+    @_builtins.property
+    def start_create_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the create time filter: only wallets created at this time or later."""
+
+    @_builtins.property
+    def end_create_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the create time filter: only wallets created before this time."""
+
     def __init__(
         self,
         *,
@@ -399,10 +415,12 @@ class ListWalletsRequest(_message.Message):
         page_token: _builtins.str = ...,
         usage_resource: _builtins.str = ...,
         asset: _builtins.str = ...,
+        start_create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "start_create_time", b"start_create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_create_time", b"end_create_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "start_create_time", b"start_create_time", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -449,6 +467,8 @@ class ListGrantsRequest(_message.Message):
     PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     AT_TIME_FIELD_NUMBER: _builtins.int
+    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The wallet: `accounts/{account}/wallets/{wallet}`."""
     page_size: _builtins.int
@@ -467,6 +487,16 @@ class ListGrantsRequest(_message.Message):
     def at_time(self) -> _timestamp_pb2.Timestamp:
         """The time filter: only grants that can pay for usage at this time: started, and not expired."""
 
+    @_builtins.property
+    def start_create_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the create time filter: only grants created at this time or later. A grant without a
+        `create_time` matches neither bound.
+        """
+
+    @_builtins.property
+    def end_create_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the create time filter: only grants created before this time."""
+
     def __init__(
         self,
         *,
@@ -477,10 +507,12 @@ class ListGrantsRequest(_message.Message):
         product_usage_grant: _builtins.str = ...,
         kind: Global___Grant.Kind.ValueType = ...,
         at_time: _timestamp_pb2.Timestamp | None = ...,
+        start_create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at_time", b"at_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at_time", b"at_time", "end_create_time", b"end_create_time", "start_create_time", b"start_create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "at_time", b"at_time", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product_usage_grant", b"product_usage_grant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "at_time", b"at_time", "end_create_time", b"end_create_time", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product_usage_grant", b"product_usage_grant", "start_create_time", b"start_create_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -18,32 +18,62 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
  WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.record_id = $3;
 
 -- name: list_records
--- Newest first, from just before a time and id; the end of what is wanted is such a place too. The page
--- is cut before anything is looked up for it.
+-- Newest first, from just before a time and id; the end of what is wanted is such a place too. The parts are
+-- joined by LATERAL and LIMIT 1 so that each is looked up for one record, and none after the page is full.
 --   $1 tenant_id uuid, $2 account_id text, $3 start_time timestamptz, $4 before_time timestamptz,
 --   $5 before_record_id text, $6 asset_id uuid or null, $7 usage_resource_id text or null,
---   $8 usage_summary_id uuid or null, $9 maximum integer
+--   $8 usage_summary_id uuid or null, $9 maximum integer, $10 product_id text or null,
+--   $11 start_create_time timestamptz or null, $12 end_create_time timestamptz or null,
+--   $13 period_state text or null, $14 is_liable boolean
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
        r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.usage_summary_id, s.origin_start_time,
        s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, s.drawn_quantity,
        s.overage_quantity, p.state AS period_state, q.liable_summary_id
-  FROM (SELECT u.account_id, u.record_id, u.asset_id, u.usage_resource_id, u.quantity, u.unit_of_measure_id,
-               u.counted_quantity, u.usage_time, u.labels, u.create_time, u.created_by, u.usage_summary_id
-          FROM usage_records AS u
-         WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.usage_time > '-infinity' AND u.usage_time >= $3
-           AND (u.usage_time, u.record_id) < ($4, $5)
-           AND ($6::uuid IS NULL OR u.asset_id = $6)
-           AND ($7::text IS NULL OR u.usage_resource_id = $7)
-           AND ($8::uuid IS NULL OR u.usage_summary_id = $8)
-         ORDER BY u.usage_time DESC, u.record_id DESC LIMIT $9) AS r
-  JOIN usage_summaries AS s
-    ON s.tenant_id = $1 AND s.account_id = $2 AND s.usage_summary_id = r.usage_summary_id
-  JOIN rating_periods AS p
-    ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = s.wallet_id
-   AND p.start_time = s.period_start_time
-  LEFT JOIN ratable_summaries AS q
-    ON q.tenant_id = $1 AND q.account_id = $2 AND q.ratable_summary_id = s.ratable_summary_id
- ORDER BY r.usage_time DESC, r.record_id DESC;
+  FROM usage_records AS r
+ CROSS JOIN LATERAL (
+       SELECT c.* FROM usage_summaries AS c
+        WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.usage_summary_id = r.usage_summary_id LIMIT 1) AS s
+ CROSS JOIN LATERAL (
+       SELECT o.* FROM rating_periods AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = s.wallet_id
+          AND o.start_time = s.period_start_time LIMIT 1) AS p
+  LEFT JOIN LATERAL (
+       SELECT l.liable_summary_id FROM ratable_summaries AS l
+        WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.ratable_summary_id = s.ratable_summary_id LIMIT 1) AS q
+    ON true
+ WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.usage_time > '-infinity' AND r.usage_time >= $3
+   AND (r.usage_time, r.record_id) < ($4, $5)
+   AND ($6::uuid IS NULL OR r.asset_id = $6)
+   AND ($7::text IS NULL OR r.usage_resource_id = $7)
+   AND ($8::uuid IS NULL OR r.usage_summary_id = $8)
+   AND ($10::text IS NULL OR r.asset_id IN (
+       SELECT a.asset_id FROM assets AS a
+        WHERE a.tenant_id = $1 AND a.account_id = $2 AND a.product_id = $10))
+   AND ($11::timestamptz IS NULL OR r.create_time >= $11)
+   AND ($12::timestamptz IS NULL OR r.create_time < $12)
+   AND ($13::text IS NULL OR p.state = $13 AND (q.liable_summary_id IS NOT NULL) = $14::boolean)
+ ORDER BY r.usage_time DESC, r.record_id DESC LIMIT $9;
+
+-- name: find_state_bounds
+-- Between which times the records in a state lie, so that they are found by time. Most records of an account are
+-- in an invoice-ready line, so for those nothing but the end is looked for.
+--   $1 tenant_id uuid, $2 account_id text, $3 period_state text, $4 is_liable boolean
+SELECT min(b.start_time) AS start_time, max(b.end_time) AS end_time
+  FROM (SELECT s.start_time, s.end_time
+          FROM rating_periods AS p
+         CROSS JOIN LATERAL (
+               SELECT c.start_time, c.end_time, c.ratable_summary_id FROM usage_summaries AS c
+                WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.wallet_id = p.wallet_id
+                  AND c.period_start_time = p.start_time AND c.period_start_time > '-infinity' OFFSET 0) AS s
+          LEFT JOIN LATERAL (
+               SELECT l.liable_summary_id FROM ratable_summaries AS l
+                WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.ratable_summary_id = s.ratable_summary_id
+                LIMIT 1) AS q ON true
+         WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.state = $3 AND NOT $4::boolean
+           AND q.liable_summary_id IS NULL
+         UNION ALL
+        SELECT NULL, p.end_time FROM rating_periods AS p
+         WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.state = $3 AND $4) AS b;
 
 -- name: find_cell_bounds
 -- Between which times the records of a cell lie, so that they are found by time.

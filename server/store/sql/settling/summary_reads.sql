@@ -3,7 +3,9 @@
 -- name: list_usage
 -- Cells of an account, oldest first, or those of one wallet; FINAL periods' are drawn.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null, $4 after_time timestamptz or null,
---   $5 after_id uuid, $6 limit bigint
+--   $5 after_id uuid, $6 limit bigint, $7 period_state text or null, $8 asset_id uuid or null,
+--   $9 product_id text or null, $10 usage_resource_id text or null, $11 start_time timestamptz or null,
+--   $12 end_time timestamptz or null
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, p.state AS period_state, s.record_count, s.sum_quantity,
        s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
@@ -14,6 +16,11 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
    AND p.start_time = s.period_start_time
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND ($3::uuid IS NULL OR s.wallet_id = $3)
    AND ($4::timestamptz IS NULL OR (s.start_time, s.usage_summary_id) > ($4, $5::uuid))
+   AND ($7::text IS NULL OR p.state = $7) AND ($8::uuid IS NULL OR s.asset_id = $8)
+   AND ($9::text IS NULL OR s.asset_id IN (
+       SELECT a.asset_id FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = $2 AND a.product_id = $9))
+   AND ($10::text IS NULL OR s.usage_resource_id = $10)
+   AND ($11::timestamptz IS NULL OR s.start_time >= $11) AND ($12::timestamptz IS NULL OR s.start_time < $12)
  ORDER BY s.start_time, s.usage_summary_id LIMIT $6;
 
 -- name: usage_of_ratable
@@ -58,7 +65,8 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 -- Ratable lines of an account, oldest first.
 --   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz or null, $4 after_id uuid,
 --   $5 limit bigint, $6 state text or null, $7 asset_id uuid or null, $8 usage_resource_id text or null,
---   $9 start_time timestamptz or null, $10 end_time timestamptz or null
+--   $9 start_time timestamptz or null, $10 end_time timestamptz or null, $11 product_id text or null,
+--   $12 start_create_time timestamptz or null, $13 end_create_time timestamptz or null
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
@@ -69,6 +77,9 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
    AND ($6::text IS NULL OR state = $6) AND ($7::uuid IS NULL OR asset_id = $7)
    AND ($8::text IS NULL OR usage_resource_id = $8)
    AND ($9::timestamptz IS NULL OR start_time >= $9) AND ($10::timestamptz IS NULL OR start_time < $10)
+   AND ($11::text IS NULL OR asset_id IN (
+       SELECT a.asset_id FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = $2 AND a.product_id = $11))
+   AND ($12::timestamptz IS NULL OR create_time >= $12) AND ($13::timestamptz IS NULL OR create_time < $13)
  ORDER BY start_time, ratable_summary_id LIMIT $5;
 
 -- name: ratable_of_liable

@@ -11,7 +11,8 @@
 -- value, not a call, so that an index can be asked for it.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null for all, $4 after_resource text,
 --   $5 after_wallet_id uuid, $6 limit bigint, $7 with_sources boolean, $8 usage_resource_id text or null,
---   $9 asset_id uuid or null, whose usage draws on the wallets
+--   $9 asset_id uuid or null, whose usage draws on the wallets, $10 start_create_time timestamptz or null,
+--   $11 end_create_time timestamptz or null
 WITH clock AS MATERIALIZED (SELECT tenant_now($1) AS now),
 asked AS (
     SELECT w.wallet_id FROM wallets AS w
@@ -22,6 +23,8 @@ asked AS (
            SELECT FROM asset_resources AS h
             WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.asset_id = $9
               AND w.wallet_id IN (h.wallet_id, h.token_wallet_id)))
+       AND ($10::timestamptz IS NULL OR w.create_time >= $10)
+       AND ($11::timestamptz IS NULL OR w.create_time < $11)
      ORDER BY w.usage_resource_id, w.wallet_id LIMIT $6),
 wanted AS (
     SELECT wallet_id, NULL::uuid AS token_wallet_id FROM asked
@@ -169,7 +172,7 @@ SELECT seq, grant_id, grant_seq, kind, amount, wallet_before, wallet_after, gran
 -- The issues of a wallet, oldest first, those that are used up too.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, start_time, expire_time,
-       head_seq, balance
+       head_seq, balance, create_time
   FROM grants
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
  ORDER BY start_time, grant_id;

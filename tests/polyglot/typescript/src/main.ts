@@ -195,8 +195,9 @@ async function recordTwice(service: Service, asset: string) {
   for (const code of [RecordOutcome_Code.ACCEPTED, RecordOutcome_Code.DUPLICATE]) {
     const { outcomes } = await service.consumption.recordUsage({ records });
     assert.equal(outcomes.length, records.length);
-    for (const outcome of outcomes) {
+    for (const [index, outcome] of outcomes.entries()) {
       assert.equal(outcome.code, code, outcome.status?.message);
+      assert.equal(outcome.usageRecord, `${ACCOUNT}/usageRecords/call-${index}`);
     }
   }
   done("record 1000 records, twice", "ACCEPTED, then DUPLICATE");
