@@ -15,13 +15,13 @@ import uvloop
 from server.app import open_env, serve
 from server.config import Config, read_config
 from server.log import configure
-from server.members import of_member, serve_together
-from server.startup import exit_code, store_answers
+from server.runtime.server_processes import of_member, serve_together
+from server.runtime.startup import exit_code, store_answers
+from server.runtime.verification import verify_all
 from server.store import service_login
 from server.store.migrate import MigrationError, migrate, newest, rotate_token_secrets
 from server.store.pool import dangerous_role, open_owner_pool
-from server.usecases.tenants import found as found_operator
-from server.verification import verify_all
+from server.usecases.access.tenants import found as found_operator
 
 if TYPE_CHECKING:
     from typing import TypeAlias

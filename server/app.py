@@ -35,37 +35,37 @@ from usage_management.v1 import (
 from server import metrics
 from server.api.admission import Admission
 from server.api.auth import Authenticator
-from server.api.edge import Edge, Methods
-from server.api.services.access import AccessService
-from server.api.services.accounts import AccountService
-from server.api.services.assets import AssetService
-from server.api.services.catalog import CatalogService
-from server.api.services.consumption import ConsumptionService
-from server.api.services.orders import OrderService
-from server.api.services.policies import PolicyService
-from server.api.services.preview import PreviewService
-from server.api.services.procedures import ProcedureService
-from server.api.services.quotes import QuoteService
-from server.api.services.rates import RateService
-from server.api.services.setup import SetupService
-from server.api.services.summaries import SummaryService
-from server.api.services.validator import ValidationService
-from server.api.services.wallets import WalletService
-from server.certificates import Certificates
+from server.api.interceptors import Edge, Methods
+from server.api.services.access.access import AccessService
+from server.api.services.billing.summaries import SummaryService
+from server.api.services.catalog_changes.setup import SetupService
+from server.api.services.consumption.consumption import ConsumptionService
+from server.api.services.modeling.catalog import CatalogService
+from server.api.services.modeling.policies import PolicyService
+from server.api.services.rating.procedures import ProcedureService
+from server.api.services.rating.rates import RateService
+from server.api.services.selling.accounts import AccountService
+from server.api.services.selling.assets import AssetService
+from server.api.services.selling.orders import OrderService
+from server.api.services.selling.quotes import QuoteService
+from server.api.services.validation.validator import ValidationService
+from server.api.services.wallets.preview import PreviewService
+from server.api.services.wallets.wallets import WalletService
 from server.config import Config, ConfigError
-from server.doorbell import Doorbell
 from server.env import Env
-from server.health import NOT_SERVING, SERVING, HealthServicer
-from server.listening import address_of, refuse_plaintext, refuse_taken_socket
 from server.log import note_loop_error
-from server.rate_snapshots import RateSnapshots
-from server.reflection import add_reflection
-from server.startup import store_answers
+from server.runtime.certificates import Certificates
+from server.runtime.health import NOT_SERVING, SERVING, HealthServicer
+from server.runtime.job_signal import Doorbell
+from server.runtime.listening import address_of, refuse_plaintext, refuse_taken_socket
+from server.runtime.rate_snapshots import RateSnapshots
+from server.runtime.reflection import add_reflection
+from server.runtime.startup import store_answers
+from server.runtime.token_seal import TokenSeal
+from server.store.access.tenants import token_secrets
 from server.store.pool import open_pool, unsafe_settings
-from server.store.tenants import token_secrets
 from server.store.transaction import finish_commits, read
-from server.token_seal import TokenSeal
-from server.usecases.credentials import NO_TENANT, authenticate
+from server.usecases.access.credentials import NO_TENANT, authenticate
 
 log = structlog.get_logger("server")
 
@@ -78,7 +78,7 @@ HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 # Each has a test that sees its effect: a misspelt option is ignored without a word.
 OPTIONS = (
     # Four times what the largest batch may have, so that a batch that is too large is refused by
-    # `server.api.edge`, with the limit, and not by the transport, with a text.
+    # `server.api.interceptors`, with the limit, and not by the transport, with a text.
     ("grpc.max_receive_message_length", 16 * MEBIBYTE),
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),

@@ -1,6 +1,6 @@
 """Env: what a request needs of the process it runs in; made once, passed on, never global.
 
-Time is not here: a tenant's comes from `server.store.tenants.now`, the database's from SQL.
+Time is not here: a tenant's comes from `server.store.access.tenants.now`, the database's from SQL.
 """
 
 import os
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from server.config import Config
-from server.doorbell import Doorbell
-from server.heavy_work import HeavyWork
+from server.runtime.heavy_work import HeavyWork
+from server.runtime.job_signal import Doorbell
+from server.runtime.token_seal import TokenSeal
 from server.store.shares import SharedPool
-from server.token_seal import TokenSeal
 
 
 @dataclass(frozen=True, slots=True)

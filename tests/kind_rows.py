@@ -5,9 +5,9 @@ from datetime import date
 from typing import Any
 
 from server.domain.ids import ProductId, ResourceId
-from server.domain.modelling.catalog import Category, GrantType, Product, UsageModelType
-from server.domain.modelling.policies import CommitmentRate
-from server.domain.modelling.validator import Metered, Parent, Promise, Setup
+from server.domain.modeling.catalog import Category, GrantType, Product, UsageModelType
+from server.domain.modeling.policies import CommitmentRate
+from server.domain.validation import Metered, Parent, Promise, Setup
 from tests.setups import ACTIVE, DAILY, DRAFT, entry, kept, metered, promise, setup, unit
 
 CREDIT = unit("credit", class_id="credits")

@@ -13,7 +13,7 @@ from usage_management.v1 import access_service_pb2 as access
 from clients import UsageClient
 from server.app import open_env, running
 from server.config import read_config
-from server.usecases.tenants import found
+from server.usecases.access.tenants import found
 from tests.logins import as_service
 from tests.stories.words import stamp
 from workers.sweep import sweep_for_ever

@@ -19,7 +19,7 @@ from server.domain.ids import (
     UnitClassId,
     UnitId,
 )
-from server.domain.modelling.catalog import (
+from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
     Category,
@@ -33,7 +33,7 @@ from server.domain.modelling.catalog import (
     UsageModelType,
     UsageResource,
 )
-from server.domain.modelling.policies import (
+from server.domain.modeling.policies import (
     AggregationMethod,
     AggregationPolicy,
     LatePolicy,
@@ -42,17 +42,17 @@ from server.domain.modelling.policies import (
     PolicySources,
     RatingFrequency,
 )
-from server.domain.modelling.validator import Days, Metered, Promise, Scope, Setup
-from server.domain.pricing.rate_cards import (
+from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
+from server.domain.modeling.units import UnitClassKind
+from server.domain.rating.rate_cards import (
     EntryState,
     PriceBook,
     RateCard,
     RateCardEntry,
     RateCardType,
 )
-from server.domain.pricing.rates import Adjustment, AdjustmentKind, AttributeRow, Rate, Tier
-from server.domain.selling.sales import SoldPolicies, WalletPolicies
-from server.domain.units import UnitClassKind
+from server.domain.rating.rates import Adjustment, AdjustmentKind, AttributeRow, Rate, Tier
+from server.domain.validation import Days, Metered, Promise, Scope, Setup
 
 ACTIVE, DRAFT, INACTIVE = CatalogState.ACTIVE, CatalogState.DRAFT, CatalogState.INACTIVE
 BASE, TIERS, SPARE = RateCardId("base"), RateCardId("tiers"), RateCardId("spare")

@@ -19,7 +19,7 @@ from server.domain.calendar import (
     PolicyPeriod,
     local_midnight,
 )
-from server.domain.consuming.aggregation import Cell, Measure
+from server.domain.consumption.aggregation import Cell, Measure
 from server.domain.ids import (
     AssetId,
     CellId,
@@ -30,7 +30,7 @@ from server.domain.ids import (
     WalletId,
     derive,
 )
-from server.domain.modelling.policies import (
+from server.domain.modeling.policies import (
     AggregationMethod,
     AggregationPolicy,
     Combination,
@@ -39,7 +39,7 @@ from server.domain.modelling.policies import (
     RolloverPolicy,
     Validity,
 )
-from server.domain.pricing.rates import (
+from server.domain.rating.rates import (
     Adjustment,
     AdjustmentKind,
     Rate,
@@ -47,7 +47,7 @@ from server.domain.pricing.rates import (
     Tier,
     TierBounds,
 )
-from server.domain.settling.grants import Entitlement, Grant, GrantKind
+from server.domain.selling.grants import Entitlement, Grant, GrantKind
 
 # A busy machine is no failure; what hangs meets the time limit of the test instead.
 settings.register_profile("usage", deadline=None)

@@ -11,8 +11,8 @@ import uvloop
 from server.app import open_env, settle_memory
 from server.config import Config, read_config
 from server.log import configure, note_loop_error
-from server.startup import exit_code, store_answers
-from workers.settings import answer
+from server.runtime.startup import exit_code, store_answers
+from workers.listener import answer
 from workers.sweep import sweep_for_ever
 from workers.tasks.registry import TASKS
 

@@ -12,7 +12,7 @@ from server.domain.ids import TenantId
 from server.store import jobs
 from server.store.shares import SharedPool
 from server.store.transaction import read, transact
-from server.usecases.credentials import NO_TENANT
+from server.usecases.access.credentials import NO_TENANT
 
 log = structlog.get_logger("housekeeping")
 

@@ -21,7 +21,7 @@ from server.store import jobs
 from server.store.jobs import Claim
 from server.store.shares import SharedPool
 from server.store.transaction import read, transact
-from server.usecases.credentials import NO_TENANT
+from server.usecases.access.credentials import NO_TENANT
 from workers.backlog import Backlog
 from workers.housekeeping import keep_house
 from workers.run import Task, run_job

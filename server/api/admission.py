@@ -3,7 +3,7 @@
 A call over either bound is refused at once, which costs little, so that those within them are
 answered in time. The bounds stop a flood; fairness among tenants within them is decided where
 calls wait for something scarce: connections (`server.store.transaction`) and the processes for
-heavy work (`server.heavy_work`).
+heavy work (`server.runtime.heavy_work`).
 """
 
 import asyncio

@@ -94,8 +94,9 @@ async def refuse_all_faults(
     """Refuse a request that breaks a rule of its proto, with all its other faults.
 
     The method reads the request all the same, so that the refusal names every fault of it, those
-    that only reading finds too. The method stops where it would begin its work (`server.api.work`),
-    and whatever else goes wrong in it is no fault of its own. Raises InvalidArgument.
+    that only reading finds too. The method stops where it would begin its work
+    (`server.api.transactions`), and whatever else goes wrong in it is no fault of its own. Raises
+    InvalidArgument.
     """
     violations = refusal.violations
     if refusal.reason == "TOO_MANY_ITEMS":

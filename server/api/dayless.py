@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from usage_management.v1 import rate_service_pb2 as pb
 
-from server.api.forms import FIRST, LAST
+from server.api.reader import FIRST, LAST
 
 FIRST_DAY, LAST_DAY = FIRST.date(), LAST.date()
 

@@ -1,8 +1,8 @@
 """Pages: how many, after which row, and the token of the next one (AIP-158).
 
 A token holds the key of the last row seen, each part with its type. It is sealed for one tenant,
-one list and one set of filters (`server.token_seal`); anything else is refused. A page ends at its
-count or at `MAX_PAGE_BYTES`, whichever comes first.
+one list and one set of filters (`server.runtime.token_seal`); anything else is refused. A page
+ends at its count or at `MAX_PAGE_BYTES`, whichever comes first.
 """
 
 import base64
@@ -17,10 +17,10 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from server.api.answers import MAX_PAGE_BYTES
-from server.api.forms import fields_of
+from server.api.reader import fields_of
 from server.domain.errors import InvalidArgument
 from server.domain.ids import TenantId
-from server.token_seal import TokenSeal
+from server.runtime.token_seal import TokenSeal
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)

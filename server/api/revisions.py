@@ -1,7 +1,7 @@
 """Revision tokens: which state of a tenant's rates a change made, for whoever asks afterwards.
 
-A token says a revision of the catalogue and is sealed for one tenant (`server.token_seal`). Of
-two, the one that sorts later is the later. What assets were sold under is read from the database
+A token says a revision of the catalogue and is sealed for one tenant (`server.runtime.token_seal`).
+Of two, the one that sorts later is the later. What assets were sold under is read from the database
 at every call, so the token of an order needs no number of its own.
 """
 
@@ -9,7 +9,7 @@ import re
 
 from server.domain.errors import InvalidArgument
 from server.domain.ids import TenantId
-from server.token_seal import TokenSeal
+from server.runtime.token_seal import TokenSeal
 
 METADATA_KEY = "usage-revision-token"
 # After a change of these services the catalogue or an asset may cost something else.

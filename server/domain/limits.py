@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from server.domain.consuming.intake import MOST_QUANTITY
 from server.domain.errors import InvalidArgument, ResourceExhausted
-from server.domain.pricing.rate_cards import USUAL_SIZE
 
+# The quantity of one record, as counted: far above what is real, and the sum of a hundred
+# million of them still fits.
+MOST_QUANTITY = Decimal(10) ** 18
+MOST_CARD_ENTRIES = 1_200
+MOST_CARD_TIERS = 3_000
 # A candidate takes 2 to 10 µs.
 MOST_CANDIDATES = 50_000
 # A step takes 10 to 30 µs, and 150 bytes of the answer.
@@ -47,8 +51,8 @@ LIMITS = (
     Limit("quote.lines", 200, "lines a quote or an order", "TOO_MANY_ITEMS"),
     Limit("rate.attribute_adjustments", 100, "adjustments an entry", "TOO_MANY_ITEMS"),
     Limit("rate.batch_size", 1_000, "entries a call", "TOO_MANY_ITEMS"),
-    Limit("rate.card_entries", USUAL_SIZE.entries, "entries a rate card", "LIMIT_RATE_CARD"),
-    Limit("rate.card_tiers", USUAL_SIZE.tiers, "tiers a rate card", "LIMIT_RATE_CARD"),
+    Limit("rate.card_entries", MOST_CARD_ENTRIES, "entries a rate card", "LIMIT_RATE_CARD"),
+    Limit("rate.card_tiers", MOST_CARD_TIERS, "tiers a rate card", "LIMIT_RATE_CARD"),
     Limit("rate.tiers", 100, "tiers an entry", "TOO_MANY_ITEMS"),
     Limit("record.batch_size", 1_000, "records a call", "TOO_MANY_ITEMS"),
     Limit("record.future_minutes", 5, "minutes ahead of the tenant's clock", "TIMESTAMP_IN_FUTURE"),

@@ -22,7 +22,6 @@ from rich.control import Control
 from rich.segment import ControlType
 
 from server.config import UNIX, ConfigError
-from server.listening import address_of
 from server.local import ports, processes, tls
 from server.local.binaries import LocalStoreError
 from server.local.children import Keeper, Program, Runnable, Store
@@ -32,6 +31,7 @@ from server.local.postgres import Postgres
 from server.local.processes import OWNER_VARIABLE, Identity
 from server.local.redis import Redis
 from server.local.state import Home, last_lines
+from server.runtime.listening import address_of
 
 PORT = 50051
 METRICS_PORT = 9464

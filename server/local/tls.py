@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from server.config import read_config
-from server.listening import refuse_plaintext
 from server.local.binaries import LocalStoreError
-from server.tls_files import CERTIFICATE, CLIENT_CA, CertificateError, tls_files
+from server.runtime.listening import refuse_plaintext
+from server.runtime.tls_files import CERTIFICATE, CLIENT_CA, CertificateError, tls_files
 
 CLIENT_CERTIFICATE, CLIENT_KEY = "USAGE_CLIENT_CERTIFICATE", "USAGE_CLIENT_KEY"
 

@@ -12,7 +12,8 @@ from server.domain.errors import Aborted, FailedPrecondition, InvalidArgument, N
 from server.domain.ids import JobId, RunId, TenantId, derive
 from server.domain.work import JobKind
 from server.env import new_id
-from server.store import jobs, runs, tenants
+from server.store import jobs, runs
+from server.store.access import tenants
 from server.store.jobs import Job
 from server.store.pool import Connection
 from server.store.runs import Run

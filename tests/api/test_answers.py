@@ -25,8 +25,8 @@ from server.config import Config
 from server.domain.errors import InvalidArgument
 from server.domain.ids import TenantId
 from server.domain.limits import LIMITS
-from server.token_seal import TokenSeal
-from server.usecases.tenants import tenant_id_of
+from server.runtime.token_seal import TokenSeal
+from server.usecases.access.tenants import tenant_id_of
 from tests.api.wire import Refusal, Wire
 from tests.service import Service, add_tenant
 from tests.stories.rate_words import priced, put

@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from server.app import SERVICES, open_env, running
 from server.config import read_config
-from server.health import NOT_SERVING, SERVING, UNKNOWN, HealthServicer
+from server.runtime.health import NOT_SERVING, SERVING, UNKNOWN, HealthServicer
 from tests.logins import as_service
 from tests.service import Service
 
@@ -75,11 +75,11 @@ async def test_all_names_are_switched_together_and_watched_until_the_server_stop
         await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         assert {(await watch.read()).status for watch in watches} == {SERVING}
 
-        server.health.drain()
+        server.runtime.health.drain()
         assert {(await watch.read()).status for watch in watches} == {NOT_SERVING}
         assert await states(stub) == {NOT_SERVING}
         started = time.monotonic()
-        server.health.end()
+        server.runtime.health.end()
         assert {await watch.read() for watch in watches} == {grpc.aio.EOF}
         last = stub.Watch(requests[0])
         assert await last.read() is grpc.aio.EOF

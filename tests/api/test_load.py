@@ -15,7 +15,7 @@ from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient
 from server import metrics
-from server.usecases.settling import wallets as wallet_usecase
+from server.usecases.wallets import wallets as wallet_usecase
 from tests.api.wire import Refusal, Wire
 from tests.service import Service, add_tenant, serving
 from tests.stories.words import Metered, moment
@@ -97,7 +97,7 @@ async def test_a_call_without_a_deadline_is_ended_when_its_usual_time_is_up(
         await asyncio.Event().wait()
 
     await wire.call(LIST, _wallets(wire))
-    monkeypatch.setattr("server.api.edge.USUAL_SECONDS", 0.3)
+    monkeypatch.setattr("server.api.interceptors.USUAL_SECONDS", 0.3)
     monkeypatch.setattr(wallet_usecase, "list_wallets", hang)
     started = time.monotonic()
 
@@ -142,7 +142,7 @@ async def test_a_tenant_and_a_server_with_too_many_calls_in_flight_refuse_more(
         # So that the keys are known: looking one up takes the only connection.
         for wire in (one, other):
             assert isinstance(await wire.call(method, request), bytes)
-        monkeypatch.setattr("server.api.services.accounts.store.list_accounts", wait)
+        monkeypatch.setattr("server.api.services.selling.accounts.store.list_accounts", wait)
         calls = [asyncio.create_task(one.call(method, request)) for _ in range(4)]
         await asyncio.sleep(0.2)
         calls += [asyncio.create_task(other.call(method, request)) for _ in range(3)]
@@ -165,7 +165,7 @@ async def test_a_store_without_a_free_connection_is_overloaded_and_says_when_to_
         await go.wait()
         return []
 
-    monkeypatch.setattr("server.api.services.accounts.store.list_accounts", hold)
+    monkeypatch.setattr("server.api.services.selling.accounts.store.list_accounts", hold)
     async with grpc.aio.insecure_channel(narrow.address) as channel:
         wire = Wire(channel, key, None, "", None)  # type: ignore[arg-type]
         request = accounts.ListAccountsRequest()
@@ -187,7 +187,7 @@ async def test_a_noisy_tenant_leaves_a_connection_to_others(service: Service, mo
         await asyncio.sleep(0.1)
         return []
 
-    monkeypatch.setattr("server.api.services.accounts.store.list_accounts", slow)
+    monkeypatch.setattr("server.api.services.selling.accounts.store.list_accounts", slow)
     async with (
         UsageClient(service.address, keys[0], timeout=30) as noisy,
         UsageClient(service.address, keys[1]) as quiet,

@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from usage_management.v1 import rate_service_pb2 as pb
 
 from clients.values import enum_name
-from server.api.mapping.pricing.rates import (
+from server.api.mapping.rating.rates import (
     book_to_pb,
     card_to_pb,
     create_book_from_pb,
@@ -18,11 +18,11 @@ from server.api.mapping.pricing.rates import (
     create_entry_from_pb,
     entry_to_pb,
 )
-from server.api.mapping.pricing.terms import step_to_pb, terms_to_pb
+from server.api.mapping.rating.terms import step_to_pb, terms_to_pb
 from server.domain.audit import Audit
 from server.domain.errors import InvalidArgument
-from server.domain.pricing.rate_cards import Kept, PriceBook
-from server.domain.pricing.rates import Rate, TierBounds, TierMode
+from server.domain.rating.rate_cards import Kept, PriceBook
+from server.domain.rating.rates import Rate, TierBounds, TierMode
 from tests.domain.procedure_words import cost
 from tests.strategies import terms
 

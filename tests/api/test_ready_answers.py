@@ -9,7 +9,7 @@ from usage_management.v1 import rate_service_pb2 as rates
 from clients import UsageClient
 from clients.values import decimal
 from server import metrics
-from server.rate_snapshots import RateSnapshots
+from server.runtime.rate_snapshots import RateSnapshots
 from tests.api.wire import Refusal, Wire
 from tests.service import Service, add_tenant
 from tests.stories.rate_words import INACTIVE, move, priced, put

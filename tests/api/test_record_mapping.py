@@ -12,9 +12,12 @@ from google.type.decimal_pb2 import Decimal as DecimalPb
 from usage_management.v1 import consumption_service_pb2 as pb
 
 from clients.values import enum_name
-from server.api.mapping.recording import record_usage_from_pb, record_usage_response_to_pb
+from server.api.mapping.consumption.recording import (
+    record_usage_from_pb,
+    record_usage_response_to_pb,
+)
 from server.domain.calendar import RatingPeriod
-from server.domain.consuming.recording import (
+from server.domain.consumption.recording import (
     ACCEPTED,
     DUPLICATE,
     LateUsage,
@@ -24,7 +27,7 @@ from server.domain.consuming.recording import (
     rejected,
 )
 from server.domain.errors import AlreadyExists, InvalidArgument
-from server.domain.modelling.policies import LatePolicy
+from server.domain.modeling.policies import LatePolicy
 
 ASSET = "018f0000-0000-7000-8000-000000000001"
 NOON = Timestamp(seconds=1_709_380_800, nanos=123_456_789)

@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as rpc
 
 from server.app import SERVICES
-from server.reflection import NAMES
+from server.runtime.reflection import NAMES
 from tests.service import Service, serving
 
 PROTOS = Path(__file__).parents[2] / "protos"

@@ -19,9 +19,9 @@ from clients import Tls, UsageClient, UsageError
 from clients.health import NOT_REACHABLE, SERVING, health
 from clients.tls import TlsError
 from server import metrics
-from server.certificates import Certificates
 from server.config import Config, ConfigError, read_config
-from server.listening import refuse_plaintext
+from server.runtime.certificates import Certificates
+from server.runtime.listening import refuse_plaintext
 from tests.certificates import Authority, Pair
 from tests.service import Service, serving
 

@@ -14,10 +14,10 @@ import psutil
 
 from server.app import settle_memory
 from server.domain.ids import TenantId
-from server.domain.pricing.rate_index import CatalogueRates, Question
-from server.rate_snapshots import RateSnapshots
+from server.domain.rating.rate_index import CatalogueRates, Question
+from server.runtime.rate_snapshots import RateSnapshots
 from server.store.pool import open_pool
-from server.store.pricing.rate_snapshots import compiled, rows_of_tenant
+from server.store.rating.rate_snapshots import compiled, rows_of_tenant
 from server.store.transaction import read, transact
 from tests.bench.stack import Stack
 from tests.logins import as_service

@@ -4,8 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from server.api.services.kinds import ALL
-from server.api.services.procedures import PROCEDURE, VERSION
+from server.api.services.modeling.kinds import ALL
+from server.api.services.rating.procedures import PROCEDURE, VERSION
 
 # What a record is named by, and what stands in its parent's name.
 IN_NAMES = {"id", "product_id", "procedure_id"}

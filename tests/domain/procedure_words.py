@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from server.domain.pricing.procedures.elements import ProcedureElement, RatingSetting
-from server.domain.pricing.procedures.engine import Clock, Program
-from server.domain.pricing.procedures.programs import compile_rating
-from server.domain.pricing.procedures.state import Line
-from server.domain.pricing.procedures.versions import TimeLimits
-from server.domain.pricing.procedures.waterfall import Outcome, Rated, RatingFailed
-from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
-from server.domain.pricing.rating import rate_line
+from server.domain.rating.line_rating import rate_line
+from server.domain.rating.procedures.elements import ProcedureElement, RatingSetting
+from server.domain.rating.procedures.engine import Clock, Program
+from server.domain.rating.procedures.programs import compile_rating
+from server.domain.rating.procedures.state import Line
+from server.domain.rating.procedures.versions import TimeLimits
+from server.domain.rating.procedures.waterfall import Outcome, Rated, RatingFailed
+from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
 from tests.strategies import USD, terms
 
 __all__ = ["by", "cost", "line", "price", "program", "rates", "run", "terms", "tier"]

@@ -15,8 +15,8 @@ import pytest
 
 from clients.health import SERVING, health, serving
 from server.config import ConfigError, read_config
-from server.listening import address_of, refuse_taken_socket
 from server.local.postgres import Postgres
+from server.runtime.listening import address_of, refuse_taken_socket
 from server.store.service_login import as_login
 from server.store.waiting import StoreUnreachableError, is_temporary, wait_for_store
 from tests.processes.conftest import Program, migrated

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from server.domain.calendar import Delay, DelayUnit, PolicyPeriod
 from server.domain.ids import PolicyId, ProductGrantId, RateEntryId, ResourceId, UnitId
-from server.domain.modelling.policies import (
+from server.domain.modeling.policies import (
     LatePolicy,
     OveragePolicy,
     PolicyLevel,
@@ -20,16 +20,12 @@ from server.domain.modelling.policies import (
     RolloverPolicy,
     Validity,
 )
-from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier, TierMode
-from server.domain.selling.sales import LineGrant, LineResource, SoldPolicies, WalletPolicies
-from server.store.selling.documents import (
-    policies_from_doc,
-    policies_to_doc,
-    resources_from_doc,
-    resources_to_doc,
-    terms_from_doc,
-    terms_to_doc,
-)
+from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
+from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier, TierMode
+from server.domain.selling.sales import LineGrant, LineResource
+from server.store.modeling.policy_documents import policies_from_doc, policies_to_doc
+from server.store.rating.terms_documents import terms_from_doc, terms_to_doc
+from server.store.selling.documents import resources_from_doc, resources_to_doc
 from tests.strategies import bounds, cadences, numbers, orders, policies, terms, tier_sets
 
 USD = UnitId("USD")

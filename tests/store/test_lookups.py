@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from server.store import sql
+from server.store.billing.summary_reads import FIRST, LAST
 from server.store.jobs import MOST_ATTEMPTS
-from server.store.settling.summary_reads import FIRST, LAST
 
 TENANT = UUID(int=1)
 NAMES = """
@@ -96,8 +96,8 @@ async def test_a_million_open_jobs_of_which_none_is_due_cost_a_look_at_an_index(
 
 async def claims_and_writes_go_by_key(owner, app, filled):
     work = sql.load("jobs.sql")
-    recording = sql.load("consuming/recording.sql")
-    summaries = sql.load("settling/summaries.sql")
+    recording = sql.load("consumption/recording.sql")
+    summaries = sql.load("billing/summaries.sql")
     kinds = ["note"]
 
     found = {"due_tenants": await pages(app, work["due_tenants"], kinds)}
@@ -133,7 +133,7 @@ async def claims_and_writes_go_by_key(owner, app, filled):
 
 
 async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
-    query = sql.load("settling/wallets.sql")["wallet_states"]
+    query = sql.load("settlement/wallets.sql")["wallet_states"]
 
     async def cost(account: str) -> int:
         wallet = await owner.fetchval("SELECT md5($1 || 'w')::uuid", account)
@@ -165,7 +165,7 @@ SELECT s.tenant_id, s.account_id, s.usage_summary_id::text || n, s.usage_summary
 
 
 async def a_state_costs_the_records_that_are_in_it(owner, app, filled):
-    reads = sql.load("consuming/usage_records.sql")
+    reads = sql.load("consumption/usage_records.sql")
     await owner.execute(RECORDS)
     if filled == "known":
         await owner.execute("ANALYZE usage_records")
@@ -210,7 +210,7 @@ SELECT $1, 'a' || n % 1000, lpad(to_hex(n), 32, '0')::uuid, w.id, w.id, w.id, 'p
 @pytest.mark.parametrize("known", ["never analyzed", "analyzed with one row", "known"])
 async def test_a_page_of_the_liable_lines_of_all_accounts_costs_its_own_lines(owner, app, known):
     """The first page, one far behind, and what was created since a poller saw the last."""
-    reads = sql.load("settling/summary_reads.sql")
+    reads = sql.load("billing/summary_reads.sql")
     await owner.execute("SET session_replication_role = replica")
     await owner.execute("ALTER TABLE liable_summaries SET (autovacuum_enabled = false)")
     await owner.execute("INSERT INTO tenants (tenant_id, id) VALUES ($1, 'one')", TENANT)

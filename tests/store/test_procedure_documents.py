@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.api.mapping.pricing import procedures
+from server.api.mapping.rating import procedures
 from server.domain.exact import Rounding
 from server.domain.ids import ProcedureId, ProcedureVersionId
-from server.domain.pricing.procedures import elements as el
-from server.domain.pricing.procedures.shipped import SHIPPED
-from server.domain.pricing.procedures.versions import TimeLimits, Version
-from server.domain.pricing.rates import Adjustment, AdjustmentKind
-from server.store.pricing import procedure_documents
-from server.store.pricing.procedure_documents import version_from_doc, version_to_doc
+from server.domain.rating.procedures import elements as el
+from server.domain.rating.procedures.shipped import SHIPPED
+from server.domain.rating.procedures.versions import TimeLimits, Version
+from server.domain.rating.rates import Adjustment, AdjustmentKind
+from server.store.rating import procedure_documents
+from server.store.rating.procedure_documents import version_from_doc, version_to_doc
 from tests.strategies import numbers
 
 words = st.text("abc é€", max_size=5)

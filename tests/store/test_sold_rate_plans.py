@@ -5,7 +5,7 @@ import pytest
 from server.store import sql
 from tests.store.test_plans import condition, run_time_nodes
 
-QUERIES = sql.load("pricing/rate_snapshots.sql")
+QUERIES = sql.load("rating/rate_snapshots.sql")
 # A column after tenant and account by which each table is looked up.
 KEYS = {
     "asset_resources": {"asset_id", "wallet_id"},

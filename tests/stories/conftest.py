@@ -11,8 +11,8 @@ from clients.pages import pages
 from server.domain.ids import AccountId, TenantId
 from server.store.pool import open_pool
 from server.store.transaction import read
-from server.usecases.settling.verification import verify_account
-from server.usecases.tenants import tenant_id_of
+from server.usecases.access.tenants import tenant_id_of
+from server.usecases.billing.verification import verify_account
 from tests.logins import as_service
 from tests.service import Service, add_tenant
 from tests.stories.words import moment

@@ -10,9 +10,9 @@ from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
-from tests.stories.pricing.test_explained_rates import DATA
 from tests.stories.procedure_words import put as put_in_force
 from tests.stories.rate_words import adjusted, book, card, priced, put, shop
+from tests.stories.rating.test_explained_rates import DATA
 from tests.stories.words import Metered, day, figure, line, number
 from tests.stories.world import World
 

@@ -15,7 +15,7 @@ from server.api import calls
 from server.config import Config
 from server.domain.calendar import PolicyPeriod, local_midnight
 from server.domain.ids import CredentialId, RateEntryId, TenantId, UnitId
-from server.domain.modelling.policies import (
+from server.domain.modeling.policies import (
     AggregationMethod,
     AggregationPolicy,
     Combination,
@@ -23,17 +23,18 @@ from server.domain.modelling.policies import (
     OveragePolicy,
     RatingFrequency,
 )
-from server.domain.pricing.rate_cards import RateCard, RateCardEntry, RateCardType
-from server.domain.pricing.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
-from server.domain.selling.sales import SoldPolicies, WalletPolicies
-from server.doorbell import Doorbell
+from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
+from server.domain.rating.rate_cards import RateCard, RateCardEntry, RateCardType
+from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
 from server.env import Env
+from server.runtime.job_signal import Doorbell
+from server.runtime.token_seal import TokenSeal
+from server.store.modeling.policy_documents import policies_to_doc
 from server.store.pool import open_pool
-from server.store.selling.documents import policies_to_doc, terms_to_doc
+from server.store.rating.terms_documents import terms_to_doc
 from server.store.transaction import finish_commits, read, transact
-from server.token_seal import TokenSeal
-from server.usecases.pricing import rates
-from server.usecases.pricing.rate_entries import create_entry
+from server.usecases.rating import rates
+from server.usecases.rating.rate_entries import create_entry
 from tests.logins import as_service
 from tests.usecases.recorders import run
 

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import asyncpg
 
-from server.domain.consuming.recording import Outcome, Usage
+from server.domain.consumption.recording import Outcome, Usage
 from server.domain.errors import UsageError
 from server.domain.ids import AccountId, AssetId, RecordId, ResourceId, TenantId, UnitId, derive
 from server.store.transaction import transact
-from server.usecases.consuming.recording import RecordUsage, record
+from server.usecases.intake.recording import RecordUsage, record
 
 TENANT = TenantId(UUID(int=1))
 ACME = AccountId("acme")

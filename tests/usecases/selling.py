@@ -9,7 +9,8 @@ from uuid import UUID
 import asyncpg
 
 from server.domain.ids import AccountId, PriceBookId, ProductId, ResourceId, TenantId
-from server.domain.selling.sales import Binding, Order
+from server.domain.modeling.roles import Binding
+from server.domain.selling.sales import Order
 from server.store.pool import open_pool
 from server.store.transaction import finish_commits, read, transact
 from server.usecases.selling import orders, quotes

@@ -13,18 +13,18 @@ from google.type import date_pb2, decimal_pb2
 from usage_management.v1 import rate_service_pb2 as pb
 
 from clients.values import enum_name
-from server import rate_snapshots
-from server.api.services.discovery import MOST_KEPT, discover
+from server.api.services.rating.discovery import MOST_KEPT, discover
 from server.domain.errors import Unavailable, UsageError
-from server.domain.pricing.rate_cards import EntryState, RateCard, RateCardEntry, RateCardType
-from server.domain.pricing.rate_index import Question
+from server.domain.rating.rate_cards import EntryState, RateCard, RateCardEntry, RateCardType
+from server.domain.rating.rate_index import Question
 from server.env import new_id
-from server.rate_snapshots import RateSnapshots
+from server.runtime import rate_snapshots
+from server.runtime.rate_snapshots import RateSnapshots
 from server.store.transaction import transact
-from server.usecases.pricing.discovery import Priced, catalogue_terms
-from server.usecases.pricing.rate_entries import create_entry
-from server.usecases.pricing.rate_entry_edits import Entry, change_states, delete
-from server.usecases.pricing.rates import create_card
+from server.usecases.rating.discovery import Priced, catalogue_terms
+from server.usecases.rating.rate_entries import create_entry
+from server.usecases.rating.rate_entry_edits import Entry, change_states, delete
+from server.usecases.rating.rates import create_card
 from tests.usecases.rate_world import (
     TODAY,
     RateWorld,
@@ -301,7 +301,7 @@ async def test_a_store_that_is_gone_is_said_not_hidden(world, snapshots, monkeyp
 
 async def test_what_a_snapshot_remembers_has_an_end(world, snapshots, monkeypatch):
     await world.rate("1")
-    monkeypatch.setattr("server.api.services.discovery.MOST_KEPT", 3)
+    monkeypatch.setattr("server.api.services.rating.discovery.MOST_KEPT", 3)
 
     for product in range(5):
         await ask(world, snapshots, question(product=f"products/p{product}"))

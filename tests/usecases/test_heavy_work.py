@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from server import heavy_work
 from server.domain.errors import InvalidArgument, ResourceExhausted, Unavailable, Violation
 from server.domain.ids import TenantId
-from server.domain.pricing.procedures.waterfall import RatingFailed
-from server.heavy_work import HeavyWork
+from server.domain.rating.procedures.waterfall import RatingFailed
+from server.runtime import heavy_work
+from server.runtime.heavy_work import HeavyWork
 
 ONE, OTHER = TenantId(UUID(int=1)), TenantId(UUID(int=2))
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from server.store.billing.summary_reads import LiableFilter, LiableSummary, list_liable_of_all
 from server.store.pool import Connection
-from server.store.settling.summary_reads import LiableFilter, LiableSummary, list_liable_of_all
 from server.store.transaction import read
 from tests.usecases.recorders import TENANT
 

@@ -9,12 +9,13 @@ import asyncpg
 import pytest
 
 from server.domain.errors import Aborted, FailedPrecondition, UsageError
-from server.domain.selling.sales import Binding, Order, OrderState
+from server.domain.modeling.roles import Binding
+from server.domain.selling.sales import Order, OrderState
 from server.store.selling.assets import AssetFilter
 from server.store.selling.orders import OrderFilter
 from server.store.transaction import read, transact
+from server.usecases.lifecycle.order_activation import ActivateOrder, activate_order
 from server.usecases.selling import assets, orders
-from server.usecases.selling.order_activation import ActivateOrder, activate_order
 from server.usecases.selling.orders import CreateOrder
 from tests.usecases.selling import (
     ACME,

@@ -7,10 +7,10 @@ import pytest
 
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import ProcedureId
-from server.domain.pricing.procedures.shipped import DEFAULT, DISCOVERY, NEGOTIABLE
-from server.domain.pricing.procedures.versions import Usage
+from server.domain.rating.procedures.shipped import DEFAULT, DISCOVERY, NEGOTIABLE
+from server.domain.rating.procedures.versions import Usage
 from server.store.transaction import transact
-from server.usecases.pricing import procedures
+from server.usecases.rating import procedures
 from tests.usecases.recorders import TENANT
 
 DAY = date(2024, 3, 2)

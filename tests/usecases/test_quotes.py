@@ -9,8 +9,8 @@ import pytest
 
 from server.domain.errors import UsageError
 from server.domain.ids import AccountId, PriceBookId, ProductId, ResourceId, UnitId
-from server.domain.modelling.policies import OveragePolicy, RolloverPolicy
-from server.domain.pricing.rates import (
+from server.domain.modeling.policies import OveragePolicy, RolloverPolicy
+from server.domain.rating.rates import (
     Adjustment,
     AdjustmentKind,
     Rate,

@@ -10,13 +10,13 @@ import asyncpg
 import pytest
 from usage_management.v1 import rate_service_pb2 as pb
 
-from server.api.services.rates import RateService
+from server.api.services.rating.rates import RateService
 from server.domain.errors import AlreadyExists, InvalidArgument, NotFound
-from server.domain.pricing.rate_cards import EntryState, RateCard, RateCardType
-from server.domain.pricing.rates import TierBounds
-from server.rate_snapshots import RateSnapshots
-from server.store.pricing.rate_entries import EntryFilter
-from server.usecases.pricing import rate_entries, rates
+from server.domain.rating.rate_cards import EntryState, RateCard, RateCardType
+from server.domain.rating.rates import TierBounds
+from server.runtime.rate_snapshots import RateSnapshots
+from server.store.rating.rate_entries import EntryFilter
+from server.usecases.rating import rate_entries, rates
 from tests.usecases.rate_world import (
     RateWorld,
     add_tenant,

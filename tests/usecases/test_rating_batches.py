@@ -7,13 +7,13 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
+from server.domain.billing.rating_batches import RatingBatch, RequestState
 from server.domain.ids import AccountId
-from server.domain.pricing.rating_batches import RatingBatch, RequestState
 from server.store import jobs
-from server.store.pricing import rating_batches as store
+from server.store.billing import rating_batches as store
 from server.store.transaction import read, transact
-from server.usecases.pricing import rating_batches
-from server.usecases.pricing.rating_batches import CreateRatingBatch
+from server.usecases.intake import rating_batches
+from server.usecases.intake.rating_batches import CreateRatingBatch
 from tests.usecases.recorders import TENANT, usage
 from workers.run import Task, run_job
 from workers.tasks.registry import TASKS

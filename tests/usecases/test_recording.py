@@ -6,11 +6,11 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
-from server.domain.consuming.recording import Outcome, OutcomeCode
+from server.domain.consumption.recording import Outcome, OutcomeCode
 from server.domain.errors import UsageError
 from server.domain.ids import AssetId
 from server.store.transaction import transact
-from server.usecases.consuming.recording import RecordUsage, record
+from server.usecases.intake.recording import RecordUsage, record
 from tests.usecases.recorders import (
     FEBRUARY,
     HOUR,

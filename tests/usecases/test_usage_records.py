@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from server.domain.consuming.recording import RecordState
+from server.domain.consumption.recording import RecordState
 from server.domain.errors import NotFound
 from server.domain.ids import AssetId, RecordId
 from server.store.transaction import read
-from server.usecases.consuming.usage_records import ListUsageRecords, get, list_records
+from server.usecases.consumption.usage_records import ListUsageRecords, get, list_records
 from tests.usecases.recorders import ACME, CALLS, MARCH, TENANT, asset_of, close, many, send, usage
 
 

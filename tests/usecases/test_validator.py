@@ -9,8 +9,8 @@ import pytest
 
 from server.domain.errors import InvalidArgument, NotFound
 from server.domain.ids import ProductId, TenantId
-from server.domain.modelling.validator import Parent, validate
-from server.usecases.modelling.validator import ValidateProducts, load_setups
+from server.domain.validation import Parent, validate
+from server.usecases.validation.validator import ValidateProducts, load_setups
 from tests.usecases.recorders import run
 
 NOW = datetime(2024, 1, 15, 12, tzinfo=UTC)

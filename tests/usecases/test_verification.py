@@ -6,11 +6,11 @@ from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient
 from server.domain.ids import AccountId
+from server.runtime.verification import verify_all
 from server.store.pool import open_pool
 from server.store.transaction import read
-from server.usecases.settling.verification import verify_account
-from server.usecases.tenants import tenant_id_of
-from server.verification import verify_all
+from server.usecases.access.tenants import tenant_id_of
+from server.usecases.billing.verification import verify_account
 from tests.logins import as_service
 from tests.service import add_tenant, serving
 from tests.stories.words import Metered, line, moment

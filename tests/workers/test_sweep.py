@@ -15,16 +15,16 @@ import pytest
 from server.config import read_config
 from server.domain.errors import Unavailable
 from server.domain.ids import TenantId
-from server.doorbell import Doorbell, dump, load
 from server.local.redis import Redis
+from server.runtime.job_signal import Doorbell, dump, load
 from server.store.jobs import SQL, Job
 from server.store.pool import open_pool
 from server.store.transaction import read
 from tests.logins import as_service
 from tests.workers.conftest import START, TENANT, Notes, add_tenant, ask, job, sweeping
 from workers.housekeeping import forget_ended
+from workers.listener import answer
 from workers.run import Task
-from workers.settings import answer
 from workers.sweep import BUSY_SECONDS, sweep_for_ever
 
 

@@ -3,7 +3,7 @@
 from server.domain.ids import TenantId
 from server.store.jobs import Job
 from server.store.pool import Connection
-from server.usecases.modelling import catalog_run
+from server.usecases.validation import catalog_run
 
 
 async def validate_catalog(tx: Connection, tenant_id: TenantId, job: Job) -> None:

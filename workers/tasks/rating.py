@@ -3,7 +3,7 @@
 from server.domain.ids import TenantId
 from server.store.jobs import Job
 from server.store.pool import Connection
-from server.usecases.pricing import rating_batches
+from server.usecases.intake import rating_batches
 
 
 async def rate_batch(tx: Connection, tenant_id: TenantId, job: Job) -> None:

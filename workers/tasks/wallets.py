@@ -6,8 +6,8 @@ from uuid import UUID
 from server.domain.ids import TenantId, WalletId
 from server.store.jobs import Job
 from server.store.pool import Connection
-from server.usecases.settling import settlement
-from server.usecases.settling.settlement import ClosePeriod, RefreshGrants
+from server.usecases.billing import closing as settlement
+from server.usecases.billing.closing import ClosePeriod, RefreshGrants
 
 
 async def close_period(tx: Connection, tenant_id: TenantId, job: Job) -> None:

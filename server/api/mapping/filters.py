@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from server.api import names
-from server.api.forms import Form
 from server.api.names import Name
+from server.api.reader import Form
 from server.domain.ids import ProductId, ResourceId
 from server.store.keys import Window
 

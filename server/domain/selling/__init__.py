@@ -1,1 +1,1 @@
-"""What was agreed: sales, what activates, packs and commitments, whom grants are bound to."""
+"""Rules of selling: quotes, orders, assets, entitlements and their targets."""

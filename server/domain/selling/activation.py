@@ -29,6 +29,9 @@ from server.domain.ids import (
     ResourceId,
     WalletId,
 )
+from server.domain.modeling.roles import Role
+from server.domain.modeling.sold_policies import WalletPolicies
+from server.domain.selling.grants import Entitlement, Grant, issues
 from server.domain.selling.sales import (
     Asset,
     AssetResource,
@@ -36,13 +39,10 @@ from server.domain.selling.sales import (
     LineGrant,
     LineResource,
     Order,
-    Role,
     SaleLine,
     SoldEntitlement,
-    WalletPolicies,
 )
 from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet, target_key
-from server.domain.settling.grants import Entitlement, Grant, issues
 
 MOST_WALLETS = 2_000
 MOST_DAYS_BACK = 400

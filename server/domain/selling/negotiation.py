@@ -7,8 +7,8 @@ from datetime import date
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.exact import exact, plain
 from server.domain.ids import ResourceId
-from server.domain.modelling.policies import OveragePolicy
-from server.domain.pricing.rates import (
+from server.domain.modeling.policies import OveragePolicy
+from server.domain.rating.rates import (
     AdjustmentKind,
     RateParts,
     RateTerms,

@@ -5,7 +5,7 @@ exclusive. What activation brings about is decided in `activation`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -24,53 +24,23 @@ from server.domain.ids import (
     QuoteId,
     ResourceId,
     SellingModelId,
-    UnitId,
     WalletId,
 )
-from server.domain.modelling.policies import (
+from server.domain.modeling.policies import (
     NO_SOURCE,
-    NO_SOURCES,
-    AggregationPolicy,
     CommitmentRate,
-    DrawdownOrder,
-    LatePolicy,
-    OveragePolicy,
     PolicySource,
-    PolicySources,
-    RatingFrequency,
     RefreshPolicy,
     RolloverPolicy,
     Validity,
 )
-from server.domain.pricing.rates import (
+from server.domain.modeling.roles import Binding, Role
+from server.domain.modeling.sold_policies import SoldPolicies
+from server.domain.modeling.units import LIMIT
+from server.domain.rating.rates import (
     RateTerms,
 )
-from server.domain.settling.grants import Entitlement
-from server.domain.units import LIMIT
-
-
-class Binding(StrEnum):
-    """Where the grants of a line go."""
-
-    SELF = "SELF"
-    ACCOUNT = "ACCOUNT"
-    CONTRACT = "CONTRACT"
-    ASSET = "ASSET"
-    CUSTOM = "CUSTOM"
-
-
-class Role(StrEnum):
-    """What an asset is to the wallets it is bound to: usage is recorded of anchors only."""
-
-    ANCHOR = "ANCHOR"
-    PACK = "PACK"
-    TOKEN_COMMITMENT = "TOKEN_COMMITMENT"
-    QUANTITY_COMMITMENT = "QUANTITY_COMMITMENT"
-
-    @property
-    def is_commitment(self) -> bool:
-        """Whether it is a promise of the buyer's."""
-        return self not in (Role.ANCHOR, Role.PACK)
+from server.domain.selling.grants import Entitlement
 
 
 class QuoteState(StrEnum):
@@ -101,32 +71,6 @@ class Buyer:
     def billing(self) -> Cadence:
         """How long its billing periods are."""
         return Cadence(CadenceUnit.MONTH, self.billing_months)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletPolicies:
-    """How a wallet counts, is rated and spends: all that is bound to it must agree in this."""
-
-    unit_id: UnitId
-    aggregation: AggregationPolicy
-    rating: RatingFrequency
-    late: LatePolicy
-    order: DrawdownOrder = DrawdownOrder.EXPIRING_FIRST
-    dimensions: tuple[str, ...] = ()
-
-    def differences(self, other: "WalletPolicies") -> tuple[str, ...]:
-        """The names of what is not the same."""
-        names = (field.name for field in fields(self))
-        return tuple(name for name in names if getattr(self, name) != getattr(other, name))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoldPolicies:
-    """The policies a resource is sold under, and where they come from."""
-
-    wallet: WalletPolicies
-    overage: OveragePolicy
-    sources: PolicySources = NO_SOURCES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

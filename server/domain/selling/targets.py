@@ -5,7 +5,8 @@ from datetime import date
 from enum import StrEnum
 
 from server.domain.ids import AssetId, EntitlementAccountId, ResourceId, WalletId
-from server.domain.selling.sales import Binding, WalletPolicies
+from server.domain.modeling.roles import Binding
+from server.domain.modeling.sold_policies import WalletPolicies
 
 
 class TargetKind(StrEnum):

@@ -1,1 +1,1 @@
-"""Quotes, orders, assets and targets, as rows and back."""
+"""Rows of selling: quotes, orders, assets, entitlements and their targets."""

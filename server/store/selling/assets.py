@@ -22,7 +22,7 @@ from server.domain.ids import (
     WalletId,
     derive,
 )
-from server.domain.modelling.policies import (
+from server.domain.modeling.policies import (
     CommitmentRate,
     PolicyLevel,
     PolicySource,
@@ -30,22 +30,17 @@ from server.domain.modelling.policies import (
     RolloverPolicy,
     Validity,
 )
+from server.domain.modeling.roles import Role
 from server.domain.selling.activation import Activation, Before
-from server.domain.selling.sales import Asset, AssetResource, Role, SoldEntitlement
+from server.domain.selling.grants import Entitlement
+from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
 from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet
-from server.domain.settling.grants import Entitlement
-from server.domain.settling.ledger import Head
 from server.store.audit import audit_of
 from server.store.keys import ANY_TIME, Window
+from server.store.modeling.policy_documents import policies_from_doc, policies_to_doc
 from server.store.pool import Connection
+from server.store.rating.terms_documents import terms_from_doc, terms_to_doc
 from server.store.selling import targets
-from server.store.selling.documents import (
-    policies_from_doc,
-    policies_to_doc,
-    terms_from_doc,
-    terms_to_doc,
-)
-from server.store.settling.ledger import head_of
 from server.store.sql import load
 
 SQL = load("selling/assets.sql")
@@ -75,15 +70,6 @@ async def before(
         asset_number=numbers["asset"],
         entitlement_number=numbers["entitlement"],
     )
-
-
-async def lock_heads(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_ids: Iterable[WalletId]
-) -> dict[WalletId, Head]:
-    """The ends of the chains of wallets, held until the transaction ends."""
-    ids = sorted(wallet_ids)
-    rows = await tx.fetch(SQL["lock_wallets"], tenant_id, account_id, ids)
-    return {WalletId(row["wallet_id"]): head_of(row) for row in rows}
 
 
 async def add(tx: Connection, tenant_id: TenantId, account_id: AccountId, new: Activation) -> None:

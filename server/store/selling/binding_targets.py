@@ -8,10 +8,10 @@ from asyncpg import Record
 from server.domain.audit import Audit
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, BindingTargetId, ResourceId, TenantId
-from server.domain.modelling.catalog import PolicyIds
+from server.domain.modeling.catalog import PolicyIds
 from server.domain.selling.targets import TargetKind
 from server.store.audit import audit_of
-from server.store.modelling.catalog import policy_ids
+from server.store.modeling.catalog import policy_ids
 from server.store.pool import Connection
 from server.store.sql import load
 

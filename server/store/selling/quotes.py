@@ -8,7 +8,8 @@ from asyncpg import Record
 
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId, TenantId
-from server.domain.selling.sales import Binding, Buyer, Quote, QuoteState, Role, SaleLine
+from server.domain.modeling.roles import Binding, Role
+from server.domain.selling.sales import Buyer, Quote, QuoteState, SaleLine
 from server.store.audit import audit_of
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
 from server.store.pool import Connection

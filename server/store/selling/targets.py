@@ -13,7 +13,7 @@ from server.domain.ids import (
     UnitId,
     WalletId,
 )
-from server.domain.modelling.policies import (
+from server.domain.modeling.policies import (
     AggregationMethod,
     AggregationPolicy,
     Combination,
@@ -21,7 +21,7 @@ from server.domain.modelling.policies import (
     LatePolicy,
     RatingFrequency,
 )
-from server.domain.selling.sales import WalletPolicies
+from server.domain.modeling.sold_policies import WalletPolicies
 from server.domain.selling.targets import EntitlementAccount, TargetKey, TargetKind, Wallet
 from server.store.pool import Connection
 from server.store.sql import load

@@ -1,1 +1,1 @@
-"""Sales: quoted, ordered, activated."""
+"""Use cases of selling: quotes, orders, assets, entitlements and their targets."""

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from server.domain.errors import InvalidArgument
 from server.domain.ids import AccountId, AssetId, BindingTargetId, ResourceId, TenantId
-from server.domain.modelling.catalog import PolicyIds
-from server.domain.modelling.resolved import ResolvedProduct
-from server.domain.selling.sales import Binding, Role
+from server.domain.modeling.catalog import PolicyIds
+from server.domain.modeling.resolved import ResolvedProduct
+from server.domain.modeling.roles import Binding, Role
 from server.domain.selling.targets import TargetKind, Wallet
 from server.store.pool import Connection
 from server.store.selling import assets, binding_targets, targets

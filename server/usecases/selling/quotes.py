@@ -16,8 +16,8 @@ from server.domain.ids import (
     SellingModelId,
     TenantId,
 )
-from server.domain.modelling.catalog import CatalogState, PolicyIds, SellingModelType
-from server.domain.modelling.policies import (
+from server.domain.modeling.catalog import CatalogState, PolicyIds, SellingModelType
+from server.domain.modeling.policies import (
     CommitmentRate,
     PolicyLevel,
     PolicySource,
@@ -25,9 +25,11 @@ from server.domain.modelling.policies import (
     RolloverPolicy,
     check_period_order,
 )
-from server.domain.modelling.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource
-from server.domain.pricing.rate_index import CatalogueTerms
-from server.domain.pricing.rates import HUNDRED, AdjustmentKind, RateTerms
+from server.domain.modeling.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource
+from server.domain.modeling.roles import Role
+from server.domain.modeling.sold_policies import SoldPolicies
+from server.domain.rating.rate_index import CatalogueTerms
+from server.domain.rating.rates import HUNDRED, AdjustmentKind, RateTerms
 from server.domain.selling.negotiation import (
     Negotiated,
     check_negotiated,
@@ -35,27 +37,18 @@ from server.domain.selling.negotiation import (
     check_rates,
     negotiate,
 )
-from server.domain.selling.sales import (
-    Buyer,
-    LineGrant,
-    LineResource,
-    Quote,
-    Role,
-    SaleLine,
-    SoldPolicies,
-    granted,
-)
+from server.domain.selling.sales import Buyer, LineGrant, LineResource, Quote, SaleLine, granted
 from server.env import new_id
 from server.store.keys import TimeKey
-from server.store.modelling import records
-from server.store.modelling.selling import SELLING_MODEL
+from server.store.modeling import records
+from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.pool import Connection
 from server.store.selling import orders, quotes
 from server.store.selling.quotes import QuoteFilter
-from server.usecases.modelling.overrides import overridden
-from server.usecases.modelling.resolution import resolved_product
-from server.usecases.pricing.discovery import Priced, catalogue_terms
+from server.usecases.modeling.resolution import resolved_product
+from server.usecases.rating.discovery import Priced, catalogue_terms
 from server.usecases.selling.bindings import UNBOUND, AskedBinding, Bound, bound
+from server.usecases.selling.overrides import overridden
 
 # What lines have in common that cost the same: product, first day, target and selling model.
 _PricedAs = tuple[ProductId, date, str | None, SellingModelId | None]

@@ -8,7 +8,7 @@ import pytest
 from server.domain.calendar import PolicyPeriod
 from server.domain.errors import UsageError
 from server.domain.ids import ResourceId, UnitId
-from server.domain.modelling.policies import (
+from server.domain.modeling.policies import (
     AggregationMethod,
     AggregationPolicy,
     Combination,
@@ -16,9 +16,10 @@ from server.domain.modelling.policies import (
     OveragePolicy,
     RatingFrequency,
 )
-from server.domain.pricing.rates import Rate, RateParts, RateTerms, Tier, TierBounds, TierMode
+from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
+from server.domain.rating.rates import Rate, RateParts, RateTerms, Tier, TierBounds, TierMode
 from server.domain.selling.negotiation import Negotiated, check_negotiated, negotiate
-from server.domain.selling.sales import LineResource, SoldPolicies, WalletPolicies
+from server.domain.selling.sales import LineResource
 from tests.domain.procedure_words import tier
 from tests.strategies import USD
 

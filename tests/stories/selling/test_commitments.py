@@ -12,7 +12,7 @@ from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.settling.test_figures import money
+from tests.stories.settlement.test_figures import money
 from tests.stories.token_words import Credits, commitment, described, set_up
 from tests.stories.words import day, figure, line, number, usage
 from tests.stories.world import World

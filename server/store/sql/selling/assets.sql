@@ -7,15 +7,6 @@ SELECT coalesce((SELECT max(number) FROM assets WHERE tenant_id = $1 AND account
        coalesce((SELECT max(number) FROM entitlements WHERE tenant_id = $1 AND account_id = $2), 0)
            AS entitlement;
 
--- name: lock_wallets
--- The ends of the chains that are written to next, held in key order.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
-SELECT wallet_id, head_seq, balance, head_hash
-  FROM wallets
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[])
- ORDER BY wallet_id
-   FOR NO KEY UPDATE;
-
 -- name: add_assets
 -- All assets of an order.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 numbers bigint[], $5 order_ids uuid[],

@@ -1,0 +1,1 @@
+"""Messages of access: tenants, credentials and jobs."""

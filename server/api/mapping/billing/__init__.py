@@ -1,0 +1,1 @@
+"""Messages of billing: closing of periods, corrections, liable lines and replay."""

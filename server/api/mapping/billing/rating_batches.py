@@ -1,0 +1,77 @@
+"""rating batches on the wire."""
+
+from usage_management.v1 import preview_service_pb2 as pb
+
+from server.api import names
+from server.api.errors import failure_status, status_of
+from server.api.mapping.rating.terms import step_to_pb, unit_pb
+from server.api.mapping.wallets.preview import line_usage
+from server.api.reader import Form, placed_at, refuse
+from server.api.values import (
+    audit_pb,
+    decimal_pb,
+    enum_pb,
+    optional_decimal_pb,
+    optional_time_pb,
+    time_pb,
+)
+from server.domain.billing.rating_batches import LineResult, RatingBatch
+from server.domain.consumption.recording import OWN_UNIT, Usage
+from server.domain.errors import Violation
+from server.domain.ids import AccountId
+from server.usecases.intake.preview import AT_PRESENT
+from server.usecases.intake.rating_batches import CreateRatingBatch
+
+
+def create_rating_batch_from_pb(request: pb.CreateRatingBatchRequest) -> CreateRatingBatch:
+    """What is to be rated; the path of a fault names the line. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    form.done()
+    lines = []
+    faults: list[Violation] = []
+    for index, line in enumerate(request.rating_batch.lines):
+        with placed_at(f"rating_batch.lines[{index}]", faults):
+            lines.append(line_usage(account_id, index, line))
+    refuse(faults)
+    return CreateRatingBatch(
+        account_id=account_id,
+        lines=tuple(lines),
+        skips_waterfall=request.rating_batch.skips_waterfall,
+    )
+
+
+def rating_batch_to_pb(found: RatingBatch) -> pb.RatingBatch:
+    """A request as it stands."""
+    return pb.RatingBatch(
+        name=names.RATING_BATCH.of(found.account_id, found.id),
+        lines=[_line(found.account_id, one) for one in found.lines],
+        skips_waterfall=found.skips_waterfall,
+        state=enum_pb(pb.RatingBatch.State, found.state),
+        results=[_result(one) for one in found.results],
+        error=failure_status(found.error_code, found.error_text),
+        **audit_pb(found.audit),
+        rate_time=optional_time_pb(found.rate_time),
+    )
+
+
+def _line(account_id: AccountId, line: Usage) -> pb.RatingLine:
+    return pb.RatingLine(
+        asset=names.ASSET.of(account_id, line.asset_id),
+        usage_resource=names.RESOURCE.of(line.resource_id),
+        quantity=decimal_pb(line.quantity),
+        unit_of_measure="" if line.unit_id == OWN_UNIT else names.UNIT.of(line.unit_id),
+        usage_time=None if line.time == AT_PRESENT else time_pb(line.time),
+        labels=line.labels or {},
+    )
+
+
+def _result(one: LineResult) -> pb.RatedLine:
+    return pb.RatedLine(
+        status=None if one.error is None else status_of(one.error),
+        used_quantity=optional_decimal_pb(one.used),
+        overage_quantity=optional_decimal_pb(one.overage),
+        amount=optional_decimal_pb(one.amount),
+        **(unit_pb(one.unit) if one.unit else {}),
+        waterfall=map(step_to_pb, one.steps),
+    )

@@ -1,0 +1,85 @@
+"""Replays on the wire."""
+
+from collections.abc import Sequence
+
+from usage_management.v1 import preview_service_pb2 as pb
+
+from server.api import names
+from server.api.errors import status_of
+from server.api.mapping.rating.terms import step_to_pb, terms_to_pb, unit_pb
+from server.api.reader import FIRST, LAST, Form
+from server.api.values import decimal_pb, optional_decimal_pb, time_pb
+from server.domain.billing.replay import Total, totals
+from server.domain.calendar import Period
+from server.domain.consumption.dimensions import dimensions_of
+from server.domain.exact import EXACT
+from server.usecases.billing.replay import Replayed
+from server.usecases.billing.replay_inputs import ReplayRates
+
+
+def replay_rates_from_pb(request: pb.ReplayRatesRequest) -> ReplayRates:
+    """What is to be replayed. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    (price_book_id,) = form.name("price_book", names.PRICE_BOOK)
+    asset = form.optional_name("asset", names.ASSET)
+    if asset is not None and asset[0] != account_id:
+        form.fault("asset", "NAME_FORMAT", "must be an asset of the parent")
+    start = form.optional_time("start_time") or FIRST
+    end = form.optional_time("end_time") or LAST
+    if end <= start:
+        form.fault("end_time", "INTERVAL_INVALID", "must be after the start")
+        end = LAST
+    day = form.optional_date("rate_date")
+    form.done()
+    return ReplayRates(
+        account_id=account_id,
+        price_book_id=price_book_id,
+        day=day,
+        asset_id=asset[1] if asset else None,
+        within=Period(start, end),
+        with_drafts=request.include_drafts,
+    )
+
+
+def replay_to_pb(account_id: str, found: Sequence[Replayed]) -> pb.ReplayRatesResponse:
+    """The lines and what they come to."""
+    sums = totals(one.pair for one in found)
+    return pb.ReplayRatesResponse(
+        summaries=[_summary(account_id, one) for one in found],
+        totals=[_total(one) for one in sums],
+        left_out_count=len(found) - sum(one.count for one in sums),
+    )
+
+
+def _total(one: Total) -> pb.ReplayTotal:
+    return pb.ReplayTotal(
+        **unit_pb(one.unit),
+        rated_amount=decimal_pb(one.rated),
+        replayed_amount=decimal_pb(one.replayed),
+        difference=decimal_pb(EXACT.subtract(one.replayed, one.rated)),
+        summary_count=one.count,
+    )
+
+
+def _summary(account_id: str, one: Replayed) -> pb.ReplayedSummary:
+    line, pair = one.line, one.pair
+    made = pb.ReplayedSummary(
+        ratable_summary="" if one.is_new else names.RATABLE_SUMMARY.of(account_id, line.id),
+        asset=names.ASSET.of(account_id, line.asset_id),
+        usage_resource=names.RESOURCE.of(line.resource_id),
+        start_time=time_pb(line.start),
+        origin_start_time=time_pb(line.origin_start),
+        dimensions=dimensions_of(line.dimensions),
+        overage_quantity=decimal_pb(line.overage),
+        replayed_overage_quantity=optional_decimal_pb(one.overage),
+        rated_amount=optional_decimal_pb(pair.rated),
+        replayed_amount=optional_decimal_pb(pair.replayed),
+        difference=optional_decimal_pb(pair.difference),
+        **unit_pb(line.unit),
+        status=status_of(one.error) if one.error else None,
+    )
+    if one.terms is not None:
+        made.terms.CopyFrom(terms_to_pb(one.terms))
+    made.waterfall.extend(map(step_to_pb, one.steps))
+    return made

@@ -1,0 +1,270 @@
+"""Summaries on the wire, and what lists of them are filtered by."""
+
+from typing import Any, Literal
+
+from usage_management.v1 import summary_service_pb2 as pb
+from usage_management.v1 import types_pb2
+
+from server.api import names
+from server.api.errors import failure_status
+from server.api.mapping.filters import (
+    created_from_form,
+    id_of_account,
+    product_from_form,
+    resource_from_form,
+    window_from_form,
+)
+from server.api.mapping.rating.terms import unit_pb
+from server.api.reader import Form
+from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
+from server.domain.consumption.dimensions import dimensions_of
+from server.domain.ids import AccountId, AssetId, WalletId
+from server.domain.money import MOST_AMOUNT
+from server.domain.rating.compiled_rating import SHIPPED_KEY
+from server.store.billing.summary_reads import (
+    CellState,
+    LiableFilter,
+    LiableState,
+    LiableSummary,
+    RatableFilter,
+    RatableState,
+    RatableSummary,
+    UsageFilter,
+    UsageSummary,
+)
+from server.usecases.billing.summaries import Executions, Trace
+
+# The figures of a line that went in and came out, and what a waterfall says of it as it does.
+INPUTS = ("used_quantity", "drawn_quantity", "overage_quantity", "tier_quantity")
+OUTPUTS: tuple[Literal["amount", "net_unit_rate"], ...] = ("amount", "net_unit_rate")
+SAME = (
+    "procedure_version",
+    "execution_id",
+    "execution_start_time",
+    "execution_end_time",
+)
+
+ALL_ACCOUNTS = "accounts/-"
+
+
+def list_usage_from_pb(request: pb.ListUsageSummariesRequest) -> tuple[AccountId, UsageFilter]:
+    """Return whose cells are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    wallet_id = id_of_account(form, "wallet", names.WALLET, account_id)
+    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    only = UsageFilter(
+        wallet_id=None if wallet_id is None else WalletId(wallet_id),
+        state=form.optional_choice("state", CellState),
+        asset_id=None if asset_id is None else AssetId(asset_id),
+        product_id=product_from_form(form),
+        resource_id=resource_from_form(form),
+        days=window_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
+
+
+def list_ratable_from_pb(
+    request: pb.ListRatableSummariesRequest,
+) -> tuple[AccountId, RatableFilter]:
+    """Return whose ratable lines are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    only = RatableFilter(
+        state=form.optional_choice("state", RatableState),
+        asset_id=None if asset_id is None else AssetId(asset_id),
+        product_id=product_from_form(form),
+        resource_id=resource_from_form(form),
+        periods=window_from_form(form),
+        created=created_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
+
+
+def list_liable_from_pb(
+    request: pb.ListLiableSummariesRequest,
+) -> tuple[AccountId | None, LiableFilter]:
+    """Return whose invoice-ready lines are listed, None for everybody's, and which.
+
+    Raises InvalidArgument.
+    """
+    form = Form(request)
+    is_all = request.parent == ALL_ACCOUNTS
+    account_id = None if is_all else form.name("parent", names.ACCOUNT)[0]
+    asset = form.optional_name("asset", names.ASSET)
+    if asset is not None and account_id not in (None, asset[0]):
+        form.fault("asset", "NAME_FORMAT", f"must be one of accounts/{account_id}")
+    only = LiableFilter(
+        account_id=AccountId(asset[0]) if asset else None,
+        state=form.optional_choice("state", LiableState),
+        asset_id=AssetId(asset[1]) if asset else None,
+        product_id=product_from_form(form),
+        resource_id=resource_from_form(form),
+        periods=window_from_form(form),
+        created=created_from_form(form),
+    )
+    form.done()
+    return None if account_id is None else AccountId(account_id), only
+
+
+def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
+    """A cell."""
+    source_id = cell.source_summary_id
+    return pb.UsageSummary(
+        name=names.USAGE_SUMMARY.of(account_id, cell.usage_summary_id),
+        asset=names.ASSET.of(account_id, cell.asset_id),
+        usage_resource=names.RESOURCE.of(cell.usage_resource_id),
+        wallet=names.WALLET.of(account_id, cell.wallet_id),
+        start_time=time_pb(cell.start_time),
+        end_time=time_pb(cell.end_time),
+        period_start_time=time_pb(cell.period_start_time),
+        late=cell.origin_start_time != cell.period_start_time,
+        state=enum_pb(pb.UsageSummary.State, CellState(cell.period_state).name),
+        record_count=cell.record_count,
+        sum_quantity=decimal_pb(cell.sum_quantity),
+        peak_quantity=decimal_pb(cell.max_quantity),
+        quantity=optional_decimal_pb(cell.quantity),
+        drawn_quantity=optional_decimal_pb(cell.drawn_quantity),
+        overage_quantity=optional_decimal_pb(cell.overage_quantity),
+        source_usage_summary=names.USAGE_SUMMARY.of(account_id, source_id) if source_id else "",
+        dimensions=dimensions_of(cell.dimensions),
+    )
+
+
+def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
+    """A ratable line with its waterfall."""
+    liable_id = line.liable_summary_id
+    return pb.RatableSummary(
+        name=names.RATABLE_SUMMARY.of(account_id, line.ratable_summary_id),
+        asset=names.ASSET.of(account_id, line.asset_id),
+        usage_resource=names.RESOURCE.of(line.usage_resource_id),
+        wallet=names.WALLET.of(account_id, line.wallet_id),
+        start_time=time_pb(line.start_time),
+        end_time=time_pb(line.end_time),
+        origin_start_time=time_pb(line.origin_start_time),
+        state=enum_pb(pb.RatableSummary.State, line.state),
+        used_quantity=decimal_pb(line.used_quantity),
+        drawn_quantity=decimal_pb(line.drawn_quantity),
+        overage_quantity=decimal_pb(line.overage_quantity),
+        tier_quantity=decimal_pb(line.tier_quantity),
+        net_unit_rate=optional_decimal_pb(line.net_unit_rate),
+        amount=optional_decimal_pb(line.amount),
+        **unit_pb(line.currency_code),
+        waterfall=[types_pb2.WaterfallStep(**step) for step in line.waterfall],
+        error=failure_status(line.error_reason, line.error_message),
+        liable_summary=names.LIABLE_SUMMARY.of(account_id, liable_id) if liable_id else "",
+        dimensions=dimensions_of(line.dimensions),
+        procedure_version=_version(line),
+        execution_id=str(line.execution_id),
+        execution_start_time=time_pb(line.execution_time),
+        execution_end_time=time_pb(line.create_time),
+        create_time=time_pb(line.create_time),
+    )
+
+
+def waterfall_to_pb(name: str, account_id: str, found: Executions) -> pb.RateWaterfall:
+    """How the amounts of a line came about, as they stand and as they were before."""
+    return pb.RateWaterfall(
+        name=name,
+        lines=[_line_waterfall(ratable_to_pb(account_id, one)) for one in found.standing],
+        superseded=[_line_waterfall(ratable_to_pb(account_id, one)) for one in found.superseded],
+    )
+
+
+def _line_waterfall(line: pb.RatableSummary) -> pb.LineWaterfall:
+    inputs = {name: getattr(line, name).value for name in INPUTS} | dict(line.dimensions)
+    outputs: dict[str, str] = {
+        name: getattr(line, name).value for name in OUTPUTS if line.HasField(name)
+    }
+    return pb.LineWaterfall(
+        ratable_summary=line.name,
+        success=line.state == pb.RatableSummary.RATED,
+        error=line.error if line.HasField("error") else None,
+        inputs=inputs,
+        outputs=outputs,
+        steps=line.waterfall,
+        **_same(line),
+    )
+
+
+def _same(line: pb.RatableSummary) -> dict[str, Any]:
+    fields = (*SAME, line.WhichOneof("denomination"))
+    return {name: getattr(line, name) for name in fields if name}
+
+
+def _version(line: RatableSummary) -> str:
+    """What rated a line; what names no version was rated by the one that is shipped."""
+    if line.error_reason == "PROCEDURE_NOT_IN_FORCE":
+        return ""
+    if line.procedure_id is None or line.procedure_version_id is None:
+        return names.PROCEDURE_VERSION.of(*SHIPPED_KEY)
+    return names.PROCEDURE_VERSION.of(line.procedure_id, line.procedure_version_id)
+
+
+def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
+    """An invoice-ready line."""
+    account_id, definition = line.account_id, line.definition_product_id
+    return pb.LiableSummary(
+        name=names.LIABLE_SUMMARY.of(account_id, line.liable_summary_id),
+        asset=names.ASSET.of(account_id, line.asset_id),
+        product=names.PRODUCT.of(line.product_id),
+        usage_definition_product=names.PRODUCT.of(definition) if definition else "",
+        usage_resource=names.RESOURCE.of(line.usage_resource_id),
+        wallet=names.WALLET.of(account_id, line.wallet_id),
+        start_time=time_pb(line.start_time),
+        end_time=time_pb(line.end_time),
+        state=enum_pb(pb.LiableSummary.State, line.state),
+        used_quantity=decimal_pb(line.used_quantity),
+        overage_quantity=decimal_pb(line.overage_quantity),
+        unit_of_measure=names.UNIT.of(line.unit_of_measure_id),
+        # A line whose amount is more than money can be failed; its exact amount is shown alone.
+        amount=money_pb(line.currency_code, line.amount)
+        if abs(line.amount) < MOST_AMOUNT
+        else None,
+        exact_amount=decimal_pb(line.exact_amount),
+        create_time=time_pb(line.create_time),
+        superseded=[
+            pb.SupersededSummary(
+                used_quantity=decimal_pb(said.used_quantity),
+                overage_quantity=decimal_pb(said.overage_quantity),
+                amount=money_pb(line.currency_code, said.amount)
+                if abs(said.amount) < MOST_AMOUNT
+                else None,
+                create_time=time_pb(said.create_time),
+                supersede_time=time_pb(said.supersede_time),
+            )
+            for said in line.superseded
+        ],
+        dimensions=dimensions_of(line.dimensions),
+    )
+
+
+def trace_to_pb(account_id: str, trace: Trace) -> pb.TraceLiableSummaryResponse:
+    """An invoice-ready line and all it is made of."""
+    wallet_id = trace.liable.wallet_id
+    return pb.TraceLiableSummaryResponse(
+        liable_summary=liable_to_pb(trace.liable),
+        sources=[
+            pb.RatableTrace(
+                ratable_summary=ratable_to_pb(account_id, source.ratable),
+                usage_summaries=[
+                    pb.UsageSummaryTrace(
+                        usage_summary=usage_to_pb(account_id, one.cell),
+                        drawn_from=[
+                            pb.DrawnFrom(
+                                grant=names.GRANT.of(account_id, wallet_id, drawn.grant_id),
+                                quantity=decimal_pb(drawn.quantity),
+                                amount=decimal_pb(drawn.amount),
+                            )
+                            for drawn in one.drawn
+                        ],
+                    )
+                    for one in source.cells
+                ],
+            )
+            for source in trace.sources
+        ],
+    )

@@ -1,0 +1,1 @@
+"""Messages of catalog changes: set-up, product activation and policy revision."""

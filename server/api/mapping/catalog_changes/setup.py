@@ -1,0 +1,276 @@
+"""Descriptions of products on the wire: each record is read as by the method that makes one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import rate_service_pb2 as rate_rpc
+from usage_management.v1 import setup_service_pb2 as pb
+
+from server.api import names
+from server.api.mapping.rating import rates
+from server.api.names import BadName, Name
+from server.api.services.modeling.kinds import (
+    AGGREGATION,
+    COMMITMENT,
+    OVERAGE,
+    PRODUCT,
+    PRODUCT_GRANT,
+    PRODUCT_RESOURCE,
+    RATING_FREQUENCY,
+    REFRESH,
+    RESOURCE,
+    ROLLOVER,
+    SELLING_MODEL,
+    UNIT,
+    UNIT_CLASS,
+    Creation,
+)
+from server.api.validation import validate
+from server.api.values import enum_pb, time_pb
+from server.domain.errors import InvalidArgument, UsageError, Violation
+from server.domain.modeling.setup import MOST_GRANTS, NAMELESS, placed
+from server.usecases.catalog_changes.setup import GrantPart, Part, ResourcePart, SetUp, SetUpProduct
+
+T = TypeVar("T")
+ANY_ID = "nameless"  # stands in for the id of a policy that has none while its settings are read
+
+
+CARD = Creation(
+    field="rate_card",
+    name=names.RATE_CARD,
+    creation=rate_rpc.CreateRateCardRequest,
+    read=rates.create_card_from_pb,
+)
+BOOK = Creation(
+    field="price_book",
+    name=names.PRICE_BOOK,
+    creation=rate_rpc.CreatePriceBookRequest,
+    read=rates.create_book_from_pb,
+)
+ENTRY = Creation(
+    field="rate_card_entry",
+    name=names.RATE_ENTRY,
+    creation=rate_rpc.CreateRateCardEntryRequest,
+    read=rates.create_entry_from_pb,
+)
+
+
+def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
+    """What is to be set up. Raises InvalidArgument for all that is wrong with it."""
+    reading = _Reading()
+    wanted: dict[str, Any] = {
+        "unit_classes": reading.all("unit_classes", UNIT_CLASS, request.unit_classes),
+        "units": reading.all("units_of_measure", UNIT, request.units_of_measure),
+        "aggregations": reading.all(
+            "aggregation_policies", AGGREGATION, request.aggregation_policies
+        ),
+        "frequencies": reading.all(
+            "rating_frequency_policies", RATING_FREQUENCY, request.rating_frequency_policies
+        ),
+        "overages": reading.all("overage_policies", OVERAGE, request.overage_policies),
+        "commitments": reading.all("commitment_policies", COMMITMENT, request.commitment_policies),
+        "models": reading.all("selling_models", SELLING_MODEL, request.selling_models),
+        "refreshes": reading.all("refresh_policies", REFRESH, request.refresh_policies),
+        "rollovers": reading.all("rollover_policies", ROLLOVER, request.rollover_policies),
+        "resources": reading.all("usage_resources", RESOURCE, request.usage_resources),
+        "product": reading.one("product", PRODUCT, request.product),
+        "cards": reading.all("rate_cards", CARD, request.rate_cards),
+        "book": None,
+    }
+    if request.HasField("price_book"):
+        wanted["book"] = reading.one("price_book", BOOK, request.price_book)
+    product = request.product.name
+    wanted["blankets"] = _whole(
+        _entry(reading, f"rate_card_entries[{index}]", one, product, "")
+        for index, one in enumerate(request.rate_card_entries)
+    )
+    held = [
+        _resource(reading, f"product_usage_resources[{index}]", one, product)
+        for index, one in enumerate(request.product_usage_resources)
+    ]
+    reading.done()
+    return SetUpProduct(held=_whole(held), is_plan=request.validate_only, **wanted)
+
+
+def setup_to_pb(done: SetUp) -> pb.SetUpProductResponse:
+    """What was done."""
+    steps = [
+        pb.SetupStep(
+            name=step.name,
+            action=enum_pb(pb.SetupStep.Action, step.action),
+            fields=step.fields,
+        )
+        for step in done.steps
+    ]
+    return pb.SetUpProductResponse(steps=steps, setup_time=time_pb(done.at))
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The faults found so far, and the names that are described."""
+
+    faults: list[Violation] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def done(self) -> None:
+        """Refuse the description if anything was wrong."""
+        if self.faults:
+            raise InvalidArgument.of(tuple(self.faults))
+
+    def fault(self, path: str, reason: str, description: str) -> None:
+        """Note that something is wrong."""
+        self.faults.append(Violation(path, reason, description))
+
+    def all(
+        self, path: str, making: Creation[Any], messages: Iterable[Any]
+    ) -> tuple[Part[Any], ...]:
+        """Each record of a list."""
+        found = [
+            self.one(f"{path}[{index}]", making, message) for index, message in enumerate(messages)
+        ]
+        return _whole(found)
+
+    def one(self, path: str, making: Creation[Any], message: Any) -> Part[Any] | None:
+        """A record with a name of its own; None after a fault."""
+        ids = self._ids(path, message.name, making.name)
+        if ids is None:
+            return None
+        return self.read(path, making, making.creation_of(ids, message))
+
+    def nameless(
+        self, path: str, making: Creation[Any], message: Any, *, is_there: bool
+    ) -> Part[Any] | None:
+        """A policy by its settings; None when it is not there."""
+        if not is_there:
+            return None
+        if message.name:
+            self.fault(f"{path}.name", "SETUP_AMBIGUOUS", "the settings tell which; leave it out")
+        found = self.read(path, making, making.creation_of((ANY_ID,), message))
+        return None if found is None else Part(path, replace(found.content, id=NAMELESS))
+
+    def read(self, path: str, making: Creation[Any], request: Any) -> Part[Any] | None:
+        """A record out of the request that would make it, by the same rules."""
+        try:
+            validate(request)
+            return Part(path, making.read(request))
+        except InvalidArgument as error:
+            self.faults.extend(placed(error, path).violations)
+            return None
+        except UsageError as error:
+            raise placed(error, path) from None
+
+    def _ids(self, path: str, name: str, pattern: Name) -> tuple[Any, ...] | None:
+        if not name:
+            self.fault(f"{path}.name", "FIELD_REQUIRED", "is required")
+            return None
+        try:
+            ids = pattern.parse(name)
+        except BadName as error:
+            self.fault(f"{path}.name", error.reason, str(error))
+            return None
+        if name.lower() in self.seen:
+            self.fault(f"{path}.name", "SETUP_AMBIGUOUS", f"{name} is described twice")
+        self.seen.add(name.lower())
+        return ids
+
+
+def _resource(
+    reading: _Reading, path: str, message: pb.ProductResourceSetup, product: str
+) -> ResourcePart | None:
+    """A resource of the product with what it includes and costs."""
+    own, own_path = message.product_usage_resource, f"{path}.product_usage_resource"
+    creation = catalog_rpc.CreateProductUsageResourceRequest(
+        parent=product,
+        product_usage_resource=own,
+        product_usage_resource_id=own.name.partition("/usageResources/")[2],
+    )
+    found = reading.read(own_path, PRODUCT_RESOURCE, creation)
+    if found is None:
+        return None
+    name = names.PRODUCT_RESOURCE.of(found.content.product_id, found.content.id)
+    _same(reading, f"{own_path}.name", own.name, name)
+    if name.lower() in reading.seen:
+        reading.fault(own_path, "SETUP_AMBIGUOUS", f"{name} is described twice")
+    reading.seen.add(name.lower())
+    if len(message.grants) > MOST_GRANTS:
+        text = f"at most {MOST_GRANTS} grants a resource, got {len(message.grants)}"
+        reading.fault(f"{path}.grants", "TOO_MANY_ITEMS", text)
+    return ResourcePart(
+        path=own_path,
+        content=found.content,
+        aggregation=_policy(reading, path, "aggregation", AGGREGATION, message),
+        rating_frequency=_policy(reading, path, "rating_frequency", RATING_FREQUENCY, message),
+        overage=_policy(reading, path, "overage", OVERAGE, message),
+        grants=_whole(
+            _grant(reading, f"{path}.grants[{index}]", grant, name)
+            for index, grant in enumerate(message.grants)
+        ),
+        entries=_whole(
+            _entry(
+                reading, f"{path}.rate_card_entries[{index}]", entry, product, own.usage_resource
+            )
+            for index, entry in enumerate(message.rate_card_entries)
+        ),
+    )
+
+
+def _policy(
+    reading: _Reading, path: str, word: str, making: Creation[Any], message: pb.ProductResourceSetup
+) -> Part[Any] | None:
+    is_there = message.HasField(word)  # type: ignore[arg-type]
+    if is_there and getattr(message.product_usage_resource.policies, making.field):
+        text = "is named by product_usage_resource.policies too"
+        reading.fault(f"{path}.{word}", "SETUP_AMBIGUOUS", text)
+    return reading.nameless(f"{path}.{word}", making, getattr(message, word), is_there=is_there)
+
+
+def _grant(
+    reading: _Reading, path: str, message: pb.ProductGrantSetup, resource: str
+) -> GrantPart | None:
+    """A promise; the resource it is of is the one that has it."""
+    own, own_path = type(message.product_usage_grant)(), f"{path}.product_usage_grant"
+    own.CopyFrom(message.product_usage_grant)
+    _same(reading, f"{own_path}.product_usage_resource", own.product_usage_resource, resource)
+    own.product_usage_resource = resource
+    product = resource.partition("/usageResources/")[0]
+    if own.name and not own.name.startswith(f"{product}/grants/"):
+        reading.fault(f"{own_path}.name", "NAME_FORMAT", f"must be a grant of {product}")
+    for word in ("refresh", "rollover"):
+        if message.HasField(word) and getattr(own, f"{word}_policy"):
+            text = f"is named by product_usage_grant.{word}_policy too"
+            reading.fault(f"{path}.{word}", "SETUP_AMBIGUOUS", text)
+    found = reading.one(own_path, PRODUCT_GRANT, own)
+    refresh = reading.nameless(
+        f"{path}.refresh", REFRESH, message.refresh, is_there=message.HasField("refresh")
+    )
+    rollover = reading.nameless(
+        f"{path}.rollover", ROLLOVER, message.rollover, is_there=message.HasField("rollover")
+    )
+    if found is None:
+        return None
+    return GrantPart(path=own_path, content=found.content, refresh=refresh, rollover=rollover)
+
+
+def _entry(
+    reading: _Reading, path: str, message: rate_rpc.RateCardEntry, product: str, resource: str
+) -> Part[Any] | None:
+    """An entry of a rate card; what it prices is the resource that has it, if one has."""
+    own = rate_rpc.RateCardEntry()
+    own.CopyFrom(message)
+    _same(reading, f"{path}.product", own.product, product)
+    _same(reading, f"{path}.usage_resource", own.usage_resource, resource)
+    own.product, own.usage_resource = product, resource
+    return reading.one(path, ENTRY, own)
+
+
+def _same(reading: _Reading, path: str, said: str, meant: str) -> None:
+    """What is said again has to be the same."""
+    if said and said != meant:
+        text = f"must be {meant}, or absent" if meant else "must be absent"
+        reading.fault(path, "NAME_FORMAT", text)
+
+
+def _whole(parts: Iterable[T | None]) -> tuple[T, ...]:
+    return tuple(part for part in parts if part is not None)

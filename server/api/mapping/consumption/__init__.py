@@ -1,0 +1,1 @@
+"""Messages of consumption: usage records, intake rules, placement and aggregation."""

@@ -1,0 +1,83 @@
+"""Usage records on their way out, with what became of them."""
+
+from usage_management.v1 import consumption_service_pb2 as pb
+
+from server.api import names
+from server.api.mapping.filters import (
+    created_from_form,
+    id_of_account,
+    product_from_form,
+    resource_from_form,
+    window_from_form,
+)
+from server.api.reader import Form
+from server.api.values import (
+    credential_name,
+    decimal_pb,
+    optional_decimal_pb,
+    rating_period_pb,
+    time_pb,
+)
+from server.domain.consumption.recording import RecordState, Trace, UsageRecord
+from server.domain.ids import AccountId, AssetId, CellId, RecordId
+from server.usecases.consumption.usage_records import ListUsageRecords
+
+
+def get_usage_record_from_pb(request: pb.GetUsageRecordRequest) -> tuple[AccountId, RecordId]:
+    """Which record."""
+    form = Form(request)
+    account_id, record_id = form.name("name", names.RECORD)
+    form.done()
+    return AccountId(account_id), RecordId(record_id)
+
+
+def list_usage_records_from_pb(request: pb.ListUsageRecordsRequest) -> ListUsageRecords:
+    """Which records."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    cell_id = id_of_account(form, "usage_summary", names.USAGE_SUMMARY, account_id)
+    window = window_from_form(form)
+    command = ListUsageRecords(
+        account_id=AccountId(account_id),
+        asset_id=None if asset_id is None else AssetId(asset_id),
+        resource_id=resource_from_form(form),
+        start_time=window.start,
+        end_time=window.end,
+        cell_id=None if cell_id is None else CellId(cell_id),
+        state=form.optional_choice("state", RecordState),
+        product_id=product_from_form(form),
+        created=created_from_form(form),
+    )
+    form.done()
+    return command
+
+
+def usage_record_to_pb(record: UsageRecord) -> pb.UsageRecord:
+    """A record, its state and what became of it."""
+    return pb.UsageRecord(
+        name=names.RECORD.of(record.account_id, record.id),
+        asset=names.ASSET.of(record.account_id, record.asset_id),
+        usage_resource=names.RESOURCE.of(record.resource_id),
+        quantity=decimal_pb(record.quantity),
+        unit_of_measure=names.UNIT.of(record.unit_id),
+        usage_time=time_pb(record.time),
+        labels=record.labels,
+        state=pb.UsageRecord.State.Value(record.trace.state),
+        outcome=_outcome_to_pb(record.account_id, record.trace),
+        create_time=time_pb(record.create_time),
+        created_by=credential_name(record.created_by),
+    )
+
+
+def _outcome_to_pb(account_id: AccountId, trace: Trace) -> pb.UsageOutcome:
+    line = trace.liable_summary_id
+    return pb.UsageOutcome(
+        counted_quantity=decimal_pb(trace.counted_quantity),
+        usage_summary=names.USAGE_SUMMARY.of(account_id, trace.cell_id),
+        period=rating_period_pb(trace.period),
+        late=trace.is_late,
+        summary_drawn_quantity=optional_decimal_pb(trace.drawn_quantity),
+        summary_overage_quantity=optional_decimal_pb(trace.overage_quantity),
+        liable_summary="" if line is None else names.LIABLE_SUMMARY.of(account_id, line),
+    )

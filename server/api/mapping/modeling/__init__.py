@@ -1,0 +1,1 @@
+"""Messages of modeling: units, resources, products, grants, policies and selling models."""

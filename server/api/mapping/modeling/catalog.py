@@ -1,0 +1,343 @@
+"""Units, resources, products and what products include, on the wire."""
+
+from datetime import date
+from decimal import Decimal
+
+from usage_management.v1 import catalog_resources_pb2 as pb
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import types_pb2
+
+from server.api import names
+from server.api.mapping.modeling.resource_policies import (
+    policies_from_form,
+    policies_to_pb,
+    policy_from_form,
+)
+from server.api.reader import Form
+from server.api.values import (
+    audit_pb,
+    cadence_pb,
+    decimal_pb,
+    enum_pb,
+    etag,
+    optional_date_pb,
+)
+from server.domain.calendar import Cadence, CadenceUnit
+from server.domain.exact import Rounding
+from server.domain.ids import (
+    CODE,
+    ProductGrantId,
+    ProductId,
+    ProductResourceId,
+    ResourceId,
+    SellingModelId,
+    UnitClassId,
+    UnitId,
+)
+from server.domain.modeling.catalog import (
+    Category,
+    GrantType,
+    Kept,
+    Product,
+    ProductGrant,
+    ProductResource,
+    UnitClass,
+    UnitOfMeasure,
+    UsageModelType,
+    UsageResource,
+)
+from server.domain.modeling.roles import Binding
+from server.domain.modeling.units import UnitClassKind
+from server.usecases.modeling.units import ConvertQuantity
+
+ONE = Decimal(1)
+
+
+def unit_class_from_pb(request: rpc.CreateUnitClassRequest) -> UnitClass:
+    """What a class of units is to be."""
+    form = Form(request)
+    own = form.sub("unit_class")
+    default = own.optional_name("default_unit", names.UNIT)
+    wanted = UnitClass(
+        id=UnitClassId(form.code("unit_class_id")),
+        display_name=own.text("display_name"),
+        kind=own.choice("kind", UnitClassKind),
+        default_unit_id=UnitId(default[0]) if default else None,
+    )
+    form.done()
+    return wanted
+
+
+def unit_from_pb(request: rpc.CreateUnitOfMeasureRequest) -> UnitOfMeasure:
+    """What a unit is to be. Raises FACTOR_RANGE."""
+    form = Form(request)
+    own = form.sub("unit_of_measure")
+    (unit_class_id,) = own.name("unit_class", names.UNIT_CLASS)
+    factor = own.decimal("factor", default=ONE)
+    if factor <= 0:
+        own.fault("factor", "FACTOR_RANGE", "must be greater than zero")
+    wanted = UnitOfMeasure(
+        id=UnitId(form.code("unit_of_measure_id")),
+        display_name=own.text("display_name"),
+        unit_class_id=UnitClassId(unit_class_id),
+        factor=factor,
+        scale=request.unit_of_measure.scale,
+        rounding=own.choice("rounding", Rounding, default=Rounding.HALF_UP),
+        sequence=request.unit_of_measure.sequence,
+    )
+    form.done()
+    return wanted
+
+
+def convert_quantity_from_pb(request: rpc.ConvertQuantityRequest) -> ConvertQuantity:
+    """What is to be converted."""
+    form = Form(request)
+    (unit,) = form.name("unit_of_measure", names.UNIT)
+    (target,) = form.name("target_unit_of_measure", names.UNIT)
+    asked = ConvertQuantity(
+        quantity=form.decimal("quantity"),
+        unit_id=UnitId(unit),
+        target_id=UnitId(target),
+        may_round=request.round,
+    )
+    form.done()
+    return asked
+
+
+def resource_from_pb(request: rpc.CreateUsageResourceRequest) -> UsageResource:
+    """What a usage resource is to be."""
+    form = Form(request)
+    own = form.sub("usage_resource")
+    (unit_class_id,) = own.name("unit_class", names.UNIT_CLASS)
+    unit = own.optional_name("unit_of_measure", names.UNIT)
+    definition = own.optional_name("usage_definition_product", names.PRODUCT)
+    wanted = UsageResource(
+        id=ResourceId(form.code("usage_resource_id")),
+        display_name=own.text("display_name"),
+        category=own.choice("category", Category),
+        unit_class_id=UnitClassId(unit_class_id),
+        unit_id=UnitId(unit[0]) if unit else None,
+        token_resource_id=_token_resource(own),
+        definition_product_id=ProductId(definition[0]) if definition else None,
+        dimensions=_dimensions(own),
+        policies=policies_from_form(own),
+    )
+    form.done()
+    return wanted
+
+
+def product_from_pb(request: rpc.CreateProductRequest) -> Product:
+    """What a product is to be."""
+    form = Form(request)
+    own = form.sub("product")
+    wanted = Product(
+        id=ProductId(form.code("product_id")),
+        display_name=own.text("display_name"),
+        usage_model_type=own.choice("usage_model_type", UsageModelType),
+        binding=own.optional_choice("grant_binding", Binding),
+    )
+    form.done()
+    return wanted
+
+
+def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> ProductResource:
+    """What a product is to meter. Raises INTERVAL_INVALID."""
+    form = Form(request)
+    own = form.sub("product_usage_resource")
+    (product_id,) = form.name("parent", names.PRODUCT)
+    (resource_id,) = own.name("usage_resource", names.RESOURCE)
+    start, end = _days(own)
+    named = bool(request.product_usage_resource_id)
+    wanted = ProductResource(
+        product_id=ProductId(product_id),
+        id=ProductResourceId(form.code("product_usage_resource_id") if named else resource_id),
+        resource_id=ResourceId(resource_id),
+        token_resource_id=_token_resource(own),
+        is_optional=request.product_usage_resource.omittable,
+        start_date=start,
+        end_date=end,
+        policies=policies_from_form(own),
+    )
+    form.done()
+    return wanted
+
+
+def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> ProductGrant:
+    """What a product is to promise. Raises QUANTITY_ZERO, QUANTITY_NEGATIVE."""
+    form = Form(request)
+    own = form.sub("product_usage_grant")
+    (product_id,) = form.name("parent", names.PRODUCT)
+    of_product, held_id = own.name("product_usage_resource", names.PRODUCT_RESOURCE)
+    if of_product != product_id and not form.faults:
+        own.fault("product_usage_resource", "NAME_FORMAT", "must be a resource of the parent")
+    quantity = own.decimal("quantity")
+    if not form.faults and quantity <= 0:
+        reason = "QUANTITY_ZERO" if quantity == 0 else "QUANTITY_NEGATIVE"
+        own.fault("quantity", reason, "must be greater than zero")
+    unit = own.optional_name("unit_of_measure", names.UNIT)
+    model = own.optional_name("selling_model", names.SELLING_MODEL)
+    start, end = _days(own)
+    wanted = ProductGrant(
+        product_id=ProductId(product_id),
+        id=ProductGrantId(form.code("product_usage_grant_id")),
+        display_name=own.text("display_name"),
+        held_id=ProductResourceId(held_id),
+        quantity=quantity,
+        unit_id=UnitId(unit[0]) if unit else None,
+        validity=cadence_from_pb(own, "validity"),
+        refresh_id=policy_from_form(own, "refresh_policy", names.REFRESH_POLICY),
+        rollover_id=policy_from_form(own, "rollover_policy", names.ROLLOVER_POLICY),
+        type=own.choice("type", GrantType, default=GrantType.GRANT),
+        selling_model_id=SellingModelId(model[0]) if model else None,
+        start_date=start,
+        end_date=end,
+    )
+    form.done()
+    return wanted
+
+
+def cadence_from_pb(form: Form, field: str) -> Cadence | None:
+    """A calendar length, if it is there."""
+    if not form.has(field):
+        return None
+    own = form.sub(field)
+    return Cadence(own.choice("unit", CadenceUnit), max(1, own.message.count))
+
+
+def unit_class_to_pb(kept: Kept[UnitClass]) -> pb.UnitClass:
+    """A class of units."""
+    own = kept.content
+    return pb.UnitClass(
+        name=names.UNIT_CLASS.of(own.id),
+        display_name=own.display_name,
+        kind=enum_pb(pb.UnitClass.Kind, own.kind),
+        default_unit=names.UNIT.of(own.default_unit_id) if own.default_unit_id else "",
+        state=state_pb(kept),
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def unit_to_pb(kept: Kept[UnitOfMeasure]) -> pb.UnitOfMeasure:
+    """A unit of measure."""
+    own = kept.content
+    return pb.UnitOfMeasure(
+        name=names.UNIT.of(own.id),
+        display_name=own.display_name,
+        unit_class=names.UNIT_CLASS.of(own.unit_class_id),
+        factor=decimal_pb(own.factor),
+        scale=own.scale,
+        rounding=enum_pb(pb.UnitOfMeasure.Rounding, own.rounding),
+        sequence=own.sequence,
+        state=state_pb(kept),
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def resource_to_pb(kept: Kept[UsageResource]) -> pb.UsageResource:
+    """A usage resource."""
+    own = kept.content
+    return pb.UsageResource(
+        name=names.RESOURCE.of(own.id),
+        display_name=own.display_name,
+        category=enum_pb(pb.UnitClass.Kind, own.category),
+        unit_class=names.UNIT_CLASS.of(own.unit_class_id),
+        unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",
+        token_resource=_token_name(own.token_resource_id),
+        dimensions=own.dimensions,
+        usage_definition_product=names.PRODUCT.of(own.definition_product_id)
+        if own.definition_product_id
+        else "",
+        policies=policies_to_pb(own.policies, pb.UsageResourcePolicies),
+        state=state_pb(kept),
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def product_to_pb(kept: Kept[Product]) -> pb.Product:
+    """A product."""
+    own = kept.content
+    return pb.Product(
+        name=names.PRODUCT.of(own.id),
+        display_name=own.display_name,
+        usage_model_type=enum_pb(pb.Product.UsageModelType, own.usage_model_type),
+        grant_binding=enum_pb(pb.Product.GrantBinding, own.binding or "GRANT_BINDING_UNSPECIFIED"),
+        state=state_pb(kept),
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def product_resource_to_pb(kept: Kept[ProductResource]) -> pb.ProductUsageResource:
+    """A resource of a product."""
+    own = kept.content
+    return pb.ProductUsageResource(
+        name=names.PRODUCT_RESOURCE.of(own.product_id, own.id),
+        usage_resource=names.RESOURCE.of(own.resource_id),
+        token_resource=_token_name(own.token_resource_id),
+        omittable=own.is_optional,
+        start_date=optional_date_pb(own.start_date),
+        end_date=optional_date_pb(own.end_date),
+        policies=policies_to_pb(own.policies, pb.ResourcePolicies),
+        state=state_pb(kept),
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def product_grant_to_pb(kept: Kept[ProductGrant]) -> pb.ProductUsageGrant:
+    """A promise of a product."""
+    own = kept.content
+    refresh, rollover = names.REFRESH_POLICY, names.ROLLOVER_POLICY
+    return pb.ProductUsageGrant(
+        name=names.PRODUCT_GRANT.of(own.product_id, own.id),
+        display_name=own.display_name,
+        product_usage_resource=names.PRODUCT_RESOURCE.of(own.product_id, own.held_id),
+        type=enum_pb(pb.ProductUsageGrant.Type, own.type),
+        quantity=decimal_pb(own.quantity),
+        unit_of_measure=names.UNIT.of(own.unit_id) if own.unit_id else "",
+        validity=cadence_pb(own.validity),
+        refresh_policy=refresh.of(own.refresh_id) if own.refresh_id else "",
+        rollover_policy=rollover.of(own.rollover_id) if own.rollover_id else "",
+        selling_model=names.SELLING_MODEL.of(own.selling_model_id) if own.selling_model_id else "",
+        start_date=optional_date_pb(own.start_date),
+        end_date=optional_date_pb(own.end_date),
+        state=state_pb(kept),
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def state_pb(kept: Kept[object]) -> "types_pb2.CatalogState.ValueType":
+    """Where a record stands."""
+    number: types_pb2.CatalogState.ValueType = enum_pb(types_pb2.CatalogState, kept.state)
+    return number
+
+
+def _days(form: Form) -> tuple[date | None, date | None]:
+    """A span of days, either end open."""
+    start, end = form.optional_date("start_date"), form.optional_date("end_date")
+    if start is not None and end is not None and end <= start:
+        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+    return start, end
+
+
+def _token_resource(form: Form) -> ResourceId | None:
+    found = form.optional_name("token_resource", names.RESOURCE)
+    return ResourceId(found[0]) if found else None
+
+
+def _token_name(resource_id: ResourceId | None) -> str:
+    return names.RESOURCE.of(resource_id) if resource_id else ""
+
+
+def _dimensions(form: Form) -> tuple[str, ...]:
+    """The labels that tell usage apart, each once. Notes CODE_FORMAT."""
+    found = tuple(dict.fromkeys(form.message.dimensions))
+    for index, name in enumerate(found):
+        if not CODE.fullmatch(name):
+            fault = "must be 1 to 64 of A-Z, a-z, 0-9, '_', '.' and '-', the first no sign"
+            form.fault(f"dimensions[{index}]", "CODE_FORMAT", fault)
+    return found

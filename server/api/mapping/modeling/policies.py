@@ -1,0 +1,237 @@
+"""Policies on the wire."""
+
+from decimal import Decimal
+
+from usage_management.v1 import policy_resources_pb2 as pb
+from usage_management.v1 import policy_service_pb2 as rpc
+
+from server.api import names
+from server.api.mapping.modeling.catalog import cadence_from_pb, state_pb
+from server.api.reader import Form
+from server.api.values import audit_pb, cadence_pb, enum_pb, etag, optional_decimal_pb
+from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
+from server.domain.ids import PolicyId
+from server.domain.modeling.catalog import (
+    Aggregation,
+    Commitment,
+    Kept,
+    Overage,
+    RatingFrequency,
+    Refresh,
+    Rollover,
+)
+from server.domain.modeling.policies import (
+    DEFAULT_DELAY,
+    AggregationMethod,
+    Combination,
+    CommitmentRate,
+    LatePolicy,
+    OveragePolicy,
+    usual_combination,
+)
+
+MONTH = Cadence(CadenceUnit.MONTH)
+HUNDRED = Decimal(100)
+
+
+def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregation:
+    """How usage is to add up."""
+    form = Form(request)
+    own = form.sub("aggregation_policy")
+    method = own.choice("method", AggregationMethod)
+    label = own.text("unique_label") or None
+    if method is AggregationMethod.UNIQUE_COUNT and label is None:
+        own.fault("unique_label", "FIELD_REQUIRED", "is required with the method UNIQUE_COUNT")
+    if method is not AggregationMethod.UNIQUE_COUNT and label is not None:
+        own.fault("unique_label", "POLICY_NOT_ALLOWED", f"{method} counts no values")
+    wanted = Aggregation(
+        id=PolicyId(form.code("aggregation_policy_id")),
+        display_name=own.text("display_name"),
+        method=method,
+        period=own.choice("period", PolicyPeriod),
+        combine=own.choice("combine", Combination, default=usual_combination(method)),
+        unique_label=label,
+    )
+    form.done()
+    return wanted
+
+
+def rating_frequency_from_pb(request: rpc.CreateRatingFrequencyPolicyRequest) -> RatingFrequency:
+    """When usage is to be rated."""
+    form = Form(request)
+    own = form.sub("rating_frequency_policy")
+    wanted = RatingFrequency(
+        id=PolicyId(form.code("rating_frequency_policy_id")),
+        display_name=own.text("display_name"),
+        period=own.choice("period", PolicyPeriod),
+        delay=_delay(request.rating_frequency_policy),
+        late=own.choice("late_policy", LatePolicy, default=LatePolicy.NEXT_PERIOD),
+    )
+    form.done()
+    return wanted
+
+
+def overage_from_pb(request: rpc.CreateOveragePolicyRequest) -> Overage:
+    """What overage is to do."""
+    form = Form(request)
+    own = form.sub("overage_policy")
+    wanted = Overage(
+        id=PolicyId(form.code("overage_policy_id")),
+        display_name=own.text("display_name"),
+        overage=own.choice("overage", OveragePolicy),
+    )
+    form.done()
+    return wanted
+
+
+def refresh_from_pb(request: rpc.CreateRefreshPolicyRequest) -> Refresh:
+    """When a grant is to be issued again."""
+    form = Form(request)
+    own = form.sub("refresh_policy")
+    interval = cadence_from_pb(own, "interval") or MONTH
+    wanted = Refresh(
+        id=PolicyId(form.code("refresh_policy_id")),
+        display_name=own.text("display_name"),
+        interval=interval,
+    )
+    form.done()
+    return wanted
+
+
+def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
+    """What is to become of a remainder."""
+    form = Form(request)
+    own = form.sub("rollover_policy")
+    quantity, percent = own.optional_decimal("max_quantity"), own.optional_decimal("max_percent")
+    if quantity is not None and quantity <= 0:
+        reason = "QUANTITY_ZERO" if quantity == 0 else "QUANTITY_NEGATIVE"
+        own.fault("max_quantity", reason, "must be greater than zero")
+    if percent is not None and not 0 < percent <= HUNDRED:
+        own.fault("max_percent", "RANGE", "must be above 0 and at most 100")
+    wanted = Rollover(
+        id=PolicyId(form.code("rollover_policy_id")),
+        display_name=own.text("display_name"),
+        max_rollovers=request.rollover_policy.max_rollovers or None,
+        max_quantity=quantity,
+        max_percent=percent,
+    )
+    form.done()
+    return wanted
+
+
+def commitment_from_pb(request: rpc.CreateCommitmentPolicyRequest) -> Commitment:
+    """What usage is to cost once a commitment is used up."""
+    form = Form(request)
+    own = form.sub("commitment_policy")
+    wanted = Commitment(
+        id=PolicyId(form.code("commitment_policy_id")),
+        display_name=own.text("display_name"),
+        rate=own.choice("rate", CommitmentRate),
+    )
+    form.done()
+    return wanted
+
+
+def aggregation_to_pb(kept: Kept[Aggregation]) -> pb.AggregationPolicy:
+    """How usage adds up."""
+    own = kept.content
+    return pb.AggregationPolicy(
+        name=names.AGGREGATION_POLICY.of(own.id),
+        display_name=own.display_name,
+        method=enum_pb(pb.AggregationPolicy.Method, own.method),
+        period=enum_pb(pb.AggregationPolicy.Period, own.period),
+        combine=enum_pb(pb.AggregationPolicy.Combine, own.combine),
+        unique_label=own.unique_label or "",
+        state=state_pb(kept),
+        version=kept.version,
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def rating_frequency_to_pb(kept: Kept[RatingFrequency]) -> pb.RatingFrequencyPolicy:
+    """When usage is rated."""
+    own = kept.content
+    waiting = pb.RatingFrequencyPolicy.WaitingTime()
+    if own.delay.unit is DelayUnit.DAYS:
+        waiting.days = own.delay.count
+    else:
+        waiting.hours = own.delay.count
+    return pb.RatingFrequencyPolicy(
+        name=names.RATING_FREQUENCY_POLICY.of(own.id),
+        display_name=own.display_name,
+        period=enum_pb(pb.RatingFrequencyPolicy.Period, own.period),
+        waiting_time=waiting,
+        late_policy=enum_pb(pb.RatingFrequencyPolicy.LatePolicy, own.late),
+        state=state_pb(kept),
+        version=kept.version,
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def overage_to_pb(kept: Kept[Overage]) -> pb.OveragePolicy:
+    """What overage does."""
+    own = kept.content
+    return pb.OveragePolicy(
+        name=names.OVERAGE_POLICY.of(own.id),
+        display_name=own.display_name,
+        overage=enum_pb(pb.OveragePolicy.Overage, own.overage),
+        state=state_pb(kept),
+        version=kept.version,
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def refresh_to_pb(kept: Kept[Refresh]) -> pb.RefreshPolicy:
+    """When a grant is issued again."""
+    own = kept.content
+    return pb.RefreshPolicy(
+        name=names.REFRESH_POLICY.of(own.id),
+        display_name=own.display_name,
+        interval=cadence_pb(own.interval),
+        state=state_pb(kept),
+        version=kept.version,
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def rollover_to_pb(kept: Kept[Rollover]) -> pb.RolloverPolicy:
+    """What becomes of a remainder."""
+    own = kept.content
+    return pb.RolloverPolicy(
+        name=names.ROLLOVER_POLICY.of(own.id),
+        display_name=own.display_name,
+        max_rollovers=own.max_rollovers or 0,
+        max_quantity=optional_decimal_pb(own.max_quantity),
+        max_percent=optional_decimal_pb(own.max_percent),
+        state=state_pb(kept),
+        version=kept.version,
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def commitment_to_pb(kept: Kept[Commitment]) -> pb.CommitmentPolicy:
+    """What usage costs once a commitment is used up."""
+    own = kept.content
+    return pb.CommitmentPolicy(
+        name=names.COMMITMENT_POLICY.of(own.id),
+        display_name=own.display_name,
+        rate=enum_pb(pb.CommitmentPolicy.Rate, own.rate),
+        state=state_pb(kept),
+        version=kept.version,
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def _delay(policy: pb.RatingFrequencyPolicy) -> Delay:
+    if not policy.HasField("waiting_time"):
+        return DEFAULT_DELAY
+    waiting = policy.waiting_time
+    if waiting.WhichOneof("length") == "hours":
+        return Delay(waiting.hours, DelayUnit.HOURS)
+    return Delay(waiting.days)

@@ -1,0 +1,81 @@
+"""The policies that a level names, on the wire."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from usage_management.v1 import catalog_resources_pb2 as pb
+
+from server.api import names
+from server.api.names import Name
+from server.api.reader import Form
+from server.api.values import enum_pb
+from server.domain.ids import PolicyId, ResourceId
+from server.domain.modeling.catalog import PolicyIds
+from server.domain.modeling.policies import DrawdownOrder
+
+M = TypeVar("M", pb.ResourcePolicies, pb.UsageResourcePolicies)
+
+# The parts of `PolicyIds` that name a policy: the field of each, and the pattern of its names.
+POLICIES = {
+    "aggregation": ("aggregation_policy", names.AGGREGATION_POLICY),
+    "rating_frequency": ("rating_frequency_policy", names.RATING_FREQUENCY_POLICY),
+    "overage": ("overage_policy", names.OVERAGE_POLICY),
+    "commitment": ("commitment_policy", names.COMMITMENT_POLICY),
+}
+
+
+def policy_from_form(form: Form, field: str, pattern: Name) -> PolicyId | None:
+    """A policy by its name, if one is named."""
+    found = form.optional_name(field, pattern)
+    return PolicyId(found[0]) if found else None
+
+
+def policies_from_form(form: Form) -> PolicyIds:
+    """The policies that a level names, in the field `policies`."""
+    own = form.sub("policies")
+    # A usage resource names fewer policies than a product.
+    there = own.message.DESCRIPTOR.fields_by_name
+    return PolicyIds(
+        **{
+            part: policy_from_form(own, field, pattern)
+            for part, (field, pattern) in POLICIES.items()
+            if field in there
+        },
+        order=own.optional_choice("drawdown_order", DrawdownOrder),
+    )
+
+
+def overrides_from_form(form: Form) -> dict[ResourceId, PolicyIds]:
+    """The policies of some resources, each once. Notes RESOURCE_TWICE."""
+    found: dict[ResourceId, PolicyIds] = {}
+    for one in form.subs("policies"):
+        (resource_id,) = one.name("usage_resource", names.RESOURCE)
+        if resource_id in found:
+            one.fault("usage_resource", "RESOURCE_TWICE", "the resource has policies already")
+        found[resource_id] = policies_from_form(one)
+    return found
+
+
+def overrides_to_pb(policies: Mapping[ResourceId, PolicyIds]) -> list[pb.PolicyOverride]:
+    """The policies of some resources, by id."""
+    return [
+        pb.PolicyOverride(
+            usage_resource=names.RESOURCE.of(key),
+            policies=policies_to_pb(policies[key], pb.ResourcePolicies),
+        )
+        for key in sorted(policies)
+    ]
+
+
+def policies_to_pb(ids: PolicyIds, message: type[M]) -> M | None:
+    """The policies that a level names; nothing where it names none."""
+    if ids == PolicyIds():
+        return None
+    named = {field: (pattern, getattr(ids, part)) for part, (field, pattern) in POLICIES.items()}
+    texts: dict[str, Any] = {
+        field: pattern.of(id_) for field, (pattern, id_) in named.items() if id_
+    }
+    made = message(**texts)
+    if ids.order is not None:
+        made.drawdown_order = enum_pb(pb.ResourcePolicies.DrawdownOrder, ids.order)
+    return made

@@ -1,1 +1,0 @@
-"""Rates, procedures and what is rated, to and from protos."""

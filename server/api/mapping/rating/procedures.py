@@ -1,0 +1,347 @@
+"""Procedures, versions and their elements: from forms, and to messages."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from usage_management.v1 import procedure_resources_pb2 as pb
+from usage_management.v1 import procedure_service_pb2 as rpc
+from usage_management.v1.catalog_resources_pb2 import UnitOfMeasure
+
+from server.api import names
+from server.api.mapping.modeling.catalog import state_pb
+from server.api.mapping.rating.terms import (
+    adjustment_from_form,
+    adjustment_to_pb,
+    attribute_row_from_form,
+    attribute_row_to_pb,
+)
+from server.api.reader import Form
+from server.api.values import (
+    audit_pb,
+    date_pb,
+    decimal_pb,
+    enum_pb,
+    enum_prefix,
+    etag,
+    optional_date_pb,
+)
+from server.domain.exact import ZERO, Rounding
+from server.domain.ids import ProcedureId, ProcedureVersionId
+from server.domain.modeling.catalog import Kept
+from server.domain.rating.procedures import elements as el
+from server.domain.rating.procedures.elements import NET_UNIT_RATE, ProcedureElement
+from server.domain.rating.procedures.programs import ELEMENT_MILLISECONDS, RUN_MILLISECONDS
+from server.domain.rating.procedures.versions import Procedure, TimeLimits, Usage, Version
+from server.domain.rating.rates import HUNDRED
+from server.usecases.rating.procedures import Resolved
+
+USUAL = TimeLimits()
+
+
+def procedure_from_pb(request: rpc.CreateProcedureRequest) -> Procedure:
+    """What a procedure is to be. Raises InvalidArgument."""
+    form = Form(request)
+    own = form.sub("procedure")
+    wanted = Procedure(
+        id=ProcedureId(form.code("procedure_id")),
+        display_name=own.text("display_name"),
+        usage=own.choice("usage", Usage),
+    )
+    form.done()
+    return wanted
+
+
+def procedure_to_pb(kept: Kept[Procedure]) -> pb.Procedure:
+    """A procedure."""
+    own = kept.content
+    return pb.Procedure(
+        name=names.PROCEDURE.of(own.id),
+        display_name=own.display_name,
+        usage=enum_pb(pb.ProcedureUsage, own.usage),
+        state=state_pb(kept),
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def version_from_pb(request: rpc.CreateProcedureVersionRequest) -> Version:
+    """What a version is to be. Raises InvalidArgument."""
+    form = Form(request)
+    (procedure_id,) = form.name("parent", names.PROCEDURE)
+    version_id = ProcedureVersionId(form.code("procedure_version_id"))
+    wanted = version_from_form(form.sub("procedure_version"), procedure_id, version_id)
+    form.done()
+    return wanted
+
+
+def version_from_form(
+    form: Form, procedure_id: ProcedureId, version_id: ProcedureVersionId
+) -> Version:
+    """A version with its elements. Notes DECIMAL_*, RANGE, INTERVAL_INVALID and more."""
+    start, end = _days(form)
+    return Version(
+        procedure_id=procedure_id,
+        id=version_id,
+        display_name=form.text("display_name"),
+        rank=form.message.rank,
+        start_date=start,
+        end_date=end,
+        elements=tuple(_element_from_form(one) for one in form.subs("elements")),
+        limits=TimeLimits(
+            run=_milliseconds(form, "run_milliseconds", RUN_MILLISECONDS, USUAL.run),
+            element=_milliseconds(
+                form, "element_milliseconds", ELEMENT_MILLISECONDS, USUAL.element
+            ),
+        ),
+    )
+
+
+def version_to_pb(kept: Kept[Version]) -> pb.ProcedureVersion:
+    """A version with its elements."""
+    own = kept.content
+    return pb.ProcedureVersion(
+        name=names.PROCEDURE_VERSION.of(own.procedure_id, own.id),
+        display_name=own.display_name,
+        rank=own.rank,
+        start_date=optional_date_pb(own.start_date),
+        end_date=optional_date_pb(own.end_date),
+        elements=[_element_to_pb(one) for one in own.elements],
+        run_milliseconds=own.limits.run,
+        element_milliseconds=own.limits.element,
+        state=state_pb(kept),
+        **audit_pb(kept.audit),
+        etag=etag(kept.revision),
+    )
+
+
+def resolved_to_pb(resolved: Resolved) -> rpc.ResolveProcedureResponse:
+    """Which version is used, and why not the others."""
+    answer, name = rpc.ResolveProcedureResponse, names.PROCEDURE_VERSION
+    version, verdicts = resolved.version, answer.Candidate.Verdict
+    return answer(
+        procedure=names.PROCEDURE.of(resolved.procedure_id),
+        version="" if version is None else name.of(version.procedure_id, version.id),
+        candidates=[
+            answer.Candidate(
+                version=name.of(one.version.procedure_id, one.version.id),
+                rank=one.version.rank,
+                verdict=enum_pb(verdicts, one.verdict),
+            )
+            for one in resolved.candidates
+        ],
+        date=date_pb(resolved.day),
+    )
+
+
+def _days(form: Form) -> tuple[date | None, date | None]:
+    start, end = form.optional_date("start_date"), form.optional_date("end_date")
+    if start is not None and end is not None and end <= start:
+        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+    return start, end
+
+
+def _milliseconds(form: Form, name: str, allowed: range, usual: int) -> int:
+    value: int = getattr(form.message, name) or usual
+    if value not in allowed:
+        form.fault(name, "RANGE", f"must be from {allowed[0]} to {allowed[-1]}")
+    return value
+
+
+def _element_from_form(form: Form) -> ProcedureElement:
+    field = form.message.WhichOneof("element")
+    if field is None:
+        form.fault("element", "FIELD_REQUIRED", "is required")
+        return el.Stop()
+    read, _ = _FIELDS[field]
+    found: ProcedureElement = read(form.sub(field), form.text("display_name"))
+    return found
+
+
+def _element_to_pb(element: ProcedureElement) -> pb.ProcedureElement:
+    field = _BY_KIND[type(element)]
+    _, write = _FIELDS[field]
+    return pb.ProcedureElement(display_name=element.name, **{field: write(element)})
+
+
+def _setting_from_form(form: Form, name: str) -> el.RatingSetting:
+    inputs = tuple(
+        el.Input(
+            name=one.text("name"),
+            kind=one.choice("kind", el.ValueKind),
+            default=one.text("default_value") if one.has("default_value") else None,
+        )
+        for one in form.subs("inputs")
+    )
+    return el.RatingSetting(name=name, inputs=inputs)
+
+
+def _setting_to_pb(one: el.RatingSetting) -> pb.RatingSetting:
+    inputs = [
+        pb.RatingSetting.Input(
+            name=own.name,
+            kind=enum_pb(pb.RatingSetting.Input.Kind, own.kind),
+            default_value=own.default,
+        )
+        for own in one.inputs
+    ]
+    return pb.RatingSetting(inputs=inputs)
+
+
+def _order_from_form(form: Form) -> tuple[el.Agreed, ...]:
+    words = [pb.AgreedWith.Name(number) for number in form.message.order]
+    order = tuple(
+        el.Agreed(word.removeprefix(enum_prefix(pb.AgreedWith.DESCRIPTOR))) for word in words
+    )
+    return order or (el.Agreed.ASSET, el.Agreed.TARGET)
+
+
+def _order_to_pb(order: tuple[el.Agreed, ...]) -> list[Any]:
+    return [enum_pb(pb.AgreedWith, agreed) for agreed in order]
+
+
+def _attributes_to_pb(one: el.AttributeAdjustment) -> pb.AttributeAdjustmentElement:
+    return pb.AttributeAdjustmentElement(rows=map(attribute_row_to_pb, one.rows))
+
+
+def _discount_from_form(form: Form, name: str) -> el.ManualDiscount:
+    kind = el.DiscountKind.AMOUNT if form.has("amount") else el.DiscountKind.PERCENTAGE
+    field = kind.lower()
+    value = form.decimal(field)
+    if value < ZERO or (kind is el.DiscountKind.PERCENTAGE and value > HUNDRED):
+        reason = "PERCENT_RANGE" if kind is el.DiscountKind.PERCENTAGE else "RATE_NEGATIVE"
+        form.fault(field, reason, "must be from 0 to 100, or an amount of zero or more")
+    return el.ManualDiscount(name=name, kind=kind, value=value)
+
+
+def _matrix_from_form(form: Form, name: str) -> el.AdjustmentMatrix:
+    rows = tuple(
+        el.MatrixRow(
+            cells=tuple(
+                cell.text("value") if cell.has("value") else None for cell in row.subs("cells")
+            ),
+            adjustment=adjustment_from_form(row.sub("adjustment")),
+        )
+        for row in form.subs("rows")
+    )
+    return el.AdjustmentMatrix(name=name, columns=tuple(form.message.columns), rows=rows)
+
+
+def _matrix_to_pb(one: el.AdjustmentMatrix) -> pb.AdjustmentMatrixElement:
+    made = pb.AdjustmentMatrixElement
+    rows = [
+        made.Row(
+            cells=[made.Cell(value=cell) for cell in row.cells],
+            adjustment=adjustment_to_pb(row.adjustment),
+        )
+        for row in one.rows
+    ]
+    return made(columns=one.columns, rows=rows)
+
+
+def _rounding_to_pb(one: el.RoundRate) -> pb.RoundingElement:
+    mode = enum_pb(UnitOfMeasure.Rounding, one.mode)
+    return pb.RoundingElement(mode=mode, precision=one.places)
+
+
+def _operation_to_pb(one: el.ListOperation) -> pb.ListOperationElement:
+    function = enum_pb(pb.ListOperationElement.Function, one.function)
+    return pb.ListOperationElement(
+        list_function=function, source=one.source or "", variable=one.variable
+    )
+
+
+def _bare(kind: type[Any], message: type[Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    return lambda form, name: kind(name=name), lambda one: message()
+
+
+# How each kind of element is read and written, by its field.
+_FIELDS: dict[str, tuple[Callable[[Form, str], Any], Callable[[Any], Any]]] = {
+    "rating_setting": (_setting_from_form, _setting_to_pb),
+    "base_rate": _bare(el.BaseRate, pb.BaseRateElement),
+    "negotiated_rate": (
+        lambda form, name: el.NegotiatedRate(name=name, order=_order_from_form(form)),
+        lambda one: pb.NegotiatedRateElement(order=_order_to_pb(one.order)),
+    ),
+    "volume_tiers": _bare(el.VolumeTiers, pb.VolumeTiersElement),
+    "graduated_tiers": _bare(el.GraduatedTiers, pb.GraduatedTiersElement),
+    "negotiated_tiers": (
+        lambda form, name: el.NegotiatedTiers(name=name, order=_order_from_form(form)),
+        lambda one: pb.NegotiatedTiersElement(order=_order_to_pb(one.order)),
+    ),
+    "attribute_adjustment": (
+        lambda form, name: el.AttributeAdjustment(
+            name=name, rows=tuple(map(attribute_row_from_form, form.subs("rows")))
+        ),
+        _attributes_to_pb,
+    ),
+    "commitment_rate": _bare(el.CommitmentRate, pb.CommitmentRateElement),
+    "manual_discount": (
+        _discount_from_form,
+        lambda one: pb.ManualDiscountElement(**{one.kind.lower(): decimal_pb(one.value)}),
+    ),
+    "adjustment_matrix": (_matrix_from_form, _matrix_to_pb),
+    "formula": (
+        lambda form, name: el.Formula(
+            name=name,
+            expression=form.message.expression,
+            variable=form.message.variable or NET_UNIT_RATE,
+        ),
+        lambda one: pb.FormulaElement(expression=one.expression, variable=one.variable),
+    ),
+    "assignment": (
+        lambda form, name: el.Assignment(
+            name=name, variable=form.message.variable, value=form.decimal("value")
+        ),
+        lambda one: pb.AssignmentElement(variable=one.variable, value=decimal_pb(one.value)),
+    ),
+    "list_group": (
+        lambda form, name: el.ListGroup(
+            name=name,
+            condition=form.message.condition,
+            elements=tuple(_element_from_form(one) for one in form.subs("elements")),
+        ),
+        lambda one: pb.ListGroupElement(
+            condition=one.condition, elements=[_element_to_pb(inner) for inner in one.elements]
+        ),
+    ),
+    "list_operation": (
+        lambda form, name: el.ListOperation(
+            name=name,
+            function=form.choice("list_function", el.ListFunction),
+            source=form.message.source or None,
+            variable=form.message.variable,
+        ),
+        _operation_to_pb,
+    ),
+    "rounding": (
+        lambda form, name: el.RoundRate(
+            name=name, mode=form.choice("mode", Rounding), places=form.message.precision
+        ),
+        _rounding_to_pb,
+    ),
+    "stop": _bare(el.Stop, pb.StopElement),
+    "lookup": (
+        lambda form, name: el.Lookup(name=name, source=form.choice("source", el.LookupSource)),
+        lambda one: pb.LookupElement(source=enum_pb(pb.LookupElement.Source, one.source)),
+    ),
+}
+_BY_KIND: dict[type[Any], str] = {
+    el.RatingSetting: "rating_setting",
+    el.BaseRate: "base_rate",
+    el.NegotiatedRate: "negotiated_rate",
+    el.VolumeTiers: "volume_tiers",
+    el.GraduatedTiers: "graduated_tiers",
+    el.NegotiatedTiers: "negotiated_tiers",
+    el.AttributeAdjustment: "attribute_adjustment",
+    el.CommitmentRate: "commitment_rate",
+    el.ManualDiscount: "manual_discount",
+    el.AdjustmentMatrix: "adjustment_matrix",
+    el.Formula: "formula",
+    el.Assignment: "assignment",
+    el.ListGroup: "list_group",
+    el.ListOperation: "list_operation",
+    el.RoundRate: "rounding",
+    el.Stop: "stop",
+    el.Lookup: "lookup",
+}

@@ -1,0 +1,155 @@
+"""Questions about rates, read from the wire; hot, so that no form is made for one that is right."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from usage_management.v1 import rate_service_pb2 as pb
+
+from server.api import names
+from server.api.dayless import FIRST_DAY, LAST_DAY
+from server.api.names import BadName
+from server.api.reader import FAULTS, all_faults, currencies, labels_fault
+from server.domain.errors import InvalidArgument
+from server.domain.exact import ZERO, DecimalError, parse_decimal
+from server.domain.ids import ResourceId
+from server.domain.rating.discovery import Asked
+from server.domain.rating.sold_rates import Bound, Held
+
+Read = Asked | InvalidArgument
+
+# A name that cannot be read raises and is not remembered.
+_book = lru_cache(maxsize=16_384)(names.PRICE_BOOK.parse)
+_product = lru_cache(maxsize=16_384)(names.PRODUCT.parse)
+_resource = lru_cache(maxsize=16_384)(names.RESOURCE.parse)
+_asset = lru_cache(maxsize=16_384)(names.ASSET.parse)
+_account = lru_cache(maxsize=16_384)(names.ACCOUNT.parse)
+_target = lru_cache(maxsize=16_384)(names.BINDING_TARGET.parse)
+_token_unit = lru_cache(maxsize=16_384)(names.UNIT.parse)
+_model = lru_cache(maxsize=16_384)(names.SELLING_MODEL.parse)
+
+
+def read_question(question: pb.RateQuestion) -> Read:
+    """Return what a question asks, or the refusal that names all its faults."""
+    try:
+        return _asked(question)
+    except InvalidArgument as error:
+        return error
+
+
+def _asked(question: pb.RateQuestion) -> Asked:
+    try:
+        return _read_in_order(question)
+    except InvalidArgument:
+        raise _faults_of(question) from None
+
+
+def _faults_of(question: pb.RateQuestion) -> InvalidArgument:
+    """Name all that is wrong with a question."""
+    is_needed = not question.asset and not question.binding_target
+    return all_faults(
+        lambda: _name("price_book", question.price_book, _book, is_needed=is_needed),
+        lambda: _name("product", question.product, _product, is_needed=is_needed),
+        lambda: _name("usage_resource", question.usage_resource, _resource),
+        lambda: _held(question, ResourceId("")),
+        lambda: _unit(question, is_needed=is_needed),
+        lambda: question.HasField("date") and _day(question),
+        lambda: question.HasField("quantity") and _quantity(question.quantity.value),
+        lambda: _name("selling_model", question.selling_model, _model, is_needed=False),
+        lambda: _attributes(question.attributes),
+    )
+
+
+def _read_in_order(question: pb.RateQuestion) -> Asked:
+    is_needed = not question.asset and not question.binding_target
+    book = _name("price_book", question.price_book, _book, is_needed=is_needed)
+    product = _name("product", question.product, _product, is_needed=is_needed)
+    (resource_id,) = _name("usage_resource", question.usage_resource, _resource)
+    model = _name("selling_model", question.selling_model, _model, is_needed=False)
+    return Asked(
+        resource_id,
+        _held(question, resource_id),
+        book and book[0],
+        product and product[0],
+        _unit(question, is_needed=is_needed),
+        _day(question) if question.HasField("date") else None,
+        _quantity(question.quantity.value) if question.HasField("quantity") else None,
+        model and model[0],
+        _attributes(question.attributes) if question.attributes else None,
+    )
+
+
+def _held(question: pb.RateQuestion, resource_id: ResourceId) -> Held | Bound | None:
+    """The asset or the target that the question is about, if it is about one."""
+    target = question.binding_target
+    if not target:
+        asset = _name("asset", question.asset, _asset, is_needed=False)
+        return None if asset is None else (*asset, resource_id)
+    if "/bindingTargets/" in target:
+        account_id, target_id = _name("binding_target", target, _target)
+        return Bound(account_id, target_id, resource_id)
+    (account_id,) = _name("binding_target", target, _account)
+    return Bound(account_id, "", resource_id)
+
+
+def _name(
+    path: str, text: str, parse: Callable[[str], tuple[Any, ...]], *, is_needed: bool = True
+) -> Any:
+    if not text:
+        if is_needed:
+            raise InvalidArgument.at(path, "FIELD_REQUIRED", "is required")
+        return None
+    try:
+        return parse(text)
+    except BadName as error:
+        raise InvalidArgument.at(path, error.reason, str(error)) from None
+
+
+def _unit(question: pb.RateQuestion, *, is_needed: bool) -> str | None:
+    """The currency or the token unit that the answer is asked for in."""
+    if not question.token_unit:
+        return _currency(question.currency_code, is_needed=is_needed)
+    (unit,) = _name("token_unit", question.token_unit, _token_unit)
+    return str(unit)
+
+
+def _currency(text: str, *, is_needed: bool) -> str | None:
+    if text in currencies():
+        return text
+    if text:
+        fault = "must be an ISO 4217 currency code in capitals"
+        raise InvalidArgument.at("currency_code", "CURRENCY_UNKNOWN", fault)
+    if is_needed:
+        raise InvalidArgument.at("currency_code", "FIELD_REQUIRED", "is required")
+    return None
+
+
+def _day(question: pb.RateQuestion) -> date:
+    value = question.date
+    try:
+        day = date(value.year, value.month, value.day)
+    except ValueError:
+        fault = "is not a day of the calendar"
+        raise InvalidArgument.at("date", "DATE_INVALID", fault) from None
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise InvalidArgument.at("date", "DATE_INVALID", "must be from 1990-01-01 to 2200-01-01")
+    return day
+
+
+def _attributes(labels: Mapping[str, str]) -> dict[str, str]:
+    fault = labels_fault(labels)
+    if fault is not None:
+        raise InvalidArgument.at("attributes", "LABELS_INVALID", fault)
+    return dict(labels)
+
+
+def _quantity(text: str) -> Decimal:
+    try:
+        quantity = parse_decimal(text)
+    except DecimalError as error:
+        raise InvalidArgument.at("quantity", error.reason, FAULTS[error.reason]) from None
+    if quantity < ZERO:
+        raise InvalidArgument.at("quantity", "QUANTITY_NEGATIVE", "must not be negative")
+    return quantity

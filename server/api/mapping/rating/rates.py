@@ -1,0 +1,210 @@
+"""Price books, rate cards and entries: from requests, and to messages."""
+
+from datetime import date
+from typing import Any
+
+from usage_management.v1 import rate_service_pb2 as pb
+from usage_management.v1 import types_pb2
+
+from server.api import names
+from server.api.mapping.rating.terms import (
+    attribute_row_from_form,
+    attribute_row_to_pb,
+    per_from_form,
+    rate_from_form,
+    rate_to_pb,
+    tiers_from_form,
+    tiers_to_pb,
+    unit_from_form,
+    unit_pb,
+)
+from server.api.reader import Form, placed_at, refuse
+from server.api.values import audit_pb, decimal_pb, enum_pb, etag, optional_date_pb
+from server.domain.batches import BatchOutcome
+from server.domain.errors import Violation
+from server.domain.ids import (
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    SellingModelId,
+)
+from server.domain.rating.rate_cards import (
+    ALL_RESOURCES,
+    EntryState,
+    Kept,
+    PriceBook,
+    RateCard,
+    RateCardEntry,
+    RateCardType,
+)
+from server.domain.rating.rates import TierBounds, TierMode
+from server.store.rating.rate_entries import EntryFilter
+from server.store.rating.rates import CardFilter
+from server.usecases.rating.rates import CreatePriceBook
+
+ALL_CARDS = "rateCards/-"
+NON_NEGOTIABLE = pb.RateCardEntry.NON_NEGOTIABLE
+
+
+def create_book_from_pb(request: pb.CreatePriceBookRequest) -> CreatePriceBook:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    book_id = PriceBookId(form.code("price_book_id"))
+    book = form.sub("price_book")
+    display_name = book.text("display_name")
+    card_ids = tuple(RateCardId(ids[0]) for ids in book.names("rate_cards", names.RATE_CARD))
+    form.done()
+    return CreatePriceBook(book_id=book_id, display_name=display_name, card_ids=card_ids)
+
+
+def create_card_from_pb(request: pb.CreateRateCardRequest) -> RateCard:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    card_id = RateCardId(form.code("rate_card_id"))
+    card = form.sub("rate_card")
+    display_name, kind = card.text("display_name"), card.choice("type", RateCardType)
+    start, end = _dates_from_form(card)
+    form.done()
+    return RateCard(id=card_id, display_name=display_name, type=kind, start=start, end=end)
+
+
+def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntry:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    (card_id,) = form.name("parent", names.RATE_CARD)
+    entry_id = RateEntryId(form.code("rate_card_entry_id"))
+    entry = form.sub("rate_card_entry")
+    (product_id,) = entry.name("product", names.PRODUCT)
+    resource = entry.optional_name("usage_resource", names.RESOURCE)
+    model = entry.optional_name("selling_model", names.SELLING_MODEL)
+    unit = unit_from_form(entry)
+    rate = rate_from_form(entry.sub("rate")) if entry.has("rate") else None
+    bounds, mode, tiers = tiers_from_form(entry.sub("tiers"))
+    adjustments = tuple(map(attribute_row_from_form, entry.subs("adjustments")))
+    per = per_from_form(entry, "tier_per")
+    start, end = _dates_from_form(entry)
+    form.done()
+    return RateCardEntry(
+        id=entry_id,
+        card_id=card_id,
+        product_id=product_id,
+        resource_id=ResourceId(resource[0]) if resource else ALL_RESOURCES,
+        selling_model_id=SellingModelId(model[0]) if model else None,
+        currency_code=unit,
+        rate=rate,
+        per=per,
+        tiers=tiers,
+        bounds=bounds or TierBounds.LOWER_INCLUSIVE,
+        mode=mode or TierMode.VOLUME,
+        adjustments=adjustments,
+        is_negotiable=request.rate_card_entry.negotiability != NON_NEGOTIABLE,
+        start=start,
+        end=end,
+    )
+
+
+def create_entries_from_pb(
+    request: pb.BatchCreateRateCardEntriesRequest,
+) -> list[RateCardEntry]:
+    """Raises InvalidArgument, with the places of all that is wrong."""
+    entries = []
+    faults: list[Violation] = []
+    for index, one in enumerate(request.requests):
+        with placed_at(f"requests[{index}]", faults):
+            entries.append(create_entry_from_pb(one))
+    refuse(faults)
+    return entries
+
+
+def card_filter_from_pb(request: pb.ListRateCardsRequest) -> CardFilter:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    kind, day = form.optional_choice("type", RateCardType), form.optional_date("on_date")
+    form.done()
+    return CardFilter(type=kind, day=day)
+
+
+def entry_filter_from_pb(request: pb.ListRateCardEntriesRequest) -> EntryFilter:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    card = None if request.parent == ALL_CARDS else form.name("parent", names.RATE_CARD)
+    product = form.optional_name("product", names.PRODUCT)
+    resource = form.optional_name("usage_resource", names.RESOURCE)
+    model = form.optional_name("selling_model", names.SELLING_MODEL)
+    unit = unit_from_form(form) if request.currency_code or request.token_unit else None
+    only = EntryFilter(
+        card_id=RateCardId(card[0]) if card else None,
+        state=form.optional_choice("state", EntryState),
+        product_id=ProductId(product[0]) if product else None,
+        resource_id=ResourceId(resource[0]) if resource else None,
+        unit_id=unit,
+        selling_model_id=SellingModelId(model[0]) if model else None,
+        day=form.optional_date("on_date"),
+    )
+    form.done()
+    return only
+
+
+def book_to_pb(book: PriceBook) -> pb.PriceBook:
+    """A price book as callers see it."""
+    return pb.PriceBook(
+        name=names.PRICE_BOOK.of(book.id),
+        display_name=book.display_name,
+        rate_cards=[names.RATE_CARD.of(book.cards[kind]) for kind in sorted(book.cards)],
+        **_kept_to_pb(book.kept),
+    )
+
+
+def card_to_pb(card: RateCard) -> pb.RateCard:
+    """A rate card as callers see it."""
+    return pb.RateCard(
+        name=names.RATE_CARD.of(card.id),
+        display_name=card.display_name,
+        type=enum_pb(pb.RateCard.Type, card.type),
+        start_date=optional_date_pb(card.start),
+        end_date=optional_date_pb(card.end),
+        **_kept_to_pb(card.kept),
+    )
+
+
+def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
+    """An entry as callers see it."""
+    model = entry.selling_model_id
+    negotiability = "NEGOTIABLE" if entry.is_negotiable else "NON_NEGOTIABLE"
+    return pb.RateCardEntry(
+        name=names.RATE_ENTRY.of(entry.card_id, entry.id),
+        product=names.PRODUCT.of(entry.product_id),
+        usage_resource="" if entry.is_blanket else names.RESOURCE.of(entry.resource_id),
+        selling_model="" if model is None else names.SELLING_MODEL.of(model),
+        rate=None if entry.rate is None else rate_to_pb(entry.rate),
+        tiers=tiers_to_pb(entry.tiers, entry.bounds, entry.mode) if entry.tiers else None,
+        adjustments=map(attribute_row_to_pb, entry.adjustments),
+        tier_per=decimal_pb(entry.per) if entry.tiers else None,
+        negotiability=enum_pb(pb.RateCardEntry.Negotiability, negotiability),
+        start_date=optional_date_pb(entry.start),
+        end_date=optional_date_pb(entry.end),
+        state=enum_pb(types_pb2.CatalogState, entry.state),
+        **unit_pb(entry.currency_code),
+        **_kept_to_pb(entry.kept),
+    )
+
+
+def _dates_from_form(form: Form) -> tuple[date | None, date | None]:
+    start, end = form.optional_date("start_date"), form.optional_date("end_date")
+    if start is not None and end is not None and end <= start:
+        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+    return start, end
+
+
+def _kept_to_pb(kept: Kept | None) -> dict[str, Any]:
+    assert kept is not None
+    return {"etag": etag(kept.revision), **audit_pb(kept.audit)}
+
+
+def entry_outcome_to_pb(entry: RateCardEntry, outcome: BatchOutcome) -> pb.RateCardEntryOutcome:
+    """An entry after a batch, and what the batch did to it."""
+    return pb.RateCardEntryOutcome(
+        outcome=enum_pb(types_pb2.BatchOutcome, outcome), rate_card_entry=entry_to_pb(entry)
+    )

@@ -1,0 +1,194 @@
+"""Simulation: what a procedure is tried on, from forms; what lines come to, to messages."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from usage_management.v1 import procedure_service_pb2 as pb
+
+from server.api import names
+from server.api.errors import status_of
+from server.api.mapping.rating.procedures import version_from_form
+from server.api.mapping.rating.terms import (
+    attribute_row_from_form,
+    per_from_form,
+    rate_from_form,
+    rate_parts_from_form,
+    step_to_pb,
+    tiers_from_form,
+    unit_from_form,
+)
+from server.api.reader import Form
+from server.api.values import decimal_pb
+from server.domain.exact import ZERO
+from server.domain.ids import ProcedureId, ProcedureVersionId, UnitId
+from server.domain.modeling.policies import OveragePolicy
+from server.domain.rating.procedures.programs import check
+from server.domain.rating.procedures.state import Line
+from server.domain.rating.procedures.versions import Usage, Version
+from server.domain.rating.procedures.waterfall import Outcome, Rated
+from server.domain.rating.rates import (
+    ONE,
+    Rate,
+    RateParts,
+    RateTerms,
+    Tier,
+    TierBounds,
+    TierMode,
+    check_tiers,
+)
+
+Tiers = tuple[TierBounds, TierMode, tuple[Tier, ...]]
+
+NO_TIERS: Tiers = (TierBounds.LOWER_INCLUSIVE, TierMode.VOLUME, ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulate:
+    """A stored version or one that was given, and lines to be rated by it.
+
+    One for discovery is tried on the questions of the request instead.
+    """
+
+    stored: tuple[ProcedureId, ProcedureVersionId] | None
+    inline: Version | None
+    usage: Usage
+    lines: tuple[Line, ...]
+
+
+def simulate_from_pb(request: pb.SimulateProcedureRequest) -> Simulate:
+    """Raises InvalidArgument: PROCEDURE_INVALID, FORMULA_INVALID, TIERS_INVALID and more."""
+    form = Form(request)
+    usage = Usage.DISCOVERY if request.questions else Usage.RATING
+    if request.lines and request.questions:
+        form.fault("questions", "PROCEDURE_USAGE", "are for discovery, and lines for rating")
+    elif not request.lines and not request.questions:
+        form.fault("lines", "FIELD_REQUIRED", "are needed, or questions for a discovery procedure")
+    stored: Any = form.optional_name("version", names.PROCEDURE_VERSION)
+    inline = None
+    if form.has("inline_version"):
+        nobody = ProcedureId(""), ProcedureVersionId("")
+        inline = version_from_form(form.sub("inline_version"), *nobody)
+    lines = tuple(_line(one) for one in form.subs("lines"))
+    form.done()
+    if inline is not None:
+        check(inline.elements, usage, path="inline_version.elements")
+    return Simulate(stored=stored, inline=inline, usage=usage, lines=lines)
+
+
+def outcomes_to_pb(outcomes: tuple[Outcome, ...]) -> pb.SimulateProcedureResponse:
+    """What each line comes to, with the steps."""
+    return pb.SimulateProcedureResponse(outcomes=map(_outcome_to_pb, outcomes))
+
+
+def _outcome_to_pb(outcome: Outcome) -> pb.SimulatedOutcome:
+    steps = map(step_to_pb, outcome.steps)
+    if isinstance(outcome, Rated):
+        return pb.SimulatedOutcome(
+            amount=decimal_pb(outcome.amount),
+            net_unit_rate=decimal_pb(outcome.net_unit_rate),
+            waterfall=steps,
+        )
+    return pb.SimulatedOutcome(status=status_of(outcome), waterfall=steps)
+
+
+def _line(form: Form) -> Line:
+    unit = unit_from_form(form)
+    quantity = _quantity(form, "quantity", None)
+    listed = _listed(form, unit)
+    return Line(
+        quantity=quantity,
+        terms=_own_terms(form, listed),
+        tier_quantity=_quantity(form, "tier_quantity", quantity),
+        before=_quantity(form, "quantity_before", ZERO),
+        used=_quantity(form, "used_quantity", ZERO) if form.has("used_quantity") else None,
+        overage=form.choice("overage", OveragePolicy, default=OveragePolicy.CHARGE),
+        target=_target(form, listed),
+        attributes=form.labels("attributes"),
+        adjustments=tuple(map(attribute_row_from_form, form.subs("attribute_adjustments"))),
+    )
+
+
+def _listed(form: Form, unit: UnitId) -> RateTerms:
+    """Return what the catalogue says of a line."""
+    rate, tiers = _rate(form, "rate", unit), _tiers(form, "tiers")
+    return _terms(unit, rate, tiers, per_from_form(form, "tier_per"))
+
+
+def _own_terms(form: Form, listed: RateTerms) -> RateTerms:
+    """What the asset was sold under; its tiers are read as the catalogue's are."""
+    own = _tiers(form, "asset_tiers", listed)
+    if listed.tiers and own and own[:2] != (listed.bounds, listed.mode):
+        text = "must have the mode and the bounds of tiers"
+        form.fault("asset_tiers", "TIERS_INVALID", text)
+    unit = listed.unit
+    commitments = tuple(
+        _terms(unit, _rate(one, "rate", unit), _tiers(one, "tiers"))
+        for one in form.subs("commitments")
+    )
+    rate = _rate_parts(form, "asset_rate", unit)
+    return replace(_negotiated(listed, rate, own), committed=commitments)
+
+
+def _target(form: Form, listed: RateTerms) -> RateTerms | None:
+    """Return what was agreed for the target, if anything."""
+    rate = _rate_parts(form, "target_rate", listed.unit)
+    tiers = _tiers(form, "target_tiers", listed)
+    return None if rate is None and tiers is None else _negotiated(listed, rate, tiers)
+
+
+def _terms(unit: UnitId, rate: Rate | None, tiers: Tiers | None, per: Decimal = ONE) -> RateTerms:
+    bounds, mode, steps = tiers or NO_TIERS
+    return RateTerms(unit=unit, rate=rate, per=per, bounds=bounds, mode=mode, tiers=steps)
+
+
+def _negotiated(listed: RateTerms, rate: RateParts | None, tiers: Tiers | None) -> RateTerms:
+    terms = replace(listed, negotiated_rate=None if rate is None else rate.over(listed))
+    if tiers is None:
+        return terms
+    return replace(terms, bounds=tiers[0], mode=tiers[1], negotiated_tiers=tiers[2])
+
+
+def _quantity(form: Form, name: str, default: Decimal | None) -> Decimal:
+    value = form.decimal(name, default=default)
+    if value < ZERO:
+        form.fault(name, "QUANTITY_NEGATIVE", "must not be negative")
+        return ZERO
+    return value
+
+
+def _rate(form: Form, name: str, unit: UnitId) -> Rate | None:
+    if not form.has(name):
+        return None
+    rate = rate_from_form(form.sub(name))
+    return rate if _is_in(rate.unit, unit, form, name) else None
+
+
+def _rate_parts(form: Form, name: str, unit: UnitId) -> RateParts | None:
+    if not form.has(name):
+        return None
+    rate = rate_parts_from_form(form.sub(name))
+    return rate if _is_in(rate.unit or unit, unit, form, name) else None
+
+
+def _is_in(rated: UnitId, unit: UnitId, form: Form, name: str) -> bool:
+    """Whether a rate is in the unit of its line. Notes CURRENCY_MISMATCH."""
+    if rated == unit:
+        return True
+    form.fault(name, "CURRENCY_MISMATCH", f"must be in {unit[:64]}, as the line is")
+    return False
+
+
+def _tiers(form: Form, name: str, listed: RateTerms | None = None) -> Tiers | None:
+    """Tiers that continue each other, or none; at once wrong are only those of a right form.
+
+    Bounds and mode that are not named are those of the tiers that are `listed`.
+    """
+    if not form.has(name):
+        return None
+    own, faults = form.sub(name), len(form.faults)
+    bounds, mode, tiers = tiers_from_form(own)
+    if len(form.faults) == faults:
+        check_tiers(tiers, path=f"{own.path}.tiers")
+    kept = NO_TIERS if listed is None else (listed.bounds, listed.mode)
+    return bounds or kept[0], mode or kept[1], tiers

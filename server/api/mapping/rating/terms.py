@@ -1,0 +1,197 @@
+"""Rates, tiers and waterfalls: from forms, and to messages. Whoever sells or shows prices uses it.
+
+An entry is known as `card/entry` within the service and by its resource name outside.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from usage_management.v1 import types_pb2 as pb
+
+from server.api import names
+from server.api.reader import Form
+from server.api.values import decimal_pb, enum_pb
+from server.domain.exact import ZERO
+from server.domain.ids import RateEntryId, UnitId
+from server.domain.rating.line_rating import Step
+from server.domain.rating.rates import (
+    HUNDRED,
+    ONE,
+    Adjustment,
+    AdjustmentKind,
+    AttributeRow,
+    Rate,
+    RateParts,
+    RateTerms,
+    Tier,
+    TierBounds,
+    TierMode,
+)
+from server.usecases.modeling.currencies import is_currency
+
+
+def rate_from_form(form: Form) -> Rate:
+    """A price that is not negative, for more than no units.
+
+    Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, FACTOR_RANGE, CURRENCY_UNKNOWN.
+    """
+    return Rate(
+        value=_price_from_form(form),
+        per=per_from_form(form, "per"),
+        unit=unit_from_form(form),
+        is_package=form.message.package_pricing,
+    )
+
+
+def rate_parts_from_form(form: Form) -> RateParts:
+    """Return what is named of a negotiated rate; everything but the price may be left out.
+
+    Notes what `rate_from_form` notes.
+    """
+    message = form.message
+    return RateParts(
+        value=_price_from_form(form),
+        per=per_from_form(form, "per") if form.has("per") else None,
+        unit=unit_from_form(form) if message.currency_code or message.token_unit else None,
+        is_package=message.package_pricing if form.has("package_pricing") else None,
+    )
+
+
+def unit_from_form(form: Form) -> UnitId:
+    """What a price is in: a currency, or the unit of a token. Notes CURRENCY_*, FIELD_REQUIRED."""
+    token = form.optional_name("token_unit", names.UNIT)
+    if token is None:
+        return UnitId(form.currency("currency_code"))
+    if is_currency(token[0]):
+        form.fault("token_unit", "CURRENCY_MISMATCH", "is a currency; say it as currency_code")
+    return UnitId(token[0])
+
+
+def unit_pb(unit: str) -> dict[str, Any]:
+    """The field that says what a price is in."""
+    return {"currency_code": unit} if is_currency(unit) else {"token_unit": names.UNIT.of(unit)}
+
+
+def per_from_form(form: Form, name: str) -> Decimal:
+    """How many units a price is for; 1 when nobody says. Notes DECIMAL_*, FACTOR_RANGE."""
+    per = form.decimal(name, default=ONE)
+    if per > ZERO:
+        return per
+    form.fault(name, "FACTOR_RANGE", "must be greater than zero")
+    return ONE
+
+
+def tiers_from_form(form: Form) -> tuple[TierBounds | None, TierMode | None, tuple[Tier, ...]]:
+    """Tiers as they were written, each right by itself; nothing for bounds and mode not named.
+
+    Whether one continues the other is for `server.domain.rates.check_tiers`, which needs the
+    unit's scale. Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE.
+    """
+    bounds = form.optional_choice("bounds", TierBounds)
+    mode = form.optional_choice("mode", TierMode)
+    return bounds, mode, tuple(_tier_from_form(tier) for tier in form.subs("tiers"))
+
+
+def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
+    """What a resource costs: what was negotiated, else what the catalogue says."""
+    rate, tiers = terms.effective_rate, terms.effective_tiers
+    return pb.RateTerms(
+        rate=None if rate is None else rate_to_pb(rate),
+        tiers=tiers_to_pb(tiers, terms.bounds, terms.mode) if tiers else None,
+        base_entry=entry_name(terms.base_entry),
+        tier_entry=entry_name(terms.tier_entry),
+        rate_negotiated=terms.negotiated_rate is not None,
+        tiers_negotiated=terms.negotiated_tiers is not None,
+        non_negotiable=is_fixed,
+        adjustments=map(attribute_row_to_pb, terms.adjustments),
+        attribute_entry=entry_name(terms.attribute_entry),
+        attributes=terms.attributes,
+    )
+
+
+def rate_to_pb(rate: Rate) -> pb.Rate:
+    """A price for so many units."""
+    return pb.Rate(
+        value=decimal_pb(rate.value),
+        per=decimal_pb(rate.per),
+        package_pricing=rate.is_package,
+        **unit_pb(rate.unit),
+    )
+
+
+def tiers_to_pb(tiers: tuple[Tier, ...], bounds: TierBounds, mode: TierMode) -> pb.RateTiers:
+    """Tiers, which bound belongs to them, and which units they price."""
+    return pb.RateTiers(
+        bounds=enum_pb(pb.RateTiers.Bounds, bounds),
+        mode=enum_pb(pb.RateTiers.Mode, mode),
+        tiers=[_tier_to_pb(tier) for tier in tiers],
+    )
+
+
+def step_to_pb(step: Step) -> pb.WaterfallStep:
+    """One line of how an amount came about."""
+    return pb.WaterfallStep(
+        sequence=step.sequence,
+        element=enum_pb(pb.WaterfallStep.Element, step.element),
+        inputs=step.inputs,
+        outputs=step.outputs,
+        note=step.note,
+    )
+
+
+def adjustment_from_form(form: Form) -> Adjustment:
+    """What is done to a rate. Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE."""
+    kind, value = form.choice("kind", AdjustmentKind), form.decimal("value")
+    if kind is AdjustmentKind.OVERRIDE and value < ZERO:
+        form.fault("value", "RATE_NEGATIVE", "a rate must not be negative")
+    if kind is AdjustmentKind.PERCENTAGE and not ZERO <= value <= HUNDRED:
+        form.fault("value", "PERCENT_RANGE", "must be from 0 to 100")
+    return Adjustment(kind=kind, value=value)
+
+
+def adjustment_to_pb(adjustment: Adjustment) -> pb.RateAdjustment:
+    """What is done to a rate."""
+    return pb.RateAdjustment(
+        kind=enum_pb(pb.RateAdjustment.Kind, adjustment.kind),
+        value=decimal_pb(adjustment.value),
+    )
+
+
+def attribute_row_from_form(form: Form) -> AttributeRow:
+    """An adjustment by attributes. Notes LABELS_INVALID and what an adjustment notes."""
+    return AttributeRow(
+        attributes=tuple(sorted(form.labels("attributes").items())),
+        adjustment=adjustment_from_form(form.sub("adjustment")),
+    )
+
+
+def attribute_row_to_pb(row: AttributeRow) -> pb.AttributeRow:
+    """An adjustment by attributes."""
+    return pb.AttributeRow(
+        attributes=dict(row.attributes), adjustment=adjustment_to_pb(row.adjustment)
+    )
+
+
+def _price_from_form(form: Form) -> Decimal:
+    value = form.decimal("value")
+    if value < ZERO:
+        form.fault("value", "RATE_NEGATIVE", "must not be negative")
+    return value
+
+
+def _tier_from_form(form: Form) -> Tier:
+    lower, upper = form.decimal("lower", default=ZERO), form.optional_decimal("upper")
+    return Tier(lower=lower, upper=upper, adjustment=adjustment_from_form(form.sub("adjustment")))
+
+
+def _tier_to_pb(tier: Tier) -> pb.RateTier:
+    return pb.RateTier(
+        lower=decimal_pb(tier.lower),
+        upper=None if tier.upper is None else decimal_pb(tier.upper),
+        adjustment=adjustment_to_pb(tier.adjustment),
+    )
+
+
+def entry_name(entry_id: RateEntryId | None) -> str:
+    """The resource name of an entry; empty for none."""
+    return "" if entry_id is None else names.RATE_ENTRY.of(*entry_id.split("/"))

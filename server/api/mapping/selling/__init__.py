@@ -1,0 +1,1 @@
+"""Messages of selling: quotes, orders, assets, entitlements and their targets."""

@@ -1,0 +1,103 @@
+"""Accounts on the wire."""
+
+from usage_management.v1 import account_service_pb2 as pb
+
+from server.api import names
+from server.api.mapping.filters import created_from_form
+from server.api.mapping.modeling.resource_policies import overrides_from_form, overrides_to_pb
+from server.api.masks import read_mask
+from server.api.reader import Form
+from server.api.values import audit_pb, enum_pb, etag
+from server.domain.ids import AccountId, BindingTargetId
+from server.domain.selling.targets import TargetKind
+from server.store.keys import Window
+from server.store.selling.accounts import Account, KeptAccount
+from server.store.selling.binding_targets import BindingTarget
+from server.usecases.selling.accounts import UpdateAccount
+
+CHANGEABLE = frozenset({"display_name", "labels"})
+
+
+def created_from_pb(request: pb.ListAccountsRequest) -> Window:
+    """Return when the accounts that are listed were created. Raises InvalidArgument."""
+    form = Form(request)
+    created = created_from_form(form)
+    form.done()
+    return created
+
+
+def create_account_from_pb(request: pb.CreateAccountRequest) -> Account:
+    """What an account is to be."""
+    form = Form(request)
+    account = form.sub("account")
+    wanted = Account(
+        id=AccountId(form.code("account_id")),
+        display_name=account.text("display_name"),
+        time_zone=account.zone("time_zone"),
+        currency_code=account.currency("currency_code"),
+        billing_anchor_day=request.account.billing_anchor_day or 1,
+        billing_months=request.account.billing_months or 1,
+        labels=account.labels("labels"),
+    )
+    form.done()
+    return wanted
+
+
+def update_account_from_pb(request: pb.UpdateAccountRequest) -> UpdateAccount:
+    """What is to change of an account."""
+    form = Form(request)
+    account = form.sub("account")
+    (account_id,) = account.name("name", names.ACCOUNT)
+    paths = read_mask(request.update_mask, CHANGEABLE)
+    command = UpdateAccount(
+        account_id=account_id,
+        display_name=account.text("display_name") if "display_name" in paths else None,
+        labels=account.labels("labels") if "labels" in paths else None,
+        revision=account.etag("etag"),
+    )
+    form.done()
+    return command
+
+
+def account_to_pb(account: KeptAccount) -> pb.Account:
+    """An account."""
+    content = account.content
+    return pb.Account(
+        name=names.ACCOUNT.of(content.id),
+        display_name=content.display_name,
+        time_zone=content.time_zone,
+        currency_code=content.currency_code,
+        billing_anchor_day=content.billing_anchor_day,
+        billing_months=content.billing_months,
+        labels=content.labels,
+        **audit_pb(account.audit),
+        etag=etag(account.revision),
+    )
+
+
+def create_binding_target_from_pb(
+    request: pb.CreateBindingTargetRequest,
+) -> tuple[AccountId, BindingTarget]:
+    """What a binding target is to be, and whose."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    own = form.sub("binding_target")
+    wanted = BindingTarget(
+        id=BindingTargetId(form.code("binding_target_id")),
+        display_name=own.text("display_name"),
+        kind=own.choice("kind", TargetKind),
+        policies=overrides_from_form(own),
+    )
+    form.done()
+    return AccountId(account_id), wanted
+
+
+def binding_target_to_pb(account_id: AccountId, target: BindingTarget) -> pb.BindingTarget:
+    """A binding target."""
+    return pb.BindingTarget(
+        name=names.BINDING_TARGET.of(account_id, target.id),
+        display_name=target.display_name,
+        kind=enum_pb(pb.BindingTarget.Kind, target.kind),
+        policies=overrides_to_pb(target.policies),
+        **audit_pb(target.audit),
+    )

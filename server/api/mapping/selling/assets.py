@@ -1,0 +1,83 @@
+"""Assets to messages, and what lists of them are filtered by."""
+
+from usage_management.v1 import asset_service_pb2 as pb
+
+from server.api import names
+from server.api.mapping.filters import (
+    created_from_form,
+    product_from_form,
+    resource_from_form,
+)
+from server.api.mapping.rating.terms import terms_to_pb
+from server.api.reader import Form
+from server.api.values import (
+    audit_pb,
+    cadence_pb,
+    date_pb,
+    decimal_pb,
+    optional_date_pb,
+    optional_decimal_pb,
+)
+from server.domain.ids import AccountId, UnitId
+from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
+from server.store.selling.assets import AssetFilter
+
+
+def list_assets_from_pb(request: pb.ListAssetsRequest) -> tuple[AccountId, AssetFilter]:
+    """Return whose assets are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    only = AssetFilter(
+        product_id=product_from_form(form),
+        resource_id=resource_from_form(form),
+        day=form.optional_date("on_date"),
+        created=created_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
+
+
+def asset_to_pb(asset: Asset) -> pb.Asset:
+    """An asset as callers see it."""
+    account_id = asset.account_id
+    return pb.Asset(
+        name=names.ASSET.of(account_id, asset.id),
+        product=names.PRODUCT.of(asset.product_id),
+        order=names.ORDER.of(account_id, asset.order_id),
+        quantity=decimal_pb(asset.quantity),
+        start_date=date_pb(asset.start_date),
+        end_date=optional_date_pb(asset.end_date),
+        resources=[_resource_to_pb(held, account_id) for held in asset.resources],
+        **audit_pb(asset.audit),
+    )
+
+
+def _resource_to_pb(held: AssetResource, account_id: AccountId) -> pb.AssetResource:
+    unit_id, terms = held.policies.wallet.unit_id, held.terms
+    return pb.AssetResource(
+        usage_resource=names.RESOURCE.of(held.resource_id),
+        wallet=names.WALLET.of(account_id, held.wallet_id),
+        terms=None if terms is None else terms_to_pb(terms, is_fixed=held.is_fixed),
+        entitlements=[_entitlement_to_pb(sold, unit_id) for sold in held.entitlements],
+        token_wallet=names.WALLET.of(account_id, held.token_wallet_id)
+        if held.token_wallet_id
+        else "",
+    )
+
+
+def _entitlement_to_pb(sold: SoldEntitlement, unit_id: UnitId) -> pb.Entitlement:
+    entitlement = sold.entitlement
+    refresh, validity, rollover = entitlement.refresh, entitlement.validity, entitlement.rollover
+    return pb.Entitlement(
+        quantity=decimal_pb(entitlement.quantity),
+        unit_of_measure=names.UNIT.of(unit_id),
+        product_usage_grant=names.PRODUCT_GRANT.of(sold.product_id, sold.product_grant_id),
+        start_date=date_pb(entitlement.start),
+        end_date=optional_date_pb(entitlement.end),
+        refresh=cadence_pb(refresh.cadence if refresh else None),
+        validity=cadence_pb(validity.cadence if validity else None),
+        can_roll_over=rollover is not None,
+        max_rollovers=(rollover.max_count or 0) if rollover else 0,
+        rollover_max_quantity=optional_decimal_pb(rollover.max_quantity if rollover else None),
+        rollover_max_percent=optional_decimal_pb(rollover.max_percent if rollover else None),
+    )

@@ -1,0 +1,61 @@
+"""Orders: from requests, and to messages."""
+
+from usage_management.v1 import order_service_pb2 as pb
+
+from server.api import names
+from server.api.mapping.filters import created_from_form, product_from_form
+from server.api.mapping.selling.quotes import line_to_pb
+from server.api.reader import Form
+from server.api.values import audit_pb, enum_pb, etag, optional_time_pb
+from server.domain.ids import AccountId
+from server.domain.selling.sales import Order, OrderState
+from server.store.selling.orders import OrderFilter
+from server.usecases.lifecycle.order_activation import ActivateOrder
+from server.usecases.selling.orders import CreateOrder
+
+
+def list_orders_from_pb(request: pb.ListOrdersRequest) -> tuple[AccountId, OrderFilter]:
+    """Return whose orders are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    only = OrderFilter(
+        state=form.optional_choice("state", OrderState),
+        product_id=product_from_form(form),
+        created=created_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
+
+
+def create_order_from_pb(request: pb.CreateOrderRequest) -> CreateOrder:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    account_id, quote_id = form.name("quote", names.QUOTE)
+    form.done()
+    return CreateOrder(account_id=account_id, quote_id=quote_id)
+
+
+def activate_order_from_pb(request: pb.ActivateOrderRequest) -> ActivateOrder:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    account_id, order_id = form.name("name", names.ORDER)
+    revision = form.etag("etag")
+    form.done()
+    return ActivateOrder(account_id=account_id, order_id=order_id, revision=revision)
+
+
+def order_to_pb(order: Order) -> pb.Order:
+    """An order as callers see it."""
+    account_id = order.account_id
+    return pb.Order(
+        name=names.ORDER.of(account_id, order.id),
+        state=enum_pb(pb.Order.State, order.state),
+        quote=names.QUOTE.of(account_id, order.quote_id),
+        price_book=names.PRICE_BOOK.of(order.price_book_id),
+        lines=[line_to_pb(order.account_id, line) for line in order.lines],
+        assets=[names.ASSET.of(account_id, asset_id) for asset_id in order.asset_ids],
+        currency_code=order.currency_code,
+        **audit_pb(order.audit),
+        activate_time=optional_time_pb(order.activate_time),
+        etag=etag(order.revision),
+    )

@@ -1,0 +1,246 @@
+"""Quotes: from requests, and to messages; sale lines, which quotes and orders share."""
+
+from decimal import Decimal
+from typing import Any
+
+from usage_management.v1 import catalog_resources_pb2 as catalog_pb
+from usage_management.v1 import quote_service_pb2 as pb
+
+from server.api import names
+from server.api.mapping.filters import created_from_form, product_from_form
+from server.api.mapping.modeling.resource_policies import overrides_from_form, overrides_to_pb
+from server.api.mapping.rating.terms import (
+    rate_parts_from_form,
+    rate_to_pb,
+    terms_to_pb,
+    tiers_from_form,
+    tiers_to_pb,
+)
+from server.api.reader import Form
+from server.api.values import audit_pb, date_pb, decimal_pb, enum_pb, etag, optional_date_pb
+from server.domain.errors import NotFound
+from server.domain.exact import ZERO, decimal_places
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    BindingTargetId,
+    PolicyId,
+    ResourceId,
+    SellingModelId,
+)
+from server.domain.modeling.catalog import PolicyIds
+from server.domain.modeling.policies import PolicyLevel, PolicySource
+from server.domain.modeling.roles import Binding
+from server.domain.modeling.sold_policies import SoldPolicies
+from server.domain.selling.negotiation import Negotiated
+from server.domain.selling.sales import LineGrant, LineResource, Quote, QuoteState, SaleLine
+from server.store.selling.quotes import QuoteFilter
+from server.usecases.selling.bindings import AskedBinding
+from server.usecases.selling.quotes import AskedLine, CreateQuote
+
+ONE = Decimal(1)
+
+
+def list_quotes_from_pb(request: pb.ListQuotesRequest) -> tuple[AccountId, QuoteFilter]:
+    """Return whose quotes are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    only = QuoteFilter(
+        state=form.optional_choice("state", QuoteState),
+        product_id=product_from_form(form),
+        created=created_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
+
+
+def create_quote_from_pb(request: pb.CreateQuoteRequest) -> CreateQuote:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    quote = form.sub("quote")
+    (price_book_id,) = quote.name("price_book", names.PRICE_BOOK)
+    lines = tuple(_line_from_form(line, account_id) for line in quote.subs("lines"))
+    form.done()
+    return CreateQuote(account_id=account_id, price_book_id=price_book_id, lines=lines)
+
+
+def quote_to_pb(quote: Quote) -> pb.Quote:
+    """A quote as callers see it."""
+    return pb.Quote(
+        name=names.QUOTE.of(quote.account_id, quote.id),
+        state=enum_pb(pb.Quote.State, quote.state),
+        price_book=names.PRICE_BOOK.of(quote.price_book_id),
+        lines=[line_to_pb(quote.account_id, line) for line in quote.lines],
+        currency_code=quote.currency_code,
+        **audit_pb(quote.audit),
+        etag=etag(quote.revision),
+    )
+
+
+def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
+    """A line as callers see it; what was negotiated is told whole, to be asked for again."""
+    model = line.selling_model_id
+    return pb.SaleLine(
+        product=names.PRODUCT.of(line.product_id),
+        quantity=decimal_pb(line.quantity),
+        start_date=date_pb(line.start_date),
+        end_date=optional_date_pb(line.end_date),
+        **_binding_to_pb(account_id, line),
+        selling_model=names.SELLING_MODEL.of(model) if model else "",
+        negotiated_rates=[
+            negotiated
+            for resource in line.resources
+            if (negotiated := _negotiated_to_pb(resource)) is not None
+        ],
+        policies=overrides_to_pb(_overridden(line)),
+        attributes=line.attributes,
+        resources=[_resource_to_pb(line, resource) for resource in line.resources],
+    )
+
+
+def _binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
+    """What a line is bound to, or the anchor of a commitment."""
+    if line.role.is_commitment:
+        return {"linked_asset": names.ASSET.of(account_id, line.target_id)}
+    binding = {"binding": enum_pb(catalog_pb.Product.GrantBinding, line.binding)}
+    if line.target_id is None:
+        return binding
+    pattern = names.ASSET if line.binding is Binding.ASSET else names.BINDING_TARGET
+    return binding | {"binding_target": pattern.of(account_id, line.target_id)}
+
+
+def _binding_from_form(form: Form, account_id: AccountId) -> AskedBinding:
+    is_asset = "/assets/" in form.message.binding_target
+    pattern = names.ASSET if is_asset else names.BINDING_TARGET
+    target = form.optional_name("binding_target", pattern)
+    linked = form.optional_name("linked_asset", names.ASSET)
+    for found, name in ((target, "Asset" if is_asset else "BindingTarget"), (linked, "Asset")):
+        if found is not None and found[0] != account_id:
+            path = "assets" if name == "Asset" else "bindingTargets"
+            raise NotFound.of(name, f"accounts/{found[0]}/{path}/{found[1]}")
+    return AskedBinding(
+        binding=form.optional_choice("binding", Binding),
+        asset_id=AssetId(target[1]) if target and is_asset else None,
+        target_id=BindingTargetId(target[1]) if target and not is_asset else None,
+        linked_asset_id=AssetId(linked[1]) if linked else None,
+    )
+
+
+def _line_from_form(form: Form, account_id: AccountId) -> AskedLine:
+    (product_id,) = form.name("product", names.PRODUCT)
+    model = form.optional_name("selling_model", names.SELLING_MODEL)
+    start_date, end_date = form.date("start_date"), form.optional_date("end_date")
+    if end_date is not None and end_date <= start_date:
+        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+    return AskedLine(
+        product_id=product_id,
+        quantity=_quantity_from_form(form),
+        start_date=start_date,
+        end_date=end_date,
+        binding=_binding_from_form(form, account_id),
+        selling_model_id=SellingModelId(model[0]) if model else None,
+        omitted=tuple(
+            ResourceId(ids[0]) for ids in form.names("omitted_resources", names.RESOURCE)
+        ),
+        policies=overrides_from_form(form),
+        attributes=form.labels("attributes"),
+        negotiated=tuple(_negotiated_from_form(wish) for wish in form.subs("negotiated_rates")),
+    )
+
+
+def _quantity_from_form(form: Form) -> Decimal:
+    quantity = form.optional_decimal("quantity")
+    if quantity is None:
+        return ONE
+    if quantity == ZERO:
+        form.fault("quantity", "QUANTITY_ZERO", "must be greater than zero")
+    elif quantity < ZERO:
+        form.fault("quantity", "QUANTITY_NEGATIVE", "must be greater than zero")
+    elif decimal_places(quantity):
+        form.fault("quantity", "RANGE", "must be a whole number")
+    return quantity
+
+
+def _negotiated_from_form(form: Form) -> Negotiated:
+    (resource_id,) = form.name("usage_resource", names.RESOURCE)
+    is_cleared = form.message.clear_tiers
+    if not (form.has("rate") or form.has("tiers") or is_cleared):
+        form.fault("rate", "FIELD_REQUIRED", "a rate, tiers or clear_tiers is needed")
+    rate = rate_parts_from_form(form.sub("rate")) if form.has("rate") else None
+    if not form.has("tiers"):
+        return Negotiated(resource_id=resource_id, rate=rate, tiers=() if is_cleared else None)
+    if is_cleared:
+        form.fault("clear_tiers", "TIERS_INVALID", "must not be set together with tiers")
+    bounds, mode, tiers = tiers_from_form(form.sub("tiers"))
+    return Negotiated(resource_id=resource_id, rate=rate, tiers=tiers, bounds=bounds, mode=mode)
+
+
+def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
+    terms = resource.terms
+    if terms is None or (terms.negotiated_rate, terms.negotiated_tiers) == (None, None):
+        return None
+    rate, tiers = terms.negotiated_rate, terms.negotiated_tiers
+    return pb.NegotiatedRate(
+        usage_resource=names.RESOURCE.of(resource.resource_id),
+        rate=None if rate is None else rate_to_pb(rate),
+        tiers=tiers_to_pb(tiers, terms.bounds, terms.mode) if tiers else None,
+        clear_tiers=tiers == (),
+    )
+
+
+def _overridden(line: SaleLine) -> dict[ResourceId, PolicyIds]:
+    """The policies that the line itself named, as far as its target let them hold."""
+    found = {one.resource_id: _named_by_line(one.policies) for one in line.resources}
+    return {key: ids for key, ids in found.items() if ids != PolicyIds()}
+
+
+def _named_by_line(policies: SoldPolicies) -> PolicyIds:
+    def own(source: PolicySource) -> PolicyId | None:
+        return source.id if source.level is PolicyLevel.LINE else None
+
+    sources = policies.sources
+    is_ordered = sources.order is PolicyLevel.LINE
+    return PolicyIds(
+        aggregation=own(sources.aggregation),
+        rating_frequency=own(sources.rating_frequency),
+        overage=own(sources.overage),
+        commitment=own(sources.commitment),
+        order=policies.wallet.order if is_ordered else None,
+    )
+
+
+def _resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResource:
+    policies, terms = resource.policies, resource.terms
+    token, definition = resource.token_resource_id, resource.definition_product_id
+    return pb.SaleLineResource(
+        usage_resource=names.RESOURCE.of(resource.resource_id),
+        terms=None if terms is None else terms_to_pb(terms, is_fixed=resource.is_fixed),
+        grants=[_grant_to_pb(line, resource, grant) for grant in resource.grants],
+        aggregation_policy=_name(names.AGGREGATION_POLICY, policies.sources.aggregation.id),
+        rating_frequency_policy=_name(
+            names.RATING_FREQUENCY_POLICY, policies.sources.rating_frequency.id
+        ),
+        overage_policy=_name(names.OVERAGE_POLICY, policies.sources.overage.id),
+        aggregation_policy_version=policies.sources.aggregation.version,
+        rating_frequency_policy_version=policies.sources.rating_frequency.version,
+        overage_policy_version=policies.sources.overage.version,
+        token_resource=names.RESOURCE.of(token) if token else "",
+        usage_definition_product=names.PRODUCT.of(definition) if definition else "",
+    )
+
+
+def _grant_to_pb(line: SaleLine, resource: LineResource, grant: LineGrant) -> pb.SaleLineGrant:
+    return pb.SaleLineGrant(
+        product_usage_grant=names.PRODUCT_GRANT.of(line.product_id, grant.product_grant_id),
+        quantity=decimal_pb(grant.quantity),
+        unit_of_measure=names.UNIT.of(resource.policies.wallet.unit_id),
+        refresh_policy=_name(names.REFRESH_POLICY, grant.refresh_policy.id),
+        rollover_policy=_name(names.ROLLOVER_POLICY, grant.rollover_policy.id),
+        refresh_policy_version=grant.refresh_policy.version,
+        rollover_policy_version=grant.rollover_policy.version,
+    )
+
+
+def _name(pattern: names.Name, policy_id: PolicyId | None) -> str:
+    return "" if policy_id is None else pattern.of(policy_id)

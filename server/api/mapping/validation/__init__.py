@@ -1,0 +1,1 @@
+"""Messages of validation: the rules of the product validator."""

@@ -1,0 +1,104 @@
+"""Validation: from requests, and to messages."""
+
+from datetime import date
+
+from usage_management.v1 import validation_service_pb2 as pb
+
+from server.api import names
+from server.api.reader import Form
+from server.api.values import date_pb, enum_pb
+from server.domain.ids import ProductId, RunId
+from server.domain.validation import RULES, Result, Rule, Severity, Verdict
+from server.store.validation.findings import Asked, Finding
+from server.usecases.validation.catalog_run import ValidateCatalog
+from server.usecases.validation.validator import ValidateProducts
+
+BY_ID = {rule.id: rule for rule in RULES}
+
+
+def validate_products_from_pb(request: pb.ValidateProductsRequest) -> ValidateProducts:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    product_ids = [ProductId(ids[0]) for ids in form.names("products", names.PRODUCT)]
+    asked = ValidateProducts(
+        product_ids=tuple(dict.fromkeys(product_ids)),
+        start=form.optional_date("start_date"),
+        end=form.optional_date("end_date"),
+        with_drafts=request.include_drafts,
+    )
+    form.done()
+    return asked
+
+
+def validate_catalog_from_pb(request: pb.ValidateCatalogRequest) -> ValidateCatalog:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    asked = ValidateCatalog(
+        start=form.optional_date("start_date"),
+        end=form.optional_date("end_date"),
+        with_drafts=request.include_drafts,
+    )
+    form.done()
+    return asked
+
+
+def findings_from_pb(request: pb.ListValidationFindingsRequest) -> tuple[RunId, Asked]:
+    """Raises InvalidArgument."""
+    form = Form(request)
+    (run_id,) = form.name("parent", names.RUN)
+    product = form.optional_name("product", names.PRODUCT)
+    asked = Asked(
+        severity=form.optional_choice("severity", Severity),
+        rule_id=request.rule_id or None,
+        product_id=ProductId(product[0]) if product else None,
+    )
+    form.done()
+    return RunId(run_id), asked
+
+
+def finding_to_pb(one: Finding) -> pb.CatalogFinding:
+    """What a run found."""
+    return pb.CatalogFinding(
+        product=names.PRODUCT.of(one.product_id),
+        rule=rule_to_pb(BY_ID[one.rule_id]),
+        finding=pb.ValidationFinding(message=one.message, records=one.records),
+    )
+
+
+def verdicts_to_pb(verdicts: tuple[Verdict, ...], start: date) -> pb.ValidateProductsResponse:
+    """What was found, for all products."""
+    return pb.ValidateProductsResponse(
+        valid=all(verdict.is_valid for verdict in verdicts),
+        products=map(verdict_to_pb, verdicts),
+        start_date=date_pb(start),
+    )
+
+
+def verdict_to_pb(verdict: Verdict) -> pb.ProductValidation:
+    """What was found of one product."""
+    return pb.ProductValidation(
+        product=names.PRODUCT.of(verdict.product_id),
+        valid=verdict.is_valid,
+        results=map(_result_to_pb, verdict.results),
+    )
+
+
+def rule_to_pb(rule: Rule) -> pb.ValidationRule:
+    """A rule as callers see it."""
+    return pb.ValidationRule(
+        id=rule.id,
+        severity=enum_pb(pb.ValidationRule.Severity, rule.severity),
+        title=rule.sentence,
+        remedy=rule.remedy,
+    )
+
+
+def _result_to_pb(result: Result) -> pb.ValidationResult:
+    return pb.ValidationResult(
+        rule=rule_to_pb(result.rule),
+        findings=[
+            pb.ValidationFinding(message=one.message, records=one.records)
+            for one in result.findings
+        ],
+        finding_count=result.count,
+    )

@@ -1,0 +1,1 @@
+"""Messages of wallets: balances, previews and blocking."""

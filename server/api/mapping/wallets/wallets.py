@@ -1,0 +1,185 @@
+"""Wallets on the wire, and what lists of them and of their grants are filtered by."""
+
+from datetime import datetime
+
+from usage_management.v1 import wallet_service_pb2 as pb
+
+from server.api import names
+from server.api.mapping.filters import created_from_form, id_of_account, resource_from_form
+from server.api.reader import Form
+from server.api.values import (
+    decimal_pb,
+    enum_pb,
+    optional_decimal_pb,
+    optional_time_pb,
+    rating_period_pb,
+    time_pb,
+)
+from server.domain.billing.periods import ResourcePeriods, Window
+from server.domain.calendar import Period
+from server.domain.exact import EXACT, ZERO
+from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, WalletId
+from server.domain.selling.grants import GrantKind
+from server.domain.settlement.ledger import CauseKind, Entry
+from server.domain.wallets.balances import Charge, WalletBalance
+from server.store.settlement.wallets import StoredWallet, WalletFilter
+from server.usecases.billing.periods import PeriodsAt
+from server.usecases.modeling.currencies import is_currency
+from server.usecases.wallets.wallets import GrantFilter, GrantNow, WalletNow
+
+
+def list_wallets_from_pb(request: pb.ListWalletsRequest) -> tuple[AccountId, WalletFilter]:
+    """Return whose wallets are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    (account_id,) = form.name("parent", names.ACCOUNT)
+    resource_id = resource_from_form(form)
+    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    only = WalletFilter(
+        resource_id=resource_id,
+        asset_id=None if asset_id is None else AssetId(asset_id),
+        created=created_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), only
+
+
+def list_grants_from_pb(
+    request: pb.ListGrantsRequest,
+) -> tuple[AccountId, WalletId, GrantFilter]:
+    """Return of which wallet grants are listed, and which. Raises InvalidArgument."""
+    form = Form(request)
+    account_id, wallet_id = form.name("parent", names.WALLET)
+    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    promise = form.optional_name("product_usage_grant", names.PRODUCT_GRANT)
+    only = GrantFilter(
+        asset_id=None if asset_id is None else AssetId(asset_id),
+        promise=(ProductId(promise[0]), ProductGrantId(promise[1])) if promise else None,
+        kind=form.optional_choice("kind", GrantKind),
+        time=form.optional_time("at_time"),
+        created=created_from_form(form),
+    )
+    form.done()
+    return AccountId(account_id), WalletId(wallet_id), only
+
+
+def wallet_to_pb(current: WalletNow) -> pb.Wallet:
+    """A wallet with its balance."""
+    wallet, balance = current.wallet, current.balance
+    made = pb.Wallet(
+        name=names.WALLET.of(wallet.account_id, wallet.id),
+        usage_resource=names.RESOURCE.of(wallet.resource_id),
+        unit_of_measure=names.UNIT.of(wallet.unit_id),
+        target=_target(wallet),
+        balance=decimal_pb(balance.balance),
+        posted_balance=decimal_pb(wallet.head.balance),
+        granted_quantity=decimal_pb(balance.granted),
+        used_quantity=decimal_pb(balance.used),
+        overage_quantity=decimal_pb(balance.overage),
+        as_of_time=time_pb(wallet.now),
+        period_start_time=time_pb(wallet.state.period.start),
+        period_end_time=time_pb(wallet.state.period.end),
+        percent_used=optional_decimal_pb(balance.percent_used),
+        create_time=time_pb(wallet.create_time),
+    )
+    _estimate(made, wallet, balance)
+    return made
+
+
+def grant_to_pb(wallet: StoredWallet, current: GrantNow) -> pb.Grant:
+    """One issue, with what is left of it now and what the ledger says."""
+    grant = current.item.grant
+    posted = {head.grant_id: head.balance for head in wallet.grant_heads}
+    assets = {one.id: one.asset_id for one in wallet.state.entitlements}
+    asset_id = assets.get(grant.entitlement_id)
+    return pb.Grant(
+        name=names.GRANT.of(wallet.account_id, wallet.id, grant.id),
+        kind=enum_pb(pb.Grant.Kind, grant.kind),
+        asset=names.ASSET.of(wallet.account_id, asset_id) if asset_id else "",
+        quantity=decimal_pb(grant.quantity),
+        balance=decimal_pb(grant.balance),
+        posted_balance=decimal_pb(posted.get(grant.id, ZERO)),
+        start_time=time_pb(grant.start),
+        expire_time=optional_time_pb(grant.expire),
+        rollover_count=grant.rollovers,
+        provisional=current.item.is_provisional,
+        product_usage_grant=names.PRODUCT_GRANT.of(*current.source),
+        create_time=optional_time_pb(current.create_time),
+    )
+
+
+def periods_to_pb(found: PeriodsAt) -> pb.PeriodAtResponse:
+    """The periods that contain a moment."""
+    return pb.PeriodAtResponse(
+        time=time_pb(found.time),
+        billing_period=_billing(found.billing) if found.billing else None,
+        resource_periods=[_resource_periods(found.account_id, one) for one in found.resources],
+    )
+
+
+def _resource_periods(account_id: str, found: ResourcePeriods) -> pb.UsageResourcePeriods:
+    return pb.UsageResourcePeriods(
+        usage_resource=names.RESOURCE.of(found.resource_id),
+        wallet=names.WALLET.of(account_id, found.wallet_id),
+        rating_period=rating_period_pb(found.rating),
+        billing_period=_billing(found.billing),
+        refresh_windows=[_window(one) for one in found.windows],
+    )
+
+
+def _billing(period: Period) -> pb.BillingPeriod:
+    return pb.BillingPeriod(start_time=time_pb(period.start), end_time=time_pb(period.end))
+
+
+def _window(window: Window) -> pb.RefreshWindow:
+    sold, period = window.sold, window.period
+    return pb.RefreshWindow(
+        product_usage_grant=names.PRODUCT_GRANT.of(sold.product_id, sold.product_grant_id),
+        start_time=time_pb(period.start),
+        end_time=time_pb(period.end),
+    )
+
+
+def entry_to_pb(account_id: str, entry: Entry, create_time: datetime) -> pb.WalletEntry:
+    """One line of the ledger."""
+    return pb.WalletEntry(
+        name=names.ENTRY.of(account_id, entry.wallet_id, entry.seq),
+        kind=enum_pb(pb.WalletEntry.Kind, entry.kind),
+        grant=names.GRANT.of(account_id, entry.wallet_id, entry.grant_id),
+        amount=decimal_pb(entry.amount),
+        opening_balance=decimal_pb(entry.wallet_before),
+        closing_balance=decimal_pb(entry.wallet_after),
+        grant_balance=decimal_pb(entry.grant_after),
+        effective_time=time_pb(entry.effective_time),
+        create_time=time_pb(create_time),
+        cause=_cause(account_id, entry),
+    )
+
+
+def _target(wallet: StoredWallet) -> str:
+    if wallet.target_kind == "ASSET":
+        return names.ASSET.of(wallet.account_id, wallet.target_id)
+    if wallet.target_id:
+        return names.BINDING_TARGET.of(wallet.account_id, wallet.target_id)
+    return names.ACCOUNT.of(wallet.account_id)
+
+
+def _cause(account_id: str, entry: Entry) -> str:
+    if entry.cause_kind is CauseKind.CELL:
+        return names.USAGE_SUMMARY.of(account_id, entry.cause_id)
+    return names.GRANT.of(account_id, entry.wallet_id, entry.cause_id)
+
+
+def _estimate(made: pb.Wallet, wallet: StoredWallet, balance: WalletBalance) -> None:
+    """What the period's overage costs so far, when all of it can be rated in one unit."""
+    charges: tuple[Charge, ...] = balance.charges
+    unit = next((c.unit for c in charges if c.unit), wallet.currency_code)
+    if is_currency(unit):
+        made.currency_code = unit
+    else:
+        made.token_unit = names.UNIT.of(unit)
+    total = ZERO
+    for charge in charges:
+        if charge.amount is None or charge.unit not in (None, unit):
+            return
+        total = EXACT.add(total, charge.amount)
+    made.estimated_amount.CopyFrom(decimal_pb(total))

@@ -1,0 +1,1 @@
+"""Servicers of access: tenants, credentials and jobs."""

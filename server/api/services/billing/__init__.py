@@ -1,0 +1,1 @@
+"""Servicers of billing: closing of periods, corrections, liable lines and replay."""

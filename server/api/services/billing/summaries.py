@@ -1,0 +1,166 @@
+"""SummaryService: parse, do, render."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from usage_management.v1 import summary_service_pb2 as pb
+from usage_management.v1 import summary_service_pb2_grpc as rpc
+
+from server.api import names
+from server.api.mapping.billing.summaries import (
+    liable_to_pb,
+    list_liable_from_pb,
+    list_ratable_from_pb,
+    list_usage_from_pb,
+    ratable_to_pb,
+    trace_to_pb,
+    usage_to_pb,
+    waterfall_to_pb,
+)
+from server.api.reader import Form, named
+from server.api.transactions import caller, listed, look, of_account
+from server.domain.ids import AccountId, ExecutionId
+from server.env import Env
+from server.store.billing import summary_reads as store
+from server.store.billing.summary_reads import LiableFilter
+from server.usecases.billing import summaries
+
+
+class SummaryService(rpc.SummaryServiceServicer):
+    """Reads what usage came to, and explains it."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def ListUsageSummaries(
+        self, request: pb.ListUsageSummariesRequest, context: Any
+    ) -> pb.ListUsageSummariesResponse:
+        account_id, only = list_usage_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: store.list_usage(
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda one: (one.start_time, one.usage_summary_id),
+            lambda one: usage_to_pb(account_id, one),
+            shape=(datetime, UUID),
+        )
+        return pb.ListUsageSummariesResponse(usage_summaries=found, next_page_token=token)
+
+    async def GetRatableSummary(
+        self, request: pb.GetRatableSummaryRequest, context: Any
+    ) -> pb.RatableSummary:
+        account_id, ratable_id = named(request, "name", names.RATABLE_SUMMARY)
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: summaries.get_ratable(tx, tenant_id, account_id, ratable_id)
+        )
+        return ratable_to_pb(account_id, found)
+
+    async def ListRatableSummaries(
+        self, request: pb.ListRatableSummariesRequest, context: Any
+    ) -> pb.ListRatableSummariesResponse:
+        account_id, only = list_ratable_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: store.list_ratable(
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda one: (one.start_time, one.ratable_summary_id),
+            lambda one: ratable_to_pb(account_id, one),
+            shape=(datetime, UUID),
+        )
+        return pb.ListRatableSummariesResponse(ratable_summaries=found, next_page_token=token)
+
+    async def GetLiableSummary(
+        self, request: pb.GetLiableSummaryRequest, context: Any
+    ) -> pb.LiableSummary:
+        account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: summaries.get_liable(tx, tenant_id, account_id, liable_id)
+        )
+        return liable_to_pb(found)
+
+    async def ListLiableSummaries(
+        self, request: pb.ListLiableSummariesRequest, context: Any
+    ) -> pb.ListLiableSummariesResponse:
+        account_id, only = list_liable_from_pb(request)
+        if account_id is None:
+            found, token = await self._liable_of_all(request, only)
+        else:
+            found, token = await self._liable_of_account(request, account_id, only)
+        return pb.ListLiableSummariesResponse(liable_summaries=found, next_page_token=token)
+
+    async def _liable_of_account(
+        self, request: pb.ListLiableSummariesRequest, account_id: AccountId, only: LiableFilter
+    ) -> tuple[list[pb.LiableSummary], str]:
+        return await listed(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: store.list_liable(
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda one: (one.start_time, one.liable_summary_id),
+            liable_to_pb,
+            shape=(datetime, UUID),
+        )
+
+    async def _liable_of_all(
+        self, request: pb.ListLiableSummariesRequest, only: LiableFilter
+    ) -> tuple[list[pb.LiableSummary], str]:
+        return await listed(
+            self._env,
+            request,
+            lambda tx, page: store.list_liable_of_all(
+                tx, page.tenant_id, only, after=page.after, limit=page.limit
+            ),
+            lambda one: (one.create_time, one.account_id, one.liable_summary_id),
+            liable_to_pb,
+            shape=(datetime, str, UUID),
+        )
+
+    async def GetRateWaterfall(
+        self, request: pb.GetRateWaterfallRequest, context: Any
+    ) -> pb.RateWaterfall:
+        form = Form(request)
+        is_liable = "/liableSummaries/" in request.name
+        pattern = names.LIABLE_SUMMARY if is_liable else names.RATABLE_SUMMARY
+        account_id, line_id = form.name("name", pattern)
+        execution_id = form.optional_uuid("execution_id")
+        form.done()
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env,
+            lambda tx: summaries.waterfall(
+                tx,
+                tenant_id,
+                account_id,
+                line_id,
+                is_liable=is_liable,
+                execution_id=None if execution_id is None else ExecutionId(execution_id),
+            ),
+        )
+        return waterfall_to_pb(request.name, account_id, found)
+
+    async def TraceLiableSummary(
+        self, request: pb.TraceLiableSummaryRequest, context: Any
+    ) -> pb.TraceLiableSummaryResponse:
+        account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: summaries.trace(tx, tenant_id, account_id, liable_id)
+        )
+        return trace_to_pb(account_id, found)

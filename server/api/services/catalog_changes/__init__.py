@@ -1,0 +1,1 @@
+"""Servicers of catalog changes: set-up, product activation and policy revision."""

@@ -1,0 +1,1 @@
+"""Servicers of consumption: usage records, intake rules, placement and aggregation."""

@@ -1,0 +1,84 @@
+"""ConsumptionService: usage in, once, and what became of it."""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from grpc.aio import ServicerContext
+from usage_management.v1 import consumption_service_pb2 as pb
+from usage_management.v1 import consumption_service_pb2_grpc as rpc
+
+from server.api.mapping.consumption import recording as recording_mapping
+from server.api.mapping.consumption import usage_records as mapping
+from server.api.transactions import caller, change, listed, look, of_account
+from server.env import Env
+from server.usecases.consumption import usage_records
+from server.usecases.intake import recording
+
+Context: TypeAlias = ServicerContext[Any, Any]
+
+
+class ConsumptionService(rpc.ConsumptionServiceServicer):
+    """Takes usage in, once, and says what became of it."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def RecordUsage(
+        self, request: pb.RecordUsageRequest, context: Context
+    ) -> pb.RecordUsageResponse:
+        config = self._env.config
+        command = replace(
+            recording_mapping.record_usage_from_pb(request),
+            most_quantity=Decimal(config.record_quantity),
+        )
+        accounts = config.record_accounts_per_transaction
+        if accounts is None:
+            return await self._record(request, command)
+        outcomes: dict[int, pb.RecordOutcome] = {}
+        for part in recording.parts(command, accounts):
+            answer = await self._record(request, replace(command, records=tuple(part.values())))
+            outcomes |= zip(part, answer.outcomes, strict=True)
+        return pb.RecordUsageResponse(outcomes=[outcomes[n] for n in sorted(outcomes)])
+
+    async def _record(
+        self, request: pb.RecordUsageRequest, command: recording.RecordUsage
+    ) -> pb.RecordUsageResponse:
+        """Keep records in one transaction."""
+        return await change(
+            self._env,
+            request,
+            pb.RecordUsageResponse,
+            lambda tx: recording.record(tx, caller().tenant_id, command),
+            lambda outcomes: recording_mapping.record_usage_response_to_pb(command, outcomes),
+        )
+
+    async def GetUsageRecord(
+        self, request: pb.GetUsageRecordRequest, context: Context
+    ) -> pb.UsageRecord:
+        account_id, record_id = mapping.get_usage_record_from_pb(request)
+        tenant_id = caller().tenant_id
+        record = await look(
+            self._env, lambda tx: usage_records.get(tx, tenant_id, account_id, record_id)
+        )
+        return mapping.usage_record_to_pb(record)
+
+    async def ListUsageRecords(
+        self, request: pb.ListUsageRecordsRequest, context: Context
+    ) -> pb.ListUsageRecordsResponse:
+        command = mapping.list_usage_records_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            of_account(
+                command.account_id,
+                lambda tx, page: usage_records.list_records(
+                    tx, page.tenant_id, command, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda record: (record.time, record.id),
+            mapping.usage_record_to_pb,
+            shape=(datetime, str),
+        )
+        return pb.ListUsageRecordsResponse(usage_records=found, next_page_token=token)

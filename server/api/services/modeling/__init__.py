@@ -1,0 +1,1 @@
+"""Servicers of modeling: units, resources, products, grants, policies and selling models."""

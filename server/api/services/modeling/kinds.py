@@ -1,0 +1,210 @@
+"""The kinds of catalogue record on the wire: one row for each says all that their methods share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+from usage_management.v1 import catalog_resources_pb2 as catalog_pb
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
+from usage_management.v1 import policy_resources_pb2 as policy_pb
+from usage_management.v1 import policy_service_pb2 as policy_rpc
+
+from server.api import names
+from server.api.mapping.modeling import catalog as mapping
+from server.api.mapping.modeling import policies as policy_mapping
+from server.api.mapping.modeling import selling_models as selling_mapping
+from server.api.names import Name
+from server.api.reader import Form
+from server.domain.modeling.catalog import Category, Kept, UsageModelType
+from server.store.modeling import catalog as kinds
+from server.store.modeling import policies as policy_kinds
+from server.store.modeling import selling_models as selling_kinds
+from server.store.modeling.records import Kind
+from server.usecases.modeling import catalog as checks
+from server.usecases.modeling.edits import Check
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation(Generic[T]):
+    """How a record of one kind is read: as the request to make one, under its id."""
+
+    name: Name
+    field: str
+    creation: type[Message]
+    read: Callable[[Any], T]
+
+    def creation_of(self, key: Sequence[str], message: Message) -> Message:
+        """The request that would create a record of that key and content."""
+        made = self.creation()
+        getattr(made, self.field).CopyFrom(message)
+        if len(key) > 1:
+            parent = Name(self.name.words[:-1], self.name.parts[:-1])
+            made.parent = parent.of(*key[:-1])  # type: ignore[attr-defined]
+        if f"{self.field}_id" in made.DESCRIPTOR.fields_by_name:
+            setattr(made, f"{self.field}_id", key[-1])
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnWire(Creation[T], Generic[T, M]):
+    """A kind of record: its messages, how they are read and written, and what it must be."""
+
+    kind: Kind[T]
+    message: type[M]
+    write: Callable[[Kept[T]], M]
+    check: Check[T] = checks.check_nothing
+    # What a list can be asked for beside a state, in the order of the query.
+    filters: tuple[Callable[[Form], str | None], ...] = ()
+
+
+def _of_class(form: Form) -> str | None:
+    found = form.optional_name("unit_class", names.UNIT_CLASS)
+    return str(found[0]) if found else None
+
+
+UNIT_CLASS = OnWire(
+    kind=kinds.UNIT_CLASS,
+    name=names.UNIT_CLASS,
+    field="unit_class",
+    message=catalog_pb.UnitClass,
+    creation=catalog_rpc.CreateUnitClassRequest,
+    read=mapping.unit_class_from_pb,
+    write=mapping.unit_class_to_pb,
+)
+UNIT = OnWire(
+    kind=kinds.UNIT,
+    name=names.UNIT,
+    field="unit_of_measure",
+    message=catalog_pb.UnitOfMeasure,
+    creation=catalog_rpc.CreateUnitOfMeasureRequest,
+    read=mapping.unit_from_pb,
+    write=mapping.unit_to_pb,
+    check=checks.check_unit,
+    filters=(_of_class,),
+)
+RESOURCE = OnWire(
+    kind=kinds.RESOURCE,
+    name=names.RESOURCE,
+    field="usage_resource",
+    message=catalog_pb.UsageResource,
+    creation=catalog_rpc.CreateUsageResourceRequest,
+    read=mapping.resource_from_pb,
+    write=mapping.resource_to_pb,
+    check=checks.check_resource,
+    filters=(_of_class, lambda form: form.optional_choice("category", Category)),
+)
+PRODUCT = OnWire(
+    kind=kinds.PRODUCT,
+    name=names.PRODUCT,
+    field="product",
+    message=catalog_pb.Product,
+    creation=catalog_rpc.CreateProductRequest,
+    read=mapping.product_from_pb,
+    write=mapping.product_to_pb,
+    check=checks.check_product,
+    filters=(lambda form: form.optional_choice("usage_model_type", UsageModelType),),
+)
+PRODUCT_RESOURCE = OnWire(
+    kind=kinds.PRODUCT_RESOURCE,
+    name=names.PRODUCT_RESOURCE,
+    field="product_usage_resource",
+    message=catalog_pb.ProductUsageResource,
+    creation=catalog_rpc.CreateProductUsageResourceRequest,
+    read=mapping.product_resource_from_pb,
+    write=mapping.product_resource_to_pb,
+    check=checks.check_product_resource,
+)
+PRODUCT_GRANT = OnWire(
+    kind=kinds.PRODUCT_GRANT,
+    name=names.PRODUCT_GRANT,
+    field="product_usage_grant",
+    message=catalog_pb.ProductUsageGrant,
+    creation=catalog_rpc.CreateProductUsageGrantRequest,
+    read=mapping.product_grant_from_pb,
+    write=mapping.product_grant_to_pb,
+    check=checks.check_product_grant,
+)
+AGGREGATION = OnWire(
+    kind=policy_kinds.AGGREGATION,
+    name=names.AGGREGATION_POLICY,
+    field="aggregation_policy",
+    message=policy_pb.AggregationPolicy,
+    creation=policy_rpc.CreateAggregationPolicyRequest,
+    read=policy_mapping.aggregation_from_pb,
+    write=policy_mapping.aggregation_to_pb,
+)
+RATING_FREQUENCY = OnWire(
+    kind=policy_kinds.RATING_FREQUENCY,
+    name=names.RATING_FREQUENCY_POLICY,
+    field="rating_frequency_policy",
+    message=policy_pb.RatingFrequencyPolicy,
+    creation=policy_rpc.CreateRatingFrequencyPolicyRequest,
+    read=policy_mapping.rating_frequency_from_pb,
+    write=policy_mapping.rating_frequency_to_pb,
+)
+OVERAGE = OnWire(
+    kind=policy_kinds.OVERAGE,
+    name=names.OVERAGE_POLICY,
+    field="overage_policy",
+    message=policy_pb.OveragePolicy,
+    creation=policy_rpc.CreateOveragePolicyRequest,
+    read=policy_mapping.overage_from_pb,
+    write=policy_mapping.overage_to_pb,
+)
+REFRESH = OnWire(
+    kind=policy_kinds.REFRESH,
+    name=names.REFRESH_POLICY,
+    field="refresh_policy",
+    message=policy_pb.RefreshPolicy,
+    creation=policy_rpc.CreateRefreshPolicyRequest,
+    read=policy_mapping.refresh_from_pb,
+    write=policy_mapping.refresh_to_pb,
+)
+ROLLOVER = OnWire(
+    kind=policy_kinds.ROLLOVER,
+    name=names.ROLLOVER_POLICY,
+    field="rollover_policy",
+    message=policy_pb.RolloverPolicy,
+    creation=policy_rpc.CreateRolloverPolicyRequest,
+    read=policy_mapping.rollover_from_pb,
+    write=policy_mapping.rollover_to_pb,
+)
+COMMITMENT = OnWire(
+    kind=policy_kinds.COMMITMENT,
+    name=names.COMMITMENT_POLICY,
+    field="commitment_policy",
+    message=policy_pb.CommitmentPolicy,
+    creation=policy_rpc.CreateCommitmentPolicyRequest,
+    read=policy_mapping.commitment_from_pb,
+    write=policy_mapping.commitment_to_pb,
+)
+SELLING_MODEL = OnWire(
+    kind=selling_kinds.SELLING_MODEL,
+    name=names.SELLING_MODEL,
+    field="selling_model",
+    message=catalog_pb.SellingModel,
+    creation=catalog_rpc.CreateSellingModelRequest,
+    read=selling_mapping.selling_model_from_pb,
+    write=selling_mapping.selling_model_to_pb,
+)
+
+ALL: tuple[OnWire[Any, Any], ...] = (
+    UNIT_CLASS,
+    UNIT,
+    RESOURCE,
+    PRODUCT,
+    PRODUCT_RESOURCE,
+    PRODUCT_GRANT,
+    AGGREGATION,
+    RATING_FREQUENCY,
+    OVERAGE,
+    REFRESH,
+    ROLLOVER,
+    COMMITMENT,
+    SELLING_MODEL,
+)
+BY_FIELD = {one.field: one for one in ALL}

@@ -1,0 +1,205 @@
+"""What methods of all kinds of catalogue record have in common."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import types_pb2
+
+from server.api.masks import changeable, overlay, read_mask
+from server.api.names import BadName
+from server.api.pages import Page
+from server.api.reader import Form, named, placed_at, refuse
+from server.api.services.modeling.kinds import ALL, BY_FIELD, OnWire
+from server.api.transactions import caller, change, listed, look
+from server.api.validation import validate
+from server.api.values import enum_pb
+from server.domain.batches import BatchOutcome
+from server.domain.errors import Violation
+from server.domain.ids import TenantId
+from server.domain.modeling.catalog import CatalogState, Kept
+from server.env import Env
+from server.store.modeling import records as store
+from server.store.pool import Connection
+from server.usecases.modeling import edits, records
+from server.usecases.modeling.edits import Record
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+
+async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
+    """The record that `request.name` names. Raises `…_NOT_FOUND`."""
+    key = named(request, "name", one.name)
+    tenant_id = caller().tenant_id
+    return one.write(await look(env, lambda tx: store.get(tx, tenant_id, one.kind, *key)))
+
+
+async def list_records(
+    env: Env, request: Any, one: OnWire[T, M], parent: OnWire[Any, Any] | None = None
+) -> tuple[Sequence[M], str]:
+    """A page of records by id, of `request.parent` if the kind has one, and the next token.
+
+    An empty list is an answer only if there is such a parent. Raises `…_NOT_FOUND`.
+    """
+    form = Form(request)
+    key = form.name("parent", parent.name) if parent else ()
+    state = form.optional_choice("state", CatalogState)
+    filters = (state, *(ask(form) for ask in one.filters))
+    form.done()
+
+    async def rows(tx: Connection, page: Page) -> Sequence[Kept[T]]:
+        found = await store.list_records(
+            tx, page.tenant_id, one.kind, *key, after=page.after, limit=page.limit, filters=filters
+        )
+        if not found and parent is not None:
+            await store.get(tx, page.tenant_id, parent.kind, *key)
+        return found
+
+    return await listed(
+        env,
+        request,
+        rows,
+        lambda record: (one.kind.key(record.content)[-1],),
+        one.write,
+        shape=(str,),
+    )
+
+
+async def create_record(env: Env, request: Message, one: OnWire[T, M]) -> M:
+    """Keep what is wanted as a draft, or answer with the one that is there and equal."""
+    wanted = one.read(request)
+    tenant_id = caller().tenant_id
+    return await change(
+        env, request, one.message, lambda tx: _create(tx, tenant_id, one, wanted), one.write
+    )
+
+
+async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
+    """Change the fields that the mask names, under the rules of the whole."""
+    form = Form(request)
+    own = form.sub(one.field)
+    key, revision = own.name("name", one.name), own.etag("etag")
+    form.done()
+    merge = merging(one, key, getattr(request, one.field), request.update_mask)
+    record = Record(kind=one.kind, key=key, revision=revision)
+    tenant_id = caller().tenant_id
+    return await change(
+        env,
+        request,
+        one.message,
+        lambda tx: edits.update(tx, tenant_id, record, merge, one.check),
+        one.write,
+    )
+
+
+def merging(
+    one: OnWire[T, M], key: tuple[str, ...], given: Message, update_mask: FieldMask
+) -> Callable[[Kept[T]], T]:
+    """What gives a record the masked fields of `given`, under the rules of the whole."""
+    mask = read_mask(update_mask, changeable(one.message))
+
+    def merge(found: Kept[T]) -> T:
+        whole = one.write(found)
+        overlay(mask, given, whole)
+        creation = one.creation_of(key, whole)
+        validate(creation)
+        return one.read(creation)
+
+    return merge
+
+
+async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
+    """Forget a record that nobody needs."""
+    form = Form(request)
+    record = Record(kind=one.kind, key=form.name("name", one.name), revision=form.etag("etag"))
+    form.done()
+    tenant_id = caller().tenant_id
+    return await change(
+        env,
+        request,
+        Empty,
+        lambda tx: edits.delete(tx, tenant_id, record),
+        lambda _: Empty(),
+    )
+
+
+async def change_states(
+    env: Env, request: Any, answer: type[M], among: Sequence[OnWire[Any, Any]] = ALL
+) -> M:
+    """Put records of some kinds in or out of force; the answer has an outcome for each."""
+    form = Form(request)
+    state = form.choice("state", CatalogState)
+    wanted = {name: _named(form, index, name, among) for index, name in enumerate(request.names)}
+    form.done()
+    tenant_id = caller().tenant_id
+    found = [record for record in wanted.values() if record is not None]
+    by_kind = {one.kind.name: one for one in among}
+    return await change(
+        env,
+        request,
+        answer,
+        lambda tx: edits.change_states(tx, tenant_id, found, state),
+        lambda outcomes: answer(
+            outcomes=[_outcome(by_kind[one.kind.name], kept, done) for one, kept, done in outcomes]
+        ),
+    )
+
+
+async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.CreateRecordsResponse:
+    """Create records of any kinds in one transaction; the path of a fault names the record."""
+    wanted: list[tuple[OnWire[Any, Any], Any]] = []
+    faults: list[Violation] = []
+    for index, item in enumerate(request.records):
+        field = str(item.WhichOneof("creation"))
+        one = BY_FIELD[field]
+        with placed_at(f"records[{index}].{field}", faults):
+            wanted.append((one, one.read(getattr(item, field))))
+    refuse(faults)
+    tenant_id = caller().tenant_id
+
+    async def create_all(tx: Connection) -> list[Any]:
+        found = []
+        for index, (one, content) in enumerate(wanted):
+            with placed_at(f"records[{index}].{one.field}"):
+                await one.check(tx, tenant_id, content)
+                kept, done = await records.create_one(tx, tenant_id, one.kind, content)
+            found.append(_outcome(one, kept, done))
+        return found
+
+    return await change(
+        env,
+        request,
+        rpc.CreateRecordsResponse,
+        create_all,
+        lambda outcomes: rpc.CreateRecordsResponse(outcomes=outcomes),
+    )
+
+
+def _outcome(one: OnWire[T, M], kept: Kept[T], done: BatchOutcome) -> dict[str, Any]:
+    return {one.field: one.write(kept), "outcome": enum_pb(types_pb2.BatchOutcome, done)}
+
+
+async def _create(tx: Connection, tenant_id: TenantId, one: OnWire[T, M], wanted: T) -> Kept[T]:
+    await one.check(tx, tenant_id, wanted)
+    return await records.create(tx, tenant_id, one.kind, wanted)
+
+
+def _named(
+    form: Form, index: int, text: str, among: Sequence[OnWire[Any, Any]]
+) -> Record[Any] | None:
+    """The record of a name, of whichever of the kinds it is."""
+    for one in among:
+        words = text.split("/")[::2]
+        if tuple(words) == one.name.words:
+            try:
+                return Record(kind=one.kind, key=one.name.parse(text))
+            except BadName as error:
+                form.fault(f"names[{index}]", error.reason, str(error))
+                return None
+    patterns = ", ".join(one.name.pattern for one in among[:4])
+    form.fault(f"names[{index}]", "NAME_FORMAT", f"must be the name of a record, as in {patterns}")
+    return None

@@ -1,0 +1,1 @@
+"""Servicers of rating: rate cards, discovery, procedures, and the arithmetic of a rate."""

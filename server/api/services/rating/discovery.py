@@ -1,0 +1,299 @@
+"""Discovery on the wire: up to a thousand questions a call, each with an answer or a status.
+
+Hot. An answer that rests on a snapshot alone is kept with it, in the bytes that are sent, by what
+is asked and the days on which it holds: the next time, on any of these, costs a look into a
+dictionary and a bisection. The answers of a request of few questions are then kept as a whole, too.
+Faults of a question are its own outcome; their paths are those within
+the question.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from functools import lru_cache
+
+from usage_management.v1 import rate_service_pb2 as pb
+
+from server.api import names, revisions
+from server.api.dayless import Dated, dayless
+from server.api.errors import status_of
+from server.api.mapping.rating.questions import Read, read_question
+from server.api.mapping.rating.rate_candidates import loser_to_pb
+from server.api.mapping.rating.terms import step_to_pb, terms_to_pb
+from server.api.transactions import caller, look
+from server.api.values import decimal_pb, enum_pb
+from server.domain.calendar import DAY, Days
+from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
+from server.domain.ids import TenantId
+from server.domain.limits import check_candidates
+from server.domain.rating.compiled_discovery import Finder, Finders
+from server.domain.rating.discovery import Answer, Asked, Source, answer
+from server.domain.rating.explanations import explained
+from server.domain.rating.procedures.versions import Version
+from server.env import Env
+from server.runtime.answer_cache import KeptAnswers, KeptResponses
+from server.runtime.rate_snapshots import CompiledRates, RateSnapshots
+from server.runtime.token_seal import TokenSeal
+from server.usecases.rating.discovery import Present, present
+
+# Of how many choices of entries one tenant's snapshot has the terms; beyond that it begins anew.
+MOST_KEPT = 20_000
+LONGEST_KEPT = 600
+MOST_EXPLAINED = 100
+# Requests of so many questions are told apart as a whole; each question of larger ones by itself.
+FEW = 8
+# How long questions that nobody asked before hold the loop until other calls have their turn.
+SLICE_SECONDS = 0.005
+WITHIN_A_SECOND = (
+    pb.DiscoverRatesRequest.FRESHNESS_UNSPECIFIED,
+    pb.DiscoverRatesRequest.MINIMIZE_LATENCY,
+)
+FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
+AT_LEAST = pb.DiscoverRatesRequest.AT_LEAST
+# What it takes to tell the caller in time that its own has run out.
+REFUSAL_SECONDS = 0.05
+NOTHING_SOLD = Present(today=date.min, sold={})
+
+
+@lru_cache(maxsize=1_024)
+def _ending(secrets: tuple[bytes, ...], tenant_id: TenantId, revision: int) -> bytes:
+    """The part of a response that says by which revision it was answered."""
+    token = revisions.token_of(TokenSeal(secrets), tenant_id, revision)
+    response = pb.DiscoverRatesResponse(catalog_revision=revision, revision_token=token)
+    return response.SerializeToString()
+
+
+async def discover(env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest) -> bytes:
+    """The response as it is sent: the answers, in the order of the questions.
+
+    Serialized messages that are joined are one message with the fields of all, so that answers
+    that are kept are sent as they are.
+    """
+    if request.explain:
+        _check_explained(request)
+    compiled = await _compiled(env, snapshots, request)
+    ending = _ending(env.seal.secrets, caller().tenant_id, compiled.revision)
+    if request.explain:
+        answers = await _explained(env, compiled, request.questions)
+        return pb.DiscoverRatesResponse(answers=answers).SerializeToString() + ending
+    kept = [_kept(question, compiled) for question in request.questions]
+    if None in kept:
+        return b"".join(await _answered(env, compiled, request.questions, kept)) + ending
+    response = b"".join(kept) + ending  # type: ignore[arg-type] # mypy does not see that none is None
+    if len(kept) <= FEW and request.freshness in WITHIN_A_SECOND:
+        compiled.responses.keep(request.SerializeToString(), response)
+    return response
+
+
+async def tried(
+    env: Env,
+    snapshots: RateSnapshots,
+    questions: Sequence[pb.RateQuestion],
+    version: Version,
+) -> list[pb.RateAnswer]:
+    """What a version would find on whatever day, and who would lose, by all that is committed."""
+    compiled = await snapshots.of(caller().tenant_id, fresh=True)
+    finder = Finder.of(replace(version, start_date=None, end_date=None))
+    finders = Finders(version.procedure_id, (finder,))
+    return await _explained(
+        env,
+        replace(
+            compiled, finders=finders, made={}, answers=KeptAnswers(), responses=KeptResponses()
+        ),
+        questions,
+    )
+
+
+async def _answered(
+    env: Env,
+    compiled: CompiledRates,
+    questions: Sequence[pb.RateQuestion],
+    found: list[bytes | None],
+) -> list[bytes]:
+    """The answers, each as a response with this one; those that were kept are in `found`."""
+    unknown = [index for index, known in enumerate(found) if known is None]
+    read = [read_question(questions[index]) for index in unknown]
+    world = await _world(env, read)
+    turn = _Turn()
+    for index, one in zip(unknown, read, strict=True):
+        found[index] = _found(questions[index], one, world, compiled)
+        await turn.give()
+    return [known for known in found if known is not None]
+
+
+class _Turn:
+    """Lets other calls have their turn after every few milliseconds of work."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    async def give(self) -> None:
+        """Give way, if it is time to."""
+        if time.perf_counter() - self._since > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            self._since = time.perf_counter()
+
+
+def _kept(question: pb.RateQuestion, compiled: CompiledRates) -> bytes | None:
+    asked = dayless(question)
+    return None if asked is None else compiled.answers.on(*asked)
+
+
+def _found(question: pb.RateQuestion, read: Read, world: Present, compiled: CompiledRates) -> bytes:
+    """The answer to a question that had none as the call began, kept if it lasts."""
+    asked = dayless(question)
+    if isinstance(read, InvalidArgument) or asked is None or not _is_lasting(read, asked):
+        return _sent(_answer(read, world, compiled))
+    known = compiled.answers.on(*asked)
+    if known is None:
+        answer = _answer(read, world, compiled)
+        known = _sent(answer)
+        compiled.answers.keep(asked[0], _days(answer, read, asked[1], compiled), known)
+    return known
+
+
+def _sent(answer: pb.RateAnswer) -> bytes:
+    return pb.DiscoverRatesResponse(answers=[answer]).SerializeToString()
+
+
+async def _explained(
+    env: Env, compiled: CompiledRates, questions: Sequence[pb.RateQuestion]
+) -> list[pb.RateAnswer]:
+    """The answers with those that lost, which nothing is remembered of."""
+    read = [read_question(question) for question in questions]
+    world = await _world(env, read)
+    answers, candidates, turn = [], 0, _Turn()
+    for asked in read:
+        made = pb.RateAnswer()
+        made.CopyFrom(_answer(asked, world, compiled))
+        if isinstance(asked, Asked):
+            _explain(made, asked, world, compiled)
+        answers.append(made)
+        candidates += len(made.rejected_candidates) + made.rejected_candidates_omitted
+        check_candidates(candidates, len(answers))
+        await turn.give()
+    return answers
+
+
+def _explain(made: pb.RateAnswer, asked: Asked, world: Present, compiled: CompiledRates) -> None:
+    """Add who lost; where nothing looks there is nobody."""
+    try:
+        finder = compiled.finders.on(asked.day or world.today)
+    except FailedPrecondition:
+        return
+    why = explained(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
+    account_id = asked.held and asked.held[0]
+    made.rejected_candidates.extend(loser_to_pb(one, account_id) for one in why.losers)
+    made.rejected_candidates_omitted = why.omitted
+
+
+def _check_explained(request: pb.DiscoverRatesRequest) -> None:
+    """Raise TOO_MANY_ITEMS: an explanation is longer than its answer."""
+    got = len(request.questions)
+    if got > MOST_EXPLAINED:
+        fault = f"must contain no more than {MOST_EXPLAINED} items with explain"
+        raise InvalidArgument.at("questions", "TOO_MANY_ITEMS", fault, got=str(got))
+
+
+async def _compiled(
+    env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest
+) -> CompiledRates:
+    """The rates, as fresh as they are asked for. Raises REVISION_TOKEN_INVALID, FIELD_REQUIRED."""
+    call, token = caller(), request.revision_token
+    call.refuse_invalid()
+    if request.freshness == AT_LEAST:
+        if not token:
+            raise InvalidArgument.at("revision_token", "FIELD_REQUIRED", "is required by AT_LEAST")
+        least = revisions.revision_in(env.seal, token, call.tenant_id)
+        return await snapshots.at_least(call.tenant_id, least, call.deadline - REFUSAL_SECONDS)
+    if token:
+        raise revisions.refused("is for freshness AT_LEAST only")
+    return await snapshots.of(call.tenant_id, request.freshness == FULLY_CONSISTENT)
+
+
+async def _world(env: Env, read: Sequence[Read]) -> Present:
+    """What the questions need from the database, in one transaction; most need nothing."""
+    asked = [one for one in read if isinstance(one, Asked)]
+    held = [one.held for one in asked if one.held is not None]
+    if not held and all(one.day is not None for one in asked):
+        return NOTHING_SOLD
+    tenant_id = caller().tenant_id
+    return await look(env, lambda tx: present(tx, tenant_id, held))
+
+
+def _is_lasting(read: Asked, asked: Dated) -> bool:
+    """Whether the snapshot alone decides, and the question is likely to be asked again."""
+    (before, after), day = asked
+    if len(before) + len(after) > LONGEST_KEPT:
+        return False
+    return read.held is None and read.quantity is None and read.day == day
+
+
+def _days(answer: pb.RateAnswer, read: Asked, day: date, compiled: CompiledRates) -> Days:
+    """The days around that of a question on which it has this answer; a refusal names its day."""
+    question = read.in_catalogue(day)
+    if question is None or answer.HasField("status"):
+        return Days(day, day + DAY)
+    return compiled.rates.around(question).meet(compiled.finders.around(day))
+
+
+def _keep(compiled: CompiledRates, key: object, found: pb.RateAnswer) -> pb.RateAnswer:
+    if len(compiled.made) >= MOST_KEPT:
+        compiled.made.clear()
+    compiled.made[key] = found
+    return found
+
+
+def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnswer:
+    finder = None
+    try:
+        if isinstance(asked, InvalidArgument):
+            raise asked
+        finder = compiled.finders.on(asked.day or world.today)
+        found = answer(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
+        return _answer_to_pb(found, compiled, finder, asked.held and asked.held[0])
+    except UsageError as error:
+        name = "" if finder is None else finder.name
+        return pb.RateAnswer(status=status_of(error), discovery_procedure_version=name)
+
+
+def _answer_to_pb(
+    found: Answer, compiled: CompiledRates, finder: Finder, account_id: str | None
+) -> pb.RateAnswer:
+    terms = _terms_to_pb(found, compiled, finder, account_id)
+    if found.rated is None:
+        return terms
+    steps = map(step_to_pb, found.rated.steps)
+    assert found.version is not None, found
+    version = names.PROCEDURE_VERSION.of(*found.version)
+    message = pb.RateAnswer(
+        amount=decimal_pb(found.rated.amount), waterfall=steps, procedure_version=version
+    )
+    message.MergeFrom(terms)
+    return message
+
+
+def _terms_to_pb(
+    found: Answer, compiled: CompiledRates, finder: Finder, account_id: str | None
+) -> pb.RateAnswer:
+    """Terms, their source and who found them.
+
+    Those of the catalogue are made once; nobody changes them afterwards.
+    """
+    terms = found.terms
+    is_common = found.source is Source.CATALOG and not terms.attributes
+    key = (finder.name, terms.base_entry, terms.tier_entry, terms.attribute_entry)
+    known: pb.RateAnswer | None = compiled.made.get(key) if is_common else None
+    if known is not None:
+        return known
+    made = pb.RateAnswer(
+        terms=terms_to_pb(terms, is_fixed=found.is_fixed),
+        source=enum_pb(pb.RateSource, found.source),
+        discovery_procedure_version=finder.name,
+    )
+    if found.asset_id is not None:
+        assert account_id is not None, found
+        made.asset = names.ASSET.of(account_id, str(found.asset_id))
+    return _keep(compiled, key, made) if is_common else made

@@ -1,0 +1,193 @@
+"""ProcedureService: parse, do, render."""
+
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+from usage_management.v1 import procedure_resources_pb2 as pb
+from usage_management.v1 import procedure_service_pb2 as messages
+from usage_management.v1 import procedure_service_pb2_grpc as rpc
+
+from server.api import names
+from server.api.mapping.rating import procedures as mapping
+from server.api.mapping.rating.simulation import outcomes_to_pb, simulate_from_pb
+from server.api.reader import Form, named
+from server.api.services.modeling.kinds import OnWire
+from server.api.services.modeling.records import (
+    change_states,
+    create_record,
+    delete_record,
+    get_record,
+    list_records,
+    update_record,
+)
+from server.api.services.rating.discovery import tried
+from server.api.transactions import caller, change, look
+from server.domain.rating.procedures.versions import Usage, Version
+from server.env import Env
+from server.runtime.rate_snapshots import RateSnapshots
+from server.store.rating import procedures as kinds
+from server.usecases.rating import procedures
+from server.usecases.rating.simulation import simulate
+
+PROCEDURE = OnWire(
+    kind=kinds.PROCEDURE,
+    name=names.PROCEDURE,
+    field="procedure",
+    message=pb.Procedure,
+    creation=messages.CreateProcedureRequest,
+    read=mapping.procedure_from_pb,
+    write=mapping.procedure_to_pb,
+    filters=(lambda form: form.optional_choice("usage", Usage),),
+)
+VERSION = OnWire(
+    kind=kinds.VERSION,
+    name=names.PROCEDURE_VERSION,
+    field="procedure_version",
+    message=pb.ProcedureVersion,
+    creation=messages.CreateProcedureVersionRequest,
+    read=mapping.version_from_pb,
+    write=mapping.version_to_pb,
+    check=procedures.check_version,
+)
+
+
+class ProcedureService(rpc.ProcedureServiceServicer):
+    """Keeps procedures, says which is used, and tries them."""
+
+    def __init__(self, env: Env, snapshots: RateSnapshots) -> None:
+        self._env = env
+        self._snapshots = snapshots
+
+    async def GetProcedure(
+        self, request: messages.GetProcedureRequest, context: Any
+    ) -> pb.Procedure:
+        return await get_record(self._env, request, PROCEDURE)
+
+    async def ListProcedures(
+        self, request: messages.ListProceduresRequest, context: Any
+    ) -> messages.ListProceduresResponse:
+        found, token = await list_records(self._env, request, PROCEDURE)
+        return messages.ListProceduresResponse(procedures=found, next_page_token=token)
+
+    async def CreateProcedure(
+        self, request: messages.CreateProcedureRequest, context: Any
+    ) -> pb.Procedure:
+        return await create_record(self._env, request, PROCEDURE)
+
+    async def UpdateProcedure(
+        self, request: messages.UpdateProcedureRequest, context: Any
+    ) -> pb.Procedure:
+        return await update_record(self._env, request, PROCEDURE)
+
+    async def DeleteProcedure(
+        self, request: messages.DeleteProcedureRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, PROCEDURE)
+
+    async def GetProcedureVersion(
+        self, request: messages.GetProcedureVersionRequest, context: Any
+    ) -> pb.ProcedureVersion:
+        return await get_record(self._env, request, VERSION)
+
+    async def ListProcedureVersions(
+        self, request: messages.ListProcedureVersionsRequest, context: Any
+    ) -> messages.ListProcedureVersionsResponse:
+        found, token = await list_records(self._env, request, VERSION, PROCEDURE)
+        return messages.ListProcedureVersionsResponse(
+            procedure_versions=found, next_page_token=token
+        )
+
+    async def CreateProcedureVersion(
+        self, request: messages.CreateProcedureVersionRequest, context: Any
+    ) -> pb.ProcedureVersion:
+        return await create_record(self._env, request, VERSION)
+
+    async def UpdateProcedureVersion(
+        self, request: messages.UpdateProcedureVersionRequest, context: Any
+    ) -> pb.ProcedureVersion:
+        return await update_record(self._env, request, VERSION)
+
+    async def DeleteProcedureVersion(
+        self, request: messages.DeleteProcedureVersionRequest, context: Any
+    ) -> Empty:
+        return await delete_record(self._env, request, VERSION)
+
+    async def ChangeProcedureStates(
+        self, request: messages.ChangeProcedureStatesRequest, context: Any
+    ) -> messages.ChangeProcedureStatesResponse:
+        answer = messages.ChangeProcedureStatesResponse
+        return await change_states(self._env, request, answer, (PROCEDURE, VERSION))
+
+    async def SetDefaultProcedure(
+        self, request: messages.SetDefaultProcedureRequest, context: Any
+    ) -> messages.SetDefaultProcedureResponse:
+        (procedure_id,) = named(request, "procedure", names.PROCEDURE)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            messages.SetDefaultProcedureResponse,
+            lambda tx: procedures.set_default(tx, tenant_id, procedure_id),
+            lambda found: messages.SetDefaultProcedureResponse(
+                procedure=mapping.procedure_to_pb(found[0]),
+                replaced="" if found[1] is None else names.PROCEDURE.of(found[1]),
+            ),
+        )
+
+    async def ResolveProcedure(
+        self, request: messages.ResolveProcedureRequest, context: Any
+    ) -> messages.ResolveProcedureResponse:
+        form = Form(request)
+        named = form.optional_name("procedure", names.PROCEDURE)
+        usage, day = None, form.optional_date("date")
+        if named is None:
+            usage = form.choice("usage", Usage)
+        form.done()
+        tenant_id = caller().tenant_id
+        procedure_id = None if named is None else named[0]
+        return mapping.resolved_to_pb(
+            await look(
+                self._env,
+                lambda tx: procedures.resolve(
+                    tx, tenant_id, day, usage=usage, procedure_id=procedure_id
+                ),
+                snapshot=True,
+            )
+        )
+
+    async def SimulateProcedure(
+        self, request: messages.SimulateProcedureRequest, context: Any
+    ) -> Any:
+        """Answer with the response as bytes, as the process that made it wrote them."""
+        call = caller()
+        call.refuse_invalid()
+        if request.questions or not request.lines:
+            asked = simulate_from_pb(request)
+            version = asked.inline or await self._stored(request, Usage.DISCOVERY)
+            answers = await tried(self._env, self._snapshots, request.questions, version)
+            return messages.SimulateProcedureResponse(answers=answers)
+        stored = await self._stored(request, Usage.RATING) if request.version else None
+        return await self._env.heavy_work.run(
+            call.tenant_id, simulated, request.SerializeToString(), stored, call.deadline
+        )
+
+    async def _stored(self, request: messages.SimulateProcedureRequest, usage: Usage) -> Version:
+        """The version that a request names. Raises NAME_FORMAT, PROCEDURE_VERSION_NOT_FOUND."""
+        procedure_id, version_id = named(request, "version", names.PROCEDURE_VERSION)
+        tenant_id = caller().tenant_id
+        return await look(
+            self._env,
+            lambda tx: procedures.get_version(tx, tenant_id, procedure_id, version_id, usage),
+        )
+
+
+def simulated(data: bytes, stored: Version | None, end: float) -> bytes:
+    """Return the answer to a request for a simulation, in another process; see `simulate`.
+
+    Reading a thousand lines and writing their waterfalls takes as long as rating them.
+    """
+    request = messages.SimulateProcedureRequest.FromString(data)
+    asked = simulate_from_pb(request)
+    version = stored or asked.inline
+    assert version is not None, request
+    return outcomes_to_pb(simulate(version, asked.lines, end)).SerializeToString()

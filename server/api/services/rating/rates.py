@@ -1,0 +1,307 @@
+"""Rates on the wire."""
+
+import itertools
+from typing import Any, TypeAlias
+
+from google.protobuf.empty_pb2 import Empty
+from grpc.aio import ServicerContext
+from usage_management.v1 import rate_service_pb2 as pb
+from usage_management.v1 import rate_service_pb2_grpc as rpc
+
+from server.api import names
+from server.api.mapping.rating.rate_edits import (
+    book_edit_from_pb,
+    card_edit_from_pb,
+    entries_from_form,
+    entry_edit_from_pb,
+)
+from server.api.mapping.rating.rates import (
+    book_to_pb,
+    card_filter_from_pb,
+    card_to_pb,
+    create_book_from_pb,
+    create_card_from_pb,
+    create_entries_from_pb,
+    create_entry_from_pb,
+    entry_filter_from_pb,
+    entry_outcome_to_pb,
+    entry_to_pb,
+)
+from server.api.mapping.selling.rate_plans import plan_to_pb
+from server.api.reader import Form, named
+from server.api.services.rating.discovery import discover
+from server.api.transactions import caller, change, listed, look
+from server.config import Config
+from server.domain.rating.rate_cards import CardSize, EntryState
+from server.env import Env
+from server.runtime.rate_snapshots import RateSnapshots
+from server.usecases.rating import rate_edits, rate_entries, rate_entry_edits, rates
+from server.usecases.rating.rate_entry_edits import Entry
+from server.usecases.selling import rate_plans
+
+Context: TypeAlias = ServicerContext[Any, Any]
+
+
+def card_size(config: Config) -> CardSize:
+    """How much a rate card may have."""
+    return CardSize(entries=config.rate_card_entries, tiers=config.rate_card_tiers)
+
+
+class RateService(rpc.RateServiceServicer):
+    """Keeps what things cost, and answers what a unit costs whom on which day."""
+
+    def __init__(self, env: Env, snapshots: RateSnapshots) -> None:
+        self._env = env
+        self._snapshots = snapshots
+        self._most = card_size(env.config)
+        self.ready_answers = {"DiscoverRates": snapshots.ready}
+
+    async def GetPriceBook(self, request: pb.GetPriceBookRequest, context: Context) -> pb.PriceBook:
+        (book_id,) = named(request, "name", names.PRICE_BOOK)
+        tenant_id = caller().tenant_id
+        return book_to_pb(await look(self._env, lambda tx: rates.get_book(tx, tenant_id, book_id)))
+
+    async def ListPriceBooks(
+        self, request: pb.ListPriceBooksRequest, context: Context
+    ) -> pb.ListPriceBooksResponse:
+        found, token = await listed(
+            self._env,
+            request,
+            lambda tx, page: rates.list_books(
+                tx, page.tenant_id, after=page.after, limit=page.limit
+            ),
+            lambda book: (book.id,),
+            book_to_pb,
+            shape=(str,),
+        )
+        return pb.ListPriceBooksResponse(price_books=found, next_page_token=token)
+
+    async def CreatePriceBook(
+        self, request: pb.CreatePriceBookRequest, context: Context
+    ) -> pb.PriceBook:
+        command = create_book_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.PriceBook,
+            lambda tx: rates.create_book(tx, tenant_id, command),
+            book_to_pb,
+        )
+
+    async def UpdatePriceBook(
+        self, request: pb.UpdatePriceBookRequest, context: Context
+    ) -> pb.PriceBook:
+        book_id, revision, merge = book_edit_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.PriceBook,
+            lambda tx: rate_edits.update_book(tx, tenant_id, book_id, revision, merge),
+            book_to_pb,
+        )
+
+    async def DeletePriceBook(self, request: pb.DeletePriceBookRequest, context: Context) -> Empty:
+        form = Form(request)
+        (book_id,) = form.name("name", names.PRICE_BOOK)
+        revision = form.etag("etag")
+        form.done()
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            Empty,
+            lambda tx: rate_edits.delete_book(tx, tenant_id, book_id, revision),
+            lambda _: Empty(),
+        )
+
+    async def GetRateCard(self, request: pb.GetRateCardRequest, context: Context) -> pb.RateCard:
+        (card_id,) = named(request, "name", names.RATE_CARD)
+        tenant_id = caller().tenant_id
+        return card_to_pb(await look(self._env, lambda tx: rates.get_card(tx, tenant_id, card_id)))
+
+    async def ListRateCards(
+        self, request: pb.ListRateCardsRequest, context: Context
+    ) -> pb.ListRateCardsResponse:
+        only = card_filter_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            lambda tx, page: rates.list_cards(
+                tx, page.tenant_id, only, after=page.after, limit=page.limit
+            ),
+            lambda card: (card.id,),
+            card_to_pb,
+            shape=(str,),
+        )
+        return pb.ListRateCardsResponse(rate_cards=found, next_page_token=token)
+
+    async def CreateRateCard(
+        self, request: pb.CreateRateCardRequest, context: Context
+    ) -> pb.RateCard:
+        card = create_card_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.RateCard,
+            lambda tx: rates.create_card(tx, tenant_id, card),
+            card_to_pb,
+        )
+
+    async def UpdateRateCard(
+        self, request: pb.UpdateRateCardRequest, context: Context
+    ) -> pb.RateCard:
+        card_id, revision, merge = card_edit_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.RateCard,
+            lambda tx: rate_edits.update_card(tx, tenant_id, card_id, revision, merge),
+            card_to_pb,
+        )
+
+    async def DeleteRateCard(self, request: pb.DeleteRateCardRequest, context: Context) -> Empty:
+        form = Form(request)
+        (card_id,) = form.name("name", names.RATE_CARD)
+        revision = form.etag("etag")
+        form.done()
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            Empty,
+            lambda tx: rate_edits.delete_card(
+                tx, tenant_id, card_id, revision, with_entries=request.force
+            ),
+            lambda _: Empty(),
+        )
+
+    async def GetRateCardEntry(
+        self, request: pb.GetRateCardEntryRequest, context: Context
+    ) -> pb.RateCardEntry:
+        card_id, entry_id = named(request, "name", names.RATE_ENTRY)
+        tenant_id = caller().tenant_id
+        return entry_to_pb(
+            await look(
+                self._env, lambda tx: rate_entries.get_entry(tx, tenant_id, card_id, entry_id)
+            )
+        )
+
+    async def ListRateCardEntries(
+        self, request: pb.ListRateCardEntriesRequest, context: Context
+    ) -> pb.ListRateCardEntriesResponse:
+        only = entry_filter_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            lambda tx, page: rate_entries.list_entries(
+                tx, page.tenant_id, only, after=page.after, limit=page.limit
+            ),
+            lambda entry: (entry.card_id, entry.id),
+            entry_to_pb,
+            shape=(str, str),
+        )
+        return pb.ListRateCardEntriesResponse(rate_card_entries=found, next_page_token=token)
+
+    async def CreateRateCardEntry(
+        self, request: pb.CreateRateCardEntryRequest, context: Context
+    ) -> pb.RateCardEntry:
+        entry = create_entry_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.RateCardEntry,
+            lambda tx: rate_entries.create_entry(tx, tenant_id, entry, self._most),
+            entry_to_pb,
+        )
+
+    async def BatchCreateRateCardEntries(
+        self, request: pb.BatchCreateRateCardEntriesRequest, context: Context
+    ) -> pb.BatchCreateRateCardEntriesResponse:
+        entries = create_entries_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.BatchCreateRateCardEntriesResponse,
+            lambda tx: rate_entries.create_entries(tx, tenant_id, entries, self._most),
+            lambda found: pb.BatchCreateRateCardEntriesResponse(
+                outcomes=itertools.starmap(entry_outcome_to_pb, found)
+            ),
+        )
+
+    async def UpdateRateCardEntry(
+        self, request: pb.UpdateRateCardEntryRequest, context: Context
+    ) -> pb.RateCardEntry:
+        entry, merge = entry_edit_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.RateCardEntry,
+            lambda tx: rate_entry_edits.update(tx, tenant_id, entry, merge, self._most),
+            entry_to_pb,
+        )
+
+    async def DeleteRateCardEntry(
+        self, request: pb.DeleteRateCardEntryRequest, context: Context
+    ) -> Empty:
+        form = Form(request)
+        card_id, entry_id = form.name("name", names.RATE_ENTRY)
+        revision = form.etag("etag")
+        form.done()
+        entry = Entry(card_id=card_id, id=entry_id, revision=revision)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            Empty,
+            lambda tx: rate_entry_edits.delete(tx, tenant_id, entry),
+            lambda _: Empty(),
+        )
+
+    async def ChangeRateCardEntryStates(
+        self, request: pb.ChangeRateCardEntryStatesRequest, context: Context
+    ) -> pb.ChangeRateCardEntryStatesResponse:
+        form = Form(request)
+        entries = entries_from_form(form)
+        state = form.choice("state", EntryState)
+        form.done()
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.ChangeRateCardEntryStatesResponse,
+            lambda tx: rate_entry_edits.change_states(tx, tenant_id, entries, state),
+            lambda found: pb.ChangeRateCardEntryStatesResponse(
+                outcomes=itertools.starmap(entry_outcome_to_pb, found)
+            ),
+        )
+
+    async def DiscoverRates(self, request: pb.DiscoverRatesRequest, context: Context) -> Any:
+        """Answer with the response as bytes, of which most were serialized before."""
+        return await discover(self._env, self._snapshots, request)
+
+    async def GetRatePlan(self, request: pb.GetRatePlanRequest, context: Context) -> pb.RatePlan:
+        form = Form(request)
+        account_id, asset_id = form.name("name", names.ASSET)
+        day = form.optional_date("date")
+        procedure = form.optional_name("procedure", names.PROCEDURE)
+        form.done()
+        tenant_id = caller().tenant_id
+        command = rate_plans.GetRatePlan(
+            account_id=account_id,
+            asset_id=asset_id,
+            day=day,
+            procedure_id=procedure[0] if procedure else None,
+        )
+        found = await look(
+            self._env,
+            lambda tx: rate_plans.get(tx, tenant_id, command),
+            snapshot=True,
+        )
+        return plan_to_pb(account_id, asset_id, found)

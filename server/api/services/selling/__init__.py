@@ -1,0 +1,1 @@
+"""Servicers of selling: quotes, orders, assets, entitlements and their targets."""

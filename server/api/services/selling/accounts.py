@@ -1,0 +1,114 @@
+"""AccountService: parse, do, render."""
+
+from typing import Any
+
+from usage_management.v1 import account_service_pb2 as pb
+from usage_management.v1 import account_service_pb2_grpc as rpc
+
+from server.api import names
+from server.api.mapping.selling.accounts import (
+    account_to_pb,
+    binding_target_to_pb,
+    create_account_from_pb,
+    create_binding_target_from_pb,
+    created_from_pb,
+    update_account_from_pb,
+)
+from server.api.reader import named
+from server.api.transactions import caller, change, listed, look, of_account
+from server.env import Env
+from server.store.selling import accounts as store
+from server.store.selling import binding_targets
+from server.usecases.selling import accounts
+
+
+class AccountService(rpc.AccountServiceServicer):
+    """Keeps the accounts of a tenant."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def GetAccount(self, request: pb.GetAccountRequest, context: Any) -> pb.Account:
+        (account_id,) = named(request, "name", names.ACCOUNT)
+        tenant_id = caller().tenant_id
+        return account_to_pb(await look(self._env, lambda tx: store.get(tx, tenant_id, account_id)))
+
+    async def ListAccounts(
+        self, request: pb.ListAccountsRequest, context: Any
+    ) -> pb.ListAccountsResponse:
+        created = created_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            lambda tx, page: store.list_accounts(
+                tx, page.tenant_id, after=page.after, limit=page.limit, created=created
+            ),
+            lambda account: (account.content.id,),
+            account_to_pb,
+            shape=(str,),
+        )
+        return pb.ListAccountsResponse(accounts=found, next_page_token=token)
+
+    async def CreateAccount(self, request: pb.CreateAccountRequest, context: Any) -> pb.Account:
+        wanted = create_account_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Account,
+            lambda tx: accounts.create(tx, tenant_id, wanted),
+            account_to_pb,
+        )
+
+    async def UpdateAccount(self, request: pb.UpdateAccountRequest, context: Any) -> pb.Account:
+        command = update_account_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Account,
+            lambda tx: accounts.update(tx, tenant_id, command),
+            account_to_pb,
+        )
+
+    async def GetBindingTarget(
+        self, request: pb.GetBindingTargetRequest, context: Any
+    ) -> pb.BindingTarget:
+        account_id, target_id = named(request, "name", names.BINDING_TARGET)
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: binding_targets.get(tx, tenant_id, account_id, target_id)
+        )
+        return binding_target_to_pb(account_id, found)
+
+    async def ListBindingTargets(
+        self, request: pb.ListBindingTargetsRequest, context: Any
+    ) -> pb.ListBindingTargetsResponse:
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        found, token = await listed(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: accounts.list_binding_targets(
+                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda target: (target.id,),
+            lambda target: binding_target_to_pb(account_id, target),
+            shape=(str,),
+        )
+        return pb.ListBindingTargetsResponse(binding_targets=found, next_page_token=token)
+
+    async def CreateBindingTarget(
+        self, request: pb.CreateBindingTargetRequest, context: Any
+    ) -> pb.BindingTarget:
+        account_id, wanted = create_binding_target_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.BindingTarget,
+            lambda tx: accounts.create_binding_target(tx, tenant_id, account_id, wanted),
+            lambda target: binding_target_to_pb(account_id, target),
+        )

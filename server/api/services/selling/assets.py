@@ -1,0 +1,49 @@
+"""Assets on the wire."""
+
+from typing import Any, TypeAlias
+
+from grpc.aio import ServicerContext
+from usage_management.v1 import asset_service_pb2 as pb
+from usage_management.v1 import asset_service_pb2_grpc as rpc
+
+from server.api import names
+from server.api.mapping.selling.assets import asset_to_pb, list_assets_from_pb
+from server.api.reader import named
+from server.api.transactions import caller, listed, look, of_account
+from server.env import Env
+from server.usecases.selling import assets
+
+Context: TypeAlias = ServicerContext[Any, Any]
+
+
+class AssetService(rpc.AssetServiceServicer):
+    """Reads assets and what they were sold with."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def GetAsset(self, request: pb.GetAssetRequest, context: Context) -> pb.Asset:
+        account_id, asset_id = named(request, "name", names.ASSET)
+        tenant_id = caller().tenant_id
+        return asset_to_pb(
+            await look(self._env, lambda tx: assets.get(tx, tenant_id, account_id, asset_id))
+        )
+
+    async def ListAssets(
+        self, request: pb.ListAssetsRequest, context: Context
+    ) -> pb.ListAssetsResponse:
+        account_id, only = list_assets_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: assets.list_assets(
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda asset: (asset.number,),
+            asset_to_pb,
+            shape=(int,),
+        )
+        return pb.ListAssetsResponse(assets=found, next_page_token=token)

@@ -1,0 +1,79 @@
+"""Orders on the wire."""
+
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from grpc.aio import ServicerContext
+from usage_management.v1 import order_service_pb2 as pb
+from usage_management.v1 import order_service_pb2_grpc as rpc
+
+from server.api import names
+from server.api.mapping.selling.orders import (
+    activate_order_from_pb,
+    create_order_from_pb,
+    list_orders_from_pb,
+    order_to_pb,
+)
+from server.api.reader import named
+from server.api.transactions import caller, change, listed, look, of_account
+from server.env import Env
+from server.usecases.lifecycle.order_activation import activate_order
+from server.usecases.selling import orders
+
+Context: TypeAlias = ServicerContext[Any, Any]
+
+
+class OrderService(rpc.OrderServiceServicer):
+    """Turns quotes into orders, and orders into assets with wallets."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
+        account_id, order_id = named(request, "name", names.ORDER)
+        tenant_id = caller().tenant_id
+        return order_to_pb(
+            await look(self._env, lambda tx: orders.get(tx, tenant_id, account_id, order_id))
+        )
+
+    async def ListOrders(
+        self, request: pb.ListOrdersRequest, context: Context
+    ) -> pb.ListOrdersResponse:
+        account_id, only = list_orders_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: orders.list_orders(
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda order: (order.audit.create_time, order.id),
+            order_to_pb,
+            shape=(datetime, UUID),
+        )
+        return pb.ListOrdersResponse(orders=found, next_page_token=token)
+
+    async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
+        command = create_order_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Order,
+            lambda tx: orders.create(tx, tenant_id, command),
+            order_to_pb,
+        )
+
+    async def ActivateOrder(self, request: pb.ActivateOrderRequest, context: Context) -> pb.Order:
+        command = activate_order_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.Order,
+            lambda tx: activate_order(tx, tenant_id, command),
+            order_to_pb,
+        )

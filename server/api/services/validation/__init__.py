@@ -1,0 +1,1 @@
+"""Servicers of validation: the rules of the product validator."""

@@ -1,0 +1,72 @@
+"""ValidationService: parse, do, render."""
+
+import asyncio
+from typing import Any
+
+from usage_management.v1 import access_service_pb2 as access_pb
+from usage_management.v1 import validation_service_pb2 as pb
+from usage_management.v1 import validation_service_pb2_grpc as rpc
+
+from server.api.mapping.access.access import run_to_pb
+from server.api.mapping.validation import validator as mapping
+from server.api.transactions import caller, change, listed, listed_whole, look
+from server.domain.validation import RULES, Setup, Verdict, validate
+from server.env import Env
+from server.usecases.validation import catalog_run
+from server.usecases.validation.validator import load_setups
+
+
+class ValidationService(rpc.ValidationServiceServicer):
+    """Says what is wrong with the setup of products."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def ListValidationRules(
+        self, request: pb.ListValidationRulesRequest, context: Any
+    ) -> pb.ListValidationRulesResponse:
+        page, token = listed_whole(self._env, request, RULES, mapping.rule_to_pb)
+        return pb.ListValidationRulesResponse(validation_rules=page, next_page_token=token)
+
+    async def ValidateProducts(
+        self, request: pb.ValidateProductsRequest, context: Any
+    ) -> pb.ValidateProductsResponse:
+        asked = mapping.validate_products_from_pb(request)
+        tenant_id = caller().tenant_id
+        setups = await look(self._env, lambda tx: load_setups(tx, tenant_id, asked), snapshot=True)
+        # Ten products of a thousand entries take a moment, in which others are answered.
+        verdicts = await asyncio.to_thread(_all, setups)
+        return mapping.verdicts_to_pb(verdicts, setups[0].scope.days.start)
+
+    async def ValidateCatalog(
+        self, request: pb.ValidateCatalogRequest, context: Any
+    ) -> access_pb.Run:
+        asked = mapping.validate_catalog_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            access_pb.Run,
+            lambda tx: catalog_run.begin(tx, tenant_id, asked),
+            run_to_pb,
+        )
+
+    async def ListValidationFindings(
+        self, request: pb.ListValidationFindingsRequest, context: Any
+    ) -> pb.ListValidationFindingsResponse:
+        run_id, asked = mapping.findings_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            lambda tx, page: catalog_run.list_findings(
+                tx, page.tenant_id, run_id, asked, after=page.after, limit=page.limit
+            ),
+            lambda one: one.key,
+            mapping.finding_to_pb,
+            shape=(str, str, int),
+        )
+        return pb.ListValidationFindingsResponse(validation_findings=found, next_page_token=token)
+
+
+def _all(setups: tuple[Setup, ...]) -> tuple[Verdict, ...]:
+    return tuple(map(validate, setups))

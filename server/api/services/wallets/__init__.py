@@ -1,0 +1,1 @@
+"""Servicers of wallets: balances, previews and blocking."""

@@ -1,0 +1,101 @@
+"""PreviewService: parse, do, render."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from usage_management.v1 import preview_service_pb2 as pb
+from usage_management.v1 import preview_service_pb2_grpc as rpc
+
+from server.api import names
+from server.api.mapping.billing import replay as replay_mapping
+from server.api.mapping.billing.rating_batches import (
+    create_rating_batch_from_pb,
+    rating_batch_to_pb,
+)
+from server.api.mapping.wallets import preview as mapping
+from server.api.reader import named
+from server.api.transactions import caller, change, listed, look, of_account
+from server.api.values import time_pb
+from server.env import Env
+from server.store.billing import rating_batches as request_store
+from server.usecases.billing import replay
+from server.usecases.intake import preview, rating_batches
+
+
+class PreviewService(rpc.PreviewServiceServicer):
+    """Says what would be drawn and charged. Writes nothing."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def PreviewUsage(
+        self, request: pb.PreviewUsageRequest, context: Any
+    ) -> pb.PreviewUsageResponse:
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        command = mapping.preview_usage_from_pb(account_id, request)
+        tenant_id = caller().tenant_id
+        stage = await look(
+            self._env, lambda tx: preview.stage(tx, tenant_id, command), snapshot=True
+        )
+        answer = pb.PreviewUsageResponse(as_of_time=time_pb(stage.now))
+        found = preview.previews(stage)
+        # In a thread, a line at a time: other calls have their turn, and a deadline ends it.
+        while (one := await asyncio.to_thread(next, found, None)) is not None:
+            answer.previews.append(mapping.preview_to_pb(stage, one))
+        return answer
+
+    async def ReplayRates(
+        self, request: pb.ReplayRatesRequest, context: Any
+    ) -> pb.ReplayRatesResponse:
+        command = replay_mapping.replay_rates_from_pb(request)
+        tenant_id = caller().tenant_id
+        found = await look(
+            self._env, lambda tx: replay.replay(tx, tenant_id, command), snapshot=True
+        )
+        return replay_mapping.replay_to_pb(command.account_id, found)
+
+    async def CreateRatingBatch(
+        self, request: pb.CreateRatingBatchRequest, context: Any
+    ) -> pb.RatingBatch:
+        command = create_rating_batch_from_pb(request)
+        tenant_id = caller().tenant_id
+        return await change(
+            self._env,
+            request,
+            pb.RatingBatch,
+            lambda tx: rating_batches.create(tx, tenant_id, command),
+            rating_batch_to_pb,
+        )
+
+    async def GetRatingBatch(
+        self, request: pb.GetRatingBatchRequest, context: Any
+    ) -> pb.RatingBatch:
+        account_id, request_id = named(request, "name", names.RATING_BATCH)
+        tenant_id = caller().tenant_id
+        return rating_batch_to_pb(
+            await look(
+                self._env,
+                lambda tx: request_store.get(tx, tenant_id, account_id, request_id),
+            )
+        )
+
+    async def ListRatingBatches(
+        self, request: pb.ListRatingBatchesRequest, context: Any
+    ) -> pb.ListRatingBatchesResponse:
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        found, token = await listed(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: rating_batches.list_requests(
+                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda one: (one.audit.create_time, one.id),
+            rating_batch_to_pb,
+            shape=(datetime, UUID),
+        )
+        return pb.ListRatingBatchesResponse(rating_batches=found, next_page_token=token)

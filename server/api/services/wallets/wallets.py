@@ -1,0 +1,112 @@
+"""WalletService: parse, do, render."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from usage_management.v1 import wallet_service_pb2 as pb
+from usage_management.v1 import wallet_service_pb2_grpc as rpc
+
+from server.api import names, pages
+from server.api.mapping.wallets.wallets import (
+    entry_to_pb,
+    grant_to_pb,
+    list_grants_from_pb,
+    list_wallets_from_pb,
+    periods_to_pb,
+    wallet_to_pb,
+)
+from server.api.reader import Form, named
+from server.api.transactions import caller, listed, look, of_account
+from server.env import Env
+from server.usecases.billing import periods
+from server.usecases.wallets import wallets
+
+
+class WalletService(rpc.WalletServiceServicer):
+    """Shows the truth now, and how it came about."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+
+    async def GetWallet(self, request: pb.GetWalletRequest, context: Any) -> pb.Wallet:
+        account_id, wallet_id = named(request, "name", names.WALLET)
+        tenant_id = caller().tenant_id
+        found = await look(self._env, lambda tx: wallets.get(tx, tenant_id, account_id, wallet_id))
+        return wallet_to_pb(found)
+
+    async def ListWallets(
+        self, request: pb.ListWalletsRequest, context: Any
+    ) -> pb.ListWalletsResponse:
+        account_id, only = list_wallets_from_pb(request)
+        found, token = await listed(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: wallets.list_wallets(
+                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda one: (one.wallet.resource_id, one.wallet.id),
+            wallet_to_pb,
+            shape=(str, UUID),
+        )
+        return pb.ListWalletsResponse(wallets=found, next_page_token=token)
+
+    async def ListGrants(
+        self, request: pb.ListGrantsRequest, context: Any
+    ) -> pb.ListGrantsResponse:
+        account_id, wallet_id, only = list_grants_from_pb(request)
+        tenant_id = caller().tenant_id
+        page = pages.read(request, tenant_id, self._env.seal, (datetime, UUID))
+        current, grants = await look(
+            self._env,
+            lambda tx: wallets.list_grants(tx, tenant_id, account_id, wallet_id, only),
+            snapshot=True,
+        )
+        rows = [one for one in grants if page.after is None or one.key > page.after]
+        found, token = pages.cut(
+            page,
+            rows[: page.limit],
+            lambda one: one.key,
+            lambda one: grant_to_pb(current.wallet, one),
+            self._env.seal,
+        )
+        return pb.ListGrantsResponse(grants=found, next_page_token=token)
+
+    async def ListWalletEntries(
+        self, request: pb.ListWalletEntriesRequest, context: Any
+    ) -> pb.ListWalletEntriesResponse:
+        account_id, wallet_id = named(request, "parent", names.WALLET)
+        found, token = await listed(
+            self._env,
+            request,
+            lambda tx, page: wallets.list_entries(
+                tx,
+                page.tenant_id,
+                account_id,
+                wallet_id,
+                after=page.after[0] if page.after else 0,
+                limit=page.limit,
+            ),
+            lambda pair: (pair[0].seq,),
+            lambda pair: entry_to_pb(account_id, *pair),
+            shape=(int,),
+        )
+        return pb.ListWalletEntriesResponse(wallet_entries=found, next_page_token=token)
+
+    async def PeriodAt(self, request: pb.PeriodAtRequest, context: Any) -> pb.PeriodAtResponse:
+        form = Form(request)
+        pattern = names.ASSET if "/assets/" in request.name else names.ACCOUNT
+        account_id, *asset_ids = form.name("name", pattern)
+        time = form.optional_time("time")
+        form.done()
+        tenant_id = caller().tenant_id
+        asset_id = asset_ids[0] if asset_ids else None
+        found = await look(
+            self._env,
+            lambda tx: periods.periods_of(tx, tenant_id, account_id, asset_id, time),
+            snapshot=True,
+        )
+        return periods_to_pb(found)

@@ -1,0 +1,1 @@
+"""Rules of billing: closing of periods, corrections, liable lines and replay."""

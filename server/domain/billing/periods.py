@@ -1,0 +1,105 @@
+"""Periods at an instant: the rating period with its freeze, the billing period, refresh windows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from server.domain.calendar import (
+    Cadence,
+    CadenceUnit,
+    Period,
+    RatingPeriod,
+    anchor_date,
+    freeze_time,
+    local_date,
+    period_containing,
+    rating_period,
+)
+from server.domain.ids import ResourceId, WalletId
+from server.domain.modeling.policies import RatingFrequency
+from server.domain.selling.grants import refresh_window
+from server.domain.selling.sales import SoldEntitlement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceCalendar:
+    """The calendar of one usage resource of an asset, which has it from `start` until `end`.
+
+    `kept` is the last rating period that was opened by the time that is asked about, if any.
+    """
+
+    resource_id: ResourceId
+    wallet_id: WalletId
+    start: datetime
+    end: datetime | None
+    zone: str
+    anchor: date
+    billing: Cadence
+    frequency: RatingFrequency
+    kept: RatingPeriod | None = None
+    entitlements: tuple[SoldEntitlement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A refresh window, and the entitlement that is refreshed in it."""
+
+    sold: SoldEntitlement
+    period: Period
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcePeriods:
+    """The periods of one usage resource of an asset that contain an instant."""
+
+    resource_id: ResourceId
+    wallet_id: WalletId
+    rating: RatingPeriod
+    billing: Period
+    windows: tuple[Window, ...]
+
+
+def periods_at(calendar: ResourceCalendar, instant: datetime) -> ResourcePeriods | None:
+    """The periods around `instant`; None when the asset does not have the resource then."""
+    if instant < calendar.start or (calendar.end is not None and calendar.end <= instant):
+        return None
+    zone, anchor = calendar.zone, calendar.anchor
+    return ResourcePeriods(
+        resource_id=calendar.resource_id,
+        wallet_id=calendar.wallet_id,
+        rating=_rating(calendar, instant),
+        billing=period_containing(zone, anchor, calendar.billing, instant),
+        windows=tuple(
+            Window(sold=sold, period=window)
+            for sold in calendar.entitlements
+            if (window := refresh_window(sold.entitlement, zone, instant)) is not None
+        ),
+    )
+
+
+def account_billing_period(
+    zone: str, day: int, months: int, anchors: Iterable[date], instant: datetime
+) -> Period | None:
+    """The billing period around `instant` of an account that is billed on `day` of a month.
+
+    Periods of several months are counted from `anchors`, those of the account's targets; None if
+    there are none or they differ. Periods of one month are the same from every anchor.
+    """
+    billing = Cadence(CadenceUnit.MONTH, months)
+    found = anchors if months > 1 else (anchor_date(day, local_date(zone, instant)),)
+    return same(period_containing(zone, anchor, billing, instant) for anchor in found)
+
+
+def same(periods: Iterable[Period]) -> Period | None:
+    """The one period that all of `periods` are; None if there are none or they differ."""
+    found = set(periods)
+    return found.pop() if len(found) == 1 else None
+
+
+def _rating(calendar: ResourceCalendar, instant: datetime) -> RatingPeriod:
+    """The rating period around `instant`; one that was opened late freezes later than planned."""
+    zone, frequency = calendar.zone, calendar.frequency
+    found = rating_period(zone, calendar.anchor, frequency.period, instant)
+    if calendar.kept is not None and calendar.kept.start == found.start:
+        return calendar.kept
+    return RatingPeriod(found.start, found.end, freeze_time(zone, found.end, frequency.delay))

@@ -1,1 +1,0 @@
-"""What was used: records, where they go, and how much they come to."""

@@ -1,0 +1,1 @@
+"""Rules of consumption: usage records, intake rules, placement and aggregation."""

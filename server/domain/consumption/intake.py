@@ -1,0 +1,192 @@
+"""Intake: a record held against what was sold, and against the clock.
+
+Whatever is asked here does not depend on the state of rating periods, so the answer is the same
+however often and in whatever batch a record is sent, until time or the catalogue moves on.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+
+from server.domain.consumption.dimensions import dimensions_text
+from server.domain.consumption.recording import Counted, Meter, MeterKey, Refused, Slot, Usage
+from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound, Subject, UsageError
+from server.domain.exact import plain
+from server.domain.ids import UnitId
+from server.domain.limits import MOST_QUANTITY
+from server.domain.modeling.units import Unit, check_scale, convert
+
+AHEAD = timedelta(minutes=5)
+BEHIND = timedelta(days=400)
+SEPARATOR = "\x1f"
+
+
+@dataclass(slots=True)
+class Intake:
+    """What a batch is held against: the tenant's time, the meters, the units somebody named.
+
+    A meter is None where the asset is there and the resource was not sold with it; a unit comes
+    with whether it is active. `most` is the largest quantity, as counted.
+    Calendars and prefixes are worked out once a batch.
+    """
+
+    now: datetime
+    meters: Mapping[MeterKey, Meter | None]
+    units: Mapping[UnitId, tuple[Unit, bool]]
+    most: Decimal = MOST_QUANTITY
+    _series: "dict[MeterKey, _Series]" = field(default_factory=dict)
+
+    def assess(self, usage: Usage) -> Counted | Refused:
+        """Hold one record against all that does not depend on the state of periods.
+
+        Raises ASSET_NOT_FOUND and RESOURCE_NOT_ENTITLED where no record can ever have been kept.
+        Refusals that a repeat of a kept record may meet come as values.
+        """
+        key = usage.meter_key
+        series = self._series.get(key) or self._find(key)
+        meter = series.meter
+        unit_id = usage.unit_id or meter.unit.id
+        text = plain(usage.quantity)
+        digest = content_hash(series.prefix, usage, unit_id, text)
+        try:
+            self._check_time(usage.time)
+            if not meter.entitles(usage.time):
+                raise _not_entitled(usage, meter)
+            quantity = self._count(usage.quantity, text, unit_id, meter.unit)
+            if meter.unique_label is not None:
+                _check_label(usage, meter.unique_label)
+        except UsageError as error:
+            return Refused(usage, digest, error)
+        own_text = text if quantity is usage.quantity else plain(quantity)
+        slot = series.slot(usage.time)
+        told_apart = dimensions_text(meter.dimensions, usage.labels)
+        return Counted(usage, unit_id, digest, quantity, text, own_text, slot, told_apart)
+
+    def _find(self, key: MeterKey) -> "_Series":
+        account_id, asset_id, resource_id = key
+        if key not in self.meters:
+            raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
+        meter = self.meters[key]
+        if meter is None:
+            raise FailedPrecondition(
+                "RESOURCE_NOT_ENTITLED",
+                f"usageResources/{resource_id} was not sold with this asset",
+                {
+                    "asset": f"accounts/{account_id}/assets/{asset_id}",
+                    "usage_resource": f"usageResources/{resource_id}",
+                },
+            )
+        self._series[key] = _Series(meter, f"1{SEPARATOR}{asset_id.hex}{SEPARATOR}{resource_id}")
+        return self._series[key]
+
+    def _check_time(self, time: datetime) -> None:
+        if time > self.now + AHEAD:
+            raise InvalidArgument.at(
+                "usage_time",
+                "TIMESTAMP_IN_FUTURE",
+                f"is more than 5 minutes ahead of the tenant's clock, {self.now.isoformat()}",
+                now=self.now.isoformat(),
+            )
+        oldest = self.now - BEHIND
+        if time < oldest:
+            raise InvalidArgument.at(
+                "usage_time",
+                "TIMESTAMP_TOO_OLD",
+                f"is before {oldest.isoformat()}, 400 days behind the tenant's clock; record older"
+                " usage in a sandbox tenant whose clock starts earlier",
+                oldest=oldest.isoformat(),
+                now=self.now.isoformat(),
+            )
+
+    def _count(self, quantity: Decimal, text: str, unit_id: UnitId, own: Unit) -> Decimal:
+        unit = own if unit_id == own.id else self._unit(unit_id, own)
+        point = text.find(".")
+        if point >= 0 and len(text) - point - 1 > unit.scale:
+            check_scale(quantity, unit)
+        counted = quantity if unit is own else convert(quantity, unit, own)
+        if counted > self.most:
+            raise _too_much(counted, self.most, own)
+        return counted
+
+    def _unit(self, unit_id: UnitId, own: Unit) -> Unit:
+        name = f"unitsOfMeasure/{unit_id}"
+        if unit_id not in self.units:
+            raise NotFound(
+                "UNIT_OF_MEASURE_NOT_FOUND",
+                f"no unit named {name}",
+                {"name": name},
+                subject=Subject("UnitOfMeasure", name),
+            )
+        unit, is_active = self.units[unit_id]
+        # A unit of another class never becomes right, whatever its state; `convert` says so.
+        if not is_active and unit.class_id == own.class_id:
+            raise FailedPrecondition(
+                "UNIT_INACTIVE", f"{name} is not active", {"unit_of_measure": name}
+            )
+        return unit
+
+
+def content_hash(prefix: str, usage: Usage, unit_id: UnitId, text: str) -> bytes:
+    """A digest of all that two equal records have in common.
+
+    `prefix` names asset and resource, `text` is the quantity as plain text. Fields are told apart
+    by a control character, which none of them may contain; labels come as JSON.
+    """
+    labels = json.dumps(sorted(usage.labels.items())) if usage.labels else ""
+    fields = (prefix, text, unit_id, usage.time.isoformat(), labels)
+    return sha256(SEPARATOR.join(fields).encode()).digest()
+
+
+@dataclass(slots=True)
+class _Series:
+    """A meter with the days of it that a batch has touched, by the UTC dates they reach into."""
+
+    meter: Meter
+    prefix: str
+    by_date: dict[date, list[Slot]] = field(default_factory=dict)
+    by_start: dict[datetime, Slot] = field(default_factory=dict)
+
+    def slot(self, instant: datetime) -> Slot:
+        day = instant.date()
+        for slot in self.by_date.get(day, ()):
+            if slot.day.start <= instant < slot.day.end:
+                return slot
+        civil, period = self.meter.day_and_period(instant)
+        found = self.by_start.get(civil.start)
+        if found is None:
+            found = self.by_start[civil.start] = Slot(self.meter, civil, period)
+        self.by_date.setdefault(day, []).append(found)
+        return found
+
+
+def _too_much(counted: Decimal, most: Decimal, own: Unit) -> InvalidArgument:
+    text = f"counts {plain(counted)} {own.id}; a record has at most {plain(most)} (record.quantity)"
+    return InvalidArgument.at(
+        "quantity", "DECIMAL_RANGE", text, limit="record.quantity", most=plain(most)
+    )
+
+
+def _check_label(usage: Usage, label: str) -> None:
+    if not (usage.labels or {}).get(label):
+        text = f"must have a value for {label}, whose different values are counted"
+        raise InvalidArgument.at("labels", "FIELD_REQUIRED", text, label=label)
+
+
+def _not_entitled(usage: Usage, meter: Meter) -> FailedPrecondition:
+    facts = {
+        "asset": f"accounts/{usage.account_id}/assets/{usage.asset_id}",
+        "usage_resource": f"usageResources/{usage.resource_id}",
+        "start_time": meter.start.isoformat(),
+    }
+    until = ""
+    if meter.end is not None:
+        facts["end_time"] = meter.end.isoformat()
+        until = f" until {facts['end_time']}"
+    return FailedPrecondition(
+        "RESOURCE_NOT_ENTITLED",
+        f"the asset has {facts['usage_resource']} from {facts['start_time']}{until}",
+        facts,
+    )

@@ -1,0 +1,385 @@
+"""Recording: which day and period a record belongs to, what it counts, what it adds to a cell.
+
+A record is sent in any unit of its resource's class and counted in the unit of its wallet. It goes
+to a cell, one civil day of one resource of one asset, in the rating period that handles it: its own
+while that is open, else a later one. Nothing here reads or writes; `usecases.recording` does.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from server.domain import calendar
+from server.domain.calendar import Period, PolicyPeriod, RatingPeriod
+from server.domain.consumption.aggregation import Measure
+from server.domain.consumption.dimensions import NONE
+from server.domain.errors import AlreadyExists, FailedPrecondition, UsageError
+from server.domain.exact import ZERO, exact
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    CellId,
+    CredentialId,
+    LiableSummaryId,
+    RecordId,
+    ResourceId,
+    UnitId,
+    WalletId,
+    derive,
+)
+from server.domain.modeling.policies import LatePolicy, RatingFrequency
+from server.domain.modeling.units import Unit
+
+OWN_UNIT = UnitId("")
+
+MeterKey = tuple[AccountId, AssetId, ResourceId]
+RecordKey = tuple[AccountId, RecordId]
+WalletKey = tuple[AccountId, WalletId]
+PeriodKey = tuple[AccountId, WalletId, datetime]
+
+
+class Usage(NamedTuple):
+    """A record as it was sent; `unit_id` is empty for the resource's own, `labels` if there are
+    none. The time is cut to the microsecond.
+    """
+
+    account_id: AccountId
+    record_id: RecordId
+    asset_id: AssetId
+    resource_id: ResourceId
+    quantity: Decimal
+    unit_id: UnitId
+    time: datetime
+    labels: Mapping[str, str] | None
+
+    @property
+    def key(self) -> RecordKey:
+        """What there can be only one of."""
+        return self.account_id, self.record_id
+
+    @property
+    def meter_key(self) -> MeterKey:
+        """What it is usage of."""
+        return self.account_id, self.asset_id, self.resource_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """Where usage of one resource of one asset goes, when it may happen, how it is rated.
+
+    The wallets that are `blocking` refuse what they cannot pay for. With a `unique_label`, the
+    different values of it in each window of `unique_period` are what counts.
+    """
+
+    account_id: AccountId
+    asset_id: AssetId
+    resource_id: ResourceId
+    wallet_id: WalletId
+    unit: Unit
+    zone: str
+    anchor: date
+    frequency: RatingFrequency
+    late_policy: LatePolicy
+    is_hourly: bool
+    blocking: tuple[WalletId, ...] = ()
+    dimensions: tuple[str, ...] = ()
+    unique_label: str | None = None
+    unique_period: PolicyPeriod = PolicyPeriod.DAY
+    start: datetime
+    end: datetime | None
+
+    @property
+    def wallet(self) -> WalletKey:
+        """The wallet that pays."""
+        return self.account_id, self.wallet_id
+
+    def period_of(self, instant: datetime) -> Period:
+        """The rating period around `instant`."""
+        return self.day_and_period(instant)[1]
+
+    def day_and_period(self, instant: datetime) -> tuple[Period, Period]:
+        """The civil day, or the hour where hours are counted, and the rating period."""
+        day = calendar.local_date(self.zone, instant)
+        found = _day_and_period(self.zone, self.anchor, self.frequency.period, day)
+        return (calendar.hour_of(self.zone, instant), found[1]) if self.is_hourly else found
+
+    def freeze_time(self, period: Period) -> datetime:
+        """From when on usage of `period` is late."""
+        return calendar.freeze_time(self.zone, period.end, self.frequency.delay)
+
+    def with_freeze(self, period: Period) -> RatingPeriod:
+        """`period` with the time of its freeze."""
+        return RatingPeriod(period.start, period.end, self.freeze_time(period))
+
+    def entitles(self, instant: datetime) -> bool:
+        """Whether the asset had the resource at `instant`."""
+        return self.start <= instant and (self.end is None or instant < self.end)
+
+    def first_unfrozen(self, since: datetime, now: datetime) -> Period:
+        """The first rating period from `since` on whose usage is not late yet."""
+        period = self.period_of(since)
+        while self.freeze_time(period) <= now:
+            period = self.period_of(period.end)
+        return period
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slot:
+    """A civil day or hour of a meter and the rating period around it; one object for each."""
+
+    meter: Meter
+    day: Period
+    period: Period
+
+    @property
+    def period_key(self) -> PeriodKey:
+        """The key of the rating period."""
+        return self.meter.account_id, self.meter.wallet_id, self.period.start
+
+
+class LateUsage(NamedTuple):
+    """The policy applied to usage of a closed period, and the rating period that handles it."""
+
+    policy: LatePolicy
+    period: RatingPeriod
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """The cell that the usage of a slot goes to, in the rating period that handles it."""
+
+    slot: Slot
+    period_start: datetime
+    cell_id: CellId
+    late: LateUsage | None = None
+    dimensions: str = NONE
+
+    @classmethod
+    def of(cls, slot: Slot, late: LateUsage | None = None) -> "Place":
+        """The cell of `slot` in its own rating period, or in that of `late`.
+
+        `late` is what was done about usage that came after its own period was closed.
+        """
+        period_start = slot.period.start if late is None else late.period.start
+        meter, starts = slot.meter, (slot.day.start, slot.period.start, period_start)
+        cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts)
+        return cls(slot, period_start, cell_id, late)
+
+    def with_dimensions(self, dimensions: str) -> "Place":
+        """The cell of usage with these dimensions, of the same slot in the same period."""
+        starts = (self.slot.day.start, self.slot.period.start, self.period_start)
+        meter = self.slot.meter
+        cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts, dimensions)
+        return Place(self.slot, self.period_start, cell_id, self.late, dimensions)
+
+
+class Counted(NamedTuple):
+    """A record that nothing speaks against but, perhaps, the state of its period.
+
+    `quantity` is in the wallet's unit; the texts are what was sent, and that, as plain text.
+    """
+
+    usage: Usage
+    unit_id: UnitId
+    content_hash: bytes
+    quantity: Decimal
+    sent_text: str
+    counted_text: str
+    slot: Slot
+    dimensions: str = NONE
+
+
+class Refused(NamedTuple):
+    """A record that cannot be taken now; it may repeat one that could."""
+
+    usage: Usage
+    content_hash: bytes
+    error: UsageError
+
+
+class Stored(NamedTuple):
+    """A record as it is kept."""
+
+    asset_id: AssetId
+    resource_id: ResourceId
+    quantity: Decimal
+    unit_id: UnitId
+    time: datetime
+    labels: Mapping[str, str] | None
+    content_hash: bytes
+
+
+class OutcomeCode(StrEnum):
+    """The codes of an outcome."""
+
+    ACCEPTED = "ACCEPTED"
+    DUPLICATE = "DUPLICATE"
+    CONFLICT = "CONFLICT"
+    LATE = "LATE"
+    REJECTED = "REJECTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of a record: the reason it is not kept, or how it is handled though late."""
+
+    code: OutcomeCode
+    error: UsageError | None = None
+    late: LateUsage | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the record was kept by this very call."""
+        return self.code in (OutcomeCode.ACCEPTED, OutcomeCode.LATE)
+
+
+ACCEPTED = Outcome(OutcomeCode.ACCEPTED)
+DUPLICATE = Outcome(OutcomeCode.DUPLICATE)
+
+
+def rejected(error: UsageError) -> Outcome:
+    """Not kept, and why."""
+    return Outcome(OutcomeCode.REJECTED, error)
+
+
+def kept(place: Place) -> Outcome:
+    """Kept and counted at `place`."""
+    if place.late is None:
+        return ACCEPTED
+    return Outcome(OutcomeCode.LATE, late=place.late)
+
+
+def repeated(item: Counted, first: Counted | Stored) -> Outcome:
+    """What a record is beside the one that has its id: the same, or in conflict."""
+    if item.content_hash == first.content_hash:
+        return DUPLICATE
+    other = first if isinstance(first, Stored) else _as_stored(first)
+    mine = _as_stored(item)
+    pairs = {
+        "asset": mine.asset_id == other.asset_id,
+        "usage_resource": mine.resource_id == other.resource_id,
+        "quantity": mine.quantity == other.quantity,
+        "unit_of_measure": mine.unit_id == other.unit_id,
+        "usage_time": mine.time == other.time,
+        "labels": (mine.labels or {}) == (other.labels or {}),
+    }
+    fields = ", ".join(name for name, is_equal in pairs.items() if not is_equal)
+    record_id = item.usage.record_id
+    message = f"a record {record_id} with other content is kept already; it differs in {fields}"
+    facts = {"record_id": record_id, "fields": fields}
+    return Outcome(OutcomeCode.CONFLICT, AlreadyExists("EVENT_CONFLICT", message, facts))
+
+
+def period_closed(slot: Slot) -> FailedPrecondition:
+    """The refusal of usage that is late where late usage is not wanted."""
+    start, end = slot.period.start.isoformat(), slot.period.end.isoformat()
+    return FailedPrecondition(
+        "PERIOD_CLOSED",
+        f"the rating period from {start} to {end} is closed and its wallet takes no late usage",
+        {"period_start_time": start, "period_end_time": end, "policy": LatePolicy.REJECT},
+    )
+
+
+@exact
+def fold(items: Iterable[tuple[Place, Counted]]) -> list[tuple[Place, Measure]]:
+    """What records add to their cells, each cell once, in the order of the cells' keys.
+
+    Always: merging the measures of any partition of the records gives the measures of them all.
+    """
+    cells: dict[Place, list[Counted]] = {}
+    for place, item in items:
+        cells.setdefault(place, []).append(item)
+    folded = [(place, _measure(found)) for place, found in cells.items()]
+    return sorted(folded, key=lambda cell: (cell[0].slot.meter.account_id, cell[0].cell_id))
+
+
+class RecordState(StrEnum):
+    """Where a kept record stands."""
+
+    PENDING = "PENDING"
+    FROZEN = "FROZEN"
+    RATED = "RATED"
+    LIABLE = "LIABLE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What became of a record: drawn and overage quantity are those of its cell."""
+
+    state: RecordState
+    counted_quantity: Decimal
+    cell_id: CellId
+    period: RatingPeriod
+    is_late: bool
+    drawn_quantity: Decimal | None
+    overage_quantity: Decimal | None
+    liable_summary_id: LiableSummaryId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecord:
+    """A kept record."""
+
+    account_id: AccountId
+    id: RecordId
+    asset_id: AssetId
+    resource_id: ResourceId
+    quantity: Decimal
+    unit_id: UnitId
+    time: datetime
+    labels: Mapping[str, str]
+    create_time: datetime
+    created_by: CredentialId | None
+    trace: Trace
+
+
+# Batches come back to the same days and cells again and again.
+@lru_cache(maxsize=65536)
+def _day_and_period(
+    zone: str, anchor: date, length: PolicyPeriod, day: date
+) -> tuple[Period, Period]:
+    start = calendar.local_midnight(zone, day)
+    end = calendar.local_midnight(zone, day + calendar.DAY)
+    return Period(start, end), calendar.rating_period(zone, anchor, length, start)
+
+
+@lru_cache(maxsize=65536)
+def _cell_id(
+    wallet_id: WalletId, asset_id: AssetId, starts: tuple[datetime, ...], *dimensions: str
+) -> CellId:
+    texts = (start.isoformat() for start in starts)
+    return CellId(derive(wallet_id, "cell", asset_id, *texts, *dimensions))
+
+
+def _measure(items: list[Counted]) -> Measure:
+    if len(items) == 1:
+        only = items[0]
+        return Measure.of(only.quantity, only.usage.time, only.usage.record_id)
+    quantities = [item.quantity for item in items]
+    last = max(items, key=lambda item: (item.usage.time, item.usage.record_id))
+    return Measure(
+        sum=sum(quantities, ZERO),
+        count=len(items),
+        max=max(quantities),
+        min=min(quantities),
+        last=last.quantity,
+        last_time=last.usage.time,
+        last_record_id=last.usage.record_id,
+    )
+
+
+def _as_stored(item: Counted) -> Stored:
+    usage = item.usage
+    return Stored(
+        usage.asset_id,
+        usage.resource_id,
+        usage.quantity,
+        item.unit_id,
+        usage.time,
+        usage.labels,
+        item.content_hash,
+    )

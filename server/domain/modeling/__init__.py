@@ -1,0 +1,1 @@
+"""Rules of modeling: units, resources, products, grants, policies and selling models."""

@@ -1,0 +1,306 @@
+"""What a product comes to when it is sold: its resources with their policies, and its grants.
+
+Each policy is supplied by the strongest level that names one: the target that a sale is bound to,
+the line, the product's resource, the usage resource, and at the last the service itself: sum by
+day, rated monthly after three days, late usage in the next period, overage charged, the lowest
+committed rate goes on, what expires first pays first. Source: usage resource policies.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+from server.domain.audit import Audit
+from server.domain.ids import (
+    PolicyId,
+    ProductGrantId,
+    ProductId,
+    ResourceId,
+    SellingModelId,
+    UnitId,
+)
+from server.domain.modeling.catalog import (
+    Aggregation,
+    CatalogState,
+    Commitment,
+    Kept,
+    Overage,
+    RatingFrequency,
+)
+from server.domain.modeling.policies import (
+    NO_SOURCE,
+    AggregationMethod,
+    AggregationPolicy,
+    CommitmentRate,
+    DrawdownOrder,
+    LatePolicy,
+    OveragePolicy,
+    PolicyLevel,
+    PolicySource,
+    PolicySources,
+    RefreshPolicy,
+    RolloverPolicy,
+    Validity,
+)
+from server.domain.modeling.policies import RatingFrequency as Frequency
+from server.domain.modeling.roles import Binding, Role
+from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
+from server.domain.modeling.units import Unit
+
+NAMELESS = PolicyId("")
+BY_DAY = AggregationPolicy.usual(AggregationMethod.SUM)
+MONTHLY = Frequency()
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+def _own(content: T) -> Kept[T]:
+    """A policy of the service's own, which nobody keeps."""
+    return Kept(
+        content, CatalogState.ACTIVE, 0, Audit.at(datetime.fromtimestamp(0, UTC)), version=0
+    )
+
+
+DEFAULT_AGGREGATION = _own(
+    Aggregation(
+        id=NAMELESS,
+        display_name="",
+        method=BY_DAY.method,
+        period=BY_DAY.period,
+        combine=BY_DAY.combine,
+    )
+)
+DEFAULT_RATING = _own(
+    RatingFrequency(
+        id=NAMELESS,
+        display_name="",
+        period=MONTHLY.period,
+        delay=MONTHLY.delay,
+        late=LatePolicy.NEXT_PERIOD,
+    )
+)
+DEFAULT_OVERAGE = _own(Overage(id=NAMELESS, display_name="", overage=OveragePolicy.CHARGE))
+DEFAULT_COMMITMENT = _own(Commitment(id=NAMELESS, display_name="", rate=CommitmentRate.LOWEST))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What one level says of a resource; None where it leaves that to the level below."""
+
+    level: PolicyLevel
+    aggregation: Kept[Aggregation] | None = None
+    rating_frequency: Kept[RatingFrequency] | None = None
+    overage: Kept[Overage] | None = None
+    commitment: Kept[Commitment] | None = None
+    order: DrawdownOrder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied(Generic[T_co]):
+    """A policy that holds, and the level that supplied it."""
+
+    policy: Kept[T_co]
+    level: PolicyLevel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyChain:
+    """The policies that hold for a resource, each with the level that supplied it."""
+
+    aggregation: Supplied[Aggregation]
+    rating_frequency: Supplied[RatingFrequency]
+    overage: Supplied[Overage]
+    commitment: Supplied[Commitment]
+    order: tuple[DrawdownOrder, PolicyLevel]
+
+
+def resolve(said: Sequence[Said]) -> PolicyChain:
+    """The policies that hold where `said`, the strongest level first, is all that anybody said.
+
+    Always: each of them resolves, to what the first level says that says anything of it.
+    """
+    orders = ((one.order, one.level) for one in said if one.order is not None)
+    return PolicyChain(
+        aggregation=_first(said, lambda one: one.aggregation, DEFAULT_AGGREGATION),
+        rating_frequency=_first(said, lambda one: one.rating_frequency, DEFAULT_RATING),
+        overage=_first(said, lambda one: one.overage, DEFAULT_OVERAGE),
+        commitment=_first(said, lambda one: one.commitment, DEFAULT_COMMITMENT),
+        order=next(orders, (DrawdownOrder.EXPIRING_FIRST, PolicyLevel.DEFAULT)),
+    )
+
+
+def _first(
+    said: Sequence[Said], policy: Callable[[Said], Kept[T] | None], default: Kept[T]
+) -> Supplied[T]:
+    for one in said:
+        found = policy(one)
+        if found is not None:
+            return Supplied(found, one.level)
+    return Supplied(default, PolicyLevel.DEFAULT)
+
+
+def sold_policies(
+    chain: PolicyChain, unit_id: UnitId, dimensions: tuple[str, ...] = ()
+) -> SoldPolicies:
+    """What a sale keeps of the policies that hold, and of what tells usage apart."""
+    counting, rating = chain.aggregation.policy.content, chain.rating_frequency.policy.content
+    return SoldPolicies(
+        wallet=WalletPolicies(
+            unit_id=unit_id,
+            aggregation=AggregationPolicy(
+                method=counting.method,
+                period=counting.period,
+                combine=counting.combine,
+                label=counting.unique_label,
+            ),
+            rating=Frequency(period=rating.period, delay=rating.delay),
+            late=rating.late,
+            order=chain.order[0],
+            dimensions=dimensions,
+        ),
+        overage=chain.overage.policy.content.overage,
+        sources=PolicySources(
+            aggregation=_source(chain.aggregation, counting.id),
+            rating_frequency=_source(chain.rating_frequency, rating.id),
+            overage=_source(chain.overage, chain.overage.policy.content.id),
+            commitment=_source(chain.commitment, chain.commitment.policy.content.id),
+            order=chain.order[1],
+        ),
+    )
+
+
+def _source(supplied: Supplied[object], policy_id: PolicyId) -> PolicySource:
+    if supplied.level is PolicyLevel.DEFAULT:
+        return NO_SOURCE
+    return PolicySource(level=supplied.level, id=policy_id, version=supplied.policy.version)
+
+
+def chain_of(policies: SoldPolicies, commitment: CommitmentRate | None) -> PolicyChain:
+    """The policies under which something was sold, as they were then."""
+    wallet, sources = policies.wallet, policies.sources
+    counting = wallet.aggregation
+    return PolicyChain(
+        aggregation=_kept(
+            sources.aggregation,
+            Aggregation(
+                id=sources.aggregation.id or NAMELESS,
+                display_name="",
+                method=counting.method,
+                period=counting.period,
+                combine=counting.combine,
+                unique_label=counting.label,
+            ),
+        ),
+        rating_frequency=_kept(
+            sources.rating_frequency,
+            RatingFrequency(
+                id=sources.rating_frequency.id or NAMELESS,
+                display_name="",
+                period=wallet.rating.period,
+                delay=wallet.rating.delay,
+                late=wallet.late,
+            ),
+        ),
+        overage=_kept(
+            sources.overage,
+            Overage(id=sources.overage.id or NAMELESS, display_name="", overage=policies.overage),
+        ),
+        commitment=_kept(
+            sources.commitment,
+            Commitment(
+                id=sources.commitment.id or NAMELESS,
+                display_name="",
+                rate=commitment or CommitmentRate.LOWEST,
+            ),
+        ),
+        order=(wallet.order, sources.order),
+    )
+
+
+def _kept(source: PolicySource, content: T) -> Supplied[T]:
+    return Supplied(replace(_own(content), version=source.version), source.level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedGrant:
+    """A promise with its policies, in the resource's unit."""
+
+    id: ProductGrantId
+    quantity: Decimal
+    refresh: RefreshPolicy | None
+    validity: Validity | None
+    rollover: RolloverPolicy | None
+    refresh_policy: PolicySource = NO_SOURCE
+    rollover_policy: PolicySource = NO_SOURCE
+    selling_model_id: SellingModelId | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+
+    def is_for(self, model_id: SellingModelId | None, day: date) -> bool:
+        """Whether a sale under a selling model that starts on `day` includes it."""
+        if self.selling_model_id not in (None, model_id):
+            return False
+        has_begun = self.start_date is None or self.start_date <= day
+        return has_begun and (self.end_date is None or day < self.end_date)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedResource:
+    """A resource of a product with what every level said of it, the strongest first."""
+
+    resource_id: ResourceId
+    unit: Unit
+    said: tuple[Said, ...]
+    grants: tuple[ResolvedGrant, ...]
+    start_date: date | None
+    end_date: date | None
+    token_resource_id: ResourceId | None = None
+    definition_product_id: ProductId | None = None
+    is_optional: bool = False
+    dimensions: tuple[str, ...] = ()
+
+    def is_sold_on(self, day: date) -> bool:
+        """Whether a sale may start on `day`."""
+        has_begun = self.start_date is None or self.start_date <= day
+        return has_begun and (self.end_date is None or day < self.end_date)
+
+    @property
+    def chain(self) -> PolicyChain:
+        """The policies that hold."""
+        return resolve(self.said)
+
+    @property
+    def policies(self) -> SoldPolicies:
+        """What a sale keeps of them."""
+        return sold_policies(self.chain, self.unit.id, self.dimensions)
+
+    def under(self, *said: Said | None) -> "ResolvedResource":
+        """The same where stronger levels, the strongest first, say something too."""
+        return replace(self, said=(*(one for one in said if one is not None), *self.said))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedProduct:
+    """An active product as it can be sold."""
+
+    product_id: ProductId
+    role: Role
+    binding: Binding | None
+    resources: tuple[ResolvedResource, ...]
+
+    def on(self, day: date) -> "ResolvedProduct":
+        """The product with the stretch of each resource that is sold on `day`, or else any."""
+        chosen: dict[ResourceId, ResolvedResource] = {}
+        for one in self.resources:
+            if one.resource_id not in chosen or one.is_sold_on(day):
+                chosen[one.resource_id] = one
+        return replace(self, resources=tuple(chosen.values()))
+
+    def rate_unit(self, resource: ResolvedResource, currency_code: str) -> str:
+        """What a resource is rated in: its token's unit, or else money."""
+        units = {one.resource_id: one.unit.id for one in self.resources}
+        token = resource.token_resource_id
+        return currency_code if token is None else units[token]

@@ -1,0 +1,162 @@
+"""Guided setup: what is done with each record of a description, and how a policy gets its name.
+
+A policy described by its settings alone is the one that is there with the same settings, or a new
+one whose id tells them: the second product shares the policies of the first.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import count
+from typing import TypeVar
+
+from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError, Violation
+from server.domain.exact import plain
+from server.domain.ids import PolicyId
+from server.domain.modeling.catalog import (
+    Aggregation,
+    CatalogState,
+    Kept,
+    Overage,
+    RatingFrequency,
+    Refresh,
+    Rollover,
+)
+from server.domain.modeling.policies import LatePolicy, usual_combination
+
+Policy = Aggregation | RatingFrequency | Overage | Refresh | Rollover
+P = TypeVar("P", Aggregation, RatingFrequency, Overage, Refresh, Rollover)
+
+MOST_RECORDS = 200
+MOST_GRANTS = 5
+NAMELESS = PolicyId("")
+
+
+class Action(StrEnum):
+    """What is done with a record."""
+
+    CREATED = "CREATED"
+    REUSED = "REUSED"
+    ACTIVATED = "ACTIVATED"
+    UNCHANGED = "UNCHANGED"
+    CONFLICT = "CONFLICT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One record by its resource name, what is done with it, and in a conflict what differs."""
+
+    name: str
+    action: Action
+    fields: tuple[str, ...] = ()
+
+
+def decide(
+    name: str, *, is_there: bool, is_shared: bool, differing: Sequence[str], is_withdrawn: bool
+) -> Step:
+    """What is done with a record: made, used as it is, or in the way of what is described."""
+    fields = (*differing, *(("state",) if is_withdrawn else ()))
+    if fields:
+        return Step(name=name, action=Action.CONFLICT, fields=fields)
+    if not is_there:
+        return Step(name=name, action=Action.CREATED)
+    return Step(name=name, action=Action.REUSED if is_shared else Action.UNCHANGED)
+
+
+def conflicts(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps that cannot be taken."""
+    return tuple(step for step in steps if step.action is Action.CONFLICT)
+
+
+def refusal(found: Sequence[Step]) -> FailedPrecondition:
+    """Why a setup with these conflicts does not happen."""
+    first = found[0]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    fields = ", ".join(first.fields)
+    return FailedPrecondition(
+        "SETUP_CONFLICT",
+        f"{first.name} is there and differs in {fields}{more}",
+        {"name": first.name, "fields": fields, "conflicts": str(len(found))},
+        tuple(
+            Violation(step.name, "SETUP_CONFLICT", f"differs in {', '.join(step.fields)}")
+            for step in found
+        ),
+    )
+
+
+def chosen(policy: P, known: Iterable[Kept[P]], *, named: PolicyId | None = None) -> P:
+    """The policy with these settings: one that is there, or a new one.
+
+    Of several it is the one that is `named` already, so that a repeat chooses the same; else an
+    active one.
+    """
+    kept = list(known)
+    same = [one for one in kept if _settings(one.content) == _settings(policy)]
+    usable = [one for one in same if one.state is not CatalogState.INACTIVE]
+    if usable:
+        return min(
+            usable, key=lambda one: (one.content.id != named, one.state, one.content.id)
+        ).content
+    taken = {one.content.id.lower() for one in kept}
+    wanted = derived_id(policy)
+    ids = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
+    return replace(policy, id=PolicyId(next(one for one in ids if one not in taken)))
+
+
+def derived_id(policy: Policy) -> str:
+    """An id that tells the settings: `sum-daily`, `monthly-after-3-days`, `refresh-1-month`."""
+    words: list[str]
+    match policy:
+        case Aggregation(method=method, period=period, combine=combine):
+            usual = combine is usual_combination(method)
+            words = [method, period.adverb, *([] if usual else [combine])]
+            words += [] if policy.unique_label is None else [policy.unique_label]
+        case RatingFrequency(period=period, delay=delay, late=late):
+            words = [period.adverb, "after", str(delay.count), delay.unit]
+            words += [] if late is LatePolicy.NEXT_PERIOD else [late]
+        case Overage(overage=overage):
+            words = ["overage", overage]
+        case Refresh(interval=interval):
+            words = ["refresh", str(interval.count), interval.unit]
+        case Rollover(max_rollovers=most, max_quantity=quantity, max_percent=percent):
+            words = ["rollover", "unlimited" if most is None else str(most)]
+            words += [] if quantity is None else ["up", "to", plain(quantity)]
+            words += [] if percent is None else [plain(percent), "percent"]
+    return "-".join(words).lower().replace("_", "-")
+
+
+def check_size(records: int) -> None:
+    """Raise TOO_MANY_ITEMS for a description of more than is activated at once."""
+    if records > MOST_RECORDS:
+        raise InvalidArgument(
+            "TOO_MANY_ITEMS",
+            f"a setup describes at most {MOST_RECORDS} records, got {records}",
+            {"limit": str(MOST_RECORDS), "got": str(records)},
+        )
+
+
+def placed(error: UsageError, path: str) -> UsageError:
+    """A refusal of one record as a refusal of the description that has it at `path`."""
+    if isinstance(error, InvalidArgument) and error.violations:
+        moved = tuple(replace(one, field=_place(one.field, path)) for one in error.violations)
+        made = InvalidArgument.of(moved)
+        made.facts = {**error.facts, **made.facts}
+        return made
+    old = error.facts.get("field")
+    new = path if old is None else _place(old, path)
+    error.facts["field"] = new
+    if old is not None:
+        error.message = error.message.replace(old, new, 1)
+    return error
+
+
+def _settings(policy: P) -> P:
+    return replace(policy, id=NAMELESS, display_name="")
+
+
+def _place(field: str, path: str) -> str:
+    """`unit_class.kind` of the first class of a description is `unit_classes[0].kind`."""
+    head, dot, rest = field.partition(".")
+    if dot:
+        return f"{path}.{rest}"
+    return f"{path}.name" if head == "parent" or head.endswith("_id") else path

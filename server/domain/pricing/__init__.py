@@ -1,1 +1,0 @@
-"""What it costs, and why: rates, cards, discovery, procedures, tokens."""

@@ -1,0 +1,52 @@
+"""Comparison: what a quantity comes to with each commitment alone, and which of them is used."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from server.domain.ids import AssetId
+from server.domain.modeling.policies import OveragePolicy
+from server.domain.rating.compiled_rating import Rater
+from server.domain.rating.line_rating import RatingFailed
+from server.domain.rating.procedures.state import Line
+from server.domain.rating.rates import RateTerms
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The amount with each commitment alone, and the one that is used, if any is cheaper."""
+
+    amounts: Mapping[AssetId, Decimal]
+    lowest: AssetId | None = None
+
+
+def compared(
+    quantity: Decimal | None,
+    won: RateTerms | None,
+    overage: OveragePolicy,
+    rater: Rater | None,
+) -> Compared:
+    """The comparison for a quantity; nothing without one, or without commitments."""
+    if quantity is None or won is None or not won.committed or rater is None:
+        return Compared({})
+    amounts: dict[AssetId, Decimal] = {}
+    for committed in won.committed:
+        alone = replace(won, committed=(committed,))
+        amount = _amount(quantity, alone, overage, rater)
+        if committed.commitment is not None and amount is not None:
+            amounts[committed.commitment] = amount
+    best = min(amounts, key=lambda asset_id: (amounts[asset_id], asset_id), default=None)
+    without = _amount(quantity, replace(won, committed=()), overage, rater)
+    if best is not None and without is not None and amounts[best] >= without:
+        best = None
+    return Compared(amounts, best)
+
+
+def _amount(
+    quantity: Decimal, terms: RateTerms, overage: OveragePolicy, rater: Rater
+) -> Decimal | None:
+    line = Line(quantity=quantity, terms=terms, tier_quantity=quantity, overage=overage)
+    with suppress(RatingFailed):
+        return rater.price(line).amount
+    return None

@@ -1,0 +1,287 @@
+"""Discovery: what a unit costs, by the first place that knows of those where a finder looks.
+
+Usually an asset's own rates come first, with those of the packs and commitments that were added to
+it, then what was agreed for the target that it is bound to, then what it took from the catalogue
+when it was sold: all that is one contest, the one by which usage is rated. Where it has none on the
+day, or none in the currency that is asked for, the catalogue answers, if the question says where to
+look in it. Nothing is ever free because nobody said what it costs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypedDict
+
+from server.domain.errors import NotFound
+from server.domain.ids import (
+    AssetId,
+    PriceBookId,
+    ProductId,
+    ResourceId,
+    SellingModelId,
+)
+from server.domain.modeling.policies import OveragePolicy
+from server.domain.rating.compiled_discovery import SHIPPED_FINDER, Finder
+from server.domain.rating.compiled_rating import (
+    SHIPPED_VERSIONS,
+    VersionKey,
+    Versions,
+    not_in_force,
+)
+from server.domain.rating.line_rating import Rated
+from server.domain.rating.procedures.elements import LookupSource
+from server.domain.rating.procedures.state import Line
+from server.domain.rating.rate_index import CatalogueRates, Missing, Parts, Question, RateNotFound
+from server.domain.rating.rates import RateSegment, RateTerms
+from server.domain.rating.sold_rates import AssetRates, Bound, Held, SoldRates, TargetRates
+
+OWN, TARGET, LISTED = LookupSource.ASSET, LookupSource.TARGET, LookupSource.CATALOG_RATES
+
+Sold = Mapping[Held | Bound, SoldRates | None]
+"""What was sold of resources of assets, and of targets; None for a resource that is not there."""
+
+
+class Source(StrEnum):
+    """Where a rate was found."""
+
+    CATALOG = "CATALOG"
+    ASSET = "ASSET"
+    TARGET = "TARGET"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it was asked: of an asset or a target, of the catalogue, or of both.
+
+    Without a day it is about today; a quantity is to be priced as the overage of a rating period.
+    """
+
+    resource_id: ResourceId
+    held: Held | Bound | None
+    price_book_id: PriceBookId | None
+    product_id: ProductId | None
+    currency_code: str | None
+    day: date | None
+    quantity: Decimal | None
+    selling_model_id: SellingModelId | None = None
+    attributes: Mapping[str, str] | None = None
+
+    def in_catalogue(self, today: date) -> Question | None:
+        """The question for the catalogue; None when it was not said where to look."""
+        if self.price_book_id is None or self.product_id is None or self.currency_code is None:
+            return None
+        day = self.day or today
+        return Question(
+            self.price_book_id,
+            self.product_id,
+            self.resource_id,
+            self.currency_code,
+            day,
+            self.selling_model_id,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a unit costs, where that was found, and what a quantity comes to if it was asked.
+
+    `asset_id` is the asset or the pack whose rate it is, or the one on which it was agreed for the
+    target; `version` is that of the procedure that made the amount.
+    """
+
+    terms: RateTerms
+    is_fixed: bool
+    source: Source
+    rated: Rated | None = None
+    version: VersionKey | None = None
+    asset_id: AssetId | None = None
+
+
+def answer(
+    asked: Asked,
+    today: date,
+    rates: CatalogueRates,
+    sold: Sold,
+    versions: Versions = SHIPPED_VERSIONS,
+    finder: Finder = SHIPPED_FINDER,
+) -> Answer:
+    """The answer of the first place where `finder` looks and there is one.
+
+    `sold` has every asset and target that is asked about and exists; one that does not is refused
+    wherever is looked.
+
+    A quantity is priced by the version of the rating procedure that is in force: for an asset on
+    the day on which its rating period begins, else on the day that is asked for.
+
+    Raises ASSET_NOT_FOUND, ACCOUNT_NOT_FOUND, BINDING_TARGET_NOT_FOUND, `RateNotFound`
+    (RATE_NOT_FOUND), `RatingFailed`.
+    """
+    if asked.held is not None and asked.held not in sold:
+        raise _not_there(asked.held)
+    day = asked.day or today
+    missing: RateNotFound | None = None
+    for place in finder.unheld if asked.held is None else finder.places:
+        try:
+            if place is LISTED:
+                found = _in_catalogue(asked, day, rates, versions, finder.parts)
+            else:
+                found = _of_sold(asked, day, sold, versions, finder, place)
+        except RateNotFound as error:
+            missing = error
+            continue
+        if found is not None:
+            return found
+    raise _said(missing or _none(asked, day, sold, finder), finder)
+
+
+def _in_catalogue(
+    asked: Asked, day: date, rates: CatalogueRates, versions: Versions, parts: Parts
+) -> Answer | None:
+    """What the catalogue has, if it is asked for. Raises `RateNotFound`: what comes nearest."""
+    question = asked.in_catalogue(day)
+    if question is None:
+        return None
+    found = rates.find(question, parts)
+    terms = _used(found.terms, asked)
+    rated = _rated(asked, terms, day, versions, OveragePolicy.CHARGE)
+    return Answer(terms=terms, is_fixed=found.is_fixed, source=Source.CATALOG, **rated)
+
+
+def _of_sold(
+    asked: Asked, day: date, sold: Sold, versions: Versions, finder: Finder, place: LookupSource
+) -> Answer | None:
+    """What an asset was sold under, or what was agreed for a target, with what was added."""
+    rates = None if asked.held is None else sold[asked.held]
+    found = None if rates is None else _in_force(rates, asked, day, finder, place)
+    if rates is None or found is None or found.terms is None or asked.held is None:
+        return None
+    terms = _used(found.terms, asked)
+    start = day if asked.quantity is None else rates.rated_from(day)
+    of_target = isinstance(rates, TargetRates) or terms.agreed_on is not None
+    own_id = None if isinstance(asked.held, Bound) else asked.held[1]
+    return Answer(
+        terms=terms,
+        is_fixed=isinstance(rates, AssetRates) and rates.is_fixed,
+        source=Source.TARGET if of_target else Source.ASSET,
+        asset_id=found.sold_with or own_id,
+        **_rated(asked, terms, start, versions, found.overage),
+    )
+
+
+def _in_force(
+    rates: SoldRates, asked: Asked, day: date, finder: Finder, place: LookupSource
+) -> RateSegment | None:
+    """What holds of what was sold, where `finder` looks."""
+    currency_code = asked.currency_code
+    if isinstance(rates, AssetRates):
+        if place is OWN:
+            return rates.on(day, currency_code, asks_target=finder.asks_target)
+        return rates.at_target(day, currency_code)
+    if isinstance(rates, TargetRates) and place is TARGET:
+        return rates.on(day, currency_code)
+    return None
+
+
+def _used(terms: RateTerms, asked: Asked) -> RateTerms:
+    return terms if asked.attributes is None else terms.used_with(asked.attributes)
+
+
+class _Priced(TypedDict, total=False):
+    """What a quantity comes to, and by what; empty when none is asked for."""
+
+    rated: Rated
+    version: VersionKey
+
+
+def _rated(
+    asked: Asked,
+    terms: RateTerms,
+    day: date,
+    versions: Versions,
+    overage: OveragePolicy,
+) -> _Priced:
+    """What a quantity comes to as the overage of a rating period. Raises `RatingFailed`."""
+    quantity = asked.quantity
+    if quantity is None:
+        return {}
+    rater = versions.on(day)
+    if rater is None:
+        raise not_in_force(day)
+    line = Line(
+        quantity=quantity,
+        terms=terms,
+        tier_quantity=quantity,
+        overage=overage,
+        attributes=asked.attributes or {},
+    )
+    return {"rated": rater.price(line), "version": rater.name}
+
+
+def _said(error: RateNotFound, finder: Finder) -> RateNotFound:
+    """The refusal, with where was looked unless that is the usual."""
+    if finder.is_usual:
+        return error
+    text = f"{error.message}; {finder.words} looks in {finder.looked_in} only"
+    facts = {"looked_in": finder.looked_in, "discovery_procedure_version": finder.name}
+    return RateNotFound(error.reason, text, error.facts | facts)
+
+
+def _none(asked: Asked, day: date, sold: Sold, finder: Finder) -> RateNotFound:
+    """What is missing where the catalogue was not asked, or not looked in."""
+    held, places = asked.held, finder.places
+    if isinstance(held, Bound) and TARGET in places:
+        return _target_has_none(held, day)
+    if held is not None and not isinstance(held, Bound) and OWN in places:
+        return _asset_has_none(held, day, sold[held])
+    return RateNotFound(
+        "RATE_NOT_FOUND",
+        f"no rate for {asked.resource_id} on {day}: nothing is looked in that the question names",
+        {
+            "usage_resource": asked.resource_id,
+            "date": day.isoformat(),
+            "missing": Missing.PLACE,
+        },
+    )
+
+
+def _not_there(held: Held | Bound) -> NotFound:
+    account_id, asset_id, _ = held
+    if not isinstance(held, Bound):
+        return NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
+    name = held.name
+    return NotFound.of("BindingTarget" if held.target_id else "Account", name)
+
+
+def _target_has_none(held: Bound, day: date) -> RateNotFound:
+    return RateNotFound(
+        "RATE_NOT_FOUND",
+        f"no rate for {held.resource_id} of {held.name} on {day}: nothing was agreed for it",
+        {
+            "binding_target": held.name,
+            "usage_resource": held.resource_id,
+            "date": day.isoformat(),
+            "missing": Missing.DATE,
+        },
+    )
+
+
+def _asset_has_none(held: Held, day: date, rates: SoldRates | None) -> RateNotFound:
+    account_id, asset_id, resource_id = held
+    if not isinstance(rates, AssetRates):
+        missing, fault = Missing.USAGE_RESOURCE, "it has no such resource"
+    elif not rates.stretches:
+        missing, fault = Missing.BASE_RATE, "it was sold without one"
+    else:
+        missing, fault = Missing.DATE, "it was sold under none on that day, or in other money"
+    return RateNotFound(
+        "RATE_NOT_FOUND",
+        f"no rate for {resource_id} of the asset {asset_id} on {day}: {fault}",
+        {
+            "asset": f"accounts/{account_id}/assets/{asset_id}",
+            "usage_resource": resource_id,
+            "date": day.isoformat(),
+            "missing": missing,
+        },
+    )

@@ -1,0 +1,171 @@
+"""Why the others lost: every candidate for a question that did not win, and the reason.
+
+Candidates are the active entries for the product's resource on the cards of the book, what the
+asset was sold under, and what was added to it. Nothing here decides what wins; `discovery` and
+`additions` do.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from heapq import nsmallest
+
+from server.domain.ids import RateEntryId
+from server.domain.rating.compiled_discovery import SHIPPED_FINDER, SOURCES, Finder
+from server.domain.rating.compiled_rating import SHIPPED_VERSIONS, Versions
+from server.domain.rating.discovery import Asked, Sold, Source
+from server.domain.rating.procedures.elements import LookupSource
+from server.domain.rating.rate_cards import RateCard, RateCardEntry, in_force
+from server.domain.rating.rate_index import (
+    CatalogueRates,
+    Question,
+    RateNotFound,
+    span_text,
+)
+from server.domain.rating.rate_spans import days_away
+from server.domain.rating.rejected_candidates import RANKS, WORDS, Loser, Why
+from server.domain.rating.rejected_sold_rates import Contest, lost
+from server.domain.rating.sold_rates import AssetRates
+
+# What one question is told; how many more there are is counted.
+MOST_LOSERS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The losers that came nearest, and how many more there were."""
+
+    losers: tuple[Loser, ...] = ()
+    omitted: int = 0
+
+
+def explained(
+    asked: Asked,
+    today: date,
+    rates: CatalogueRates,
+    sold: Sold,
+    versions: Versions = SHIPPED_VERSIONS,
+    finder: Finder = SHIPPED_FINDER,
+) -> Explanation:
+    """Who else could have answered the question where `finder` looks, and why they did not.
+
+    Commitments are compared as `versions` of the rating procedure price them.
+    """
+    day = asked.day or today
+    question = asked.in_catalogue(today)
+    listed = set() if question is None else _won(question, rates, finder)
+    owned = None if asked.held is None else sold.get(asked.held)
+    losers: list[Loser] = []
+    first: Why | None = None
+    if owned is not None:
+        rater = versions.on(owned.rated_from(day)) if asked.quantity is not None else None
+        contest = Contest.of(asked, day, owned, finder, rater)
+        if listed:
+            answering = contest.answering | {LookupSource.CATALOG_RATES}
+            contest = replace(contest, answering=answering)
+        losers += lost(contest)
+        first = _first(contest)
+    others: list[Loser] = []
+    total = 0
+    if question is not None:
+        told = {one.entry for one in losers if one.source is Source.CATALOG}
+        catalogue = _Catalogue(question, rates, listed, first, finder)
+        total, others = _of_catalogue(catalogue, told)
+    found = [*losers, *others]
+    omitted = max(0, len(losers) + total - MOST_LOSERS)
+    return Explanation(tuple(found[:MOST_LOSERS]), omitted)
+
+
+def _first(contest: Contest) -> Why | None:
+    """Why the catalogue lost to what was sold, if it did."""
+    if contest.won is None or contest.won.terms is None:
+        return None
+    is_agreed = contest.won.terms.agreed_on is not None
+    of_asset = isinstance(contest.rates, AssetRates) and not is_agreed
+    return Why.ASSET_FIRST if of_asset else Why.TARGET_FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class _Catalogue:
+    """A question for the catalogue, the entries that answer it, and why others did first."""
+
+    question: Question
+    rates: CatalogueRates
+    won: set[RateEntryId]
+    first: Why | None
+    finder: Finder
+
+
+def _of_catalogue(catalogue: _Catalogue, told: set[RateEntryId | None]) -> tuple[int, list[Loser]]:
+    """How many entries lost, and those that came nearest."""
+    question, finder = catalogue.question, catalogue.finder
+    candidates = list(catalogue.rates.candidates(question))
+    chosen = catalogue.rates.chosen(question)
+    winners = {card.id: entry for card, entry in candidates if entry.key in chosen}
+    lost: list[tuple[int, int, RateEntryId, RateCard, RateCardEntry, Why]] = []
+    for card, entry in candidates:
+        key = entry.key
+        why = _why(catalogue, card, entry, winners.get(card.id))
+        if why is not None and key not in told:
+            lost.append((RANKS[why], days_away(entry, question.day), key, card, entry, why))
+    nearest = nsmallest(MOST_LOSERS, lost, key=lambda one: one[:3])
+    return len(lost), [_loser(card, entry, why, finder) for *_, card, entry, why in nearest]
+
+
+def _won(question: Question, rates: CatalogueRates, finder: Finder) -> set[RateEntryId]:
+    """The entries that make a rate of the catalogue, as far as it is looked in."""
+    if LookupSource.CATALOG_RATES not in finder.places:
+        return set()
+    with suppress(RateNotFound):
+        terms = rates.find(question, finder.parts).terms
+        found = (terms.base_entry, terms.tier_entry, terms.attribute_entry)
+        return {entry for entry in found if entry is not None}
+    return set()
+
+
+def _why(
+    catalogue: _Catalogue,
+    card: RateCard,
+    entry: RateCardEntry,
+    chosen: RateCardEntry | None,
+) -> Why | None:
+    """Why an entry lost; None for one that won. Of its card the chosen one is that of the day."""
+    question = catalogue.question
+    if entry.key in catalogue.won:
+        return catalogue.first
+    if entry is chosen and card.type not in catalogue.finder.parts:
+        return Why.NOT_LOOKED_AT
+    if entry.currency_code != question.currency_code:
+        return Why.OTHER_CURRENCY
+    if entry.selling_model_id not in (None, question.selling_model_id):
+        return Why.OTHER_SELLING_MODEL
+    if not in_force(card.start, card.end, question.day):
+        return Why.CARD_NOT_IN_FORCE
+    if not in_force(entry.start, entry.end, question.day):
+        return Why.NOT_IN_FORCE
+    if chosen is None or entry is chosen:
+        return Why.NO_BASE_RATE
+    is_wider = entry.is_blanket and not chosen.is_blanket
+    return Why.RESOURCE_FIRST if is_wider else Why.SELLING_MODEL_FIRST
+
+
+def _loser(card: RateCard, entry: RateCardEntry, why: Why, finder: Finder) -> Loser:
+    span = card if why is Why.CARD_NOT_IN_FORCE else entry
+    words = WORDS[why].format(
+        dates=span_text(span.start, span.end),
+        model=entry.selling_model_id,
+        unit=entry.currency_code,
+        finder=finder.words,
+        place=SOURCES[card.type],
+    )
+    return Loser(
+        why=why,
+        words=words,
+        source=Source.CATALOG,
+        unit=entry.currency_code,
+        rate=entry.rate,
+        entry=entry.key,
+        selling_model_id=entry.selling_model_id,
+        start=entry.start,
+        end=entry.end,
+    )

@@ -1,0 +1,304 @@
+"""The engine: takes lines through a program, element by element, all lines at each.
+
+A line that fails leaves the others alone. Lists are what is left of the lines: those that cost
+nothing, failed or stopped are in none. Nothing depends on the order of the lines. The time that a
+line may take is counted for it alone, by a clock that the caller brings.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, Inexact, InvalidOperation
+from typing import Any
+
+from server.domain.exact import ZERO, DecimalError, exact, parse_decimal, plain
+from server.domain.modeling.policies import OveragePolicy
+from server.domain.rating.procedures.elements import ListFunction, ValueKind
+from server.domain.rating.procedures.formulas import Formula, FormulaFailed
+from server.domain.rating.procedures.state import (
+    Line,
+    State,
+    Value,
+    no_rate,
+    too_many_digits,
+    unpriced,
+)
+from server.domain.rating.procedures.versions import TimeLimits
+from server.domain.rating.procedures.waterfall import Element, Outcome, Rated, RatingFailed
+from server.domain.rating.rates import ONE
+
+Clock = Callable[[], int]
+"""Nanoseconds since some moment."""
+
+MOST_LINES = 1_000
+MILLISECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """What is done to each line by itself."""
+
+    element: Element
+    apply: Callable[[State], None]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What is done to those lines for which the condition holds."""
+
+    condition: Formula
+    body: tuple["Instruction", ...]
+    name: str = ""
+    element: Element = Element.LIST_GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """One figure over all lines, for each of them."""
+
+    function: ListFunction
+    source: str | None
+    variable: str
+    name: str = ""
+    element: Element = Element.LIST_OPERATION
+
+
+Instruction = Single | Group | Gather
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A version that compiled: instructions, limits, and the attributes that it may read.
+
+    When all it does is done to each line by itself and none can stop, `singles` is all of it.
+    """
+
+    instructions: tuple[Instruction, ...]
+    limits: TimeLimits
+    inputs: tuple[tuple[str, ValueKind, Value | None], ...] = ()
+    singles: tuple[Callable[[State], None], ...] = ()
+
+    @exact
+    def run(self, lines: Sequence[Line], *, clock: Clock | None = None) -> tuple[Outcome, ...]:
+        """What each line comes to, in their order: an amount, or why there is none."""
+        assert len(lines) <= MOST_LINES, len(lines)
+        states = [self._begin(line) for line in lines]
+        walk = _Walk(self.limits, clock)
+        walk.through(self.instructions, [one for one in states if isinstance(one, State)])
+        return tuple(one if isinstance(one, Outcome) else walk.end(one) for one in states)
+
+    def try_out(self, lines: Sequence[Line], *, clock: Clock | None = None) -> tuple[Outcome, ...]:
+        """What each line comes to by itself, after the units before it were priced as it is."""
+        apart = [replace(line, packages={}) for line in lines]
+        first = [replace(one, quantity=one.before, before=ZERO) for one in apart if one.before]
+        self.run(first, clock=clock)
+        return self.run(apart, clock=clock)
+
+    def price(self, state: State) -> Rated:
+        """The amount of one line, by a program of `singles` only; hot.
+
+        Runs in the context of the caller, who is `exact`. Raises RatingFailed.
+        """
+        try:
+            for apply in self.singles:
+                apply(state)
+            return state.finish()
+        except (Inexact, InvalidOperation) as error:
+            raise too_many_digits() from error
+
+    def _begin(self, line: Line) -> State | Outcome:
+        assert min(line.quantity, line.before) >= 0, line
+        if line.quantity == 0 or line.overage is OveragePolicy.FREE:
+            return unpriced(line.quantity, line.overage)
+        if line.terms is None:
+            return no_rate(line.quantity)
+        state = State(
+            line.quantity,
+            line.terms,
+            line.tier_quantity,
+            line.before,
+            line.used,
+            line.target,
+            {**line.terms.attributes, **line.attributes},
+            line.adjustments or line.terms.adjustments,
+            line.packages,
+        )
+        try:
+            self._read_attributes(state)
+        except RatingFailed as failure:
+            return failure
+        return state
+
+    def _read_attributes(self, state: State) -> None:
+        for name, kind, default in self.inputs:
+            text = state.attributes.get(name)
+            value = default if text is None else read_value(text, kind)
+            if value is None:
+                words = "is not given" if text is None else "is no number"
+                raise RatingFailed(
+                    "RATING_FAILED", f"the attribute {name} {words}", {"attribute": name}
+                )
+            state.keep(name, value)
+
+
+class _Walk:
+    """One run: its limits and its clock."""
+
+    def __init__(self, limits: TimeLimits, clock: Clock | None) -> None:
+        self._clock = clock
+        self._element = limits.element * MILLISECOND
+        self._run = limits.run * MILLISECOND
+
+    def through(self, instructions: tuple[Instruction, ...], states: list[State]) -> None:
+        """Take the lines through all instructions."""
+        for instruction in instructions:
+            live = []
+            for state in states:
+                if state.is_stopped and state.outcome is None:
+                    skip(state, instruction)
+                elif state.outcome is None:
+                    live.append(state)
+            match instruction:
+                case Single():
+                    for state in live:
+                        self._apply(state, instruction.apply, instruction)
+                case Group():
+                    inside = [one for one in live if self._holds(one, instruction)]
+                    self.through(instruction.body, inside)
+                case Gather():
+                    self._gather(instruction, live)
+
+    def end(self, state: State) -> Outcome:
+        """What a line came to."""
+        if state.outcome is None:
+            self._guard(state, lambda: setattr(state, "outcome", state.finish()))
+        assert state.outcome is not None, state
+        return state.outcome
+
+    def _apply(
+        self, state: State, apply: Callable[[State], None], instruction: Instruction
+    ) -> None:
+        if self._clock is None:
+            self._guard(state, lambda: apply(state))
+            return
+        begun = self._clock()
+        self._guard(state, lambda: apply(state))
+        took = self._clock() - begun
+        state.spent += took
+        if state.outcome is None and (took > self._element or state.spent > self._run):
+            state.fail(_too_slow(took > self._element, instruction))
+
+    def _guard(self, state: State, act: Callable[[], None]) -> None:
+        """Whatever goes wrong with a line is the line's."""
+        try:
+            act()
+        except RatingFailed as failure:
+            state.fail(failure)
+        except (Inexact, InvalidOperation):
+            state.fail(too_many_digits())
+
+    def _holds(self, state: State, group: Group) -> bool:
+        found: list[bool] = []
+
+        def ask(state: State) -> None:
+            found.append(evaluate(group.condition, state, group.name))
+            inputs = shown(group.condition, Names(state))
+            state.add(Element.LIST_GROUP, inputs, {"holds": str(found[0]).lower()}, group.name)
+
+        self._apply(state, ask, group)
+        return state.outcome is None and found[0]
+
+    def _gather(self, gather: Gather, states: list[State]) -> None:
+        """The figure is of the lines that have the variable; one that has not fails by itself."""
+        found: list[tuple[State, Decimal]] = []
+
+        def read(state: State) -> None:
+            value = ONE if gather.source is None else state.value(gather.source)
+            assert isinstance(value, Decimal), value
+            found.append((state, value))
+
+        for state in states:
+            self._apply(state, read, gather)
+        found = [(state, value) for state, value in found if state.outcome is None]
+        if not found:
+            return
+        live = [state for state, _ in found]
+        try:
+            figure = _figure(gather.function, [value for _, value in found])
+        except Inexact:
+            for state in live:
+                state.fail(too_many_digits())
+            return
+        for state in live:
+            state.keep(gather.variable, figure)
+            inputs = {"function": str(gather.function), "lines": str(len(live))}
+            if gather.source is not None:
+                inputs["variable"] = gather.source
+            outputs = {gather.variable: plain(figure)}
+            state.add(Element.LIST_OPERATION, inputs, outputs, gather.name)
+
+
+def evaluate(formula: Formula, state: State, name: str, names: "Names | None" = None) -> Any:
+    """A formula for a line. Raises RATING_FAILED, and what reading a variable raises."""
+    try:
+        return formula.value(Names(state) if names is None else names)
+    except FormulaFailed as error:
+        words = f"{name or formula.source[:64]}: {error}"
+        raise RatingFailed("RATING_FAILED", words, {"formula": formula.source[:64]}) from None
+
+
+class Names:
+    """The variables of a line, as a formula looks them up; a part's rate may stand for the rate."""
+
+    __slots__ = ("_rate", "_state")
+
+    def __init__(self, state: State, rate: Decimal | None = None) -> None:
+        self._state, self._rate = state, rate
+
+    def __getitem__(self, name: str) -> Value:
+        if name == "net_unit_rate" and self._rate is not None:
+            return self._rate
+        return self._state.value(name)
+
+
+def shown(formula: Formula, names: Names) -> dict[str, str]:
+    """A formula and what it may read, as steps show them; a rate that is not there is left out."""
+    inputs = {"formula": formula.source}
+    for name in formula.reads:
+        try:
+            value = names[name]
+        except RatingFailed:
+            continue
+        inputs[name] = value if isinstance(value, str) else plain(value)
+    return inputs
+
+
+def read_value(text: str, kind: ValueKind) -> Value | None:
+    """An attribute as what it was declared to be; None when it is no number."""
+    if kind is ValueKind.TEXT:
+        return text
+    try:
+        return parse_decimal(text)
+    except DecimalError:
+        return None
+
+
+def skip(state: State, instruction: Instruction) -> None:
+    """Say that an element was passed over."""
+    state.add(instruction.element, {}, {"skipped": "true"}, instruction.name or "rating stopped")
+
+
+def _figure(function: ListFunction, values: list[Decimal]) -> Decimal:
+    match function:
+        case ListFunction.SUM | ListFunction.COUNT:
+            return sum(values, ZERO)
+        case ListFunction.MINIMUM:
+            return min(values)
+        case ListFunction.MAXIMUM:
+            return max(values)
+
+
+def _too_slow(is_element: bool, instruction: Instruction) -> RatingFailed:
+    what = instruction.name or instruction.element
+    words = f"{what} took longer than an element may" if is_element else "took longer than it may"
+    return RatingFailed("TIME_LIMIT", words, {"element": what})

@@ -1,0 +1,288 @@
+"""What the elements that look at a line's terms do: rates, tiers, attributes, commitments.
+
+Each takes a line as the elements before it left it. The steps say where a rate is from.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from server.domain.exact import plain
+from server.domain.modeling.units import LIMIT
+from server.domain.rating.procedures.elements import Agreed
+from server.domain.rating.procedures.state import Part, State, rate_text, too_many_digits
+from server.domain.rating.procedures.waterfall import Element, RatingFailed
+from server.domain.rating.rates import (
+    Adjustment,
+    AttributeRow,
+    Rate,
+    RateTerms,
+    Tier,
+    TierMode,
+    adjust,
+    committed_rate,
+    is_lower,
+    pick,
+)
+
+_NOTES = {
+    Agreed.ASSET: "the negotiated rate replaces the catalog's",
+    Agreed.TARGET: "the rate agreed for the target replaces the catalog's",
+}
+
+
+_WON = "the lowest committed rate goes on beyond the commitment"
+_LOST = "another commitment has a rate that is as low or lower"
+_NOT_LOWER = "not lower than the rate without it"
+
+
+def base_rate(state: State) -> None:
+    """The rate of the catalogue, if it has one."""
+    terms = state.terms
+    if terms.rate is None:
+        return
+    state.base = terms.rate
+    state.set_rate(terms.rate)
+    state.add(Element.BASE_RATE, {"entry": terms.base_entry or ""}, rate_text(terms.rate))
+
+
+def negotiated_rate(state: State, order: tuple[Agreed, ...]) -> None:
+    """The first negotiated rate there is."""
+    if state.target is None and state.terms.negotiated_rate is None:
+        return
+    for agreed in order:
+        terms = _agreed(state, agreed)
+        rate = None if terms is None else terms.negotiated_rate
+        if terms is not None and rate is not None:
+            inputs = ({} if state.rate is None else rate_text(state.rate)) | _agreed_on(terms)
+            state.base = rate
+            state.set_rate(rate)
+            state.add(Element.NEGOTIATED_RATE, inputs, rate_text(rate), _NOTES[agreed])
+            return
+
+
+def negotiated_tiers(state: State, order: tuple[Agreed, ...]) -> None:
+    """The first negotiated tiers there are; none of the catalogue's hold beside them."""
+    if state.target is None and state.terms.negotiated_tiers is None:
+        return
+    for agreed in order:
+        terms = _agreed(state, agreed)
+        tiers = None if terms is None else terms.negotiated_tiers
+        if terms is None or tiers is None:
+            continue
+        state.are_tiers_negotiated = True
+        from_where = "negotiated" if agreed is Agreed.ASSET else "target"
+        if tiers:
+            price = volume if terms.mode is TierMode.VOLUME else graduated
+            price(state, terms, tiers, {"tiers": from_where} | _agreed_on(terms))
+        return
+
+
+def catalogue_tiers(state: State, mode: TierMode) -> None:
+    """The tiers of the catalogue, if they are of this mode and no others were negotiated."""
+    terms = state.terms
+    if state.are_tiers_negotiated or not terms.tiers or terms.mode is not mode:
+        return
+    price = volume if mode is TierMode.VOLUME else graduated
+    price(state, terms, terms.tiers, {"tiers": "catalog", "entry": terms.tier_entry or ""})
+
+
+def volume(
+    state: State, terms: RateTerms, tiers: tuple[Tier, ...], provenance: dict[str, str]
+) -> None:
+    """The tier that the whole quantity is in prices all units."""
+    whole = state.tier_quantity
+    tier = pick(tiers, terms.bounds, whole)
+    inputs = {"tier_quantity": plain(whole), **provenance}
+    priced = []
+    for part in state.parts or (None,):
+        base = None if part is None else part.rate
+        if tier is None:
+            rate = _fallback(base, whole)
+            note = "outside every tier: the rate itself applies"
+            state.add(Element.VOLUME_TIER, inputs, rate_text(rate), note)
+        else:
+            rate = _adjusted(base, tier, terms)
+            state.add(Element.VOLUME_TIER, inputs | _tier_text(tier), rate_text(rate))
+        priced.append(Part(state.quantity if part is None else part.quantity, rate))
+    state.parts = tuple(priced)
+
+
+def graduated(
+    state: State, terms: RateTerms, tiers: tuple[Tier, ...], provenance: dict[str, str]
+) -> None:
+    """Each tier prices the units in it. Raises RATING_FAILED for units that are priced apart."""
+    if len(state.parts) > 1:
+        raise RatingFailed("RATING_FAILED", "graduated tiers came before; units are priced apart")
+    base, before = state.rate, state.before
+    end = before + state.quantity
+    parts: list[Part] = []
+    for tier, units in _slices(tiers, before, end):
+        inputs = {"quantity": plain(units), **provenance}
+        if tier is None:
+            part = Part(units, _fallback(base, end))
+            note = "outside every tier: the rate itself applies"
+        else:
+            part = Part(units, _adjusted(base, tier, terms))
+            inputs |= _tier_text(tier)
+            note = ""
+        outputs = rate_text(part.rate)
+        if not part.rate.is_package:
+            outputs |= {"amount": plain(part.amount)}
+        state.add(Element.GRADUATED_TIER, inputs, outputs, note)
+        parts.append(part)
+    state.parts = tuple(parts)
+
+
+def attribute_adjustment(state: State, rows: tuple[AttributeRow, ...]) -> None:
+    """The first row that fits the line's attributes."""
+    if not rows and not state.adjustments:
+        return
+    has = state.attributes
+    for row in (*rows, *state.adjustments):
+        if all(has.get(name) == value for name, value in row.attributes):
+            inputs = dict(row.attributes) | adjustment_text(row.adjustment)
+            reprice(state, row.adjustment, Element.ATTRIBUTE_ADJUSTMENT, inputs)
+            return
+
+
+def commitment_rate(state: State) -> None:
+    """The lowest rate of the commitments, if that is lower."""
+    committed = state.terms.committed
+    if not committed:
+        return
+    used = state.tier_quantity if state.used is None else state.used
+    state.parts = tuple(_committed(state, part, used) for part in state.parts)
+
+
+def reprice(
+    state: State,
+    adjustment: Adjustment,
+    element: Element,
+    inputs: dict[str, str],
+    note: str = "",
+) -> None:
+    """Adjust the rate of all units. Raises RATE_NOT_FOUND and what `check_rate` raises."""
+    parts = []
+    for part in state.parts or (None,):
+        rate = adjust(None if part is None else part.rate, adjustment, terms=state.terms)
+        if rate is None:
+            raise RatingFailed("RATE_NOT_FOUND", "there is no rate to adjust")
+        check_rate(rate)
+        before = {} if part is None else rate_text(part.rate)
+        state.add(element, before | inputs, rate_text(rate), note)
+        parts.append(Part(state.quantity if part is None else part.quantity, rate))
+    state.parts = tuple(parts)
+
+
+def check_rate(rate: Rate) -> None:
+    """What an adjustment or a procedure comes to is a price. Raises RATE_NEGATIVE, AMOUNT_RANGE."""
+    if rate.value < 0:
+        text = f"the rate would be {plain(rate.value)}; nobody is paid for using something"
+        raise RatingFailed("RATE_NEGATIVE", text, {"rate": plain(rate.value)})
+    if rate.value >= LIMIT:
+        raise too_many_digits()
+
+
+def rewrite(state: State, values: list[Decimal]) -> None:
+    """Give the rate of each part another value; a line without a rate gets its first."""
+    terms = state.terms
+    if not state.parts:
+        state.set_rate(Rate(value=values[0], per=terms.per, unit=terms.unit))
+    else:
+        pairs = zip(state.parts, values, strict=True)
+        state.parts = tuple(
+            Part(part.quantity, replace(part.rate, value=value)) for part, value in pairs
+        )
+    for part in state.parts:
+        check_rate(part.rate)
+
+
+def adjustment_text(adjustment: Adjustment) -> dict[str, str]:
+    """An adjustment, as steps show it."""
+    return {"adjustment": str(adjustment.kind), "value": plain(adjustment.value)}
+
+
+def _agreed(state: State, agreed: Agreed) -> RateTerms | None:
+    """What was negotiated with one or the other; terms that hold may be the target's as a whole."""
+    of_target = state.terms.agreed_on is not None
+    if agreed is Agreed.ASSET:
+        return None if of_target else state.terms
+    return state.terms if of_target and state.target is None else state.target
+
+
+def _agreed_on(terms: RateTerms) -> dict[str, str]:
+    return {} if terms.agreed_on is None else {"agreed_on": str(terms.agreed_on)}
+
+
+def _committed(state: State, part: Part, used: Decimal) -> Part:
+    """The units at the lowest rate of the commitments, if that is lower; a step for each of them.
+
+    Of commitments with the same rate the first one holds.
+    """
+    rates = [committed_rate(part.rate, terms, used) for terms in state.terms.committed]
+    best, winner = part.rate, 0
+    for place, rate in enumerate(rates, 1):
+        check_rate(rate)
+        if is_lower(rate, best):
+            best, winner = rate, place
+    given = rate_text(part.rate) | {"quantity": plain(part.quantity), "used": plain(used)}
+    for place, (terms, rate) in enumerate(zip(state.terms.committed, rates, strict=True), 1):
+        inputs = {"commitment": str(terms.commitment or place)} | given | _own_tier(terms, used)
+        is_won = place == winner
+        outputs = rate_text(rate) | {"won": str(is_won).lower()}
+        note = _WON if is_won else _LOST if is_lower(rate, part.rate) else _NOT_LOWER
+        state.add(Element.COMMITMENT_RATE, inputs, outputs, note)
+    return Part(part.quantity, best) if winner else part
+
+
+def _own_tier(terms: RateTerms, used: Decimal) -> dict[str, str]:
+    tier = pick(terms.effective_tiers, terms.bounds, used)
+    return {} if tier is None else _tier_text(tier)
+
+
+def _slices(
+    tiers: tuple[Tier, ...], start: Decimal, end: Decimal
+) -> list[tuple[Tier | None, Decimal]]:
+    """The units from `start` to `end` by tier; those of no tier stand with `None`."""
+    slices: list[tuple[Tier | None, Decimal]] = []
+    position = start
+    for tier in tiers:
+        lower = min(tier.lower, end)
+        if position < lower:
+            slices.append((None, lower - position))
+            position = lower
+        upper = end if tier.upper is None else min(tier.upper, end)
+        if position < upper:
+            slices.append((tier, upper - position))
+            position = upper
+    if position < end:
+        slices.append((None, end - position))
+    return slices
+
+
+def _fallback(base: Rate | None, quantity: Decimal) -> Rate:
+    if base is None:
+        raise RatingFailed(
+            "NO_TIER_FOR_QUANTITY",
+            f"no tier holds {plain(quantity)} and there is no rate to fall back to",
+            {"quantity": plain(quantity)},
+        )
+    return base
+
+
+def _adjusted(base: Rate | None, tier: Tier, terms: RateTerms) -> Rate:
+    adjusted = adjust(base, tier.adjustment, terms=terms)
+    if adjusted is None:
+        message = "the tier adjusts a rate, and there is none"
+        raise RatingFailed("RATE_NOT_FOUND", message, _tier_text(tier))
+    check_rate(adjusted)
+    return adjusted
+
+
+def _tier_text(tier: Tier) -> dict[str, str]:
+    return {
+        "lower": plain(tier.lower),
+        "upper": "" if tier.upper is None else plain(tier.upper),
+        "adjustment": tier.adjustment.kind,
+        "value": plain(tier.adjustment.value),
+    }

@@ -1,0 +1,67 @@
+"""The procedures that every tenant begins with; the last two are the default of their usage.
+
+They are data like any other procedure: another can be made the default, and they can be withdrawn.
+"""
+
+from server.domain.ids import ProcedureId, ProcedureVersionId
+from server.domain.rating.procedures.elements import (
+    AttributeAdjustment,
+    BaseRate,
+    CommitmentRate,
+    GraduatedTiers,
+    Lookup,
+    LookupSource,
+    NegotiatedRate,
+    NegotiatedTiers,
+    ProcedureElement,
+    RatingSetting,
+    VolumeTiers,
+)
+from server.domain.rating.procedures.versions import Procedure, Usage, Version
+
+
+def _shipped(
+    name: str, words: str, usage: Usage, *elements: ProcedureElement
+) -> tuple[Procedure, Version]:
+    procedure = Procedure(id=ProcedureId(name), display_name=words, usage=usage)
+    version = Version(
+        procedure_id=procedure.id,
+        id=ProcedureVersionId("v1"),
+        display_name=words,
+        rank=1,
+        elements=elements,
+    )
+    return procedure, version
+
+
+DEFAULT = _shipped(
+    "default-rating",
+    "Rates of the catalog",
+    Usage.RATING,
+    RatingSetting(),
+    BaseRate(),
+    VolumeTiers(),
+    GraduatedTiers(),
+    AttributeAdjustment(),
+)
+NEGOTIABLE = _shipped(
+    "negotiable-rating",
+    "Negotiated rates, commitments, and the catalog",
+    Usage.RATING,
+    RatingSetting(),
+    BaseRate(),
+    NegotiatedRate(),
+    NegotiatedTiers(),
+    VolumeTiers(),
+    GraduatedTiers(),
+    AttributeAdjustment(),
+    CommitmentRate(),
+)
+DISCOVERY = _shipped(
+    "default-discovery",
+    "What was agreed, then the catalog",
+    Usage.DISCOVERY,
+    *(Lookup(source=source) for source in LookupSource),
+)
+SHIPPED = (DEFAULT, NEGOTIABLE, DISCOVERY)
+USUAL = {Usage.RATING: NEGOTIABLE[0].id, Usage.DISCOVERY: DISCOVERY[0].id}

@@ -1,0 +1,235 @@
+"""A line on its way through a procedure: what is known of it, its rate by now, the steps so far.
+
+Units that are priced apart, as graduated tiers do, are parts, each with its own rate. A procedure
+changes rates only; the quantity of a line and what it was sold under stay as they came.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+
+from server.domain.exact import AMOUNT_PLACES, PLACES, ZERO, Rounding, divide, plain
+from server.domain.modeling.policies import OveragePolicy
+from server.domain.money import MOST_AMOUNT
+from server.domain.rating.procedures.elements import NET_UNIT_RATE
+from server.domain.rating.procedures.packages import Packaged, Packages, counted
+from server.domain.rating.procedures.waterfall import Element, Outcome, Rated, RatingFailed, Step
+from server.domain.rating.rates import AttributeRow, Rate, RateTerms
+
+Value = Decimal | str
+
+_GOES_ON = "units go on in a package that others before them began"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What is to be rated: `quantity` units under `terms`, and under those of the target if any.
+
+    VOLUME tiers are picked by `tier_quantity`, the whole of which these units may be a part.
+    GRADUATED tiers price the units after the first `before`. The tiers of commitments are picked by
+    all that is `used`, granted or not. Lines that share `packages` go on in those that the lines
+    before them began; what this one begins is added to them.
+    """
+
+    quantity: Decimal
+    terms: RateTerms | None
+    tier_quantity: Decimal
+    before: Decimal = ZERO
+    used: Decimal | None = None
+    overage: OveragePolicy = OveragePolicy.CHARGE
+    target: RateTerms | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    adjustments: tuple[AttributeRow, ...] = ()
+    packages: Packages | None = None
+
+
+class Part(NamedTuple):
+    """Some of the units, and the rate that prices them."""
+
+    quantity: Decimal
+    rate: Rate
+
+    @property
+    def amount(self) -> Decimal:
+        """What these units cost, divided last; of a package only their share of it."""
+        rate = self.rate
+        product = self.quantity * rate.value
+        return divide(product, rate.per, places=AMOUNT_PLACES, mode=Rounding.HALF_EVEN)
+
+
+@dataclass(slots=True)
+class State:
+    """A line in the middle of a procedure."""
+
+    quantity: Decimal
+    terms: RateTerms
+    tier_quantity: Decimal
+    before: Decimal = ZERO
+    used: Decimal | None = None
+    target: RateTerms | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    adjustments: tuple[AttributeRow, ...] = ()
+    packages: Packages | None = None
+    parts: tuple[Part, ...] = ()
+    base: Rate | None = None
+    are_tiers_negotiated: bool = False
+    variables: dict[str, Value] | None = None
+    steps: list[Step] = field(default_factory=list)
+    outcome: Outcome | None = None
+    is_stopped: bool = False
+    spent: int = 0
+
+    @property
+    def rate(self) -> Rate | None:
+        """The one rate by now; None without any, or when units are priced apart."""
+        return self.parts[0].rate if len(self.parts) == 1 else None
+
+    def set_rate(self, rate: Rate) -> None:
+        """Price all units at `rate`."""
+        self.parts = (Part(self.quantity, rate),)
+
+    def add(
+        self, element: Element, inputs: dict[str, str], outputs: dict[str, str], note: str = ""
+    ) -> None:
+        """Write a step down."""
+        self.steps.append(
+            Step(
+                sequence=len(self.steps) + 1,
+                element=element,
+                inputs=inputs,
+                outputs=outputs,
+                note=note,
+            )
+        )
+
+    def fail(self, failure: RatingFailed) -> None:
+        """End here, with the steps that led here."""
+        failure.steps = tuple(self.steps)
+        self.outcome = failure
+
+    def finish(self) -> Rated:
+        """The amount. Raises RATE_NOT_FOUND, AMOUNT_RANGE; too many digits raise `Inexact`."""
+        parts = self.parts
+        if not parts:
+            raise no_rate(self.quantity)
+        packaged = counted(parts, self.packages or {})
+        begun = iter(packaged)
+        amounts = [next(begun).amount if one.rate.is_package else one.amount for one in parts]
+        amount = amounts[0] if len(amounts) == 1 else sum(amounts, ZERO)
+        if abs(amount) >= MOST_AMOUNT:
+            raise self._beyond_money(amount)
+        net = _net_unit_rate(parts, amount, self.quantity)
+        self.add(
+            Element.AMOUNT,
+            {
+                "quantity": plain(self.quantity),
+                "parts": " + ".join(plain(part) for part in amounts),
+                **_packages_text(packaged),
+            },
+            {"amount": plain(amount), "net_unit_rate": plain(net), "unit": self.terms.unit},
+            _GOES_ON if any(one.started == 0 for one in packaged) else "",
+        )
+        if self.packages is not None:
+            self.packages.update((one.rate, one.before + one.quantity) for one in packaged)
+        steps = tuple(self.steps)
+        return Rated(amount=amount, net_unit_rate=net, steps=steps, packaged=packaged)
+
+    def _beyond_money(self, amount: Decimal) -> RatingFailed:
+        text = f"the amount would be {plain(amount)}; it must be below {MOST_AMOUNT}"
+        failure = RatingFailed("AMOUNT_RANGE", text)
+        failure.steps = tuple(self.steps)
+        return failure
+
+    def value(self, name: str) -> Value:
+        """A variable. Raises RATE_NOT_FOUND where it is a rate and there is none yet."""
+        match name:
+            case "overage_quantity":
+                return self.quantity
+            case "tier_quantity":
+                return self.tier_quantity
+            case "quantity_before":
+                return self.before
+            case "used_quantity":
+                return self.tier_quantity if self.used is None else self.used
+            case "net_unit_rate" | "rate_per":
+                rate = self._average()
+                return rate.value if name == NET_UNIT_RATE else rate.per
+            case "base_rate":
+                return self._known(self.base).value
+        assert self.variables is not None, name
+        return self.variables[name]
+
+    def keep(self, name: str, value: Value) -> None:
+        """Set a variable of the procedure's own."""
+        if self.variables is None:
+            self.variables = {}
+        self.variables[name] = value
+
+    def _average(self) -> Rate:
+        """The rate by now; of units that are priced apart, what they cost together, for as many."""
+        if len(self.parts) < 2:
+            return self._known(self.rate)
+        first = self.parts[0].rate
+        whole = sum((part.amount for part in self.parts), ZERO) * first.per
+        value = divide(whole, self.quantity, places=PLACES, mode=Rounding.HALF_EVEN)
+        return Rate(value=value, per=first.per, unit=first.unit)
+
+    def _known(self, rate: Rate | None) -> Rate:
+        if rate is None:
+            raise no_rate(self.quantity)
+        return rate
+
+
+def unpriced(quantity: Decimal, overage: OveragePolicy) -> Rated:
+    """What costs nothing, and why."""
+    steps: list[Step] = []
+    note = "nothing to charge" if quantity == 0 else ""
+    if overage is OveragePolicy.FREE:
+        words = "usage beyond the grants is counted and not charged"
+        free = Element.OVERAGE_POLICY
+        inputs, outputs = {"policy": str(overage)}, {"chargeable": "0"}
+        steps.append(Step(sequence=1, element=free, inputs=inputs, outputs=outputs, note=words))
+    steps.append(
+        Step(
+            sequence=len(steps) + 1,
+            element=Element.AMOUNT,
+            inputs={"quantity": plain(quantity)},
+            outputs={"amount": "0"},
+            note=note,
+        )
+    )
+    return Rated(amount=ZERO, net_unit_rate=ZERO, steps=tuple(steps))
+
+
+def no_rate(quantity: Decimal) -> RatingFailed:
+    """Nobody said what these units cost."""
+    return RatingFailed("RATE_NOT_FOUND", f"no rate for {plain(quantity)} units")
+
+
+def too_many_digits() -> RatingFailed:
+    """Something became longer than we keep."""
+    return RatingFailed("AMOUNT_RANGE", "the amount has more digits than we keep")
+
+
+def rate_text(rate: Rate) -> dict[str, str]:
+    """A rate, as steps show it."""
+    text = {"rate": plain(rate.value), "per": plain(rate.per), "unit": rate.unit}
+    return text | {"package": "1"} if rate.is_package else text
+
+
+def _packages_text(packaged: tuple[Packaged, ...]) -> dict[str, str]:
+    """How many packages the units begin, and after how many others that cost the same."""
+    if not packaged:
+        return {}
+    return {
+        "packages": " + ".join(plain(one.started) for one in packaged),
+        "units_before": " + ".join(plain(one.before) for one in packaged),
+    }
+
+
+def _net_unit_rate(parts: tuple[Part, ...], amount: Decimal, quantity: Decimal) -> Decimal:
+    if len(parts) == 1 and not parts[0].rate.is_package:
+        only = parts[0].rate
+        return divide(only.value, only.per, places=PLACES, mode=Rounding.HALF_EVEN)
+    return divide(amount, quantity, places=PLACES, mode=Rounding.HALF_EVEN)

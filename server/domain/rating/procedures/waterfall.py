@@ -1,0 +1,62 @@
+"""Waterfalls: what a rating came to, with every step that led there, or why it failed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from server.domain.errors import FailedPrecondition
+from server.domain.rating.procedures.packages import Packaged
+
+
+class Element(StrEnum):
+    """The kinds of step."""
+
+    OVERAGE_POLICY = "OVERAGE_POLICY"
+    BASE_RATE = "BASE_RATE"
+    NEGOTIATED_RATE = "NEGOTIATED_RATE"
+    VOLUME_TIER = "VOLUME_TIER"
+    GRADUATED_TIER = "GRADUATED_TIER"
+    NEGOTIATED_TIERS = "NEGOTIATED_TIERS"
+    ATTRIBUTE_ADJUSTMENT = "ATTRIBUTE_ADJUSTMENT"
+    COMMITMENT_RATE = "COMMITMENT_RATE"
+    MANUAL_DISCOUNT = "MANUAL_DISCOUNT"
+    ADJUSTMENT_MATRIX = "ADJUSTMENT_MATRIX"
+    FORMULA = "FORMULA"
+    ASSIGNMENT = "ASSIGNMENT"
+    LIST_GROUP = "LIST_GROUP"
+    LIST_OPERATION = "LIST_OPERATION"
+    ROUNDING = "ROUNDING"
+    STOP = "STOP"
+    AMOUNT = "AMOUNT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One line of the waterfall."""
+
+    sequence: int
+    element: Element
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """An amount in the terms' unit, and how it came about; `packaged` are the units by package."""
+
+    amount: Decimal
+    net_unit_rate: Decimal
+    steps: tuple[Step, ...]
+    packaged: tuple[Packaged, ...] = ()
+
+
+@dataclass(eq=False)
+class RatingFailed(FailedPrecondition):
+    """This quantity cannot be priced under these terms; the steps are those taken by then."""
+
+    steps: tuple[Step, ...] = ()
+
+
+Outcome = Rated | RatingFailed

@@ -1,0 +1,299 @@
+"""Price books, rate cards and their entries as values, and what an entry must be to be kept.
+
+A book has one card of each type at most. Dates are civil, ends are exclusive; an absent start is
+from ever, an absent end for ever. Source: rate cards.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from server.domain.audit import Audit
+from server.domain.errors import InvalidArgument, ResourceExhausted, Violation
+from server.domain.ids import (
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    SellingModelId,
+)
+from server.domain.limits import MOST_CARD_ENTRIES, MOST_CARD_TIERS
+from server.domain.rating.rates import (
+    ONE,
+    AdjustmentKind,
+    AttributeRow,
+    Rate,
+    Tier,
+    TierBounds,
+    TierMode,
+    check_tiers,
+    close_gaps,
+)
+
+ALL_RESOURCES = ResourceId("")
+"""What an entry is for that leaves the resource empty: all that a commitment discounts."""
+
+
+class RateCardType(StrEnum):
+    """What the entries of a card say."""
+
+    BASE = "BASE"
+    TIER = "TIER"
+    ATTRIBUTE = "ATTRIBUTE"
+
+
+class EntryState(StrEnum):
+    """Where an entry stands; only active ones price anything."""
+
+    DRAFT = "DRAFT"
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the database knows of a row besides its content."""
+
+    revision: int
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceBook:
+    """The cards that apply together. `kept` is absent until it is stored, here and below."""
+
+    id: PriceBookId
+    display_name: str = ""
+    cards: Mapping[RateCardType, RateCardId]
+    kept: Kept | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCard:
+    """A container of entries of one type, and the days on which it applies."""
+
+    id: RateCardId
+    display_name: str = ""
+    type: RateCardType
+    start: date | None = None
+    end: date | None = None
+    kept: Kept | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCardEntry:
+    """What one resource of one product costs in one currency, for a span of days.
+
+    With a selling model it is for what is sold under that, and goes before one for all. Tiers of a
+    commitment may be for `ALL_RESOURCES`, and an entry for the resource itself goes before them.
+
+    A base entry has a rate, and its `per` is the rate's. A tier entry has tiers, whose overrides
+    count `per` units where there is no base rate. An attribute entry has adjustments, of which the
+    first that fits is made.
+    """
+
+    id: RateEntryId
+    card_id: RateCardId
+    product_id: ProductId
+    resource_id: ResourceId
+    selling_model_id: SellingModelId | None = None
+    currency_code: str
+    rate: Rate | None = None
+    per: Decimal = ONE
+    tiers: tuple[Tier, ...] = ()
+    bounds: TierBounds = TierBounds.LOWER_INCLUSIVE
+    mode: TierMode = TierMode.VOLUME
+    adjustments: tuple[AttributeRow, ...] = ()
+    is_negotiable: bool = True
+    start: date | None = None
+    end: date | None = None
+    state: EntryState = EntryState.DRAFT
+    kept: Kept | None = None
+
+    @property
+    def key(self) -> RateEntryId:
+        """The id that no other card's entry has: `card/entry`."""
+        return RateEntryId(f"{self.card_id}/{self.id}")
+
+    @property
+    def name(self) -> str:
+        """The resource name, as callers know it."""
+        return f"rateCards/{self.card_id}/entries/{self.id}"
+
+    @property
+    def prices(self) -> tuple[RateCardId, ProductId, ResourceId, str, str]:
+        """What no two entries in force price on one day."""
+        model = self.selling_model_id or ""
+        return self.card_id, self.product_id, self.resource_id, self.currency_code, model
+
+    @property
+    def is_blanket(self) -> bool:
+        """Whether it is for all resources of a commitment."""
+        return self.resource_id == ALL_RESOURCES
+
+    @property
+    def size(self) -> int:
+        """How many tiers or adjustments it has."""
+        return len(self.tiers) + len(self.adjustments)
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it prices a unit without a base rate."""
+        if self.rate is not None:
+            return True
+        overrides = [t.adjustment.kind is AdjustmentKind.OVERRIDE for t in self.tiers]
+        return bool(overrides) and all(overrides)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardSize:
+    """How many entries and tiers a card has, or may have; adjustments by attribute are tiers."""
+
+    entries: int
+    tiers: int
+
+
+USUAL_SIZE = CardSize(entries=MOST_CARD_ENTRIES, tiers=MOST_CARD_TIERS)
+
+
+def check_size(card_id: RateCardId, size: CardSize, most: CardSize) -> None:
+    """Raise LIMIT_RATE_CARD for a card that would have more than it may."""
+    name = f"rateCards/{card_id}"
+    counts = (("entries", size.entries, most.entries), ("tiers", size.tiers, most.tiers))
+    for what, got, limit in counts:
+        if got > limit:
+            text = f"{name} would have {got} {what}; a rate card has at most {limit}"
+            facts = {"name": name, "limit": str(limit), "got": str(got), "of": what}
+            violations = (Violation(name, "LIMIT_RATE_CARD", text),)
+            raise ResourceExhausted("LIMIT_RATE_CARD", text, facts, violations)
+
+
+def in_force(start: date | None, end: date | None, day: date) -> bool:
+    """Whether a span of days has `day`."""
+    return (start is None or start <= day) and (end is None or day < end)
+
+
+def overlapping(
+    entering: Iterable[RateCardEntry], there: Iterable[RateCardEntry] = ()
+) -> list[tuple[RateCardEntry, RateCardEntry]]:
+    """Entries that are to be in force, each with another that would be on some of its days.
+
+    What was in force before is replaced by what enters under the same id. Of several that are in
+    the way of one, the one that reaches furthest is named.
+    """
+    new = {entry.key: entry for entry in entering}
+    spans = new | {entry.key: entry for entry in there if entry.key not in new}
+    found: list[tuple[RateCardEntry, RateCardEntry]] = []
+    furthest: RateCardEntry | None = None
+    for entry in sorted(
+        spans.values(), key=lambda one: (one.prices, one.start or date.min, one.id)
+    ):
+        if furthest is None or entry.prices != furthest.prices:
+            furthest = entry
+            continue
+        if (entry.start or date.min) < (furthest.end or date.max):
+            pair = (entry, furthest) if entry.key in new else (furthest, entry)
+            found.append(pair)
+        if (entry.end or date.max) > (furthest.end or date.max):
+            furthest = entry
+    return found
+
+
+def tried(entries: Iterable[RateCardEntry]) -> list[RateCardEntry]:
+    """Entries with the drafts among them in force: no two price the same on one day.
+
+    A draft takes its days from what is active, and of two drafts the one that starts later does.
+    """
+    found: dict[tuple[str, ...], list[RateCardEntry]] = {}
+    for entry in sorted(entries, key=_trial_turn):
+        over = found.setdefault(entry.prices, [])
+        found[entry.prices] = [*(part for one in over for part in _outside(one, entry)), entry]
+    return [one for same in found.values() for one in same]
+
+
+def _trial_turn(entry: RateCardEntry) -> tuple[bool, date, RateEntryId]:
+    return entry.state is EntryState.DRAFT, entry.start or date.min, entry.id
+
+
+def _outside(entry: RateCardEntry, of: RateCardEntry) -> Iterable[RateCardEntry]:
+    """What of an entry's days is before those of another, and what is after them."""
+    if of.start is not None and (entry.start or date.min) < of.start:
+        yield replace(entry, end=min(of.start, entry.end or of.start))
+    if of.end is not None and of.end < (entry.end or date.max):
+        yield replace(entry, start=max(of.end, entry.start or of.end))
+
+
+def checked(
+    entry: RateCardEntry, card: RateCardType, *, scale: int, path: str = "rate_card_entry"
+) -> RateCardEntry:
+    """The entry as it is kept on a card of this type: with the gaps of inclusive tiers closed.
+
+    `scale` is that of the resource's unit, of all resources' the finest. Raises FIELD_REQUIRED,
+    RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, ATTRIBUTES_INVALID.
+    """
+    says = {
+        RateCardType.BASE: ("rate", entry.rate is not None),
+        RateCardType.TIER: ("tiers", bool(entry.tiers)),
+        RateCardType.ATTRIBUTE: ("adjustments", bool(entry.adjustments)),
+    }
+    field, is_there = says.pop(card)
+    _need(is_there, f"{path}.{field}", f"required on a card of type {card}")
+    for field, is_there in says.values():
+        _refuse(is_there, f"{path}.{field}", f"a card of type {card} has none")
+    if card is not RateCardType.TIER:
+        _refuse(entry.per != ONE, f"{path}.tier_per", f"a card of type {card} has no tiers")
+    if card is RateCardType.BASE:
+        return replace(entry, per=_rate_in_currency(entry, path).per)
+    if card is RateCardType.ATTRIBUTE:
+        _check_rows(entry.adjustments, f"{path}.adjustments")
+        return entry
+    if entry.is_blanket:
+        _check_adjusts(entry.tiers, f"{path}.tiers.tiers")
+    tiers = entry.tiers
+    if entry.bounds is TierBounds.UPPER_INCLUSIVE:
+        tiers = close_gaps(tiers, scale=scale)
+    check_tiers(tiers, path=f"{path}.tiers.tiers")
+    return replace(entry, tiers=tiers)
+
+
+def _check_adjusts(tiers: tuple[Tier, ...], path: str) -> None:
+    """Raise TIERS_INVALID for one price of whatever resource: all have in common is a discount."""
+    for index, tier in enumerate(tiers):
+        if tier.adjustment.kind is AdjustmentKind.OVERRIDE:
+            fault = "must adjust the rate: without a usage_resource there is none to override"
+            raise InvalidArgument.at(f"{path}[{index}]", "TIERS_INVALID", fault)
+
+
+def _check_rows(rows: tuple[AttributeRow, ...], path: str) -> None:
+    """Raise ATTRIBUTES_INVALID for a row that nothing reaches: all it fits, an earlier one fits."""
+    for index, row in enumerate(rows):
+        for place, earlier in enumerate(rows[:index]):
+            if set(earlier.attributes) <= set(row.attributes):
+                fault = f"is never reached: adjustments[{place}] fits whatever it fits"
+                raise InvalidArgument.at(f"{path}[{index}]", "ATTRIBUTES_INVALID", fault)
+
+
+def _need(is_there: bool, path: str, fault: str) -> None:
+    if not is_there:
+        raise InvalidArgument.at(path, "FIELD_REQUIRED", fault)
+
+
+def _refuse(is_there: bool, path: str, fault: str) -> None:
+    if is_there:
+        raise InvalidArgument.at(path, "RATE_CARD_TYPE_MISMATCH", fault)
+
+
+def _rate_in_currency(entry: RateCardEntry, path: str) -> Rate:
+    assert entry.rate is not None, entry
+    if entry.rate.unit != entry.currency_code:
+        raise InvalidArgument.at(
+            f"{path}.rate.currency_code",
+            "CURRENCY_MISMATCH",
+            f"must be the entry's, {entry.currency_code}",
+            currency_code=entry.rate.unit,
+            entry_currency_code=entry.currency_code,
+        )
+    return entry.rate

@@ -1,0 +1,370 @@
+"""The index of active rates: what applies to a product's resource on a day, and why nothing does.
+
+A price book names a card of each type. The base rate is the entry of its BASE card in force on the
+day, the tiers are those of its TIER card, the adjustments by attribute those of its ATTRIBUTE card;
+a card outside its own dates says nothing. On each, an entry for the selling model goes before one
+for all, and either before one for all resources of a commitment, which only adjusts. Currencies are
+not converted, and what is not found is refused with what comes nearest.
+"""
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from server.domain.calendar import Days
+from server.domain.errors import FailedPrecondition
+from server.domain.ids import (
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    SellingModelId,
+    UnitId,
+)
+from server.domain.rating.rate_cards import (
+    PriceBook,
+    RateCard,
+    RateCardEntry,
+    RateCardType,
+    in_force,
+)
+from server.domain.rating.rate_spans import Key, Spans, days_away, first_day
+from server.domain.rating.rates import ONE, RateTerms
+
+_Chosen = tuple[RateCardEntry | None, RateCardEntry | None, RateCardEntry | None]
+_Dayless = tuple[PriceBookId, Key, SellingModelId | None]
+
+
+BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
+
+Parts = frozenset[RateCardType]
+"""Of which cards of a book an answer is made."""
+
+EVERY_PART: Parts = frozenset(RateCardType)
+
+
+class Missing(StrEnum):
+    """What there would have to be for a rate to be found."""
+
+    PRICE_BOOK = "PRICE_BOOK"
+    RATE_CARD = "RATE_CARD"
+    PRODUCT = "PRODUCT"
+    USAGE_RESOURCE = "USAGE_RESOURCE"
+    CURRENCY = "CURRENCY"
+    SELLING_MODEL = "SELLING_MODEL"
+    DATE = "DATE"
+    PLACE = "PLACE"
+    BASE_RATE = "BASE_RATE"
+
+
+class RateNotFound(FailedPrecondition):
+    """Nobody said what this costs; `facts["missing"]` says what is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What does a unit cost? In the catalogue, by this price book, on this day."""
+
+    price_book_id: PriceBookId
+    product_id: ProductId
+    resource_id: ResourceId
+    currency_code: str
+    day: date
+    selling_model_id: SellingModelId | None = None
+
+    @property
+    def key(self) -> Key:
+        """What it is about, on whatever card."""
+        return self.product_id, self.resource_id, self.currency_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueTerms:
+    """What the catalogue says; `is_fixed` when a quote may not depart from it."""
+
+    terms: RateTerms
+    is_fixed: bool
+
+
+class _Line:
+    """The answers to a question by its day, as far as they were asked for.
+
+    They can change on some days only, and there are as many as asked for at least once.
+    """
+
+    __slots__ = ("_days", "_found")
+
+    def __init__(self, days: Iterable[date]) -> None:
+        self._days = sorted(set(days))
+        self._found: list[CatalogueTerms | None] = [None] * (len(self._days) + 1)
+
+    def at(self, day: date) -> CatalogueTerms | None:
+        """The answer of a day, if it is known."""
+        return self._found[bisect_right(self._days, day)]
+
+    def keep(self, day: date, found: CatalogueTerms) -> None:
+        """Know the answer of a day, and so of all until the next on which it can change."""
+        self._found[bisect_right(self._days, day)] = found
+
+    def around(self, day: date) -> Days:
+        """The days around `day` on which the answer is the same."""
+        return Days.around(day, self._days)
+
+
+class CatalogueRates:
+    """An index of active entries: an answer takes a look-up and a bisection for each card.
+
+    With a selling model it takes another of each, and when it was given before, one of each in all.
+    Entries of one card, product, resource, currency and selling model never overlap. Nothing
+    changes after it is made, but for answers it remembers. What it keeps of an older index are the
+    entries of cards that are not among its own.
+    """
+
+    def __init__(
+        self,
+        books: Iterable[PriceBook],
+        cards: Iterable[RateCard],
+        entries: Iterable[RateCardEntry],
+        kept: "KeptCards | None" = None,
+    ) -> None:
+        by_id = {card.id: card for card in cards}
+        self._books = {
+            book.id: {kind: by_id[card_id] for kind, card_id in book.cards.items()}
+            for book in books
+        }
+        self._spans = {card_id: Spans() for card_id in by_id} | dict(kept or {})
+        for entry in sorted(entries, key=first_day):
+            self._spans.setdefault(entry.card_id, Spans()).add(entry)
+        # By the identity of entries, which live as long as the index: hashing them would cost more.
+        self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
+        self._lines: dict[_Dayless, _Line] = {}
+
+    def all_but(self, changed: Collection[RateCardId]) -> "KeptCards":
+        """What the next index keeps as it is: the entries of cards that have not changed."""
+        return {card_id: spans for card_id, spans in self._spans.items() if card_id not in changed}
+
+    def find(self, question: Question, parts: Parts = EVERY_PART) -> CatalogueTerms:
+        """The terms that apply, of these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
+        if parts is not EVERY_PART:
+            return self._find(question, parts)
+        key = self._dayless(question)
+        line = self._lines.get(key)
+        known = None if line is None else line.at(question.day)
+        if known is not None:
+            return known
+        found = self._find(question, parts)
+        self._line_of(key).keep(question.day, found)
+        return found
+
+    def around(self, question: Question) -> Days:
+        """The days around that of a question with an answer on which the answer is the same."""
+        return self._line_of(self._dayless(question)).around(question.day)
+
+    @property
+    def remembered(self) -> Collection[_Dayless]:
+        """What was asked for and is known by the day from then on."""
+        return self._lines.keys()
+
+    def _find(self, question: Question, parts: Parts) -> CatalogueTerms:
+        cards: Mapping[RateCardType, RateCard] | None = self._books.get(question.price_book_id)
+        if cards is None:
+            fault = f"there is no price book {question.price_book_id}"
+            raise _not_found(question, Missing.PRICE_BOOK, fault)
+        if parts is not EVERY_PART:
+            cards = _only(cards, parts)
+        base, tier, attribute = self._chosen(cards, question)
+        entries = (id(base), id(tier), id(attribute))
+        known = self._found.get(entries)
+        if known is not None:
+            return known
+        if base is None and (tier is None or not tier.stands_alone):
+            raise self._why(cards, tier, question)
+        if base is not None and tier is not None:
+            _check_per(base, tier, question)
+        found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
+        return found
+
+    def _dayless(self, question: Question) -> _Dayless:
+        """What is asked on whatever day; a selling model without a rate of its own is none."""
+        book_id, key, model = question.price_book_id, question.key, question.selling_model_id
+        if model is not None:
+            cards = self._books.get(book_id, {}).values()
+            if not any(self._spans[card.id].knows(key, model) for card in cards):
+                model = None
+        return book_id, key, model
+
+    def _line_of(self, asked: _Dayless) -> _Line:
+        """The days on which the answer may change to what has one.
+
+        Only that has a line: names that somebody made up would be kept for ever.
+        """
+        line = self._lines.get(asked)
+        if line is None:
+            book_id, key, model = asked
+            cards = self._books[book_id].values()
+            spans = (span for card in cards for span in self._spans[card.id].of(key, model))
+            edges = [(entry.start, entry.end) for span in spans for entry in span]
+            edges += [(card.start, card.end) for card in cards]
+            line = _Line(day for edge in edges for day in edge if day is not None)
+            self._lines[asked] = line
+        return line
+
+    def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
+        """All that it is made of, and no other, for whoever takes it apart piece by piece."""
+        for card_id, spans in self._spans.items():
+            if but_of is not None and but_of._spans.get(card_id) is spans:
+                continue
+            for span in (*spans.for_all.values(), *spans.own.values()):
+                yield span
+                yield from span
+
+    def find_addition(self, question: Question, parts: Parts = EVERY_PART) -> CatalogueTerms | None:
+        """The terms of what adds to an anchor, which may adjust the anchor's rate and have none."""
+        cards = _only(self._books.get(question.price_book_id, {}), parts)
+        base, tier, attribute = self._chosen(cards, question)
+        if base or tier or attribute:
+            return _terms(base, tier, attribute, question.currency_code)
+        return None
+
+    def chosen(self, question: Question) -> set[RateEntryId]:
+        """The entries that hold on the cards of the book, whether or not they make a rate."""
+        cards = self._books.get(question.price_book_id, {})
+        return {entry.key for entry in self._chosen(cards, question) if entry is not None}
+
+    def candidates(self, question: Question) -> Iterator[tuple[RateCard, RateCardEntry]]:
+        """Every active entry for the resource of the product on the cards of the book."""
+        product_id, resource_id = question.product_id, question.resource_id
+        for card in self._books.get(question.price_book_id, {}).values():
+            spans = self._spans[card.id]
+            for unit in sorted(spans.units(product_id, resource_id)):
+                for span in spans.all_of((product_id, resource_id, unit)):
+                    for entry in span:
+                        yield card, entry
+
+    def _chosen(self, cards: Mapping[RateCardType, RateCard], question: Question) -> _Chosen:
+        key = question.key
+        return (
+            self._entry(cards.get(BASE), question, key),
+            self._entry(cards.get(TIER), question, key),
+            self._entry(cards.get(ATTRIBUTE), question, key),
+        )
+
+    def _entry(self, card: RateCard | None, question: Question, key: Key) -> RateCardEntry | None:
+        if card is None or not in_force(card.start, card.end, question.day):
+            return None
+        return self._spans[card.id].at(key, question.selling_model_id, question.day)
+
+    def _why(
+        self,
+        cards: Mapping[RateCardType, RateCard],
+        tier: RateCardEntry | None,
+        question: Question,
+    ) -> RateNotFound:
+        if tier is not None:
+            fault = f"the tiers of {tier.key} adjust a rate, and there is none"
+            return _not_found(question, Missing.BASE_RATE, fault, entry=tier.key)
+        card = cards.get(BASE) or cards.get(TIER) or next(iter(cards.values()), None)
+        if card is None:
+            fault = "the price book has no card that is looked at"
+            return _not_found(question, Missing.RATE_CARD, fault)
+        if not in_force(card.start, card.end, question.day):
+            fault = f"the rate card {card.id} applies {span_text(card.start, card.end)}"
+            return _not_found(question, Missing.RATE_CARD, fault, rate_card=card.id)
+        return self._why_not_on(card, question)
+
+    def _why_not_on(self, card: RateCard, question: Question) -> RateNotFound:
+        product_id, resource_id = question.product_id, question.resource_id
+        facts = {"rate_card": str(card.id)}
+        spans = self._spans[card.id]
+        if product_id not in spans.products:
+            fault = f"the rate card {card.id} has no active entry for the product"
+            return _not_found(question, Missing.PRODUCT, fault, **facts)
+        currencies = spans.units(product_id, resource_id)
+        if not currencies:
+            fault = f"the rate card {card.id} has no active entry for that resource of the product"
+            return _not_found(question, Missing.USAGE_RESOURCE, fault, **facts)
+        if question.currency_code not in currencies:
+            facts["currencies"] = ", ".join(sorted(currencies))
+            fault = f"the rate card {card.id} has it in {facts['currencies']}"
+            return _not_found(question, Missing.CURRENCY, fault, **facts)
+        spans_of = spans.of(question.key, question.selling_model_id)
+        near = [span.nearest(question.day) for span in spans_of]
+        if not near:
+            fault = f"the rate card {card.id} has it for other selling models only"
+            return _not_found(question, Missing.SELLING_MODEL, fault, **facts)
+        nearest = min(near, key=lambda entry: days_away(entry, question.day))
+        facts |= {"nearest": nearest.key, "nearest_dates": span_text(nearest.start, nearest.end)}
+        fault = f"the nearest is {nearest.key}, which applies {facts['nearest_dates']}"
+        return _not_found(question, Missing.DATE, fault, **facts)
+
+
+KeptCards = Mapping[RateCardId, Spans]
+"""The entries of cards, as one index hands them to the next."""
+
+
+def _only(cards: Mapping[RateCardType, RateCard], parts: Parts) -> Mapping[RateCardType, RateCard]:
+    return {kind: card for kind, card in cards.items() if kind in parts}
+
+
+def _entry_key(entry: RateCardEntry | None) -> RateEntryId | None:
+    return None if entry is None else entry.key
+
+
+def _terms(
+    base: RateCardEntry | None,
+    tier: RateCardEntry | None,
+    attribute: RateCardEntry | None,
+    currency_code: str,
+) -> CatalogueTerms:
+    parts = [entry for entry in (base, tier, attribute) if entry is not None]
+    tiers = {} if tier is None else {"tiers": tier.tiers, "bounds": tier.bounds, "mode": tier.mode}
+    terms = RateTerms(
+        unit=UnitId(currency_code),
+        per=ONE if tier is None else tier.per,
+        rate=None if base is None else base.rate,
+        base_entry=_entry_key(base),
+        tier_entry=_entry_key(tier),
+        adjustments=() if attribute is None else attribute.adjustments,
+        attribute_entry=_entry_key(attribute),
+        **tiers,  # type: ignore[arg-type]
+    )
+    return CatalogueTerms(terms=terms, is_fixed=not all(part.is_negotiable for part in parts))
+
+
+def _check_per(base: RateCardEntry, tier: RateCardEntry, question: Question) -> None:
+    """Overrides count the units of the base rate; tiers that say they count others are refused."""
+    assert base.rate is not None, base
+    if tier.per not in (ONE, base.rate.per):
+        fault = f"the tiers of {tier.key} are for {tier.per} units, the rate of {base.key} is not"
+        facts = {"entry": tier.key, "per": str(tier.per), "base_entry": base.key}
+        raise _not_found(question, Missing.BASE_RATE, fault, **facts)
+
+
+def span_text(start: date | None, end: date | None) -> str:
+    """Days in words."""
+    if start is None and end is None:
+        return "always"
+    if end is None:
+        return f"from {start} on"
+    return f"before {end}" if start is None else f"from {start} and before {end}"
+
+
+def _not_found(question: Question, missing: Missing, fault: str, **facts: str) -> RateNotFound:
+    about = f"{question.resource_id} of {question.product_id} in {question.currency_code}"
+    return RateNotFound(
+        "RATE_NOT_FOUND",
+        f"no rate for {about} on {question.day}: {fault}",
+        {
+            "price_book": question.price_book_id,
+            "product": question.product_id,
+            "usage_resource": question.resource_id,
+            "currency_code": question.currency_code,
+            "date": question.day.isoformat(),
+            "missing": missing,
+            **({"selling_model": question.selling_model_id} if question.selling_model_id else {}),
+            **facts,
+        },
+    )

@@ -1,0 +1,262 @@
+"""Rates and tiers as values: how a rate is written down, adjusted and picked.
+
+A rate is a pair, so many units of `unit` for `per` units of the resource; it is never divided
+here. Source: rate cards, rate adjustments by tier.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from server.domain.errors import InvalidArgument
+from server.domain.exact import exact, plain
+from server.domain.ids import AssetId, RateEntryId, UnitId
+from server.domain.modeling.policies import OveragePolicy
+
+HUNDRED = Decimal(100)
+HUNDREDTH = Decimal("0.01")
+ONE = Decimal(1)
+
+
+class AdjustmentKind(StrEnum):
+    """What an adjustment does to a rate."""
+
+    OVERRIDE = "OVERRIDE"
+    PERCENTAGE = "PERCENTAGE"
+    AMOUNT = "AMOUNT"
+
+
+class TierBounds(StrEnum):
+    """Which end of a tier belongs to it."""
+
+    LOWER_INCLUSIVE = "LOWER_INCLUSIVE"
+    UPPER_INCLUSIVE = "UPPER_INCLUSIVE"
+
+
+class TierMode(StrEnum):
+    """Whether one tier prices all units, or each tier its own."""
+
+    VOLUME = "VOLUME"
+    GRADUATED = "GRADUATED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """`value` in `unit` (a currency or a token) for every `per` units of the resource.
+
+    Of a package, for every `per` units that are started.
+    """
+
+    value: Decimal
+    per: Decimal = ONE
+    unit: UnitId
+    is_package: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.per > 0, self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """OVERRIDE replaces the rate, PERCENTAGE takes so many percent off, AMOUNT is added, signed."""
+
+    kind: AdjustmentKind
+    value: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """A range of quantities and what it does to the rate; `upper` absent means without end."""
+
+    lower: Decimal
+    upper: Decimal | None
+    adjustment: Adjustment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeRow:
+    """An adjustment for lines whose attributes have all these values."""
+
+    attributes: tuple[tuple[str, str], ...]
+    adjustment: Adjustment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateTerms:
+    """Everything that prices one resource of one asset for a stretch of time, and where it is from.
+
+    What was negotiated replaces what the catalogue says: the rate the rate, the tiers the tiers.
+    Without a rate, tiers must override, and count `per` units. `committed` are the terms of
+    commitments, the lowest of which holds if it is lower. Of the `adjustments` by attribute the
+    first holds that fits the usage and the `attributes` that were agreed. `commitment` is the asset
+    whose terms these are, among `committed`. `agreed_on` is the asset on whose line they were
+    negotiated, where they hold because that was for a target which both are bound to.
+    """
+
+    unit: UnitId
+    per: Decimal = ONE
+    rate: Rate | None
+    tiers: tuple[Tier, ...] = ()
+    bounds: TierBounds = TierBounds.LOWER_INCLUSIVE
+    mode: TierMode = TierMode.VOLUME
+    base_entry: RateEntryId | None = None
+    tier_entry: RateEntryId | None = None
+    negotiated_rate: Rate | None = None
+    negotiated_tiers: tuple[Tier, ...] | None = None
+    committed: tuple["RateTerms", ...] = ()
+    commitment: AssetId | None = None
+    adjustments: tuple[AttributeRow, ...] = ()
+    attribute_entry: RateEntryId | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    agreed_on: AssetId | None = None
+
+    def __post_init__(self) -> None:
+        assert self.rate is None or self.rate.unit == self.unit, self
+        assert self.negotiated_rate is None or self.negotiated_rate.unit == self.unit, self
+
+    def used_with(self, attributes: Mapping[str, str]) -> "RateTerms":
+        """The terms for usage with these attributes, which come before those that were agreed."""
+        if not attributes:
+            return self
+        return replace(self, attributes={**self.attributes, **attributes})
+
+    @property
+    def effective_rate(self) -> Rate | None:
+        """The rate before tiers."""
+        return self.negotiated_rate or self.rate
+
+    @property
+    def effective_tiers(self) -> tuple[Tier, ...]:
+        """The tiers in force."""
+        return self.tiers if self.negotiated_tiers is None else self.negotiated_tiers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateParts:
+    """What was named of a negotiated rate; a part that is None stays the catalogue's."""
+
+    value: Decimal
+    per: Decimal | None = None
+    unit: UnitId | None = None
+    is_package: bool | None = None
+
+    def over(self, terms: RateTerms) -> Rate:
+        """Return the whole rate, with what the catalogue says where nothing was named."""
+        listed = terms.rate or Rate(value=self.value, per=terms.per, unit=terms.unit)
+        return Rate(
+            value=self.value,
+            per=listed.per if self.per is None else self.per,
+            unit=listed.unit if self.unit is None else self.unit,
+            is_package=listed.is_package if self.is_package is None else self.is_package,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateSegment:
+    """The terms from one local midnight to another; without `terms` there is no rate.
+
+    `sold_with` is the asset that brought them, where they are not the asset's own.
+    """
+
+    start: datetime
+    end: datetime | None = None
+    terms: RateTerms | None
+    overage: OveragePolicy = OveragePolicy.CHARGE
+    sold_with: AssetId | None = None
+
+    def contains(self, instant: datetime) -> bool:
+        """Whether these terms hold at `instant`."""
+        return self.start <= instant and (self.end is None or instant < self.end)
+
+
+@exact
+def adjust(rate: Rate | None, adjustment: Adjustment, *, terms: RateTerms) -> Rate | None:
+    """`rate` after `adjustment`; nothing when there is no rate to adjust."""
+    match adjustment.kind:
+        case AdjustmentKind.OVERRIDE:
+            if rate is not None:
+                return replace(rate, value=adjustment.value)
+            return Rate(value=adjustment.value, per=terms.per, unit=terms.unit)
+        case AdjustmentKind.PERCENTAGE:
+            if rate is None:
+                return None
+            return replace(rate, value=rate.value * (HUNDRED - adjustment.value) * HUNDREDTH)
+        case AdjustmentKind.AMOUNT:
+            return None if rate is None else replace(rate, value=rate.value + adjustment.value)
+
+
+def committed_rate(rate: Rate, committed: RateTerms, quantity: Decimal) -> Rate:
+    """What a commitment makes of `rate`: its own, adjusted by the tier that `quantity` is in."""
+    own = committed.effective_rate or rate
+    tier = pick(committed.effective_tiers, committed.bounds, quantity)
+    return own if tier is None else adjust(own, tier.adjustment, terms=committed) or own
+
+
+def is_lower(a: Rate, b: Rate) -> bool:
+    """Whether a unit costs less at `a` than at `b`."""
+    return a.value * b.per < b.value * a.per
+
+
+def pick(tiers: tuple[Tier, ...], bounds: TierBounds, quantity: Decimal) -> Tier | None:
+    """The one tier that `quantity` is in, if any."""
+    return next((tier for tier in tiers if _is_in(tier, bounds, quantity)), None)
+
+
+def _is_in(tier: Tier, bounds: TierBounds, quantity: Decimal) -> bool:
+    if bounds is TierBounds.LOWER_INCLUSIVE:
+        return tier.lower <= quantity and (tier.upper is None or quantity < tier.upper)
+    return tier.lower < quantity and (tier.upper is None or quantity <= tier.upper)
+
+
+def check_tiers(tiers: tuple[Tier, ...], *, path: str = "tiers") -> None:
+    """Raise `TIERS_INVALID`, naming the first tier that does not continue the one before it."""
+    for index, tier in enumerate(tiers):
+        fault = _tier_fault(tier, tiers[index - 1] if index else None)
+        if fault:
+            raise InvalidArgument.at(
+                f"{path}[{index}]",
+                "TIERS_INVALID",
+                fault,
+                index=str(index),
+                lower=plain(tier.lower),
+                upper="" if tier.upper is None else plain(tier.upper),
+            )
+
+
+def _tier_fault(tier: Tier, previous: Tier | None) -> str | None:
+    if tier.lower < 0:
+        return "starts below zero"
+    if tier.upper is not None and tier.lower >= tier.upper:
+        return "its lower bound is not below its upper bound"
+    return None if previous is None else _seam_fault(previous, tier)
+
+
+def _seam_fault(previous: Tier, tier: Tier) -> str | None:
+    if tier.lower <= previous.lower:
+        return "does not start after the tier before it"
+    if previous.upper is None:
+        return "follows a tier without an upper bound"
+    if tier.lower < previous.upper:
+        return "overlaps the tier before it"
+    if tier.lower > previous.upper:
+        return "leaves a gap after the tier before it"
+    return None
+
+
+@exact
+def close_gaps(tiers: tuple[Tier, ...], *, scale: int) -> tuple[Tier, ...]:
+    """Tiers written "0-10, 11-60" with both ends inside, as UPPER_INCLUSIVE ones: 0, 10, 60.
+
+    Only a gap of one step of the unit's scale is closed; any other is left for `check_tiers`. A
+    first tier that starts one step above zero starts at zero.
+    """
+    step = Decimal((0, (1,), -scale))
+    closed: list[Tier] = []
+    end = Decimal(0)
+    for tier in tiers:
+        lower = end if tier.lower == end + step else tier.lower
+        closed.append(replace(tier, lower=lower))
+        end = end if tier.upper is None else tier.upper
+    return tuple(closed)

@@ -1,0 +1,80 @@
+"""Losers: rates that could have answered a question, and the reasons why they did not."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from server.domain.ids import AssetId, RateEntryId, SellingModelId
+from server.domain.rating.discovery import Source
+from server.domain.rating.rates import Rate
+
+
+class Why(StrEnum):
+    """Why a candidate lost. Those that came nearest are first, and are told first."""
+
+    ASSET_FIRST = "ASSET_FIRST"
+    TARGET_FIRST = "TARGET_FIRST"
+    PLACE_LATER = "PLACE_LATER"
+    NOT_LOOKED_AT = "NOT_LOOKED_AT"
+    NEGOTIATED = "NEGOTIATED"
+    ADDITION_FIRST = "ADDITION_FIRST"
+    ASSET_NEGOTIATED = "ASSET_NEGOTIATED"
+    RATE_FIXED = "RATE_FIXED"
+    NOT_NEGOTIATED = "NOT_NEGOTIATED"
+    STARTED_EARLIER = "STARTED_EARLIER"
+    NOT_CHEAPER = "NOT_CHEAPER"
+    NOT_LOWEST = "NOT_LOWEST"
+    NO_QUANTITY = "NO_QUANTITY"
+    ENDS_WITH_COMMITMENT = "ENDS_WITH_COMMITMENT"
+    SELLING_MODEL_FIRST = "SELLING_MODEL_FIRST"
+    RESOURCE_FIRST = "RESOURCE_FIRST"
+    NO_BASE_RATE = "NO_BASE_RATE"
+    NOT_IN_FORCE = "NOT_IN_FORCE"
+    CARD_NOT_IN_FORCE = "CARD_NOT_IN_FORCE"
+    OTHER_SELLING_MODEL = "OTHER_SELLING_MODEL"
+    OTHER_CURRENCY = "OTHER_CURRENCY"
+
+
+WORDS = {
+    Why.ASSET_FIRST: "the asset has a rate of its own, which goes before the catalog's",
+    Why.TARGET_FIRST: "what was agreed for the target goes before the catalog's",
+    Why.PLACE_LATER: "{finder} looks in {place} after the place that has an answer",
+    Why.NOT_LOOKED_AT: "{finder} does not look in {place}",
+    Why.NEGOTIATED: "another was negotiated in its place",
+    Why.ADDITION_FIRST: "a pack was added, whose rate goes before this one",
+    Why.ASSET_NEGOTIATED: "what was negotiated for the asset itself goes before the target's",
+    Why.RATE_FIXED: "the asset's rate is fixed; nothing that is agreed for the target changes it",
+    Why.NOT_NEGOTIATED: "it was not negotiated, and another in force was",
+    Why.STARTED_EARLIER: "another {kind} started later",
+    Why.NOT_CHEAPER: "another {kind} that started with it is cheaper, or as cheap and was first",
+    Why.NOT_LOWEST: "it does not make the quantity cheaper than all others do",
+    Why.NO_QUANTITY: "a commitment is compared when a quantity is asked for",
+    Why.ENDS_WITH_COMMITMENT: "its policy says that its rate ends with what was committed to",
+    Why.SELLING_MODEL_FIRST: "it is for all, and there is one for the selling model",
+    Why.RESOURCE_FIRST: "it is for all resources, and there is one for the resource",
+    Why.NO_BASE_RATE: "it adjusts a base rate for as many units, and none applies",
+    Why.NOT_IN_FORCE: "it applies {dates}",
+    Why.CARD_NOT_IN_FORCE: "its rate card applies {dates}",
+    Why.OTHER_SELLING_MODEL: "it is for the selling model {model}",
+    Why.OTHER_CURRENCY: "it is in {unit}",
+}
+RANKS = {why: rank for rank, why in enumerate(Why)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loser:
+    """A candidate that did not win: where it is, what it says, when, and why it lost.
+
+    Of the catalogue it has an entry, of an asset or an addition an asset, perhaps both.
+    """
+
+    why: Why
+    words: str
+    source: Source
+    unit: str
+    rate: Rate | None
+    entry: RateEntryId | None = None
+    asset_id: AssetId | None = None
+    selling_model_id: SellingModelId | None = None
+    start: date | None = None
+    end: date | None = None

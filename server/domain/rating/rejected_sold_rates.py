@@ -1,0 +1,268 @@
+"""Why what was sold lost: an asset's own rates, what was agreed for its target, what was added.
+
+Nothing here decides what wins; `discovery`, `sold_rates` and `additions` do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from server.domain.calendar import local_date, local_midnight
+from server.domain.exact import plain
+from server.domain.ids import AssetId
+from server.domain.modeling.policies import CommitmentRate
+from server.domain.rating.additions import Addition, chosen_for_target, is_negotiated
+from server.domain.rating.comparison import Compared, compared
+from server.domain.rating.compiled_discovery import Finder
+from server.domain.rating.compiled_rating import Rater
+from server.domain.rating.discovery import Asked, Source
+from server.domain.rating.procedures.elements import LookupSource
+from server.domain.rating.rate_index import span_text
+from server.domain.rating.rates import RateSegment, RateTerms
+from server.domain.rating.rejected_candidates import WORDS, Loser, Why
+from server.domain.rating.sold_rates import AssetRates, Bound, SoldRates, TargetRates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """What was sold, as a question about a day finds it.
+
+    `own` is what an asset would answer, `at_target` what a target would; `answering` are all places
+    that would, of which the first where `finder` looks does.
+    """
+
+    asked: Asked
+    day: date
+    rates: SoldRates
+    finder: Finder
+    answering: frozenset[LookupSource]
+    own: RateSegment | None
+    at_target: RateSegment | None
+    rater: Rater | None
+
+    @staticmethod
+    def of(
+        asked: Asked, day: date, rates: SoldRates, finder: Finder, rater: Rater | None
+    ) -> "Contest":
+        """What an asset or a target says to a question; nothing else is asked yet."""
+        own, currency_code = None, asked.currency_code
+        if isinstance(rates, AssetRates):
+            own = rates.on(day, currency_code, asks_target=finder.asks_target)
+            at_target = rates.at_target(day, currency_code)
+        else:
+            assert isinstance(rates, TargetRates), rates
+            at_target = rates.on(day, currency_code)
+        found = {LookupSource.ASSET: own, LookupSource.TARGET: at_target}
+        return Contest(
+            asked=asked,
+            day=day,
+            rates=rates,
+            finder=finder,
+            answering=frozenset(place for place, one in found.items() if one is not None),
+            own=own,
+            at_target=at_target,
+            rater=rater,
+        )
+
+    @property
+    def at(self) -> datetime:
+        """When the day begins."""
+        return local_midnight(self.rates.zone, self.day)
+
+    @property
+    def won(self) -> RateSegment | None:
+        """The answer, if it is of an asset or a target."""
+        places = (place for place in self.finder.places if place in self.answering)
+        found = {LookupSource.ASSET: self.own, LookupSource.TARGET: self.at_target}
+        return found.get(next(places, LookupSource.CATALOG_RATES))
+
+    @property
+    def terms(self) -> RateTerms | None:
+        """The terms of the asset itself, whatever competes with them, or else of the target."""
+        if isinstance(self.rates, AssetRates):
+            return self.rates.own_at(self.at)
+        return None if self.at_target is None else self.at_target.terms
+
+    def winner(self, segment: RateSegment | None) -> Addition | None:
+        """What brought the terms of a segment, where they are not the asset's own."""
+        of = None if segment is None else segment.sold_with
+        added = self.rates.additions
+        return next((one for one in added if one.asset_id == of and one.is_open(self.at)), None)
+
+    def best(self) -> Addition | None:
+        """What was agreed for the target and goes before all else that was."""
+        if isinstance(self.rates, AssetRates):
+            return self.rates.agreed_at_target(self.day, None)
+        return chosen_for_target(self.at, [one for one in self.rates.additions if one.is_agreed])
+
+    def beaten(self, place: LookupSource) -> Why | None:
+        """Why nothing of a place wins, whatever is there; None where something may."""
+        places = self.finder.places
+        if place not in places:
+            return Why.NOT_LOOKED_AT
+        before = places[: places.index(place)]
+        return None if self.answering.isdisjoint(before) else Why.PLACE_LATER
+
+
+def lost(of: Contest) -> Iterator[Loser]:
+    """What was sold and what was added to it, as far as it did not win."""
+    if of.won is not None and of.won.terms is not None:
+        yield from _replaced(of.won.terms)
+    if isinstance(of.rates, AssetRates):
+        yield from _own(of, of.rates)
+    best, alone = of.best(), _alone(of)
+    held, won = of.winner(of.own or of.at_target), of.winner(of.won)
+    for one in of.rates.additions:
+        if one is won:
+            continue
+        why = _not_there(one, of)
+        if why is None and one.is_agreed:
+            why = _why_not_agreed(one, best, of)
+        elif why is None:
+            why = _why_not_added(one, held, of, alone)
+        if why is not None and one.terms is not None:
+            place = LookupSource.TARGET if one.is_agreed else _place_of(of)
+            yield _loser(why, one, one.terms, of, place, alone.amounts.get(one.asset_id))
+
+
+def _own(of: Contest, rates: AssetRates) -> Iterator[Loser]:
+    for stretch in rates.stretches:
+        why = _why_not_own(of, stretch.terms, stretch.is_open(of.at))
+        if why is not None:
+            assert not isinstance(of.asked.held, Bound), of.asked
+            assert of.asked.held is not None, of.asked
+            sold = Addition(
+                asset_id=of.asked.held[1], start=stretch.start, end=stretch.end, terms=stretch.terms
+            )
+            yield _loser(why, sold, stretch.terms, of, LookupSource.ASSET)
+
+
+def _replaced(terms: RateTerms) -> Iterator[Loser]:
+    """What the catalogue said, where something else was agreed."""
+    replaced = (
+        (terms.base_entry, terms.rate, terms.negotiated_rate is not None),
+        (terms.tier_entry, None, terms.negotiated_tiers is not None),
+    )
+    for entry, listed, is_replaced in replaced:
+        if is_replaced and entry is not None:
+            yield Loser(
+                why=Why.NEGOTIATED,
+                words=WORDS[Why.NEGOTIATED],
+                source=Source.CATALOG,
+                unit=terms.unit,
+                rate=listed,
+                entry=entry,
+            )
+
+
+def _why_not_own(of: Contest, terms: RateTerms, is_open: bool) -> Why | None:
+    if of.asked.currency_code not in (None, terms.unit):
+        return Why.OTHER_CURRENCY
+    if not is_open:
+        return Why.NOT_IN_FORCE
+    why = of.beaten(LookupSource.ASSET)
+    if why is not None or of.own is None or of.own.sold_with is None:
+        return why
+    is_agreed = of.own.terms is not None and of.own.terms.agreed_on is not None
+    return Why.TARGET_FIRST if is_agreed else Why.ADDITION_FIRST
+
+
+def _not_there(one: Addition, of: Contest) -> Why | None:
+    """Why something that was added does not compete at all."""
+    if not one.is_open(of.at):
+        return Why.NOT_IN_FORCE
+    unit = None if one.terms is None else one.terms.unit
+    if of.asked.currency_code not in (None, unit):
+        return Why.OTHER_CURRENCY
+    if of.terms is None:
+        return Why.NOT_IN_FORCE
+    return None if unit == of.terms.unit else Why.OTHER_CURRENCY
+
+
+def _why_not_agreed(one: Addition, best: Addition | None, of: Contest) -> Why | None:
+    """Why something that was agreed for the target lost to the `best` such, a pack or the asset."""
+    place = LookupSource.TARGET
+    if place not in of.finder.places:
+        return Why.NOT_LOOKED_AT
+    if best is None:
+        return Why.RATE_FIXED
+    if of.finder.asks_target and of.beaten(LookupSource.ASSET) is None:
+        if isinstance(of.rates, AssetRates) and is_negotiated(of.terms):
+            return Why.ASSET_NEGOTIATED
+        if one is best:
+            return Why.ADDITION_FIRST
+    if one is best:
+        return of.beaten(place) or Why.ADDITION_FIRST
+    return Why.STARTED_EARLIER if one.start < best.start else Why.NOT_CHEAPER
+
+
+def _why_not_added(
+    one: Addition, winner: Addition | None, of: Contest, alone: Compared
+) -> Why | None:
+    """Why a pack or a commitment lost to what holds of all that was sold."""
+    place = _place_of(of)
+    if one is winner:
+        return of.beaten(place)
+    if one.commitment is CommitmentRate.BOUNDED:
+        return Why.ENDS_WITH_COMMITMENT
+    if one.commitment is CommitmentRate.LOWEST:
+        return _why_not_committed(one.asset_id, of.asked.quantity, alone) or of.beaten(place)
+    if winner is None or winner.is_agreed:
+        return Why.NOT_NEGOTIATED
+    if is_negotiated(winner.terms) and not is_negotiated(one.terms):
+        return Why.NOT_NEGOTIATED
+    return Why.STARTED_EARLIER if one.start < winner.start else Why.NOT_CHEAPER
+
+
+def _place_of(of: Contest) -> LookupSource:
+    """Where packs and commitments are found."""
+    return LookupSource.ASSET if isinstance(of.rates, AssetRates) else LookupSource.TARGET
+
+
+def _why_not_committed(asset_id: AssetId, quantity: Decimal | None, alone: Compared) -> Why | None:
+    if quantity is None:
+        return Why.NO_QUANTITY
+    return None if asset_id == alone.lowest else Why.NOT_LOWEST
+
+
+def _alone(of: Contest) -> Compared:
+    """Each commitment alone, with what would hold of all that was sold."""
+    segment = of.own or of.at_target
+    if segment is None or segment.terms is None:
+        return Compared({})
+    terms = segment.terms.used_with(of.asked.attributes or {})
+    return compared(of.asked.quantity, terms, segment.overage, of.rater)
+
+
+def _loser(
+    why: Why,
+    sold: Addition,
+    terms: RateTerms,
+    of: Contest,
+    place: LookupSource,
+    amount: Decimal | None = None,
+) -> Loser:
+    zone = of.rates.zone
+    start = local_date(zone, sold.start)
+    end = None if sold.end is None else local_date(zone, sold.end)
+    words = WORDS[why].format(
+        dates=span_text(start, end),
+        unit=terms.unit,
+        finder=of.finder.words,
+        place=place,
+        kind="agreement for the target" if sold.is_agreed else "pack",
+    )
+    if why is Why.NOT_LOWEST and amount is not None:
+        words = f"{words}: {plain(amount)}"
+    return Loser(
+        why=why,
+        words=words,
+        source=Source.TARGET if place is LookupSource.TARGET else Source.ASSET,
+        unit=terms.unit,
+        rate=terms.effective_rate,
+        entry=terms.base_entry or terms.tier_entry,
+        asset_id=sold.asset_id,
+        start=start,
+        end=end,
+    )

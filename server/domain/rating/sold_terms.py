@@ -1,0 +1,75 @@
+"""What a wallet was sold with: by these terms, or by others, it follows what holds when."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from server.domain.ids import AssetId
+from server.domain.rating.additions import (
+    Addition,
+    agreements,
+    append_piece,
+    competing,
+    in_force,
+    is_negotiated,
+    overlaid_all,
+    standing,
+)
+from server.domain.rating.rates import RateSegment, RateTerms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sold:
+    """The own terms of a wallet's assets, and what was added, each by itself.
+
+    `discounting` are the commitments whose terms are a discount on what is drawn. With `is_shared`
+    its anchors agree for their target, but not for those whose rates are `fixed`.
+    """
+
+    own: Mapping[AssetId, tuple[RateSegment, ...]]
+    additions: tuple[Addition, ...] = ()
+    discounting: frozenset[AssetId] = frozenset()
+    is_shared: bool = False
+    fixed: frozenset[AssetId] = frozenset()
+
+    @property
+    def rates(self) -> dict[AssetId, tuple[RateSegment, ...]]:
+        """What holds when."""
+        return overlaid_all(self.own, self.additions, is_shared=self.is_shared, fixed=self.fixed)
+
+    @property
+    def commitments(self) -> dict[AssetId, RateTerms | None]:
+        """The commitments, with terms where these are a discount on what is drawn."""
+        return {
+            one.asset_id: one.terms if one.asset_id in self.discounting else None
+            for one in self.additions
+            if one.commitment is not None
+        }
+
+    def cut_like(
+        self, rates: Mapping[AssetId, tuple[RateSegment, ...]]
+    ) -> dict[AssetId, tuple[RateSegment, ...]]:
+        """What holds when, where others held: each of their stretches is one here, or several."""
+        agreed = standing(agreements(self.own)) if self.is_shared else ()
+        added = (*self.additions, *agreed)
+        return {
+            asset_id: _cut(stretches, self.own[asset_id], competing(added, asset_id in self.fixed))
+            for asset_id, stretches in rates.items()
+        }
+
+
+def _cut(
+    stretches: Iterable[RateSegment], own: Iterable[RateSegment], added: tuple[Addition, ...]
+) -> tuple[RateSegment, ...]:
+    bases = tuple(own)
+    edges = {edge for one in added for edge in (one.start, one.end) if edge is not None}
+    edges |= {one.start for one in bases}
+    found: list[RateSegment] = []
+    for stretch in stretches:
+        starts = sorted({edge for edge in edges if stretch.contains(edge)} | {stretch.start})
+        pieces: list[RateSegment] = []
+        for start, end in zip(starts, [*starts[1:], stretch.end], strict=True):
+            base = next(one for one in bases if one.contains(start))
+            held = in_force(base, start, competing(added, is_negotiated(base.terms)))
+            append_piece(pieces, replace(held, start=start, end=end))
+        found += pieces
+    return tuple(found)

@@ -1,0 +1,77 @@
+"""Rate plans: what a resource of an asset costs on a day, and what will make amounts of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from server.domain.calendar import PolicyPeriod, local_date, local_midnight, rating_period
+from server.domain.errors import UsageError
+from server.domain.ids import AssetId, ResourceId, WalletId
+from server.domain.rating.compiled_rating import Rater, Versions, not_in_force
+from server.domain.rating.discovery import Source
+from server.domain.rating.line_rating import RatingFailed
+from server.domain.rating.rates import RateSegment
+from server.domain.selling.sales import AssetResource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metering:
+    """Where the days and rating periods of a wallet begin."""
+
+    zone: str
+    anchor: date
+    length: PolicyPeriod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanLine:
+    """How usage of a day will be rated, or why it cannot be.
+
+    `period` is the first day of the rating period that the day is in.
+    """
+
+    resource_id: ResourceId
+    wallet_id: WalletId
+    is_fixed: bool
+    period: date
+    segment: RateSegment | None = None
+    rater: Rater | None = None
+    error: UsageError | None = None
+
+    @property
+    def source(self) -> tuple[Source, AssetId | None]:
+        """Where the terms are from, and which other asset they were sold with, if one."""
+        if self.segment is None or self.segment.terms is None:
+            return Source.ASSET, None
+        of_target = self.segment.terms.agreed_on is not None
+        return Source.TARGET if of_target else Source.ASSET, self.segment.sold_with
+
+
+def planned(
+    held: AssetResource,
+    segments: Iterable[RateSegment],
+    metering: Metering,
+    versions: Versions,
+    day: date,
+) -> PlanLine:
+    """What a resource costs as `day` begins, by `segments` that no two hold at once."""
+    midnight = local_midnight(metering.zone, day)
+    period = rating_period(metering.zone, metering.anchor, metering.length, midnight)
+    first = local_date(metering.zone, period.start)
+    segment = next((one for one in segments if one.contains(midnight)), None)
+    rater = versions.on(first)
+    error = None
+    if segment is None or segment.terms is None:
+        text = f"{held.resource_id} has no rate of its own on {day}"
+        error = RatingFailed("RATE_NOT_FOUND", text, {"usage_resource": held.resource_id})
+    elif rater is None:
+        error = not_in_force(first)
+    return PlanLine(
+        resource_id=held.resource_id,
+        wallet_id=held.wallet_id,
+        is_fixed=held.is_fixed,
+        period=first,
+        segment=segment,
+        rater=rater,
+        error=error,
+    )

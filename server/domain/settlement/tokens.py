@@ -1,0 +1,114 @@
+"""Tokens: what usage costs in a token becomes usage of the token.
+
+A resource with a token is rated twice. Its overage is rated in tokens; these are drawn on what was
+granted of the token, and what is left of them is rated in money. Each cell whose overage came to
+tokens becomes one cell of the token's wallet, of the same asset and the same stretch of time.
+Source: token resources, two-step rating.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from server.domain.calendar import Period, PolicyPeriod, rating_period
+from server.domain.consumption.aggregation import Cell, Measure
+from server.domain.consumption.dimensions import dimensions_of
+from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
+from server.domain.ids import CellId, RecordId, UnitId, WalletId, derive
+from server.domain.rating.line_rating import rate_line
+from server.domain.rating.procedures.packages import before
+from server.domain.rating.procedures.state import Line
+from server.domain.settlement.ratable_lines import RatableLine
+from server.domain.settlement.walk import Result
+
+NO_RECORD = RecordId("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purse:
+    """A wallet of tokens; its rating periods until `closed` take none any more."""
+
+    id: WalletId
+    unit: UnitId
+    zone: str
+    anchor: date
+    length: PolicyPeriod
+    closed: datetime | None = None
+
+    def period_of(self, instant: datetime) -> Period:
+        """The rating period around `instant`."""
+        return rating_period(self.zone, self.anchor, self.length, instant)
+
+    def handling(self, instant: datetime) -> Period:
+        """The period that takes tokens of `instant`: its own while that is open."""
+        return self.period_of(max(instant, self.closed or instant))
+
+
+@exact
+def token_cells(
+    purse: Purse, cells: Iterable[Cell], results: Iterable[Result], lines: Iterable[RatableLine]
+) -> tuple[tuple[CellId, Cell], ...]:
+    """The cells of `purse` that settled usage comes to, each after the cell it comes from.
+
+    The tokens of a line's cells add up to what the line costs, to 12 places. A line that could not
+    be rated comes to none; it says so itself.
+    """
+    known = {cell.id: cell for cell in cells}
+    overages = {result.increment.cell_id: result.overage for result in results}
+    return tuple(
+        (cell_id, _token_cell(purse, known[cell_id], tokens))
+        for line in lines
+        if line.amount is not None and line.terms is not None and line.terms.unit == purse.unit
+        for cell_id, tokens in _shares(line, overages)
+    )
+
+
+def _shares(
+    line: RatableLine, overages: Mapping[CellId, Decimal]
+) -> Iterator[tuple[CellId, Decimal]]:
+    """What each cell adds to the tokens of a line: those through it less those before it."""
+    overage = tokens = ZERO
+    for cell_id in line.cell_ids:
+        overage += overages[cell_id]
+        through = _tokens(line, overage)
+        if through > tokens:
+            yield cell_id, through - tokens
+            tokens = through
+
+
+def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
+    """What the first units of a line cost.
+
+    By a procedure of the tenant's own they cost as much of the line's amount as they are of its
+    units: such a procedure may look at lines together, and at how many units there are.
+    """
+    if line.version is not None and line.amount is not None and line.overage:
+        tokens = round_to(line.amount, PLACES, Rounding.HALF_EVEN)
+        return divide(tokens * overage, line.overage, places=PLACES, mode=Rounding.HALF_EVEN)
+    rated = rate_line(
+        Line(
+            quantity=overage,
+            terms=line.terms and line.terms.used_with(dimensions_of(line.key.dimensions)),
+            tier_quantity=line.tier_quantity,
+            before=line.before,
+            used=line.origin_used,
+            overage=line.overage_policy,
+            packages=before(line.packaged),
+        )
+    )
+    return round_to(rated.amount, PLACES, Rounding.HALF_EVEN)
+
+
+def _token_cell(purse: Purse, cell: Cell, tokens: Decimal) -> Cell:
+    return Cell(
+        id=CellId(derive(cell.id, "tokens", purse.id)),
+        wallet_id=purse.id,
+        asset_id=cell.asset_id,
+        asset_number=cell.asset_number,
+        start=cell.start,
+        end=cell.end,
+        origin_start=purse.period_of(cell.start).start,
+        period=purse.handling(cell.period.start),
+        measure=Measure.of(tokens, cell.start, NO_RECORD),
+    )

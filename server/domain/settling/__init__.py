@@ -1,1 +1,0 @@
-"""What pays for it: grants, drawdown, the ledger, balances, summaries."""

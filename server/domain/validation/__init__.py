@@ -1,0 +1,97 @@
+"""The validator: which rules the setup of a product breaks, and what to do about each.
+
+A rule is a pure check of a `Setup`, which `within` has cut to what is in force in a span of days.
+`setups` says what a setup is, `structure` holds the rules of resources, units, policies and grants,
+`pricing` those of when and where there is a rate, `tiering` those of single rates and tiers.
+
+Days are civil days: whatever starts on the day on which the one before it ends leaves no gap, and a
+gap is at least a whole day, 24 hours.
+
+`kinds` holds those of tokens, packs and commitments.
+
+Of the checks of the checklist (V1-V8, A1-A7, S1-S15) some are refused where they arise, so that no
+rule can find them: A5, A7, S2 to S6 and S14. A token may have as many tiers as anything else (S7),
+and rates name their currency and need no unit (S11).
+
+V8 is the verdict: a product is valid when no rule of severity ERROR is broken.
+"""
+
+from dataclasses import dataclass
+
+from server.domain.ids import ProductId
+from server.domain.validation.kinds import KINDS
+from server.domain.validation.pricing import RATES
+from server.domain.validation.rules import Finding, Rule, Severity
+from server.domain.validation.setups import (
+    Days,
+    Metered,
+    Parent,
+    Promise,
+    Scope,
+    Setup,
+    within,
+)
+from server.domain.validation.structure import STRUCTURE
+from server.domain.validation.tiering import TIERS
+
+__all__ = [
+    "RULES",
+    "Days",
+    "Finding",
+    "Metered",
+    "Parent",
+    "Promise",
+    "Result",
+    "Rule",
+    "Scope",
+    "Setup",
+    "Severity",
+    "Verdict",
+    "validate",
+]
+
+MOST_FINDINGS = 100
+
+# Errors first, then by id.
+RULES: tuple[Rule, ...] = tuple(
+    sorted(
+        (*STRUCTURE, *RATES, *TIERS, *KINDS),
+        key=lambda rule: (rule.severity is Severity.WARNING, rule.id),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A rule that is broken: the first hundred breaches, and how many there are."""
+
+    rule: Rule
+    findings: tuple[Finding, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was found of one product, in the order of the rules."""
+
+    product_id: ProductId
+    results: tuple[Result, ...]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether no rule of severity ERROR is broken."""
+        return all(result.rule.severity is not Severity.ERROR for result in self.results)
+
+
+def validate(setup: Setup) -> Verdict:
+    """Hold a product to every rule, as far as its setup is within the scope."""
+    cut = within(setup)
+    found = ((rule, tuple(rule.check(cut))) for rule in RULES)
+    return Verdict(
+        product_id=setup.product.content.id,
+        results=tuple(
+            Result(rule=rule, findings=breaches[:MOST_FINDINGS], count=len(breaches))
+            for rule, breaches in found
+            if breaches
+        ),
+    )

@@ -1,0 +1,197 @@
+"""The rules of tokens, packs and commitments, and of what usage is billed as."""
+
+from collections.abc import Iterator
+
+from server.domain.errors import UsageError
+from server.domain.modeling.catalog import Category, GrantType, UsageModelType
+from server.domain.modeling.policies import CommitmentRate, check_token
+from server.domain.validation.rules import Finding, Rule, Severity
+from server.domain.validation.setups import Days, Metered, Setup, entry_name
+
+
+def _in_tokens(setup: Setup) -> Iterator[tuple[Metered, Metered | None]]:
+    """What is rated in tokens, and the product's own resource of that token, if it has one."""
+    own = {metered.id: metered for metered in setup.resources}
+    for metered in setup.resources:
+        if metered.token_id is not None and setup.is_anchor:
+            yield metered, own.get(metered.token_id)
+
+
+def _token_missing(setup: Setup) -> Iterator[Finding]:
+    for metered, token in _in_tokens(setup):
+        if token is None:
+            text = f"{metered.id} is rated in {metered.token_id}, which the product does not meter"
+            yield Finding(text, (metered.name, f"usageResources/{metered.token_id}"))
+
+
+def _token_twice(setup: Setup) -> Iterator[Finding]:
+    tokens = sorted({metered.token_id or "" for metered, _ in _in_tokens(setup)})
+    if len(tokens) > 1:
+        names = (metered.name for metered, _ in _in_tokens(setup))
+        yield Finding(f"its resources are rated in {', '.join(tokens)}", (setup.name, *names))
+
+
+def _token_periods(setup: Setup) -> Iterator[Finding]:
+    for metered, token in _in_tokens(setup):
+        if token is None or token.sold is None or metered.sold is None:
+            continue
+        held = token.sold.wallet
+        try:
+            check_token(metered.sold.wallet.rating, held.rating, held.aggregation.method)
+        except UsageError as error:
+            yield Finding(error.message, (metered.name, token.name))
+
+
+def _token_rate(setup: Setup) -> Iterator[Finding]:
+    for metered, token in _in_tokens(setup):
+        entries = setup.entries_of(metered.id)
+        if token is None or token.unit is None or not entries:
+            continue
+        if all(entry.currency_code != token.unit.id for entry in entries):
+            text = f"{metered.id} has rates, and none in unitsOfMeasure/{token.unit.id}"
+            yield Finding(text, (*map(entry_name, entries), metered.name))
+
+
+def _anchor_missing(setup: Setup) -> Iterator[Finding]:
+    if not setup.is_anchor:
+        for metered in setup.resources:
+            if metered.id not in setup.anchored:
+                text = f"no active anchor meters {metered.id}, so this never adds to anything"
+                yield Finding(text, (metered.name, f"usageResources/{metered.id}"))
+
+
+def _addition_empty(setup: Setup) -> Iterator[Finding]:
+    if setup.is_anchor:
+        return
+    for metered in setup.resources:
+        if not setup.grants_of(metered) and not setup.entries_of(metered.id):
+            text = f"it neither grants {metered.id} nor has a rate for it"
+            yield Finding(text, (metered.name,))
+
+
+def _commitment_uncommitted(setup: Setup) -> Iterator[Finding]:
+    if not setup.product.content.usage_model_type.is_commitment:
+        return
+    types = {promise.grant.content.type for promise in setup.grants}
+    if GrantType.COMMIT not in types:
+        yield Finding("no grant of it is of the type COMMIT", (setup.name,))
+
+
+def _commitment_kind(setup: Setup) -> Iterator[Finding]:
+    kind = setup.product.content.usage_model_type
+    if kind is UsageModelType.TOKEN_COMMITMENT and setup.resources:
+        categories = {metered.resource.category for metered in setup.resources}
+        if Category.TOKEN not in categories:
+            names = (metered.name for metered in setup.resources)
+            yield Finding(
+                "a commitment to tokens has no resource that is one", (setup.name, *names)
+            )
+
+
+def _rate_unreachable(setup: Setup) -> Iterator[Finding]:
+    if not setup.product.content.usage_model_type.is_commitment:
+        return
+    for metered in setup.resources:
+        entries = (*setup.entries_of(metered.id), *setup.blankets_of(metered))
+        is_bounded = metered.commitment is CommitmentRate.BOUNDED
+        if is_bounded and entries and not setup.grants_of(metered):
+            text = f"rates of {metered.id} end with what is granted of it, and nothing is"
+            yield Finding(text, (*map(entry_name, entries), metered.name))
+
+
+def _definition_not_active(setup: Setup) -> Iterator[Finding]:
+    for metered in setup.resources:
+        definition = metered.definition
+        if definition is not None and not setup.scope.has(definition.state):
+            text = f"{metered.id} is billed as {definition.name}, which is {definition.state}"
+            yield Finding(text, (definition.name, f"usageResources/{metered.id}"))
+
+
+def _grant_unreachable(setup: Setup) -> Iterator[Finding]:
+    for metered in setup.resources:
+        for promise in setup.grants_of(metered):
+            days = Days.of(promise.grant.content.start_date, promise.grant.content.end_date)
+            if not days.meets(metered.days):
+                text = f"it is for sales {days}, and {metered.id} is sold {metered.days}"
+                yield Finding(text, (promise.name, metered.name))
+
+
+KINDS = (
+    Rule(
+        "TOKEN_MISSING",
+        Severity.ERROR,
+        "A product meters the token that its resources are rated in.",
+        "Add the token to the product (CreateProductUsageResource).",
+        _token_missing,
+    ),
+    Rule(
+        "TOKEN_TWICE",
+        Severity.ERROR,
+        "All resources of a product are rated in one token.",
+        "Name the same token for all, or sell them as two products.",
+        _token_twice,
+    ),
+    Rule(
+        "TOKEN_PERIODS",
+        Severity.ERROR,
+        "A token adds up, and is rated when what costs it is.",
+        "Give both one rating frequency policy, and let the token add up by sum.",
+        _token_periods,
+    ),
+    Rule(
+        "TOKEN_RATE",
+        Severity.ERROR,
+        "What is rated in a token has a rate in the token's unit.",
+        "Create an entry with that unit as its token_unit.",
+        _token_rate,
+    ),
+    Rule(
+        "ANCHOR_MISSING",
+        Severity.ERROR,
+        "What a pack or a commitment adds to is metered by some anchor.",
+        "Activate an anchor with that resource, or take it out of the pack or commitment.",
+        _anchor_missing,
+    ),
+    Rule(
+        "ADDITION_EMPTY",
+        Severity.WARNING,
+        "A pack or a commitment grants something or has a rate.",
+        "Add a grant or a rate card entry, or take the resource out.",
+        _addition_empty,
+    ),
+    Rule(
+        "COMMITMENT_UNCOMMITTED",
+        Severity.WARNING,
+        "A commitment commits to a quantity.",
+        "Create a grant of the type COMMIT.",
+        _commitment_uncommitted,
+    ),
+    Rule(
+        "COMMITMENT_KIND",
+        Severity.ERROR,
+        "A commitment to tokens has a token.",
+        "Add the token, or make it a commitment to a quantity.",
+        _commitment_kind,
+    ),
+    Rule(
+        "RATE_UNREACHABLE",
+        Severity.ERROR,
+        "Where committed rates end with the commitment, there is something to end.",
+        "Let the commitment policy say LOWEST, grant some of the resource, or take the rates out.",
+        _rate_unreachable,
+    ),
+    Rule(
+        "DEFINITION_NOT_ACTIVE",
+        Severity.ERROR,
+        "What usage is billed as is a product in force.",
+        "Activate that product, or name another.",
+        _definition_not_active,
+    ),
+    Rule(
+        "GRANT_UNREACHABLE",
+        Severity.WARNING,
+        "A grant is for sales on days on which its resource is sold.",
+        "Change the dates of the grant, or those of the resource.",
+        _grant_unreachable,
+    ),
+)

@@ -1,0 +1,246 @@
+"""The rules of what a product costs: that there is a rate, one rate, and one that says something.
+
+A rate prices a resource by itself when it is a base rate, or tiers that all override. An offer is a
+price book and a currency in which a resource has such a rate.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from server.domain.ids import PriceBookId, RateCardId, ResourceId, SellingModelId
+from server.domain.rating.rate_cards import RateCardEntry
+from server.domain.validation.rules import Finding, Rule, Severity
+from server.domain.validation.setups import (
+    Days,
+    Metered,
+    Setup,
+    entry_name,
+    gaps,
+    overlaps,
+)
+
+# A day without a rate is longer than this whatever the zone, and no gap at all is shorter.
+TOLERATED = timedelta(hours=12)
+
+Offer = tuple[PriceBookId, str]
+Key = tuple[RateCardId, ResourceId, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hole:
+    """Days on which a resource is sold and an offer has no rate, and the entries beside them.
+
+    With a selling model it is only what is sold under that which has none.
+    """
+
+    metered: Metered
+    offer: Offer
+    model: SellingModelId | None
+    days: Days
+    before: RateCardEntry | None
+    after: RateCardEntry | None
+
+    @property
+    def finding(self) -> Finding:
+        book, currency = self.offer
+        under = f" under {self.model}" if self.model else ""
+        text = f"{self.metered.id} has no rate in {currency} by {book}{under} {self.days}"
+        beside = (entry_name(one) for one in (self.before, self.after) if one)
+        return Finding(text, (*beside, self.metered.name))
+
+
+def _offers(setup: Setup, metered: Metered) -> dict[Offer, list[RateCardEntry]]:
+    """The entries that price a resource by themselves on some of its days, by offer."""
+    found: defaultdict[Offer, list[RateCardEntry]] = defaultdict(list)
+    for entry in setup.entries_of(metered.id):
+        if entry.stands_alone and setup.priced_days(entry).meets(setup.sold_days(metered)):
+            for book in setup.books:
+                if entry.card_id in book.cards.values():
+                    found[book.id, entry.currency_code].append(entry)
+    return dict(sorted(found.items()))
+
+
+def _holes(setup: Setup) -> Iterator[_Hole]:
+    for metered in setup.resources:
+        if not metered.is_charged:
+            continue
+        for offer, found in _offers(setup, metered).items():
+            for model, entries in _by_model(found):
+                spans = [setup.priced_days(entry) for entry in entries]
+                ending = {days.end: entry for days, entry in zip(spans, entries, strict=True)}
+                starting = {days.start: entry for days, entry in zip(spans, entries, strict=True)}
+                for hole in gaps(setup.sold_days(metered), spans):
+                    if hole.end - hole.start > TOLERATED:
+                        before, after = ending.get(hole.start), starting.get(hole.end)
+                        yield _Hole(metered, offer, model, hole, before, after)
+
+
+def _by_model(
+    entries: list[RateCardEntry],
+) -> Iterator[tuple[SellingModelId | None, list[RateCardEntry]]]:
+    """What is sold without a selling model costs what is for all; under one, that or its own."""
+    models = {entry.selling_model_id for entry in entries}
+    for model in sorted(models, key=lambda one: one or ""):
+        yield model, [entry for entry in entries if entry.selling_model_id in (None, model)]
+
+
+def _effectivity_mismatch(setup: Setup) -> Iterator[Finding]:
+    for metered in setup.resources:
+        for entry in setup.entries_of(metered.id):
+            days = setup.priced_days(entry)
+            if not days.meets(metered.days):
+                text = f"it applies {days}, and {metered.id} is sold {metered.days}"
+                yield Finding(text, (entry_name(entry), metered.name))
+
+
+def _rate_missing(setup: Setup) -> Iterator[Finding]:
+    for metered in setup.resources:
+        if metered.is_charged and not setup.entries_of(metered.id):
+            text = f"{metered.id} has no rate in force {setup.sold_days(metered)}"
+            yield Finding(text, (metered.name,))
+
+
+def _rate_gap(setup: Setup) -> Iterator[Finding]:
+    for hole in _holes(setup):
+        if hole.before and hole.after:
+            yield hole.finding
+
+
+def _rate_starts_late(setup: Setup) -> Iterator[Finding]:
+    for hole in _holes(setup):
+        if hole.before is None:
+            yield hole.finding
+
+
+def _rate_ends_early(setup: Setup) -> Iterator[Finding]:
+    for hole in _holes(setup):
+        if hole.before and hole.after is None and hole.metered.days.end != date.max:
+            yield hole.finding
+
+
+def _rate_runs_out(setup: Setup) -> Iterator[Finding]:
+    for hole in _holes(setup):
+        if hole.before and hole.after is None and hole.metered.days.end == date.max:
+            yield hole.finding
+
+
+def _rate_overlap(setup: Setup) -> Iterator[Finding]:
+    for entry, other in overlaps(setup):
+        text = f"{entry.id} and {other.id} of {entry.card_id} apply on the same days"
+        yield Finding(text, (entry_name(entry), entry_name(other)))
+
+
+def _price_book_missing(setup: Setup) -> Iterator[Finding]:
+    sold = {card_id for book in setup.books for card_id in book.cards.values()}
+    for entry in setup.entries:
+        if entry.card_id not in sold:
+            text = f"nobody can buy by it: no price book has {entry.card_id}"
+            yield Finding(text, (entry_name(entry), f"rateCards/{entry.card_id}"))
+
+
+def _offered(setup: Setup) -> dict[ResourceId, set[Offer]]:
+    """The offers of each resource that is charged and has any."""
+    charged = (one for one in setup.resources if one.is_charged and one.token_id is None)
+    found: defaultdict[ResourceId, set[Offer]] = defaultdict(set)
+    for metered in charged:
+        found[metered.id] |= set(_offers(setup, metered))
+    return {resource_id: offers for resource_id, offers in found.items() if offers}
+
+
+def _not_sellable(setup: Setup) -> Iterator[Finding]:
+    offered = _offered(setup)
+    if offered and not set.intersection(*offered.values()):
+        named = "; ".join(f"{id_} by {_listed(offers)}" for id_, offers in offered.items())
+        text = f"no price book has rates in one currency for all resources: {named}"
+        names = (f"{setup.name}/usageResources/{resource_id}" for resource_id in offered)
+        yield Finding(text, (setup.name, *names))
+
+
+def _currency_incomplete(setup: Setup) -> Iterator[Finding]:
+    offered = _offered(setup)
+    everywhere = set.intersection(*offered.values()) if offered else set()
+    for book, currency in sorted(set().union(*offered.values()) - everywhere if everywhere else ()):
+        lacking = [id_ for id_, offers in offered.items() if (book, currency) not in offers]
+        text = f"by {book} in {currency} there is no rate for {', '.join(lacking)}"
+        names = (f"{setup.name}/usageResources/{resource_id}" for resource_id in lacking)
+        yield Finding(text, (*names, f"priceBooks/{book}"))
+
+
+def _listed(offers: set[Offer]) -> str:
+    return ", ".join(f"{book} in {currency}" for book, currency in sorted(offers))
+
+
+RATES = (
+    Rule(
+        "EFFECTIVITY_MISMATCH",
+        Severity.ERROR,
+        "A rate applies on some of the days on which its resource is sold.",
+        "Give the entry, its card or the product's resource dates that meet.",
+        _effectivity_mismatch,
+    ),
+    Rule(
+        "RATE_MISSING",
+        Severity.ERROR,
+        "Every resource whose overage is charged has a rate in force.",
+        "Create an entry for the product and resource, and activate the product.",
+        _rate_missing,
+    ),
+    Rule(
+        "RATE_GAP",
+        Severity.WARNING,
+        "The rates of a resource follow each other without a day between.",
+        "Start the later entry on the day on which the earlier one ends.",
+        _rate_gap,
+    ),
+    Rule(
+        "RATE_STARTS_LATE",
+        Severity.WARNING,
+        "The first rate of a resource applies from the first day on which it is sold.",
+        "Start the entry, or its card, when the product's resource starts.",
+        _rate_starts_late,
+    ),
+    Rule(
+        "RATE_ENDS_EARLY",
+        Severity.WARNING,
+        "The last rate of a resource applies until the resource is no longer sold.",
+        "End the entry, or its card, when the product's resource ends, or add another.",
+        _rate_ends_early,
+    ),
+    Rule(
+        "RATE_RUNS_OUT",
+        Severity.WARNING,
+        "A resource that is sold for ever has a rate for ever.",
+        "Add an entry that follows the last one.",
+        _rate_runs_out,
+    ),
+    Rule(
+        "RATE_OVERLAP",
+        Severity.ERROR,
+        "The entries of a card for one resource and currency apply one at a time.",
+        "End the earlier entry on the day on which the later one starts.",
+        _rate_overlap,
+    ),
+    Rule(
+        "PRICE_BOOK_MISSING",
+        Severity.ERROR,
+        "Every rate is on a card of some price book.",
+        "Create a price book with the card.",
+        _price_book_missing,
+    ),
+    Rule(
+        "NOT_SELLABLE",
+        Severity.ERROR,
+        "Some price book has rates in one currency for all resources that are charged.",
+        "Add the entries that are missing in one currency.",
+        _not_sellable,
+    ),
+    Rule(
+        "CURRENCY_INCOMPLETE",
+        Severity.WARNING,
+        "A currency that has a rate for one resource has one for all.",
+        "Add the entries that are missing in the currency.",
+        _currency_incomplete,
+    ),
+)

@@ -1,0 +1,324 @@
+"""The rules of a product's resources, units, policies and grants."""
+
+from collections.abc import Iterator
+from datetime import date
+from itertools import pairwise
+
+from server.domain.calendar import DAY, Cadence
+from server.domain.errors import UsageError
+from server.domain.exact import plain
+from server.domain.modeling.catalog import as_unit
+from server.domain.modeling.policies import assumed_billing, check_period_order
+from server.domain.modeling.units import UnitClassKind, check_scale, convert
+from server.domain.validation.rules import Finding, Rule, Severity
+from server.domain.validation.setups import Days, Metered, Promise, Setup, entry_name
+
+MOST_OPEN_ISSUES = 100
+# Issues are looked at from here on for four years, which hold every length of month and year.
+ANCHOR = date(2024, 1, 1)
+LAST = date(2028, 1, 1)
+
+
+def _product_not_active(setup: Setup) -> Iterator[Finding]:
+    if not setup.is_in_force:
+        text = f"the product is {setup.product.state}, so nothing of it was looked at"
+        yield Finding(text, (setup.name,))
+
+
+def _product_empty(setup: Setup) -> Iterator[Finding]:
+    if setup.is_in_force and not setup.resources:
+        text = f"no usage resource of the product is in force {setup.scope.days}"
+        yield Finding(text, (setup.name,))
+
+
+def _resource_not_active(setup: Setup) -> Iterator[Finding]:
+    known = {metered.id for metered in setup.resources}
+    held = {metered.held.content.id for metered in setup.resources}
+    promised = [(one.grant.content.held_id, one.name) for one in setup.grants]
+    uses = [(str(id_), name, "promised") for id_, name in promised if id_ not in held]
+    uses += [
+        (str(entry.resource_id), entry_name(entry), "priced")
+        for entry in setup.entries
+        if not entry.is_blanket and entry.resource_id not in known
+    ]
+    for id_, name, what in uses:
+        own = f"{setup.name}/usageResources/{id_}"
+        yield Finding(f"{id_} is {what} and not in force", (own, name))
+
+
+def _neighbours(setup: Setup) -> Iterator[tuple[Metered, Metered]]:
+    """The stretches of one resource, each with the next, in the order of their days."""
+    ordered = sorted(setup.resources, key=lambda one: (one.id, one.days, one.name))
+    return ((a, b) for a, b in pairwise(ordered) if a.id == b.id)
+
+
+def _resource_overlap(setup: Setup) -> Iterator[Finding]:
+    for earlier, later in _neighbours(setup):
+        if earlier.days.meets(later.days):
+            text = f"{earlier.id} is sold by two records of the product on the same days"
+            yield Finding(text, (later.name, earlier.name))
+
+
+def _resource_gap(setup: Setup) -> Iterator[Finding]:
+    for earlier, later in _neighbours(setup):
+        gap = Days(earlier.days.end, later.days.start).meeting(setup.scope.days)
+        if not gap.is_empty:
+            yield Finding(f"{earlier.id} is not sold {gap}", (later.name, earlier.name))
+
+
+def _parent_not_active(setup: Setup) -> Iterator[Finding]:
+    children = [(metered.name, metered.parents) for metered in setup.resources]
+    children += [(promise.name, promise.parents) for promise in setup.grants]
+    for name, parents in children:
+        for parent in parents:
+            if not setup.scope.has(parent.state):
+                yield Finding(
+                    f"stands on {parent.name}, which is {parent.state}", (parent.name, name)
+                )
+
+
+def _unit_missing(setup: Setup) -> Iterator[Finding]:
+    for metered in setup.resources:
+        if metered.unit is None:
+            class_name = f"unitClasses/{metered.unit_class.id}"
+            text = f"{metered.id} has no unit to count in: {class_name} has none with factor 1"
+            yield Finding(text, (class_name, metered.name))
+
+
+def _currency_unit(setup: Setup) -> Iterator[Finding]:
+    for metered in setup.resources:
+        unit, kind = metered.unit, metered.unit_class.kind
+        if unit and kind is UnitClassKind.CURRENCY and unit.id not in setup.currencies:
+            text = f"{unit.id} measures money and is no code of ISO 4217"
+            yield Finding(text, (f"unitsOfMeasure/{unit.id}", metered.name))
+
+
+def _period_order(setup: Setup) -> Iterator[Finding]:
+    for metered in setup.resources:
+        if metered.sold is None:
+            continue
+        wallet = metered.sold.wallet
+        try:
+            check_period_order(
+                billing=assumed_billing(wallet.rating.period),
+                rating=wallet.rating.period,
+                accumulation=wallet.aggregation.period,
+            )
+        except UsageError as error:
+            yield Finding(error.message, (metered.name, *_policies(metered)))
+
+
+def _policies(metered: Metered) -> Iterator[str]:
+    sold = metered.sold
+    if sold and sold.sources.aggregation.id:
+        yield f"aggregationPolicies/{sold.sources.aggregation.id}"
+    if sold and sold.sources.rating_frequency.id:
+        yield f"ratingFrequencyPolicies/{sold.sources.rating_frequency.id}"
+
+
+def _rating_frequency_unsaid(setup: Setup) -> Iterator[Finding]:
+    for metered in setup.resources:
+        if metered.is_addition or metered.sold is None:
+            continue
+        if metered.sold.sources.rating_frequency.id is None:
+            period = metered.sold.wallet.rating.period
+            text = f"nobody said when {metered.id} is rated, so it is {period}, the service's own"
+            yield Finding(text, (metered.name, f"usageResources/{metered.id}"))
+
+
+def _aggregation_disagrees(setup: Setup) -> Iterator[Finding]:
+    for metered in setup.resources:
+        said = {(one.method, one.period, one.combine) for one in metered.aggregations}
+        if len(said) > 1:
+            ids = [one.id for one in metered.aggregations]
+            text = f"{metered.id} adds up by {ids[0]} in this product and by {ids[-1]} otherwise"
+            names = (f"aggregationPolicies/{id_}" for id_ in ids)
+            yield Finding(text, (metered.name, f"usageResources/{metered.id}", *names))
+
+
+def _promises(setup: Setup) -> Iterator[tuple[Metered, Promise]]:
+    for metered in setup.resources:
+        for promise in setup.grants_of(metered):
+            yield metered, promise
+
+
+def _grant_unit_class(setup: Setup) -> Iterator[Finding]:
+    for metered, promise in _promises(setup):
+        named = promise.grant.content.unit_id
+        if named is not None and promise.unit is None:
+            text = f"{named} is not a unit of {metered.unit_class.id}, in which {metered.id} counts"
+            yield Finding(text, (promise.name, f"unitsOfMeasure/{named}", metered.name))
+
+
+def _grant_scale(setup: Setup) -> Iterator[Finding]:
+    for metered, promise in _promises(setup):
+        grant = promise.grant.content
+        if metered.unit is None or (grant.unit_id is not None and promise.unit is None):
+            continue
+        own = as_unit(metered.unit)
+        try:
+            quantity = grant.quantity
+            if promise.unit is not None:
+                quantity = convert(quantity, as_unit(promise.unit), own)
+            check_scale(quantity, own)
+        except UsageError as error:
+            text = f"{plain(grant.quantity)} cannot be counted in {own.id}: {error.message}"
+            yield Finding(text, (promise.name, f"unitsOfMeasure/{own.id}"))
+
+
+def _grant_gaps(setup: Setup) -> Iterator[Finding]:
+    for _, promise in _promises(setup):
+        validity, refresh = promise.grant.content.validity, promise.refresh
+        longest = _longest_gap(validity, refresh) if validity and refresh else 0
+        if longest:
+            name, text = promise.name, f"up to {longest} days before each issue nothing is granted"
+            yield Finding(text, (name, *_refresh_policy(promise)))
+
+
+def _longest_gap(validity: Cadence, refresh: Cadence) -> int:
+    """The most days between the end of an issue and the next."""
+    days = 0
+    for k in range(refresh.index(ANCHOR, LAST) + 1):
+        start, following = refresh.nth(ANCHOR, k), refresh.nth(ANCHOR, k + 1)
+        days = max(days, (following - validity.nth(start, 1)).days)
+    return days
+
+
+def _refresh_policy(promise: Promise) -> Iterator[str]:
+    if promise.grant.content.refresh_id is not None:
+        yield f"refreshPolicies/{promise.grant.content.refresh_id}"
+
+
+def _rollover_unreachable(setup: Setup) -> Iterator[Finding]:
+    for _, promise in _promises(setup):
+        grant = promise.grant.content
+        if grant.rollover_id and grant.validity is None and promise.refresh is None:
+            text = "an issue lives as long as the asset, so nothing is ever left to roll over"
+            yield Finding(text, (promise.name, f"rolloverPolicies/{grant.rollover_id}"))
+
+
+def _grants_crowded(setup: Setup) -> Iterator[Finding]:
+    for _, promise in _promises(setup):
+        validity, refresh = promise.grant.content.validity, promise.refresh
+        if validity is None or refresh is None:
+            continue
+        count = refresh.index(ANCHOR, validity.nth(ANCHOR, 1) - DAY) + 1
+        if count > MOST_OPEN_ISSUES:
+            text = f"{count} issues of one asset are open at once, and each is looked at"
+            yield Finding(text, (promise.name, *_refresh_policy(promise)))
+
+
+STRUCTURE = (
+    Rule(
+        "PRODUCT_NOT_ACTIVE",
+        Severity.WARNING,
+        "A product is in force before it is sold.",
+        "Activate it (ActivateProduct), or include drafts to look at it before.",
+        _product_not_active,
+    ),
+    Rule(
+        "PRODUCT_EMPTY",
+        Severity.ERROR,
+        "A product meters at least one resource.",
+        "Add a resource (CreateProductUsageResource) and activate the product.",
+        _product_empty,
+    ),
+    Rule(
+        "RESOURCE_NOT_ACTIVE",
+        Severity.ERROR,
+        "What is promised or priced is a resource of the product that is in force.",
+        "Activate the product, which puts the resource in force.",
+        _resource_not_active,
+    ),
+    Rule(
+        "RESOURCE_OVERLAP",
+        Severity.ERROR,
+        "The stretches of one resource of a product follow each other.",
+        "End the earlier one on the day on which the later one starts.",
+        _resource_overlap,
+    ),
+    Rule(
+        "RESOURCE_GAP",
+        Severity.WARNING,
+        "Between two stretches of one resource of a product there is no day without it.",
+        "Start the later one on the day on which the earlier one ends.",
+        _resource_gap,
+    ),
+    Rule(
+        "PARENT_NOT_ACTIVE",
+        Severity.ERROR,
+        "Units, resources and policies are in force before what stands on them.",
+        "Activate the product again, or name a parent that is active.",
+        _parent_not_active,
+    ),
+    Rule(
+        "UNIT_MISSING",
+        Severity.ERROR,
+        "Every resource has a unit to count in.",
+        "Create the default unit of the class, or one with factor 1.",
+        _unit_missing,
+    ),
+    Rule(
+        "CURRENCY_UNIT",
+        Severity.ERROR,
+        "A unit of money carries its ISO 4217 code.",
+        "Count in a unit whose id is the code, as in USD.",
+        _currency_unit,
+    ),
+    Rule(
+        "PERIOD_ORDER",
+        Severity.ERROR,
+        "Billing is at least as long as rating, and rating longer than accumulation.",
+        "Choose an aggregation policy or a rating frequency with another period.",
+        _period_order,
+    ),
+    Rule(
+        "RATING_FREQUENCY_UNSAID",
+        Severity.WARNING,
+        "Somebody says when a resource is rated.",
+        "Name a rating frequency policy on the product's resource or on the resource.",
+        _rating_frequency_unsaid,
+    ),
+    Rule(
+        "AGGREGATION_DISAGREES",
+        Severity.WARNING,
+        "A resource adds up in the same way in every product.",
+        "Name the same aggregation policy on both, or only one.",
+        _aggregation_disagrees,
+    ),
+    Rule(
+        "GRANT_UNIT_CLASS",
+        Severity.ERROR,
+        "A grant is in a unit of the class of its resource.",
+        "Create another grant, in a unit of that class.",
+        _grant_unit_class,
+    ),
+    Rule(
+        "GRANT_SCALE",
+        Severity.ERROR,
+        "A grant has an exact quantity in the unit of its resource.",
+        "Create another grant, of a quantity that the unit can count.",
+        _grant_scale,
+    ),
+    Rule(
+        "GRANT_GAPS",
+        Severity.WARNING,
+        "An issue lives until the next one.",
+        "Let the validity be as long as the refresh interval, or leave it out.",
+        _grant_gaps,
+    ),
+    Rule(
+        "ROLLOVER_UNREACHABLE",
+        Severity.WARNING,
+        "What may roll over expires before the asset does.",
+        "Give the grant a validity or a refresh policy, or no rollover policy.",
+        _rollover_unreachable,
+    ),
+    Rule(
+        "GRANTS_CROWDED",
+        Severity.WARNING,
+        f"At most {MOST_OPEN_ISSUES} issues of a grant are open at once, so that reads stay quick.",
+        "Shorten the validity, or refresh less often.",
+        _grants_crowded,
+    ),
+)

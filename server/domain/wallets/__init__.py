@@ -1,0 +1,1 @@
+"""Rules of wallets: balances, previews and blocking."""

@@ -1,0 +1,223 @@
+"""Balances: what the wallets of one entitlement account hold right now.
+
+A balance is a function of what is posted and of the usage that is not final yet; nothing lags and
+nothing is stored. What the function adds to the posted entries is marked provisional.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from server.domain.calendar import Period
+from server.domain.consumption.aggregation import Cell, increments
+from server.domain.exact import ZERO, Rounding, divide, exact
+from server.domain.ids import AssetId, UnitId, WalletId
+from server.domain.rating.compiled_rating import SHIPPED, Raters
+from server.domain.selling.grants import Entitlement, Grant, next_start
+from server.domain.settlement.drawdown import FOREVER
+from server.domain.settlement.ratable_lines import Origin, RatableLine, Rates, Tally, ratable_lines
+from server.domain.settlement.tokens import Purse, token_cells
+from server.domain.settlement.walk import Commitments, Result, Settlement, WalletTerms, settle
+
+HUNDRED = Decimal(100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletState:
+    """One wallet as stored: `grants` with posted balances, `cells` that are not final.
+
+    `settled` holds the final cells of origins that some of `cells` correct, and `rated_before` what
+    of those origins is rated. `period` is the rating period around now. A wallet of tokens
+    has a `purse`, and as `sources` the wallets of what is rated in them. `raters` are the versions
+    of the tenant's procedure.
+    """
+
+    terms: WalletTerms
+    grants: tuple[Grant, ...]
+    entitlements: tuple[Entitlement, ...]
+    cells: tuple[Cell, ...]
+    period: Period
+    settled: tuple[Cell, ...] = ()
+    rates: Rates = field(default_factory=dict)
+    rated_before: Mapping[Origin, Tally] = field(default_factory=dict)
+    commitments: Commitments = field(default_factory=dict)
+    raters: Raters = SHIPPED
+    purse: Purse | None = None
+    sources: tuple["WalletState", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantBalance:
+    """A grant as it is now; provisional when the ledger does not say so yet."""
+
+    grant: Grant
+    is_open: bool
+    is_provisional: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What an asset's usage in this rating period costs so far; without an amount, why not."""
+
+    asset_id: AssetId
+    unit: UnitId | None
+    amount: Decimal | None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletBalance:
+    """One wallet now.
+
+    `balance` is open to use; `posted_balance` is what the ledger says, of all grants. `granted` is
+    what the open grants began with and `consumed` what of it is gone. `used`, `drawn`, `overage`
+    and `charges` are of the current rating period. `percent_used` counts overage and may pass 100;
+    it is absent when nothing is granted. The same state has the same balance until `holds_until`.
+    """
+
+    wallet_id: WalletId
+    balance: Decimal
+    posted_balance: Decimal
+    granted: Decimal
+    consumed: Decimal
+    used: Decimal
+    drawn: Decimal
+    overage: Decimal
+    percent_used: Decimal | None
+    charges: tuple[Charge, ...]
+    grants: tuple[GrantBalance, ...]
+    holds_until: datetime
+
+
+@exact
+def balances(wallets: Iterable[WalletState], *, now: datetime) -> tuple[WalletBalance, ...]:
+    """The balances at `now` of all wallets of one entitlement account, by wallet id."""
+    ordered = sorted(wallets, key=lambda wallet: wallet.terms.id)
+    return tuple(balance(wallet, now=now) for wallet in ordered)
+
+
+@exact
+def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
+    """The balance of one wallet at `now`."""
+    settlement = project(wallet, now=now)
+    grants = _grant_balances(wallet.grants, settlement, now)
+    held = [item.grant for item in grants if item.is_open]
+    current = [r for r in settlement.results if r.increment.period_start == wallet.period.start]
+    available = sum((grant.balance for grant in held), ZERO)
+    granted = sum((grant.quantity for grant in held), ZERO)
+    drawn = sum((result.drawn for result in current), ZERO)
+    overage = sum((result.overage for result in current), ZERO)
+    return WalletBalance(
+        wallet_id=wallet.terms.id,
+        balance=available,
+        posted_balance=sum((grant.balance for grant in wallet.grants), ZERO),
+        granted=granted,
+        consumed=granted - available,
+        used=drawn + overage,
+        drawn=drawn,
+        overage=overage,
+        percent_used=percent(granted - available + overage, granted),
+        charges=_charges(wallet, settlement.results),
+        grants=grants,
+        holds_until=_next_change(wallet, settlement, now),
+    )
+
+
+@exact
+def project(wallet: WalletState, *, now: datetime) -> Settlement:
+    """What the ledger will say, once all usage known at `now` is final and nothing more comes."""
+    terms = wallet.terms
+    cells = (*wallet.cells, *_tokens(wallet, now))
+    found = increments(cells, terms.aggregation, zone=terms.zone, settled=wallet.settled)
+    return settle(
+        terms,
+        wallet.grants,
+        wallet.entitlements,
+        found,
+        through=now,
+        commitments=wallet.commitments,
+    )
+
+
+@exact
+def percent(part: Decimal, whole: Decimal) -> Decimal | None:
+    """`part` in percent of `whole`, to two places; nothing of nothing."""
+    if whole == 0:
+        return None
+    return divide(part * HUNDRED, whole, places=2, mode=Rounding.DOWN)
+
+
+def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
+    """What usage that is not final comes to in the tokens of this wallet."""
+    for source in wallet.sources:
+        assert wallet.purse is not None, wallet
+        results = project(source, now=now).results
+        lines = rated(source, results)
+        yield from (cell for _, cell in token_cells(wallet.purse, source.cells, results, lines))
+
+
+def rated(wallet: WalletState, results: tuple[Result, ...]) -> tuple[RatableLine, ...]:
+    """What usage of a wallet, drawn like this, is rated as."""
+    return ratable_lines(
+        wallet.terms.id,
+        results,
+        wallet.rates,
+        rated_before=wallet.rated_before,
+        raters=wallet.raters,
+    )
+
+
+def _next_change(wallet: WalletState, settlement: Settlement, now: datetime) -> datetime:
+    """When time alone changes the balance: a grant starts or ends, or the rating period is over."""
+    own = _own_change(wallet, settlement, now)
+    changes = (_next_change(one, project(one, now=now), now) for one in wallet.sources)
+    return min(own, *changes) if wallet.sources else own
+
+
+def _own_change(wallet: WalletState, settlement: Settlement, now: datetime) -> datetime:
+    zone = wallet.terms.zone
+    ends = [wallet.period.end]
+    ends += [edge for grant in settlement.grants for edge in (grant.start, grant.expire) if edge]
+    ends += [
+        start
+        for entitlement in wallet.entitlements
+        if (start := next_start(entitlement, zone, after=now))
+    ]
+    return min((edge for edge in ends if edge > now), default=FOREVER)
+
+
+def _grant_balances(
+    posted: tuple[Grant, ...], settlement: Settlement, now: datetime
+) -> tuple[GrantBalance, ...]:
+    known = {grant.id: grant.balance for grant in posted}
+    return tuple(
+        GrantBalance(
+            grant=grant,
+            is_open=grant.is_open(now),
+            is_provisional=known.get(grant.id) != grant.balance,
+        )
+        for grant in sorted(settlement.grants, key=lambda grant: (grant.start, grant.id))
+    )
+
+
+def _charges(wallet: WalletState, results: tuple[Result, ...]) -> tuple[Charge, ...]:
+    lines = rated(wallet, results)
+    by_asset: dict[tuple[int, AssetId, UnitId | None], list[RatableLine]] = {}
+    for line in lines:
+        if line.key.period_start == wallet.period.start:
+            unit = line.terms.unit if line.terms else None
+            key = (line.key.asset_number, line.key.asset_id, unit)
+            by_asset.setdefault(key, []).append(line)
+    in_order = sorted(by_asset, key=lambda key: (key[0], key[1], key[2] or ""))
+    return tuple(
+        _charge(asset_id, unit, by_asset[number, asset_id, unit])
+        for number, asset_id, unit in in_order
+    )
+
+
+def _charge(asset_id: AssetId, unit: UnitId | None, lines: list[RatableLine]) -> Charge:
+    failure = next((line.failure for line in lines if line.failure), None)
+    amounts = [line.amount for line in lines if line.amount is not None]
+    amount = None if failure else sum(amounts, ZERO)
+    return Charge(asset_id=asset_id, unit=unit, amount=amount, failure=failure)

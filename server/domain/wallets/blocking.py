@@ -1,0 +1,74 @@
+"""Blocking: usage that grants do not cover is refused, where that is what was sold.
+
+A record fits when the overage of the wallet, were its usage final now, does not grow by it. Records
+are taken in the order in which they came; one that does not fit does not keep out those after it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from server.domain.consumption.aggregation import Cell, merged
+from server.domain.exact import ZERO, exact
+from server.domain.wallets.balances import WalletState, project
+
+
+@exact
+def fitting(state: WalletState, cells: Sequence[Cell], *, now: datetime) -> list[bool]:
+    """Which of these cells of one record each fit, those before counted in.
+
+    The cells are of the wallet itself, or of one whose usage costs its tokens.
+    """
+    allowed = _overage(state, now)
+    fits: list[bool] = []
+    while len(fits) < len(cells):
+        left = cells[len(fits) :]
+        count = _longest(state, left, allowed, now)
+        state = with_usage(state, left[:count])
+        fits += [True] * count
+        if count < len(left):
+            fits.append(False)
+    return fits
+
+
+def _longest(state: WalletState, cells: Sequence[Cell], allowed: Decimal, now: datetime) -> int:
+    """How many of the first cells fit together."""
+    low, high = 0, len(cells)
+    count = high
+    while low < high:
+        if _overage(with_usage(state, cells[:count]), now) <= allowed:
+            low = count
+        else:
+            high = count - 1
+        count = (low + high + 1) // 2
+    return low
+
+
+def _overage(state: WalletState, now: datetime) -> Decimal:
+    return sum((result.overage for result in project(state, now=now).results), ZERO)
+
+
+def with_usage(state: WalletState, cells: Sequence[Cell]) -> WalletState:
+    """The wallet with more usage, its own or that of its sources."""
+    own = [cell for cell in cells if cell.wallet_id == state.terms.id]
+    if own:
+        state = replace(state, cells=_merged(state.cells, own))
+    if len(own) == len(cells):
+        return state
+    return replace(state, sources=tuple(_with_own(one, cells) for one in state.sources))
+
+
+def _with_own(source: WalletState, cells: Sequence[Cell]) -> WalletState:
+    return with_usage(source, [cell for cell in cells if cell.wallet_id == source.terms.id])
+
+
+def _merged(cells: Sequence[Cell], more: Sequence[Cell]) -> tuple[Cell, ...]:
+    known = {cell.id: cell for cell in cells}
+    for cell in more:
+        first = known.get(cell.id)
+        both = (
+            cell if first is None else replace(first, measure=merged([first.measure, cell.measure]))
+        )
+        known[cell.id] = both
+    return tuple(known.values())

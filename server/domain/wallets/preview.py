@@ -1,0 +1,182 @@
+"""Preview: what usage would do to wallets, as the difference that it makes.
+
+A wallet is projected without and with the usage, by what makes its balance; what is drawn, left and
+charged in one and not in the other is the effect. So tiers, grants and policies see everything that
+is there, and lines that are taken in turn add up to what they come to together.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from server.domain.consumption.aggregation import Cell
+from server.domain.exact import ZERO, exact
+from server.domain.ids import CellId, GrantId, RatableSummaryId, UnitId, WalletId
+from server.domain.selling.grants import Grant
+from server.domain.settlement.drawdown import Debit
+from server.domain.settlement.ledger import Entry
+from server.domain.settlement.ratable_lines import RatableLine
+from server.domain.settlement.walk import Result
+from server.domain.wallets.balances import WalletState, project, rated
+from server.domain.wallets.blocking import with_usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A wallet, and what its usage that is not final comes to."""
+
+    state: WalletState
+    results: tuple[Result, ...]
+    lines: Mapping[RatableSummaryId, RatableLine]
+
+    @property
+    @exact
+    def used(self) -> Decimal:
+        """What is used."""
+        return sum((result.increment.quantity for result in self.results), ZERO)
+
+    @property
+    @exact
+    def overage(self) -> Decimal:
+        """What of it no grant pays for."""
+        return sum((result.overage for result in self.results), ZERO)
+
+
+Scene = Mapping[WalletId, Picture]
+"""Wallets side by side: those that are used, and those of the tokens they are rated in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """The difference that usage makes to a wallet, to all assets that share it.
+
+    `line` is what the usage would be rated in, with all that is rated together with it. Without an
+    `amount`, `failure` says why.
+    """
+
+    wallet_id: WalletId
+    used: Decimal
+    overage: Decimal
+    debits: tuple[Debit, ...]
+    unit: UnitId | None
+    amount: Decimal | None
+    failure: str | None
+    line: RatableLine | None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing is different."""
+        return not (self.used or self.overage or self.debits or self.amount or self.failure)
+
+
+@exact
+def opened_again(
+    state: WalletState, start: datetime, grants: Iterable[Grant], closing: Iterable[Entry]
+) -> WalletState:
+    """A wallet before the close of the rating period from `start`, which moved `closing`.
+
+    `grants` are all of it as they are now, and `state` has all cells that are final.
+    """
+    moved: dict[GrantId, Decimal] = {}
+    for one in closing:
+        moved[one.grant_id] = moved.get(one.grant_id, ZERO) + one.amount
+    held = (one.holding(one.balance - moved.get(one.id, ZERO)) for one in grants)
+    again = tuple(cell for cell in state.settled if cell.period.start == start)
+    settled = tuple(cell for cell in state.settled if cell.period.start != start)
+    return replace(state, grants=tuple(held), cells=(*state.cells, *again), settled=settled)
+
+
+@exact
+def pictured(state: WalletState, *, now: datetime) -> Picture:
+    """A wallet as it would be if all its usage were final now."""
+    results = project(state, now=now).results
+    return Picture(
+        state=state, results=results, lines={line.id: line for line in rated(state, results)}
+    )
+
+
+def added(scene: Scene, cell: Cell, *, now: datetime) -> dict[WalletId, Picture]:
+    """The wallets that more usage touches, with it: its own first, then those of its tokens."""
+    touched = [one for one in scene.values() if touches(one.state, cell.wallet_id)]
+    own_first = sorted(
+        touched, key=lambda one: (one.state.terms.id != cell.wallet_id, one.state.terms.id)
+    )
+    return {
+        one.state.terms.id: pictured(with_usage(one.state, [cell]), now=now) for one in own_first
+    }
+
+
+@exact
+def effect(before: Picture, after: Picture, cell_ids: Iterable[CellId]) -> Effect:
+    """What is different in a wallet after usage of these cells."""
+    amounts, failure = _amounts(before, after)
+    wanted = set(cell_ids)
+    line = next((one for one in after.lines.values() if wanted & set(one.cell_ids)), None)
+    own = line.terms.unit if line is not None and line.terms is not None else None
+    unit = next(iter(amounts), own)
+    if len(amounts) > 1:
+        failure = failure or "CURRENCY_MISMATCH"
+    return Effect(
+        wallet_id=after.state.terms.id,
+        used=after.used - before.used,
+        overage=after.overage - before.overage,
+        debits=_debits(before, after),
+        unit=unit,
+        amount=None if failure else amounts.get(unit, ZERO) if unit else ZERO,
+        failure=failure,
+        line=line,
+    )
+
+
+def touches(state: WalletState, wallet_id: WalletId) -> bool:
+    """Whether usage of a wallet changes another: it is its own, or costs its tokens."""
+    return state.terms.id == wallet_id or any(one.terms.id == wallet_id for one in state.sources)
+
+
+def _debits(before: Picture, after: Picture) -> tuple[Debit, ...]:
+    """What each grant pays more or less, in the order in which they first pay."""
+    old, new = _paid(before), _paid(after)
+    changed = (
+        Debit(
+            grant_id, *(n - o for n, o in zip(_of(new, grant_id), _of(old, grant_id), strict=True))
+        )
+        for grant_id in dict.fromkeys((*new, *old))
+    )
+    return tuple(one for one in changed if one.quantity or one.amount)
+
+
+def _of(paid: Mapping[GrantId, tuple[Decimal, Decimal]], grant_id: GrantId) -> tuple[Decimal, ...]:
+    return paid.get(grant_id, (ZERO, ZERO))
+
+
+def _paid(picture: Picture) -> dict[GrantId, tuple[Decimal, Decimal]]:
+    found: dict[GrantId, tuple[Decimal, Decimal]] = {}
+    for result in picture.results:
+        for debit in result.debits:
+            quantity, amount = found.get(debit.grant_id, (ZERO, ZERO))
+            found[debit.grant_id] = (quantity + debit.quantity, amount + debit.amount)
+    return found
+
+
+def _amounts(before: Picture, after: Picture) -> tuple[dict[UnitId, Decimal], str | None]:
+    """By unit, what the lines that are different cost more; or why one of them has no amount."""
+    found: dict[UnitId, Decimal] = {}
+    failure = None
+    for line_id in dict.fromkeys((*after.lines, *before.lines)):
+        new, old = after.lines.get(line_id), before.lines.get(line_id)
+        if new is not None and old is not None and _figures(new) == _figures(old):
+            continue
+        for line, sign in ((new, 1), (old, -1)):
+            if line is None:
+                continue
+            failure = failure or line.failure
+            if line.terms is not None and line.amount is not None:
+                unit = line.terms.unit
+                found[unit] = found.get(unit, ZERO) + sign * line.amount
+    is_one = len(found) == 1
+    return {unit: one for unit, one in found.items() if one or is_one}, failure
+
+
+def _figures(line: RatableLine) -> tuple[Decimal, Decimal, Decimal | None, str | None]:
+    return line.used, line.overage, line.amount, line.failure

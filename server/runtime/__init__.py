@@ -1,0 +1,1 @@
+"""The processes: caches, job signals, heavy work, health, certificates and verification."""

@@ -1,0 +1,1 @@
+"""Rows of access: tenants, credentials and jobs."""

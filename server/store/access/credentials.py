@@ -1,0 +1,94 @@
+"""Credentials: looked up by the hash of their key."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncpg import Record
+
+from server.domain.access import Role
+from server.domain.audit import Audit
+from server.domain.ids import CredentialId, TenantId
+from server.store.audit import audit_of
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("access/credentials.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A key's row, without the key."""
+
+    id: CredentialId
+    display_name: str
+    roles: tuple[Role, ...]
+    expire_time: datetime | None
+    audit: Audit
+    revoke_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCredential:
+    """A credential to be kept, with the SHA-256 of its key."""
+
+    id: CredentialId
+    key_hash: bytes
+    display_name: str
+    roles: tuple[Role, ...]
+    expire_time: datetime | None
+
+
+async def find_owner(
+    connection: Connection, key_hash: bytes
+) -> tuple[TenantId, CredentialId] | None:
+    """Whose key it is, of all tenants, live or not."""
+    row = await connection.fetchrow(SQL["tenant_of_credential"], key_hash)
+    return None if row is None else (TenantId(row["tenant_id"]), CredentialId(row["credential_id"]))
+
+
+async def find_roles(
+    tx: Connection, tenant_id: TenantId, credential_id: CredentialId
+) -> tuple[Role, ...] | None:
+    """What a credential allows; None when it was revoked or has expired."""
+    roles = await tx.fetchval(SQL["find_live"], tenant_id, credential_id)
+    return None if roles is None else tuple(Role(role) for role in roles)
+
+
+async def add(tx: Connection, tenant_id: TenantId, new: NewCredential) -> Credential:
+    """Keep a new credential."""
+    row = await tx.fetchrow(
+        SQL["add_credential"],
+        tenant_id,
+        new.id,
+        new.key_hash,
+        new.display_name,
+        list(new.roles),
+        new.expire_time,
+    )
+    assert row is not None
+    return _credential(row)
+
+
+async def revoke(
+    tx: Connection, tenant_id: TenantId, credential_id: CredentialId
+) -> Credential | None:
+    """Stop a credential for good; None when there is none."""
+    row = await tx.fetchrow(SQL["revoke_credential"], tenant_id, credential_id)
+    return None if row is None else _credential(row)
+
+
+async def count(tx: Connection, tenant_id: TenantId) -> int:
+    """How many credentials a tenant has had."""
+    found: int = await tx.fetchval(SQL["count_credentials"], tenant_id)
+    return found
+
+
+def _credential(row: Record) -> Credential:
+    return Credential(
+        id=CredentialId(row["credential_id"]),
+        display_name=row["display_name"],
+        roles=tuple(Role(role) for role in row["roles"]),
+        expire_time=row["expire_time"],
+        audit=audit_of(row),
+        revoke_time=row["revoke_time"],
+    )

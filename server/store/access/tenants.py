@@ -1,0 +1,81 @@
+"""Tenants: who they are, their clocks, and the counter that every change of a catalogue moves."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.domain.audit import Audit
+from server.domain.ids import TenantId
+from server.store.audit import audit_of
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("access/tenants.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """One customer of the service. With a `clock_start_time` it is a sandbox."""
+
+    tenant_id: TenantId
+    id: str
+    display_name: str
+    clock_start_time: datetime | None
+    clock_time: datetime
+    audit: Audit
+
+
+async def now(tx: Connection, tenant_id: TenantId) -> datetime:
+    """What the tenant's clock shows: a sandbox's own, else the database's."""
+    instant: datetime = await tx.fetchval(SQL["tenant_now"], tenant_id)
+    return instant
+
+
+async def bump_catalogue(tx: Connection, tenant_id: TenantId) -> int:
+    """Count a change of the catalogue; the answer is the revision it makes."""
+    revision: int = await tx.fetchval(SQL["bump_catalogue"], tenant_id)
+    return revision
+
+
+async def keys(tx: Connection) -> dict[str, TenantId]:
+    """The tenants there are, by the ids their callers know."""
+    rows = await tx.fetch(SQL["tenant_keys"])
+    return {row["id"]: TenantId(row["tenant_id"]) for row in rows}
+
+
+async def token_secrets(tx: Connection) -> tuple[bytes, ...]:
+    """The secrets that seal tokens, the one in use first."""
+    return tuple(row["secret"] for row in await tx.fetch(SQL["token_secrets"]))
+
+
+async def add(
+    tx: Connection, tenant_id: TenantId, *, name: str, display_name: str, clock: datetime | None
+) -> bool:
+    """Create a tenant in a transaction of its own; False when its id is taken."""
+    made = await tx.fetchval(SQL["add_tenant"], tenant_id, name, display_name, clock)
+    return made is not None
+
+
+async def find(tx: Connection, tenant_id: TenantId) -> Tenant | None:
+    """One tenant."""
+    row = await tx.fetchrow(SQL["find_tenant"], tenant_id)
+    if row is None:
+        return None
+    return Tenant(
+        tenant_id=TenantId(row["tenant_id"]),
+        id=row["id"],
+        display_name=row["display_name"],
+        clock_start_time=row["clock_start_time"],
+        clock_time=row["clock_time"],
+        audit=audit_of(row),
+    )
+
+
+async def lock_clock(tx: Connection, tenant_id: TenantId) -> datetime | None:
+    """Hold a sandbox's clock; None for a tenant whose clock is the database's."""
+    instant: datetime | None = await tx.fetchval(SQL["lock_clock"], tenant_id)
+    return instant
+
+
+async def set_clock(tx: Connection, tenant_id: TenantId, instant: datetime) -> None:
+    """Move a sandbox's clock forward."""
+    await tx.execute(SQL["set_clock"], tenant_id, instant)

@@ -1,0 +1,1 @@
+"""Rows of billing: closing of periods, corrections, liable lines and replay."""

@@ -1,0 +1,61 @@
+"""Calendars: what the periods of an account and of the resources of an asset are counted from."""
+
+from datetime import date, datetime
+
+from asyncpg import Record
+
+from server.domain.billing.periods import ResourceCalendar
+from server.domain.calendar import (
+    Cadence,
+    CadenceUnit,
+    Delay,
+    DelayUnit,
+    PolicyPeriod,
+    RatingPeriod,
+)
+from server.domain.ids import AccountId, AssetId, ResourceId, TenantId, WalletId
+from server.domain.modeling.policies import RatingFrequency
+from server.domain.selling.sales import Asset, AssetResource
+from server.store.pool import Connection
+from server.store.selling import assets
+from server.store.sql import load
+
+SQL = load("billing/calendars.sql")
+
+
+async def of_asset(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId, time: datetime
+) -> list[ResourceCalendar]:
+    """The calendars of an asset by usage resource, to be asked about `time`.
+
+    Raises ASSET_NOT_FOUND.
+    """
+    asset: Asset = await assets.get(tx, tenant_id, account_id, asset_id)
+    rows = await tx.fetch(SQL["asset_calendars"], tenant_id, account_id, asset_id, time)
+    held = {one.resource_id: one for one in asset.resources}
+    return [_calendar(held[ResourceId(row["usage_resource_id"])], row) for row in rows]
+
+
+async def anchors(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[date]:
+    """The dates from which the periods of an account's targets are counted."""
+    return [row["anchor_date"] for row in await tx.fetch(SQL["anchors"], tenant_id, account_id)]
+
+
+def _calendar(held: AssetResource, row: Record) -> ResourceCalendar:
+    days, hours = row["waiting_days"], row["waiting_hours"]
+    delay = Delay(hours, DelayUnit.HOURS) if days is None else Delay(days)
+    start = row["period_start_time"]
+    return ResourceCalendar(
+        resource_id=held.resource_id,
+        wallet_id=WalletId(row["wallet_id"]),
+        start=held.start_time,
+        end=held.end_time,
+        zone=row["time_zone"],
+        anchor=row["anchor_date"],
+        billing=Cadence(CadenceUnit.MONTH, row["billing_months"]),
+        frequency=RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay),
+        kept=None
+        if start is None
+        else RatingPeriod(start, row["period_end_time"], row["freeze_time"]),
+        entitlements=held.entitlements,
+    )

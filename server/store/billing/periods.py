@@ -1,0 +1,108 @@
+"""Rating periods: opened by whoever comes first, each with the job that closes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.domain.calendar import Period
+from server.domain.ids import AccountId, JobId, TenantId, WalletId, derive
+from server.domain.work import CLOSE_TOKENS_RANK, JobKind
+from server.store import jobs
+from server.store.jobs import Job
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("billing/periods.sql")
+
+FINAL = "FINAL"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPeriod:
+    """A rating period of a wallet, and when it is to be closed, by the tenant's clock."""
+
+    account_id: AccountId
+    wallet_id: WalletId
+    period: Period
+    freeze_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPeriod:
+    """A rating period whose row is locked, and how often it was opened again."""
+
+    period: Period
+    is_final: bool
+    reopened: int
+
+
+async def open_missing(tx: Connection, tenant_id: TenantId, periods: Sequence[NewPeriod]) -> None:
+    """Open the periods that are not there yet, and ask for each to be closed when it is time."""
+    rows = await tx.fetch(
+        SQL["open_periods"],
+        tenant_id,
+        [new.account_id for new in periods],
+        [new.wallet_id for new in periods],
+        [new.period.start for new in periods],
+        [new.period.end for new in periods],
+        [new.freeze_time for new in periods],
+    )
+    if rows:
+        closing = [_close(**row) for row in rows]
+        await jobs.add(tx, tenant_id, closing)
+
+
+async def lock(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, start: datetime
+) -> HeldPeriod | None:
+    """Hold a period against recording until the transaction ends; say how it stands."""
+    row = await tx.fetchrow(SQL["lock_period"], tenant_id, account_id, wallet_id, start)
+    if row is None:
+        return None
+    period = Period(row["start_time"], row["end_time"])
+    return HeldPeriod(period, row["state"] == FINAL, row["reopen_count"])
+
+
+async def first_unsettled(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, at: datetime
+) -> datetime | None:
+    """The start of the oldest period before `at` that is not final."""
+    start: datetime | None = await tx.fetchval(
+        SQL["first_unsettled"], tenant_id, account_id, wallet_id, at
+    )
+    return start
+
+
+async def first_unsettled_source(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, at: datetime
+) -> datetime | None:
+    """The start of the oldest period before `at`, of what is rated in these tokens, not final."""
+    start: datetime | None = await tx.fetchval(
+        SQL["first_unsettled_source"], tenant_id, account_id, wallet_id, at
+    )
+    return start
+
+
+async def finish(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, start: datetime
+) -> None:
+    """Mark a period as final."""
+    await tx.execute(SQL["finish_period"], tenant_id, account_id, wallet_id, start)
+
+
+def _close(
+    account_id: AccountId,
+    wallet_id: WalletId,
+    start_time: datetime,
+    freeze_time: datetime,
+    *,
+    is_token: bool,
+) -> Job:
+    return Job(
+        id=JobId(derive(wallet_id, "close", start_time.isoformat())),
+        kind=JobKind.CLOSE_PERIOD,
+        rank=CLOSE_TOKENS_RANK if is_token else JobKind.CLOSE_PERIOD.rank,
+        account_id=account_id,
+        payload={"wallet_id": str(wallet_id), "start_time": start_time.isoformat()},
+        fire_time=freeze_time,
+    )

@@ -1,0 +1,188 @@
+"""rating batches as they are kept: lines and results are documents, numbers in them texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+
+from server.domain import errors
+from server.domain.billing.rating_batches import LineResult, RatingBatch, RequestState, Verdict
+from server.domain.consumption.recording import Usage
+from server.domain.errors import NotFound, UsageError
+from server.domain.exact import plain
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    RatingBatchId,
+    RecordId,
+    ResourceId,
+    TenantId,
+    UnitId,
+)
+from server.domain.rating.line_rating import Step
+from server.store.audit import audit_of
+from server.store.keys import NO_KEY, TimeKey
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("billing/rating_batches.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRequest:
+    """A request to be kept."""
+
+    id: RatingBatchId
+    account_id: AccountId
+    lines: Sequence[Usage]
+    skips_waterfall: bool
+
+
+async def add(tx: Connection, tenant_id: TenantId, new: NewRequest) -> None:
+    """Keep a request as pending."""
+    lines = [_line_to_doc(line) for line in new.lines]
+    args = (tenant_id, new.account_id, new.id, new.skips_waterfall, lines)
+    await tx.execute(SQL["add_request"], *args)
+
+
+async def lock(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, request_id: RatingBatchId
+) -> bool:
+    """Hold a request that is pending until the transaction ends; False if it is not."""
+    row = await tx.fetchrow(SQL["lock_request"], tenant_id, account_id, request_id)
+    return row is not None
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, request_id: RatingBatchId
+) -> RatingBatch:
+    """One request. Raises RATING_BATCH_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["get_request"], tenant_id, account_id, request_id)
+    if row is None:
+        raise NotFound.of("RatingBatch", f"accounts/{account_id}/ratingBatches/{request_id}")
+    return _request(account_id, row)
+
+
+async def list_requests(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    after: TimeKey | None,
+    limit: int,
+) -> list[RatingBatch]:
+    """An account's requests, newest first, without their lines and results."""
+    time, id_ = after or NO_KEY
+    rows = await tx.fetch(SQL["list_requests"], tenant_id, account_id, time, id_, limit)
+    return [_request(account_id, row) for row in rows]
+
+
+async def finish(
+    tx: Connection,
+    tenant_id: TenantId,
+    request: RatingBatch,
+    results: Sequence[LineResult],
+    found: Verdict,
+) -> None:
+    """Keep what became of a request."""
+    docs = [_result_to_doc(one) for one in results]
+    key = (tenant_id, request.account_id, request.id)
+    await tx.execute(SQL["finish_request"], *key, found.state, docs, found.code, found.text)
+
+
+def _request(account_id: AccountId, row: Record) -> RatingBatch:
+    return RatingBatch(
+        id=RatingBatchId(row["rating_batch_id"]),
+        account_id=account_id,
+        state=RequestState(row["state"]),
+        skips_waterfall=row["skips_waterfall"],
+        lines=tuple(_line_from_doc(account_id, doc) for doc in row["lines"]),
+        results=tuple(_result_from_doc(doc) for doc in row["results"] or ()),
+        error_code=row["error_code"],
+        error_text=row["error_text"],
+        audit=audit_of(row),
+        rate_time=row["rate_time"],
+    )
+
+
+def _line_to_doc(line: Usage) -> dict[str, Any]:
+    return {
+        "record_id": line.record_id,
+        "asset_id": str(line.asset_id),
+        "resource_id": line.resource_id,
+        "quantity": plain(line.quantity),
+        "unit_id": line.unit_id,
+        "time": line.time.isoformat(),
+        "labels": line.labels,
+    }
+
+
+def _line_from_doc(account_id: AccountId, doc: dict[str, Any]) -> Usage:
+    return Usage(
+        account_id,
+        RecordId(doc["record_id"]),
+        AssetId(UUID(doc["asset_id"])),
+        ResourceId(doc["resource_id"]),
+        Decimal(doc["quantity"]),
+        UnitId(doc["unit_id"]),
+        datetime.fromisoformat(doc["time"]),
+        doc["labels"],
+    )
+
+
+def _result_to_doc(one: LineResult) -> dict[str, Any]:
+    return {
+        "error": None if one.error is None else _error_to_doc(one.error),
+        "used": _text(one.used),
+        "overage": _text(one.overage),
+        "amount": _text(one.amount),
+        "unit": one.unit,
+        "steps": [
+            {
+                "sequence": step.sequence,
+                "element": step.element,
+                "inputs": dict(step.inputs),
+                "outputs": dict(step.outputs),
+                "note": step.note,
+            }
+            for step in one.steps
+        ],
+    }
+
+
+def _result_from_doc(doc: dict[str, Any]) -> LineResult:
+    return LineResult(
+        error=None if doc["error"] is None else _error_from_doc(doc["error"]),
+        used=_number(doc["used"]),
+        overage=_number(doc["overage"]),
+        amount=_number(doc["amount"]),
+        unit=None if doc["unit"] is None else UnitId(doc["unit"]),
+        steps=tuple(Step(**step) for step in doc["steps"]),
+    )
+
+
+def _error_to_doc(error: UsageError) -> dict[str, Any]:
+    groups = (kind for kind in type(error).__mro__ if UsageError in kind.__bases__)
+    return {
+        "group": next(groups, UsageError).__name__,
+        "reason": error.reason,
+        "message": error.message,
+        "facts": error.facts,
+    }
+
+
+def _error_from_doc(doc: dict[str, Any]) -> UsageError:
+    group: type[UsageError] = getattr(errors, doc["group"])
+    return group(doc["reason"], doc["message"], doc["facts"])
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

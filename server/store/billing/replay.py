@@ -1,0 +1,86 @@
+"""What a replay begins with: what was rated, and as what its assets were sold."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from server.domain.calendar import Period
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    ProductId,
+    RatableSummaryId,
+    ResourceId,
+    SellingModelId,
+    TenantId,
+    UnitId,
+    WalletId,
+)
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("billing/replay.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatedLine:
+    """A ratable line as it is kept; without an amount it could not be rated."""
+
+    id: RatableSummaryId
+    wallet_id: WalletId
+    asset_id: AssetId
+    resource_id: ResourceId
+    start: datetime
+    origin_start: datetime
+    segment_start: datetime
+    dimensions: str
+    overage: Decimal
+    amount: Decimal | None
+    unit: UnitId
+
+
+@dataclass(frozen=True, slots=True)
+class SoldAs:
+    """What an asset is of, and the selling model it was sold under if there was one."""
+
+    product_id: ProductId
+    selling_model_id: SellingModelId | None
+
+
+async def rated_lines(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    asset_id: AssetId | None,
+    within: Period,
+    *,
+    limit: int,
+) -> list[RatedLine]:
+    """The lines of periods that start `within` a time, oldest first."""
+    args = (tenant_id, account_id, asset_id, within.start, within.end, limit)
+    return [
+        RatedLine(
+            id=RatableSummaryId(row["ratable_summary_id"]),
+            wallet_id=WalletId(row["wallet_id"]),
+            asset_id=AssetId(row["asset_id"]),
+            resource_id=ResourceId(row["usage_resource_id"]),
+            start=row["start_time"],
+            origin_start=row["origin_start_time"],
+            segment_start=row["segment_start_time"],
+            dimensions=row["dimensions"],
+            overage=row["overage_quantity"],
+            amount=row["amount"],
+            unit=UnitId(row["currency_code"]),
+        )
+        for row in await tx.fetch(SQL["rated_lines"], *args)
+    ]
+
+
+async def sold_as(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId
+) -> dict[AssetId, SoldAs]:
+    """What each asset of an account is of."""
+    rows = await tx.fetch(SQL["sold_as"], tenant_id, account_id)
+    return {
+        AssetId(row["asset_id"]): SoldAs(row["product_id"], row["selling_model_id"]) for row in rows
+    }

@@ -1,0 +1,245 @@
+"""Summaries, the side that writes: what a closed period came to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+
+from server.domain.billing.liable_lines import LiableLine
+from server.domain.calendar import Period
+from server.domain.consumption.aggregation import Cell
+from server.domain.ids import (
+    AssetId,
+    CellId,
+    ExecutionId,
+    LiableSummaryId,
+    ProductId,
+    RatableSummaryId,
+    TenantId,
+    UnitId,
+)
+from server.domain.modeling.policies import OveragePolicy
+from server.domain.rating.line_rating import Step
+from server.domain.rating.rates import RateTerms
+from server.domain.settlement.ratable_lines import RatableKey, RatableLine
+from server.domain.settlement.walk import Result
+from server.store.pool import Connection
+from server.store.settlement.wallet_rows import packed_packages
+from server.store.settlement.wallets import StoredWallet
+from server.store.sql import load
+
+SQL = load("billing/summaries.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewLiable:
+    """An invoice-ready line to be kept; `is_whole` is False when some of it could not be rated."""
+
+    id: LiableSummaryId
+    product_id: ProductId
+    definition_product_id: ProductId | None
+    currency_code: str
+    is_whole: bool
+    line: LiableLine
+
+
+async def save_drawn(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    results: Sequence[Result],
+    lines: Sequence[RatableLine],
+) -> None:
+    """Write on each cell what it came to, and which ratable line it is in."""
+    line_of: dict[CellId, RatableSummaryId] = {
+        cell_id: line.id for line in lines for cell_id in line.cell_ids
+    }
+    ids = [result.increment.cell_id for result in results]
+    await tx.execute(
+        SQL["save_drawn"],
+        tenant_id,
+        wallet.account_id,
+        ids,
+        [result.increment.quantity for result in results],
+        [result.drawn for result in results],
+        [result.overage for result in results],
+        [line_of[cell_id] for cell_id in ids],
+    )
+
+
+async def add_tokens(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    cells: Sequence[tuple[CellId, Cell]],
+) -> None:
+    """Keep cells of a wallet of tokens, each with the cell it comes from."""
+    own = [cell for _, cell in cells]
+    await tx.execute(
+        SQL["add_token_cells"],
+        tenant_id,
+        wallet.account_id,
+        wallet.id,
+        wallet.resource_id,
+        [cell.id for cell in own],
+        [source for source, _ in cells],
+        [cell.asset_id for cell in own],
+        [cell.start for cell in own],
+        [cell.end for cell in own],
+        [cell.origin_start for cell in own],
+        [cell.period.start for cell in own],
+        [cell.measure.sum for cell in own],
+    )
+
+
+async def add_ratable(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    period: Period,
+    lines: Sequence[RatableLine],
+    execution_id: ExecutionId,
+) -> None:
+    """Keep the ratable lines of one closed period, with how each amount came about."""
+    rate_ids: Mapping[AssetId, Mapping[Any, UUID]] = {
+        asset.id: asset.rate_ids for asset in wallet.assets
+    }
+    keys = [line.key for line in lines]
+    await tx.execute(
+        SQL["add_ratable"],
+        tenant_id,
+        wallet.account_id,
+        wallet.id,
+        wallet.resource_id,
+        period.start,
+        period.end,
+        [line.id for line in lines],
+        [key.asset_id for key in keys],
+        [_rate_id(line, rate_ids) for line in lines],
+        [key.origin_start for key in keys],
+        [line.used for line in lines],
+        [line.drawn for line in lines],
+        [line.overage for line in lines],
+        [line.tier_quantity for line in lines],
+        [line.net_unit_rate for line in lines],
+        [line.amount for line in lines],
+        [line.terms.unit if line.terms else wallet.currency_code for line in lines],
+        # As text: the driver takes a list of lists for an array of two dimensions.
+        [msgspec.json.encode([_step(step) for step in line.steps]).decode() for line in lines],
+        [line.failure or "" for line in lines],
+        [key.segment_start for key in keys],
+        [key.dimensions for key in keys],
+        [line.failure_text for line in lines],
+        [line.version and line.version[0] for line in lines],
+        [line.version and line.version[1] for line in lines],
+        execution_id,
+        [packed_packages(line.packaged) for line in lines],
+    )
+
+
+def _rate_id(line: RatableLine, rate_ids: Mapping[AssetId, Mapping[Any, UUID]]) -> UUID | None:
+    """The kept rates that begin with the line's terms, or on which these were agreed."""
+    start = line.key.segment_start
+    agreed_on = None if line.terms is None else line.terms.agreed_on
+    if agreed_on is None:
+        return rate_ids.get(line.key.asset_id, {}).get(start)
+    known = rate_ids.get(agreed_on, {})
+    began = max((one for one in known if one <= start), default=None)
+    return None if began is None else known[began]
+
+
+async def ratable_of(
+    tx: Connection, tenant_id: TenantId, wallet: StoredWallet, billing: Period
+) -> list[RatableLine]:
+    """The ratable lines of a wallet in one billing period, as far as a liable line needs them."""
+    args = (tenant_id, wallet.account_id, wallet.id, billing.start, billing.end)
+    rows = await tx.fetch(SQL["ratable_of_wallet"], *args)
+    return [_ratable(wallet, row) for row in rows]
+
+
+async def add_liable(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    billing: Period,
+    new: Sequence[NewLiable],
+) -> None:
+    """Keep the invoice-ready lines of a billing period, and link what they are made of."""
+    lines = [one.line for one in new]
+    await tx.execute(
+        SQL["add_liable"],
+        tenant_id,
+        wallet.account_id,
+        wallet.id,
+        wallet.resource_id,
+        wallet.unit_id,
+        billing.start,
+        billing.end,
+        [one.id for one in new],
+        [line.asset_id for line in lines],
+        [one.product_id for one in new],
+        [line.segment_start for line in lines],
+        [line.is_correction for line in lines],
+        ["READY_FOR_INVOICING" if one.is_whole else "FAILED" for one in new],
+        [line.used for line in lines],
+        [line.overage for line in lines],
+        [line.exact_amount for line in lines],
+        [line.amount for line in lines],
+        [one.currency_code for one in new],
+        [one.definition_product_id for one in new],
+        [line.dimensions for line in lines],
+    )
+    links = [(ratable_id, one.id) for one in new for ratable_id in one.line.ratable_ids]
+    await tx.execute(
+        SQL["link_liable"],
+        tenant_id,
+        wallet.account_id,
+        [ratable_id for ratable_id, _ in links],
+        [liable_id for _, liable_id in links],
+    )
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "sequence": step.sequence,
+        "element": step.element,
+        "inputs": dict(step.inputs),
+        "outputs": dict(step.outputs),
+        "note": step.note,
+    }
+
+
+def _ratable(wallet: StoredWallet, row: Record) -> RatableLine:
+    return RatableLine(
+        id=RatableSummaryId(row["ratable_summary_id"]),
+        wallet_id=wallet.id,
+        key=RatableKey(
+            row["start_time"],
+            row["origin_start_time"] != row["start_time"],
+            row["origin_start_time"],
+            row["number"],
+            AssetId(row["asset_id"]),
+            row["segment_start_time"],
+            row["dimensions"],
+        ),
+        terms=RateTerms(unit=UnitId(row["currency_code"]), rate=None),
+        overage_policy=OveragePolicy.CHARGE,
+        cell_ids=(),
+        used=row["used_quantity"],
+        drawn=row["drawn_quantity"],
+        overage=row["overage_quantity"],
+        tier_quantity=row["tier_quantity"],
+        net_unit_rate=row["net_unit_rate"],
+        amount=_amount(row),
+        steps=(),
+        failure=row["error_reason"] or None,
+    )
+
+
+def _amount(row: Record) -> Decimal | None:
+    amount: Decimal | None = row["amount"]
+    return amount

@@ -1,0 +1,346 @@
+"""Summaries, the side that reads: rows as they are kept, and what leads from one to the next."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    CellId,
+    ExecutionId,
+    GrantId,
+    LiableSummaryId,
+    ProcedureId,
+    ProcedureVersionId,
+    ProductId,
+    RatableSummaryId,
+    ResourceId,
+    TenantId,
+    UnitId,
+    WalletId,
+)
+from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
+from server.store.pool import Connection, in_transaction
+from server.store.sql import load
+
+SQL = load("billing/summary_reads.sql")
+
+After = TimeKey | None
+
+
+NO_ID = UUID(int=0)
+# No line is created before the one or after the other.
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class CellState(StrEnum):
+    """The states of a cell; the value is the state of its rating period."""
+
+    OPEN = "OPEN"
+    FROZEN = "FROZEN"
+    DRAWN = "FINAL"
+
+
+class RatableState(StrEnum):
+    """The states of a ratable line."""
+
+    RATED = "RATED"
+    RATING_FAILED = "RATING_FAILED"
+
+
+class LiableState(StrEnum):
+    """The states of an invoice-ready line."""
+
+    READY_FOR_INVOICING = "READY_FOR_INVOICING"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageFilter:
+    """The filters of a list of cells; None for any. `days` bounds their starts."""
+
+    wallet_id: WalletId | None = None
+    state: CellState | None = None
+    asset_id: AssetId | None = None
+    product_id: ProductId | None = None
+    resource_id: ResourceId | None = None
+    days: Window = ANY_TIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatableFilter:
+    """The filters of a list of ratable lines; None for any. `periods` bounds their starts."""
+
+    state: RatableState | None = None
+    asset_id: AssetId | None = None
+    product_id: ProductId | None = None
+    resource_id: ResourceId | None = None
+    periods: Window = ANY_TIME
+    created: Window = ANY_TIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiableFilter:
+    """The filters of a list of invoice-ready lines; None for any, also for any account."""
+
+    account_id: AccountId | None = None
+    state: LiableState | None = None
+    asset_id: AssetId | None = None
+    product_id: ProductId | None = None
+    resource_id: ResourceId | None = None
+    periods: Window = ANY_TIME
+    created: Window = ANY_TIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSummary:
+    """A cell; drawn figures are absent until its period is final."""
+
+    usage_summary_id: CellId
+    asset_id: AssetId
+    usage_resource_id: ResourceId
+    wallet_id: WalletId
+    start_time: datetime
+    end_time: datetime
+    origin_start_time: datetime
+    period_start_time: datetime
+    period_state: str
+    record_count: int
+    sum_quantity: Decimal
+    max_quantity: Decimal
+    quantity: Decimal | None
+    drawn_quantity: Decimal | None
+    overage_quantity: Decimal | None
+    ratable_summary_id: RatableSummaryId | None
+    source_summary_id: CellId | None
+    dimensions: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatableSummary:
+    """A ratable line; `waterfall` is what `store.summaries` wrote.
+
+    Without a version it was rated by the one that is shipped.
+    """
+
+    ratable_summary_id: RatableSummaryId
+    wallet_id: WalletId
+    asset_id: AssetId
+    usage_resource_id: ResourceId
+    start_time: datetime
+    end_time: datetime
+    origin_start_time: datetime
+    state: str
+    used_quantity: Decimal
+    drawn_quantity: Decimal
+    overage_quantity: Decimal
+    tier_quantity: Decimal
+    net_unit_rate: Decimal | None
+    amount: Decimal | None
+    currency_code: str
+    waterfall: list[dict[str, Any]]
+    error_reason: str
+    liable_summary_id: LiableSummaryId | None
+    dimensions: str
+    error_message: str
+    procedure_id: ProcedureId | None
+    procedure_version_id: ProcedureVersionId | None
+    execution_id: ExecutionId
+    execution_time: datetime
+    create_time: datetime
+
+
+class Superseded(NamedTuple):
+    """What an invoice-ready line said before late usage opened its period again."""
+
+    used_quantity: Decimal
+    overage_quantity: Decimal
+    amount: Decimal
+    create_time: datetime
+    supersede_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiableSummary:
+    """An invoice-ready line."""
+
+    liable_summary_id: LiableSummaryId
+    account_id: AccountId
+    wallet_id: WalletId
+    asset_id: AssetId
+    product_id: ProductId
+    definition_product_id: ProductId | None
+    usage_resource_id: ResourceId
+    unit_of_measure_id: UnitId
+    start_time: datetime
+    end_time: datetime
+    state: str
+    used_quantity: Decimal
+    overage_quantity: Decimal
+    exact_amount: Decimal
+    amount: Decimal
+    currency_code: str
+    create_time: datetime
+    superseded: tuple[Superseded, ...]
+    dimensions: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What one grant paid for of one cell, and what that took of it."""
+
+    grant_id: GrantId
+    quantity: Decimal
+    amount: Decimal
+
+
+async def list_usage(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    only: UsageFilter,
+    *,
+    after: After,
+    limit: int,
+) -> list[UsageSummary]:
+    """Return an account's cells, oldest first."""
+    days = (only.days.start, only.days.end)
+    filters = (only.state, only.asset_id, only.product_id, only.resource_id, *days)
+    args = (tenant_id, account_id, only.wallet_id, *(after or NO_KEY), limit, *filters)
+    rows = await tx.fetch(SQL["list_usage"], *args)
+    return [UsageSummary(**row) for row in rows]
+
+
+async def usage_of_ratable(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    ratable_ids: Iterable[RatableSummaryId],
+) -> list[UsageSummary]:
+    """The cells that some ratable lines of a wallet rate, oldest first."""
+    ids = list(ratable_ids)
+    rows = await tx.fetch(SQL["usage_of_ratable"], tenant_id, account_id, wallet_id, ids)
+    return [UsageSummary(**row) for row in rows]
+
+
+async def drawn_from(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    cell_ids: Iterable[CellId],
+) -> dict[CellId, list[Drawn]]:
+    """What paid for each of some cells, in turn."""
+    causes = [str(cell_id) for cell_id in cell_ids]
+    rows = await tx.fetch(SQL["drawn_from"], tenant_id, account_id, wallet_id, causes)
+    found: dict[CellId, list[Drawn]] = {}
+    for row in rows:
+        drawn = Drawn(GrantId(row["grant_id"]), row["covered"], row["quantity"])
+        found.setdefault(CellId(UUID(row["cause_id"])), []).append(drawn)
+    return found
+
+
+async def find_ratable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, ratable_id: RatableSummaryId
+) -> RatableSummary | None:
+    """One ratable line."""
+    row = await tx.fetchrow(SQL["find_ratable"], tenant_id, account_id, ratable_id)
+    return None if row is None else RatableSummary(**row)
+
+
+async def list_ratable(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    only: RatableFilter,
+    *,
+    after: After,
+    limit: int,
+) -> list[RatableSummary]:
+    """Return an account's ratable lines, by the start of their period."""
+    periods = (only.periods.start, only.periods.end)
+    created = (only.created.start, only.created.end)
+    filters = (only.state, only.asset_id, only.resource_id, *periods, only.product_id, *created)
+    args = (tenant_id, account_id, *(after or NO_KEY), limit, *filters)
+    return [RatableSummary(**row) for row in await tx.fetch(SQL["list_ratable"], *args)]
+
+
+async def ratable_of_liable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, line: LiableSummary
+) -> list[RatableSummary]:
+    """What a liable line sums up, oldest first."""
+    args = (tenant_id, account_id, line.wallet_id, line.liable_summary_id)
+    return [RatableSummary(**row) for row in await tx.fetch(SQL["ratable_of_liable"], *args)]
+
+
+async def superseded_ratables(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    *,
+    ratable_id: RatableSummaryId | None = None,
+    liable_id: LiableSummaryId | None = None,
+) -> list[RatableSummary]:
+    """What closes that were taken back made of a line, oldest first."""
+    rows = await tx.fetch(SQL["superseded_ratables"], tenant_id, account_id, ratable_id, liable_id)
+    return [RatableSummary(**row) for row in rows]
+
+
+async def find_liable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
+) -> LiableSummary | None:
+    """One invoice-ready line."""
+    row = await tx.fetchrow(SQL["find_liable"], tenant_id, account_id, liable_id)
+    return None if row is None else _liable(row)
+
+
+async def list_liable(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    only: LiableFilter,
+    *,
+    after: After,
+    limit: int,
+) -> list[LiableSummary]:
+    """Return an account's invoice-ready lines, by the start of their period."""
+    created = (only.created.start, only.created.end)
+    args = (tenant_id, account_id, *(after or NO_KEY), limit, *_filters(only), *created)
+    return [_liable(row) for row in await tx.fetch(SQL["list_liable"], *args)]
+
+
+async def list_liable_of_all(
+    tx: Connection,
+    tenant_id: TenantId,
+    only: LiableFilter,
+    *,
+    after: tuple[datetime, str, UUID] | None,
+    limit: int,
+) -> list[LiableSummary]:
+    """Return invoice-ready lines of all accounts, by create time, account and id."""
+    # No account's id is empty, so this key is just before all lines of that time.
+    begin = after or (only.created.start or FIRST, "", NO_ID)
+    end = only.created.end or LAST
+    args = (tenant_id, only.account_id, *begin, limit, *_filters(only), end)
+    async with in_transaction(tx):
+        await tx.execute(SQL["plan_by_order"])
+        return [_liable(row) for row in await tx.fetch(SQL["list_liable_of_all"], *args)]
+
+
+def _filters(only: LiableFilter) -> tuple[object, ...]:
+    periods = (only.periods.start, only.periods.end)
+    return (only.state, only.asset_id, only.product_id, only.resource_id, *periods)
+
+
+def _liable(row: Record) -> LiableSummary:
+    said = msgspec.json.decode(row["superseded"] or "[]", type=tuple[Superseded, ...])
+    return LiableSummary(**(dict(row) | {"superseded": said}))

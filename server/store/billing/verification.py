@@ -1,0 +1,194 @@
+"""Verification, the side that reads: differences that the database can find by itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from asyncpg import Record
+
+from server.domain.billing.verification import Finding
+from server.domain.consumption.aggregation import Cell
+from server.domain.exact import plain
+from server.domain.ids import (
+    AccountId,
+    CellId,
+    ProcedureId,
+    ProcedureVersionId,
+    RatableSummaryId,
+    TenantId,
+    WalletId,
+)
+from server.domain.rating.compiled_rating import VersionKey
+from server.domain.rating.procedures.packages import Packages
+from server.domain.settlement.ledger import Head
+from server.store.pool import Connection
+from server.store.settlement.ledger import head_of
+from server.store.settlement.wallet_rows import unpacked_cell, unpacked_packages
+from server.store.sql import load
+
+SQL = load("billing/verification.sql")
+
+CELL_FIGURES = (
+    ("record count", "record_count", "n"),
+    ("sum", "sum_quantity", "total"),
+    ("peak", "max_quantity", "largest"),
+    ("least", "min_quantity", "smallest"),
+    ("latest", "last_quantity", "latest"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalCell:
+    """A cell, and what it was said to add, to draw and to leave as overage."""
+
+    cell: Cell
+    quantity: Decimal
+    drawn: Decimal
+    overage: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatedLine:
+    """A ratable line: what it came to, or why to nothing, and by which version."""
+
+    overage: Decimal
+    amount: Decimal | None
+    failure: str
+    version: VersionKey | None
+    packages: Packages
+
+
+async def heads(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> dict[WalletId, Head]:
+    """What the account's wallets say their ledgers end with."""
+    rows = await tx.fetch(SQL["wallets"], tenant_id, account_id)
+    return {WalletId(row["wallet_id"]): head_of(row) for row in rows}
+
+
+async def amounts(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId
+) -> list[tuple[str, Decimal, Decimal, str]]:
+    """Each invoice-ready line: its name, its exact amount, what it was rounded to, its currency."""
+    rows = await tx.fetch(SQL["liable_amounts"], tenant_id, account_id)
+    return [
+        (
+            f"accounts/{account_id}/liableSummaries/{row['liable_summary_id']}",
+            row["exact_amount"],
+            row["amount"],
+            row["currency_code"],
+        )
+        for row in rows
+    ]
+
+
+async def final_cells(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> list[FinalCell]:
+    """The cells of a wallet's final periods."""
+    rows = await tx.fetch(SQL["final_cells"], tenant_id, account_id, wallet_id)
+    return [
+        FinalCell(
+            cell=unpacked_cell(wallet_id, row["cell"])[0],
+            quantity=row["quantity"],
+            drawn=row["drawn_quantity"],
+            overage=row["overage_quantity"],
+        )
+        for row in rows
+    ]
+
+
+async def rated_lines(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> dict[RatableSummaryId, RatedLine]:
+    """What is kept of a wallet's ratable lines."""
+    rows = await tx.fetch(SQL["rated_lines"], tenant_id, account_id, wallet_id)
+    return {row["ratable_summary_id"]: _rated_line(row) for row in rows}
+
+
+def _rated_line(row: Record) -> RatedLine:
+    version = None
+    if row["procedure_id"] is not None:
+        version = (
+            ProcedureId(row["procedure_id"]),
+            ProcedureVersionId(row["procedure_version_id"]),
+        )
+    return RatedLine(
+        overage=row["overage_quantity"],
+        amount=row["amount"],
+        failure=row["error_reason"],
+        version=version,
+        packages=unpacked_packages(row["packages"]),
+    )
+
+
+async def token_quantities(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> dict[CellId, Decimal]:
+    """The cells of tokens that come from a wallet's cells, and how many each has."""
+    rows = await tx.fetch(SQL["token_quantities"], tenant_id, account_id, wallet_id)
+    return {CellId(row["usage_summary_id"]): row["sum_quantity"] for row in rows}
+
+
+async def count_records(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> int:
+    """How many records there are."""
+    found: int = await tx.fetchval(SQL["count_records"], tenant_id, account_id)
+    return found
+
+
+async def differences(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[Finding]:
+    """What differs between records, cells, entries, ratable and liable lines."""
+    key = tenant_id, account_id
+    prefix = f"accounts/{account_id}"
+    found: list[Finding] = []
+    for row in await tx.fetch(SQL["cells_and_records"], *key):
+        found += _cell(f"{prefix}/usageSummaries/{row['usage_summary_id']}", row)
+    for row in await tx.fetch(SQL["records_without_cell"], *key):
+        name = f"{prefix}/usageRecords/{row['record_id']}"
+        found.append(_finding("usage summary", name, "one", "none"))
+    for row in await tx.fetch(SQL["grant_heads"], *key):
+        name = f"{prefix}/wallets/{row['wallet_id']}/grants/{row['grant_id']}"
+        due = (row["grant_seq"] or 0, row["grant_after"] or Decimal(0))
+        is_ = (row["head_seq"], row["balance"])
+        found.append(_finding("head", name, f"{due[0]}: {due[1]}", f"{is_[0]}: {is_[1]}"))
+    for row in await tx.fetch(SQL["cells_and_entries"], *key):
+        name = f"{prefix}/usageSummaries/{row['usage_summary_id']}"
+        found.append(_finding("drawn quantity", name, row["drawn"], row["drawn_quantity"]))
+    for row in await tx.fetch(SQL["ratables_and_cells"], *key):
+        name = f"{prefix}/ratableSummaries/{row['ratable_summary_id']}"
+        due, is_ = (row["used"], row["overage"]), (row["used_quantity"], row["overage_quantity"])
+        figures = "used quantity and overage"
+        found.append(_finding(figures, name, f"{due[0]}, {due[1]}", f"{is_[0]}, {is_[1]}"))
+    for row in await tx.fetch(SQL["liables_and_ratables"], *key):
+        name = f"{prefix}/liableSummaries/{row['liable_summary_id']}"
+        found.append(_finding("exact amount", name, row["amount"], row["exact_amount"]))
+    for row in await tx.fetch(SQL["periods_out_of_turn"], *key):
+        name = f"{prefix}/wallets/{row['wallet_id']}"
+        text = f"final from {row['start_time'].isoformat()}"
+        found.append(_finding("rating period", name, "final in order", text))
+    return found + await _stopped(tx, tenant_id, account_id)
+
+
+async def _stopped(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[Finding]:
+    """Open periods whose close was refused or is in quarantine."""
+    found = []
+    for row in await tx.fetch(SQL["closes_that_stopped"], tenant_id, account_id):
+        name = f"accounts/{account_id}/wallets/{row['wallet_id']}"
+        is_ = f"open because jobs/{row['job_id']} is {row['state']} ({row['error']})"
+        due = "final; correct the cause and retry the job (RetryJob)"
+        what = f"rating period from {row['start_time'].isoformat()}"
+        found.append(_finding(what, name, due, is_))
+    return found
+
+
+def _cell(name: str, row: Record) -> Iterator[Finding]:
+    for what, is_, due in CELL_FIGURES:
+        if row[is_] != row[due]:
+            yield _finding(what, name, row[due], row[is_])
+
+
+def _finding(what: str, name: str, expected: Any, found: Any) -> Finding:
+    return Finding(what=what, name=name, expected=_text(expected), found=_text(found))
+
+
+def _text(value: Any) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)

@@ -1,1 +1,0 @@
-"""Meters, records and cells, as rows and back."""

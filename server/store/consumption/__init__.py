@@ -1,0 +1,1 @@
+"""Rows of consumption: usage records, intake rules, placement and aggregation."""

@@ -1,0 +1,141 @@
+"""Usage records, the side that reads: what was recorded and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from server.domain.calendar import Period, RatingPeriod
+from server.domain.consumption.recording import RecordState, Trace, UsageRecord
+from server.domain.errors import NotFound
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    CellId,
+    LiableSummaryId,
+    ProductId,
+    RecordId,
+    ResourceId,
+    TenantId,
+    UnitId,
+)
+from server.store.audit import credential_id
+from server.store.keys import ANY_TIME, Window
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("consumption/usage_records.sql")
+
+# The state of the period of a record, and whether its ratable line is in an invoice-ready one.
+STANDINGS = {
+    RecordState.PENDING: ("OPEN", False),
+    RecordState.FROZEN: ("FROZEN", False),
+    RecordState.RATED: ("FINAL", False),
+    RecordState.LIABLE: ("FINAL", True),
+}
+STATES = {standing: state for state, standing in STANDINGS.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Which records of an account: used in `[start, end)`, and what else is wanted of them."""
+
+    start: datetime
+    end: datetime
+    asset_id: AssetId | None = None
+    resource_id: ResourceId | None = None
+    cell_id: CellId | None = None
+    state: RecordState | None = None
+    product_id: ProductId | None = None
+    created: Window = ANY_TIME
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, record_id: RecordId
+) -> UsageRecord:
+    """One record. Raises USAGE_RECORD_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["get_record"], tenant_id, account_id, record_id)
+    if row is None:
+        raise NotFound.of("UsageRecord", f"accounts/{account_id}/usageRecords/{record_id}")
+    return _record(row)
+
+
+async def list_records(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wanted: Range,
+    *,
+    after: tuple[datetime, RecordId] | None,
+    limit: int,
+) -> list[UsageRecord]:
+    """Newest first; `after` is the time and the id of the last record seen."""
+    # No id is empty, so just before the end and the empty id is before the end.
+    time, record_id = after or (wanted.end, "")
+    rows = await tx.fetch(
+        SQL["list_records"],
+        tenant_id,
+        account_id,
+        wanted.start,
+        time,
+        record_id,
+        wanted.asset_id,
+        wanted.resource_id,
+        wanted.cell_id,
+        limit,
+        wanted.product_id,
+        wanted.created.start,
+        wanted.created.end,
+        *((None, None) if wanted.state is None else STANDINGS[wanted.state]),
+    )
+    return [_record(row) for row in rows]
+
+
+async def state_bounds(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, state: RecordState
+) -> Window | None:
+    """Return the window that holds the usage times of all records in a state, if there are any."""
+    row = await tx.fetchrow(SQL["find_state_bounds"], tenant_id, account_id, *STANDINGS[state])
+    assert row is not None, state
+    return None if row["end_time"] is None else Window(row["start_time"], row["end_time"])
+
+
+async def cell_bounds(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, cell_id: CellId
+) -> Period:
+    """The day of a cell. Raises USAGE_SUMMARY_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["find_cell_bounds"], tenant_id, account_id, cell_id)
+    if row is None:
+        raise NotFound.of("UsageSummary", f"accounts/{account_id}/usageSummaries/{cell_id}")
+    return Period(row["start_time"], row["end_time"])
+
+
+def _record(row: Any) -> UsageRecord:
+    return UsageRecord(
+        account_id=AccountId(row["account_id"]),
+        id=RecordId(row["record_id"]),
+        asset_id=AssetId(row["asset_id"]),
+        resource_id=ResourceId(row["usage_resource_id"]),
+        quantity=row["quantity"],
+        unit_id=UnitId(row["unit_of_measure_id"]),
+        time=row["usage_time"],
+        labels=row["labels"] or {},
+        create_time=row["create_time"],
+        created_by=credential_id(row["created_by"]),
+        trace=Trace(
+            state=STATES[row["period_state"], row["liable_summary_id"] is not None],
+            counted_quantity=row["counted_quantity"],
+            cell_id=CellId(row["usage_summary_id"]),
+            period=RatingPeriod(
+                row["period_start_time"], row["period_end_time"], row["period_freeze_time"]
+            ),
+            is_late=row["origin_start_time"] != row["period_start_time"],
+            drawn_quantity=row["drawn_quantity"],
+            overage_quantity=row["overage_quantity"],
+            liable_summary_id=_line_id(row["liable_summary_id"]),
+        ),
+    )
+
+
+def _line_id(value: UUID | None) -> LiableSummaryId | None:
+    return None if value is None else LiableSummaryId(value)

@@ -1,0 +1,1 @@
+"""Rows of modeling: units, resources, products, grants, policies and selling models."""

@@ -1,0 +1,197 @@
+"""Policies: as rows and back."""
+
+from asyncpg import Record
+
+from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
+from server.domain.ids import PolicyId
+from server.domain.modeling.catalog import (
+    Aggregation,
+    Commitment,
+    Overage,
+    RatingFrequency,
+    Refresh,
+    Rollover,
+)
+from server.domain.modeling.policies import (
+    AggregationMethod,
+    Combination,
+    CommitmentRate,
+    LatePolicy,
+    OveragePolicy,
+)
+from server.store.modeling.records import Kind
+from server.store.sql import load
+
+SQL = load("modeling/policies.sql")
+
+
+def _aggregation(row: Record) -> Aggregation:
+    return Aggregation(
+        id=PolicyId(row["policy_id"]),
+        display_name=row["display_name"],
+        method=AggregationMethod(row["method"]),
+        period=PolicyPeriod(row["period"]),
+        combine=Combination(row["combine"]),
+        unique_label=row["unique_label"],
+    )
+
+
+def _rating_frequency(row: Record) -> RatingFrequency:
+    days, hours = row["waiting_days"], row["waiting_hours"]
+    return RatingFrequency(
+        id=PolicyId(row["policy_id"]),
+        display_name=row["display_name"],
+        period=PolicyPeriod(row["period"]),
+        delay=Delay(hours, DelayUnit.HOURS) if days is None else Delay(days),
+        late=LatePolicy(row["late_policy"]),
+    )
+
+
+def _overage(row: Record) -> Overage:
+    return Overage(
+        id=PolicyId(row["policy_id"]),
+        display_name=row["display_name"],
+        overage=OveragePolicy(row["overage"]),
+    )
+
+
+def _commitment(row: Record) -> Commitment:
+    return Commitment(
+        id=PolicyId(row["policy_id"]),
+        display_name=row["display_name"],
+        rate=CommitmentRate(row["rate"]),
+    )
+
+
+def _refresh(row: Record) -> Refresh:
+    return Refresh(
+        id=PolicyId(row["policy_id"]),
+        display_name=row["display_name"],
+        interval=Cadence(CadenceUnit(row["interval_unit"]), row["interval_count"]),
+    )
+
+
+def _rollover(row: Record) -> Rollover:
+    return Rollover(
+        id=PolicyId(row["policy_id"]),
+        display_name=row["display_name"],
+        max_rollovers=row["max_rollovers"],
+        max_quantity=row["max_quantity"],
+        max_percent=row["max_percent"],
+    )
+
+
+def _waiting(delay: Delay, unit: DelayUnit) -> int | None:
+    return delay.count if delay.unit is unit else None
+
+
+AGGREGATION: Kind[Aggregation] = Kind(
+    name="AggregationPolicy",
+    pattern="aggregationPolicies/{}",
+    table="aggregation_policies",
+    add=SQL["add_aggregation"],
+    find=SQL["find_aggregation"],
+    list_=SQL["list_aggregation"],
+    save=SQL["save_aggregation"],
+    drop=SQL["drop_aggregation"],
+    move=SQL["move_aggregation"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (
+        one.id,
+        one.display_name,
+        one.method,
+        one.period,
+        one.combine,
+        one.unique_label,
+    ),
+    from_row=_aggregation,
+    fields={},
+)
+RATING_FREQUENCY: Kind[RatingFrequency] = Kind(
+    name="RatingFrequencyPolicy",
+    pattern="ratingFrequencyPolicies/{}",
+    table="rating_frequency_policies",
+    add=SQL["add_rating_frequency"],
+    find=SQL["find_rating_frequency"],
+    list_=SQL["list_rating_frequency"],
+    save=SQL["save_rating_frequency"],
+    drop=SQL["drop_rating_frequency"],
+    move=SQL["move_rating_frequency"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (
+        one.id,
+        one.display_name,
+        one.period,
+        _waiting(one.delay, DelayUnit.DAYS),
+        _waiting(one.delay, DelayUnit.HOURS),
+        one.late,
+    ),
+    from_row=_rating_frequency,
+    fields={"delay": "waiting_time", "late": "late_policy"},
+)
+OVERAGE: Kind[Overage] = Kind(
+    name="OveragePolicy",
+    pattern="overagePolicies/{}",
+    table="overage_policies",
+    add=SQL["add_overage"],
+    find=SQL["find_overage"],
+    list_=SQL["list_overage"],
+    save=SQL["save_overage"],
+    drop=SQL["drop_overage"],
+    move=SQL["move_overage"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (one.id, one.display_name, one.overage),
+    from_row=_overage,
+    fields={},
+)
+REFRESH: Kind[Refresh] = Kind(
+    name="RefreshPolicy",
+    pattern="refreshPolicies/{}",
+    table="refresh_policies",
+    add=SQL["add_refresh"],
+    find=SQL["find_refresh"],
+    list_=SQL["list_refresh"],
+    save=SQL["save_refresh"],
+    drop=SQL["drop_refresh"],
+    move=SQL["move_refresh"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (one.id, one.display_name, one.interval.unit, one.interval.count),
+    from_row=_refresh,
+    fields={},
+)
+ROLLOVER: Kind[Rollover] = Kind(
+    name="RolloverPolicy",
+    pattern="rolloverPolicies/{}",
+    table="rollover_policies",
+    add=SQL["add_rollover"],
+    find=SQL["find_rollover"],
+    list_=SQL["list_rollover"],
+    save=SQL["save_rollover"],
+    drop=SQL["drop_rollover"],
+    move=SQL["move_rollover"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (
+        one.id,
+        one.display_name,
+        one.max_rollovers,
+        one.max_quantity,
+        one.max_percent,
+    ),
+    from_row=_rollover,
+    fields={},
+)
+COMMITMENT: Kind[Commitment] = Kind(
+    name="CommitmentPolicy",
+    pattern="commitmentPolicies/{}",
+    table="commitment_policies",
+    add=SQL["add_commitment"],
+    find=SQL["find_commitment"],
+    list_=SQL["list_commitment"],
+    save=SQL["save_commitment"],
+    drop=SQL["drop_commitment"],
+    move=SQL["move_commitment"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (one.id, one.display_name, one.rate),
+    from_row=_commitment,
+    fields={},
+)

@@ -1,0 +1,91 @@
+"""Records of the catalogue: what all kinds have in common.
+
+A `Kind` says with which queries a value is kept and found, and how it becomes a row and back. Two
+who create the same id at once wait for each other; the second then finds what the first made.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from asyncpg import Record
+
+from server.domain.errors import NotFound
+from server.domain.ids import TenantId
+from server.domain.modeling.catalog import CatalogState, Kept
+from server.store.audit import audit_of
+from server.store.pool import Connection
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[T]):
+    """One kind of record.
+
+    `name` is the message's name, `pattern` its resource name with a place for each part of the key.
+    `to_row` begins with the key. `fields` gives the wire's name of a field where it differs.
+    """
+
+    name: str
+    pattern: str
+    table: str
+    add: str
+    find: str
+    list_: str
+    save: str
+    drop: str
+    move: str
+    key: Callable[[T], tuple[str, ...]]
+    to_row: Callable[[T], tuple[Any, ...]]
+    from_row: Callable[[Record], T]
+    fields: Mapping[str, str]
+
+    def resource_name(self, *key: str) -> str:
+        """The name callers use."""
+        return self.pattern.format(*key)
+
+
+async def add(tx: Connection, tenant_id: TenantId, kind: Kind[T], content: T) -> bool:
+    """Keep a new draft, unless its id is taken; returns whether it was kept."""
+    done: str = await tx.execute(kind.add, tenant_id, *kind.to_row(content))
+    return done == "INSERT 0 1"
+
+
+async def find(tx: Connection, tenant_id: TenantId, kind: Kind[T], *key: str) -> Kept[T] | None:
+    """The record of that id, in whatever case."""
+    row = await tx.fetchrow(kind.find, tenant_id, *key)
+    return None if row is None else kept(kind, row)
+
+
+async def get(tx: Connection, tenant_id: TenantId, kind: Kind[T], *key: str) -> Kept[T]:
+    """The record of exactly that id. Raises `…_NOT_FOUND`."""
+    found = await find(tx, tenant_id, kind, *key)
+    if found is None or kind.key(found.content) != key:
+        raise NotFound.of(kind.name, kind.resource_name(*key))
+    return found
+
+
+async def list_records(
+    tx: Connection,
+    tenant_id: TenantId,
+    kind: Kind[T],
+    *parent: str,
+    after: tuple[str] | None,
+    limit: int,
+    filters: Sequence[str | None] = (None,),
+) -> list[Kept[T]]:
+    """Records by id, after the last one seen, of a parent if the kind has one.
+
+    `filters` are a state and what else the kind's query can be asked for; None asks for all.
+    """
+    last = after[0] if after else ""
+    rows = await tx.fetch(kind.list_, tenant_id, *parent, last, limit, *filters)
+    return [kept(kind, row) for row in rows]
+
+
+def kept(kind: Kind[T], row: Record) -> Kept[T]:
+    """A row as a record."""
+    state = CatalogState(row["state"])
+    version = row.get("version", 1)
+    return Kept(kind.from_row(row), state, row["revision"], audit_of(row), version)

@@ -1,0 +1,44 @@
+"""Selling models: as rows and back."""
+
+from asyncpg import Record
+
+from server.domain.calendar import Cadence, CadenceUnit
+from server.domain.ids import SellingModelId
+from server.domain.modeling.catalog import SellingModel, SellingModelType
+from server.store.modeling.records import Kind
+from server.store.sql import load
+
+SQL = load("modeling/selling_models.sql")
+
+
+def _selling_model(row: Record) -> SellingModel:
+    unit, count = row["term_unit"], row["term_count"]
+    return SellingModel(
+        id=SellingModelId(row["selling_model_id"]),
+        display_name=row["display_name"],
+        type=SellingModelType(row["type"]),
+        term=None if unit is None else Cadence(CadenceUnit(unit), count),
+    )
+
+
+SELLING_MODEL: Kind[SellingModel] = Kind(
+    name="SellingModel",
+    pattern="sellingModels/{}",
+    table="selling_models",
+    add=SQL["add_selling_model"],
+    find=SQL["find_selling_model"],
+    list_=SQL["list_selling_model"],
+    save=SQL["save_selling_model"],
+    drop=SQL["drop_selling_model"],
+    move=SQL["move_selling_model"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (
+        one.id,
+        one.display_name,
+        one.type,
+        one.term and one.term.unit,
+        one.term and one.term.count,
+    ),
+    from_row=_selling_model,
+    fields={},
+)

@@ -1,1 +1,0 @@
-"""The catalogue and its policies, as rows and back."""

@@ -1,1 +1,0 @@
-"""Price books, cards, entries and procedures, as rows and back."""

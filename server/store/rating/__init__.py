@@ -1,0 +1,1 @@
+"""Rows of rating: rate cards, discovery, procedures, and the arithmetic of a rate."""

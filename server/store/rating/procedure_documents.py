@@ -1,0 +1,213 @@
+"""Documents: the elements of a procedure, and a version that is frozen, as the database has them.
+
+An element is an object with one key, its kind, as in `{"FORMULA": {…}}`. Decimals are plain text. A
+kind or a version of the document that nobody here knows is refused, never guessed.
+"""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from server.domain.exact import Rounding, parse_decimal, plain
+from server.domain.ids import ProcedureId, ProcedureVersionId
+from server.domain.rating.procedures import elements as el
+from server.domain.rating.procedures.elements import ProcedureElement
+from server.domain.rating.procedures.versions import TimeLimits, Version
+from server.domain.rating.rates import Adjustment, AdjustmentKind, AttributeRow
+from server.store.documents import VERSION, Document, check_version
+
+
+def version_to_doc(version: Version) -> Document:
+    """A version, frozen: all that is needed to rate by it again."""
+    return {
+        "procedure": version.procedure_id,
+        "version": version.id,
+        "display_name": version.display_name,
+        "rank": version.rank,
+        "start": None if version.start_date is None else version.start_date.isoformat(),
+        "end": None if version.end_date is None else version.end_date.isoformat(),
+        "run_milliseconds": version.limits.run,
+        "element_milliseconds": version.limits.element,
+        **elements_to_doc(version.elements),
+    }
+
+
+def version_from_doc(doc: Document) -> Version:
+    """The version that was frozen."""
+    start, end = doc["start"], doc["end"]
+    return Version(
+        procedure_id=ProcedureId(doc["procedure"]),
+        id=ProcedureVersionId(doc["version"]),
+        display_name=doc["display_name"],
+        rank=doc["rank"],
+        start_date=None if start is None else date.fromisoformat(start),
+        end_date=None if end is None else date.fromisoformat(end),
+        elements=elements_from_doc(doc),
+        limits=TimeLimits(run=doc["run_milliseconds"], element=doc["element_milliseconds"]),
+    )
+
+
+def elements_to_doc(elements: tuple[ProcedureElement, ...]) -> Document:
+    """What `procedure_versions.elements` keeps."""
+    return {"v": VERSION, "elements": [_to_doc(element) for element in elements]}
+
+
+def elements_from_doc(doc: Document) -> tuple[ProcedureElement, ...]:
+    """The elements that were kept."""
+    check_version(doc)
+    return tuple(_from_doc(element) for element in doc["elements"])
+
+
+def _to_doc(element: ProcedureElement) -> Document:
+    kind = type(element)
+    own = _FIELDS[kind][0](element) if kind in _FIELDS else {}
+    return {_KINDS[kind]: {"name": element.name, **own}}
+
+
+def _from_doc(doc: Document) -> ProcedureElement:
+    [(word, fields)] = doc.items()
+    kind = _BY_WORD[word]
+    own = _FIELDS[kind][1](fields) if kind in _FIELDS else {}
+    found: ProcedureElement = kind(name=fields["name"], **own)
+    return found
+
+
+_KINDS: dict[type[Any], str] = {
+    el.RatingSetting: "RATING_SETTING",
+    el.BaseRate: "BASE_RATE",
+    el.NegotiatedRate: "NEGOTIATED_RATE",
+    el.VolumeTiers: "VOLUME_TIERS",
+    el.GraduatedTiers: "GRADUATED_TIERS",
+    el.NegotiatedTiers: "NEGOTIATED_TIERS",
+    el.AttributeAdjustment: "ATTRIBUTE_ADJUSTMENT",
+    el.CommitmentRate: "COMMITMENT_RATE",
+    el.ManualDiscount: "MANUAL_DISCOUNT",
+    el.AdjustmentMatrix: "ADJUSTMENT_MATRIX",
+    el.Formula: "FORMULA",
+    el.Assignment: "ASSIGNMENT",
+    el.ListGroup: "LIST_GROUP",
+    el.ListOperation: "LIST_OPERATION",
+    el.RoundRate: "ROUNDING",
+    el.Stop: "STOP",
+    el.Lookup: "LOOKUP",
+}
+_BY_WORD: dict[str, type[Any]] = {word: kind for kind, word in _KINDS.items()}
+
+
+def _adjustment_to_doc(adjustment: Adjustment) -> Document:
+    return {"kind": adjustment.kind.value, "value": plain(adjustment.value)}
+
+
+def _adjustment_from_doc(doc: Document) -> Adjustment:
+    return Adjustment(kind=AdjustmentKind(doc["kind"]), value=parse_decimal(doc["value"]))
+
+
+def _order_to_doc(one: el.NegotiatedRate | el.NegotiatedTiers) -> Document:
+    return {"order": [agreed.value for agreed in one.order]}
+
+
+def _order_from_doc(doc: Document) -> Document:
+    return {"order": tuple(el.Agreed(word) for word in doc["order"])}
+
+
+def _inputs_to_doc(one: el.RatingSetting) -> Document:
+    inputs = [{"name": i.name, "kind": i.kind.value, "default": i.default} for i in one.inputs]
+    return {"inputs": inputs}
+
+
+def _inputs_from_doc(doc: Document) -> Document:
+    inputs = (
+        el.Input(name=one["name"], kind=el.ValueKind(one["kind"]), default=one["default"])
+        for one in doc["inputs"]
+    )
+    return {"inputs": tuple(inputs)}
+
+
+def _attributes_to_doc(one: el.AttributeAdjustment) -> Document:
+    rows = [
+        {"attributes": dict(row.attributes), "adjustment": _adjustment_to_doc(row.adjustment)}
+        for row in one.rows
+    ]
+    return {"rows": rows}
+
+
+def _attributes_from_doc(doc: Document) -> Document:
+    rows = (
+        AttributeRow(
+            attributes=tuple(sorted(row["attributes"].items())),
+            adjustment=_adjustment_from_doc(row["adjustment"]),
+        )
+        for row in doc["rows"]
+    )
+    return {"rows": tuple(rows)}
+
+
+def _matrix_to_doc(one: el.AdjustmentMatrix) -> Document:
+    rows = [
+        {"cells": list(row.cells), "adjustment": _adjustment_to_doc(row.adjustment)}
+        for row in one.rows
+    ]
+    return {"columns": list(one.columns), "rows": rows}
+
+
+def _matrix_from_doc(doc: Document) -> Document:
+    rows = (
+        el.MatrixRow(cells=tuple(row["cells"]), adjustment=_adjustment_from_doc(row["adjustment"]))
+        for row in doc["rows"]
+    )
+    return {"columns": tuple(doc["columns"]), "rows": tuple(rows)}
+
+
+def _group_to_doc(one: el.ListGroup) -> Document:
+    return {"condition": one.condition, "elements": [_to_doc(inner) for inner in one.elements]}
+
+
+def _group_from_doc(doc: Document) -> Document:
+    elements = tuple(_from_doc(inner) for inner in doc["elements"])
+    return {"condition": doc["condition"], "elements": elements}
+
+
+# How the fields of a kind that has any beside its name are written and read.
+_FIELDS: dict[type[Any], tuple[Callable[[Any], Document], Callable[[Document], Document]]] = {
+    el.RatingSetting: (_inputs_to_doc, _inputs_from_doc),
+    el.NegotiatedRate: (_order_to_doc, _order_from_doc),
+    el.NegotiatedTiers: (_order_to_doc, _order_from_doc),
+    el.AttributeAdjustment: (_attributes_to_doc, _attributes_from_doc),
+    el.ManualDiscount: (
+        lambda one: {"kind": one.kind.value, "value": plain(one.value)},
+        lambda doc: {
+            "kind": el.DiscountKind(doc["kind"]),
+            "value": parse_decimal(doc["value"]),
+        },
+    ),
+    el.AdjustmentMatrix: (_matrix_to_doc, _matrix_from_doc),
+    el.Formula: (
+        lambda one: {"expression": one.expression, "variable": one.variable},
+        lambda doc: {"expression": doc["expression"], "variable": doc["variable"]},
+    ),
+    el.Assignment: (
+        lambda one: {"variable": one.variable, "value": plain(one.value)},
+        lambda doc: {"variable": doc["variable"], "value": parse_decimal(doc["value"])},
+    ),
+    el.ListGroup: (_group_to_doc, _group_from_doc),
+    el.ListOperation: (
+        lambda one: {
+            "function": one.function.value,
+            "source": one.source,
+            "variable": one.variable,
+        },
+        lambda doc: {
+            "function": el.ListFunction(doc["function"]),
+            "source": doc["source"],
+            "variable": doc["variable"],
+        },
+    ),
+    el.RoundRate: (
+        lambda one: {"mode": one.mode.value, "places": one.places},
+        lambda doc: {"mode": Rounding(doc["mode"]), "places": doc["places"]},
+    ),
+    el.Lookup: (
+        lambda one: {"source": one.source.value},
+        lambda doc: {"source": el.LookupSource(doc["source"])},
+    ),
+}

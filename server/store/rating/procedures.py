@@ -1,0 +1,182 @@
+"""Procedures and their versions: as rows and back; which is the default of a tenant."""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from asyncpg import Record
+
+from server.domain.ids import ProcedureId, ProcedureVersionId, TenantId
+from server.domain.modeling.catalog import CatalogState
+from server.domain.rating.compiled_discovery import SHIPPED_FINDERS, Finder, Finders
+from server.domain.rating.compiled_rating import Rater, VersionKey, Versions
+from server.domain.rating.procedures.versions import Procedure, TimeLimits, Usage, Version
+from server.store.modeling.records import Kind
+from server.store.pool import Connection
+from server.store.rating.procedure_documents import elements_from_doc, elements_to_doc
+from server.store.sql import load
+
+SQL = load("rating/procedures.sql")
+
+
+def _procedure(row: Record) -> Procedure:
+    return Procedure(
+        id=ProcedureId(row["procedure_id"]),
+        display_name=row["display_name"],
+        usage=Usage(row["usage"]),
+    )
+
+
+def _version(row: Record) -> Version:
+    return Version(
+        procedure_id=ProcedureId(row["procedure_id"]),
+        id=ProcedureVersionId(row["version_id"]),
+        display_name=row["display_name"],
+        rank=row["rank"],
+        start_date=row["start_date"],
+        end_date=row["end_date"],
+        elements=elements_from_doc(row["elements"]),
+        limits=TimeLimits(run=row["run_milliseconds"], element=row["element_milliseconds"]),
+    )
+
+
+PROCEDURE: Kind[Procedure] = Kind(
+    name="Procedure",
+    pattern="procedures/{}",
+    table="procedures",
+    add=SQL["add_procedure"],
+    find=SQL["find_procedure"],
+    list_=SQL["list_procedure"],
+    save=SQL["save_procedure"],
+    drop=SQL["drop_procedure"],
+    move=SQL["move_procedure"],
+    key=lambda one: (one.id,),
+    to_row=lambda one: (one.id, one.display_name, one.usage),
+    from_row=_procedure,
+    fields={},
+)
+VERSION: Kind[Version] = Kind(
+    name="ProcedureVersion",
+    pattern="procedures/{}/versions/{}",
+    table="procedure_versions",
+    add=SQL["add_version"],
+    find=SQL["find_version"],
+    list_=SQL["list_version"],
+    save=SQL["save_version"],
+    drop=SQL["drop_version"],
+    move=SQL["move_version"],
+    key=lambda one: (one.procedure_id, one.id),
+    to_row=lambda one: (
+        one.procedure_id,
+        one.id,
+        one.display_name,
+        one.rank,
+        one.start_date,
+        one.end_date,
+        one.limits.run,
+        one.limits.element,
+        elements_to_doc(one.elements),
+    ),
+    from_row=_version,
+    fields={"limits": "run_milliseconds, element_milliseconds"},
+)
+
+
+async def versions(
+    tx: Connection, tenant_id: TenantId, procedure_id: ProcedureId
+) -> list[tuple[Version, CatalogState]]:
+    """All versions of a procedure, each with its state."""
+    rows = await tx.fetch(SQL["versions"], tenant_id, procedure_id)
+    return [(_version(row), CatalogState(row["state"])) for row in rows]
+
+
+async def rating_versions(tx: Connection, tenant_id: TenantId) -> Versions:
+    """What the tenant rates by."""
+    return unpacked_versions(await tx.fetchval(SQL["rating_versions"], tenant_id))
+
+
+@lru_cache(maxsize=1_024)
+def unpacked_versions(text: str | None) -> Versions:
+    """What the function `rating_versions` of the database says; the same is not compiled twice."""
+    if text is None:
+        return Versions()
+    return Versions(tuple(_rater(item) for item in msgspec.json.decode(text)))
+
+
+async def finders(tx: Connection, tenant_id: TenantId) -> Finders:
+    """What finds the tenant's rates."""
+    rows = await tx.fetch(SQL["discovery_versions"], tenant_id)
+    if not rows:
+        return SHIPPED_FINDERS
+    found = tuple(_finder(row) for row in rows if row["version_id"] is not None)
+    return Finders(ProcedureId(rows[0]["procedure_id"]), found)
+
+
+async def raters(
+    tx: Connection, tenant_id: TenantId, keys: Iterable[VersionKey]
+) -> dict[VersionKey, Rater]:
+    """Some versions, in whatever state, as raters that take as long as they take."""
+    wanted = sorted(set(keys))
+    rows = await tx.fetch(
+        SQL["some_versions"], tenant_id, [key[0] for key in wanted], [key[1] for key in wanted]
+    )
+    found = map(_version, rows)
+    return {(one.procedure_id, one.id): Rater.of(one) for one in found}
+
+
+def _rater(item: Sequence[Any]) -> Rater:
+    """A version of an array's parts. What a line takes is counted in time of the processor."""
+    version = Version(
+        procedure_id=ProcedureId(item[0]),
+        id=ProcedureVersionId(item[1]),
+        display_name="",
+        rank=item[2],
+        start_date=_date(item[3]),
+        end_date=_date(item[4]),
+        elements=elements_from_doc(item[7]),
+        limits=TimeLimits(run=item[5], element=item[6]),
+    )
+    return Rater.of(version, time.thread_time_ns)
+
+
+def _finder(row: Record) -> Finder:
+    return Finder.of(
+        Version(
+            procedure_id=ProcedureId(row["procedure_id"]),
+            id=ProcedureVersionId(row["version_id"]),
+            display_name="",
+            rank=row["rank"],
+            start_date=row["start_date"],
+            end_date=row["end_date"],
+            elements=elements_from_doc(row["elements"]),
+        )
+    )
+
+
+def _date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+async def default(tx: Connection, tenant_id: TenantId, usage: Usage) -> ProcedureId | None:
+    """The procedure that the tenant uses."""
+    found = await tx.fetchval(SQL["default_procedure"], tenant_id, usage)
+    return None if found is None else ProcedureId(found)
+
+
+async def set_default(
+    tx: Connection, tenant_id: TenantId, usage: Usage, procedure_id: ProcedureId
+) -> None:
+    """Use another from now on."""
+    await tx.execute(SQL["set_default"], tenant_id, usage, procedure_id)
+
+
+async def seed(
+    tx: Connection, tenant_id: TenantId, shipped: Sequence[tuple[Procedure, Version]]
+) -> None:
+    """Put procedures in force, each with its version; what is there under the same id stays."""
+    for procedure, version in shipped:
+        await tx.execute(SQL["seed_procedure"], tenant_id, *PROCEDURE.to_row(procedure))
+        await tx.execute(SQL["seed_version"], tenant_id, *VERSION.to_row(version))

@@ -1,0 +1,197 @@
+"""A product with all it depends on: read whole, and put in force in the order of dependence."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from server.domain.ids import (
+    PolicyId,
+    ProductId,
+    ResourceId,
+    SellingModelId,
+    TenantId,
+    UnitClassId,
+)
+from server.domain.modeling.catalog import (
+    Aggregation,
+    Commitment,
+    Kept,
+    Overage,
+    Product,
+    ProductGrant,
+    ProductResource,
+    RatingFrequency,
+    Refresh,
+    Rollover,
+    SellingModel,
+    UnitClass,
+    UnitOfMeasure,
+    UsageResource,
+)
+from server.domain.rating.rate_cards import RateCardEntry
+from server.store.modeling.catalog import (
+    PRODUCT,
+    PRODUCT_GRANT,
+    PRODUCT_RESOURCE,
+    RESOURCE,
+    UNIT,
+    UNIT_CLASS,
+)
+from server.store.modeling.policies import (
+    AGGREGATION,
+    COMMITMENT,
+    OVERAGE,
+    RATING_FREQUENCY,
+    REFRESH,
+    ROLLOVER,
+)
+from server.store.modeling.records import Kind, kept
+from server.store.modeling.selling_models import SELLING_MODEL
+from server.store.pool import Connection
+from server.store.rating.rate_entries import entry_from_row
+from server.store.sql import load
+
+SQL = load("rating/product_graph.sql")
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """A product and every record it stands on, by kind, each by id."""
+
+    product: Kept[Product]
+    resources: dict[ResourceId, Kept[UsageResource]]
+    product_resources: tuple[Kept[ProductResource], ...]
+    grants: tuple[Kept[ProductGrant], ...]
+    classes: dict[UnitClassId, Kept[UnitClass]]
+    units: tuple[Kept[UnitOfMeasure], ...]
+    aggregations: dict[PolicyId, Kept[Aggregation]]
+    frequencies: dict[PolicyId, Kept[RatingFrequency]]
+    overages: dict[PolicyId, Kept[Overage]]
+    commitments: dict[PolicyId, Kept[Commitment]]
+    refreshes: dict[PolicyId, Kept[Refresh]]
+    rollovers: dict[PolicyId, Kept[Rollover]]
+    models: dict[SellingModelId, Kept[SellingModel]]
+
+
+async def lock_product(
+    tx: Connection, tenant_id: TenantId, product_id: ProductId
+) -> Kept[Product] | None:
+    """Hold a product until the transaction ends."""
+    row = await tx.fetchrow(SQL["lock_product"], tenant_id, product_id)
+    return None if row is None else kept(PRODUCT, row)
+
+
+async def units_of_class(
+    tx: Connection, tenant_id: TenantId, class_id: UnitClassId
+) -> list[Kept[UnitOfMeasure]]:
+    """The units of one class."""
+    return await _some(tx, tenant_id, UNIT, SQL["units"], [class_id])
+
+
+async def load_graph(tx: Connection, tenant_id: TenantId, product: Kept[Product]) -> Graph:
+    """Everything a product stands on."""
+    product_id = product.content.id
+    held = await _of(tx, tenant_id, PRODUCT_RESOURCE, SQL["product_resources"], product_id)
+    grants = await _of(tx, tenant_id, PRODUCT_GRANT, SQL["product_grants"], product_id)
+    ids = [one.content.resource_id for one in held]
+    resources = await _some(tx, tenant_id, RESOURCE, SQL["resources"], ids)
+    class_ids = {one.content.unit_class_id for one in resources}
+    levels = [one.content.policies for one in held]
+    levels += [one.content.policies for one in resources]
+    aggregation = _ids(level.aggregation for level in levels)
+    frequency = _ids(level.rating_frequency for level in levels)
+    overage = _ids(level.overage for level in levels)
+    commitment = _ids(level.commitment for level in levels)
+    refresh = _ids(one.content.refresh_id for one in grants)
+    rollover = _ids(one.content.rollover_id for one in grants)
+    models = {one.content.selling_model_id for one in grants} - {None}
+    priced = await tx.fetch(SQL["entry_models"], tenant_id, product_id)
+    models |= {SellingModelId(row["selling_model_id"]) for row in priced}
+    some = tx, tenant_id
+    return Graph(
+        product=product,
+        resources={one.content.id: one for one in resources},
+        product_resources=tuple(held),
+        grants=tuple(grants),
+        classes=_by_id(
+            await _some(*some, UNIT_CLASS, SQL["unit_classes"], class_ids), lambda one: one.id
+        ),
+        units=tuple(await _some(*some, UNIT, SQL["units"], class_ids)),
+        aggregations=_by_id(
+            await _some(*some, AGGREGATION, SQL["aggregations"], aggregation), lambda one: one.id
+        ),
+        frequencies=_by_id(
+            await _some(*some, RATING_FREQUENCY, SQL["rating_frequencies"], frequency),
+            lambda one: one.id,
+        ),
+        overages=_by_id(await _some(*some, OVERAGE, SQL["overages"], overage), lambda one: one.id),
+        commitments=_by_id(
+            await _some(*some, COMMITMENT, SQL["commitments"], commitment), lambda one: one.id
+        ),
+        refreshes=_by_id(
+            await _some(*some, REFRESH, SQL["refreshes"], refresh), lambda one: one.id
+        ),
+        rollovers=_by_id(
+            await _some(*some, ROLLOVER, SQL["rollovers"], rollover), lambda one: one.id
+        ),
+        models=_by_id(
+            await _some(*some, SELLING_MODEL, SQL["selling_models"], filter(None, models)),
+            lambda one: one.id,
+        ),
+    )
+
+
+async def draft_entries(
+    tx: Connection, tenant_id: TenantId, product_id: ProductId
+) -> list[RateCardEntry]:
+    """The entries that come into force with the product, without their tiers."""
+    rows = await tx.fetch(SQL["draft_entries"], tenant_id, product_id)
+    return [entry_from_row(row, ()) for row in rows]
+
+
+async def activate(
+    tx: Connection, tenant_id: TenantId, graph: Graph, units: Iterable[str], revision: int
+) -> None:
+    """Make all of it active that is a draft, in the order of its dependencies."""
+    by_ids = (
+        (SQL["activate_unit_classes"], graph.classes),
+        (SQL["activate_units"], units),
+        (SQL["activate_aggregations"], graph.aggregations),
+        (SQL["activate_rating_frequencies"], graph.frequencies),
+        (SQL["activate_overages"], graph.overages),
+        (SQL["activate_commitments"], graph.commitments),
+        (SQL["activate_refreshes"], graph.refreshes),
+        (SQL["activate_rollovers"], graph.rollovers),
+        (SQL["activate_selling_models"], graph.models),
+        (SQL["activate_resources"], graph.resources),
+    )
+    for query, ids in by_ids:
+        await tx.execute(query, tenant_id, sorted(ids))
+    product_id = graph.product.content.id
+    await tx.execute(SQL["activate_product"], tenant_id, product_id)
+    await tx.execute(SQL["activate_product_resources"], tenant_id, product_id)
+    await tx.execute(SQL["activate_product_grants"], tenant_id, product_id)
+    await tx.execute(SQL["activate_entries"], tenant_id, product_id, revision)
+
+
+async def _of(
+    tx: Connection, tenant_id: TenantId, kind: Kind[T], query: str, product_id: ProductId
+) -> list[Kept[T]]:
+    return [kept(kind, row) for row in await tx.fetch(query, tenant_id, product_id)]
+
+
+async def _some(
+    tx: Connection, tenant_id: TenantId, kind: Kind[T], query: str, ids: Iterable[str]
+) -> list[Kept[T]]:
+    return [kept(kind, row) for row in await tx.fetch(query, tenant_id, sorted(ids))]
+
+
+def _ids(ids: Iterable[PolicyId | None]) -> set[PolicyId]:
+    return {policy_id for policy_id in ids if policy_id is not None}
+
+
+def _by_id(records: Iterable[Kept[T]], key: Callable[[T], K]) -> dict[K, Kept[T]]:
+    return {key(record.content): record for record in records}

@@ -1,0 +1,303 @@
+"""Entries of rate cards: kept once, found, changed and forgotten, one or a thousand at a time."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from asyncpg import Record
+
+from server.domain.ids import (
+    ProductId,
+    RateCardId,
+    RateEntryId,
+    ResourceId,
+    SellingModelId,
+    TenantId,
+    UnitId,
+)
+from server.domain.rating.rate_cards import (
+    ALL_RESOURCES,
+    CardSize,
+    EntryState,
+    RateCardEntry,
+    RateCardType,
+)
+from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, Tier, TierBounds, TierMode
+from server.store.modeling.edits import check_done
+from server.store.pool import Connection
+from server.store.rating.rates import kept
+from server.store.rating.terms_documents import adjustments_from_doc, adjustments_to_doc
+from server.store.sql import load
+
+SQL = load("rating/rate_entries.sql")
+
+EntryKey = tuple[RateCardId, RateEntryId]
+Metered = tuple[ProductId, ResourceId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which entries are listed; None for any."""
+
+    card_id: RateCardId | None = None
+    state: EntryState | None = None
+    product_id: ProductId | None = None
+    resource_id: ResourceId | None = None
+    unit_id: UnitId | None = None
+    selling_model_id: SellingModelId | None = None
+    day: date | None = None
+
+
+async def lock_cards(
+    tx: Connection, tenant_id: TenantId, card_ids: Collection[RateCardId]
+) -> dict[RateCardId, RateCardType]:
+    """Hold those of the cards that there are until the transaction ends; their types."""
+    rows = await tx.fetch(SQL["lock_cards"], tenant_id, sorted(card_ids))
+    return {RateCardId(row["rate_card_id"]): RateCardType(row["type"]) for row in rows}
+
+
+async def card_sizes(
+    tx: Connection, tenant_id: TenantId, card_ids: Collection[RateCardId]
+) -> dict[RateCardId, CardSize]:
+    """How much there is on some cards."""
+    rows = await tx.fetch(SQL["card_sizes"], tenant_id, sorted(card_ids))
+    return {
+        RateCardId(row["rate_card_id"]): CardSize(entries=row["entries"], tiers=row["tiers"])
+        for row in rows
+    }
+
+
+async def resource_scales(
+    tx: Connection, tenant_id: TenantId, wanted: Collection[Metered]
+) -> dict[Metered, int]:
+    """How finely resources of products are counted, of all a product's the finest one.
+
+    Absent is what no product has.
+    """
+    products = [product_id for product_id, _ in wanted]
+    resources = [resource_id for _, resource_id in wanted]
+    rows = await tx.fetch(SQL["resource_scales"], tenant_id, products, resources)
+    return {
+        (ProductId(row["product_id"]), ResourceId(row["usage_resource_id"])): row["scale"]
+        for row in rows
+    }
+
+
+async def add(
+    tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
+) -> list[RateCardEntry]:
+    """Keep new drafts with their tiers, and say which: those whose ids are free in any case."""
+    columns = [list(column) for column in zip(*map(_columns, entries), strict=True)]
+    rows = await tx.fetch(SQL["add_entries"], tenant_id, *columns)
+    keys = {(row["rate_card_id"], row["entry_id"]) for row in rows}
+    new = [one for one in entries if (one.card_id, one.id) in keys]
+    await _add_tiers(tx, tenant_id, new)
+    return new
+
+
+async def find_all(
+    tx: Connection, tenant_id: TenantId, keys: Iterable[EntryKey]
+) -> dict[tuple[str, str], RateCardEntry]:
+    """Those of the entries that there are, by card and by id in lower case."""
+    rows = await tx.fetch(SQL["find_entries"], tenant_id, *_lists(keys))
+    entries = await _entries(tx, tenant_id, rows)
+    return {(entry.card_id, entry.id.lower()): entry for entry in entries}
+
+
+async def find(
+    tx: Connection, tenant_id: TenantId, card_id: RateCardId, entry_id: RateEntryId
+) -> RateCardEntry | None:
+    """The entry with this id, in whatever case."""
+    found = await find_all(tx, tenant_id, [(card_id, entry_id)])
+    return found.get((card_id, entry_id.lower()))
+
+
+async def list_entries(
+    tx: Connection,
+    tenant_id: TenantId,
+    only: EntryFilter,
+    *,
+    after: tuple[str, str] | None,
+    limit: int,
+) -> list[RateCardEntry]:
+    """Entries by card and id; `after` are those of the last one seen."""
+    card_id, last = after or ("", "")
+    rows = await tx.fetch(
+        SQL["list_entries"],
+        tenant_id,
+        only.card_id,
+        card_id,
+        last,
+        limit,
+        only.state,
+        only.product_id,
+        only.resource_id,
+        only.unit_id,
+        only.selling_model_id,
+        only.day,
+    )
+    return await _entries(tx, tenant_id, rows)
+
+
+async def save(
+    tx: Connection,
+    tenant_id: TenantId,
+    entry: RateCardEntry,
+    *,
+    revision: int,
+    catalogue: int | None,
+) -> None:
+    """Keep other content under the id; `catalogue` if it is in force. Raises CONCURRENT_CHANGE."""
+    args = (tenant_id, *_columns(entry), revision, catalogue)
+    check_done(await tx.execute(SQL["save_entry"], *args))
+    await tx.execute(SQL["drop_tiers"], tenant_id, entry.card_id, entry.id)
+    await _add_tiers(tx, tenant_id, [entry])
+
+
+async def move(
+    tx: Connection,
+    tenant_id: TenantId,
+    entries: Sequence[RateCardEntry],
+    state: EntryState,
+    catalogue: int,
+) -> None:
+    """Put entries in another state. Raises CONCURRENT_CHANGE."""
+    revisions = [entry.kept.revision for entry in entries if entry.kept is not None]
+    args = (tenant_id, *_lists((one.card_id, one.id) for one in entries), revisions)
+    done = await tx.execute(SQL["move_entries"], *args, state, catalogue)
+    check_done(done, count=len(entries))
+
+
+async def in_force(
+    tx: Connection, tenant_id: TenantId, metered: Collection[Metered]
+) -> list[RateCardEntry]:
+    """What prices resources of products, without its tiers."""
+    products = [product_id for product_id, _ in metered]
+    resources = [resource_id for _, resource_id in metered]
+    rows = await tx.fetch(SQL["in_force"], tenant_id, products, resources)
+    return [entry_from_row(row, ()) for row in rows]
+
+
+async def not_in_force(
+    tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
+) -> list[tuple[RateCardId, RateEntryId, str]]:
+    """Which of these are of something that is not active, and the name of that; 20 at most."""
+    keys = _lists((one.card_id, one.id) for one in entries)
+    rows = await tx.fetch(SQL["not_in_force"], tenant_id, *keys)
+    return [
+        (RateCardId(row["rate_card_id"]), RateEntryId(row["entry_id"]), row["name"]) for row in rows
+    ]
+
+
+async def drop(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> None:
+    """Forget an entry with its tiers. Raises CONCURRENT_CHANGE."""
+    assert entry.kept is not None, entry
+    key = (tenant_id, entry.card_id, entry.id)
+    # The entry first, as whoever changes it does, so that neither waits for the other's tiers.
+    await tx.execute(SQL["lock_entry"], *key)
+    await tx.execute(SQL["drop_tiers"], *key)
+    check_done(await tx.execute(SQL["drop_entry"], *key, entry.kept.revision))
+
+
+async def drop_of_card(tx: Connection, tenant_id: TenantId, card_id: RateCardId) -> None:
+    """Forget the entries of a card that are not in force, with their tiers."""
+    await tx.execute(SQL["lock_entries_of_card"], tenant_id, card_id)
+    await tx.execute(SQL["drop_tiers_of_card"], tenant_id, card_id)
+    await tx.execute(SQL["drop_entries_of_card"], tenant_id, card_id)
+
+
+def tiers_from_rows(rows: Iterable[Record]) -> dict[EntryKey, tuple[Tier, ...]]:
+    """Tiers by card and entry; the rows come in their order."""
+    found: defaultdict[EntryKey, list[Tier]] = defaultdict(list)
+    for row in rows:
+        kind = AdjustmentKind(row["kind"])
+        tier = Tier(
+            lower=row["lower"],
+            upper=row["upper"],
+            adjustment=Adjustment(kind=kind, value=row["value"]),
+        )
+        found[row["rate_card_id"], row["entry_id"]].append(tier)
+    return {key: tuple(tiers) for key, tiers in found.items()}
+
+
+def entry_from_row(row: Record, tiers: tuple[Tier, ...]) -> RateCardEntry:
+    """The content of an entry; a snapshot has no use for what else is known of it."""
+    value, unit, model = row["rate_value"], UnitId(row["rate_unit_id"]), row["selling_model_id"]
+    return RateCardEntry(
+        id=RateEntryId(row["entry_id"]),
+        card_id=RateCardId(row["rate_card_id"]),
+        product_id=ProductId(row["product_id"]),
+        resource_id=ResourceId(row["usage_resource_id"] or ALL_RESOURCES),
+        selling_model_id=None if model is None else SellingModelId(model),
+        currency_code=unit,
+        rate=None
+        if value is None
+        else Rate(value=value, per=row["rate_per"], unit=unit, is_package=row["is_package"]),
+        per=row["rate_per"],
+        tiers=tiers,
+        bounds=TierBounds(row["tier_bounds"]),
+        mode=TierMode(row["tier_mode"]),
+        adjustments=adjustments_from_doc(row["adjustments"]),
+        is_negotiable=row["is_negotiable"],
+        start=row["start_date"],
+        end=row["end_date"],
+        state=EntryState(row["state"]),
+    )
+
+
+def _columns(entry: RateCardEntry) -> tuple[Any, ...]:
+    rate = entry.rate
+    return (
+        entry.card_id,
+        entry.id,
+        entry.product_id,
+        entry.resource_id or None,
+        entry.selling_model_id,
+        entry.currency_code,
+        None if rate is None else rate.value,
+        entry.per if rate is None else rate.per,
+        rate is not None and rate.is_package,
+        entry.bounds,
+        entry.mode,
+        adjustments_to_doc(entry.adjustments),
+        entry.is_negotiable,
+        entry.start,
+        entry.end,
+    )
+
+
+async def _add_tiers(tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]) -> None:
+    placed = [
+        (entry, place, tier) for entry in entries for place, tier in enumerate(entry.tiers, start=1)
+    ]
+    if not placed:
+        return
+    await tx.execute(
+        SQL["add_tiers"],
+        tenant_id,
+        *_lists((entry.card_id, entry.id) for entry, _, _ in placed),
+        [place for _, place, _ in placed],
+        [tier.lower for _, _, tier in placed],
+        [tier.upper for _, _, tier in placed],
+        [tier.adjustment.kind for _, _, tier in placed],
+        [tier.adjustment.value for _, _, tier in placed],
+    )
+
+
+async def _entries(
+    tx: Connection, tenant_id: TenantId, rows: Sequence[Record]
+) -> list[RateCardEntry]:
+    keys = [(row["rate_card_id"], row["entry_id"]) for row in rows]
+    tiers = tiers_from_rows(await tx.fetch(SQL["tiers"], tenant_id, *_lists(keys)))
+    return [
+        replace(entry_from_row(row, tiers.get(key, ())), kept=kept(row))
+        for row, key in zip(rows, keys, strict=True)
+    ]
+
+
+def _lists(keys: Iterable[EntryKey]) -> tuple[list[str], list[str]]:
+    """Keys as two columns."""
+    pairs = list(keys)
+    return [card for card, _ in pairs], [entry for _, entry in pairs]

@@ -1,0 +1,301 @@
+"""Active rates as a whole: what a process compiles, and what a sale reads of one product."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from asyncpg import Record
+
+from server.domain.calendar import PolicyPeriod
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    PriceBookId,
+    ProductId,
+    RateCardId,
+    TenantId,
+)
+from server.domain.modeling.policies import CommitmentRate, OveragePolicy
+from server.domain.rating.additions import Addition
+from server.domain.rating.compiled_discovery import Finders
+from server.domain.rating.compiled_rating import Versions
+from server.domain.rating.rate_cards import (
+    PriceBook,
+    RateCard,
+    RateCardEntry,
+    RateCardType,
+    tried,
+)
+from server.domain.rating.rate_index import CatalogueRates, KeptCards
+from server.domain.rating.sold_rates import (
+    AssetRates,
+    AssetStretch,
+    Bound,
+    Held,
+    SoldRates,
+    TargetRates,
+)
+from server.store.modeling.policy_documents import policies_from_doc
+from server.store.pool import Connection
+from server.store.rating.procedures import finders, rating_versions
+from server.store.rating.rate_entries import entry_from_row, tiers_from_rows
+from server.store.rating.terms_documents import terms_from_doc
+from server.store.sql import load
+
+SQL = load("rating/rate_snapshots.sql")
+
+# A slice of rows holds up the event loop for about two milliseconds.
+SLICE = 250
+
+PACE = 100
+
+Rows = tuple[Sequence[Record], Sequence[Record], Sequence[Record]]
+
+Marks = Mapping[RateCardId, tuple[int, int]]
+"""What tells whether the active entries of each card are what they were."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A tenant's catalogue at a revision: what rates and finds, its books, entries of some cards.
+
+    `changed` are the cards whose entries were read since others are known; None when all were.
+    """
+
+    revision: int
+    versions: Versions
+    finders: Finders
+    marks: Marks
+    changed: frozenset[RateCardId] | None
+    rows: Rows
+
+
+async def revision(tx: Connection, tenant_id: TenantId) -> int:
+    """How often the tenant's catalogue was changed."""
+    found: int = await tx.fetchval(SQL["revision"], tenant_id)
+    return found
+
+
+async def revisions(connection: Connection, tenant_ids: Sequence[TenantId]) -> dict[TenantId, int]:
+    """The same of several tenants, on a connection that is nobody's."""
+    rows = await connection.fetch(SQL["revisions"], tenant_ids)
+    return {TenantId(row["tenant_id"]): row["catalogue_revision"] for row in rows}
+
+
+async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | None = None) -> Loaded:
+    """All active rates, or of those whose marks are known what changed; `tx` sees one moment."""
+    at, versions = await revision(tx, tenant_id), await rating_versions(tx, tenant_id)
+    found_by = await finders(tx, tenant_id)
+    books = await tx.fetch(SQL["all_books"], tenant_id)
+    marks = {
+        RateCardId(row["rate_card_id"]): (row["entries"], row["revision"])
+        for row in await tx.fetch(SQL["card_marks"], tenant_id)
+    }
+    changed = None
+    if known is not None:
+        cards = marks.keys() | known.keys()
+        changed = frozenset(one for one in cards if marks.get(one) != known.get(one))
+    wanted = None if changed is None else sorted(changed)
+    entries = await _in_slices(tx, "entries", SQL["all_entries"], tenant_id, wanted)
+    tiers = await _in_slices(tx, "tiers", SQL["all_tiers"], tenant_id, wanted)
+    rows = (books, entries, tiers)
+    return Loaded(
+        revision=at,
+        versions=versions,
+        finders=found_by,
+        marks=marks,
+        changed=changed,
+        rows=rows,
+    )
+
+
+async def rows_of_product(
+    tx: Connection,
+    tenant_id: TenantId,
+    price_book_id: PriceBookId,
+    product_id: ProductId,
+    *,
+    with_drafts: bool = False,
+) -> Rows:
+    """One book and the active rates of a product, for a trial those of its drafts too."""
+    books = await tx.fetch(SQL["one_book"], tenant_id, price_book_id)
+    rows = await tx.fetch(SQL["product_rates"], tenant_id, product_id, with_drafts)
+    entries = {(row["rate_card_id"], row["entry_id"]): row for row in rows}
+    return books, list(entries.values()), [row for row in rows if row["kind"] is not None]
+
+
+def compiled(
+    rows: Rows, pause: Callable[[], None] | None = None, kept: KeptCards | None = None
+) -> CatalogueRates:
+    """The index of these rows, and of cards that another keeps. A thread may do it.
+
+    It may pause every few rows, so that the event loop is not kept waiting by the thread.
+    """
+    books = rows[0]
+    return CatalogueRates(_books(books), map(_card, books), _entries(rows, pause), kept)
+
+
+def compiled_trial(rows: Rows) -> CatalogueRates:
+    """The index of these rows with their drafts in force; it is nobody's but the caller's."""
+    books = rows[0]
+    return CatalogueRates(_books(books), map(_card, books), tried(_entries(rows)))
+
+
+def _entries(rows: Rows, pause: Callable[[], None] | None = None) -> Iterator[RateCardEntry]:
+    _, entry_rows, tier_rows = rows
+    tiers = tiers_from_rows(_paced(tier_rows, pause))
+    for row in _paced(entry_rows, pause):
+        yield entry_from_row(row, tiers.get((row["rate_card_id"], row["entry_id"]), ()))
+
+
+def _paced(rows: Sequence[Record], pause: Callable[[], None] | None) -> Iterable[Record]:
+    if pause is None:
+        return rows
+    return _pausing(rows, pause)
+
+
+def _pausing(rows: Sequence[Record], pause: Callable[[], None]) -> Iterator[Record]:
+    for count, row in enumerate(rows):
+        if count % PACE == 0:
+            pause()
+        yield row
+
+
+async def asset_rates(
+    tx: Connection, tenant_id: TenantId, held: Iterable[Held]
+) -> dict[Held | Bound, SoldRates | None]:
+    """What assets were sold under, by resource.
+
+    None stands for a resource that the asset does not have; an asset that is not there is left out.
+    """
+    wanted = sorted(set(held))
+    keys = (
+        [account_id for account_id, _, _ in wanted],
+        [asset_id for _, asset_id, _ in wanted],
+        [resource_id for _, _, resource_id in wanted],
+    )
+    sold = _by_held(await tx.fetch(SQL["asset_rates"], tenant_id, *keys))
+    rows = [same[0] for same in sold.values() if same[0]["wallet_id"] is not None]
+    wallets = {(row["account_id"], row["wallet_id"], row["is_shared"]) for row in rows}
+    added = await _additions(tx, tenant_id, wallets)
+    return {key: _asset_rates(same, added) for key, same in sold.items()}
+
+
+async def target_rates(
+    tx: Connection, tenant_id: TenantId, bound: Iterable[Bound]
+) -> dict[Held | Bound, SoldRates | None]:
+    """What was agreed for targets, by resource.
+
+    None stands for a resource of which the target has nothing; one that is not there is left out.
+    """
+    wanted = sorted(set(bound))
+    columns = [[one[column] for one in wanted] for column in range(3)]
+    rows = await tx.fetch(SQL["target_rates"], tenant_id, *columns)
+    wallets = {(row["account_id"], row["wallet_id"], True) for row in rows if row["wallet_id"]}
+    added = await _additions(tx, tenant_id, wallets)
+    return {
+        Bound(row["account_id"], row["target_id"], row["usage_resource_id"]): None
+        if row["wallet_id"] is None
+        else TargetRates(
+            zone=row["time_zone"],
+            anchor=row["anchor_date"],
+            length=PolicyPeriod(row["rating_period"]),
+            additions=tuple(added.get(row["wallet_id"], ())),
+        )
+        for row in rows
+    }
+
+
+async def _additions(
+    tx: Connection, tenant_id: TenantId, wallets: Iterable[tuple[AccountId, UUID, bool]]
+) -> Mapping[UUID, list[Addition]]:
+    """What was added to some wallets, each with whether it is shared."""
+    keys = sorted(wallets)
+    columns = [[key[column] for key in keys] for column in range(3)]
+    found: defaultdict[UUID, list[Addition]] = defaultdict(list)
+    for row in await tx.fetch(SQL["wallet_additions"], tenant_id, *columns) if keys else ():
+        found[row["wallet_id"]].append(_addition(row))
+    return found
+
+
+def _by_held(rows: Iterable[Record]) -> dict[Held, list[Record]]:
+    found: defaultdict[Held, list[Record]] = defaultdict(list)
+    for row in rows:
+        found[row["account_id"], row["asset_id"], row["usage_resource_id"]].append(row)
+    return found
+
+
+async def _in_slices(
+    tx: Connection,
+    name: str,
+    query: str,
+    tenant_id: TenantId,
+    card_ids: Sequence[RateCardId] | None,
+) -> list[Record]:
+    """All rows, a slice at a time, so that a large catalogue holds up no call meanwhile.
+
+    Not by the driver's cursors, which name a statement of the session: behind a pooler that hands
+    out transactions, another client may have left one of that name. A query has a cursor of its
+    own name because the driver keeps the columns of a FETCH by its text.
+    """
+    await tx.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {query}", tenant_id, card_ids)
+    found: list[Record] = []
+    while some := await tx.fetch(f"FETCH {SLICE} FROM {name}"):
+        found.extend(some)
+    await tx.execute(f"CLOSE {name}")
+    return found
+
+
+def _asset_rates(rows: list[Record], added: Mapping[UUID, list[Addition]]) -> AssetRates | None:
+    first = rows[0]
+    if first["policies"] is None:
+        return None
+    _, is_fixed = policies_from_doc(first["policies"])
+    stretches = tuple(
+        AssetStretch(
+            start=row["start_time"], end=row["end_time"], terms=terms_from_doc(row["terms"])
+        )
+        for row in rows
+        if row["terms"] is not None
+    )
+    return AssetRates(
+        zone=first["time_zone"],
+        anchor=first["anchor_date"],
+        length=PolicyPeriod(first["rating_period"]),
+        is_fixed=is_fixed,
+        overage=OveragePolicy(first["overage"]),
+        stretches=stretches,
+        additions=tuple(
+            one for one in added.get(first["wallet_id"], ()) if one.asset_id != first["asset_id"]
+        ),
+    )
+
+
+def _addition(row: Record) -> Addition:
+    kind = row["commitment_rate"]
+    return Addition(
+        asset_id=AssetId(row["addition_id"]),
+        start=row["start_time"],
+        end=row["end_time"],
+        terms=terms_from_doc(row["terms"]),
+        commitment=None if kind is None else CommitmentRate(kind),
+        is_agreed=row["is_agreed"],
+    )
+
+
+def _books(rows: Sequence[Record]) -> list[PriceBook]:
+    cards: defaultdict[PriceBookId, dict[RateCardType, RateCardId]] = defaultdict(dict)
+    for row in rows:
+        kind = RateCardType(row["type"])
+        cards[row["price_book_id"]][kind] = RateCardId(row["rate_card_id"])
+    return [PriceBook(id=id_, cards=of_book) for id_, of_book in cards.items()]
+
+
+def _card(row: Record) -> RateCard:
+    return RateCard(
+        id=RateCardId(row["rate_card_id"]),
+        type=RateCardType(row["type"]),
+        start=row["start_date"],
+        end=row["end_date"],
+    )

@@ -1,0 +1,171 @@
+"""Price books and rate cards: kept once, read, changed and forgotten."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import asyncpg
+from asyncpg import Record
+
+from server.domain.errors import FailedPrecondition
+from server.domain.ids import PriceBookId, RateCardId, TenantId
+from server.domain.rating.rate_cards import Kept, PriceBook, RateCard, RateCardType
+from server.store.audit import audit_of
+from server.store.modeling.edits import check_done
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("rating/rates.sql")
+
+
+async def add_card(tx: Connection, tenant_id: TenantId, card: RateCard) -> bool:
+    """Keep a new card; False when its id is taken, in whatever case."""
+    added = await tx.fetchval(
+        SQL["add_card"], tenant_id, card.id, card.display_name, card.type, card.start, card.end
+    )
+    return added is not None
+
+
+async def find_card(tx: Connection, tenant_id: TenantId, card_id: RateCardId) -> RateCard | None:
+    """The card with this id, in whatever case."""
+    row = await tx.fetchrow(SQL["find_card"], tenant_id, card_id)
+    return None if row is None else _card(row)
+
+
+async def cards(
+    tx: Connection, tenant_id: TenantId, card_ids: Sequence[RateCardId]
+) -> dict[RateCardId, RateCard]:
+    """Those of the cards that there are."""
+    rows = await tx.fetch(SQL["cards"], tenant_id, card_ids)
+    return {card.id: card for card in map(_card, rows)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFilter:
+    """Which cards are listed; None for any."""
+
+    type: RateCardType | None = None
+    day: date | None = None
+
+
+ANY_CARD = CardFilter()
+
+
+async def list_cards(
+    tx: Connection,
+    tenant_id: TenantId,
+    *,
+    after: tuple[str] | None,
+    limit: int,
+    only: CardFilter = ANY_CARD,
+) -> list[RateCard]:
+    """Cards by id; `after` is the id of the last one seen."""
+    last = after[0] if after else ""
+    rows = await tx.fetch(SQL["list_cards"], tenant_id, last, limit, only.type, only.day)
+    return [_card(row) for row in rows]
+
+
+async def add_book(tx: Connection, tenant_id: TenantId, book: PriceBook) -> bool:
+    """Keep a new book with its cards; False when its id is taken, in whatever case."""
+    if await tx.fetchval(SQL["add_book"], tenant_id, book.id, book.display_name) is None:
+        return False
+    await _add_book_cards(tx, tenant_id, book)
+    return True
+
+
+async def find_book(tx: Connection, tenant_id: TenantId, book_id: PriceBookId) -> PriceBook | None:
+    """The book with this id, in whatever case."""
+    row = await tx.fetchrow(SQL["find_book"], tenant_id, book_id)
+    return None if row is None else (await _books(tx, tenant_id, [row]))[0]
+
+
+async def list_books(
+    tx: Connection, tenant_id: TenantId, *, after: tuple[str] | None, limit: int
+) -> list[PriceBook]:
+    """Books by id; `after` is the id of the last one seen."""
+    rows = await tx.fetch(SQL["list_books"], tenant_id, after[0] if after else "", limit)
+    return await _books(tx, tenant_id, rows)
+
+
+async def save_card(tx: Connection, tenant_id: TenantId, card: RateCard, *, revision: int) -> None:
+    """Keep another name or other days. Raises CONCURRENT_CHANGE."""
+    args = (tenant_id, card.id, card.display_name, card.start, card.end, revision)
+    check_done(await tx.execute(SQL["save_card"], *args))
+
+
+async def drop_card(tx: Connection, tenant_id: TenantId, card: RateCard) -> None:
+    """Forget a card that has no entries any more. Raises CONCURRENT_CHANGE."""
+    assert card.kept is not None, card
+    args = (tenant_id, card.id, card.kept.revision)
+    check_done(await tx.execute(SQL["drop_card"], *args))
+
+
+async def card_referrers(
+    tx: Connection, tenant_id: TenantId, card_id: RateCardId, *, all_entries: bool
+) -> list[tuple[str, str]]:
+    """The names and states of what is in the way of forgetting a card, at most one more than named.
+
+    Of its entries those that are active, or `all_entries`.
+    """
+    rows = await tx.fetch(SQL["card_referrers"], tenant_id, card_id, all_entries)
+    return [(row["name"], row["state"]) for row in rows]
+
+
+async def save_book(tx: Connection, tenant_id: TenantId, book: PriceBook, *, revision: int) -> None:
+    """Keep another name or other cards. Raises CONCURRENT_CHANGE."""
+    args = (tenant_id, book.id, book.display_name, revision)
+    check_done(await tx.execute(SQL["save_book"], *args))
+    await tx.execute(SQL["drop_book_cards"], tenant_id, book.id)
+    await _add_book_cards(tx, tenant_id, book)
+
+
+async def drop_book(tx: Connection, tenant_id: TenantId, book: PriceBook) -> None:
+    """Forget a book. Raises CONCURRENT_CHANGE, and IN_USE when something was quoted by it."""
+    assert book.kept is not None, book
+    await tx.execute(SQL["drop_book_cards"], tenant_id, book.id)
+    try:
+        done = await tx.execute(SQL["drop_book"], tenant_id, book.id, book.kept.revision)
+    except asyncpg.ForeignKeyViolationError as error:
+        name = f"priceBooks/{book.id}"
+        text = f"something was quoted or sold by {name}, so it stays"
+        raise FailedPrecondition("IN_USE", text, {"name": name}) from error
+    check_done(done)
+
+
+async def _books(tx: Connection, tenant_id: TenantId, rows: Sequence[Record]) -> list[PriceBook]:
+    cards: defaultdict[str, dict[RateCardType, RateCardId]] = defaultdict(dict)
+    ids = [row["price_book_id"] for row in rows]
+    for row in await tx.fetch(SQL["book_cards"], tenant_id, ids):
+        kind = RateCardType(row["type"])
+        cards[row["price_book_id"]][kind] = RateCardId(row["rate_card_id"])
+    return [
+        PriceBook(
+            id=PriceBookId(row["price_book_id"]),
+            display_name=row["display_name"],
+            cards=cards[row["price_book_id"]],
+            kept=kept(row),
+        )
+        for row in rows
+    ]
+
+
+async def _add_book_cards(tx: Connection, tenant_id: TenantId, book: PriceBook) -> None:
+    types, card_ids = list(book.cards), list(book.cards.values())
+    await tx.execute(SQL["add_book_cards"], tenant_id, book.id, types, card_ids)
+
+
+def _card(row: Record) -> RateCard:
+    return RateCard(
+        id=RateCardId(row["rate_card_id"]),
+        display_name=row["display_name"],
+        type=RateCardType(row["type"]),
+        start=row["start_date"],
+        end=row["end_date"],
+        kept=kept(row),
+    )
+
+
+def kept(row: Record) -> Kept:
+    """What is known of a row besides its content."""
+    return Kept(revision=row["revision"], audit=audit_of(row))

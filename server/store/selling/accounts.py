@@ -1,0 +1,111 @@
+"""Accounts: kept once under an id that is taken in any case."""
+
+from dataclasses import dataclass
+
+from asyncpg import Record
+
+from server.domain.audit import Audit
+from server.domain.errors import NotFound
+from server.domain.ids import AccountId, TenantId
+from server.store.audit import audit_of
+from server.store.keys import ANY_TIME, Window
+from server.store.pool import Connection
+from server.store.sql import load
+
+SQL = load("selling/accounts.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who buys and uses: the content of an account."""
+
+    id: AccountId
+    display_name: str
+    time_zone: str
+    currency_code: str
+    billing_anchor_day: int
+    billing_months: int = 1
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAccount:
+    """An account as it is kept."""
+
+    content: Account
+    revision: int
+    audit: Audit
+
+
+async def add(tx: Connection, tenant_id: TenantId, account: Account) -> bool:
+    """Keep a new account; False when its id is taken, in whatever case."""
+    if await tx.fetchval(SQL["add_code"], tenant_id, account.id) is None:
+        return False
+    await tx.execute(
+        SQL["add_account"],
+        tenant_id,
+        account.id,
+        account.display_name,
+        account.time_zone,
+        account.currency_code,
+        account.billing_anchor_day,
+        account.billing_months,
+        account.labels,
+    )
+    return True
+
+
+async def taken_by(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> AccountId:
+    """Who took an id, in whatever case."""
+    found: str = await tx.fetchval(SQL["find_code"], tenant_id, account_id)
+    return AccountId(found)
+
+
+async def get(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> KeptAccount:
+    """One account. Raises ACCOUNT_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["find_account"], tenant_id, account_id)
+    return _kept(account_id, row)
+
+
+async def lock(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> KeptAccount:
+    """One account, held until the transaction ends. Raises ACCOUNT_NOT_FOUND."""
+    row = await tx.fetchrow(SQL["lock_account"], tenant_id, account_id)
+    return _kept(account_id, row)
+
+
+async def list_accounts(
+    tx: Connection,
+    tenant_id: TenantId,
+    *,
+    after: tuple[str] | None,
+    limit: int,
+    created: Window = ANY_TIME,
+) -> list[KeptAccount]:
+    """Return accounts that were created in a window, by id, after the last one seen."""
+    args = (tenant_id, after[0] if after else "", limit, created.start, created.end)
+    rows = await tx.fetch(SQL["list_accounts"], *args)
+    return [_kept(AccountId(row["account_id"]), row) for row in rows]
+
+
+async def save(tx: Connection, tenant_id: TenantId, account: Account) -> None:
+    """Write what may change of an account."""
+    args = (tenant_id, account.id, account.display_name, account.labels)
+    await tx.execute(SQL["save_account"], *args)
+
+
+def _kept(account_id: AccountId, row: Record | None) -> KeptAccount:
+    if row is None:
+        raise NotFound.of("Account", f"accounts/{account_id}")
+    return KeptAccount(
+        content=Account(
+            id=AccountId(row["account_id"]),
+            display_name=row["display_name"],
+            time_zone=row["time_zone"],
+            currency_code=row["currency_code"],
+            billing_anchor_day=row["billing_anchor_day"],
+            billing_months=row["billing_months"],
+            labels=row["labels"],
+        ),
+        revision=row["revision"],
+        audit=audit_of(row),
+    )

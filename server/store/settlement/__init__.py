@@ -1,0 +1,1 @@
+"""Rows of settlement: grants that are held, drawdown, the ledger, ratable lines and tokens."""

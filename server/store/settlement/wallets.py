@@ -1,0 +1,353 @@
+"""Wallets: their terms, grants, entitlements, unsettled usage and rates, read at one moment."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from uuid import UUID
+
+from asyncpg import Record
+
+from server.domain.calendar import (
+    Cadence,
+    CadenceUnit,
+    Delay,
+    DelayUnit,
+    PolicyPeriod,
+    rating_period,
+)
+from server.domain.errors import NotFound
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    EntitlementId,
+    GrantId,
+    ProductGrantId,
+    ProductId,
+    ResourceId,
+    TenantId,
+    UnitId,
+    WalletId,
+)
+from server.domain.modeling.policies import (
+    AggregationMethod,
+    AggregationPolicy,
+    Combination,
+    DrawdownOrder,
+    LatePolicy,
+    RatingFrequency,
+)
+from server.domain.rating.compiled_rating import InForce
+from server.domain.rating.sold_terms import Sold
+from server.domain.selling.grants import Grant, GrantKind
+from server.domain.settlement.ledger import CauseKind, Entry, EntryKind, GrantHead, Head
+from server.domain.settlement.tokens import Purse
+from server.domain.settlement.walk import WalletTerms
+from server.domain.wallets.balances import WalletState
+from server.store.keys import ANY_TIME, Window
+from server.store.pool import Connection
+from server.store.rating.procedures import unpacked_versions
+from server.store.settlement.ledger import head_of
+from server.store.settlement.wallet_rows import (
+    SoldAsset,
+    unpacked_assets,
+    unpacked_cell,
+    unpacked_entitlements,
+    unpacked_grant,
+    unpacked_grants,
+    unpacked_tallies,
+)
+from server.store.sql import load
+
+SQL = load("settlement/wallets.sql")
+
+GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
+"""The product and its grant that each entitlement was sold as."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletFilter:
+    """The filters of a list of wallets; None for any. Usage of `asset_id` draws on them."""
+
+    resource_id: ResourceId | None = None
+    asset_id: AssetId | None = None
+    created: Window = ANY_TIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWallet:
+    """A wallet with all it is computed from, as it was at `now`, tenant time.
+
+    Its rating periods until `closed` are final.
+    """
+
+    account_id: AccountId
+    resource_id: ResourceId
+    unit_id: UnitId
+    target_kind: str
+    target_id: str
+    currency_code: str
+    anchor: date
+    billing: Cadence
+    frequency: RatingFrequency
+    late: LatePolicy
+    head: Head
+    grant_heads: tuple[GrantHead, ...]
+    assets: tuple[SoldAsset, ...]
+    sold: Sold
+    state: WalletState
+    now: datetime
+    closed: datetime | None
+    create_time: datetime
+
+    @property
+    def id(self) -> WalletId:
+        """The wallet."""
+        return self.state.terms.id
+
+    @property
+    def zone(self) -> str:
+        """Where its days and periods begin."""
+        return self.state.terms.zone
+
+    @property
+    def purse(self) -> Purse:
+        """What takes the tokens that usage comes to, if this is a wallet of tokens."""
+        return Purse(
+            id=self.id,
+            unit=self.unit_id,
+            zone=self.zone,
+            anchor=self.anchor,
+            length=self.frequency.period,
+            closed=self.closed,
+        )
+
+
+async def lock(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> None:
+    """Hold a wallet until the transaction ends. Raises WALLET_NOT_FOUND."""
+    if await tx.fetchval(SQL["lock_wallet"], tenant_id, account_id, wallet_id) is None:
+        raise _not_found(account_id, wallet_id)
+
+
+async def check(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> None:
+    """Raise WALLET_NOT_FOUND unless there is such a wallet."""
+    if not await tx.fetchval(SQL["wallet_exists"], tenant_id, account_id, wallet_id):
+        raise _not_found(account_id, wallet_id)
+
+
+async def get(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    *,
+    with_sources: bool = False,
+) -> StoredWallet:
+    """One wallet with all it is computed from. Raises WALLET_NOT_FOUND.
+
+    Of tokens `with_sources`, which are what comes to them and is not final yet.
+    """
+    args = (tenant_id, account_id, wallet_id, None, None, 1, with_sources, *[None] * 4)
+    found = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args))
+    if not found:
+        raise _not_found(account_id, wallet_id)
+    return found[0]
+
+
+async def asset_numbers(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_ids: Iterable[AssetId]
+) -> dict[AssetId, int]:
+    """The places of some assets among those of their account."""
+    rows = await tx.fetch(SQL["asset_numbers"], tenant_id, account_id, sorted(asset_ids))
+    return {AssetId(row["asset_id"]): row["number"] for row in rows}
+
+
+async def list_wallets(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    only: WalletFilter,
+    *,
+    after: tuple[str, UUID] | None,
+    limit: int,
+) -> list[StoredWallet]:
+    """Return an account's wallets by resource, those of tokens with their sources."""
+    filters = (only.resource_id, only.asset_id, only.created.start, only.created.end)
+    args = (tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
+    rows = await tx.fetch(SQL["wallet_states"], *args)
+    return _assembled(account_id, rows)
+
+
+async def list_entries(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    *,
+    after: int,
+    limit: int,
+) -> list[tuple[Entry, datetime]]:
+    """Lines of the ledger in posting order, each with when it was posted."""
+    args = (tenant_id, account_id, wallet_id, after, limit)
+    rows = await tx.fetch(SQL["list_entries"], *args)
+    return [(entry_from_row(wallet_id, row), row["create_time"]) for row in rows]
+
+
+def following(entry: Entry, before: bytes) -> Entry:
+    """An entry as it follows the one with the hash `before`, which is not kept twice."""
+    return replace(entry, prev_hash=before)
+
+
+async def list_grants(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> list[tuple[Grant, datetime]]:
+    """Return all issues of a wallet that are in the ledger, oldest first, with create times."""
+    rows = await tx.fetch(SQL["list_grants"], tenant_id, account_id, wallet_id)
+    return [(unpacked_grant(wallet_id, tuple(row.values())), row["create_time"]) for row in rows]
+
+
+async def grant_sources(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    *,
+    asset_id: AssetId | None,
+    promise: tuple[ProductId, ProductGrantId] | None,
+) -> GrantSources:
+    """Return what entitlements of a wallet were sold as: all, or those of an asset or promise."""
+    args = (tenant_id, account_id, wallet_id, asset_id, *(promise or (None, None)))
+    rows = await tx.fetch(SQL["grant_sources"], *args)
+    return {
+        EntitlementId(row["entitlement_id"]): (
+            ProductId(row["product_id"]),
+            ProductGrantId(row["product_grant_id"]),
+        )
+        for row in rows
+    }
+
+
+async def save_next_indices(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    indices: Mapping[EntitlementId, int],
+) -> None:
+    """Remember which issue of each entitlement comes next."""
+    if indices:
+        keys = sorted(indices)
+        following = [indices[key] for key in keys]
+        await tx.execute(SQL["save_next_indices"], tenant_id, account_id, keys, following)
+
+
+def next_indices(opened: Iterable[Grant]) -> dict[EntitlementId, int]:
+    """The issue after the last of those that were opened, by entitlement."""
+    found: dict[EntitlementId, int] = {}
+    for grant in opened:
+        if grant.kind is not GrantKind.ROLLOVER:
+            after = max(found.get(grant.entitlement_id, 0), grant.index + 1)
+            found[grant.entitlement_id] = after
+    return found
+
+
+def _not_found(account_id: AccountId, wallet_id: WalletId) -> NotFound:
+    return NotFound.of("Wallet", f"accounts/{account_id}/wallets/{wallet_id}")
+
+
+def _assembled(account_id: AccountId, rows: Sequence[Record]) -> list[StoredWallet]:
+    """The wallets that were asked for; the other rows are their sources."""
+    sources: dict[UUID, list[WalletState]] = {}
+    for row in rows:
+        if row["token_wallet_id"] is not None:
+            state = _stored(account_id, row).state
+            sources.setdefault(row["token_wallet_id"], []).append(state)
+    asked = [_stored(account_id, row) for row in rows if row["token_wallet_id"] is None]
+    return [_with_sources(wallet, tuple(sources.get(wallet.id, ()))) for wallet in asked]
+
+
+def _with_sources(wallet: StoredWallet, sources: tuple[WalletState, ...]) -> StoredWallet:
+    if not sources:
+        return wallet
+    return replace(wallet, state=replace(wallet.state, purse=wallet.purse, sources=sources))
+
+
+def _stored(account_id: AccountId, row: Record) -> StoredWallet:
+    wallet_id = WalletId(row["wallet_id"])
+    anchor = row["anchor_date"]
+    days, hours = row["waiting_days"], row["waiting_hours"]
+    delay = Delay(hours, DelayUnit.HOURS) if days is None else Delay(days)
+    frequency = RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay)
+    return StoredWallet(
+        account_id=account_id,
+        resource_id=ResourceId(row["usage_resource_id"]),
+        unit_id=UnitId(row["unit_of_measure_id"]),
+        target_kind=row["target_kind"],
+        target_id=row["target_id"],
+        currency_code=row["currency_code"],
+        anchor=anchor,
+        billing=Cadence(CadenceUnit.MONTH, row["billing_months"]),
+        frequency=frequency,
+        late=LatePolicy(row["late_policy"]),
+        head=head_of(row),
+        grant_heads=unpacked_grants(wallet_id, row["grants"])[1],
+        assets=unpacked_assets(row["assets"])[0],
+        sold=unpacked_assets(row["assets"])[3],
+        state=_state(wallet_id, row, frequency.period, anchor),
+        now=row["now"],
+        closed=row["closed"],
+        create_time=row["create_time"],
+    )
+
+
+def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date) -> WalletState:
+    cells = [unpacked_cell(wallet_id, text) for text in row["cells"] or ()]
+    zone = row["time_zone"]
+    return WalletState(
+        terms=WalletTerms(
+            id=wallet_id,
+            zone=zone,
+            aggregation=AggregationPolicy(
+                method=AggregationMethod(row["aggregation_method"]),
+                period=PolicyPeriod(row["aggregation_period"]),
+                combine=Combination(row["aggregation_combine"]),
+                label=row["aggregation_label"],
+            ),
+            order=DrawdownOrder(row["drawdown_order"]),
+        ),
+        grants=unpacked_grants(wallet_id, row["grants"])[0],
+        entitlements=unpacked_entitlements(wallet_id, row["entitlements"]),
+        cells=tuple(cell for cell, is_final in cells if not is_final),
+        settled=tuple(cell for cell, is_final in cells if is_final),
+        period=rating_period(zone, anchor, length, row["now"]),
+        rates=unpacked_assets(row["assets"])[1],
+        commitments=unpacked_assets(row["assets"])[2],
+        rated_before=unpacked_tallies(row["rated"]),
+        raters=InForce(unpacked_versions(row["versions"]), zone),
+    )
+
+
+def entry_from_row(wallet_id: WalletId, row: Record) -> Entry:
+    """A line of the ledger; the hash before it is not kept twice."""
+    return Entry(
+        wallet_id=wallet_id,
+        seq=row["seq"],
+        prev_hash=b"",
+        grant_id=GrantId(row["grant_id"]),
+        grant_seq=row["grant_seq"],
+        kind=EntryKind(row["kind"]),
+        amount=row["amount"],
+        wallet_before=row["wallet_before"],
+        wallet_after=row["wallet_after"],
+        grant_before=row["grant_before"],
+        grant_after=row["grant_after"],
+        effective_time=row["effective_time"],
+        cause_kind=CauseKind(row["cause_kind"]),
+        cause_id=UUID(row["cause_id"]),
+        cause_revision=row["cause_revision"],
+        leg=int(row["leg"]),
+        covered=row["covered"],
+        hash=row["hash"],
+    )

@@ -1,1 +1,0 @@
-"""Periods, wallets, the ledger and summaries, as rows and back."""

@@ -1,0 +1,1 @@
+"""Rows of validation: the rules of the product validator."""

@@ -1,0 +1,1 @@
+"""Rows of wallets: balances, previews and blocking."""

@@ -1,0 +1,84 @@
+"""Credentials: made with keys of 256 random bits, recognised by their hash."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from server.domain.access import Identity, Role, permissions_of
+from server.domain.errors import NotFound
+from server.domain.ids import CredentialId, TenantId
+from server.env import new_id
+from server.store.access import credentials as store
+from server.store.access.credentials import Credential, NewCredential
+from server.store.pool import Connection
+from server.store.shares import SharedPool
+from server.store.transaction import read
+
+PREFIX = "usage_"
+LONGEST_KEY = 200
+# Owns nothing: what it may see is what everybody may.
+NO_TENANT = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateCredential:
+    """What a new credential allows, and until when."""
+
+    display_name: str
+    roles: tuple[Role, ...]
+    expire_time: datetime | None = None
+
+
+async def authenticate(pool: SharedPool, key: str, seconds: float) -> Identity | None:
+    """Who a key stands for; None when nobody knows it, or any more.
+
+    Keys are compared by their SHA-256, so the time it takes says nothing about them.
+    """
+    if not key.startswith(PREFIX) or len(key) > LONGEST_KEY:
+        return None
+    key_hash = _hash(key)
+    owner = await read(pool, NO_TENANT, lambda tx: store.find_owner(tx, key_hash), seconds=seconds)
+    if owner is None:
+        return None
+    tenant_id, credential_id = owner
+    roles = await read(
+        pool,
+        tenant_id,
+        lambda tx: store.find_roles(tx, tenant_id, credential_id),
+        seconds=seconds,
+    )
+    if roles is None:
+        return None
+    return Identity(
+        tenant_id=tenant_id, credential_id=credential_id, permissions=permissions_of(roles)
+    )
+
+
+async def create(
+    tx: Connection, tenant_id: TenantId, command: CreateCredential
+) -> tuple[Credential, str]:
+    """Make a credential; the key is in the answer and nowhere else."""
+    key = PREFIX + secrets.token_urlsafe(32)
+    new = NewCredential(
+        id=CredentialId(new_id()),
+        key_hash=_hash(key),
+        display_name=command.display_name,
+        roles=command.roles,
+        expire_time=command.expire_time,
+    )
+    made = await store.add(tx, tenant_id, new)
+    return made, key
+
+
+async def revoke(tx: Connection, tenant_id: TenantId, credential_id: CredentialId) -> Credential:
+    """Stop a credential; a second time changes nothing. Raises CREDENTIAL_NOT_FOUND."""
+    found = await store.revoke(tx, tenant_id, credential_id)
+    if found is None:
+        raise NotFound.of("Credential", f"credentials/{credential_id}")
+    return found
+
+
+def _hash(key: str) -> bytes:
+    return sha256(key.encode()).digest()

@@ -1,0 +1,106 @@
+"""Tenants: the operator's own, which comes first, and those it makes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from server.domain.access import Role
+from server.domain.errors import AlreadyExists, InvalidArgument, NotFound
+from server.domain.ids import TenantId, derive
+from server.domain.modeling.seeds import CLASSES, UNITS
+from server.store.access import credentials as credential_store
+from server.store.access import tenants as store
+from server.store.access.tenants import Tenant
+from server.store.modeling import seeds as seed_store
+from server.store.pool import Connection
+from server.store.shares import SharedPool
+from server.store.transaction import transact
+from server.usecases.access import credentials
+from server.usecases.access.credentials import CreateCredential
+from server.usecases.modeling.currencies import units_of_currency
+from server.usecases.rating import procedures
+
+# Where the ids of tenants come from: creating one twice is creating it once.
+SPACE = UUID("6f2b1d0e-7a63-5c0c-9d54-1f0e8a7c2b10")
+OPERATOR = "operator"
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTenant:
+    """A tenant to be; with a `clock` it is a sandbox that starts there.
+
+    It begins with the procedures that are shipped, and unless it is to be `empty`, with common
+    units and the ISO currencies.
+    """
+
+    name: str
+    display_name: str = ""
+    clock: datetime | None = None
+    empty: bool = False
+
+    @property
+    def tenant_id(self) -> TenantId:
+        """The tenant's id, the same for every case of its name, since names are taken in any."""
+        return tenant_id_of(self.name)
+
+
+def tenant_id_of(name: str) -> TenantId:
+    """The id behind the name that callers know."""
+    return TenantId(derive(SPACE, name.lower()))
+
+
+async def found(pool: SharedPool) -> str | None:
+    """Make the operator's tenant and its first key; None when that was done before."""
+    tenant_id = tenant_id_of(OPERATOR)
+
+    async def work(tx: Connection) -> str | None:
+        await store.add(tx, tenant_id, name=OPERATOR, display_name="Operator", clock=None)
+        # The clock's lock is the tenant's: of two founders the second waits, and finds a key.
+        await store.lock_clock(tx, tenant_id)
+        if await credential_store.count(tx, tenant_id):
+            return None
+        first = CreateCredential(display_name="the first operator", roles=(Role.OPERATOR,))
+        _, key = await credentials.create(tx, tenant_id, first)
+        return key
+
+    return await transact(pool, tenant_id, work)
+
+
+async def create(tx: Connection, tenant_id: TenantId, command: CreateTenant) -> Tenant:
+    """Make a tenant, or answer with the one that is there and equal. Raises CODE_TAKEN."""
+    if command.clock is not None and command.clock < EARLIEST:
+        raise InvalidArgument.at(
+            "tenant.clock_start_time", "TIMESTAMP_RANGE", "must be in 1990 or later"
+        )
+    is_new = await store.add(
+        tx,
+        tenant_id,
+        name=command.name,
+        display_name=command.display_name,
+        clock=command.clock,
+    )
+    if is_new:
+        await procedures.seed(tx, tenant_id)
+    if is_new and not command.empty:
+        await seed_store.add(tx, tenant_id, CLASSES, (*UNITS, *units_of_currency()))
+    tenant = await get(tx, tenant_id, command.name)
+    pairs = {
+        "tenant_id": (tenant.id, command.name),
+        "display_name": (tenant.display_name, command.display_name),
+        "clock_start_time": (tenant.clock_start_time, command.clock),
+    }
+    differing = [name for name, (is_, wanted) in pairs.items() if is_ != wanted]
+    if differing:
+        names = ", ".join(differing)
+        text = f"tenants/{tenant.id} is there and differs in {names}"
+        raise AlreadyExists("CODE_TAKEN", text, {"fields": names})
+    return tenant
+
+
+async def get(tx: Connection, tenant_id: TenantId, name: str = "-") -> Tenant:
+    """One tenant, which callers know as `name`. Raises TENANT_NOT_FOUND."""
+    tenant = await store.find(tx, tenant_id)
+    if tenant is None:
+        raise NotFound.of("Tenant", f"tenants/{name}")
+    return tenant

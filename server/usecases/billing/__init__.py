@@ -1,0 +1,1 @@
+"""Use cases of billing: closing of periods, corrections, liable lines and replay."""

@@ -1,0 +1,74 @@
+"""Look up the periods that contain a moment, of an account or of an asset."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.domain.billing.periods import (
+    ResourcePeriods,
+    account_billing_period,
+    periods_at,
+    same,
+)
+from server.domain.calendar import Period
+from server.domain.ids import AccountId, AssetId, TenantId
+from server.store.access import tenants
+from server.store.billing import calendars
+from server.store.pool import Connection
+from server.store.selling import accounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodsAt:
+    """The periods that contain `time`: the billing period, and those of an asset by resource."""
+
+    account_id: AccountId
+    time: datetime
+    billing: Period | None
+    resources: tuple[ResourcePeriods, ...] = ()
+
+
+async def periods_of(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    asset_id: AssetId | None,
+    time: datetime | None,
+) -> PeriodsAt:
+    """The periods of an asset, or of the account without one, at `time`, which is now if None.
+
+    Raises ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND.
+    """
+    at = await tenants.now(tx, tenant_id) if time is None else time
+    if asset_id is None:
+        return await _of_account(tx, tenant_id, account_id, at)
+    return await _of_asset(tx, tenant_id, account_id, asset_id, at)
+
+
+async def _of_account(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, at: datetime
+) -> PeriodsAt:
+    account = (await accounts.get(tx, tenant_id, account_id)).content
+    # Monthly periods do not depend on the targets, of which there may be one for each asset.
+    is_monthly = account.billing_months == 1
+    anchors = [] if is_monthly else await calendars.anchors(tx, tenant_id, account_id)
+    billing = account_billing_period(
+        account.time_zone,
+        account.billing_anchor_day,
+        account.billing_months,
+        anchors,
+        at,
+    )
+    return PeriodsAt(account_id=account_id, time=at, billing=billing)
+
+
+async def _of_asset(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId, at: datetime
+) -> PeriodsAt:
+    found = await calendars.of_asset(tx, tenant_id, account_id, asset_id, at)
+    resources = [one for each in found if (one := periods_at(each, at)) is not None]
+    return PeriodsAt(
+        account_id=account_id,
+        time=at,
+        billing=same(one.billing for one in resources),
+        resources=tuple(resources),
+    )

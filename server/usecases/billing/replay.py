@@ -1,0 +1,165 @@
+"""Replay rates: final usage priced again by a price book, beside what it came to.
+
+Everything is read at one moment and nothing is written. What of before is done again is compared
+with what is kept: where they differ there is no answer.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from server.domain.billing.replay import Pair
+from server.domain.errors import InvalidArgument, NotFound, UsageError
+from server.domain.exact import ZERO, exact
+from server.domain.ids import (
+    RatableSummaryId,
+    TenantId,
+    UnitId,
+    WalletId,
+)
+from server.domain.rating.line_rating import Step
+from server.domain.rating.rates import RateTerms
+from server.domain.settlement.ratable_lines import RatableLine
+from server.store.billing import replay as store
+from server.store.billing.replay import RatedLine
+from server.store.pool import Connection
+from server.store.selling import accounts, quotes
+from server.usecases.billing.replay_inputs import (
+    Again,
+    ReplayRates,
+    World,
+    differs,
+    old_id,
+    unpriced,
+)
+
+MOST_LINES = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """A line as it was rated, and what it would have been; `error` says why it is not replayed.
+
+    It would be several `parts` where rates change that did not, and none where nothing would be
+    used. What `is_new` was not rated, because nothing was used.
+    """
+
+    line: RatedLine
+    parts: tuple[RatableLine, ...] = ()
+    error: UsageError | None = None
+    is_new: bool = False
+
+    @property
+    def pair(self) -> Pair:
+        """Both amounts."""
+        replayed = None if self.error else _sum(one.amount for one in self.parts)
+        return Pair(unit=self.line.unit, rated=self.line.amount, replayed=replayed)
+
+    @property
+    def overage(self) -> Decimal | None:
+        """What grants would not have paid for."""
+        return None if self.error else _sum(one.overage for one in self.parts)
+
+    @property
+    def terms(self) -> RateTerms | None:
+        """The terms that would have priced it first."""
+        return next((one.terms for one in self.parts), None)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What would have led to its amount."""
+        return tuple(step for one in self.parts for step in one.steps)
+
+
+async def replay(tx: Connection, tenant_id: TenantId, command: ReplayRates) -> list[Replayed]:
+    """What each ratable line would have come to, oldest first; `tx` should see one moment.
+
+    Raises ACCOUNT_NOT_FOUND, PRICE_BOOK_NOT_FOUND, ASSET_NOT_FOUND, TOO_MANY_ITEMS.
+    """
+    account_id = command.account_id
+    await accounts.get(tx, tenant_id, account_id)
+    await quotes.check_price_book(tx, tenant_id, command.price_book_id)
+    sold = await store.sold_as(tx, tenant_id, account_id)
+    if command.asset_id is not None and command.asset_id not in sold:
+        raise NotFound.of("Asset", f"accounts/{account_id}/assets/{command.asset_id}")
+    key = (tenant_id, account_id, command.asset_id, command.within)
+    lines = await store.rated_lines(tx, *key, limit=MOST_LINES + 1)
+    if len(lines) > MOST_LINES:
+        text = f"there are more than {MOST_LINES} ratable summaries; name a shorter time"
+        raise InvalidArgument.at("end_time", "TOO_MANY_ITEMS", text, limit=str(MOST_LINES))
+    world = World(tx, tenant_id, command, sold)
+    by_wallet: dict[WalletId, list[RatedLine]] = {}
+    for line in lines:
+        by_wallet.setdefault(line.wallet_id, []).append(line)
+    found: list[Replayed] = []
+    for wallet_id in await _touched(world, sorted(by_wallet)):
+        again = await world.again(wallet_id)
+        found += _compared(again, by_wallet.get(wallet_id, ()), command)
+    return sorted(found, key=lambda one: (one.line.start, one.line.id))
+
+
+async def _touched(world: World, wallet_ids: Iterable[WalletId]) -> list[WalletId]:
+    """These wallets and those of the tokens that their usage is rated in."""
+    found = set(wallet_ids)
+    for wallet_id in wallet_ids:
+        assets = (await world.wallet(wallet_id)).assets
+        found |= {one.token_wallet_id for one in assets if one.token_wallet_id}
+    return sorted(found)
+
+
+def _compared(again: Again, lines: Iterable[RatedLine], command: ReplayRates) -> list[Replayed]:
+    """Each line beside what it would be, and what would be rated besides them."""
+    before = {one.id: one for one in again.before.lines}
+    after: dict[RatableSummaryId, list[RatableLine]] = {}
+    for line in again.after.lines:
+        after.setdefault(old_id(again.wallet, line.key), []).append(line)
+    found = [_beside(again, one, before.get(one.id), after.get(one.id, ())) for one in lines]
+    for id_, parts in after.items():
+        key = parts[0].key
+        is_asked = command.asset_id in (None, key.asset_id)
+        if id_ not in before and is_asked and command.within.contains(key.period_start):
+            found.append(_beside_nothing(again, id_, parts))
+    return found
+
+
+def _beside(
+    again: Again, line: RatedLine, before: RatableLine | None, after: Sequence[RatableLine]
+) -> Replayed:
+    if before is None or (line.overage, line.amount) != (before.overage, before.amount):
+        return Replayed(line=line, error=differs())
+    if again.fault is not None:
+        return Replayed(line=line, error=again.fault)
+    return _with_parts(again, line, after)
+
+
+def _with_parts(again: Again, line: RatedLine, after: Sequence[RatableLine]) -> Replayed:
+    failed = next((one for one in after if one.amount is None), None)
+    error = None if failed is None else unpriced(again, failed)
+    return Replayed(line=line, parts=tuple(after), error=error)
+
+
+def _beside_nothing(again: Again, id_: RatableSummaryId, after: Sequence[RatableLine]) -> Replayed:
+    """Usage that there was none of, as of tokens that cost nothing."""
+    first = after[0]
+    unit = again.wallet.currency_code if first.terms is None else first.terms.unit
+    line = RatedLine(
+        id=id_,
+        wallet_id=again.wallet.id,
+        asset_id=first.key.asset_id,
+        resource_id=again.wallet.resource_id,
+        start=first.key.period_start,
+        origin_start=first.key.origin_start,
+        segment_start=first.key.segment_start,
+        dimensions=first.key.dimensions,
+        overage=ZERO,
+        amount=ZERO,
+        unit=UnitId(unit),
+    )
+    return replace(_with_parts(again, line, after), is_new=True)
+
+
+@exact
+def _sum(figures: Iterable[Decimal | None]) -> Decimal | None:
+    found = list(figures)
+    known = [one for one in found if one is not None]
+    return sum(known, ZERO) if len(known) == len(found) else None

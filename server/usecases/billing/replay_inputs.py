@@ -1,0 +1,316 @@
+"""What a replay does again: the final usage of a wallet, drawn and rated by a price book.
+
+Each wallet is done once, those of tokens after what is rated in them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+
+from server.domain.billing.replay import (
+    Found,
+    Stretch,
+    at_other_rates,
+    is_drawn_alike,
+    tokens_again,
+)
+from server.domain.calendar import Period, local_date
+from server.domain.consumption.aggregation import Cell, increments
+from server.domain.errors import (
+    FailedPrecondition,
+    Unimplemented,
+    UsageError,
+)
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    CellId,
+    PriceBookId,
+    ProductId,
+    RatableSummaryId,
+    TenantId,
+    WalletId,
+)
+from server.domain.rating.compiled_rating import AsRated
+from server.domain.rating.rate_index import CatalogueRates, Question
+from server.domain.rating.rates import RateTerms
+from server.domain.settlement.ratable_lines import (
+    RatableKey,
+    RatableLine,
+    Rates,
+    line_id,
+    ratable_lines,
+)
+from server.domain.settlement.tokens import token_cells
+from server.domain.settlement.walk import Commitments, Result, settled_anew
+from server.store.billing.replay import SoldAs
+from server.store.billing.verification import FinalCell, final_cells, rated_lines
+from server.store.pool import Connection
+from server.store.rating.procedures import finders
+from server.store.rating.rate_snapshots import compiled, compiled_trial, rows_of_product
+from server.store.settlement import wallets
+from server.store.settlement.wallets import StoredWallet
+from server.usecases.rating.procedures import as_rated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayRates:
+    """The usage of an account, or of one asset, of rating periods that start within a time.
+
+    Without a day each stretch of rates is priced as of its first day. `with_drafts` those of the
+    price book price as if they were active.
+    """
+
+    account_id: AccountId
+    price_book_id: PriceBookId
+    day: date | None
+    asset_id: AssetId | None
+    within: Period
+    with_drafts: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalUsage:
+    """The final usage of a wallet: its cells, how they are paid for, and what that comes to."""
+
+    cells: tuple[Cell, ...]
+    results: tuple[Result, ...]
+    lines: tuple[RatableLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """A wallet's final usage as it was and as it would be; `fault` is why nobody can say."""
+
+    wallet: StoredWallet
+    before: FinalUsage
+    after: FinalUsage
+    found: Found
+    fault: UsageError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Where a replay reads, what it is to be, and what it has come to so far."""
+
+    tx: Connection
+    tenant_id: TenantId
+    command: ReplayRates
+    sold: Mapping[AssetId, SoldAs]
+    rates: dict[ProductId, CatalogueRates] = field(default_factory=dict)
+    wallets: dict[WalletId, StoredWallet] = field(default_factory=dict)
+    done: dict[WalletId, Again] = field(default_factory=dict)
+
+    async def rates_of(self, product_id: ProductId) -> CatalogueRates:
+        """The rates of a product in the price book."""
+        if product_id not in self.rates:
+            key = (self.tenant_id, self.command.price_book_id, product_id)
+            with_drafts = self.command.with_drafts
+            rows = await rows_of_product(self.tx, *key, with_drafts=with_drafts)
+            self.rates[product_id] = compiled_trial(rows) if with_drafts else compiled(rows)
+        return self.rates[product_id]
+
+    async def wallet(self, wallet_id: WalletId) -> StoredWallet:
+        """A wallet with what is rated in its tokens."""
+        if wallet_id not in self.wallets:
+            key = (self.tenant_id, self.command.account_id, wallet_id)
+            self.wallets[wallet_id] = await wallets.get(self.tx, *key, with_sources=True)
+        return self.wallets[wallet_id]
+
+    async def again(self, wallet_id: WalletId) -> Again:
+        """A wallet's usage once more."""
+        if wallet_id not in self.done:
+            self.done[wallet_id] = await _again(self, await self.wallet(wallet_id))
+        return self.done[wallet_id]
+
+
+async def _again(world: World, wallet: StoredWallet) -> Again:
+    key = (world.tenant_id, wallet.account_id, wallet.id)
+    final = await final_cells(world.tx, *key)
+    cells = tuple(one.cell for one in final)
+    results = _results(wallet, final)
+    kept = await rated_lines(world.tx, *key)
+    raters = await as_rated(world.tx, world.tenant_id, wallet, kept)
+    rates = wallet.state.rates
+    before = FinalUsage(
+        cells=cells,
+        results=results,
+        lines=ratable_lines(wallet.id, results, rates, raters=raters),
+    )
+    found = await _found(world, wallet)
+    sold = at_other_rates(wallet.sold, found)
+    try:
+        tokens = await _cells_again(world, wallet, cells)
+        drawn = _drawn_again(wallet, before, tokens, sold.commitments)
+    except UsageError as fault:
+        return Again(wallet=wallet, before=before, after=before, found=found, fault=fault)
+    lines = _rated_again(wallet, drawn, sold.cut_like(rates), raters)
+    after = FinalUsage(cells=tokens, results=drawn, lines=lines)
+    return Again(wallet=wallet, before=before, after=after, found=found)
+
+
+def _results(wallet: StoredWallet, final: Iterable[FinalCell]) -> tuple[Result, ...]:
+    """How the final usage of a wallet was paid for."""
+    kept = {one.cell.id: one for one in final}
+    terms = wallet.state.terms
+    cells = [one.cell for one in kept.values()]
+    found = increments(cells, terms.aggregation, zone=terms.zone)
+    by_cell = ((one, kept[one.cell_id]) for one in found)
+    return tuple(
+        Result(increment=one, drawn=cell.drawn, overage=cell.overage, debits=())
+        for one, cell in by_cell
+    )
+
+
+async def _cells_again(
+    world: World, wallet: StoredWallet, cells: tuple[Cell, ...]
+) -> tuple[Cell, ...]:
+    """The final cells of a wallet; of tokens those that usage would come to."""
+    purse = replace(wallet.purse, closed=None)
+    before: dict[CellId, Cell] = {}
+    after: dict[CellId, Cell] = {}
+    for source_id in sorted(one.terms.id for one in wallet.state.sources):
+        source = await world.again(source_id)
+        if source.fault is not None:
+            raise source.fault
+        own = {one.id for one in source.wallet.assets if one.token_wallet_id == wallet.id}
+        _check_sources(source, own)
+        for usage, tokens in ((source.before, before), (source.after, after)):
+            lines = [line for line in usage.lines if line.key.asset_id in own]
+            made = token_cells(purse, usage.cells, usage.results, lines)
+            tokens |= {cell.id: cell for _, cell in made}
+    found = tokens_again(cells, before, after, closed=wallet.closed)
+    if found is None:
+        raise differs()
+    return found
+
+
+def _check_sources(source: Again, own: set[AssetId]) -> None:
+    """What would not be rated in tokens leaves open how many of them are used."""
+    was_rated = {one.id for one in source.before.lines if one.amount is not None}
+    for line in source.after.lines:
+        was = old_id(source.wallet, line.key)
+        if line.key.asset_id in own and line.amount is None and was in was_rated:
+            raise unpriced(source, line)
+
+
+def _drawn_again(
+    wallet: StoredWallet, before: FinalUsage, cells: tuple[Cell, ...], commitments: Commitments
+) -> tuple[Result, ...]:
+    """How usage would be paid for: as it was, unless there is more of it or it takes more."""
+    state = wallet.state
+    is_alike = is_drawn_alike(state.commitments, commitments)
+    if is_alike and set(cells) == set(before.cells):
+        return before.results
+    as_it_was = _paid(_settled(wallet, before.cells, state.commitments))
+    if as_it_was != _paid(before.results):
+        what = "the tokens used" if is_alike else "the discount of a commitment"
+        text = f"{what} would differ, and what grants paid for is not what they would pay for now"
+        raise _not_supported(text)
+    return _settled(wallet, cells, commitments)
+
+
+def _settled(
+    wallet: StoredWallet, cells: tuple[Cell, ...], commitments: Commitments
+) -> tuple[Result, ...]:
+    terms = wallet.state.terms
+    found = increments(cells, terms.aggregation, zone=terms.zone)
+    ends = {cell.period.start: cell.period.end for cell in cells}
+    return settled_anew(terms, wallet.state.entitlements, found, ends, commitments)
+
+
+def _paid(results: Iterable[Result]) -> dict[CellId, tuple[Decimal, Decimal]]:
+    return {one.increment.cell_id: (one.drawn, one.overage) for one in results}
+
+
+def _rated_again(
+    wallet: StoredWallet, results: tuple[Result, ...], rates: Rates, raters: AsRated
+) -> tuple[RatableLine, ...]:
+    """What usage would come to; parts of a line are rated by what rated the line."""
+    lines = ratable_lines(wallet.id, results, rates, raters=raters)
+    parts = {one.id: old_id(wallet, one.key) for one in lines if one.id not in raters.lines}
+    rated = {id_: raters.lines[old] for id_, old in parts.items() if old in raters.lines}
+    if not rated:
+        return lines
+    raters = AsRated({**raters.lines, **rated}, raters.otherwise)
+    return ratable_lines(wallet.id, results, rates, raters=raters)
+
+
+def old_id(wallet: StoredWallet, key: RatableKey) -> RatableSummaryId:
+    """The line that usage was rated in, or would have been."""
+    segments = wallet.state.rates.get(key.asset_id, ())
+    held = next((one for one in segments if one.contains(key.segment_start)), None)
+    return line_id(wallet.id, key if held is None else key._replace(segment_start=held.start))
+
+
+def unpriced(again: Again, line: RatableLine) -> UsageError:
+    """Why usage has no amount at the other rates."""
+    own = again.wallet.sold.own.get(line.key.asset_id, ())
+    held = next((one for one in own if one.contains(line.key.segment_start)), None)
+    found = None if held is None else again.found.get((line.key.asset_id, held.start))
+    if isinstance(found, UsageError):
+        return found
+    about = again.wallet.resource_id
+    text = f"{about} cannot be priced by these rates: {line.failure_text}"
+    return FailedPrecondition(line.failure or "", text)
+
+
+async def _found(world: World, wallet: StoredWallet) -> Found:
+    """What the price book says for each stretch of rates, of assets and of what was added."""
+    found: dict[Stretch, RateTerms | UsageError | None] = {}
+    usual = await _usual_unit(world, wallet)
+    found_by = await finders(world.tx, world.tenant_id)
+    for asset_id, segments in wallet.sold.own.items():
+        for segment in segments:
+            unit = usual if segment.terms is None else segment.terms.unit
+            stretch = (asset_id, segment.start)
+            rates, question = await _question(world, wallet, stretch, unit)
+            try:
+                found[stretch] = rates.find(question, found_by.on(question.day).parts).terms
+            except UsageError as error:
+                found[stretch] = error
+    for one in wallet.sold.additions:
+        unit = usual if one.terms is None else one.terms.unit
+        stretch = (one.asset_id, one.start)
+        rates, question = await _question(world, wallet, stretch, unit)
+        try:
+            terms = rates.find_addition(question, found_by.on(question.day).parts)
+        except UsageError as error:
+            found[stretch] = error
+        else:
+            found[stretch] = None if terms is None else terms.terms
+    return found
+
+
+async def _question(
+    world: World, wallet: StoredWallet, stretch: Stretch, unit: str
+) -> tuple[CatalogueRates, Question]:
+    """What is asked about a stretch, and of which rates."""
+    asset_id, start = stretch
+    of = world.sold[asset_id]
+    question = Question(
+        world.command.price_book_id,
+        of.product_id,
+        wallet.resource_id,
+        unit,
+        world.command.day or local_date(wallet.zone, start),
+        of.selling_model_id,
+    )
+    return await world.rates_of(of.product_id), question
+
+
+async def _usual_unit(world: World, wallet: StoredWallet) -> str:
+    """What usage is rated in where nothing says otherwise."""
+    token_id = next((one.token_wallet_id for one in wallet.assets if one.token_wallet_id), None)
+    return wallet.currency_code if token_id is None else (await world.wallet(token_id)).unit_id
+
+
+def differs() -> Unimplemented:
+    """The rates of before do not give what is kept."""
+    text = "its rates do not give what it came to; `usage verify` says more"
+    return _not_supported(text)
+
+
+def _not_supported(text: str) -> Unimplemented:
+    return Unimplemented("NOT_SUPPORTED", text)

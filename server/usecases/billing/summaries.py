@@ -1,0 +1,157 @@
+"""Summaries as they are read: one, a page, or the whole trace of an invoice-ready line."""
+
+from dataclasses import dataclass
+
+from server.domain.errors import NotFound
+from server.domain.ids import (
+    AccountId,
+    ExecutionId,
+    LiableSummaryId,
+    RatableSummaryId,
+    TenantId,
+)
+from server.store.billing import summary_reads as store
+from server.store.billing.summary_reads import Drawn, LiableSummary, RatableSummary, UsageSummary
+from server.store.pool import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellTrace:
+    """A cell and the grants that paid for it, in turn."""
+
+    cell: UsageSummary
+    drawn: tuple[Drawn, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatableTrace:
+    """A ratable line and the cells it rates."""
+
+    ratable: RatableSummary
+    cells: tuple[CellTrace, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """An invoice-ready line and all it is made of."""
+
+    liable: LiableSummary
+    sources: tuple[RatableTrace, ...]
+
+
+async def get_ratable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, ratable_id: RatableSummaryId
+) -> RatableSummary:
+    """One ratable line. Raises RATABLE_SUMMARY_NOT_FOUND."""
+    found = await store.find_ratable(tx, tenant_id, account_id, ratable_id)
+    if found is None:
+        raise _no_ratable(account_id, ratable_id)
+    return found
+
+
+async def get_liable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
+) -> LiableSummary:
+    """One invoice-ready line. Raises LIABLE_SUMMARY_NOT_FOUND."""
+    found = await store.find_liable(tx, tenant_id, account_id, liable_id)
+    if found is None:
+        raise _no_liable(account_id, liable_id)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executions:
+    """How a line was rated: as it stands, and before late usage opened its period again."""
+
+    standing: list[RatableSummary]
+    superseded: list[RatableSummary]
+
+    def only(self, execution_id: ExecutionId) -> "Executions":
+        """What one execution rated."""
+        return Executions(
+            standing=[one for one in self.standing if one.execution_id == execution_id],
+            superseded=[one for one in self.superseded if one.execution_id == execution_id],
+        )
+
+
+async def waterfall(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    line_id: RatableSummaryId | LiableSummaryId,
+    *,
+    is_liable: bool,
+    execution_id: ExecutionId | None,
+) -> Executions:
+    """What of a line was rated, by all executions or by one.
+
+    A line whose period is open again has only what is superseded, until the next close.
+
+    Raises RATABLE_SUMMARY_NOT_FOUND, LIABLE_SUMMARY_NOT_FOUND, RATE_EXECUTION_NOT_FOUND.
+    """
+    if is_liable:
+        found = await _of_liable(tx, tenant_id, account_id, LiableSummaryId(line_id))
+    else:
+        found = await _of_ratable(tx, tenant_id, account_id, RatableSummaryId(line_id))
+    if execution_id is None:
+        return found
+    rated = found.only(execution_id)
+    if not rated.standing and not rated.superseded:
+        raise NotFound.of("RateExecution", str(execution_id))
+    return rated
+
+
+async def _of_liable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
+) -> Executions:
+    line = await store.find_liable(tx, tenant_id, account_id, liable_id)
+    before = await store.superseded_ratables(tx, tenant_id, account_id, liable_id=liable_id)
+    if line is None and not before:
+        raise _no_liable(account_id, liable_id)
+    standing = await store.ratable_of_liable(tx, tenant_id, account_id, line) if line else []
+    return Executions(standing=standing, superseded=before)
+
+
+async def _of_ratable(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, ratable_id: RatableSummaryId
+) -> Executions:
+    line = await store.find_ratable(tx, tenant_id, account_id, ratable_id)
+    before = await store.superseded_ratables(tx, tenant_id, account_id, ratable_id=ratable_id)
+    if line is None and not before:
+        raise _no_ratable(account_id, ratable_id)
+    return Executions(standing=[line] if line else [], superseded=before)
+
+
+async def trace(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
+) -> Trace:
+    """All an invoice-ready line is made of. Raises LIABLE_SUMMARY_NOT_FOUND."""
+    liable = await get_liable(tx, tenant_id, account_id, liable_id)
+    wallet_id = liable.wallet_id
+    ratables = await store.ratable_of_liable(tx, tenant_id, account_id, liable)
+    ids = [one.ratable_summary_id for one in ratables]
+    cells = await store.usage_of_ratable(tx, tenant_id, account_id, wallet_id, ids)
+    cell_ids = [cell.usage_summary_id for cell in cells]
+    drawn = await store.drawn_from(tx, tenant_id, account_id, wallet_id, cell_ids)
+    rated: dict[RatableSummaryId, list[CellTrace]] = {}
+    for cell in cells:
+        paid = tuple(drawn.get(cell.usage_summary_id, ()))
+        assert cell.ratable_summary_id is not None, cell
+        rated.setdefault(cell.ratable_summary_id, []).append(CellTrace(cell=cell, drawn=paid))
+    return Trace(
+        liable=liable,
+        sources=tuple(
+            RatableTrace(ratable=one, cells=tuple(rated.get(one.ratable_summary_id, ())))
+            for one in ratables
+        ),
+    )
+
+
+def _no_ratable(account_id: AccountId, ratable_id: RatableSummaryId) -> NotFound:
+    name = f"accounts/{account_id}/ratableSummaries/{ratable_id}"
+    return NotFound.of("RatableSummary", name)
+
+
+def _no_liable(account_id: AccountId, liable_id: LiableSummaryId) -> NotFound:
+    name = f"accounts/{account_id}/liableSummaries/{liable_id}"
+    return NotFound.of("LiableSummary", name)

@@ -1,0 +1,169 @@
+"""Verification: all that is derived, derived again and compared; each difference is named."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from decimal import Decimal
+
+from server.domain.billing.verification import Finding, Verified
+from server.domain.consumption.aggregation import Cell, increments
+from server.domain.exact import ZERO, plain, round_to
+from server.domain.ids import AccountId, GrantId, TenantId, WalletId
+from server.domain.rating.compiled_rating import AsRated
+from server.domain.rating.procedures.packages import Packages
+from server.domain.settlement.ledger import Entry, GrantHead, Head, check_chain
+from server.domain.settlement.ratable_lines import RatableLine, ratable_lines
+from server.domain.settlement.tokens import token_cells
+from server.domain.settlement.walk import Result
+from server.store.billing import verification as store
+from server.store.pool import Connection
+from server.store.settlement import wallets
+from server.store.settlement.wallets import StoredWallet
+from server.usecases.modeling.currencies import minor_places
+from server.usecases.rating.procedures import as_rated
+
+PAGE = 1_000
+TIME_LIMIT = "TIME_LIMIT"
+
+
+async def verify_account(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Verified:
+    """Recompute everything of one account; `tx` should see one moment."""
+    findings = await store.differences(tx, tenant_id, account_id)
+    heads = await store.heads(tx, tenant_id, account_id)
+    entries = 0
+    for wallet_id, head in heads.items():
+        count, fault = await _chain(tx, tenant_id, account_id, wallet_id, head)
+        entries += count
+        findings += [fault] if fault else []
+        findings += await _settled(tx, tenant_id, account_id, wallet_id)
+    findings += await _rounding(tx, tenant_id, account_id)
+    return Verified(
+        accounts=1,
+        wallets=len(heads),
+        entries=entries,
+        records=await store.count_records(tx, tenant_id, account_id),
+        findings=tuple(findings),
+    )
+
+
+async def _chain(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, head: Head
+) -> tuple[int, Finding | None]:
+    """Check a wallet's ledger from its first entry, and that its head is the last."""
+    name = f"accounts/{account_id}/wallets/{wallet_id}"
+    last = Head(wallet_id=wallet_id)
+    grants: dict[GrantId, GrantHead] = {}
+    async for entry in _entries(tx, tenant_id, account_id, wallet_id):
+        fault = check_chain([entry], head=last, grant_heads=grants)
+        if fault:
+            what = f"{fault.field} of entry {fault.seq}"
+            return last.seq, Finding(
+                what=what, name=name, expected=fault.expected, found=fault.found
+            )
+        last = Head(wallet_id=wallet_id, seq=entry.seq, balance=entry.wallet_after, hash=entry.hash)
+        grants[entry.grant_id] = GrantHead(
+            grant_id=entry.grant_id, seq=entry.grant_seq, balance=entry.grant_after
+        )
+    if last != head:
+        due, is_ = (f"{one.seq}: {plain(one.balance)}" for one in (last, head))
+        return last.seq, Finding(what="head", name=name, expected=due, found=is_)
+    return last.seq, None
+
+
+async def _entries(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> AsyncIterator[Entry]:
+    """A wallet's entries page by page, each with the hash of the one before it."""
+    after, before = 0, Head(wallet_id=wallet_id).hash
+    while True:
+        page = await wallets.list_entries(
+            tx, tenant_id, account_id, wallet_id, after=after, limit=PAGE
+        )
+        for entry, _ in page:
+            yield wallets.following(entry, before)
+            after, before = entry.seq, entry.hash
+        if len(page) < PAGE:
+            return
+
+
+async def _settled(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> list[Finding]:
+    """What the final cells of a wallet add, and what their overage comes to, computed again."""
+    wallet = await wallets.get(tx, tenant_id, account_id, wallet_id)
+    terms = wallet.state.terms
+    kept = {
+        one.cell.id: one for one in await store.final_cells(tx, tenant_id, account_id, wallet_id)
+    }
+    cells = [one.cell for one in kept.values()]
+    found: list[Finding] = []
+    results = []
+    for increment in increments(cells, terms.aggregation, zone=terms.zone):
+        one = kept[increment.cell_id]
+        name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
+        found += _different("quantity", name, increment.quantity, one.quantity)
+        results.append(Result(increment=increment, drawn=one.drawn, overage=one.overage, debits=()))
+    rated = await store.rated_lines(tx, tenant_id, account_id, wallet_id)
+    raters = await as_rated(tx, tenant_id, wallet, rated)
+    # A line that was too slow may not be again, and nothing may be made of it that others go on in.
+    slow = {line_id: None for line_id, line in rated.items() if line.failure == TIME_LIMIT}
+    raters = AsRated({**raters.lines, **slow}, raters.otherwise)
+    lines = ratable_lines(wallet_id, results, wallet.state.rates, raters=raters)
+    found += await _tokens(tx, tenant_id, wallet, cells, results, lines)
+    for line in lines:
+        name = f"accounts/{account_id}/ratableSummaries/{line.id}"
+        is_ = rated.pop(line.id, None)
+        found += _different("overage", name, line.overage, is_.overage if is_ else None)
+        found += _different("amount", name, line.amount, is_.amount if is_ else None)
+        found += _packages(name, line, is_.packages if is_ else {})
+    for line_id, one_rated in rated.items():
+        name = f"accounts/{account_id}/ratableSummaries/{line_id}"
+        found += _different("overage", name, None, one_rated.overage)
+    return found
+
+
+async def _tokens(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    cells: list[Cell],
+    results: list[Result],
+    lines: Sequence[RatableLine],
+) -> list[Finding]:
+    """What the overage of a wallet comes to in tokens, beside the cells of those."""
+    account_id = wallet.account_id
+    kept = await store.token_quantities(tx, tenant_id, account_id, wallet.id)
+    found: list[Finding] = []
+    for token_id in sorted({one.token_wallet_id for one in wallet.assets if one.token_wallet_id}):
+        tokens = await wallets.get(tx, tenant_id, account_id, token_id)
+        own = {one.id for one in wallet.assets if one.token_wallet_id == token_id}
+        due = [line for line in lines if line.key.asset_id in own]
+        for _, cell in token_cells(tokens.purse, cells, results, due):
+            name = f"accounts/{account_id}/usageSummaries/{cell.id}"
+            found += _different("tokens", name, cell.measure.sum, kept.pop(cell.id, None))
+    for cell_id, quantity in kept.items():
+        name = f"accounts/{account_id}/usageSummaries/{cell_id}"
+        found += _different("tokens", name, None, quantity)
+    return found
+
+
+def _different(what: str, name: str, due: Decimal | None, is_: Decimal | None) -> Iterator[Finding]:
+    if due != is_:
+        expected, found = ("none" if one is None else plain(one) for one in (due, is_))
+        yield Finding(what=what, name=name, expected=expected, found=found)
+
+
+def _packages(name: str, line: RatableLine, is_: Packages) -> Iterator[Finding]:
+    """The units by rate per package, from which late usage goes on."""
+    due: Packages = {}
+    for one in line.packaged:
+        due[one.rate] = due.get(one.rate, ZERO) + one.quantity
+    for rate in due.keys() | is_.keys():
+        what = f"quantity at {plain(rate.value)} {rate.unit} per {plain(rate.per)}"
+        yield from _different(what, name, due.get(rate), is_.get(rate))
+
+
+async def _rounding(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[Finding]:
+    """Each invoice-ready line is its exact amount, rounded once."""
+    found: list[Finding] = []
+    for name, exact, amount, currency in await store.amounts(tx, tenant_id, account_id):
+        found += _different("amount", name, round_to(exact, minor_places(currency)), amount)
+    return found

@@ -1,0 +1,1 @@
+"""Use cases of catalog changes: set-up, product activation and policy revision."""

@@ -1,0 +1,346 @@
+"""Guided setup: a description becomes records, each by the use case that makes its kind; then the
+product is activated.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from server.domain.errors import AlreadyExists, UsageError
+from server.domain.ids import PolicyId, TenantId
+from server.domain.modeling.catalog import (
+    Aggregation,
+    CatalogState,
+    Commitment,
+    Kept,
+    Overage,
+    PolicyIds,
+    Product,
+    ProductGrant,
+    ProductResource,
+    RatingFrequency,
+    Refresh,
+    Rollover,
+    SellingModel,
+    UnitClass,
+    UnitOfMeasure,
+    UsageResource,
+)
+from server.domain.modeling.setup import (
+    Action,
+    P,
+    Step,
+    check_size,
+    chosen,
+    conflicts,
+    decide,
+    placed,
+    refusal,
+)
+from server.domain.rating.rate_cards import (
+    USUAL_SIZE,
+    CardSize,
+    EntryState,
+    RateCard,
+    RateCardEntry,
+)
+from server.store.access import tenants
+from server.store.modeling import catalog as kinds
+from server.store.modeling import policies, records, setup
+from server.store.modeling.records import Kind
+from server.store.modeling.selling_models import SELLING_MODEL
+from server.store.pool import Connection
+from server.store.rating import rate_entries as entry_store
+from server.store.rating import rates as rate_store
+from server.usecases.catalog_changes.activation import activate_product
+from server.usecases.modeling import catalog
+from server.usecases.modeling.records import create
+from server.usecases.rating import rates
+from server.usecases.rating.rate_entries import create_entry
+from server.usecases.rating.rates import CreatePriceBook
+
+T = TypeVar("T")
+
+WITHDRAWN = (CatalogState.INACTIVE, EntryState.INACTIVE)
+PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[T]):
+    """A record of a description, and where that has it."""
+
+    path: str
+    content: T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantPart:
+    """A promise; policies without a name are given by their settings."""
+
+    path: str
+    content: ProductGrant
+    refresh: Part[Refresh] | None
+    rollover: Part[Rollover] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcePart:
+    """A resource of the product with what it includes and costs; its policies as above."""
+
+    path: str
+    content: ProductResource
+    aggregation: Part[Aggregation] | None
+    rating_frequency: Part[RatingFrequency] | None
+    overage: Part[Overage] | None
+    grants: tuple[GrantPart, ...]
+    entries: tuple[Part[RateCardEntry], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUpProduct:
+    """A product with all it needs. A plan only tells what would be done."""
+
+    unit_classes: tuple[Part[UnitClass], ...]
+    units: tuple[Part[UnitOfMeasure], ...]
+    aggregations: tuple[Part[Aggregation], ...]
+    frequencies: tuple[Part[RatingFrequency], ...]
+    overages: tuple[Part[Overage], ...]
+    commitments: tuple[Part[Commitment], ...]
+    models: tuple[Part[SellingModel], ...]
+    refreshes: tuple[Part[Refresh], ...]
+    rollovers: tuple[Part[Rollover], ...]
+    resources: tuple[Part[UsageResource], ...]
+    product: Part[Product]
+    held: tuple[ResourcePart, ...]
+    blankets: tuple[Part[RateCardEntry], ...]
+    cards: tuple[Part[RateCard], ...]
+    book: Part[CreatePriceBook] | None
+    is_plan: bool
+
+    @property
+    def size(self) -> int:
+        """How many records have a name in it."""
+        named = (
+            *(self.unit_classes, self.units, self.resources, self.held, self.cards),
+            *(self.aggregations, self.frequencies, self.overages, self.refreshes, self.rollovers),
+            *(self.commitments, self.models, self.blankets),
+        )
+        own = sum(len(part.grants) + len(part.entries) for part in self.held)
+        return sum(map(len, named)) + own + 1 + (self.book is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUp:
+    """What was done, in order, and when."""
+
+    steps: tuple[Step, ...]
+    at: datetime
+
+
+async def set_up_product(
+    tx: Connection, tenant_id: TenantId, wanted: SetUpProduct, most: CardSize = USUAL_SIZE
+) -> SetUp:
+    """Make what is not there, and put the product in force.
+
+    Raises SETUP_CONFLICT (a plan tells it as steps instead), TOO_MANY_ITEMS, what the use cases of
+    the records raise, and VALIDATION_FAILED. A rate card may have so much at `most`.
+    """
+    check_size(wanted.size)
+    await setup.lock(tx, tenant_id)
+    making = _Making(tx, tenant_id, most)
+    try:
+        await _make(making, wanted)
+    except UsageError:
+        # What is in the way may be why something after it is refused, so it is told instead.
+        if not conflicts(making.steps.values()):
+            raise
+    steps = list(making.steps.values())
+    check_size(len(steps))
+    if found := conflicts(steps):
+        if not wanted.is_plan:
+            raise refusal(found)
+        return SetUp(steps=tuple(steps), at=await tenants.now(tx, tenant_id))
+    activated = await activate_product(tx, tenant_id, wanted.product.content.id)
+    steps += [Step(name=name, action=Action.ACTIVATED) for name in activated.names]
+    return SetUp(steps=tuple(steps), at=activated.at)
+
+
+async def _make(making: "_Making", wanted: SetUpProduct) -> None:
+    """Make every record in the order of dependence."""
+    await making.all(kinds.UNIT_CLASS, wanted.unit_classes, catalog.create_unit_class)
+    await making.all(kinds.UNIT, wanted.units, catalog.create_unit)
+    await making.policies(policies.AGGREGATION, wanted.aggregations)
+    await making.policies(policies.RATING_FREQUENCY, wanted.frequencies)
+    await making.policies(policies.OVERAGE, wanted.overages)
+    await making.all(policies.COMMITMENT, wanted.commitments, _create_commitment)
+    await making.all(SELLING_MODEL, wanted.models, _create_model)
+    await making.policies(policies.REFRESH, wanted.refreshes)
+    await making.policies(policies.ROLLOVER, wanted.rollovers)
+    held = [await _with_policies(making, part) for part in wanted.held]
+    # Tokens first: what is rated in them refers to them.
+    resources = sorted(wanted.resources, key=lambda one: one.content.token_resource_id is not None)
+    await making.all(kinds.RESOURCE, resources, catalog.create_resource)
+    await making.all(kinds.PRODUCT, [wanted.product], _create_product, is_shared=False)
+    await making.all(kinds.PRODUCT_RESOURCE, held, catalog.create_product_resource, is_shared=False)
+    for part in wanted.held:
+        grants = [await _with_renewal(making, grant) for grant in part.grants]
+        await making.all(kinds.PRODUCT_GRANT, grants, catalog.create_product_grant, is_shared=False)
+    for card in wanted.cards:
+        await making.card(card)
+    if wanted.book is not None:
+        await making.book(wanted.book)
+    for entry in (*(entry for part in wanted.held for entry in part.entries), *wanted.blankets):
+        await making.entry(entry)
+
+
+async def _create_product(tx: Connection, tenant_id: TenantId, wanted: Product) -> Kept[Product]:
+    return await create(tx, tenant_id, kinds.PRODUCT, wanted)
+
+
+async def _create_commitment(
+    tx: Connection, tenant_id: TenantId, wanted: Commitment
+) -> Kept[Commitment]:
+    return await create(tx, tenant_id, policies.COMMITMENT, wanted)
+
+
+async def _create_model(
+    tx: Connection, tenant_id: TenantId, wanted: SellingModel
+) -> Kept[SellingModel]:
+    return await create(tx, tenant_id, SELLING_MODEL, wanted)
+
+
+async def _with_policies(making: "_Making", part: ResourcePart) -> Part[ProductResource]:
+    """A resource of the product that names all its policies."""
+    ids, kind = part.content.policies, kinds.PRODUCT_RESOURCE
+    there = await making.find(kind, part.content)
+    named = there.policies if there else PolicyIds()
+    if part.aggregation:
+        policy = await making.nameless(policies.AGGREGATION, part.aggregation, named.aggregation)
+        ids = replace(ids, aggregation=policy.id)
+    if part.rating_frequency:
+        frequency = await making.nameless(
+            policies.RATING_FREQUENCY, part.rating_frequency, named.rating_frequency
+        )
+        ids = replace(ids, rating_frequency=frequency.id)
+    if part.overage:
+        overage = await making.nameless(policies.OVERAGE, part.overage, named.overage)
+        ids = replace(ids, overage=overage.id)
+    return Part(part.path, replace(part.content, policies=ids))
+
+
+async def _with_renewal(making: "_Making", part: GrantPart) -> Part[ProductGrant]:
+    """A promise that names its policies."""
+    content = part.content
+    there = await making.find(kinds.PRODUCT_GRANT, content)
+    if part.refresh:
+        named = there.refresh_id if there else None
+        refresh = await making.nameless(policies.REFRESH, part.refresh, named)
+        content = replace(content, refresh_id=refresh.id)
+    if part.rollover:
+        named = there.rollover_id if there else None
+        rollover = await making.nameless(policies.ROLLOVER, part.rollover, named)
+        content = replace(content, rollover_id=rollover.id)
+    return Part(part.path, content)
+
+
+@dataclass(slots=True)
+class _Making:
+    """The records made so far in a transaction, and the step of each by its name."""
+
+    tx: Connection
+    tenant_id: TenantId
+    most: CardSize
+    steps: dict[str, Step] = field(default_factory=dict)
+
+    async def all(
+        self,
+        kind: Kind[T],
+        parts: Iterable[Part[T]],
+        make: Callable[[Connection, TenantId, T], Awaitable[Kept[T]]],
+        *,
+        is_shared: bool = True,
+    ) -> None:
+        """Make records of one kind of the catalogue."""
+        for part in parts:
+            key = kind.key(part.content)
+            there = await records.find(self.tx, self.tenant_id, kind, *key)
+            making = make(self.tx, self.tenant_id, part.content)
+            name = kind.resource_name(*key)
+            await self._take(part.path, name, there, making, is_shared=is_shared)
+
+    async def policies(self, kind: Kind[P], parts: Iterable[Part[P]]) -> None:
+        """Make policies, which have no rules of their own."""
+        await self.all(kind, parts, lambda tx, tenant_id, one: create(tx, tenant_id, kind, one))
+
+    async def nameless(self, kind: Kind[P], part: Part[P], named: PolicyId | None) -> P:
+        """The policy with these settings, which is made if there is none; see `chosen`."""
+        policy = chosen(part.content, await self._known(kind), named=named)
+        if kind.resource_name(policy.id) not in self.steps:
+            await self.policies(kind, [Part(part.path, policy)])
+        return policy
+
+    async def find(self, kind: Kind[T], content: T) -> T | None:
+        """What is there under the id of `content`."""
+        found = await records.find(self.tx, self.tenant_id, kind, *kind.key(content))
+        return None if found is None else found.content
+
+    async def card(self, part: Part[RateCard]) -> None:
+        """Make a rate card."""
+        card = part.content
+        there = await rate_store.find_card(self.tx, self.tenant_id, card.id)
+        making = rates.create_card(self.tx, self.tenant_id, card)
+        await self._take(part.path, f"rateCards/{card.id}", there, making)
+
+    async def book(self, part: Part[CreatePriceBook]) -> None:
+        """Make the price book."""
+        book = part.content
+        there = await rate_store.find_book(self.tx, self.tenant_id, book.book_id)
+        making = rates.create_book(self.tx, self.tenant_id, book)
+        await self._take(part.path, f"priceBooks/{book.book_id}", there, making)
+
+    async def entry(self, part: Part[RateCardEntry]) -> None:
+        """Make an entry of a rate card."""
+        entry = part.content
+        there = await entry_store.find(self.tx, self.tenant_id, entry.card_id, entry.id)
+        making = create_entry(self.tx, self.tenant_id, entry, self.most)
+        name = f"rateCards/{entry.card_id}/entries/{entry.id}"
+        await self._take(part.path, name, there, making, is_shared=False)
+
+    async def _take(
+        self,
+        path: str,
+        name: str,
+        there: Any,
+        making: Awaitable[object],
+        *,
+        is_shared: bool = True,
+    ) -> None:
+        """Make a record, which its use case answers with what is there if that is equal."""
+        differing: tuple[str, ...] = ()
+        try:
+            await making
+        except UsageError as error:
+            if not isinstance(error, AlreadyExists) or error.reason != "CODE_TAKEN":
+                raise placed(error, path) from None
+            differing = tuple(error.facts["fields"].split(", "))
+        self.steps[name] = decide(
+            name,
+            is_there=there is not None,
+            is_shared=is_shared,
+            differing=differing,
+            is_withdrawn=getattr(there, "state", None) in WITHDRAWN,
+        )
+
+    async def _known(self, kind: Kind[P]) -> list[Kept[P]]:
+        """Every policy of a kind."""
+        known: list[Kept[P]] = []
+        after: tuple[str] | None = None
+        while True:
+            page = await records.list_records(
+                self.tx, self.tenant_id, kind, after=after, limit=PAGE
+            )
+            known += page
+            if len(page) < PAGE:
+                return known
+            after = (kind.key(page[-1].content)[-1],)

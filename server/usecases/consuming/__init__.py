@@ -1,1 +1,0 @@
-"""Usage: recorded once, refused at a cap, read."""

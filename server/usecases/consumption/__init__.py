@@ -1,0 +1,1 @@
+"""Use cases of consumption: usage records, intake rules, placement and aggregation."""

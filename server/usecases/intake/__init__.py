@@ -1,0 +1,1 @@
+"""Use cases of intake: recording usage, and what it would do."""

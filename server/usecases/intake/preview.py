@@ -1,0 +1,324 @@
+"""Preview usage: what lines would do if they were recorded now, one after another.
+
+Everything is read at one moment and nothing is locked or written; what follows from it is computed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from server.domain.calendar import RatingPeriod
+from server.domain.consumption.aggregation import Cell
+from server.domain.consumption.recording import (
+    Counted,
+    LateUsage,
+    PeriodKey,
+    Place,
+    Refused,
+    Slot,
+    Usage,
+    period_closed,
+)
+from server.domain.errors import InvalidArgument, Unimplemented, UsageError
+from server.domain.ids import AccountId, AssetId, CellId, TenantId, WalletId, derive
+from server.domain.modeling.policies import LatePolicy
+from server.domain.settlement.walk import revision
+from server.domain.wallets.balances import WalletState
+from server.domain.wallets.preview import (
+    Effect,
+    Scene,
+    added,
+    effect,
+    opened_again,
+    pictured,
+    touches,
+)
+from server.store.billing import reopening
+from server.store.billing.reopening import Reopenable
+from server.store.billing.verification import final_cells
+from server.store.pool import Connection
+from server.store.selling import accounts
+from server.store.settlement import wallets
+from server.store.settlement.wallets import StoredWallet
+from server.store.wallets import preview as store
+from server.store.wallets.preview import Value
+from server.usecases.billing.reopening import reopened_period
+from server.usecases.intake.blocking import cap_reached, cell_of
+from server.usecases.intake.recording import intake_of
+from server.usecases.intake.uniques import as_counted, window_key
+
+AT_PRESENT = datetime.min.replace(tzinfo=UTC)
+"""The time of usage that happens now, by the tenant's clock."""
+
+
+MOST_WORK = 100_000
+"""How many cells the lines of a call may be projected over, all together: a few seconds of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewUsage:
+    """Up to 1,000 lines of an account, each as it was read or as it was refused."""
+
+    account_id: AccountId
+    lines: tuple[Usage | UsageError, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previewed:
+    """What a line would do, or why it would be refused."""
+
+    error: UsageError | None = None
+    item: Counted | None = None
+    place: Place | None = None
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """All that the lines of a preview depend on, as it was at `now`."""
+
+    now: datetime
+    lines: tuple[Counted | UsageError, ...] = ()
+    wallets: Mapping[WalletId, StoredWallet] = field(default_factory=dict)
+    states: Mapping[WalletId, WalletState] = field(default_factory=dict)
+    first_open: Mapping[WalletId, RatingPeriod] = field(default_factory=dict)
+    reopened: Mapping[PeriodKey, RatingPeriod] = field(default_factory=dict)
+    numbers: Mapping[AssetId, int] = field(default_factory=dict)
+    known: frozenset[Value] = frozenset()
+
+
+async def stage(
+    tx: Connection, tenant_id: TenantId, command: PreviewUsage, *, most_work: int | None = None
+) -> Stage:
+    """Read what the lines depend on; `tx` should see one moment.
+
+    Raises ACCOUNT_NOT_FOUND, and TOO_MANY_ITEMS where it would take too long.
+    """
+    account_id = command.account_id
+    await accounts.get(tx, tenant_id, account_id)
+    usages = [one for one in command.lines if isinstance(one, Usage)]
+    intake = await intake_of(tx, tenant_id, usages)
+    lines = tuple(_assessed(intake.assess, one, intake.now) for one in command.lines)
+    items = [one for one in lines if isinstance(one, Counted)]
+    if not items:
+        return Stage(now=intake.now, lines=lines)
+    found = await _wallets(tx, tenant_id, account_id, items)
+    late = {_wallet_id(one.slot) for one in items if _is_late(found, one.slot)}
+    args = (tx, tenant_id, account_id)
+    reopened = await _reopenable(tx, tenant_id, found, items)
+    states = await _states(tx, tenant_id, found, late, reopened)
+    _refuse_too_much(items, states, MOST_WORK if most_work is None else most_work)
+    return Stage(
+        now=intake.now,
+        lines=lines,
+        wallets=found,
+        states=states,
+        first_open=await store.first_open(*args, late) if late else {},
+        reopened=_periods(reopened, items, intake.now),
+        numbers=await wallets.asset_numbers(*args, {one.usage.asset_id for one in items}),
+        known=frozenset(await store.known_values(*args, filter(None, map(_value, items)))),
+    )
+
+
+def previews(stage: Stage) -> Iterator[Previewed]:
+    """What each line would do, in order; one that would be refused counts for nothing."""
+    scene: Scene = {key: pictured(one, now=stage.now) for key, one in stage.states.items()}
+    known = set(stage.known)
+    is_reopened = False
+    for line in stage.lines:
+        if isinstance(line, UsageError):
+            yield Previewed(error=line)
+            continue
+        value = _value(line)
+        item = as_counted(line, value not in known)
+        try:
+            place = _place(stage, item, is_reopened=is_reopened)
+            effects, scene = _taken(stage, scene, item, place)
+        except UsageError as error:
+            yield Previewed(error=error)
+            continue
+        if value is not None:
+            known.add(value)
+        late = place.late
+        is_reopened = is_reopened or (late is not None and late.policy is LatePolicy.REOPEN)
+        yield Previewed(item=item, place=place, effects=effects)
+
+
+def _refuse_too_much(
+    items: Iterable[Counted], states: Mapping[WalletId, WalletState], most_work: int
+) -> None:
+    """Every line is projected over all usage of its wallets that is not final."""
+    lines = Counter(_wallet_id(item.slot) for item in items)
+    cells = {key: sum(_size(one) for one in states.values() if touches(one, key)) for key in lines}
+    work = sum(count * cells[key] for key, count in lines.items())
+    if lines.total() > 1 and work > most_work:
+        most = max(1, most_work // max(cells.values()))
+        text = f"its wallets have so much usage that is not final: send {most} lines at once"
+        raise InvalidArgument.at("lines", "TOO_MANY_ITEMS", text, limit=str(most))
+
+
+def _size(state: WalletState) -> int:
+    own = len(state.cells) + len(state.settled)
+    return own + sum(map(_size, state.sources))
+
+
+def _taken(
+    stage: Stage, scene: Scene, item: Counted, place: Place
+) -> tuple[tuple[Effect, ...], Scene]:
+    """What a line does, and the wallets after it. Raises CAP_REACHED."""
+    cell = cell_of(item, place, stage.numbers)
+    after = added(scene, cell, now=stage.now)
+    for wallet_id in item.slot.meter.blocking:
+        if after[wallet_id].overage > scene[wallet_id].overage:
+            raise cap_reached(stage.wallets[wallet_id], item)
+    own = item.slot.meter.wallet_id
+    found = [effect(scene[key], after[key], _cells(cell, key)) for key in after]
+    effects = tuple(one for one in found if one.wallet_id == own or not one.is_nothing)
+    return effects, {**scene, **after}
+
+
+def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
+    """The cell that usage is in, in its own wallet or in that of its tokens."""
+    if wallet_id == cell.wallet_id:
+        return [cell.id]
+    return [CellId(derive(cell.id, "tokens", wallet_id))]
+
+
+def _place(stage: Stage, item: Counted, *, is_reopened: bool) -> Place:
+    """Where a line would be counted. Raises PERIOD_CLOSED, NOT_SUPPORTED."""
+    slot = item.slot
+    late = None
+    if _is_late(stage.wallets, slot):
+        late = _late_usage(stage, slot, is_reopened=is_reopened)
+    place = Place.of(slot, late)
+    return place.with_dimensions(item.dimensions) if item.dimensions else place
+
+
+def _late_usage(stage: Stage, slot: Slot, *, is_reopened: bool) -> LateUsage:
+    """Return how late usage would be handled; an earlier line may have reopened a period."""
+    meter = slot.meter
+    if meter.late_policy is LatePolicy.REJECT:
+        raise period_closed(slot)
+    if slot.period_key in stage.reopened:
+        return LateUsage(LatePolicy.REOPEN, stage.reopened[slot.period_key])
+    if is_reopened:
+        text = "a line before it opens a period again; preview it by itself"
+        raise Unimplemented("NOT_SUPPORTED", text, {"policy": meter.late_policy})
+    period = stage.first_open.get(meter.wallet_id)
+    if period is None:
+        closed = stage.wallets[meter.wallet_id].closed
+        assert closed is not None, meter
+        period = meter.with_freeze(meter.first_unfrozen(closed, stage.now))
+    return LateUsage(LatePolicy.NEXT_PERIOD, period)
+
+
+def _is_late(found: Mapping[WalletId, StoredWallet], slot: Slot) -> bool:
+    """Whether a line's own period is closed: they become final in the order of time."""
+    closed = found[slot.meter.wallet_id].closed
+    return closed is not None and slot.period.start < closed
+
+
+async def _reopenable(
+    tx: Connection,
+    tenant_id: TenantId,
+    found: Mapping[WalletId, StoredWallet],
+    items: Iterable[Counted],
+) -> list[Reopenable]:
+    """The rating periods that lines would open again."""
+    late = {one.slot for one in items if _is_late(found, one.slot)}
+    wanted = {one.period_key for one in late if one.meter.late_policy is LatePolicy.REOPEN}
+    return await reopening.find_reopenable(tx, tenant_id, wanted)
+
+
+def _periods(
+    found: Iterable[Reopenable], items: Iterable[Counted], now: datetime
+) -> dict[PeriodKey, RatingPeriod]:
+    """The periods that lines would open again, as they would be then."""
+    meters = {one.slot.period_key: one.slot.meter for one in items}
+    return {one.key: reopened_period(one, meters[one.key], now) for one in found}
+
+
+async def _wallets(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, items: Iterable[Counted]
+) -> dict[WalletId, StoredWallet]:
+    """The wallets that lines are usage of, and those of the tokens that usage is rated in."""
+    found: dict[WalletId, StoredWallet] = {}
+    wanted = sorted({_wallet_id(one.slot) for one in items})
+    while wanted:
+        for wallet_id in wanted:
+            found[wallet_id] = await wallets.get(
+                tx, tenant_id, account_id, wallet_id, with_sources=True
+            )
+        tokens = {a.token_wallet_id for key in wanted for a in found[key].assets}
+        wanted = sorted(key for key in tokens if key is not None and key not in found)
+    return found
+
+
+async def _states(
+    tx: Connection,
+    tenant_id: TenantId,
+    found: Mapping[WalletId, StoredWallet],
+    late: set[WalletId],
+    reopened: Iterable[Reopenable],
+) -> dict[WalletId, WalletState]:
+    """What is projected. Late usage is a correction: it is measured against all that is final.
+
+    A period that it opens again is as it was before it was closed.
+    """
+    whole = {key: await _with_history(tx, tenant_id, found[key]) for key in sorted(late)}
+    for late_again in reopened:
+        key = late_again.wallet_id
+        whole[key] = await _opened_again(tx, tenant_id, whole[key], late_again)
+    states = {}
+    for key, one in found.items():
+        state = whole.get(key, one.state)
+        if any(source.terms.id in late for source in state.sources):
+            state = await _with_history(tx, tenant_id, one)
+            sources = (whole.get(source.terms.id, source) for source in state.sources)
+            state = replace(state, sources=tuple(sources))
+        states[key] = state
+    return states
+
+
+async def _opened_again(
+    tx: Connection, tenant_id: TenantId, state: WalletState, found: Reopenable
+) -> WalletState:
+    key = (tx, tenant_id, found.account_id, found.wallet_id)
+    start = found.period.start
+    grants = [grant for grant, _ in await wallets.list_grants(*key)]
+    last = revision(found.reopened)
+    closing = await reopening.posted_by_close(tx, tenant_id, found, last)
+    before = await store.rated_before(*key, but_in=start)
+    return replace(opened_again(state, start, grants, closing), rated_before=before)
+
+
+async def _with_history(tx: Connection, tenant_id: TenantId, wallet: StoredWallet) -> WalletState:
+    args = (tx, tenant_id, wallet.account_id, wallet.id)
+    settled = tuple(one.cell for one in await final_cells(*args))
+    return replace(wallet.state, settled=settled, rated_before=await store.rated_before(*args))
+
+
+def _assessed(
+    assess: Callable[[Usage], Counted | Refused], line: Usage | UsageError, now: datetime
+) -> Counted | UsageError:
+    if isinstance(line, UsageError):
+        return line
+    usage = line._replace(time=now) if line.time == AT_PRESENT else line
+    try:
+        found = assess(usage)
+    except UsageError as error:
+        return error
+    return found.error if isinstance(found, Refused) else found
+
+
+def _value(item: Counted) -> Value | None:
+    """What is counted of a line whose different values are."""
+    meter, usage = item.slot.meter, item.usage
+    if meter.unique_label is None or not usage.labels:
+        return None
+    return (meter.wallet_id, usage.asset_id, window_key(item), usage.labels[meter.unique_label])
+
+
+def _wallet_id(slot: Slot) -> WalletId:
+    return slot.meter.wallet_id

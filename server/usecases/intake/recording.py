@@ -1,0 +1,391 @@
+"""Record usage: one batch, one transaction, each record with an outcome of its own.
+
+The order is fixed: hold the rating periods, decide what is on time, keep the records, add what is
+new to the cells. Only what was kept for the first time counts, so a batch may be sent, cut up,
+shuffled and sent at once as often as anybody likes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from server.domain.calendar import Period, RatingPeriod
+from server.domain.consumption.intake import Intake
+from server.domain.consumption.recording import (
+    DUPLICATE,
+    OWN_UNIT,
+    Counted,
+    LateUsage,
+    Meter,
+    MeterKey,
+    Outcome,
+    PeriodKey,
+    Place,
+    RecordKey,
+    Refused,
+    Slot,
+    Stored,
+    Usage,
+    WalletKey,
+    fold,
+    kept,
+    period_closed,
+    rejected,
+    repeated,
+)
+from server.domain.errors import Aborted, UsageError
+from server.domain.ids import TenantId, UnitId
+from server.domain.limits import MOST_QUANTITY
+from server.domain.modeling.policies import LatePolicy
+from server.store.access import tenants
+from server.store.billing.periods import NewPeriod, open_missing
+from server.store.consumption import recording as store
+from server.store.consumption.recording import PeriodState
+from server.store.pool import Connection
+from server.store.transaction import Savepoint
+from server.usecases.billing.reopening import final_of, reopen
+from server.usecases.intake.blocking import Placed, refuse_blocked
+from server.usecases.intake.uniques import count_unique, forget_unique
+
+# How often a later period may be frozen under our hands before somebody else should try.
+TRIES = 3
+NONE_REOPENED: Mapping[PeriodKey, RatingPeriod] = {}
+# What may count and what is refused unless it is there already, by its place in the request.
+Assessed = tuple[dict[int, Counted], dict[int, Refused]]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordUsage:
+    """Up to 1,000 records, each as it was read or as it was refused.
+
+    `most_quantity` is the largest quantity of a record, as counted.
+    """
+
+    records: tuple[Usage | UsageError, ...]
+    most_quantity: Decimal = MOST_QUANTITY
+
+
+def parts(command: RecordUsage, accounts: int) -> list[dict[int, Usage | UsageError]]:
+    """The records in parts of at most so many accounts each, by their place in the request.
+
+    A part that fails leaves those before it kept; the request can be repeated as it is.
+    """
+    named = {one.account_id for one in command.records if isinstance(one, Usage)}
+    part_of = {account_id: n // accounts for n, account_id in enumerate(sorted(named))}
+    found: defaultdict[int, dict[int, Usage | UsageError]] = defaultdict(dict)
+    for index, one in enumerate(command.records):
+        part = part_of[one.account_id] if isinstance(one, Usage) else 0
+        found[part][index] = one
+    return [found[part] for part in sorted(found)]
+
+
+async def record(tx: Connection, tenant_id: TenantId, command: RecordUsage) -> tuple[Outcome, ...]:
+    """Keep what can be kept; the outcomes come in the order of the records.
+
+    A record of the same id and content is a duplicate, whatever has happened since the first, and
+    counts for nothing. Raises Aborted (CONCURRENT_CHANGE) only.
+    """
+    outcomes: dict[int, Outcome] = {}
+    usages: dict[int, Usage] = {}
+    for index, item in enumerate(command.records):
+        if isinstance(item, UsageError):
+            outcomes[index] = rejected(item)
+        else:
+            usages[index] = item
+    if usages:
+        intake = await intake_of(tx, tenant_id, usages.values(), command.most_quantity)
+        await _take_in(tx, tenant_id, intake, usages, outcomes)
+    return tuple(outcomes[index] for index in range(len(command.records)))
+
+
+async def intake_of(
+    tx: Connection,
+    tenant_id: TenantId,
+    usages: Iterable[Usage],
+    most_quantity: Decimal = MOST_QUANTITY,
+) -> Intake:
+    """What usage is held against: the clock, what was sold, the units that are named."""
+    keys: set[MeterKey] = set()
+    named: set[UnitId] = set()
+    for usage in usages:
+        keys.add(usage.meter_key)
+        named.add(usage.unit_id)
+    now = await tenants.now(tx, tenant_id)
+    meters = await store.find_meters(tx, tenant_id, keys)
+    own = {meter.unit.id for meter in meters.values() if meter is not None}
+    named.discard(OWN_UNIT)
+    is_plain = not named or (len(own) == 1 and named == own)
+    units = {} if is_plain else await store.find_units(tx, tenant_id, named)
+    return Intake(now, meters, units, most_quantity)
+
+
+async def _take_in(
+    tx: Connection,
+    tenant_id: TenantId,
+    intake: Intake,
+    usages: Mapping[int, Usage],
+    outcomes: dict[int, Outcome],
+) -> None:
+    counted, refused = _assess(intake, usages, outcomes)
+    late = await _may_reopen(tx, tenant_id, counted)
+    while late:
+        before = Savepoint(tx)
+        await before.make()
+        tried = dict(outcomes)
+        opened = await reopen(tx, tenant_id, {counted[index].slot for index in late}, intake.now)
+        keys = opened.keys()
+        await _place(tx, tenant_id, intake.now, (counted, refused), tried, opened)
+        used = {counted[index].slot.period_key for index in late if tried[index].is_kept}
+        if keys <= used:
+            await before.keep()
+            outcomes.update(tried)
+            return
+        # What takes nothing in after all is not opened: its invoice-ready lines stay as they are.
+        await before.give_up()
+        idle = {index for index in counted if counted[index].slot.period_key in keys - used}
+        outcomes |= {index: tried[index] for index in idle}
+        counted = {index: counted[index] for index in counted.keys() - idle}
+        late -= idle
+    await _place(tx, tenant_id, intake.now, (counted, refused), outcomes)
+
+
+async def _may_reopen(
+    tx: Connection, tenant_id: TenantId, counted: Mapping[int, Counted]
+) -> set[int]:
+    """The late usage that may open its period again; what is kept already opens none."""
+    final = await final_of(tx, tenant_id, {item.slot for item in counted.values()})
+    if not final:
+        return set()
+    late = {index: item for index, item in counted.items() if item.slot.period_key in final}
+    known = await _find(tx, tenant_id, late.values())
+    return {index for index, item in late.items() if item.usage.key not in known}
+
+
+async def _place(
+    tx: Connection,
+    tenant_id: TenantId,
+    now: datetime,
+    assessed: Assessed,
+    outcomes: dict[int, Outcome],
+    reopened: Mapping[PeriodKey, RatingPeriod] = NONE_REOPENED,
+) -> None:
+    """Find the period that handles each record, decide where that is needed, and keep the rest."""
+    counted, refused = assessed
+    slots = {item.slot for item in counted.values()}
+    open_keys = await _pass_gate(tx, tenant_id, slots, now)
+    places = {
+        slot: Place.of(slot, _reopening(slot, reopened))
+        for slot in slots
+        if slot.period_key in open_keys
+    }
+    late = {index: item for index, item in counted.items() if item.slot not in places}
+    if late or refused:
+        # What is kept already neither opens a period nor is refused for being old by now.
+        known = await _find(tx, tenant_id, (*late.values(), *refused.values()))
+        _settle_repeats(late, refused, known, outcomes)
+        waiting = {item.slot for index, item in late.items() if index not in outcomes}
+        places |= await _place_late(tx, tenant_id, waiting, now)
+    placed = _placed(counted, places, outcomes)
+    if any(_depends(item) for _, item, _ in placed):
+        placed = await _decide(tx, tenant_id, placed, outcomes)
+    await _keep(tx, tenant_id, placed, outcomes)
+
+
+def _reopening(slot: Slot, reopened: Mapping[PeriodKey, RatingPeriod]) -> LateUsage | None:
+    period = reopened.get(slot.period_key)
+    return None if period is None else LateUsage(LatePolicy.REOPEN, period)
+
+
+async def _decide(
+    tx: Connection, tenant_id: TenantId, placed: list[Placed], outcomes: dict[int, Outcome]
+) -> list[Placed]:
+    """Count what is new, and refuse what is not covered; of equal ids the first decides."""
+    known = await _find(tx, tenant_id, [item for _, item, _ in placed])
+    new: dict[RecordKey, Placed] = {}
+    repeats: dict[int, tuple[Counted, int]] = {}
+    for index, item, place in placed:
+        key = item.usage.key
+        if key in known:
+            outcomes[index] = repeated(item, known[key])
+        elif key in new:
+            repeats[index] = (item, new[key][0])
+        else:
+            new[key] = (index, item, place)
+    counting = await count_unique(tx, tenant_id, list(new.values()))
+    left = await refuse_blocked(tx, tenant_id, counting, outcomes)
+    await forget_unique(tx, tenant_id, [one for one in counting if one[0] in outcomes])
+    for index, (item, first) in repeats.items():
+        is_kept = first not in outcomes
+        outcomes[index] = repeated(item, new[item.usage.key][1]) if is_kept else outcomes[first]
+    return left
+
+
+def _depends(item: Counted) -> bool:
+    """Whether what is there already decides what a record counts, or whether it is kept."""
+    meter = item.slot.meter
+    return bool(meter.blocking) or meter.unique_label is not None
+
+
+def _assess(intake: Intake, usages: Mapping[int, Usage], outcomes: dict[int, Outcome]) -> Assessed:
+    counted: dict[int, Counted] = {}
+    refused: dict[int, Refused] = {}
+    for index, usage in usages.items():
+        try:
+            found = intake.assess(usage)
+        except UsageError as error:
+            outcomes[index] = rejected(error)
+            continue
+        if isinstance(found, Counted):
+            counted[index] = found
+        else:
+            refused[index] = found
+    return counted, refused
+
+
+def _settle_repeats(
+    late: Mapping[int, Counted],
+    refused: Mapping[int, Refused],
+    known: Mapping[RecordKey, Stored],
+    outcomes: dict[int, Outcome],
+) -> None:
+    for index, item in late.items():
+        first = known.get(item.usage.key)
+        if first is not None:
+            outcomes[index] = repeated(item, first)
+    for index, other in refused.items():
+        first = known.get(other.usage.key)
+        is_repeat = first is not None and first.content_hash == other.content_hash
+        outcomes[index] = DUPLICATE if is_repeat else rejected(other.error)
+
+
+def _placed(
+    counted: Mapping[int, Counted], places: Mapping[Slot, Place], outcomes: dict[int, Outcome]
+) -> list[tuple[int, Counted, Place]]:
+    """What is to be kept; late usage that no place was found for is refused."""
+    found = []
+    apart: dict[tuple[Slot, str], Place] = {}
+    for index, item in counted.items():
+        place = places.get(item.slot)
+        if index in outcomes:
+            continue
+        if place is None:
+            outcomes[index] = rejected(period_closed(item.slot))
+            continue
+        if item.dimensions:
+            key = (item.slot, item.dimensions)
+            place = apart.get(key) or place.with_dimensions(item.dimensions)
+            apart[key] = place
+        found.append((index, item, place))
+    return found
+
+
+async def _keep(
+    tx: Connection,
+    tenant_id: TenantId,
+    placed: Iterable[tuple[int, Counted, Place]],
+    outcomes: dict[int, Outcome],
+) -> None:
+    """Keep the first of each id, and add to the cells what was not there before."""
+    by_key: dict[RecordKey, list[tuple[int, Counted, Place]]] = {}
+    for entry in placed:
+        by_key.setdefault(entry[1].usage.key, []).append(entry)
+    if not by_key:
+        return
+    firsts = [(item, place) for _, item, place in (by_key[key][0] for key in sorted(by_key))]
+    new = await store.add_records(tx, tenant_id, firsts)
+    if any(_depends(item) and item.usage.key not in new for item, _ in firsts):
+        message = "a record of this id was kept at this moment; nothing happened, try again"
+        raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
+    met = (
+        [item for item, _ in firsts if item.usage.key not in new] if len(new) < len(firsts) else []
+    )
+    known = await _find(tx, tenant_id, met)
+    for key, entries in by_key.items():
+        _, first, _ = entries[0]
+        for index, item, place in entries:
+            is_kept = item is first and key in new
+            outcomes[index] = kept(place) if is_kept else repeated(item, known.get(key, first))
+    if new:
+        cells = fold((place, item) for item, place in firsts if item.usage.key in new)
+        await store.add_to_cells(tx, tenant_id, cells)
+
+
+async def _find(
+    tx: Connection, tenant_id: TenantId, items: Iterable[Counted | Refused]
+) -> dict[RecordKey, Stored]:
+    keys = {item.usage.key for item in items}
+    return await store.find_records(tx, tenant_id, keys) if keys else {}
+
+
+async def _pass_gate(
+    tx: Connection, tenant_id: TenantId, slots: Iterable[Slot], now: datetime
+) -> set[PeriodKey]:
+    """The periods of `slots` that are open, and stay so until we commit.
+
+    One that is missing is opened, unless a later one of its wallet is closed: its turn has passed.
+    """
+    wanted = {slot.period_key: slot for slot in slots}
+    if not wanted:
+        return set()
+    states = await store.lock_periods(tx, tenant_id, wanted)
+    missing = {key: slot for key, slot in wanted.items() if key not in states}
+    if missing:
+        await store.queue_openers(tx, {slot.meter.wallet for slot in missing.values()})
+        followers = await store.lock_followers(tx, tenant_id, missing)
+        passed = {key for key, state in followers.items() if state is not PeriodState.OPEN}
+        new = {key: slot for key, slot in missing.items() if key not in passed}
+        await _open(tx, tenant_id, [(slot.meter, slot.period) for slot in new.values()], now)
+        states |= await store.lock_periods(tx, tenant_id, new)
+    return {key for key, state in states.items() if state is PeriodState.OPEN}
+
+
+async def _place_late(
+    tx: Connection, tenant_id: TenantId, slots: Iterable[Slot], now: datetime
+) -> dict[Slot, Place]:
+    """The places of late usage: in the first open period of its wallet, opened if there is none.
+
+    None for usage whose wallet takes no late usage. Raises Aborted (CONCURRENT_CHANGE).
+    """
+    late = [slot for slot in slots if slot.meter.late_policy is not LatePolicy.REJECT]
+    wanting = {slot.meter.wallet: slot.meter for slot in late}
+    periods: dict[WalletKey, RatingPeriod] = {}
+    for _ in range(TRIES if wanting else 0):
+        periods |= await store.lock_first_open(tx, tenant_id, wanting)
+        wanting = {key: meter for key, meter in wanting.items() if key not in periods}
+        if not wanting:
+            break
+        await _open_next(tx, tenant_id, wanting, now)
+    if wanting:
+        message = "rating periods are being closed at this moment; nothing happened, try again"
+        raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
+    how = LatePolicy.NEXT_PERIOD
+    return {slot: Place.of(slot, LateUsage(how, periods[slot.meter.wallet])) for slot in late}
+
+
+async def _open_next(
+    tx: Connection, tenant_id: TenantId, meters: Mapping[WalletKey, Meter], now: datetime
+) -> None:
+    """Open the first period of each wallet, after those that are closed, that is not due yet."""
+    await store.queue_openers(tx, meters)
+    ends = await store.find_closed_ends(tx, tenant_id, meters)
+    found = [(meters[key], meters[key].first_unfrozen(end, now)) for key, end in ends.items()]
+    await _open(tx, tenant_id, found, now)
+
+
+async def _open(
+    tx: Connection, tenant_id: TenantId, wanted: Iterable[tuple[Meter, Period]], now: datetime
+) -> None:
+    """Open periods, each with the job that closes it, which is due at once for an old one."""
+    turns = sorted(wanted, key=lambda pair: (*pair[0].wallet, pair[1].start))
+    periods = [
+        NewPeriod(
+            account_id=meter.account_id,
+            wallet_id=meter.wallet_id,
+            period=period,
+            freeze_time=max(now, meter.freeze_time(period)),
+        )
+        for meter, period in turns
+    ]
+    await open_missing(tx, tenant_id, periods)

@@ -1,0 +1,103 @@
+"""Activating an order: assets, wallets, first grants and rating periods, all of it or none."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from server.domain.errors import Aborted, FailedPrecondition
+from server.domain.ids import AccountId, OrderId, TenantId, WalletId
+from server.domain.selling.activation import DuePeriod, activate
+from server.domain.selling.grants import Grant
+from server.domain.selling.sales import Order, OrderState
+from server.domain.selling.targets import target_key
+from server.domain.settlement.ledger import Head
+from server.domain.settlement.walk import opening
+from server.env import new_id
+from server.store import jobs
+from server.store.access.tenants import now
+from server.store.billing import periods
+from server.store.billing.periods import NewPeriod
+from server.store.pool import Connection
+from server.store.selling import assets, orders
+from server.store.settlement import ledger
+from server.store.settlement.ledger import WalletPosting
+from server.usecases.billing.closing import refresh_job
+from server.usecases.selling.quotes import check_active
+
+# What is bound to itself has no id before it is there.
+NOT_YET = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivateOrder:
+    """`revision` is the one last seen, if the caller cares."""
+
+    account_id: AccountId
+    order_id: OrderId
+    revision: int | None = None
+
+
+async def activate_order(tx: Connection, tenant_id: TenantId, command: ActivateOrder) -> Order:
+    """Make a draft order take effect: wallets opened, first grants booked, periods begun.
+
+    Raises ORDER_NOT_FOUND, ORDER_ALREADY_ACTIVE, ETAG_MISMATCH, RESOURCE_INACTIVE,
+    POLICY_CONFLICT, BACKDATED_TOO_FAR, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
+    """
+    account_id, order_id = command.account_id, command.order_id
+    buyer = await orders.lock_buyer(tx, tenant_id, account_id)
+    order = await orders.lock(tx, tenant_id, account_id, order_id)
+    _check_state(order, command.revision)
+    sold = [(line.product_id, held.resource_id) for line in order.lines for held in line.resources]
+    await check_active(tx, tenant_id, sold)
+    bound = [target_key(line.binding, line.target_id, NOT_YET) for line in order.lines]
+    keys = [key for key in bound if key[1] != NOT_YET]
+    before = await assets.before(tx, tenant_id, account_id, keys)
+    instant = await now(tx, tenant_id)
+    new = activate(order, buyer, before, now=instant, new_id=new_id)
+
+    # Periods come before wallets in the order of locks; those of new wallets nobody else can see.
+    old = {wallet.id for wallet in before.wallets}
+    await _open(tx, tenant_id, account_id, [due for due in new.periods if due.wallet_id in old])
+    touched = {wallet.id for wallet in new.wallets}
+    heads = await ledger.lock_heads(tx, tenant_id, account_id, touched & old)
+    await assets.add(tx, tenant_id, account_id, new)
+    await _open(tx, tenant_id, account_id, [due for due in new.periods if due.wallet_id not in old])
+    await ledger.post(tx, tenant_id, account_id, _postings(new.grants, heads))
+    refreshes = [refresh_job(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
+    await jobs.add(tx, tenant_id, refreshes)
+    await orders.mark_active(tx, tenant_id, account_id, order_id=order_id, activate_time=instant)
+    return await orders.get(tx, tenant_id, account_id, order_id)
+
+
+def _check_state(order: Order, revision: int | None) -> None:
+    if order.state is not OrderState.DRAFT:
+        message = "the order is active already"
+        raise FailedPrecondition("ORDER_ALREADY_ACTIVE", message, {"state": order.state})
+    if revision not in (None, order.revision):
+        message = "the order has changed since it was read; read it again"
+        raise Aborted("ETAG_MISMATCH", message)
+
+
+async def _open(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, due: Iterable[DuePeriod]
+) -> None:
+    new = [NewPeriod(account_id, each.wallet_id, each.period, each.close_time) for each in due]
+    if new:
+        await periods.open_missing(tx, tenant_id, new)
+
+
+def _postings(grants: tuple[Grant, ...], heads: dict[WalletId, Head]) -> list[WalletPosting]:
+    """The credits of new grants, oldest first in each wallet, wallets in key order."""
+    turns = sorted(grants, key=lambda grant: (grant.wallet_id, grant.start, grant.id))
+    found = []
+    for wallet_id, own in groupby(turns, key=lambda grant: grant.wallet_id):
+        opened = tuple(own)
+        found.append(
+            WalletPosting(
+                head=heads.get(wallet_id) or Head(wallet_id=wallet_id),
+                grant_heads=(),
+                movements=tuple(opening(grant) for grant in opened),
+                opened=opened,
+            )
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Use cases of modeling: units, resources, products, grants, policies and selling models."""

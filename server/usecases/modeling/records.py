@@ -1,0 +1,42 @@
+"""Creating records of the catalogue: twice is once, and another under the same id is refused."""
+
+from typing import TypeVar
+
+from server.domain.batches import BatchOutcome
+from server.domain.errors import AlreadyExists, Subject
+from server.domain.ids import TenantId
+from server.domain.modeling.catalog import Kept, differences
+from server.store.modeling import records as store
+from server.store.modeling.records import Kind
+from server.store.pool import Connection
+
+T = TypeVar("T")
+
+
+async def create(tx: Connection, tenant_id: TenantId, kind: Kind[T], wanted: T) -> Kept[T]:
+    """Keep a draft, or answer with the one that is there and equal. Raises CODE_TAKEN."""
+    return (await create_one(tx, tenant_id, kind, wanted))[0]
+
+
+async def create_one(
+    tx: Connection, tenant_id: TenantId, kind: Kind[T], wanted: T
+) -> tuple[Kept[T], BatchOutcome]:
+    """Do what `create` does, and return beside the record whether it was created."""
+    is_new = await store.add(tx, tenant_id, kind, wanted)
+    found = await store.find(tx, tenant_id, kind, *kind.key(wanted))
+    assert found is not None, wanted
+    differing = differences(wanted, found.content)
+    if differing:
+        raise _taken(kind, found.content, [kind.fields.get(name, name) for name in differing])
+    return found, BatchOutcome.CREATED if is_new else BatchOutcome.UNCHANGED
+
+
+def _taken(kind: Kind[T], there: T, differing: list[str]) -> AlreadyExists:
+    name = kind.resource_name(*kind.key(there))
+    fields = ", ".join(differing)
+    return AlreadyExists(
+        "CODE_TAKEN",
+        f"{name} is there and differs in {fields}",
+        {"name": name, "fields": fields},
+        subject=Subject(kind.name, name),
+    )

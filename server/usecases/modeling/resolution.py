@@ -1,0 +1,288 @@
+"""Resolution: which policies hold for a resource of a product, and what its grants come to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from server.domain.errors import FailedPrecondition, NotFound, Unimplemented
+from server.domain.exact import plain
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    PolicyId,
+    ProductId,
+    ProductResourceId,
+    ResourceId,
+    TenantId,
+)
+from server.domain.modeling.catalog import (
+    CatalogState,
+    Kept,
+    PolicyIds,
+    ProductGrant,
+    ProductResource,
+    UnitOfMeasure,
+    UsageModelType,
+    as_unit,
+    check_money,
+    default_unit,
+)
+from server.domain.modeling.policies import (
+    AggregationMethod,
+    LatePolicy,
+    PolicyLevel,
+    PolicySource,
+    RatingFrequency,
+    RefreshPolicy,
+    RolloverPolicy,
+    Validity,
+    assumed_billing,
+    check_late,
+    check_period_order,
+    check_token,
+)
+from server.domain.modeling.resolved import (
+    PolicyChain,
+    ResolvedGrant,
+    ResolvedProduct,
+    ResolvedResource,
+    Said,
+    chain_of,
+    resolve,
+    sold_policies,
+)
+from server.domain.modeling.roles import Role
+from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
+from server.domain.modeling.units import Unit, convert
+from server.store.modeling import records
+from server.store.modeling.catalog import PRODUCT
+from server.store.modeling.policies import AGGREGATION, COMMITMENT, OVERAGE, RATING_FREQUENCY
+from server.store.modeling.records import Kind
+from server.store.pool import Connection
+from server.store.rating import product_graph as store
+from server.store.rating.product_graph import Graph
+from server.store.selling import assets
+
+T = TypeVar("T")
+
+
+async def resolved_product(
+    tx: Connection, tenant_id: TenantId, product_id: ProductId
+) -> ResolvedProduct:
+    """An active product as it can be sold.
+
+    Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE, TOKEN_RESOURCE, POLICY_CONFLICT, NOT_SUPPORTED.
+    """
+    product = await records.get(tx, tenant_id, PRODUCT, product_id)
+    kind = product.content.usage_model_type
+    if kind is UsageModelType.MONETARY_COMMITMENT:
+        text = f"products/{product_id} is a {kind}, which needs invoices to be settled with"
+        raise Unimplemented("NOT_SUPPORTED", text, {"product": product_id})
+    if product.state is not CatalogState.ACTIVE:
+        text = f"products/{product_id} is {product.state}; ActivateProduct puts it in force"
+        facts = {"product": product_id, "state": product.state}
+        raise FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
+    graph = await store.load_graph(tx, tenant_id, product)
+    active = [one for one in graph.product_resources if one.state is CatalogState.ACTIVE]
+    resources = tuple(_resource(graph, one) for one in active)
+    if kind is UsageModelType.ANCHOR:
+        check_tokens(graph, [one.content for one in active])
+    return ResolvedProduct(
+        product_id=product_id,
+        role=Role(kind),
+        binding=product.content.binding,
+        resources=resources,
+    )
+
+
+def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
+    """Raise TOKEN_RESOURCE, POLICY_CONFLICT where tokens are not had, or not rated in time."""
+    own = {one.resource_id: one for one in held}
+    tokens = sorted({token for one in held if (token := token_of(graph, one))})
+    for one in held:
+        token_id = token_of(graph, one)
+        if token_id is None:
+            continue
+        name = f"products/{one.product_id}"
+        if len(tokens) > 1:
+            text = f"{name} has the tokens {', '.join(tokens)}; a product has one"
+            raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
+        if token_id not in own:
+            text = f"{name}/usageResources/{one.id} is rated in {token_id}; add that too"
+            raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
+        method, rating, _ = _terms_of(graph, own[token_id])
+        _, own_rating, late = _terms_of(graph, one)
+        check_token(own_rating, rating, method, late)
+
+
+def _terms_of(
+    graph: Graph, held: ProductResource
+) -> tuple[AggregationMethod, RatingFrequency, LatePolicy]:
+    """How a resource of a product is counted, when it is rated, and what late usage does."""
+    policies = resolve(said_of(graph, held))
+    rating = policies.rating_frequency.policy.content
+    frequency = RatingFrequency(period=rating.period, delay=rating.delay)
+    return policies.aggregation.policy.content.method, frequency, rating.late
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The policies that hold for a resource, of a product where it was not sold yet."""
+
+    held: tuple[ProductId, ProductResourceId] | None
+    resource_id: ResourceId
+    policies: PolicyChain
+
+
+async def explained_product(
+    tx: Connection, tenant_id: TenantId, product_id: ProductId
+) -> list[Explained]:
+    """The policies of each resource of a product, drafts too. Raises PRODUCT_NOT_FOUND."""
+    product = await records.get(tx, tenant_id, PRODUCT, product_id)
+    graph = await store.load_graph(tx, tenant_id, product)
+    held = [one.content for one in graph.product_resources]
+    return [
+        Explained((product_id, one.id), one.resource_id, resolve(said_of(graph, one)))
+        for one in held
+    ]
+
+
+async def explained_asset(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId
+) -> list[Explained]:
+    """The policies under which an asset was sold, by resource. Raises ASSET_NOT_FOUND."""
+    asset = await assets.get(tx, tenant_id, account_id, asset_id)
+    held = sorted(asset.resources, key=lambda one: one.resource_id)
+    return [
+        Explained(None, one.resource_id, chain_of(one.policies, one.commitment)) for one in held
+    ]
+
+
+def said_of(graph: Graph, held: ProductResource) -> tuple[Said, ...]:
+    """What the catalogue says of a resource of a product, the strongest level first."""
+    resource = graph.resources[held.resource_id].content
+    return (
+        _said(graph, PolicyLevel.PRODUCT_USAGE_RESOURCE, held.policies),
+        _said(graph, PolicyLevel.USAGE_RESOURCE, resource.policies),
+    )
+
+
+def _said(graph: Graph, level: PolicyLevel, ids: PolicyIds) -> Said:
+    return Said(
+        level=level,
+        aggregation=None if ids.aggregation is None else graph.aggregations[ids.aggregation],
+        rating_frequency=None
+        if ids.rating_frequency is None
+        else graph.frequencies[ids.rating_frequency],
+        overage=None if ids.overage is None else graph.overages[ids.overage],
+        commitment=None if ids.commitment is None else graph.commitments[ids.commitment],
+        order=ids.order,
+    )
+
+
+async def said_at(tx: Connection, tenant_id: TenantId, level: PolicyLevel, ids: PolicyIds) -> Said:
+    """What a level says that names policies by their ids. Raises `…_POLICY_NOT_FOUND`."""
+
+    async def named(kind: Kind[T], policy_id: PolicyId | None) -> Kept[T] | None:
+        return None if policy_id is None else await records.get(tx, tenant_id, kind, policy_id)
+
+    return Said(
+        level=level,
+        aggregation=await named(AGGREGATION, ids.aggregation),
+        rating_frequency=await named(RATING_FREQUENCY, ids.rating_frequency),
+        overage=await named(OVERAGE, ids.overage),
+        commitment=await named(COMMITMENT, ids.commitment),
+        order=ids.order,
+    )
+
+
+def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
+    """The unit of a product's resource; None while there is none."""
+    resource = graph.resources[held.resource_id].content
+    units = [one.content for one in graph.units]
+    if resource.unit_id is not None:
+        return next((unit for unit in units if unit.id == resource.unit_id), None)
+    return default_unit(graph.classes[resource.unit_class_id].content, units)
+
+
+def check_terms(policies: WalletPolicies) -> None:
+    """Raise PERIOD_ORDER, POLICY_CONFLICT where counting, rating and billing do not go together."""
+    rating = policies.rating.period
+    check_period_order(
+        billing=assumed_billing(rating), rating=rating, accumulation=policies.aggregation.period
+    )
+    check_late(policies.aggregation.method, policies.late)
+
+
+def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies:
+    """What every level of the catalogue said, as a sale would keep it."""
+    return sold_policies(resolve(said_of(graph, held)), unit.id)
+
+
+def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGrant:
+    """A promise in the resource's unit. Raises what `convert` raises."""
+    given = next((one.content for one in graph.units if one.content.id == grant.unit_id), None)
+    if grant.unit_id is not None and given is None:
+        text = f"{plain(grant.quantity)} {grant.unit_id} cannot be counted in {unit.id}"
+        raise FailedPrecondition("UNIT_CLASS_MISMATCH", text)
+    if given is not None:
+        check_money(graph.classes[given.unit_class_id].content, as_unit(given), unit)
+    refresh = grant.refresh_id and graph.refreshes[grant.refresh_id].content
+    rollover = grant.rollover_id and graph.rollovers[grant.rollover_id].content
+    quantity = convert(grant.quantity, as_unit(given), unit) if given else grant.quantity
+    return ResolvedGrant(
+        id=grant.id,
+        quantity=quantity,
+        refresh=RefreshPolicy(cadence=refresh.interval) if refresh else None,
+        validity=Validity(cadence=grant.validity) if grant.validity else None,
+        rollover=RolloverPolicy(
+            max_count=rollover.max_rollovers,
+            max_quantity=rollover.max_quantity,
+            max_percent=rollover.max_percent,
+        )
+        if rollover
+        else None,
+        refresh_policy=_source(grant.refresh_id, graph.refreshes),
+        rollover_policy=_source(grant.rollover_id, graph.rollovers),
+        selling_model_id=grant.selling_model_id,
+        start_date=grant.start_date,
+        end_date=grant.end_date,
+    )
+
+
+def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
+    content = held.content
+    found = resource_unit(graph, content)
+    if found is None:
+        raise NotFound.of("UnitOfMeasure", f"usageResources/{content.resource_id}")
+    unit = as_unit(found)
+    own = [one for one in graph.grants if one.content.held_id == content.id]
+    return ResolvedResource(
+        resource_id=content.resource_id,
+        unit=unit,
+        said=said_of(graph, content),
+        grants=tuple(
+            resolved_grant(graph, one.content, unit)
+            for one in own
+            if one.state is CatalogState.ACTIVE
+        ),
+        start_date=content.start_date,
+        end_date=content.end_date,
+        token_resource_id=token_of(graph, content),
+        is_optional=content.is_optional,
+        dimensions=graph.resources[content.resource_id].content.dimensions,
+        definition_product_id=graph.resources[content.resource_id].content.definition_product_id,
+    )
+
+
+def _source(policy_id: PolicyId | None, known: Mapping[PolicyId, Kept[T]]) -> PolicySource:
+    """A policy of a promise, which only the product names."""
+    if policy_id is None:
+        return PolicySource()
+    level, version = PolicyLevel.PRODUCT_USAGE_RESOURCE, known[policy_id].version
+    return PolicySource(level=level, id=policy_id, version=version)
+
+
+def token_of(graph: Graph, held: ProductResource) -> ResourceId | None:
+    """The token that a product's resource is rated in."""
+    return held.token_resource_id or graph.resources[held.resource_id].content.token_resource_id

@@ -1,1 +1,0 @@
-"""The catalogue: made, changed, activated, checked."""

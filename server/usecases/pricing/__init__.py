@@ -1,1 +1,0 @@
-"""Rates: made, changed, looked up, applied."""

@@ -1,0 +1,1 @@
+"""Use cases of rating: rate cards, discovery, procedures, and the arithmetic of a rate."""

@@ -1,0 +1,97 @@
+"""Discovery in the database: rates read in the transaction of whoever needs them.
+
+The hot path of `DiscoverRates` needs neither of these for the catalogue, of which the process keeps
+a compiled copy; see `server.runtime.rate_snapshots`.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+
+from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId, TenantId
+from server.domain.rating.discovery import Sold
+from server.domain.rating.rate_index import (
+    CatalogueRates,
+    CatalogueTerms,
+    Parts,
+    Question,
+    RateNotFound,
+)
+from server.domain.rating.sold_rates import Bound, Held
+from server.store.access.tenants import now
+from server.store.pool import Connection
+from server.store.rating.procedures import finders
+from server.store.rating.rate_snapshots import (
+    asset_rates,
+    compiled,
+    rows_of_product,
+    target_rates,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """What a batch of questions needs besides the catalogue: today, and what assets cost.
+
+    What was agreed for targets is beside that.
+    """
+
+    today: date
+    sold: Sold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """Resources of a product, each in a currency or a token, on a day.
+
+    An addition to an anchor may adjust the anchor's rate and have none itself.
+    """
+
+    price_book_id: PriceBookId
+    product_id: ProductId
+    units: Mapping[ResourceId, str]
+    day: date
+    selling_model_id: SellingModelId | None = None
+    is_addition: bool = False
+
+
+async def catalogue_terms(
+    tx: Connection, tenant_id: TenantId, wanted: Priced
+) -> dict[ResourceId, CatalogueTerms]:
+    """What the catalogue says of each resource, found as `DiscoverRates` finds it on that day.
+
+    One without a rate is absent. Reads the database, so that it sees what the transaction sees.
+    Raises PROCEDURE_NOT_IN_FORCE.
+    """
+    book, product = wanted.price_book_id, wanted.product_id
+    parts = (await finders(tx, tenant_id)).on(wanted.day).parts
+    rates = compiled(await rows_of_product(tx, tenant_id, book, product))
+    found = {}
+    for resource_id, unit in wanted.units.items():
+        model = wanted.selling_model_id
+        question = Question(book, product, resource_id, unit, wanted.day, model)
+        if wanted.is_addition:
+            terms = rates.find_addition(question, parts)
+        else:
+            terms = _found(rates, question, parts)
+        if terms is not None:
+            found[resource_id] = terms
+    return found
+
+
+def _found(rates: CatalogueRates, question: Question, parts: Parts) -> CatalogueTerms | None:
+    with suppress(RateNotFound):
+        return rates.find(question, parts)
+    return None
+
+
+async def present(tx: Connection, tenant_id: TenantId, held: Iterable[Held | Bound]) -> Present:
+    """Today by the tenant's clock in UTC, and the rates of these assets' and targets' resources."""
+    wanted = set(held)
+    bound = [one for one in wanted if isinstance(one, Bound)]
+    owned = [one for one in wanted if not isinstance(one, Bound)]
+    of_assets = await asset_rates(tx, tenant_id, owned) if owned else {}
+    of_targets = await target_rates(tx, tenant_id, bound) if bound else {}
+    today = (await now(tx, tenant_id)).date()
+    return Present(today=today, sold={**of_assets, **of_targets})

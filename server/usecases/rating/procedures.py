@@ -1,0 +1,144 @@
+"""Procedures: what a version must be, which one is used on a day, and the default of a tenant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from server.domain.errors import FailedPrecondition, InvalidArgument
+from server.domain.ids import ProcedureId, ProcedureVersionId, RatableSummaryId, TenantId
+from server.domain.modeling.catalog import CatalogState, Kept
+from server.domain.rating.compiled_rating import SHIPPED_RATER, AsRated, Rater, Versions
+from server.domain.rating.procedures.programs import check
+from server.domain.rating.procedures.shipped import SHIPPED, USUAL
+from server.domain.rating.procedures.versions import Candidate, Procedure, Usage, Version, choose
+from server.store.access import tenants
+from server.store.billing.verification import RatedLine
+from server.store.modeling import records
+from server.store.pool import Connection
+from server.store.rating import procedures as store
+from server.store.rating.procedures import PROCEDURE, VERSION
+from server.store.settlement.wallets import StoredWallet
+
+NOT_IN_FORCE = "PROCEDURE_NOT_IN_FORCE"
+_WORDS = {
+    Usage.RATING: "makes amounts of lines; it looks for no rates",
+    Usage.DISCOVERY: "looks for rates; it makes no amounts",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """The procedure that is used, its version on that day, and what became of all of them."""
+
+    procedure_id: ProcedureId
+    version: Version | None
+    candidates: tuple[Candidate, ...]
+    day: date
+
+
+async def seed(tx: Connection, tenant_id: TenantId) -> None:
+    """Give a new tenant the procedures that are shipped."""
+    await store.seed(tx, tenant_id, SHIPPED)
+    for usage, procedure_id in USUAL.items():
+        await store.set_default(tx, tenant_id, usage, procedure_id)
+
+
+async def check_version(tx: Connection, tenant_id: TenantId, wanted: Version) -> None:
+    """Raise PROCEDURE_NOT_FOUND, PROCEDURE_INVALID, FORMULA_INVALID."""
+    procedure = (await records.get(tx, tenant_id, PROCEDURE, wanted.procedure_id)).content
+    check(wanted.elements, procedure.usage, path="procedure_version.elements")
+
+
+async def set_default(
+    tx: Connection, tenant_id: TenantId, procedure_id: ProcedureId
+) -> tuple[Kept[Procedure], ProcedureId | None]:
+    """Use a procedure for its usage; the answer has the one that was used before.
+
+    Raises PROCEDURE_NOT_FOUND, RESOURCE_INACTIVE.
+    """
+    await tenants.bump_catalogue(tx, tenant_id)  # one at a time, and rates are looked up anew
+    found = await records.get(tx, tenant_id, PROCEDURE, procedure_id)
+    if found.state is not CatalogState.ACTIVE:
+        name = PROCEDURE.resource_name(procedure_id)
+        text = f"{name} is {found.state}; only what is active can be the default"
+        raise FailedPrecondition("RESOURCE_INACTIVE", text, {"name": name})
+    usage = found.content.usage
+    replaced = await store.default(tx, tenant_id, usage)
+    await store.set_default(tx, tenant_id, usage, procedure_id)
+    return found, replaced
+
+
+async def resolve(
+    tx: Connection,
+    tenant_id: TenantId,
+    day: date | None,
+    *,
+    usage: Usage | None = None,
+    procedure_id: ProcedureId | None = None,
+) -> Resolved:
+    """The version that is used on `day`, or today, of a procedure or of the default.
+
+    Raises PROCEDURE_NOT_FOUND, PROCEDURE_NOT_IN_FORCE when there is no default.
+    """
+    asked = procedure_id
+    if asked is None:
+        assert usage is not None
+        asked = await store.default(tx, tenant_id, usage)
+    else:
+        await records.get(tx, tenant_id, PROCEDURE, asked)
+    if asked is None:
+        text = f"no procedure is the default for {usage}; SetDefaultProcedure makes one"
+        raise FailedPrecondition(NOT_IN_FORCE, text, {"usage": str(usage)})
+    on = day or (await tenants.now(tx, tenant_id)).date()
+    version, candidates = choose(await store.versions(tx, tenant_id, asked), on)
+    return Resolved(procedure_id=asked, version=version, candidates=candidates, day=on)
+
+
+async def get_version(
+    tx: Connection,
+    tenant_id: TenantId,
+    procedure_id: ProcedureId,
+    version_id: ProcedureVersionId,
+    usage: Usage,
+) -> Version:
+    """A version to try, in whatever state. Raises `…_NOT_FOUND`, PROCEDURE_USAGE."""
+    procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
+    version = (await records.get(tx, tenant_id, VERSION, procedure_id, version_id)).content
+    if procedure.usage is not usage:
+        raise _not_for_this(procedure, "version")
+    return version
+
+
+def _not_for_this(procedure: Procedure, path: str) -> InvalidArgument:
+    text = f"procedures/{procedure.id} {_WORDS[procedure.usage]}"
+    return InvalidArgument.at(path, "PROCEDURE_USAGE", text, usage=str(procedure.usage))
+
+
+async def versions_of(tx: Connection, tenant_id: TenantId, procedure_id: ProcedureId) -> Versions:
+    """What would rate if a procedure were the default.
+
+    Raises PROCEDURE_NOT_FOUND, PROCEDURE_USAGE.
+    """
+    procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
+    if procedure.usage is not Usage.RATING:
+        raise _not_for_this(procedure, "procedure")
+    found = await store.versions(tx, tenant_id, procedure_id)
+    active = [version for version, state in found if state is CatalogState.ACTIVE]
+    return Versions(tuple(map(Rater.of, sorted(active, key=lambda one: -one.rank))))
+
+
+async def as_rated(
+    tx: Connection,
+    tenant_id: TenantId,
+    wallet: StoredWallet,
+    rated: Mapping[RatableSummaryId, RatedLine],
+) -> AsRated:
+    """The versions by which lines were rated. A line that was too slow once may not be again."""
+    named = {line.version for line in rated.values() if line.version}
+    known = await store.raters(tx, tenant_id, named) if named else {}
+    lines: dict[RatableSummaryId, Rater | None] = {
+        line_id: known[line.version] if line.version else SHIPPED_RATER
+        for line_id, line in rated.items()
+    }
+    unrated = {id_: None for id_, line in rated.items() if line.failure == NOT_IN_FORCE}
+    return AsRated(lines | unrated, wallet.state.raters)

@@ -1,0 +1,122 @@
+"""Edits of price books and rate cards. They hold at once for what is not sold yet."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from server.domain.errors import Aborted, FailedPrecondition, Violation
+from server.domain.ids import PriceBookId, RateCardId, TenantId
+from server.domain.rating.rate_cards import Kept, PriceBook, RateCard
+from server.store.access.tenants import bump_catalogue
+from server.store.modeling.edits import MOST_REFERRERS
+from server.store.pool import Connection
+from server.store.rating import rate_entries
+from server.store.rating import rates as store
+from server.usecases.rating.rates import by_type, differences, get_book, get_card
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookContent:
+    """What a price book is to be."""
+
+    display_name: str
+    card_ids: tuple[RateCardId, ...]
+
+
+async def update_book(
+    tx: Connection,
+    tenant_id: TenantId,
+    book_id: PriceBookId,
+    revision: int | None,
+    merge: Callable[[PriceBook], BookContent],
+) -> PriceBook:
+    """Give a book the content that `merge` makes of its own.
+
+    Raises PRICE_BOOK_NOT_FOUND, ETAG_MISMATCH, RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN, and what
+    `merge` raises.
+    """
+    await bump_catalogue(tx, tenant_id)
+    found = await get_book(tx, tenant_id, book_id)
+    last = check_etag(f"priceBooks/{book_id}", found.kept, revision)
+    content = merge(found)
+    cards = by_type(content.card_ids, await store.cards(tx, tenant_id, content.card_ids))
+    wanted = PriceBook(id=book_id, display_name=content.display_name, cards=cards)
+    if not differences(wanted, found):
+        return found
+    await store.save_book(tx, tenant_id, wanted, revision=last)
+    return await get_book(tx, tenant_id, book_id)
+
+
+async def delete_book(
+    tx: Connection, tenant_id: TenantId, book_id: PriceBookId, revision: int | None
+) -> None:
+    """Forget a book that nothing was sold by.
+
+    Raises PRICE_BOOK_NOT_FOUND, ETAG_MISMATCH, IN_USE.
+    """
+    await bump_catalogue(tx, tenant_id)
+    found = await get_book(tx, tenant_id, book_id)
+    check_etag(f"priceBooks/{book_id}", found.kept, revision)
+    await store.drop_book(tx, tenant_id, found)
+
+
+async def update_card(
+    tx: Connection,
+    tenant_id: TenantId,
+    card_id: RateCardId,
+    revision: int | None,
+    merge: Callable[[RateCard], RateCard],
+) -> RateCard:
+    """Give a card the name and the days that `merge` makes of its own.
+
+    Raises RATE_CARD_NOT_FOUND, ETAG_MISMATCH, and what `merge` raises.
+    """
+    await bump_catalogue(tx, tenant_id)
+    found = await get_card(tx, tenant_id, card_id)
+    last = check_etag(f"rateCards/{card_id}", found.kept, revision)
+    wanted = merge(found)
+    if not differences(wanted, found):
+        return found
+    await store.save_card(tx, tenant_id, wanted, revision=last)
+    return await get_card(tx, tenant_id, card_id)
+
+
+async def delete_card(
+    tx: Connection,
+    tenant_id: TenantId,
+    card_id: RateCardId,
+    revision: int | None,
+    *,
+    with_entries: bool,
+) -> None:
+    """Forget a card that no book has, and perhaps its entries, of which none may be active.
+
+    Raises RATE_CARD_NOT_FOUND, ETAG_MISMATCH, IN_USE.
+    """
+    await bump_catalogue(tx, tenant_id)  # nothing comes into force meanwhile
+    found = await get_card(tx, tenant_id, card_id)
+    name = f"rateCards/{card_id}"
+    check_etag(name, found.kept, revision)
+    referrers = await store.card_referrers(tx, tenant_id, card_id, all_entries=not with_entries)
+    if referrers:
+        raise _in_use(name, referrers)
+    await rate_entries.drop_of_card(tx, tenant_id, card_id)
+    await store.drop_card(tx, tenant_id, found)
+
+
+def check_etag(name: str, kept: Kept | None, revision: int | None) -> int:
+    """The revision of what is there. Raises ETAG_MISMATCH when it is not the one last seen."""
+    assert kept is not None, name
+    if revision not in (None, kept.revision):
+        text = f"{name} has changed since it was read; read it again"
+        raise Aborted("ETAG_MISMATCH", text, {"etag": f'"{kept.revision}"'})
+    return kept.revision
+
+
+def _in_use(name: str, referrers: Sequence[tuple[str, str]]) -> FailedPrecondition:
+    violations = tuple(
+        Violation(referrer, "IN_USE", f"is {state} and needs {name}")
+        for referrer, state in referrers[:MOST_REFERRERS]
+    )
+    more = f" and {len(referrers) - 1} more" if len(referrers) > 1 else ""
+    text = f"{referrers[0][0]}{more} needs {name}"
+    return FailedPrecondition("IN_USE", text, {"name": name}, violations)

@@ -1,0 +1,189 @@
+"""Edits of rate card entries: what may change by its state, and which states follow which."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from server.domain.batches import BatchOutcome
+from server.domain.errors import FailedPrecondition, Violation
+from server.domain.ids import RateCardId, RateEntryId, TenantId
+from server.domain.rating.rate_cards import (
+    USUAL_SIZE,
+    CardSize,
+    EntryState,
+    RateCardEntry,
+    overlapping,
+)
+from server.domain.rating.rates import ONE
+from server.store.access.tenants import bump_catalogue
+from server.store.pool import Connection
+from server.store.rating import rate_entries as store
+from server.usecases.rating.rate_edits import check_etag
+from server.usecases.rating.rate_entries import (
+    EntryOutcome,
+    check_sizes,
+    checked_entry,
+    get_entry,
+    not_found,
+)
+from server.usecases.rating.rates import differences
+
+DRAFT, ACTIVE, INACTIVE = EntryState.DRAFT, EntryState.ACTIVE, EntryState.INACTIVE
+ALLOWED = {(DRAFT, ACTIVE), (DRAFT, INACTIVE), (ACTIVE, INACTIVE), (INACTIVE, ACTIVE)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An entry that somebody names, and what they last saw of it."""
+
+    card_id: RateCardId
+    id: RateEntryId
+    revision: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As callers know it."""
+        return _name(self.card_id, self.id)
+
+
+async def update(
+    tx: Connection,
+    tenant_id: TenantId,
+    entry: Entry,
+    merge: Callable[[RateCardEntry], RateCardEntry],
+    most: CardSize = USUAL_SIZE,
+) -> RateCardEntry:
+    """Give an entry the content that `merge` makes of its own.
+
+    Raises RATE_CARD_ENTRY_NOT_FOUND, ETAG_MISMATCH, ACTIVE_IMMUTABLE, RATE_OVERLAP,
+    LIMIT_RATE_CARD, and what `merge` and making an entry raise.
+    """
+    found = await get_entry(tx, tenant_id, entry.card_id, entry.id)
+    last = check_etag(entry.name, found.kept, entry.revision)
+    wanted = merge(found)
+    changed = differences(_said(wanted), _said(found))
+    if not changed:
+        return found
+    _refuse_frozen(entry, found, wanted, changed)
+    catalogue = await bump_catalogue(tx, tenant_id) if found.state is ACTIVE else None
+    wanted = await checked_entry(tx, tenant_id, wanted)
+    if found.state is ACTIVE:
+        await _refuse_overlaps(tx, tenant_id, [wanted])
+    await store.save(tx, tenant_id, wanted, revision=last, catalogue=catalogue)
+    if wanted.size > found.size:
+        await check_sizes(tx, tenant_id, [wanted.card_id], most)
+    return await get_entry(tx, tenant_id, entry.card_id, entry.id)
+
+
+async def delete(tx: Connection, tenant_id: TenantId, entry: Entry) -> None:
+    """Forget an entry that is not in force; what was sold under it keeps its own copy of the rate.
+
+    Raises RATE_CARD_ENTRY_NOT_FOUND, ETAG_MISMATCH, IN_USE.
+    """
+    found = await get_entry(tx, tenant_id, entry.card_id, entry.id)
+    check_etag(entry.name, found.kept, entry.revision)
+    if found.state is ACTIVE:
+        text = f"{entry.name} is active; ChangeRateCardEntryStates takes it out of force first"
+        raise FailedPrecondition("IN_USE", text, {"name": entry.name, "state": found.state})
+    await store.drop(tx, tenant_id, found)
+
+
+async def change_states(
+    tx: Connection, tenant_id: TenantId, entries: Sequence[Entry], state: EntryState
+) -> list[EntryOutcome]:
+    """Put entries in or out of force, all or none; returns each as it stands then, in order.
+
+    Raises RATE_CARD_ENTRY_NOT_FOUND, STATE_TRANSITION, RESOURCE_INACTIVE, RATE_OVERLAP.
+    """
+    # One at a time: of two who put rates in force the second sees those of the first.
+    catalogue = await bump_catalogue(tx, tenant_id)
+    found = await store.find_all(tx, tenant_id, {(one.card_id, one.id) for one in entries})
+    moving = {}
+    for entry in entries:
+        there = found.get((entry.card_id, entry.id.lower()))
+        if there is None or there.id != entry.id:
+            raise not_found(entry.card_id, entry.id)
+        if _is_to_move(there, state):
+            moving[entry.name] = there
+    ordered = sorted(moving.values(), key=lambda one: (one.card_id, one.id))
+    if ordered and state is ACTIVE:
+        await _refuse_inactive(tx, tenant_id, ordered)
+        await _refuse_overlaps(tx, tenant_id, ordered)
+    if ordered:
+        await store.move(tx, tenant_id, ordered, state, catalogue)
+    found = await store.find_all(tx, tenant_id, {(one.card_id, one.id) for one in entries})
+    return [
+        (
+            found[one.card_id, one.id.lower()],
+            BatchOutcome.CHANGED if one.name in moving else BatchOutcome.UNCHANGED,
+        )
+        for one in entries
+    ]
+
+
+def _is_to_move(found: RateCardEntry, state: EntryState) -> bool:
+    """Whether an entry is elsewhere. Raises STATE_TRANSITION when it cannot go there."""
+    if found.state is state:
+        return False
+    if (found.state, state) not in ALLOWED:
+        facts = {"name": found.name, "from": str(found.state), "to": str(state)}
+        text = f"{found.name} cannot go from {found.state} to {state}; create another"
+        raise FailedPrecondition("STATE_TRANSITION", text, facts)
+    return True
+
+
+async def _refuse_inactive(
+    tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
+) -> None:
+    """What an entry prices has to be in force, and so does the selling model it is for."""
+    found = await store.not_in_force(tx, tenant_id, entries)
+    if not found:
+        return
+    violations = tuple(
+        Violation(_name(card, entry), "RESOURCE_INACTIVE", f"{name} is not active")
+        for card, entry, name in found
+    )
+    first, of = violations[0].field, found[0][2]
+    how = "ActivateProduct or ChangeStates puts it in force"
+    text = f"{first} is of {of}, which is not active; {how}"
+    facts = {"name": of, "entry": first}
+    raise FailedPrecondition("RESOURCE_INACTIVE", text, facts, violations)
+
+
+async def _refuse_overlaps(
+    tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
+) -> None:
+    """Raise RATE_OVERLAP, naming both, for what another active entry covers in part."""
+    metered = {(entry.product_id, entry.resource_id) for entry in entries}
+    found = overlapping(entries, await store.in_force(tx, tenant_id, sorted(metered)))
+    if not found:
+        return
+    pairs = [(one.name, two.name) for one, two in found]
+    violations = tuple(
+        Violation(name, "RATE_OVERLAP", f"covers days that {other} covers") for name, other in pairs
+    )
+    name, other = pairs[0]
+    text = f"{name} and {other} would both be in force on some days; end one before the other"
+    raise FailedPrecondition("RATE_OVERLAP", text, {"name": name, "other": other}, violations)
+
+
+def _said(entry: RateCardEntry) -> RateCardEntry:
+    """An entry without the units that a base entry only has because its rate has them."""
+    return entry if entry.rate is None else replace(entry, per=ONE)
+
+
+def _refuse_frozen(
+    entry: Entry, found: RateCardEntry, wanted: RateCardEntry, changed: list[str]
+) -> None:
+    """An entry that is or was in force may apply longer, and nothing else of it changes."""
+    applies_longer = (wanted.end or date.max) > (found.end or date.max)
+    if found.state is DRAFT or (changed == ["end_date"] and applies_longer):
+        return
+    text = f"{entry.name} is {found.state}: only its end can move, to a later day; create another"
+    facts = {"name": entry.name, "state": str(found.state), "fields": ", ".join(changed)}
+    violations = (Violation(entry.name, "ACTIVE_IMMUTABLE", text),)
+    raise FailedPrecondition("ACTIVE_IMMUTABLE", text, facts, violations)
+
+
+def _name(card_id: RateCardId, entry_id: RateEntryId) -> str:
+    return f"rateCards/{card_id}/entries/{entry_id}"

@@ -1,0 +1,138 @@
+"""Price books and rate cards: made once, read, listed.
+
+Making the same thing twice is making it once. Books and cards take effect at once, so they count as
+changes of the catalogue.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+from server.domain.errors import AlreadyExists, NotFound, Subject
+from server.domain.ids import PriceBookId, RateCardId, TenantId
+from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType
+from server.store.access.tenants import bump_catalogue
+from server.store.pool import Connection
+from server.store.rating import rates
+from server.store.rating.rates import ANY_CARD, CardFilter
+
+T = TypeVar("T", PriceBook, RateCard, RateCardEntry)
+
+# What the wire calls the parts of a thing; the rest have the same name there.
+FIELDS = {
+    "start": "start_date",
+    "end": "end_date",
+    "cards": "rate_cards",
+    "product_id": "product",
+    "resource_id": "usage_resource",
+    "selling_model_id": "selling_model",
+    "per": "tier_per",
+    "bounds": "tiers",
+    "mode": "tiers",
+    "is_negotiable": "negotiability",
+}
+NOT_CONTENT = ("kept", "state")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatePriceBook:
+    """The book to make, and its cards in the order given."""
+
+    book_id: PriceBookId
+    display_name: str
+    card_ids: tuple[RateCardId, ...]
+
+
+async def create_book(tx: Connection, tenant_id: TenantId, command: CreatePriceBook) -> PriceBook:
+    """Make a price book. Raises RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN, CODE_TAKEN."""
+    known = await rates.cards(tx, tenant_id, command.card_ids)
+    cards = by_type(command.card_ids, known)
+    book = PriceBook(id=command.book_id, display_name=command.display_name, cards=cards)
+    if await rates.add_book(tx, tenant_id, book):
+        await bump_catalogue(tx, tenant_id)
+    name = f"priceBooks/{book.id}"
+    return same(book, await rates.find_book(tx, tenant_id, book.id), "PriceBook", name)
+
+
+async def get_book(tx: Connection, tenant_id: TenantId, book_id: PriceBookId) -> PriceBook:
+    """One price book. Raises PRICE_BOOK_NOT_FOUND."""
+    book = await rates.find_book(tx, tenant_id, book_id)
+    if book is None or book.id != book_id:
+        raise NotFound.of("PriceBook", f"priceBooks/{book_id}")
+    return book
+
+
+async def list_books(
+    tx: Connection, tenant_id: TenantId, *, after: tuple[str] | None, limit: int
+) -> list[PriceBook]:
+    """Price books by id."""
+    return await rates.list_books(tx, tenant_id, after=after, limit=limit)
+
+
+async def create_card(tx: Connection, tenant_id: TenantId, card: RateCard) -> RateCard:
+    """Make a rate card. Raises CODE_TAKEN."""
+    if await rates.add_card(tx, tenant_id, card):
+        await bump_catalogue(tx, tenant_id)
+    name = f"rateCards/{card.id}"
+    return same(card, await rates.find_card(tx, tenant_id, card.id), "RateCard", name)
+
+
+async def get_card(tx: Connection, tenant_id: TenantId, card_id: RateCardId) -> RateCard:
+    """One rate card. Raises RATE_CARD_NOT_FOUND."""
+    card = await rates.find_card(tx, tenant_id, card_id)
+    if card is None or card.id != card_id:
+        raise NotFound.of("RateCard", f"rateCards/{card_id}")
+    return card
+
+
+async def list_cards(
+    tx: Connection,
+    tenant_id: TenantId,
+    only: CardFilter = ANY_CARD,
+    *,
+    after: tuple[str] | None,
+    limit: int,
+) -> list[RateCard]:
+    """Rate cards by id."""
+    return await rates.list_cards(tx, tenant_id, after=after, limit=limit, only=only)
+
+
+def by_type(
+    card_ids: Sequence[RateCardId], known: dict[RateCardId, RateCard]
+) -> dict[RateCardType, RateCardId]:
+    """The cards of a book by their types. Raises RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN."""
+    found: dict[RateCardType, RateCardId] = {}
+    for card_id in card_ids:
+        if card_id not in known:
+            raise NotFound.of("RateCard", f"rateCards/{card_id}")
+        kind = known[card_id].type
+        if kind in found:
+            raise AlreadyExists(
+                "RATE_CARD_TYPE_TAKEN",
+                f"{card_id} and {found[kind]} are both of type {kind}; a book has one of each",
+                {"type": kind, "rate_card": card_id, "other_rate_card": found[kind]},
+                subject=Subject("RateCard", f"rateCards/{found[kind]}"),
+            )
+        found[kind] = card_id
+    return found
+
+
+def same(wanted: T, found: T | None, kind: str, name: str) -> T:
+    """What is there, which has to be what was wanted. Raises CODE_TAKEN."""
+    assert found is not None, name
+    different = ["name"] if found.id != wanted.id else differences(wanted, found)
+    if different:
+        raise AlreadyExists(
+            "CODE_TAKEN",
+            f"there is a {kind} named {name} with other content ({', '.join(different)})",
+            {"name": name, "fields": ", ".join(different), "taken_by": found.id},
+            subject=Subject(kind, name),
+        )
+    return found
+
+
+def differences(wanted: T, found: T) -> list[str]:
+    """The fields in which two differ, as the wire calls them."""
+    names = (field.name for field in fields(wanted) if field.name not in NOT_CONTENT)
+    different = [name for name in names if getattr(wanted, name) != getattr(found, name)]
+    return list(dict.fromkeys(FIELDS.get(name, name) for name in different))

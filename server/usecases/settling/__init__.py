@@ -1,1 +1,0 @@
-"""Periods: closed, opened again, read, verified; wallets as they are now."""

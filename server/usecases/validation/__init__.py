@@ -1,0 +1,1 @@
+"""Use cases of validation: the rules of the product validator."""

@@ -1,0 +1,161 @@
+"""Validating products: what they stand on is read at one moment, and held to the rules."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+from server.domain.errors import InvalidArgument, NotFound
+from server.domain.ids import ProductId, TenantId
+from server.domain.modeling.catalog import (
+    Kept,
+    ProductGrant,
+    ProductResource,
+    UnitOfMeasure,
+    UsageModelType,
+    UsageResource,
+    as_unit,
+)
+from server.domain.modeling.resolved import resolve
+from server.domain.validation import Days, Metered, Parent, Promise, Scope, Setup
+from server.store.access import tenants
+from server.store.modeling.catalog import RESOURCE, UNIT, UNIT_CLASS
+from server.store.modeling.policies import (
+    AGGREGATION,
+    COMMITMENT,
+    OVERAGE,
+    RATING_FREQUENCY,
+    REFRESH,
+    ROLLOVER,
+)
+from server.store.modeling.records import Kind
+from server.store.modeling.selling_models import SELLING_MODEL
+from server.store.pool import Connection
+from server.store.rating.product_graph import Graph
+from server.store.validation import validator as store
+from server.store.validation.validator import Loaded
+from server.usecases.modeling.currencies import is_currency
+from server.usecases.modeling.resolution import policies_of, resource_unit, said_of, token_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidateProducts:
+    """The products, each once; the days that matter, from today if no start is given."""
+
+    product_ids: tuple[ProductId, ...]
+    start: date | None
+    end: date | None
+    with_drafts: bool
+
+
+async def load_setups(
+    tx: Connection, tenant_id: TenantId, asked: ValidateProducts
+) -> tuple[Setup, ...]:
+    """What the rules look at, in the order asked. `tx` has to see one moment.
+
+    Raises INTERVAL_INVALID, PRODUCT_NOT_FOUND.
+    """
+    start = asked.start or (await tenants.now(tx, tenant_id)).date()
+    if asked.end is not None and asked.end <= start:
+        text = f"must be after the first day that matters, {start}"
+        raise InvalidArgument.at("end_date", "INTERVAL_INVALID", text, start_date=str(start))
+    scope = Scope(days=Days.of(start, asked.end), with_drafts=asked.with_drafts)
+    loaded = await store.load_products(tx, tenant_id, asked.product_ids)
+    for product_id in asked.product_ids:
+        if product_id not in loaded.graphs:
+            raise NotFound.of("Product", f"products/{product_id}")
+    return tuple(_setup(loaded, product_id, scope) for product_id in asked.product_ids)
+
+
+def _setup(loaded: Loaded, product_id: ProductId, scope: Scope) -> Setup:
+    graph, entries = loaded.graphs[product_id], tuple(loaded.entries.get(product_id, ()))
+    own = {entry.card_id for entry in entries}
+    resources = tuple(_metered(loaded, graph, held) for held in graph.product_resources)
+    units = {metered.unit.id for metered in resources if metered.unit is not None}
+    return Setup(
+        product=graph.product,
+        resources=resources,
+        grants=tuple(_promise(graph, grant) for grant in graph.grants),
+        entries=entries,
+        cards=loaded.cards,
+        books=tuple(book for book in loaded.books if own & set(book.cards.values())),
+        currencies=frozenset(unit_id for unit_id in units if is_currency(unit_id)),
+        anchored=loaded.anchored,
+        scope=scope,
+    )
+
+
+def _metered(loaded: Loaded, graph: Graph, held: Kept[ProductResource]) -> Metered:
+    resource = graph.resources[held.content.resource_id]
+    unit = resource_unit(graph, held.content)
+    levels = (held.content.policies.aggregation, resource.content.policies.aggregation)
+    return Metered(
+        held=held,
+        resource=resource.content,
+        unit_class=graph.classes[resource.content.unit_class_id].content,
+        unit=unit,
+        sold=None if unit is None else policies_of(graph, held.content, as_unit(unit)),
+        aggregations=tuple(graph.aggregations[id_].content for id_ in levels if id_ is not None),
+        parents=tuple(_under_resource(graph, held.content, resource, unit)),
+        token_id=token_of(graph, held.content),
+        definition=_definition(loaded, resource.content),
+        is_addition=graph.product.content.usage_model_type is not UsageModelType.ANCHOR,
+        commitment=resolve(said_of(graph, held.content)).commitment.policy.content.rate,
+    )
+
+
+def _definition(loaded: Loaded, resource: UsageResource) -> Parent | None:
+    product_id = resource.definition_product_id
+    if product_id is None:
+        return None
+    return Parent(f"products/{product_id}", loaded.definitions[product_id])
+
+
+def _under_resource(
+    graph: Graph,
+    held: ProductResource,
+    resource: Kept[UsageResource],
+    unit: UnitOfMeasure | None,
+) -> Iterator[Parent]:
+    yield Parent(RESOURCE.resource_name(resource.content.id), resource.state)
+    class_id = resource.content.unit_class_id
+    yield Parent(UNIT_CLASS.resource_name(class_id), graph.classes[class_id].state)
+    yield from _of(UNIT, (one for one in graph.units if one.content == unit))
+    for level in (held.policies, resource.content.policies):
+        if level.aggregation is not None:
+            yield from _of(AGGREGATION, [graph.aggregations[level.aggregation]])
+        if level.rating_frequency is not None:
+            yield from _of(RATING_FREQUENCY, [graph.frequencies[level.rating_frequency]])
+        if level.overage is not None:
+            yield from _of(OVERAGE, [graph.overages[level.overage]])
+        if level.commitment is not None:
+            yield from _of(COMMITMENT, [graph.commitments[level.commitment]])
+
+
+def _promise(graph: Graph, grant: Kept[ProductGrant]) -> Promise:
+    content = grant.content
+    held = next(one for one in graph.product_resources if one.content.id == content.held_id)
+    class_id = graph.resources[held.content.resource_id].content.unit_class_id
+    named = [one for one in graph.units if one.content.id == content.unit_id]
+    units = [one for one in named if one.content.unit_class_id == class_id]
+    refreshes = [graph.refreshes[content.refresh_id]] if content.refresh_id else []
+    rollovers = [graph.rollovers[content.rollover_id]] if content.rollover_id else []
+    models = [graph.models[content.selling_model_id]] if content.selling_model_id else []
+    return Promise(
+        grant=grant,
+        unit=units[0].content if units else None,
+        refresh=refreshes[0].content.interval if refreshes else None,
+        parents=(
+            *_of(UNIT, units),
+            *_of(REFRESH, refreshes),
+            *_of(ROLLOVER, rollovers),
+            *_of(SELLING_MODEL, models),
+        ),
+    )
+
+
+def _of(kind: Kind[T], records: Iterable[Kept[T]]) -> Iterator[Parent]:
+    for one in records:
+        yield Parent(kind.resource_name(*kind.key(one.content)), one.state)

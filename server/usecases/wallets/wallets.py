@@ -1,0 +1,150 @@
+"""Wallets as they are now: computed from what is posted and all usage that is not final yet."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+
+from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, TenantId, WalletId
+from server.domain.selling.grants import Grant, GrantKind
+from server.domain.settlement.ledger import Entry
+from server.domain.wallets.balances import GrantBalance, WalletBalance, WalletState, balance
+from server.store.keys import ANY_TIME, Window
+from server.store.pool import Connection
+from server.store.settlement import wallets as store
+from server.store.settlement.wallets import StoredWallet, WalletFilter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantFilter:
+    """The filters of a list of grants; None for any. `time` is a time of usage they may pay for."""
+
+    asset_id: AssetId | None = None
+    promise: tuple[ProductId, ProductGrantId] | None = None
+    kind: GrantKind | None = None
+    time: datetime | None = None
+    created: Window = ANY_TIME
+
+    def admits(self, grant: Grant, create_time: datetime | None) -> bool:
+        """Return whether a grant is of the kind and of the times."""
+        if self.kind not in (None, grant.kind) or not self.created.admits(create_time):
+            return False
+        if self.time is None:
+            return True
+        return grant.start <= self.time and (grant.expire is None or self.time < grant.expire)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletNow:
+    """A wallet and its balance at `wallet.now`."""
+
+    wallet: StoredWallet
+    balance: WalletBalance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantNow:
+    """A grant as it is now, and what it was sold as; in the ledger since `create_time`."""
+
+    item: GrantBalance
+    source: tuple[ProductId, ProductGrantId]
+    create_time: datetime | None
+
+    @property
+    def key(self) -> tuple[datetime, UUID]:
+        """The place in a list."""
+        return self.item.grant.start, self.item.grant.id
+
+
+async def get(
+    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+) -> WalletNow:
+    """One wallet now. Raises WALLET_NOT_FOUND."""
+    return _now(await store.get(tx, tenant_id, account_id, wallet_id, with_sources=True))
+
+
+async def list_wallets(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    only: WalletFilter,
+    *,
+    after: tuple[str, UUID] | None,
+    limit: int,
+) -> list[WalletNow]:
+    """Return an account's wallets now, by resource."""
+    args = (tx, tenant_id, account_id, only)
+    return [_now(found) for found in await store.list_wallets(*args, after=after, limit=limit)]
+
+
+async def list_grants(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    only: GrantFilter,
+) -> tuple[WalletNow, list[GrantNow]]:
+    """Return grants of a wallet, oldest first: those used up, those open, those provisional.
+
+    Raises WALLET_NOT_FOUND.
+    """
+    current = await get(tx, tenant_id, account_id, wallet_id)
+    live = {one.grant.id: one for one in current.balance.grants}
+    posted = await store.list_grants(tx, tenant_id, account_id, wallet_id)
+    over = [
+        GrantBalance(grant=grant, is_open=False, is_provisional=False)
+        for grant, _ in posted
+        if grant.id not in live
+    ]
+    args = (tx, tenant_id, account_id, wallet_id)
+    sources = await store.grant_sources(*args, asset_id=only.asset_id, promise=only.promise)
+    times = {grant.id: create_time for grant, create_time in posted}
+    found = [
+        GrantNow(item=item, source=source, create_time=times.get(item.grant.id))
+        for item in (*over, *live.values())
+        if (source := sources.get(item.grant.entitlement_id)) is not None
+        and only.admits(item.grant, times.get(item.grant.id))
+    ]
+    return current, sorted(found, key=lambda one: one.key)
+
+
+async def list_entries(
+    tx: Connection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    *,
+    after: int,
+    limit: int,
+) -> list[tuple[Entry, datetime]]:
+    """Lines of a wallet's ledger in posting order. Raises WALLET_NOT_FOUND."""
+    await store.check(tx, tenant_id, account_id, wallet_id)
+    args = (tx, tenant_id, account_id, wallet_id)
+    return await store.list_entries(*args, after=after, limit=limit)
+
+
+def _now(wallet: StoredWallet) -> WalletNow:
+    return WalletNow(wallet=wallet, balance=_last(wallet.id).balance_of(wallet.state, wallet.now))
+
+
+@dataclass(slots=True)
+class _Last:
+    """The balance of a wallet that was computed last: what did not change is not computed again."""
+
+    state: WalletState | None = None
+    balance: WalletBalance | None = None
+    since: datetime | None = None
+
+    def balance_of(self, state: WalletState, now: datetime) -> WalletBalance:
+        """The balance of `state` at `now`."""
+        found, since = self.balance, self.since
+        if found and since and since <= now < found.holds_until and state == self.state:
+            return found
+        found = balance(state, now=now)
+        self.state, self.balance, self.since = state, found, now
+        return found
+
+
+@lru_cache(maxsize=1_024)
+def _last(_wallet_id: WalletId) -> _Last:
+    return _Last()

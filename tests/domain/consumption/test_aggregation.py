@@ -1,0 +1,213 @@
+"""From records to cells to increments."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import reduce
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.domain.calendar import PolicyPeriod
+from server.domain.consumption.aggregation import Measure, combined, increments, merged
+from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, Combination
+from tests import strategies
+from tests.strategies import cell
+
+SUM = AggregationPolicy.usual(AggregationMethod.SUM)
+PEAK = AggregationPolicy.usual(AggregationMethod.PEAK)
+PEAK_DAYS = AggregationPolicy(
+    method=AggregationMethod.PEAK, period=PolicyPeriod.DAY, combine=Combination.TOTAL
+)
+JANUARY, FEBRUARY, MARCH = strategies.months("UTC", 3)
+
+
+def day(number, hour=0, month=1):
+    return datetime(2024, month, number, hour, tzinfo=UTC)
+
+
+def amounts(found):
+    return [int(increment.quantity) for increment in found]
+
+
+def test_one_day_of_10_25_and_15_sums_to_50_and_peaks_at_25():
+    entries = ((10, 1), (25, 3), (15, 7))
+    records = [Measure.of(Decimal(q), day(1, hour), f"at {hour}") for q, hour in entries]
+    measure = merged(records)
+    one = replace(cell("a", 0, day(1), period=JANUARY), measure=measure)
+
+    assert combined([one], SUM, zone="UTC") == 50
+    assert combined([one], PEAK, zone="UTC") == 25
+    assert (measure.count, measure.min, measure.last) == (3, 10, 15)
+
+
+def test_daily_peaks_keep_the_highest_or_add_up_as_the_policy_says():
+    cells = [
+        cell(index, quantity, day(index), period=JANUARY)
+        for index, quantity in ((1, 10), (2, 25), (3, 15))
+    ]
+
+    assert amounts(increments(cells, PEAK, zone="UTC")) == [10, 15, 0]
+    assert amounts(increments(cells, PEAK_DAYS, zone="UTC")) == [10, 25, 15]
+    assert amounts(increments(cells, SUM, zone="UTC")) == [10, 25, 15]
+
+
+def test_two_cells_of_one_day_share_their_peak():
+    cells = [
+        cell("a", 30, day(1, 1), period=JANUARY),
+        cell("b", 50, day(1, 2), period=JANUARY),
+    ]
+
+    assert amounts(increments(cells, PEAK_DAYS, zone="UTC")) == [30, 20]
+
+
+def test_late_usage_adds_only_what_it_changes_and_comes_last_in_its_period():
+    settled = [cell("a", 30, day(5), period=JANUARY)]
+    late = cell("late", 50, day(5, 1), period=FEBRUARY, origin=JANUARY)
+    own = cell("own", 70, day(29, 23, 2), period=FEBRUARY)
+
+    found = increments([late, own], PEAK, zone="UTC", settled=settled)
+
+    assert [(i.quantity, i.is_correction, i.at) for i in found] == [
+        (70, False, day(29, 23, 2)),
+        (20, True, day(29, 0, 2)),
+    ]
+    assert found[1].origin_start == JANUARY.start
+
+
+def test_assets_peak_each_on_their_own():
+    cells = [
+        cell("a", 30, day(1), period=JANUARY, asset=1),
+        cell("b", 50, day(1), period=JANUARY, asset=2),
+    ]
+
+    assert amounts(increments(cells, PEAK, zone="UTC")) == [30, 50]
+
+
+@given(
+    st.lists(strategies.measures(), min_size=1, max_size=6),
+    st.randoms(use_true_random=False),
+)
+def test_measures_merge_in_any_order_and_grouping(measures, random):
+    shuffled = random.sample(measures, len(measures))
+    grouped = reduce(lambda right, left: left.merge(right), reversed(measures))
+
+    assert merged(measures) == merged(shuffled) == grouped
+
+
+@given(st.data(), strategies.policies, st.sampled_from(["UTC", "Europe/Berlin"]))
+def test_increments_sum_to_the_combined_quantity(data, policy, zone):
+    periods = strategies.months(zone, 3)
+    cells = data.draw(strategies.usage(zone, periods))
+
+    found = increments(cells, policy, zone=zone)
+
+    for key in {(item.asset_id, item.origin_start) for item in cells}:
+        own = [item for item in cells if (item.asset_id, item.origin_start) == key]
+        parts = [i.quantity for i in found if (i.asset_id, i.origin_start) == key]
+        assert sum(parts) == combined(own, policy, zone=zone)
+        assert min(parts) >= 0
+
+
+@given(st.data(), strategies.policies, st.randoms(use_true_random=False))
+def test_the_order_of_cells_does_not_matter(data, policy, random):
+    cells = list(data.draw(strategies.usage("UTC", (JANUARY, FEBRUARY, MARCH))))
+    shuffled = random.sample(cells, len(cells))
+
+    assert increments(cells, policy, zone="UTC") == increments(shuffled, policy, zone="UTC")
+
+
+@given(st.data(), strategies.policies)
+@settings(max_examples=60)
+def test_what_is_settled_makes_no_difference_to_what_is_not(data, policy):
+    cells = data.draw(strategies.usage("UTC", (JANUARY, FEBRUARY, MARCH)))
+    settled = [item for item in cells if item.period == JANUARY]
+    fresh = [item for item in cells if item.period != JANUARY]
+
+    whole = increments(cells, policy, zone="UTC")
+    rest = increments(fresh, policy, zone="UTC", settled=settled)
+
+    assert rest == tuple(i for i in whole if i.period_start != JANUARY.start)
+
+
+def test_a_cell_belongs_to_the_civil_day_it_starts_in():
+    berlin = strategies.months("Europe/Berlin", 1)[0]
+    before, after = day(10, 22, 1), day(10, 23, 1)
+    cells = [cell("a", 10, before, period=berlin), cell("b", 10, after, period=berlin)]
+
+    assert amounts(increments(cells, PEAK_DAYS, zone="Europe/Berlin")) == [10, 10]
+    assert after - before == timedelta(hours=1)
+
+
+def policy(method, period=PolicyPeriod.DAY, combine=Combination.TOTAL):
+    return AggregationPolicy(method=method, period=period, combine=combine)
+
+
+RECORDS = [(day(1, 1), 10), (day(1, 3), 25), (day(1, 7), 15), (day(2, 1), 4), (day(9, 1), 2)]
+
+
+def days_of(records):
+    """The cells of a month with these records, one for each day."""
+    by_day = {}
+    for at, quantity in records:
+        measure = Measure.of(Decimal(quantity), at, at.isoformat())
+        by_day.setdefault(at.replace(hour=0), []).append(measure)
+    return [
+        replace(cell(start, 0, start, period=JANUARY), measure=merged(measures))
+        for start, measures in by_day.items()
+    ]
+
+
+def test_each_method_makes_its_own_figure_of_the_same_day():
+    first = days_of(RECORDS)[:1]
+    figures = {
+        AggregationMethod.SUM: Decimal(50),
+        AggregationMethod.PEAK: Decimal(25),
+        AggregationMethod.COUNT: Decimal(3),
+        AggregationMethod.AVERAGE: Decimal("16.666666666667"),
+        AggregationMethod.MINIMUM: Decimal(10),
+        AggregationMethod.LATEST: Decimal(15),
+        # What is new counts one and what is not counts none before it is added up.
+        AggregationMethod.UNIQUE_COUNT: Decimal(50),
+    }
+
+    assert {m: combined(first, policy(m), zone="UTC") for m in AggregationMethod} == figures
+
+
+def test_windows_are_counted_from_the_first_day_of_the_rating_period():
+    cells = days_of(RECORDS)
+    found = {
+        period: combined(cells, policy(AggregationMethod.PEAK, period), zone="UTC")
+        for period in (PolicyPeriod.DAY, PolicyPeriod.WEEK, PolicyPeriod.MONTH)
+    }
+    least = policy(AggregationMethod.MINIMUM, PolicyPeriod.WEEK)
+    mean = policy(AggregationMethod.AVERAGE, PolicyPeriod.MONTH)
+
+    assert found == {
+        PolicyPeriod.DAY: 25 + 4 + 2,
+        PolicyPeriod.WEEK: 25 + 2,
+        PolicyPeriod.MONTH: 25,
+    }
+    assert combined(cells, least, zone="UTC") == 4 + 2
+    assert combined(cells, mean, zone="UTC") == Decimal("11.2")
+
+
+def test_hours_are_windows_of_their_own():
+    hours = [
+        replace(cell(at, quantity, at, period=JANUARY), end=at + timedelta(hours=1))
+        for at, quantity in RECORDS
+    ]
+
+    assert combined(hours, policy(AggregationMethod.PEAK, PolicyPeriod.HOUR), zone="UTC") == 56
+
+
+@given(st.sampled_from([m for m in AggregationMethod if not m.only_grows]), st.randoms())
+def test_what_may_become_smaller_is_added_once_by_the_last_cell(method, chance):
+    cells = days_of(RECORDS)
+    chance.shuffle(cells)
+
+    found = increments(cells, policy(method), zone="UTC")
+
+    assert [increment.quantity for increment in found[:-1]] == [0, 0]
+    assert found[-1].used_at == day(9)
+    assert found[-1].quantity == combined(cells, policy(method), zone="UTC")

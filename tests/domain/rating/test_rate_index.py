@@ -1,0 +1,86 @@
+"""The index of rates: what it remembers is what it would find again."""
+
+from datetime import date, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.domain.rating.rate_cards import RateCard, RateCardType
+from server.domain.rating.rate_index import CatalogueRates, Question, RateNotFound
+from tests.domain.rating.test_discovery import entry, index, tier
+
+FIRST = date(2024, 1, 1)
+DAYS = st.integers(0, 40).map(lambda n: FIRST + timedelta(days=n))
+HALF = (tier(0, None, "50", "PERCENTAGE"),)
+
+
+@st.composite
+def spans(draw, prefix, **more):
+    """Entries that follow each other with or without gaps, for all or for a selling model."""
+    days = sorted(draw(st.sets(DAYS, max_size=2)))
+    ends = [*days[1:], None][: len(days)]
+    return [
+        entry(f"{prefix}{n}", str(n + 1) if "tiers" not in more else None, start=a, end=b, **more)
+        for n, (a, b) in enumerate(zip(days, ends, strict=True))
+        if draw(st.integers(0, 3))
+    ]
+
+
+@st.composite
+def catalogues(draw):
+    """What an index is made of, to make it as often as one likes."""
+    entries = [
+        *draw(spans("all")),
+        *draw(spans("own", selling_model_id="term")),
+        *draw(spans("steps", tiers=HALF)),
+        *draw(spans("steps-own", tiers=HALF, selling_model_id="term")),
+    ]
+    start, end = draw(st.none() | DAYS), draw(st.none() | DAYS)
+    tiers = RateCard(id="tiers", type=RateCardType.TIER, start=start, end=end)
+    return entries, tiers
+
+
+def asked(rates: CatalogueRates, question: Question) -> object:
+    try:
+        return rates.find(question)
+    except RateNotFound as error:
+        return str(error), error.facts
+
+
+@settings(max_examples=300)
+@given(
+    catalogues(),
+    st.lists(st.tuples(DAYS, st.sampled_from([None, "term", "nobodys"])), min_size=8, max_size=30),
+)
+def test_what_was_asked_before_changes_no_answer(catalogue, days):
+    entries, tiers = catalogue
+    warm = index(*entries, tiers=tiers)
+
+    for day, model in days:
+        question = Question("book", "plan", "sms", "USD", day, model)
+        new = index(*entries, tiers=tiers)
+        assert asked(warm, question) == asked(new, question) == asked(warm, question)
+
+
+def test_an_answer_changes_on_the_days_of_a_card_too():
+    start, end = FIRST + timedelta(days=7), FIRST + timedelta(days=9)
+    card = RateCard(id="tiers", type=RateCardType.TIER, start=start, end=end)
+    rates = index(entry("usd", "1"), entry("steps", tiers=HALF), tiers=card)
+
+    found = [
+        rates.find(Question("book", "plan", "sms", "USD", FIRST + timedelta(days=n))).terms
+        for n in (0, 6, 7, 8, 9, 30)
+    ]
+
+    assert [one.tier_entry is not None for one in found] == [False, False, True, True, False, False]
+
+
+def test_names_that_nobody_has_rates_for_are_not_remembered():
+    rates = index(entry("usd", "1"))
+    for n in range(50):
+        model = Question("book", "plan", "sms", "USD", FIRST, f"model{n}")
+        assert rates.find(model).terms.base_entry == "base/usd"
+        asked(rates, Question(f"book{n}", "plan", "sms", "USD", FIRST))
+    rates.find(Question("book", "plan", "sms", "USD", FIRST))
+
+    assert list(rates.remembered) == [("book", ("plan", "sms", "USD"), None)]

@@ -1,0 +1,177 @@
+"""Packages: each that is begun is charged once, at the rate of the units that began it."""
+
+from collections import defaultdict
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.domain.consumption.aggregation import increments
+from server.domain.consumption.dimensions import dimensions_text
+from server.domain.modeling.policies import OveragePolicy
+from server.domain.rating.rates import AttributeRow, Rate, RateSegment, RateTerms, Tier
+from server.domain.settlement.ratable_lines import Tally, ratable_lines
+from server.domain.settlement.walk import settle
+from tests.domain.procedure_words import by, tier
+from tests.domain.settlement.test_summaries import FEBRUARY, JANUARY, MARCH, TERMS, day, lines
+from tests.strategies import ASSET, USD, WALLET, cell, grant, terms
+
+ORIGIN = (ASSET, JANUARY.start)
+HALF = day(1, 15)
+
+
+def package(value: object, per: int = 100, **more: object) -> RateTerms:
+    rate = Rate(value=Decimal(str(value)), per=Decimal(per), unit=USD, is_package=True)
+    return RateTerms(unit=USD, rate=rate, **more)
+
+
+def halves(first: RateTerms, second: RateTerms, **more: OveragePolicy) -> dict:
+    """Other terms from the middle of January on."""
+    return {
+        ASSET: (
+            RateSegment(start=day(1, 1), end=HALF, terms=first, **more),
+            RateSegment(start=HALF, terms=second),
+        )
+    }
+
+
+def whole(price: RateTerms) -> dict:
+    return {ASSET: (RateSegment(start=day(1, 1), terms=price),)}
+
+
+def late(quantity: int, on: int, *, period=FEBRUARY):
+    return cell((on, period.start), quantity, day(1, on), period=period, origin=JANUARY)
+
+
+def used(quantity: int, on: int, **labels: str):
+    made = cell((on, *labels.values()), quantity, day(1, on), period=JANUARY)
+    return replace(made, dimensions=dimensions_text(("region",), labels))
+
+
+def amounts(found) -> list[Decimal]:
+    return [line.amount for line in found]
+
+
+def tally(*rated) -> Tally:
+    """What lines leave for those that come later."""
+    units = defaultdict(Decimal)
+    for line in rated:
+        for one in line.packaged:
+            units[one.rate] += one.quantity
+    return Tally(
+        used=sum((line.used for line in rated), Decimal(0)),
+        overage=sum((line.overage for line in rated), Decimal(0)),
+        packages=units,
+    )
+
+
+def test_late_usage_goes_on_in_packages_of_its_own_rate_only():
+    """50 at ten each began none; 40 began one, which late 60 fill and late 1 more do not."""
+    rates = halves(terms("10"), package(300))
+    own = lines([used(50, 5), used(40, 20)], rates)
+
+    fill = lines([late(60, 21)], rates, rated_before={ORIGIN: tally(*own)})
+    more = lines([late(1, 22, period=MARCH)], rates, rated_before={ORIGIN: tally(*own, *fill)})
+
+    assert (amounts(own), amounts(fill), amounts(more)) == ([500, 300], [0], [300])
+    told = fill[0].steps[-1]
+    assert (told.inputs["packages"], told.inputs["units_before"]) == ("0", "40")
+    assert told.note == "units go on in a package that others before them began"
+
+
+def test_what_costs_another_rate_in_a_region_begins_packages_of_its_own():
+    row = AttributeRow(attributes=(("region", "eu"),), adjustment=by("OVERRIDE", 500))
+    cells = [used(40, 5, region="eu"), used(40, 6, region="us"), used(40, 7), used(40, 8)]
+
+    found = lines(cells, whole(package(300, adjustments=(row,))))
+
+    assert [(line.key.dimensions, line.amount) for line in found] == [
+        ("", 300),
+        ('{"region":"eu"}', 500),
+        ('{"region":"us"}', 300),  # the last twenty of forty begin a second package of 300
+    ]
+
+
+def test_a_package_goes_on_where_new_terms_charge_the_same():
+    found = lines([used(50, 5), used(40, 20)], halves(package(300), package("300.00")))
+
+    assert amounts(found) == [300, 0]
+
+
+def test_what_was_free_began_no_package_that_others_could_use():
+    rates = halves(package(300), package(300), overage=OveragePolicy.FREE)
+
+    assert amounts(lines([used(50, 5), used(40, 20)], rates)) == [0, 300]
+
+
+def test_late_usage_that_another_tier_charges_begins_a_package_of_that():
+    tiers = (tier(0, 101, "OVERRIDE", 500), tier(101, None, "OVERRIDE", 400))
+    rates = whole(package(500, 500, tiers=tiers))
+    own = lines([used(100, 5)], rates)
+
+    found = lines([late(1, 6)], rates, rated_before={ORIGIN: tally(*own)})
+
+    assert (amounts(own), amounts(found)) == ([500], [400])
+
+
+def test_late_usage_is_in_the_tier_of_a_commitment_that_all_usage_is_in():
+    """100 granted and 10 beyond are 110 used: with one more the tier from 111 on holds."""
+    discounts = (
+        Tier(lower=Decimal(0), upper=Decimal(111), adjustment=by("PERCENTAGE", 10)),
+        Tier(lower=Decimal(111), upper=None, adjustment=by("PERCENTAGE", 50)),
+    )
+    committed = replace(terms("10", tiers=discounts), rate=None)
+    rates = whole(replace(terms("10"), committed=(committed,)))
+    own = lines([used(110, 5)], rates, grant("g", 100, day(1, 1), day(2, 1)))
+
+    found = lines([late(1, 6)], rates, rated_before={ORIGIN: tally(*own)})
+
+    assert (amounts(own), amounts(found)) == ([90], [5])
+
+
+REGIONS = {"": 300, "eu": 500, "us": 300}
+acts = st.lists(
+    st.tuples(
+        st.integers(1, 28),
+        st.integers(1, 150),
+        st.sampled_from(sorted(REGIONS)),
+        st.sampled_from([JANUARY, FEBRUARY, MARCH]),
+    ),
+    max_size=8,
+    unique_by=lambda act: act[0],
+)
+
+
+@given(acts, st.sampled_from([7, 100]), st.booleans())
+@settings(max_examples=100)
+def test_each_package_that_is_begun_is_charged_once(acts, per, is_free):
+    """Whatever is late, and whether it is rated with the rest or after it."""
+    row = AttributeRow(attributes=(("region", "eu"),), adjustment=by("OVERRIDE", 500))
+    price = package(300, per, adjustments=(row,))
+    policy = OveragePolicy.FREE if is_free else OveragePolicy.CHARGE
+    rates = halves(price, replace(price, base_entry="base/later"), overage=policy)
+    cells = [
+        replace(
+            cell(on, quantity, day(1, on), period=period, origin=JANUARY),
+            dimensions=dimensions_text(("region",), {"region": region} if region else None),
+        )
+        for on, quantity, region, period in acts
+    ]
+
+    settled = settle(
+        TERMS, (), (), increments(cells, TERMS.aggregation, zone="UTC"), through=MARCH.end
+    ).results
+    together = ratable_lines(WALLET, settled, rates)
+    apart = ()
+    for period in (JANUARY, FEBRUARY, MARCH):
+        own = [one for one in settled if one.increment.period_start == period.start]
+        before = {ORIGIN: tally(*apart)}
+        apart += ratable_lines(WALLET, own, rates, rated_before=before)
+
+    units = defaultdict(int)
+    for on, quantity, region, _ in acts:
+        if on >= HALF.day or not is_free:
+            units[REGIONS[region]] += quantity
+    assert sum(amounts(together)) == sum(-(-n // per) * price for price, n in units.items())
+    assert apart == together

@@ -1,0 +1,169 @@
+"""Lines that can be rated, and lines that can be invoiced."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.domain.billing.liable_lines import liable_lines, total
+from server.domain.consumption.aggregation import increments
+from server.domain.errors import FailedPrecondition
+from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, OveragePolicy
+from server.domain.rating.rates import Adjustment, AdjustmentKind, RateSegment, Tier, TierMode
+from server.domain.settlement.ratable_lines import Tally, ratable_lines
+from server.domain.settlement.walk import WalletTerms, settle
+from tests import strategies
+from tests.strategies import ASSET, WALLET, cell, grant, terms
+
+TERMS = WalletTerms(
+    id=WALLET, zone="UTC", aggregation=AggregationPolicy.usual(AggregationMethod.SUM)
+)
+JANUARY, FEBRUARY, MARCH = strategies.months("UTC", 3)
+
+
+def day(month, number):
+    return datetime(2024, month, number, tzinfo=UTC)
+
+
+def results(cells, *grants):
+    found = increments(cells, TERMS.aggregation, zone="UTC")
+    return settle(TERMS, grants, (), found, through=MARCH.end).results
+
+
+def flat(price, **more):
+    return {ASSET: (RateSegment(start=day(1, 1), terms=terms(price, **more)),)}
+
+
+def lines(cells, rates, *grants, **more):
+    return ratable_lines(WALLET, results(cells, *grants), rates, **more)
+
+
+@pytest.mark.parametrize(
+    ("granted", "used", "price", "overage", "amount"),
+    [
+        (4000, 4500, "0.75", 500, "375.00"),
+        (2, 102, "1.25", 100, "125.00"),
+        (0, 2, "10", 2, "20.00"),
+        (4000, 4100, "0", 100, "0.00"),
+        (10000, 300, "1", 0, "0.00"),
+    ],
+)
+def test_usage_beyond_the_grant_becomes_an_invoice_line(granted, used, price, overage, amount):
+    cells = [cell("a", used, day(1, 10), period=JANUARY)]
+
+    (line,) = liable_lines(
+        lines(cells, flat(price), grant("g", granted, day(1, 1), day(2, 1))), places=2
+    )
+
+    assert (line.used, line.overage) == (used, overage)
+    assert str(line.amount) == amount
+
+
+def test_free_overage_is_on_the_line_at_nothing():
+    segment = RateSegment(start=day(1, 1), terms=terms("0.75"), overage=OveragePolicy.FREE)
+    cells = [cell("a", 500, day(1, 10), period=JANUARY)]
+
+    (line,) = liable_lines(lines(cells, {ASSET: (segment,)}), places=2)
+
+    assert (line.overage, line.amount) == (500, 0)
+
+
+def test_a_rate_amended_in_the_middle_of_a_period_makes_two_lines():
+    # 10 becomes 9 on 15 January.
+    rates = {
+        ASSET: (
+            RateSegment(start=day(1, 1), end=day(1, 15), terms=terms("10")),
+            RateSegment(start=day(1, 15), terms=terms("9")),
+        )
+    }
+    cells = [cell(n, 2, day(1, n), period=JANUARY) for n in (14, 15)]
+
+    first, second = liable_lines(lines(cells, rates), places=2)
+
+    assert (first.amount, second.amount) == (20, 18)
+
+
+def test_the_volume_tier_is_picked_on_the_whole_period():
+    override = Adjustment(kind=AdjustmentKind.OVERRIDE, value=Decimal(1))
+    tiers = (Tier(lower=Decimal(100), upper=None, adjustment=override),)
+    cells = [cell(n, 60, day(1, n), period=JANUARY) for n in (1, 2)]
+
+    (line,) = lines(cells, flat("5", tiers=tiers))
+
+    assert (line.tier_quantity, line.amount) == (120, 120)
+
+
+def test_a_correction_is_rated_where_it_came_from_and_goes_on_in_its_tiers():
+    override = Adjustment(kind=AdjustmentKind.OVERRIDE, value=Decimal(1))
+    tiers = (Tier(lower=Decimal(100), upper=None, adjustment=override),)
+    rates = {
+        ASSET: (
+            RateSegment(
+                start=day(1, 1),
+                end=day(2, 1),
+                terms=terms("5", tiers=tiers, mode=TierMode.GRADUATED),
+            ),
+            RateSegment(start=day(2, 1), terms=terms("7")),
+        )
+    }
+    late = cell("late", 50, day(1, 5), period=FEBRUARY, origin=JANUARY)
+
+    (line,) = lines(
+        [late], rates, rated_before={(ASSET, JANUARY.start): Tally(overage=Decimal(80))}
+    )
+
+    assert (line.key.is_correction, line.key.origin_start) == (True, JANUARY.start)
+    assert line.amount == 20 * 5 + 30 * 1
+    assert line.tier_quantity == 130
+
+
+def test_without_a_rate_there_is_a_failure_and_no_invoice_line():
+    found = lines([cell("a", 5, day(1, 5), period=JANUARY)], {})
+
+    assert (found[0].amount, found[0].failure) == (None, "RATE_NOT_FOUND")
+    with pytest.raises(FailedPrecondition) as refusal:
+        liable_lines(found, places=2)
+    assert refusal.value.reason == "RATING_FAILED"
+
+
+def test_a_line_is_rounded_once_and_a_total_is_the_sum_of_lines():
+    cells = [cell(n, 1, day(1, n), period=JANUARY, asset=n) for n in (1, 2)]
+    rates = {c.asset_id: (RateSegment(start=day(1, 1), terms=terms("0.005")),) for c in cells}
+
+    found = liable_lines(lines(cells, rates), places=2)
+
+    assert [line.amount for line in found] == [Decimal("0.01"), Decimal("0.01")]
+    assert total(found) == Decimal("0.02")
+    assert [line.exact_amount for line in found] == [Decimal("0.005")] * 2
+
+
+@given(strategies.usage("UTC", (JANUARY, FEBRUARY, MARCH)), st.integers(0, 200))
+@settings(max_examples=50)
+def test_lines_account_for_every_unit_and_cell_once(cells, granted):
+    held = grant("g", granted, day(1, 1))
+    settled = results(cells, held)
+    segments = (RateSegment(start=day(1, 1), terms=terms("2")),)
+    rates = {one.asset_id: segments for one in cells}
+
+    found = ratable_lines(WALLET, settled, rates)
+    liable = liable_lines(found, places=2)
+
+    used = sum((r.increment.quantity for r in settled), Decimal(0))
+    assert sum(line.used for line in found) == sum(line.used for line in liable) == used
+    assert sorted(i for line in found for i in line.cell_ids) == sorted(c.id for c in cells)
+    assert len({line.id for line in found}) == len(found)
+    assert total(liable) == 2 * sum(r.overage for r in settled)
+    assert ratable_lines(WALLET, settled[::-1], rates)[:1] == tuple(
+        replace(line, cell_ids=line.cell_ids[::-1]) for line in found[:1]
+    )
+
+
+def test_dates_of_segments_are_local_midnights():
+    segment = RateSegment(start=day(1, 1), end=day(2, 1), terms=None)
+
+    assert segment.contains(day(1, 31))
+    assert not segment.contains(day(2, 1))
+    assert day(2, 1).date() == date(2024, 2, 1)

@@ -1,0 +1,65 @@
+"""ARQ as the doorbell: one function that wakes the sweep, and nothing else.
+
+A cut of Redis ends ARQ's loop; ours starts it again with a pause, while the sweep goes on without.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from arq.connections import ArqRedis
+from arq.worker import Worker, func
+
+from server.runtime.job_signal import FUNCTION, QUEUE, connect, dump, leave, load
+
+if TYPE_CHECKING:
+    from arq.typing import WorkerCoroutine
+
+log = structlog.get_logger("doorbell")
+
+FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 0.5, 30.0
+
+
+async def answer(bell: asyncio.Event, redis_url: str) -> None:
+    """Set `bell` whenever somebody rings, for as long as the task lives."""
+    rest = FIRST_REST_SECONDS / 2
+
+    async def sweep(_context: dict[str, Any]) -> None:
+        bell.set()
+
+    while True:
+        started, redis = time.monotonic(), None
+        try:
+            redis = await connect(redis_url)
+            await _listen(redis, cast("WorkerCoroutine", sweep))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            lasted = time.monotonic() - started > LONGEST_REST_SECONDS
+            rest = FIRST_REST_SECONDS if lasted else min(LONGEST_REST_SECONDS, rest * 2)
+            log.warning("bell_silent", error=type(error).__name__, rest_seconds=rest)
+        finally:
+            # ARQ says goodbye to Redis first, and keeps its connections when nobody answers.
+            await leave(redis)
+        await asyncio.sleep(rest)
+
+
+async def _listen(redis: ArqRedis, sweep: "WorkerCoroutine") -> None:
+    """Let ARQ call `sweep` for every ring, until Redis is cut."""
+    worker = Worker(
+        [func(sweep, name=FUNCTION, timeout=5, keep_result=0, max_tries=1)],
+        queue_name=QUEUE,
+        redis_pool=redis,
+        job_serializer=dump,
+        job_deserializer=load,
+        handle_signals=False,
+        poll_delay=0.05,
+        log_results=False,
+    )
+    try:
+        await worker.async_run()
+    finally:
+        with suppress(Exception):
+            await worker.close()
