@@ -63,9 +63,10 @@ from server.runtime.reflection import add_reflection
 from server.runtime.startup import store_answers
 from server.runtime.token_seal import TokenSeal
 from server.store.access.tenants import token_secrets
+from server.store.connection import ControlTransaction
 from server.store.pool import open_pool, unsafe_settings
-from server.store.transaction import finish_commits, read
-from server.usecases.access.credentials import NO_TENANT, authenticate
+from server.store.transaction import finish_commits, read_control
+from server.usecases.access.credentials import authenticate
 
 log = structlog.get_logger("server")
 
@@ -153,7 +154,7 @@ async def open_env(config: Config) -> AsyncIterator[Env]:
     doorbell = Doorbell(config.redis_url) if config.redis_url else Doorbell.silent()
     await doorbell.start()
     try:
-        seal = TokenSeal(await read(pool, NO_TENANT, token_secrets))
+        seal = TokenSeal(await read_control(pool, token_secrets))
         env = Env(pool, config, doorbell, seal)
         try:
             yield env
@@ -299,7 +300,7 @@ async def _watch(
 
 async def _look(env: Env, edge: Edge, connection: asyncpg.Connection) -> None:
     found = await unsafe_settings(connection)
-    env.seal.replace(await token_secrets(connection))
+    env.seal.replace(await token_secrets(ControlTransaction(connection)))
     metrics.STORE_IS_SAFE.set(0 if found else 1)
     if found and found != edge.unsafe_settings:
         log.warning("unsafe_store", settings=found, allowed=env.config.allow_unsafe_store)

@@ -11,8 +11,7 @@ from server.domain.errors import UsageError
 from server.domain.ids import TenantId
 from server.store import jobs
 from server.store.shares import SharedPool
-from server.store.transaction import read, transact
-from server.usecases.access.credentials import NO_TENANT
+from server.store.transaction import read_control, transact
 
 log = structlog.get_logger("housekeeping")
 
@@ -36,7 +35,7 @@ async def keep_house(pool: SharedPool, kept: timedelta) -> None:
 async def forget_ended(pool: SharedPool, kept: timedelta) -> int:
     """Delete all jobs that ended longer ago than `kept`; returns how many."""
     deleted = 0
-    for tenant_id in await read(pool, NO_TENANT, lambda tx: jobs.ended_tenants(tx, kept)):
+    for tenant_id in await read_control(pool, lambda tx: jobs.ended_tenants(tx, kept)):
         deleted += await _forget_of(pool, tenant_id, kept)
     return deleted
 
@@ -45,7 +44,7 @@ async def _forget_of(pool: SharedPool, tenant_id: TenantId, kept: timedelta) -> 
     deleted = 0
     while True:
         batch = await transact(
-            pool, tenant_id, lambda tx: jobs.forget_ended(tx, tenant_id, kept, at_most=BATCH)
+            pool, tenant_id, lambda tx: jobs.forget_ended(tx, kept, at_most=BATCH)
         )
         deleted += batch
         if batch < BATCH:

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from server.domain.errors import Aborted, DeadlineExceeded, Unavailable, UsageError
 from server.domain.ids import JobId, TenantId
 from server.store import jobs
+from server.store.connection import Transaction
 from server.store.jobs import Claim, Job, JobState
-from server.store.pool import Connection
 from server.store.shares import SharedPool
 from server.store.transaction import transact
 
 log = logging.getLogger(__name__)
 
-Task = Callable[[Connection, TenantId, Job], Awaitable[None]]
+Task = Callable[[Transaction, Job], Awaitable[None]]
 
 
 async def run_job(
@@ -27,12 +27,12 @@ async def run_job(
     """Do a claimed job; returns whether it took effect or was refused."""
     job_id, attempt = claim.job_id, claim.attempt
 
-    async def work(tx: Connection) -> bool:
-        job = await jobs.lock(tx, tenant_id, job_id, attempt)
+    async def work(tx: Transaction) -> bool:
+        job = await jobs.lock(tx, job_id, attempt)
         if job is None:
             return False
-        await tasks[job.kind](tx, tenant_id, job)
-        await jobs.end(tx, tenant_id, job_id, attempt)
+        await tasks[job.kind](tx, job)
+        await jobs.end(tx, job_id, attempt)
         return True
 
     try:
@@ -58,9 +58,7 @@ async def _keep_failure(
 ) -> bool:
     name = error.reason if isinstance(error, UsageError) else type(error).__name__
     text = f"{name}: {error}"[:1000]
-    await transact(
-        pool, tenant_id, lambda tx: jobs.note_failure(tx, tenant_id, job_id, attempt, text)
-    )
+    await transact(pool, tenant_id, lambda tx: jobs.note_failure(tx, job_id, attempt, text))
     return False
 
 
@@ -71,6 +69,6 @@ async def _refuse(
     await transact(
         pool,
         tenant_id,
-        lambda tx: jobs.end(tx, tenant_id, job_id, attempt, state=JobState.FAILED, error=text),
+        lambda tx: jobs.end(tx, job_id, attempt, state=JobState.FAILED, error=text),
     )
     return True

@@ -20,8 +20,7 @@ from server.domain.ids import TenantId
 from server.store import jobs
 from server.store.jobs import Claim
 from server.store.shares import SharedPool
-from server.store.transaction import read, transact
-from server.usecases.access.credentials import NO_TENANT
+from server.store.transaction import read_control, transact
 from workers.backlog import Backlog
 from workers.housekeeping import keep_house
 from workers.run import Task, run_job
@@ -98,7 +97,7 @@ class Sweep:
     async def _look(self) -> None:
         """Find the tenants that have something due; new ones take their turn after the others."""
         started = time.monotonic()
-        due = await read(self._pool, NO_TENANT, lambda tx: jobs.due_tenants(tx, self._tasks))
+        due = await read_control(self._pool, lambda tx: jobs.due_tenants(tx, self._tasks))
         for tenant_id in due:
             self._to_ask.setdefault(tenant_id)
         now = time.monotonic()
@@ -118,7 +117,7 @@ class Sweep:
             claims = await transact(
                 self._pool,
                 tenant_id,
-                lambda tx: jobs.claim(tx, tenant_id, kinds=self._tasks, at_most=wanted),
+                lambda tx: jobs.claim(tx, kinds=self._tasks, at_most=wanted),
             )
         except TROUBLE as error:
             # The others have their turn; this one is found again by the next look.
@@ -150,7 +149,7 @@ class Sweep:
 
     async def _give_back(self, tenant_id: TenantId, claims: list[Claim]) -> None:
         try:
-            await transact(self._pool, tenant_id, lambda tx: jobs.give_back(tx, tenant_id, claims))
+            await transact(self._pool, tenant_id, lambda tx: jobs.give_back(tx, claims))
         except TROUBLE as error:
             # They cost an attempt and a pause, as after a crash.
             log.warning("claims_not_given_back", error=type(error).__name__)

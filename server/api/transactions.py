@@ -20,17 +20,26 @@ from server.domain.errors import InvalidArgument
 from server.domain.ids import CODE, REQUEST_ID, AccountId, TenantId
 from server.env import Env
 from server.store import requests
-from server.store.pool import Connection
+from server.store.connection import ControlTransaction, Transaction
 from server.store.rating.rate_snapshots import revision
 from server.store.requests import Request
 from server.store.selling import accounts
-from server.store.transaction import read, transact
+from server.store.transaction import read, read_control, transact
 
-__all__ = ["Caller", "caller", "change", "listed", "listed_whole", "look", "of_account"]
+__all__ = [
+    "Caller",
+    "caller",
+    "change",
+    "listed",
+    "listed_whole",
+    "look",
+    "look_control",
+    "of_account",
+]
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Message)
-Rows = Callable[[Connection, Page], Awaitable[Sequence[R]]]
+Rows = Callable[[Transaction, Page], Awaitable[Sequence[R]]]
 
 # Where a request says which account it is about, all of the form `accounts/{account}/…`.
 ACCOUNT_FIELDS = ("parent", "name", "quote")
@@ -41,13 +50,20 @@ class _TakeBackError(Exception):
 
 
 async def look(
-    env: Env, work: Callable[[Connection], Awaitable[R]], *, snapshot: bool = False
+    env: Env, work: Callable[[Transaction], Awaitable[R]], *, snapshot: bool = False
 ) -> R:
     """Run a use case that changes nothing; with `snapshot` it sees one moment throughout."""
     call = caller()
     call.refuse_invalid()
     seconds = call.seconds_left
     return await read(env.pool, call.tenant_id, work, seconds=seconds, snapshot=snapshot)
+
+
+async def look_control(env: Env, work: Callable[[ControlTransaction], Awaitable[R]]) -> R:
+    """Run a query that is of no tenant."""
+    call = caller()
+    call.refuse_invalid()
+    return await read_control(env.pool, work, seconds=call.seconds_left)
 
 
 async def listed(
@@ -81,7 +97,7 @@ def listed_whole(
     return pages.cut(page, numbered, lambda row: (row[0],), lambda row: render(row[1]), env.seal)
 
 
-def _reading(rows: Rows[R], part: Page) -> Callable[[Connection], Awaitable[Sequence[R]]]:
+def _reading(rows: Rows[R], part: Page) -> Callable[[Transaction], Awaitable[Sequence[R]]]:
     return lambda tx: rows(tx, part)
 
 
@@ -91,10 +107,10 @@ def of_account(account_id: AccountId, rows: Rows[R]) -> Rows[R]:
     Raises ACCOUNT_NOT_FOUND.
     """
 
-    async def find(tx: Connection, page: Page) -> Sequence[R]:
+    async def find(tx: Transaction, page: Page) -> Sequence[R]:
         found = await rows(tx, page)
         if not found:
-            await accounts.get(tx, page.tenant_id, account_id)
+            await accounts.get(tx, account_id)
         return found
 
     return find
@@ -104,7 +120,7 @@ async def change(
     env: Env,
     request: Message,
     answer: type[M],
-    work: Callable[[Connection], Awaitable[R]],
+    work: Callable[[Transaction], Awaitable[R]],
     render: Callable[[R], M],
     *,
     tenant_id: TenantId | None = None,
@@ -122,19 +138,19 @@ async def change(
     is_dry = getattr(request, "validate_only", False)
     previewed: list[M] = []
 
-    async def noted(tx: Connection, message: M) -> tuple[M, int | None]:
+    async def noted(tx: Transaction, message: M) -> tuple[M, int | None]:
         # Read last: a revision of this very change, or of all that was committed before.
         is_noted = revisions.is_noted(call.method)
-        return message, await revision(tx, tenant) if is_noted else None
+        return message, await revision(tx) if is_noted else None
 
-    async def find(tx: Connection) -> tuple[M, int | None] | None:
+    async def find(tx: Transaction) -> tuple[M, int | None] | None:
         known = None if key is None else await requests.find(tx, key)
         if known is None:
             return None
         call.announce_replay()
         return await noted(tx, answer.FromString(known))
 
-    async def do(tx: Connection) -> tuple[M, int | None]:
+    async def do(tx: Transaction) -> tuple[M, int | None]:
         if key is not None:
             await requests.lock(tx, key)
             known = await find(tx)

@@ -19,6 +19,7 @@ from server.domain.rating.compiled_discovery import SHIPPED_FINDERS, Finders
 from server.domain.rating.compiled_rating import SHIPPED_VERSIONS, Versions
 from server.domain.rating.rate_index import CatalogueRates
 from server.runtime.answer_cache import KeptAnswers, KeptResponses
+from server.store.connection import ControlTransaction
 from server.store.rating.rate_snapshots import (
     Loaded,
     Marks,
@@ -151,7 +152,7 @@ class RateSnapshots:
             return current
 
     async def _revision(self, tenant_id: TenantId) -> int:
-        return await read(self._pool, tenant_id, lambda tx: revision(tx, tenant_id))
+        return await read(self._pool, tenant_id, revision)
 
     async def _load(self, tenant_id: TenantId, old: CompiledRates | None) -> CompiledRates:
         """All that is there, or of what is known the cards that changed."""
@@ -159,7 +160,7 @@ class RateSnapshots:
         loaded = await read(
             self._pool,
             tenant_id,
-            lambda tx: rows_of_tenant(tx, tenant_id, known),
+            lambda tx: rows_of_tenant(tx, known),
             seconds=30,
             snapshot=True,
         )
@@ -184,7 +185,7 @@ class RateSnapshots:
             return
         began = time.monotonic()
         async with self._pool.acquire(timeout=FRESH_SECONDS) as connection:
-            newest = await revisions(connection, loaded)
+            newest = await revisions(ControlTransaction(connection), loaded)
         for tenant_id, found in newest.items():
             holder = self._holders[tenant_id]
             if holder.current is not None and holder.current.revision >= found:

@@ -8,8 +8,7 @@ from server.domain.ids import AccountId, TenantId
 from server.store.access import tenants
 from server.store.selling import accounts
 from server.store.shares import SharedPool
-from server.store.transaction import read
-from server.usecases.access.credentials import NO_TENANT
+from server.store.transaction import read, read_control
 from server.usecases.billing.verification import verify_account
 
 PAGE = 500
@@ -21,7 +20,7 @@ SECONDS = 600.0
 async def verify_all(pool: SharedPool) -> int:
     """Print what differs and a summary; the answer is how many differences there are."""
     total, said = Verified(), time.monotonic()
-    keys = await read(pool, NO_TENANT, tenants.keys)
+    keys = await read_control(pool, tenants.keys)
     for name, tenant_id in sorted(keys.items()):
         after: tuple[str] | None = None
         while page := await _page(pool, tenant_id, after):
@@ -45,7 +44,7 @@ async def verify_all(pool: SharedPool) -> int:
 
 async def _page(pool: SharedPool, tenant_id: TenantId, after: tuple[str] | None) -> list[AccountId]:
     rows = await read(
-        pool, tenant_id, lambda tx: accounts.list_accounts(tx, tenant_id, after=after, limit=PAGE)
+        pool, tenant_id, lambda tx: accounts.list_accounts(tx, after=after, limit=PAGE)
     )
     return [row.content.id for row in rows]
 
@@ -54,7 +53,7 @@ async def _one(pool: SharedPool, tenant_id: TenantId, account_id: AccountId) -> 
     return await read(
         pool,
         tenant_id,
-        lambda tx: verify_account(tx, tenant_id, account_id),
+        lambda tx: verify_account(tx, account_id),
         seconds=SECONDS,
         snapshot=True,
     )

@@ -17,8 +17,8 @@ from asyncpg import Record
 from server.domain.audit import Audit
 from server.domain.ids import AccountId, JobId, TenantId
 from server.store.audit import audit_of
+from server.store.connection import ControlTransaction, Transaction
 from server.store.keys import NO_KEY, TimeKey
-from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("jobs.sql")
@@ -52,9 +52,7 @@ class Job:
     fire_time: datetime
 
 
-async def add(
-    tx: Connection, tenant_id: TenantId, jobs: Iterable[Job], *, wait: timedelta | None = None
-) -> None:
+async def add(tx: Transaction, jobs: Iterable[Job], *, wait: timedelta | None = None) -> None:
     """Ask for jobs; those that were asked for before stay as they are.
 
     `wait` is by the database's clock: no worker looks at the jobs before it is over.
@@ -64,7 +62,7 @@ async def add(
     wanted = list(jobs)
     await tx.execute(
         SQL["add_jobs"],
-        tenant_id,
+        tx.tenant_id,
         [job.id for job in wanted],
         [job.kind for job in wanted],
         [job.rank for job in wanted],
@@ -83,22 +81,20 @@ class Claim:
     attempt: int
 
 
-async def due_tenants(tx: Connection, kinds: Iterable[str]) -> list[TenantId]:
+async def due_tenants(tx: ControlTransaction, kinds: Iterable[str]) -> list[TenantId]:
     """The tenants that have a job of one of `kinds` to be done now."""
     rows = await tx.fetch(SQL["due_tenants"], list(kinds))
     return [TenantId(row["tenant_id"]) for row in rows]
 
 
-async def claim(
-    tx: Connection, tenant_id: TenantId, *, kinds: Iterable[str], at_most: int
-) -> list[Claim]:
+async def claim(tx: Transaction, *, kinds: Iterable[str], at_most: int) -> list[Claim]:
     """Count an attempt at up to `at_most` jobs that are due; those now in quarantine are left out.
 
     A kind that is not in `kinds` is left for a worker that knows it, as there may be during a
     deploy.
     """
     await tx.execute(SQL["plan_by_index"])
-    rows = await tx.fetch(SQL["claim_jobs"], tenant_id, list(kinds), at_most, MOST_ATTEMPTS)
+    rows = await tx.fetch(SQL["claim_jobs"], tx.tenant_id, list(kinds), at_most, MOST_ATTEMPTS)
     return [
         Claim(JobId(row["job_id"]), row["attempts"])
         for row in rows
@@ -106,34 +102,32 @@ async def claim(
     ]
 
 
-async def give_back(tx: Connection, tenant_id: TenantId, claims: Iterable[Claim]) -> None:
+async def give_back(tx: Transaction, claims: Iterable[Claim]) -> None:
     """Undo claims of jobs that were not begun."""
     pairs = [(claim.job_id, claim.attempt) for claim in claims]
     job_ids, attempts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    await tx.execute(SQL["give_back"], tenant_id, job_ids, attempts)
+    await tx.execute(SQL["give_back"], tx.tenant_id, job_ids, attempts)
 
 
-async def ended_tenants(tx: Connection, kept: timedelta) -> list[TenantId]:
+async def ended_tenants(tx: ControlTransaction, kept: timedelta) -> list[TenantId]:
     """The tenants that have jobs which ended longer ago than `kept`."""
     rows = await tx.fetch(SQL["ended_tenants"], kept)
     return [TenantId(row["tenant_id"]) for row in rows]
 
 
-async def forget_ended(
-    tx: Connection, tenant_id: TenantId, kept: timedelta, *, at_most: int
-) -> int:
+async def forget_ended(tx: Transaction, kept: timedelta, *, at_most: int) -> int:
     """Delete up to `at_most` jobs that ended longer ago than `kept`; returns how many.
 
     Those that ended since the oldest run under way began stay, because the run counts them.
     """
     await tx.execute(SQL["plan_by_index"])
-    done = await tx.execute(SQL["forget_ended"], tenant_id, kept, at_most)
+    done = await tx.execute(SQL["forget_ended"], tx.tenant_id, kept, at_most)
     return int(done.rpartition(" ")[2])
 
 
-async def lock(tx: Connection, tenant_id: TenantId, job_id: UUID, attempt: int) -> Job | None:
+async def lock(tx: Transaction, job_id: UUID, attempt: int) -> Job | None:
     """Hold the job until the transaction ends; None when the attempt is no longer ours."""
-    row = await tx.fetchrow(SQL["lock_job"], tenant_id, job_id, attempt)
+    row = await tx.fetchrow(SQL["lock_job"], tx.tenant_id, job_id, attempt)
     if row is None:
         return None
     return Job(
@@ -146,8 +140,7 @@ async def lock(tx: Connection, tenant_id: TenantId, job_id: UUID, attempt: int) 
 
 
 async def end(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     job_id: JobId,
     attempt: int,
     *,
@@ -155,19 +148,17 @@ async def end(
     error: str = "",
 ) -> None:
     """Mark the job as done, or as refused with its reason."""
-    await tx.execute(SQL["end_job"], tenant_id, job_id, attempt, state, error)
+    await tx.execute(SQL["end_job"], tx.tenant_id, job_id, attempt, state, error)
 
 
-async def note_failure(
-    tx: Connection, tenant_id: TenantId, job_id: JobId, attempt: int, error: str
-) -> None:
+async def note_failure(tx: Transaction, job_id: JobId, attempt: int, error: str) -> None:
     """Keep what went wrong; the job rests and is tried again."""
-    await tx.execute(SQL["note_failure"], tenant_id, job_id, attempt, error)
+    await tx.execute(SQL["note_failure"], tx.tenant_id, job_id, attempt, error)
 
 
-async def retry(tx: Connection, tenant_id: TenantId, job_id: JobId) -> bool:
+async def retry(tx: Transaction, job_id: JobId) -> bool:
     """Begin a refused or quarantined job anew, and what waits for it; False for other jobs."""
-    return bool(await tx.fetch(SQL["retry_job"], tenant_id, job_id))
+    return bool(await tx.fetch(SQL["retry_job"], tx.tenant_id, job_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,21 +175,20 @@ class JobRow:
     audit: Audit
 
 
-async def waive(tx: Connection, tenant_id: TenantId, job_id: JobId) -> Job | None:
+async def waive(tx: Transaction, job_id: JobId) -> Job | None:
     """Give up a refused or quarantined job for good; None when it is neither."""
-    row = await tx.fetchrow(SQL["waive_job"], tenant_id, job_id)
+    row = await tx.fetchrow(SQL["waive_job"], tx.tenant_id, job_id)
     return None if row is None else Job(id=job_id, **row)
 
 
-async def find(tx: Connection, tenant_id: TenantId, job_id: JobId) -> JobRow | None:
+async def find(tx: Transaction, job_id: JobId) -> JobRow | None:
     """One job."""
-    row = await tx.fetchrow(SQL["find_job"], tenant_id, job_id)
+    row = await tx.fetchrow(SQL["find_job"], tx.tenant_id, job_id)
     return None if row is None else _row(row)
 
 
 async def list_jobs(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     states: Iterable[JobState],
     *,
     after: TimeKey | None,
@@ -206,7 +196,7 @@ async def list_jobs(
 ) -> list[JobRow]:
     """Jobs in some states, oldest first."""
     position = after or NO_KEY
-    rows = await tx.fetch(SQL["list_jobs"], tenant_id, list(states), *position, limit)
+    rows = await tx.fetch(SQL["list_jobs"], tx.tenant_id, list(states), *position, limit)
     return [_row(row) for row in rows]
 
 

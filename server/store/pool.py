@@ -14,9 +14,9 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from asyncpg.pool import PoolConnectionProxy
 
 from server.domain.errors import FailedPrecondition
+from server.store.connection import Connection
 from server.store.migrate import MigrationError
 from server.store.shares import SharedPool
 from server.store.sql import load
@@ -26,8 +26,6 @@ SQL = load("pool.sql")
 if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.pool import _InitCallback
-
-Connection = asyncpg.Connection | PoolConnectionProxy
 
 # The settings without which an `OK` would not mean that the effect is on disk.
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from server.domain.errors import AlreadyExists
 from server.domain.ids import AccountId, TenantId
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.sql import load
 
 SQL = load("requests.sql")
@@ -31,12 +31,12 @@ class Request:
     fields: dict[str, str]
 
 
-async def lock(tx: Connection, request: Request) -> None:
+async def lock(tx: Transaction, request: Request) -> None:
     """Wait for whoever is at work on a request of this id, until the transaction ends."""
     await tx.execute(SQL["lock_request"], *_key(request))
 
 
-async def find(tx: Connection, request: Request) -> bytes | None:
+async def find(tx: Transaction, request: Request) -> bytes | None:
     """The answer this very request was given before, or None.
 
     Raises AlreadyExists (REQUEST_ID_CONFLICT) when the id named another method or body.
@@ -50,7 +50,7 @@ async def find(tx: Connection, request: Request) -> bytes | None:
     return answer
 
 
-async def keep(tx: Connection, request: Request, response: bytes) -> None:
+async def keep(tx: Transaction, request: Request, response: bytes) -> None:
     """Remember the answer, in the transaction of its effect."""
     await tx.execute(
         SQL["keep_request"],

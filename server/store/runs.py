@@ -7,10 +7,10 @@ from uuid import UUID
 from asyncpg import Record
 
 from server.domain.audit import Audit
-from server.domain.ids import JobId, RunId, TenantId
+from server.domain.ids import JobId, RunId
 from server.store.audit import audit_of
+from server.store.connection import Transaction
 from server.store.keys import NO_KEY, TimeKey
-from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("runs.sql")
@@ -44,8 +44,7 @@ class StuckJob:
 
 
 async def add(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     run_id: RunId,
     *,
     kind: str,
@@ -53,40 +52,35 @@ async def add(
     target: datetime,
 ) -> None:
     """Begin a run."""
-    await tx.execute(SQL["add_run"], tenant_id, run_id, kind, start, target)
+    await tx.execute(SQL["add_run"], tx.tenant_id, run_id, kind, start, target)
 
 
-async def running(tx: Connection, tenant_id: TenantId, kind: str) -> RunId | None:
+async def running(tx: Transaction, kind: str) -> RunId | None:
     """The run of a kind that is under way."""
-    found: UUID | None = await tx.fetchval(SQL["running"], tenant_id, kind)
+    found: UUID | None = await tx.fetchval(SQL["running"], tx.tenant_id, kind)
     return None if found is None else RunId(found)
 
 
-async def find(tx: Connection, tenant_id: TenantId, run_id: RunId) -> Run | None:
+async def find(tx: Transaction, run_id: RunId) -> Run | None:
     """One run."""
-    row = await tx.fetchrow(SQL["find_run"], tenant_id, run_id)
+    row = await tx.fetchrow(SQL["find_run"], tx.tenant_id, run_id)
     return None if row is None else _run(row)
 
 
-async def list_runs(
-    tx: Connection, tenant_id: TenantId, *, after: TimeKey | None, limit: int
-) -> list[Run]:
+async def list_runs(tx: Transaction, *, after: TimeKey | None, limit: int) -> list[Run]:
     """Runs, newest first."""
     before = after or NO_KEY
-    rows = await tx.fetch(SQL["list_runs"], tenant_id, *before, limit)
+    rows = await tx.fetch(SQL["list_runs"], tx.tenant_id, *before, limit)
     return [_run(row) for row in rows]
 
 
-async def save_counts(
-    tx: Connection, tenant_id: TenantId, run_id: RunId, counts: dict[str, int]
-) -> None:
+async def save_counts(tx: Transaction, run_id: RunId, counts: dict[str, int]) -> None:
     """Note how far a run is."""
-    await tx.execute(SQL["save_counts"], tenant_id, run_id, counts)
+    await tx.execute(SQL["save_counts"], tx.tenant_id, run_id, counts)
 
 
 async def end(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     run_id: RunId,
     *,
     state: str,
@@ -94,23 +88,21 @@ async def end(
     failed_job_id: JobId | None = None,
 ) -> None:
     """End a run, with a count of the jobs that were done since it began."""
-    await tx.execute(SQL["end_run"], tenant_id, run_id, state, error, failed_job_id)
+    await tx.execute(SQL["end_run"], tx.tenant_id, run_id, state, error, failed_job_id)
 
 
-async def next_due(tx: Connection, tenant_id: TenantId, until: datetime) -> datetime | None:
+async def next_due(tx: Transaction, until: datetime) -> datetime | None:
     """When the next pending job is due, if not after `until`."""
-    instant: datetime | None = await tx.fetchval(SQL["next_due"], tenant_id, until)
+    instant: datetime | None = await tx.fetchval(SQL["next_due"], tx.tenant_id, until)
     return instant
 
 
-async def stuck(
-    tx: Connection, tenant_id: TenantId, clock: datetime, since: datetime
-) -> StuckJob | None:
+async def stuck(tx: Transaction, clock: datetime, since: datetime) -> StuckJob | None:
     """The first job due by `clock` that will not be done: in quarantine, or refused.
 
     Refusals before `since` count if wallets wait for them.
     """
-    row = await tx.fetchrow(SQL["stuck_job"], tenant_id, clock, since)
+    row = await tx.fetchrow(SQL["stuck_job"], tx.tenant_id, clock, since)
     return None if row is None else StuckJob(**row)
 
 

@@ -19,13 +19,16 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from server.domain.errors import Aborted, DeadlineExceeded, ResourceExhausted, Unavailable
-from server.store.pool import Connection, begin
+from server.domain.ids import TenantId
+from server.store.connection import ControlTransaction, Transaction
+from server.store.pool import begin
 from server.store.shares import SharedPool
 
 R = TypeVar("R")
-Work = Callable[[PoolConnectionProxy], Awaitable[R]]
-Resolve = Callable[[PoolConnectionProxy], Awaitable[R | None]]
+Work = Callable[[Transaction], Awaitable[R]]
+Resolve = Callable[[Transaction], Awaitable[R | None]]
 
+NO_TENANT = TenantId(UUID(int=0))
 TRIES = 3
 # How long a call waits for a connection: half of its time, and not longer than this.
 ACQUIRE_SECONDS = 5.0
@@ -60,7 +63,7 @@ _commits: set[asyncio.Task[None]] = set()
 class Savepoint:
     """A place in a transaction to which it can return, giving up what it did and locked since."""
 
-    def __init__(self, tx: Connection) -> None:
+    def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
     async def make(self) -> None:
@@ -87,7 +90,7 @@ class _OutcomeUnknownError(Exception):
 
 async def transact(
     pool: SharedPool,
-    tenant_id: UUID,
+    tenant_id: TenantId,
     work: Work[R],
     *,
     credential_id: UUID | None = None,
@@ -129,7 +132,7 @@ async def transact(
 
 async def read(
     pool: SharedPool,
-    tenant_id: UUID,
+    tenant_id: TenantId,
     work: Work[R],
     *,
     seconds: float = 10.0,
@@ -140,7 +143,7 @@ async def read(
     Its statements stand alone; with `snapshot` they all see one moment.
     """
 
-    async def see_one_moment(tx: PoolConnectionProxy) -> R:
+    async def see_one_moment(tx: Transaction) -> R:
         await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         return await work(tx)
 
@@ -154,7 +157,16 @@ async def read(
         raise too_late() from error
 
 
-async def _look(pool: SharedPool, tenant_id: UUID, work: Work[R], seconds: float) -> R:
+async def read_control(
+    pool: SharedPool, work: Callable[[ControlTransaction], Awaitable[R]], *, seconds: float = 10.0
+) -> R:
+    """Do `work`, which changes nothing, as no tenant."""
+    return await read(
+        pool, NO_TENANT, lambda tx: work(ControlTransaction(tx.connection)), seconds=seconds
+    )
+
+
+async def _look(pool: SharedPool, tenant_id: TenantId, work: Work[R], seconds: float) -> R:
     """Do `work` statement by statement, on a connection whose session is the tenant's."""
     connection = await _acquire(pool, tenant_id, seconds)
     pin = getattr(connection, "pin", None)
@@ -164,7 +176,7 @@ async def _look(pool: SharedPool, tenant_id: UUID, work: Work[R], seconds: float
     try:
         async with asyncio.timeout(seconds):
             await pin(tenant_id)
-            return await work(connection)
+            return await work(Transaction(connection, tenant_id))
     except TimeoutError:
         raise  # an OSError too, but the connection is well
     except _LOST as error:
@@ -182,7 +194,7 @@ async def finish_commits() -> None:
 
 async def _attempt(
     pool: SharedPool,
-    tenant_id: UUID,
+    tenant_id: TenantId,
     work: Work[R],
     seconds: float,
     credential_id: UUID | None = None,
@@ -190,7 +202,7 @@ async def _attempt(
     connection = await _acquire(pool, tenant_id, seconds)
     try:
         await connection.execute(begin(tenant_id, seconds, credential_id))
-        result = await work(connection)
+        result = await work(Transaction(connection, tenant_id))
     except BaseException as error:
         _drop_confused(connection, error)
         is_lost = isinstance(error, _LOST) and _is_gone(connection)
@@ -203,7 +215,7 @@ async def _attempt(
     return result
 
 
-async def _acquire(pool: SharedPool, tenant_id: UUID, seconds: float) -> PoolConnectionProxy:
+async def _acquire(pool: SharedPool, tenant_id: TenantId, seconds: float) -> PoolConnectionProxy:
     """Return a connection once the tenant may have one. Raises OVERLOADED, STORE_UNAVAILABLE."""
     # Not acquire's own timeout: it makes a task of every acquisition, also of an idle connection.
     try:
@@ -220,7 +232,7 @@ async def _acquire(pool: SharedPool, tenant_id: UUID, seconds: float) -> PoolCon
         raise _unavailable() from error
 
 
-async def _release(pool: SharedPool, tenant_id: UUID, connection: PoolConnectionProxy) -> None:
+async def _release(pool: SharedPool, tenant_id: TenantId, connection: PoolConnectionProxy) -> None:
     try:
         await pool.release(connection)
     finally:
@@ -259,7 +271,7 @@ def _forget(task: "asyncio.Task[None]") -> None:
         task.exception()  # seen: the caller may have gone, and asyncio complains of the unseen
 
 
-async def _commit(pool: SharedPool, tenant_id: UUID, connection: PoolConnectionProxy) -> None:
+async def _commit(pool: SharedPool, tenant_id: TenantId, connection: PoolConnectionProxy) -> None:
     try:
         done = await connection.execute("COMMIT")
     except _LOST as error:
@@ -271,7 +283,7 @@ async def _commit(pool: SharedPool, tenant_id: UUID, connection: PoolConnectionP
     assert done == "COMMIT", done
 
 
-async def _abandon(pool: SharedPool, tenant_id: UUID, connection: PoolConnectionProxy) -> None:
+async def _abandon(pool: SharedPool, tenant_id: TenantId, connection: PoolConnectionProxy) -> None:
     try:
         async with asyncio.timeout(1):
             await connection.execute("ROLLBACK")
@@ -282,7 +294,7 @@ async def _abandon(pool: SharedPool, tenant_id: UUID, connection: PoolConnection
 
 
 async def _look_up(
-    pool: SharedPool, tenant_id: UUID, resolve: Resolve[R] | None, deadline: float
+    pool: SharedPool, tenant_id: TenantId, resolve: Resolve[R] | None, deadline: float
 ) -> R | None:
     left = deadline - time.monotonic()
     if resolve is None or left <= 0:

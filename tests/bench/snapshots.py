@@ -102,9 +102,7 @@ async def _fill(stack: Stack, size: int) -> TenantId:
 
 
 async def _measure(pool: asyncpg.Pool, tenant_id: TenantId, size: int) -> list[dict[str, Any]]:
-    loaded = await read(
-        pool, tenant_id, lambda tx: rows_of_tenant(tx, tenant_id), seconds=30, snapshot=True
-    )
+    loaded = await read(pool, tenant_id, rows_of_tenant, seconds=30, snapshot=True)
     raw = loaded.rows
     tiers = len(raw[2])
     gc.collect()

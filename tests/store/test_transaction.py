@@ -136,7 +136,7 @@ async def test_a_connection_killed_before_the_commit_is_tried_again(pool, owner)
         tries += 1
         await tx.execute(ADD_ACCOUNT, ONE, "kept")
         if tries == 1:
-            await owner.execute(f"SELECT pg_terminate_backend({tx.get_server_pid()})")
+            await owner.execute(f"SELECT pg_terminate_backend({tx.connection.get_server_pid()})")
             await tx.fetchval("SELECT 1")
         return "done"
 

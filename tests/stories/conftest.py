@@ -44,7 +44,5 @@ async def sandbox(
 
 
 async def _verify(pool: asyncpg.Pool, tenant_id: TenantId, account_id: AccountId) -> None:
-    verified = await read(
-        pool, tenant_id, lambda tx: verify_account(tx, tenant_id, account_id), snapshot=True
-    )
+    verified = await read(pool, tenant_id, lambda tx: verify_account(tx, account_id), snapshot=True)
     assert verified.findings == ()

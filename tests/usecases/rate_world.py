@@ -107,9 +107,7 @@ class RateWorld:
 
     async def do(self, work: Callable[..., Awaitable[Any]], *args: object, **more: object) -> Any:
         """Run a use case in a transaction of its own."""
-        return await transact(
-            self.pool, self.tenant_id, lambda tx: work(tx, self.tenant_id, *args, **more)
-        )
+        return await transact(self.pool, self.tenant_id, lambda tx: work(tx, *args, **more))
 
     async def revision(self) -> int:
         query = "SELECT catalogue_revision FROM tenants"

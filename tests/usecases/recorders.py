@@ -110,7 +110,7 @@ def usage(
 
 async def send(pool: asyncpg.Pool, *items: Usage | UsageError) -> list[Outcome]:
     command = RecordUsage(records=items)
-    return list(await transact(pool, TENANT, lambda tx: record(tx, TENANT, command)))
+    return list(await transact(pool, TENANT, lambda tx: record(tx, command)))
 
 
 async def codes(pool: asyncpg.Pool, *items: Usage | UsageError) -> list[str]:

@@ -138,11 +138,11 @@ def line(
 async def quote(pool: asyncpg.Pool, *lines: AskedLine):
     """A draft quote of the lines."""
     command = CreateQuote(account_id=ACME, price_book_id=BOOK, lines=lines)
-    return await transact(pool, TENANT, lambda tx: quotes.create(tx, TENANT, command))
+    return await transact(pool, TENANT, lambda tx: quotes.create(tx, command))
 
 
 async def order(pool: asyncpg.Pool, *lines: AskedLine) -> Order:
     """A draft order of the lines."""
     made = await quote(pool, *lines)
     command = CreateOrder(account_id=ACME, quote_id=made.id)
-    return await transact(pool, TENANT, lambda tx: orders.create(tx, TENANT, command))
+    return await transact(pool, TENANT, lambda tx: orders.create(tx, command))

@@ -101,9 +101,9 @@ async def test_a_sale_sees_the_rates_of_its_own_transaction(world):
 
     async def look(tx):
         how = Priced(price_book_id="book", product_id="plan", units=UNITS, day=TODAY)
-        before = await catalogue_terms(tx, world.tenant_id, how)
+        before = await catalogue_terms(tx, how)
         await tx.execute("UPDATE rate_card_entries SET state = 'ACTIVE'")
-        return before, await catalogue_terms(tx, world.tenant_id, how)
+        return before, await catalogue_terms(tx, how)
 
     before, after = await transact(world.pool, world.tenant_id, look)
 
@@ -266,9 +266,9 @@ async def test_many_who_ask_at_once_load_it_once(world, snapshots, monkeypatch):
     loads = []
     load = rate_snapshots.rows_of_tenant
 
-    async def count(tx, tenant_id, known):
-        loads.append(tenant_id)
-        return await load(tx, tenant_id, known)
+    async def count(tx, known):
+        loads.append(tx.tenant_id)
+        return await load(tx, known)
 
     monkeypatch.setattr(rate_snapshots, "rows_of_tenant", count)
     found = await asyncio.gather(

@@ -57,7 +57,7 @@ async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
 
 async def activate(pool: asyncpg.Pool, draft: Order, revision: int | None = None) -> Order:
     command = ActivateOrder(account_id=ACME, order_id=draft.id, revision=revision)
-    return await transact(pool, TENANT, lambda tx: activate_order(tx, TENANT, command))
+    return await transact(pool, TENANT, lambda tx: activate_order(tx, command))
 
 
 async def reason(work) -> tuple[str, dict[str, str]]:
@@ -70,7 +70,7 @@ async def bought(pool: asyncpg.Pool) -> list:
     return await read(
         pool,
         TENANT,
-        lambda tx: assets.list_assets(tx, TENANT, ACME, AssetFilter(), after=None, limit=100),
+        lambda tx: assets.list_assets(tx, ACME, AssetFilter(), after=None, limit=100),
     )
 
 
@@ -78,11 +78,11 @@ async def test_an_order_has_the_lines_of_its_quote_and_uses_it_up(pool):
     made = await quote(pool, line(quantity=3), line("pager"))
     command = CreateOrder(account_id=ACME, quote_id=made.id)
 
-    draft = await transact(pool, TENANT, lambda tx: orders.create(tx, TENANT, command))
+    draft = await transact(pool, TENANT, lambda tx: orders.create(tx, command))
 
     assert (draft.state, draft.quote_id, draft.lines) == (OrderState.DRAFT, made.id, made.lines)
     assert await rows(pool, "SELECT state, revision FROM quotes") == [("ORDERED", 2)]
-    again = transact(pool, TENANT, lambda tx: orders.create(tx, TENANT, command))
+    again = transact(pool, TENANT, lambda tx: orders.create(tx, command))
     assert await reason(again) == ("QUOTE_STATE", {"state": "ORDERED"})
 
 
@@ -92,7 +92,7 @@ async def test_a_quote_that_two_order_at_once_makes_one_order(pool):
 
     async def try_it() -> str:
         try:
-            await transact(pool, TENANT, lambda tx: orders.create(tx, TENANT, command))
+            await transact(pool, TENANT, lambda tx: orders.create(tx, command))
         except FailedPrecondition as error:
             return error.reason
         return "OK"
@@ -113,7 +113,7 @@ async def test_orders_are_listed_newest_first_a_page_at_a_time(pool):
         return await read(
             pool,
             TENANT,
-            lambda tx: orders.list_orders(tx, TENANT, ACME, OrderFilter(), after=after, limit=2),
+            lambda tx: orders.list_orders(tx, ACME, OrderFilter(), after=after, limit=2),
         )
 
     first = await page(None)

@@ -17,7 +17,7 @@ DAY = date(2024, 3, 2)
 
 
 async def do(pool, work, *args, **more):
-    return await transact(pool, TENANT, lambda tx: work(tx, TENANT, *args, **more))
+    return await transact(pool, TENANT, lambda tx: work(tx, *args, **more))
 
 
 async def in_use(pool, usage: Usage):

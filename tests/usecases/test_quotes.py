@@ -56,7 +56,7 @@ async def refused(work) -> tuple[str, str]:
 
 
 async def get(pool: asyncpg.Pool, made: Quote) -> Quote:
-    return await read(pool, TENANT, lambda tx: quotes.get(tx, TENANT, ACME, made.id))
+    return await read(pool, TENANT, lambda tx: quotes.get(tx, ACME, made.id))
 
 
 async def test_a_line_carries_the_rates_grants_and_policies_of_the_catalogue(pool):
@@ -203,7 +203,7 @@ async def test_what_does_not_exist_is_named(pool):
         command = CreateQuote(
             **{"account_id": ACME, "price_book_id": BOOK, "lines": asked, **wrong}
         )
-        return await transact(pool, TENANT, lambda tx: quotes.create(tx, TENANT, command))
+        return await transact(pool, TENANT, lambda tx: quotes.create(tx, command))
 
     nobody, nothing = AccountId("nobody"), PriceBookId("nothing")
     assert (await refused(create(account_id=nobody)))[0] == "ACCOUNT_NOT_FOUND"
@@ -220,7 +220,7 @@ async def test_quotes_are_listed_newest_first_a_page_at_a_time(pool):
         return await read(
             pool,
             TENANT,
-            lambda tx: quotes.list_quotes(tx, TENANT, ACME, QuoteFilter(), after=after, limit=2),
+            lambda tx: quotes.list_quotes(tx, ACME, QuoteFilter(), after=after, limit=2),
         )
 
     first = await page(None)

@@ -24,17 +24,17 @@ ACME = AccountId("acme")
 async def asked(pool: asyncpg.Pool) -> RatingBatch:
     lines = tuple(usage(f"~{n}", quantity) for n, quantity in enumerate((3, 5)))
     command = CreateRatingBatch(account_id=ACME, lines=lines, skips_waterfall=False)
-    return await transact(pool, TENANT, lambda tx: rating_batches.create(tx, TENANT, command))
+    return await transact(pool, TENANT, lambda tx: rating_batches.create(tx, command))
 
 
 async def now(pool: asyncpg.Pool, request: RatingBatch) -> RatingBatch:
-    return await read(pool, TENANT, lambda tx: store.get(tx, TENANT, ACME, request.id))
+    return await read(pool, TENANT, lambda tx: store.get(tx, ACME, request.id))
 
 
 async def run_next(pool: asyncpg.Pool, tasks: Mapping[str, Task] = TASKS) -> bool:
     """Claim the next rating batch and run it; returns whether it ended."""
     claims = await transact(
-        pool, TENANT, lambda tx: jobs.claim(tx, TENANT, kinds=["rate_batch"], at_most=1)
+        pool, TENANT, lambda tx: jobs.claim(tx, kinds=["rate_batch"], at_most=1)
     )
     return bool(claims) and await run_job(pool, tasks, TENANT, claims[0])
 
@@ -42,8 +42,8 @@ async def run_next(pool: asyncpg.Pool, tasks: Mapping[str, Task] = TASKS) -> boo
 async def test_a_worker_that_dies_leaves_it_pending_and_the_next_rates_it_whole(pool, owner):
     request = await asked(pool)
 
-    async def die(tx, tenant_id, job) -> None:
-        await rating_batches.rate(tx, tenant_id, job)
+    async def die(tx, job) -> None:
+        await rating_batches.rate(tx, job)
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):

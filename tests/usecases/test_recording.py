@@ -234,7 +234,7 @@ async def test_freezing_waits_for_a_recorder_and_the_next_one_is_late(pool, owne
     recorded, go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly(tx) -> list[Outcome]:
-        found = await record(tx, TENANT, RecordUsage(records=(usage("b", time=FEBRUARY + HOUR),)))
+        found = await record(tx, RecordUsage(records=(usage("b", time=FEBRUARY + HOUR),)))
         recorded.set()
         await go_on.wait()
         return list(found)

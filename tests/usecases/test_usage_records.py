@@ -18,7 +18,7 @@ async def test_a_kept_record_tells_what_became_of_it(pool, owner):
     await send(pool, usage("a", 2, unit="dozen", labels={"k": "v"}))
 
     async def look(name: str) -> Any:
-        return await read(pool, TENANT, lambda tx: get(tx, TENANT, ACME, RecordId(name)))
+        return await read(pool, TENANT, lambda tx: get(tx, ACME, RecordId(name)))
 
     pending = await look("a")
     await close(owner, MARCH)
@@ -39,9 +39,7 @@ async def test_records_of_a_frozen_period_are_listed_apart(pool, owner):
 
     async def ask(state: RecordState) -> list[str]:
         command = ListUsageRecords(**empty, account_id=ACME, state=state)
-        found = await read(
-            pool, TENANT, lambda tx: list_records(tx, TENANT, command, after=None, limit=9)
-        )
+        found = await read(pool, TENANT, lambda tx: list_records(tx, command, after=None, limit=9))
         assert {one.trace.state for one in found} <= {state}
         return [one.id for one in found]
 
@@ -60,7 +58,7 @@ async def test_records_are_listed_newest_first_page_by_page_and_by_cell(pool):
         plain = dict.fromkeys(("asset_id", "resource_id", "start_time", "end_time", "cell_id"))
         command = ListUsageRecords(**{**plain, "account_id": ACME, **more})
         return await read(
-            pool, TENANT, lambda tx: list_records(tx, TENANT, command, after=after, limit=limit)
+            pool, TENANT, lambda tx: list_records(tx, command, after=after, limit=limit)
         )
 
     whole = await ask(asset_id=asset_of("acme"), resource_id=CALLS)

@@ -10,6 +10,7 @@ import pytest
 from server.domain.errors import InvalidArgument, NotFound
 from server.domain.ids import ProductId, TenantId
 from server.domain.validation import Parent, validate
+from server.store.connection import Transaction
 from server.usecases.validation.validator import ValidateProducts, load_setups
 from tests.usecases.recorders import run
 
@@ -73,7 +74,7 @@ async def test_ten_products_take_as_many_queries_as_one(owner: asyncpg.Connectio
     owner.add_query_logger(seen.append)
     for ids in (["p0"], [f"p{number}" for number in range(MANY)]):
         seen.clear()
-        setups = await load_setups(owner, tenant_id, asked(*ids))
+        setups = await load_setups(Transaction(owner, tenant_id), asked(*ids))
         await asyncio.sleep(0)  # the logger is told a turn later
         counts.append(len(seen))
         assert [setup.product.content.id for setup in setups] == ids
@@ -87,7 +88,7 @@ async def test_ten_products_take_as_many_queries_as_one(owner: asyncpg.Connectio
 
 
 async def test_what_is_beneath_is_named_with_its_state(owner: asyncpg.Connection, tenant_id):
-    [setup] = await load_setups(owner, tenant_id, asked("p0"))
+    [setup] = await load_setups(Transaction(owner, tenant_id), asked("p0"))
     found = {one.rule.id: [f.records for f in one.findings] for one in validate(setup).results}
 
     assert setup.scope.days.start == NOW.date()
@@ -107,7 +108,7 @@ async def test_a_unit_of_money_is_looked_up(owner: asyncpg.Connection, tenant_id
     await owner.execute(
         "UPDATE product_usage_resources SET state = 'ACTIVE' WHERE tenant_id = $1", tenant_id
     )
-    [setup] = await load_setups(owner, tenant_id, asked("p0"))
+    [setup] = await load_setups(Transaction(owner, tenant_id), asked("p0"))
     found = {one.rule.id: [f.records for f in one.findings] for one in validate(setup).results}
 
     assert found["CURRENCY_UNIT"] == [("unitsOfMeasure/DOLLAR", "products/p0/usageResources/cash")]
@@ -115,9 +116,9 @@ async def test_a_unit_of_money_is_looked_up(owner: asyncpg.Connection, tenant_id
 
 async def test_other_tenants_products_and_empty_spans_are_refused(owner, tenant_id):
     with pytest.raises(NotFound):
-        await load_setups(owner, TenantId(uuid4()), asked("p0", start=NOW.date()))
+        await load_setups(Transaction(owner, TenantId(uuid4())), asked("p0", start=NOW.date()))
     with pytest.raises(NotFound, match="p99"):
-        await load_setups(owner, tenant_id, asked("p0", "p99"))
+        await load_setups(Transaction(owner, tenant_id), asked("p0", "p99"))
     with pytest.raises(InvalidArgument) as upside_down:
-        await load_setups(owner, tenant_id, asked("p0", end=NOW.date()))
+        await load_setups(Transaction(owner, tenant_id), asked("p0", end=NOW.date()))
     assert upside_down.value.reason == "INTERVAL_INVALID"

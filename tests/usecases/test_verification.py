@@ -86,9 +86,7 @@ async def played(database: str):
 
 async def findings(played) -> list[str]:
     pool, tenant_id = played
-    verified = await read(
-        pool, tenant_id, lambda tx: verify_account(tx, tenant_id, ANN), snapshot=True
-    )
+    verified = await read(pool, tenant_id, lambda tx: verify_account(tx, ANN), snapshot=True)
     assert (verified.wallets, verified.records) == (1, 10)
     return [finding.what for finding in verified.findings]
 

@@ -41,12 +41,12 @@ def job(name: str, *, account: str = "ann", minutes: int = 0, rank: int = 0) -> 
 
 
 async def ask(pool: asyncpg.Pool, *wanted: Job, tenant: TenantId = TENANT) -> None:
-    await transact(pool, tenant, lambda tx: jobs.add(tx, tenant, wanted))
+    await transact(pool, tenant, lambda tx: jobs.add(tx, wanted))
 
 
 async def run_next(pool: asyncpg.Pool, tasks: Mapping[str, Task]) -> bool:
     """Claim the next job of the tenant and run it; returns whether one ended."""
-    claims = await transact(pool, TENANT, lambda tx: jobs.claim(tx, TENANT, kinds=tasks, at_most=1))
+    claims = await transact(pool, TENANT, lambda tx: jobs.claim(tx, kinds=tasks, at_most=1))
     return bool(claims) and await run_job(pool, tasks, TENANT, claims[0])
 
 
@@ -103,7 +103,7 @@ class Notes:
             self.added.clear()
             await self.added.wait()
 
-    async def __call__(self, _tx, _tenant_id, job: Job) -> None:
+    async def __call__(self, _tx, job: Job) -> None:
         name = job.payload["name"]
         if name in self.failing:
             raise Aborted("CONCURRENT_CHANGE", "not yet")

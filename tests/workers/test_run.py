@@ -40,7 +40,7 @@ async def rest_is_over(owner, job: Job) -> None:
     await owner.execute("UPDATE jobs SET available_time = now() WHERE job_id = $1", job.id)
 
 
-async def rename(tx, tenant_id, job) -> None:
+async def rename(tx, job) -> None:
     """An effect that can be counted."""
     await tx.execute("UPDATE tenants SET catalogue_revision = catalogue_revision + 1")
 
@@ -62,8 +62,8 @@ async def test_a_worker_that_dies_half_way_leaves_no_effect_and_is_overtaken(poo
     wanted = job()
     await ask(pool, wanted)
 
-    async def die(tx, tenant_id, job) -> None:
-        await rename(tx, tenant_id, job)
+    async def die(tx, job) -> None:
+        await rename(tx, job)
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
@@ -78,11 +78,11 @@ async def test_a_worker_that_dies_half_way_leaves_no_effect_and_is_overtaken(poo
 async def test_a_worker_that_was_overtaken_takes_no_effect(pool, owner):
     wanted = job()
     await ask(pool, wanted)
-    [slow] = await transact(pool, TENANT, lambda tx: jobs.claim(tx, TENANT, kinds=TASKS, at_most=5))
+    [slow] = await transact(pool, TENANT, lambda tx: jobs.claim(tx, kinds=TASKS, at_most=5))
     await rest_is_over(owner, wanted)
 
     assert await run_next(pool, TASKS)
-    late = await transact(pool, TENANT, lambda tx: jobs.lock(tx, TENANT, wanted.id, slow.attempt))
+    late = await transact(pool, TENANT, lambda tx: jobs.lock(tx, wanted.id, slow.attempt))
 
     assert (late, await effects(pool)) == (None, 1)
 
@@ -91,8 +91,8 @@ async def test_a_refusal_is_final_and_says_why(pool):
     wanted = job()
     await ask(pool, wanted)
 
-    async def refuse(tx, tenant_id, job) -> None:
-        await rename(tx, tenant_id, job)
+    async def refuse(tx, job) -> None:
+        await rename(tx, job)
         raise FailedPrecondition("RATE_NOT_FOUND", "no rate in CHF")
 
     assert await run_next(pool, {"rename": refuse})
@@ -116,10 +116,10 @@ async def test_what_the_store_cannot_do_now_is_tried_again(pool, owner, fault):
     await ask(pool, wanted)
     faults = [fault]
 
-    async def work(tx, tenant_id, job) -> None:
+    async def work(tx, job) -> None:
         if faults:
             raise faults.pop()
-        await rename(tx, tenant_id, job)
+        await rename(tx, job)
 
     assert not await run_next(pool, {"rename": work})
     assert (await state(pool, wanted))[:2] == ("PENDING", 1)
@@ -133,7 +133,7 @@ async def test_eight_attempts_without_an_end_are_quarantine_and_a_retry_begins_a
     wanted = job()
     await ask(pool, wanted)
 
-    async def fail(tx, tenant_id, job) -> None:
+    async def fail(tx, job) -> None:
         raise ZeroDivisionError("poison")
 
     for _ in range(MOST_ATTEMPTS + 1):
@@ -147,7 +147,7 @@ async def test_eight_attempts_without_an_end_are_quarantine_and_a_retry_begins_a
     )
     assert not await run_next(pool, TASKS)
 
-    assert await transact(pool, TENANT, lambda tx: jobs.retry(tx, TENANT, wanted.id))
+    assert await transact(pool, TENANT, lambda tx: jobs.retry(tx, wanted.id))
     assert await run_next(pool, TASKS)
     assert await effects(pool) == 1
 
@@ -169,7 +169,7 @@ async def test_what_is_due_goes_by_the_tenants_clock_and_in_order(pool, owner):
 
     async def claim(at_most: int) -> list[JobId]:
         claims = await transact(
-            pool, TENANT, lambda tx: jobs.claim(tx, TENANT, kinds=TASKS, at_most=at_most)
+            pool, TENANT, lambda tx: jobs.claim(tx, kinds=TASKS, at_most=at_most)
         )
         return [claim.job_id for claim in claims]
 
@@ -184,24 +184,24 @@ async def test_a_refused_job_can_be_begun_anew_and_given_up(pool):
     wanted = job()
     await ask(pool, wanted)
 
-    async def refuse(tx, tenant_id, job) -> None:
+    async def refuse(tx, job) -> None:
         raise FailedPrecondition("RATE_NOT_FOUND", "no rate in CHF")
 
     await run_next(pool, {"rename": refuse})
-    assert await transact(pool, TENANT, lambda tx: jobs.retry(tx, TENANT, wanted.id))
+    assert await transact(pool, TENANT, lambda tx: jobs.retry(tx, wanted.id))
     assert await state(pool, wanted) == ("PENDING", 0, "RATE_NOT_FOUND: no rate in CHF")
     await run_next(pool, {"rename": refuse})
-    given_up = await transact(pool, TENANT, lambda tx: jobs.waive(tx, TENANT, wanted.id))
+    given_up = await transact(pool, TENANT, lambda tx: jobs.waive(tx, wanted.id))
 
     assert given_up == wanted
-    assert not await transact(pool, TENANT, lambda tx: jobs.retry(tx, TENANT, wanted.id))
+    assert not await transact(pool, TENANT, lambda tx: jobs.retry(tx, wanted.id))
 
 
 async def test_a_claim_that_is_given_back_costs_nothing(pool):
     wanted = job()
     await ask(pool, wanted)
-    claims = await transact(pool, TENANT, lambda tx: jobs.claim(tx, TENANT, kinds=TASKS, at_most=5))
-    await transact(pool, TENANT, lambda tx: jobs.give_back(tx, TENANT, claims))
+    claims = await transact(pool, TENANT, lambda tx: jobs.claim(tx, kinds=TASKS, at_most=5))
+    await transact(pool, TENANT, lambda tx: jobs.give_back(tx, claims))
 
     assert await state(pool, wanted) == ("PENDING", 0, "")
     assert await run_next(pool, TASKS)
@@ -215,10 +215,10 @@ async def test_a_retry_also_begins_what_stopped_because_of_the_job(pool, owner):
     )
     await ask(pool, first)
 
-    async def refuse(tx, tenant_id, job) -> None:
+    async def refuse(tx, job) -> None:
         raise FailedPrecondition("RATE_NOT_FOUND", "no rate in CHF")
 
-    async def wait(tx, tenant_id, job) -> None:
+    async def wait(tx, job) -> None:
         raise Aborted("PREVIOUS_PERIOD_OPEN", "the period before has to be closed first")
 
     assert await run_next(pool, {"rename": refuse})
@@ -227,7 +227,7 @@ async def test_a_retry_also_begins_what_stopped_because_of_the_job(pool, owner):
     await ask(pool, other)
     await owner.execute("UPDATE jobs SET state = 'QUARANTINED' WHERE state = 'PENDING'")
     await owner.execute("UPDATE jobs SET error = 'a bug' WHERE job_id = $1", other.id)
-    assert await transact(pool, TENANT, lambda tx: jobs.retry(tx, TENANT, first.id))
+    assert await transact(pool, TENANT, lambda tx: jobs.retry(tx, first.id))
 
     assert [(await state(pool, one))[0] for one in (first, second, other)] == [
         "PENDING",

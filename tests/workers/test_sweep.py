@@ -17,6 +17,7 @@ from server.domain.errors import Unavailable
 from server.domain.ids import TenantId
 from server.local.redis import Redis
 from server.runtime.job_signal import Doorbell, dump, load
+from server.store.connection import Transaction
 from server.store.jobs import SQL, Job
 from server.store.pool import open_pool
 from server.store.transaction import read
@@ -65,7 +66,7 @@ class Together:
     def of(self, worker: int) -> Task:
         """The task as one worker has it."""
 
-        async def do(_tx, _tenant_id, _job: Job) -> None:
+        async def do(_tx, _job: Job) -> None:
             self.running += 1
             self.most = max(self.most, self.running)
             self.workers.add(worker)
@@ -112,12 +113,12 @@ async def test_a_quiet_tenant_waits_for_a_job_or_two_of_a_noisy_one(pool):
     began, done = asyncio.Event(), asyncio.Event()
     quiet = await add_tenant(pool, "quiet", None)
 
-    async def note(_tx, tenant_id: TenantId, _job: Job) -> None:
+    async def note(tx: Transaction, _job: Job) -> None:
         began.set()
         # Longer than a worker takes to find the other tenant, so that the order is not one of luck.
         await asyncio.sleep(2 * BUSY_SECONDS)
-        order.append(tenant_id)
-        if tenant_id == quiet:
+        order.append(tx.tenant_id)
+        if tx.tenant_id == quiet:
             done.set()
 
     await ask(pool, *(job(f"{n}", account=f"a{n}") for n in range(300)))
@@ -137,9 +138,9 @@ async def test_a_sandbox_of_long_ago_starves_no_live_tenant(pool):
     sandbox = await add_tenant(pool, "sandbox", datetime(1990, 2, 1, tzinfo=UTC))
     done = asyncio.Event()
 
-    async def note(_tx, tenant_id: TenantId, _job: Job) -> None:
-        order.append(tenant_id)
-        if tenant_id == live:
+    async def note(tx: Transaction, _job: Job) -> None:
+        order.append(tx.tenant_id)
+        if tx.tenant_id == live:
             done.set()
 
     old = datetime(1990, 1, 1, tzinfo=UTC)
@@ -197,7 +198,7 @@ async def test_the_clock_moves_after_all_that_is_due(pool):
 async def test_a_worker_that_stops_finishes_what_it_does_and_gives_back_the_rest(pool, owner):
     began, stopping, bell = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def slow(_tx, _tenant_id, _job: Job) -> None:
+    async def slow(_tx, _job: Job) -> None:
         began.set()
         await stopping.wait()
 
@@ -254,10 +255,10 @@ async def test_jobs_that_ended_long_ago_are_deleted_and_may_be_asked_for_again(p
 async def test_a_cut_connection_ends_no_worker(pool, database: str):
     notes = Notes()
 
-    async def count(tx, tenant_id: TenantId, job: Job) -> None:
+    async def count(tx, job: Job) -> None:
         """An effect that is undone with its transaction, which a note in memory is not."""
         await tx.execute("UPDATE tenants SET catalogue_revision = catalogue_revision + 1")
-        await notes(tx, tenant_id, job)
+        await notes(tx, job)
 
     config = read_config(database_url=as_service(database), sweep_seconds=0.05)
     admin = await asyncpg.connect(database)

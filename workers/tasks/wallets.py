@@ -3,28 +3,28 @@
 from datetime import datetime
 from uuid import UUID
 
-from server.domain.ids import TenantId, WalletId
+from server.domain.ids import WalletId
+from server.store.connection import Transaction
 from server.store.jobs import Job
-from server.store.pool import Connection
 from server.usecases.billing import closing as settlement
 from server.usecases.billing.closing import ClosePeriod, RefreshGrants
 
 
-async def close_period(tx: Connection, tenant_id: TenantId, job: Job) -> None:
+async def close_period(tx: Transaction, job: Job) -> None:
     """Make the rating period final that the job names."""
     command = ClosePeriod(
         account_id=job.account_id,
         wallet_id=WalletId(UUID(job.payload["wallet_id"])),
         start=datetime.fromisoformat(job.payload["start_time"]),
     )
-    await settlement.close_period(tx, tenant_id, command)
+    await settlement.close_period(tx, command)
 
 
-async def refresh_grants(tx: Connection, tenant_id: TenantId, job: Job) -> None:
+async def refresh_grants(tx: Transaction, job: Job) -> None:
     """Post the issues that are due at the moment the job names."""
     command = RefreshGrants(
         account_id=job.account_id,
         wallet_id=WalletId(UUID(job.payload["wallet_id"])),
         at=datetime.fromisoformat(job.payload["at"]),
     )
-    await settlement.refresh_grants(tx, tenant_id, command)
+    await settlement.refresh_grants(tx, command)

@@ -9,7 +9,7 @@ from server.domain.access import Role
 from server.domain.audit import Audit
 from server.domain.ids import CredentialId, TenantId
 from server.store.audit import audit_of
-from server.store.pool import Connection
+from server.store.connection import ControlTransaction, Transaction
 from server.store.sql import load
 
 SQL = load("access/credentials.sql")
@@ -39,26 +39,24 @@ class NewCredential:
 
 
 async def find_owner(
-    connection: Connection, key_hash: bytes
+    connection: ControlTransaction, key_hash: bytes
 ) -> tuple[TenantId, CredentialId] | None:
     """Whose key it is, of all tenants, live or not."""
     row = await connection.fetchrow(SQL["tenant_of_credential"], key_hash)
     return None if row is None else (TenantId(row["tenant_id"]), CredentialId(row["credential_id"]))
 
 
-async def find_roles(
-    tx: Connection, tenant_id: TenantId, credential_id: CredentialId
-) -> tuple[Role, ...] | None:
+async def find_roles(tx: Transaction, credential_id: CredentialId) -> tuple[Role, ...] | None:
     """What a credential allows; None when it was revoked or has expired."""
-    roles = await tx.fetchval(SQL["find_live"], tenant_id, credential_id)
+    roles = await tx.fetchval(SQL["find_live"], tx.tenant_id, credential_id)
     return None if roles is None else tuple(Role(role) for role in roles)
 
 
-async def add(tx: Connection, tenant_id: TenantId, new: NewCredential) -> Credential:
+async def add(tx: Transaction, new: NewCredential) -> Credential:
     """Keep a new credential."""
     row = await tx.fetchrow(
         SQL["add_credential"],
-        tenant_id,
+        tx.tenant_id,
         new.id,
         new.key_hash,
         new.display_name,
@@ -69,17 +67,15 @@ async def add(tx: Connection, tenant_id: TenantId, new: NewCredential) -> Creden
     return _credential(row)
 
 
-async def revoke(
-    tx: Connection, tenant_id: TenantId, credential_id: CredentialId
-) -> Credential | None:
+async def revoke(tx: Transaction, credential_id: CredentialId) -> Credential | None:
     """Stop a credential for good; None when there is none."""
-    row = await tx.fetchrow(SQL["revoke_credential"], tenant_id, credential_id)
+    row = await tx.fetchrow(SQL["revoke_credential"], tx.tenant_id, credential_id)
     return None if row is None else _credential(row)
 
 
-async def count(tx: Connection, tenant_id: TenantId) -> int:
+async def count(tx: Transaction) -> int:
     """How many credentials a tenant has had."""
-    found: int = await tx.fetchval(SQL["count_credentials"], tenant_id)
+    found: int = await tx.fetchval(SQL["count_credentials"], tx.tenant_id)
     return found
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from server.domain.audit import Audit
 from server.domain.ids import TenantId
 from server.store.audit import audit_of
-from server.store.pool import Connection
+from server.store.connection import ControlTransaction, Transaction
 from server.store.sql import load
 
 SQL = load("access/tenants.sql")
@@ -24,40 +24,38 @@ class Tenant:
     audit: Audit
 
 
-async def now(tx: Connection, tenant_id: TenantId) -> datetime:
+async def now(tx: Transaction) -> datetime:
     """What the tenant's clock shows: a sandbox's own, else the database's."""
-    instant: datetime = await tx.fetchval(SQL["tenant_now"], tenant_id)
+    instant: datetime = await tx.fetchval(SQL["tenant_now"], tx.tenant_id)
     return instant
 
 
-async def bump_catalogue(tx: Connection, tenant_id: TenantId) -> int:
+async def bump_catalogue(tx: Transaction) -> int:
     """Count a change of the catalogue; the answer is the revision it makes."""
-    revision: int = await tx.fetchval(SQL["bump_catalogue"], tenant_id)
+    revision: int = await tx.fetchval(SQL["bump_catalogue"], tx.tenant_id)
     return revision
 
 
-async def keys(tx: Connection) -> dict[str, TenantId]:
+async def keys(tx: ControlTransaction) -> dict[str, TenantId]:
     """The tenants there are, by the ids their callers know."""
     rows = await tx.fetch(SQL["tenant_keys"])
     return {row["id"]: TenantId(row["tenant_id"]) for row in rows}
 
 
-async def token_secrets(tx: Connection) -> tuple[bytes, ...]:
+async def token_secrets(tx: ControlTransaction) -> tuple[bytes, ...]:
     """The secrets that seal tokens, the one in use first."""
     return tuple(row["secret"] for row in await tx.fetch(SQL["token_secrets"]))
 
 
-async def add(
-    tx: Connection, tenant_id: TenantId, *, name: str, display_name: str, clock: datetime | None
-) -> bool:
+async def add(tx: Transaction, *, name: str, display_name: str, clock: datetime | None) -> bool:
     """Create a tenant in a transaction of its own; False when its id is taken."""
-    made = await tx.fetchval(SQL["add_tenant"], tenant_id, name, display_name, clock)
+    made = await tx.fetchval(SQL["add_tenant"], tx.tenant_id, name, display_name, clock)
     return made is not None
 
 
-async def find(tx: Connection, tenant_id: TenantId) -> Tenant | None:
+async def find(tx: Transaction) -> Tenant | None:
     """One tenant."""
-    row = await tx.fetchrow(SQL["find_tenant"], tenant_id)
+    row = await tx.fetchrow(SQL["find_tenant"], tx.tenant_id)
     if row is None:
         return None
     return Tenant(
@@ -70,12 +68,12 @@ async def find(tx: Connection, tenant_id: TenantId) -> Tenant | None:
     )
 
 
-async def lock_clock(tx: Connection, tenant_id: TenantId) -> datetime | None:
+async def lock_clock(tx: Transaction) -> datetime | None:
     """Hold a sandbox's clock; None for a tenant whose clock is the database's."""
-    instant: datetime | None = await tx.fetchval(SQL["lock_clock"], tenant_id)
+    instant: datetime | None = await tx.fetchval(SQL["lock_clock"], tx.tenant_id)
     return instant
 
 
-async def set_clock(tx: Connection, tenant_id: TenantId, instant: datetime) -> None:
+async def set_clock(tx: Transaction, instant: datetime) -> None:
     """Move a sandbox's clock forward."""
-    await tx.execute(SQL["set_clock"], tenant_id, instant)
+    await tx.execute(SQL["set_clock"], tx.tenant_id, instant)

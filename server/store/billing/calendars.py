@@ -13,10 +13,10 @@ from server.domain.calendar import (
     PolicyPeriod,
     RatingPeriod,
 )
-from server.domain.ids import AccountId, AssetId, ResourceId, TenantId, WalletId
+from server.domain.ids import AccountId, AssetId, ResourceId, WalletId
 from server.domain.modeling.policies import RatingFrequency
 from server.domain.selling.sales import Asset, AssetResource
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.selling import assets
 from server.store.sql import load
 
@@ -24,21 +24,21 @@ SQL = load("billing/calendars.sql")
 
 
 async def of_asset(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId, time: datetime
+    tx: Transaction, account_id: AccountId, asset_id: AssetId, time: datetime
 ) -> list[ResourceCalendar]:
     """The calendars of an asset by usage resource, to be asked about `time`.
 
     Raises ASSET_NOT_FOUND.
     """
-    asset: Asset = await assets.get(tx, tenant_id, account_id, asset_id)
-    rows = await tx.fetch(SQL["asset_calendars"], tenant_id, account_id, asset_id, time)
+    asset: Asset = await assets.get(tx, account_id, asset_id)
+    rows = await tx.fetch(SQL["asset_calendars"], tx.tenant_id, account_id, asset_id, time)
     held = {one.resource_id: one for one in asset.resources}
     return [_calendar(held[ResourceId(row["usage_resource_id"])], row) for row in rows]
 
 
-async def anchors(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[date]:
+async def anchors(tx: Transaction, account_id: AccountId) -> list[date]:
     """The dates from which the periods of an account's targets are counted."""
-    return [row["anchor_date"] for row in await tx.fetch(SQL["anchors"], tenant_id, account_id)]
+    return [row["anchor_date"] for row in await tx.fetch(SQL["anchors"], tx.tenant_id, account_id)]
 
 
 def _calendar(held: AssetResource, row: Record) -> ResourceCalendar:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.calendar import Period
-from server.domain.ids import AccountId, JobId, TenantId, WalletId, derive
+from server.domain.ids import AccountId, JobId, WalletId, derive
 from server.domain.work import CLOSE_TOKENS_RANK, JobKind
 from server.store import jobs
+from server.store.connection import Transaction
 from server.store.jobs import Job
-from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("billing/periods.sql")
@@ -36,11 +36,11 @@ class HeldPeriod:
     reopened: int
 
 
-async def open_missing(tx: Connection, tenant_id: TenantId, periods: Sequence[NewPeriod]) -> None:
+async def open_missing(tx: Transaction, periods: Sequence[NewPeriod]) -> None:
     """Open the periods that are not there yet, and ask for each to be closed when it is time."""
     rows = await tx.fetch(
         SQL["open_periods"],
-        tenant_id,
+        tx.tenant_id,
         [new.account_id for new in periods],
         [new.wallet_id for new in periods],
         [new.period.start for new in periods],
@@ -49,14 +49,14 @@ async def open_missing(tx: Connection, tenant_id: TenantId, periods: Sequence[Ne
     )
     if rows:
         closing = [_close(**row) for row in rows]
-        await jobs.add(tx, tenant_id, closing)
+        await jobs.add(tx, closing)
 
 
 async def lock(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, start: datetime
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, start: datetime
 ) -> HeldPeriod | None:
     """Hold a period against recording until the transaction ends; say how it stands."""
-    row = await tx.fetchrow(SQL["lock_period"], tenant_id, account_id, wallet_id, start)
+    row = await tx.fetchrow(SQL["lock_period"], tx.tenant_id, account_id, wallet_id, start)
     if row is None:
         return None
     period = Period(row["start_time"], row["end_time"])
@@ -64,30 +64,30 @@ async def lock(
 
 
 async def first_unsettled(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, at: datetime
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, at: datetime
 ) -> datetime | None:
     """The start of the oldest period before `at` that is not final."""
     start: datetime | None = await tx.fetchval(
-        SQL["first_unsettled"], tenant_id, account_id, wallet_id, at
+        SQL["first_unsettled"], tx.tenant_id, account_id, wallet_id, at
     )
     return start
 
 
 async def first_unsettled_source(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, at: datetime
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, at: datetime
 ) -> datetime | None:
     """The start of the oldest period before `at`, of what is rated in these tokens, not final."""
     start: datetime | None = await tx.fetchval(
-        SQL["first_unsettled_source"], tenant_id, account_id, wallet_id, at
+        SQL["first_unsettled_source"], tx.tenant_id, account_id, wallet_id, at
     )
     return start
 
 
 async def finish(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, start: datetime
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, start: datetime
 ) -> None:
     """Mark a period as final."""
-    await tx.execute(SQL["finish_period"], tenant_id, account_id, wallet_id, start)
+    await tx.execute(SQL["finish_period"], tx.tenant_id, account_id, wallet_id, start)
 
 
 def _close(

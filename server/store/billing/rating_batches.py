@@ -20,13 +20,12 @@ from server.domain.ids import (
     RatingBatchId,
     RecordId,
     ResourceId,
-    TenantId,
     UnitId,
 )
 from server.domain.rating.line_rating import Step
 from server.store.audit import audit_of
+from server.store.connection import Transaction
 from server.store.keys import NO_KEY, TimeKey
-from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("billing/rating_batches.sql")
@@ -42,34 +41,29 @@ class NewRequest:
     skips_waterfall: bool
 
 
-async def add(tx: Connection, tenant_id: TenantId, new: NewRequest) -> None:
+async def add(tx: Transaction, new: NewRequest) -> None:
     """Keep a request as pending."""
     lines = [_line_to_doc(line) for line in new.lines]
-    args = (tenant_id, new.account_id, new.id, new.skips_waterfall, lines)
+    args = (tx.tenant_id, new.account_id, new.id, new.skips_waterfall, lines)
     await tx.execute(SQL["add_request"], *args)
 
 
-async def lock(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, request_id: RatingBatchId
-) -> bool:
+async def lock(tx: Transaction, account_id: AccountId, request_id: RatingBatchId) -> bool:
     """Hold a request that is pending until the transaction ends; False if it is not."""
-    row = await tx.fetchrow(SQL["lock_request"], tenant_id, account_id, request_id)
+    row = await tx.fetchrow(SQL["lock_request"], tx.tenant_id, account_id, request_id)
     return row is not None
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, request_id: RatingBatchId
-) -> RatingBatch:
+async def get(tx: Transaction, account_id: AccountId, request_id: RatingBatchId) -> RatingBatch:
     """One request. Raises RATING_BATCH_NOT_FOUND."""
-    row = await tx.fetchrow(SQL["get_request"], tenant_id, account_id, request_id)
+    row = await tx.fetchrow(SQL["get_request"], tx.tenant_id, account_id, request_id)
     if row is None:
         raise NotFound.of("RatingBatch", f"accounts/{account_id}/ratingBatches/{request_id}")
     return _request(account_id, row)
 
 
 async def list_requests(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     *,
     after: TimeKey | None,
@@ -77,20 +71,19 @@ async def list_requests(
 ) -> list[RatingBatch]:
     """An account's requests, newest first, without their lines and results."""
     time, id_ = after or NO_KEY
-    rows = await tx.fetch(SQL["list_requests"], tenant_id, account_id, time, id_, limit)
+    rows = await tx.fetch(SQL["list_requests"], tx.tenant_id, account_id, time, id_, limit)
     return [_request(account_id, row) for row in rows]
 
 
 async def finish(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     request: RatingBatch,
     results: Sequence[LineResult],
     found: Verdict,
 ) -> None:
     """Keep what became of a request."""
     docs = [_result_to_doc(one) for one in results]
-    key = (tenant_id, request.account_id, request.id)
+    key = (tx.tenant_id, request.account_id, request.id)
     await tx.execute(SQL["finish_request"], *key, found.state, docs, found.code, found.text)
 
 

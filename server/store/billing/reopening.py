@@ -9,12 +9,12 @@ from asyncpg import Record
 
 from server.domain.calendar import Period
 from server.domain.consumption.recording import PeriodKey
-from server.domain.ids import AccountId, GrantId, JobId, TenantId, WalletId, derive
+from server.domain.ids import AccountId, GrantId, JobId, WalletId, derive
 from server.domain.settlement.ledger import Entry, GrantHead, reversals
 from server.domain.work import JobKind
 from server.store import jobs
+from server.store.connection import Transaction
 from server.store.jobs import Job
-from server.store.pool import Connection
 from server.store.settlement import ledger
 from server.store.settlement.ledger import WalletPosting, head_of
 from server.store.settlement.wallets import entry_from_row
@@ -44,29 +44,23 @@ class Reopenable:
         return self.account_id, self.wallet_id, self.period.start
 
 
-async def final_periods(
-    tx: Connection, tenant_id: TenantId, keys: Iterable[PeriodKey]
-) -> set[PeriodKey]:
+async def final_periods(tx: Transaction, keys: Iterable[PeriodKey]) -> set[PeriodKey]:
     """Those of some periods that are final, for a first look: nothing is held."""
-    rows = await tx.fetch(SQL["final_periods"], tenant_id, *_columns(keys))
+    rows = await tx.fetch(SQL["final_periods"], tx.tenant_id, *_columns(keys))
     return {(row["account_id"], row["wallet_id"], row["start_time"]) for row in rows}
 
 
-async def lock_reopenable(
-    tx: Connection, tenant_id: TenantId, keys: Iterable[PeriodKey]
-) -> list[Reopenable]:
+async def lock_reopenable(tx: Transaction, keys: Iterable[PeriodKey]) -> list[Reopenable]:
     """Hold those of some final periods that may be opened again, in the order of their keys."""
-    return _reopenable(await tx.fetch(LOCK_REOPENABLE, tenant_id, *_columns(keys)))
+    return _reopenable(await tx.fetch(LOCK_REOPENABLE, tx.tenant_id, *_columns(keys)))
 
 
-async def find_reopenable(
-    tx: Connection, tenant_id: TenantId, keys: Iterable[PeriodKey]
-) -> list[Reopenable]:
+async def find_reopenable(tx: Transaction, keys: Iterable[PeriodKey]) -> list[Reopenable]:
     """The same, for who only looks: nothing is held."""
     wanted = set(keys)
     if not wanted:
         return []
-    return _reopenable(await tx.fetch(SQL["reopenable"], tenant_id, *_columns(wanted)))
+    return _reopenable(await tx.fetch(SQL["reopenable"], tx.tenant_id, *_columns(wanted)))
 
 
 def _reopenable(rows: Iterable[Record]) -> list[Reopenable]:
@@ -82,12 +76,10 @@ def _reopenable(rows: Iterable[Record]) -> list[Reopenable]:
     ]
 
 
-async def reopen(
-    tx: Connection, tenant_id: TenantId, found: Reopenable, freeze_time: datetime
-) -> None:
+async def reopen(tx: Transaction, found: Reopenable, freeze_time: datetime) -> None:
     """Let usage be recorded into a period again, and ask for it to be closed at `freeze_time`."""
     account_id, wallet_id, start = found.key
-    await tx.execute(SQL["reopen"], tenant_id, account_id, wallet_id, start, freeze_time)
+    await tx.execute(SQL["reopen"], tx.tenant_id, account_id, wallet_id, start, freeze_time)
     close = Job(
         id=JobId(derive(wallet_id, "close", start.isoformat(), found.reopened + 1)),
         kind=JobKind.CLOSE_PERIOD,
@@ -96,35 +88,33 @@ async def reopen(
         payload={"wallet_id": str(wallet_id), "start_time": start.isoformat()},
         fire_time=freeze_time,
     )
-    await jobs.add(tx, tenant_id, [close])
+    await jobs.add(tx, [close])
 
 
-async def has_final_follower(tx: Connection, tenant_id: TenantId, found: Reopenable) -> bool:
+async def has_final_follower(tx: Transaction, found: Reopenable) -> bool:
     """Whether a later period of the wallet became final meanwhile; right under its lock."""
-    is_there: bool = await tx.fetchval(SQL["has_final_follower"], tenant_id, *found.key)
+    is_there: bool = await tx.fetchval(SQL["has_final_follower"], tx.tenant_id, *found.key)
     return is_there
 
 
-async def posted_by_close(
-    tx: Connection, tenant_id: TenantId, found: Reopenable, revision: int
-) -> list[Entry]:
+async def posted_by_close(tx: Transaction, found: Reopenable, revision: int) -> list[Entry]:
     """What the last close of a period moved, the last first."""
-    rows = await tx.fetch(SQL["posted_by_close"], tenant_id, *found.key, revision)
+    rows = await tx.fetch(SQL["posted_by_close"], tx.tenant_id, *found.key, revision)
     return [entry_from_row(found.wallet_id, row) for row in rows]
 
 
 async def take_back(
-    tx: Connection, tenant_id: TenantId, found: Reopenable, revision: int, billing_end: datetime
+    tx: Transaction, found: Reopenable, revision: int, billing_end: datetime
 ) -> None:
     """Undo what the close of a period moved and wrote; the ledger says so in entries of its own.
 
     The wallet is locked by who calls.
     """
     account_id, wallet_id, _ = key = found.key
-    await _reverse(tx, tenant_id, found, await posted_by_close(tx, tenant_id, found, revision))
-    await tx.execute(SQL["undraw"], tenant_id, *key)
-    await tx.execute(SQL["supersede_ratable"], tenant_id, *key)
-    billed = (tenant_id, account_id, wallet_id, billing_end)
+    await _reverse(tx, found, await posted_by_close(tx, found, revision))
+    await tx.execute(SQL["undraw"], tx.tenant_id, *key)
+    await tx.execute(SQL["supersede_ratable"], tx.tenant_id, *key)
+    billed = (tx.tenant_id, account_id, wallet_id, billing_end)
     await tx.execute(SQL["unlink_liable"], *billed)
     await tx.execute(SQL["supersede_liable"], *billed)
 
@@ -133,10 +123,8 @@ def _columns(keys: Iterable[PeriodKey]) -> list[list[Any]]:
     return [list(column) for column in zip(*sorted(keys), strict=True)]
 
 
-async def _reverse(
-    tx: Connection, tenant_id: TenantId, found: Reopenable, entries: Sequence[Entry]
-) -> None:
-    wallet = (tenant_id, found.account_id, found.wallet_id)
+async def _reverse(tx: Transaction, found: Reopenable, entries: Sequence[Entry]) -> None:
+    wallet = (tx.tenant_id, found.account_id, found.wallet_id)
     head = await tx.fetchrow(SQL["wallet_head"], *wallet)
     assert head is not None, found
     ids = sorted({entry.grant_id for entry in entries})
@@ -152,4 +140,4 @@ async def _reverse(
         movements=reversals(entries),
         opened=(),
     )
-    await ledger.post(tx, tenant_id, found.account_id, [posting])
+    await ledger.post(tx, found.account_id, [posting])

@@ -12,11 +12,10 @@ from server.domain.ids import (
     RatableSummaryId,
     ResourceId,
     SellingModelId,
-    TenantId,
     UnitId,
     WalletId,
 )
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.sql import load
 
 SQL = load("billing/replay.sql")
@@ -48,8 +47,7 @@ class SoldAs:
 
 
 async def rated_lines(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     asset_id: AssetId | None,
     within: Period,
@@ -57,7 +55,7 @@ async def rated_lines(
     limit: int,
 ) -> list[RatedLine]:
     """The lines of periods that start `within` a time, oldest first."""
-    args = (tenant_id, account_id, asset_id, within.start, within.end, limit)
+    args = (tx.tenant_id, account_id, asset_id, within.start, within.end, limit)
     return [
         RatedLine(
             id=RatableSummaryId(row["ratable_summary_id"]),
@@ -76,11 +74,9 @@ async def rated_lines(
     ]
 
 
-async def sold_as(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId
-) -> dict[AssetId, SoldAs]:
+async def sold_as(tx: Transaction, account_id: AccountId) -> dict[AssetId, SoldAs]:
     """What each asset of an account is of."""
-    rows = await tx.fetch(SQL["sold_as"], tenant_id, account_id)
+    rows = await tx.fetch(SQL["sold_as"], tx.tenant_id, account_id)
     return {
         AssetId(row["asset_id"]): SoldAs(row["product_id"], row["selling_model_id"]) for row in rows
     }

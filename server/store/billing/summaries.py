@@ -19,7 +19,6 @@ from server.domain.ids import (
     LiableSummaryId,
     ProductId,
     RatableSummaryId,
-    TenantId,
     UnitId,
 )
 from server.domain.modeling.policies import OveragePolicy
@@ -27,7 +26,7 @@ from server.domain.rating.line_rating import Step
 from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import RatableKey, RatableLine
 from server.domain.settlement.walk import Result
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.settlement.wallet_rows import packed_packages
 from server.store.settlement.wallets import StoredWallet
 from server.store.sql import load
@@ -48,8 +47,7 @@ class NewLiable:
 
 
 async def save_drawn(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     wallet: StoredWallet,
     results: Sequence[Result],
     lines: Sequence[RatableLine],
@@ -61,7 +59,7 @@ async def save_drawn(
     ids = [result.increment.cell_id for result in results]
     await tx.execute(
         SQL["save_drawn"],
-        tenant_id,
+        tx.tenant_id,
         wallet.account_id,
         ids,
         [result.increment.quantity for result in results],
@@ -72,8 +70,7 @@ async def save_drawn(
 
 
 async def add_tokens(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     wallet: StoredWallet,
     cells: Sequence[tuple[CellId, Cell]],
 ) -> None:
@@ -81,7 +78,7 @@ async def add_tokens(
     own = [cell for _, cell in cells]
     await tx.execute(
         SQL["add_token_cells"],
-        tenant_id,
+        tx.tenant_id,
         wallet.account_id,
         wallet.id,
         wallet.resource_id,
@@ -97,8 +94,7 @@ async def add_tokens(
 
 
 async def add_ratable(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     wallet: StoredWallet,
     period: Period,
     lines: Sequence[RatableLine],
@@ -111,7 +107,7 @@ async def add_ratable(
     keys = [line.key for line in lines]
     await tx.execute(
         SQL["add_ratable"],
-        tenant_id,
+        tx.tenant_id,
         wallet.account_id,
         wallet.id,
         wallet.resource_id,
@@ -152,18 +148,15 @@ def _rate_id(line: RatableLine, rate_ids: Mapping[AssetId, Mapping[Any, UUID]]) 
     return None if began is None else known[began]
 
 
-async def ratable_of(
-    tx: Connection, tenant_id: TenantId, wallet: StoredWallet, billing: Period
-) -> list[RatableLine]:
+async def ratable_of(tx: Transaction, wallet: StoredWallet, billing: Period) -> list[RatableLine]:
     """The ratable lines of a wallet in one billing period, as far as a liable line needs them."""
-    args = (tenant_id, wallet.account_id, wallet.id, billing.start, billing.end)
+    args = (tx.tenant_id, wallet.account_id, wallet.id, billing.start, billing.end)
     rows = await tx.fetch(SQL["ratable_of_wallet"], *args)
     return [_ratable(wallet, row) for row in rows]
 
 
 async def add_liable(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     wallet: StoredWallet,
     billing: Period,
     new: Sequence[NewLiable],
@@ -172,7 +165,7 @@ async def add_liable(
     lines = [one.line for one in new]
     await tx.execute(
         SQL["add_liable"],
-        tenant_id,
+        tx.tenant_id,
         wallet.account_id,
         wallet.id,
         wallet.resource_id,
@@ -196,7 +189,7 @@ async def add_liable(
     links = [(ratable_id, one.id) for one in new for ratable_id in one.line.ratable_ids]
     await tx.execute(
         SQL["link_liable"],
-        tenant_id,
+        tx.tenant_id,
         wallet.account_id,
         [ratable_id for ratable_id, _ in links],
         [liable_id for _, liable_id in links],

@@ -23,12 +23,12 @@ from server.domain.ids import (
     ProductId,
     RatableSummaryId,
     ResourceId,
-    TenantId,
     UnitId,
     WalletId,
 )
+from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
-from server.store.pool import Connection, in_transaction
+from server.store.pool import in_transaction
 from server.store.sql import load
 
 SQL = load("billing/summary_reads.sql")
@@ -203,8 +203,7 @@ class Drawn:
 
 
 async def list_usage(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: UsageFilter,
     *,
@@ -214,34 +213,32 @@ async def list_usage(
     """Return an account's cells, oldest first."""
     days = (only.days.start, only.days.end)
     filters = (only.state, only.asset_id, only.product_id, only.resource_id, *days)
-    args = (tenant_id, account_id, only.wallet_id, *(after or NO_KEY), limit, *filters)
+    args = (tx.tenant_id, account_id, only.wallet_id, *(after or NO_KEY), limit, *filters)
     rows = await tx.fetch(SQL["list_usage"], *args)
     return [UsageSummary(**row) for row in rows]
 
 
 async def usage_of_ratable(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     wallet_id: WalletId,
     ratable_ids: Iterable[RatableSummaryId],
 ) -> list[UsageSummary]:
     """The cells that some ratable lines of a wallet rate, oldest first."""
     ids = list(ratable_ids)
-    rows = await tx.fetch(SQL["usage_of_ratable"], tenant_id, account_id, wallet_id, ids)
+    rows = await tx.fetch(SQL["usage_of_ratable"], tx.tenant_id, account_id, wallet_id, ids)
     return [UsageSummary(**row) for row in rows]
 
 
 async def drawn_from(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     wallet_id: WalletId,
     cell_ids: Iterable[CellId],
 ) -> dict[CellId, list[Drawn]]:
     """What paid for each of some cells, in turn."""
     causes = [str(cell_id) for cell_id in cell_ids]
-    rows = await tx.fetch(SQL["drawn_from"], tenant_id, account_id, wallet_id, causes)
+    rows = await tx.fetch(SQL["drawn_from"], tx.tenant_id, account_id, wallet_id, causes)
     found: dict[CellId, list[Drawn]] = {}
     for row in rows:
         drawn = Drawn(GrantId(row["grant_id"]), row["covered"], row["quantity"])
@@ -250,16 +247,15 @@ async def drawn_from(
 
 
 async def find_ratable(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, ratable_id: RatableSummaryId
+    tx: Transaction, account_id: AccountId, ratable_id: RatableSummaryId
 ) -> RatableSummary | None:
     """One ratable line."""
-    row = await tx.fetchrow(SQL["find_ratable"], tenant_id, account_id, ratable_id)
+    row = await tx.fetchrow(SQL["find_ratable"], tx.tenant_id, account_id, ratable_id)
     return None if row is None else RatableSummary(**row)
 
 
 async def list_ratable(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: RatableFilter,
     *,
@@ -270,42 +266,42 @@ async def list_ratable(
     periods = (only.periods.start, only.periods.end)
     created = (only.created.start, only.created.end)
     filters = (only.state, only.asset_id, only.resource_id, *periods, only.product_id, *created)
-    args = (tenant_id, account_id, *(after or NO_KEY), limit, *filters)
+    args = (tx.tenant_id, account_id, *(after or NO_KEY), limit, *filters)
     return [RatableSummary(**row) for row in await tx.fetch(SQL["list_ratable"], *args)]
 
 
 async def ratable_of_liable(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, line: LiableSummary
+    tx: Transaction, account_id: AccountId, line: LiableSummary
 ) -> list[RatableSummary]:
     """What a liable line sums up, oldest first."""
-    args = (tenant_id, account_id, line.wallet_id, line.liable_summary_id)
+    args = (tx.tenant_id, account_id, line.wallet_id, line.liable_summary_id)
     return [RatableSummary(**row) for row in await tx.fetch(SQL["ratable_of_liable"], *args)]
 
 
 async def superseded_ratables(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     *,
     ratable_id: RatableSummaryId | None = None,
     liable_id: LiableSummaryId | None = None,
 ) -> list[RatableSummary]:
     """What closes that were taken back made of a line, oldest first."""
-    rows = await tx.fetch(SQL["superseded_ratables"], tenant_id, account_id, ratable_id, liable_id)
+    rows = await tx.fetch(
+        SQL["superseded_ratables"], tx.tenant_id, account_id, ratable_id, liable_id
+    )
     return [RatableSummary(**row) for row in rows]
 
 
 async def find_liable(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
+    tx: Transaction, account_id: AccountId, liable_id: LiableSummaryId
 ) -> LiableSummary | None:
     """One invoice-ready line."""
-    row = await tx.fetchrow(SQL["find_liable"], tenant_id, account_id, liable_id)
+    row = await tx.fetchrow(SQL["find_liable"], tx.tenant_id, account_id, liable_id)
     return None if row is None else _liable(row)
 
 
 async def list_liable(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: LiableFilter,
     *,
@@ -314,13 +310,12 @@ async def list_liable(
 ) -> list[LiableSummary]:
     """Return an account's invoice-ready lines, by the start of their period."""
     created = (only.created.start, only.created.end)
-    args = (tenant_id, account_id, *(after or NO_KEY), limit, *_filters(only), *created)
+    args = (tx.tenant_id, account_id, *(after or NO_KEY), limit, *_filters(only), *created)
     return [_liable(row) for row in await tx.fetch(SQL["list_liable"], *args)]
 
 
 async def list_liable_of_all(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     only: LiableFilter,
     *,
     after: tuple[datetime, str, UUID] | None,
@@ -330,8 +325,8 @@ async def list_liable_of_all(
     # No account's id is empty, so this key is just before all lines of that time.
     begin = after or (only.created.start or FIRST, "", NO_ID)
     end = only.created.end or LAST
-    args = (tenant_id, only.account_id, *begin, limit, *_filters(only), end)
-    async with in_transaction(tx):
+    args = (tx.tenant_id, only.account_id, *begin, limit, *_filters(only), end)
+    async with in_transaction(tx.connection):
         await tx.execute(SQL["plan_by_order"])
         return [_liable(row) for row in await tx.fetch(SQL["list_liable_of_all"], *args)]
 

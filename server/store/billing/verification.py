@@ -16,13 +16,12 @@ from server.domain.ids import (
     ProcedureId,
     ProcedureVersionId,
     RatableSummaryId,
-    TenantId,
     WalletId,
 )
 from server.domain.rating.compiled_rating import VersionKey
 from server.domain.rating.procedures.packages import Packages
 from server.domain.settlement.ledger import Head
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.settlement.ledger import head_of
 from server.store.settlement.wallet_rows import unpacked_cell, unpacked_packages
 from server.store.sql import load
@@ -59,17 +58,17 @@ class RatedLine:
     packages: Packages
 
 
-async def heads(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> dict[WalletId, Head]:
+async def heads(tx: Transaction, account_id: AccountId) -> dict[WalletId, Head]:
     """What the account's wallets say their ledgers end with."""
-    rows = await tx.fetch(SQL["wallets"], tenant_id, account_id)
+    rows = await tx.fetch(SQL["wallets"], tx.tenant_id, account_id)
     return {WalletId(row["wallet_id"]): head_of(row) for row in rows}
 
 
 async def amounts(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId
+    tx: Transaction, account_id: AccountId
 ) -> list[tuple[str, Decimal, Decimal, str]]:
     """Each invoice-ready line: its name, its exact amount, what it was rounded to, its currency."""
-    rows = await tx.fetch(SQL["liable_amounts"], tenant_id, account_id)
+    rows = await tx.fetch(SQL["liable_amounts"], tx.tenant_id, account_id)
     return [
         (
             f"accounts/{account_id}/liableSummaries/{row['liable_summary_id']}",
@@ -82,10 +81,10 @@ async def amounts(
 
 
 async def final_cells(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> list[FinalCell]:
     """The cells of a wallet's final periods."""
-    rows = await tx.fetch(SQL["final_cells"], tenant_id, account_id, wallet_id)
+    rows = await tx.fetch(SQL["final_cells"], tx.tenant_id, account_id, wallet_id)
     return [
         FinalCell(
             cell=unpacked_cell(wallet_id, row["cell"])[0],
@@ -98,10 +97,10 @@ async def final_cells(
 
 
 async def rated_lines(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> dict[RatableSummaryId, RatedLine]:
     """What is kept of a wallet's ratable lines."""
-    rows = await tx.fetch(SQL["rated_lines"], tenant_id, account_id, wallet_id)
+    rows = await tx.fetch(SQL["rated_lines"], tx.tenant_id, account_id, wallet_id)
     return {row["ratable_summary_id"]: _rated_line(row) for row in rows}
 
 
@@ -122,22 +121,22 @@ def _rated_line(row: Record) -> RatedLine:
 
 
 async def token_quantities(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> dict[CellId, Decimal]:
     """The cells of tokens that come from a wallet's cells, and how many each has."""
-    rows = await tx.fetch(SQL["token_quantities"], tenant_id, account_id, wallet_id)
+    rows = await tx.fetch(SQL["token_quantities"], tx.tenant_id, account_id, wallet_id)
     return {CellId(row["usage_summary_id"]): row["sum_quantity"] for row in rows}
 
 
-async def count_records(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> int:
+async def count_records(tx: Transaction, account_id: AccountId) -> int:
     """How many records there are."""
-    found: int = await tx.fetchval(SQL["count_records"], tenant_id, account_id)
+    found: int = await tx.fetchval(SQL["count_records"], tx.tenant_id, account_id)
     return found
 
 
-async def differences(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[Finding]:
+async def differences(tx: Transaction, account_id: AccountId) -> list[Finding]:
     """What differs between records, cells, entries, ratable and liable lines."""
-    key = tenant_id, account_id
+    key = tx.tenant_id, account_id
     prefix = f"accounts/{account_id}"
     found: list[Finding] = []
     for row in await tx.fetch(SQL["cells_and_records"], *key):
@@ -165,13 +164,13 @@ async def differences(tx: Connection, tenant_id: TenantId, account_id: AccountId
         name = f"{prefix}/wallets/{row['wallet_id']}"
         text = f"final from {row['start_time'].isoformat()}"
         found.append(_finding("rating period", name, "final in order", text))
-    return found + await _stopped(tx, tenant_id, account_id)
+    return found + await _stopped(tx, account_id)
 
 
-async def _stopped(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[Finding]:
+async def _stopped(tx: Transaction, account_id: AccountId) -> list[Finding]:
     """Open periods whose close was refused or is in quarantine."""
     found = []
-    for row in await tx.fetch(SQL["closes_that_stopped"], tenant_id, account_id):
+    for row in await tx.fetch(SQL["closes_that_stopped"], tx.tenant_id, account_id):
         name = f"accounts/{account_id}/wallets/{row['wallet_id']}"
         is_ = f"open because jobs/{row['job_id']} is {row['state']} ({row['error']})"
         due = "final; correct the cause and retry the job (RetryJob)"

@@ -22,10 +22,10 @@ from server.domain.consumption.recording import (
     Stored,
     WalletKey,
 )
-from server.domain.ids import AccountId, RecordId, TenantId, UnitClassId, UnitId, WalletId
+from server.domain.ids import AccountId, RecordId, UnitClassId, UnitId, WalletId
 from server.domain.modeling.policies import LatePolicy, RatingFrequency
 from server.domain.modeling.units import Unit
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.sql import load
 
 SQL = load("consumption/recording.sql")
@@ -42,11 +42,9 @@ class PeriodState(StrEnum):
     FINAL = "FINAL"
 
 
-async def find_meters(
-    tx: Connection, tenant_id: TenantId, keys: Iterable[MeterKey]
-) -> dict[MeterKey, Meter | None]:
+async def find_meters(tx: Transaction, keys: Iterable[MeterKey]) -> dict[MeterKey, Meter | None]:
     """The meters there are; None where the asset is there without the resource."""
-    rows = await tx.fetch(SQL["find_meters"], tenant_id, *_columns(keys, 3))
+    rows = await tx.fetch(SQL["find_meters"], tx.tenant_id, *_columns(keys, 3))
     return {
         (row["account_id"], row["asset_id"], row["usage_resource_id"]): _meter(row)
         for row in rows
@@ -55,42 +53,40 @@ async def find_meters(
 
 
 async def find_units(
-    tx: Connection, tenant_id: TenantId, unit_ids: Iterable[UnitId]
+    tx: Transaction, unit_ids: Iterable[UnitId]
 ) -> dict[UnitId, tuple[Unit, bool]]:
     """The units there are, and whether each is active."""
-    rows = await tx.fetch(SQL["find_units"], tenant_id, sorted(unit_ids))
+    rows = await tx.fetch(SQL["find_units"], tx.tenant_id, sorted(unit_ids))
     return {
         UnitId(row["unit_of_measure_id"]): (_unit(row), row["state"] == "ACTIVE") for row in rows
     }
 
 
-async def lock_periods(
-    tx: Connection, tenant_id: TenantId, keys: Iterable[PeriodKey]
-) -> dict[PeriodKey, PeriodState]:
+async def lock_periods(tx: Transaction, keys: Iterable[PeriodKey]) -> dict[PeriodKey, PeriodState]:
     """Hold the periods there are as they are until the transaction ends; say how they are."""
-    rows = await tx.fetch(SQL["lock_periods"], tenant_id, *_columns(keys, 3))
+    rows = await tx.fetch(SQL["lock_periods"], tx.tenant_id, *_columns(keys, 3))
     return {_period_key(row): PeriodState(row["state"]) for row in rows}
 
 
-async def queue_openers(tx: Connection, wallets: Iterable[WalletKey]) -> None:
+async def queue_openers(tx: Transaction, wallets: Iterable[WalletKey]) -> None:
     """Wait for others who are opening periods of these wallets."""
     keys = {int.from_bytes(wallet_id.bytes[8:], signed=True) for _, wallet_id in wallets}
     await tx.execute(SQL["queue_openers"], sorted(keys))
 
 
 async def lock_followers(
-    tx: Connection, tenant_id: TenantId, keys: Iterable[PeriodKey]
+    tx: Transaction, keys: Iterable[PeriodKey]
 ) -> dict[PeriodKey, PeriodState]:
     """Hold the first period after each of `keys`, where there is one; say how it is."""
-    rows = await tx.fetch(SQL["lock_followers"], tenant_id, *_columns(keys, 3))
+    rows = await tx.fetch(SQL["lock_followers"], tx.tenant_id, *_columns(keys, 3))
     return {_period_key(row): PeriodState(row["state"]) for row in rows}
 
 
 async def lock_first_open(
-    tx: Connection, tenant_id: TenantId, wallets: Iterable[WalletKey]
+    tx: Transaction, wallets: Iterable[WalletKey]
 ) -> dict[WalletKey, RatingPeriod]:
     """The first open period of each wallet that has one, held."""
-    rows = await tx.fetch(SQL["lock_first_open"], tenant_id, *_columns(wallets, 2))
+    rows = await tx.fetch(SQL["lock_first_open"], tx.tenant_id, *_columns(wallets, 2))
     return {
         (row["account_id"], row["wallet_id"]): RatingPeriod(
             row["start_time"], row["end_time"], row["freeze_time"]
@@ -100,21 +96,19 @@ async def lock_first_open(
 
 
 async def find_closed_ends(
-    tx: Connection, tenant_id: TenantId, wallets: Iterable[WalletKey]
+    tx: Transaction, wallets: Iterable[WalletKey]
 ) -> dict[WalletKey, datetime]:
     """The end of the last closed period of each wallet that has one."""
-    rows = await tx.fetch(SQL["find_closed_ends"], tenant_id, *_columns(wallets, 2))
+    rows = await tx.fetch(SQL["find_closed_ends"], tx.tenant_id, *_columns(wallets, 2))
     return {(row["account_id"], row["wallet_id"]): row["end_time"] for row in rows}
 
 
-async def add_records(
-    tx: Connection, tenant_id: TenantId, items: Sequence[tuple[Counted, Place]]
-) -> set[RecordKey]:
+async def add_records(tx: Transaction, items: Sequence[tuple[Counted, Place]]) -> set[RecordKey]:
     """Keep records whose ids are free, and say which those are; each remembers its cell."""
     usages = [item.usage for item, _ in items]
     rows = await tx.fetch(
         SQL["add_records"],
-        tenant_id,
+        tx.tenant_id,
         JOINT.join([usage.account_id for usage in usages]),
         JOINT.join([usage.record_id for usage in usages]),
         [place.cell_id for _, place in items],
@@ -131,12 +125,12 @@ async def add_records(
 
 
 async def add_unique_values(
-    tx: Connection, tenant_id: TenantId, items: Sequence[tuple[Counted, str, str]]
+    tx: Transaction, items: Sequence[tuple[Counted, str, str]]
 ) -> set[RecordKey]:
     """Keep the values that are new in their windows, and say which records those are of."""
     rows = await tx.fetch(
         SQL["add_unique_values"],
-        tenant_id,
+        tx.tenant_id,
         [item.usage.account_id for item, _, _ in items],
         [item.slot.meter.wallet_id for item, _, _ in items],
         [item.usage.asset_id for item, _, _ in items],
@@ -147,13 +141,11 @@ async def add_unique_values(
     return {(AccountId(row["account_id"]), RecordId(row["record_id"])) for row in rows}
 
 
-async def forget_unique_values(
-    tx: Connection, tenant_id: TenantId, items: Sequence[Counted]
-) -> None:
+async def forget_unique_values(tx: Transaction, items: Sequence[Counted]) -> None:
     """Let the values that these records count be new again."""
     await tx.execute(
         SQL["forget_unique_values"],
-        tenant_id,
+        tx.tenant_id,
         [item.usage.account_id for item in items],
         [item.slot.meter.wallet_id for item in items],
         [item.usage.asset_id for item in items],
@@ -161,22 +153,18 @@ async def forget_unique_values(
     )
 
 
-async def find_records(
-    tx: Connection, tenant_id: TenantId, keys: Iterable[RecordKey]
-) -> dict[RecordKey, Stored]:
+async def find_records(tx: Transaction, keys: Iterable[RecordKey]) -> dict[RecordKey, Stored]:
     """Those of the records that are kept."""
-    rows = await tx.fetch(SQL["find_records"], tenant_id, *_columns(keys, 2))
+    rows = await tx.fetch(SQL["find_records"], tx.tenant_id, *_columns(keys, 2))
     return {(row["account_id"], row["record_id"]): _stored(row) for row in rows}
 
 
-async def add_to_cells(
-    tx: Connection, tenant_id: TenantId, cells: Sequence[tuple[Place, Measure]]
-) -> None:
+async def add_to_cells(tx: Transaction, cells: Sequence[tuple[Place, Measure]]) -> None:
     """Merge measures into cells, which are made if they are not there yet."""
     columns = zip(*(_cell(place, measure) for place, measure in cells), strict=True)
     # What is text in the first row is text in all of them.
     values = [JOINT.join(c) if isinstance(c[0], str) else c for c in columns]
-    await tx.execute(SQL["add_to_cells"], tenant_id, *values)
+    await tx.execute(SQL["add_to_cells"], tx.tenant_id, *values)
 
 
 def _columns(keys: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -16,12 +16,11 @@ from server.domain.ids import (
     ProductId,
     RecordId,
     ResourceId,
-    TenantId,
     UnitId,
 )
 from server.store.audit import credential_id
+from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, Window
-from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("consumption/usage_records.sql")
@@ -50,19 +49,16 @@ class Range:
     created: Window = ANY_TIME
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, record_id: RecordId
-) -> UsageRecord:
+async def get(tx: Transaction, account_id: AccountId, record_id: RecordId) -> UsageRecord:
     """One record. Raises USAGE_RECORD_NOT_FOUND."""
-    row = await tx.fetchrow(SQL["get_record"], tenant_id, account_id, record_id)
+    row = await tx.fetchrow(SQL["get_record"], tx.tenant_id, account_id, record_id)
     if row is None:
         raise NotFound.of("UsageRecord", f"accounts/{account_id}/usageRecords/{record_id}")
     return _record(row)
 
 
 async def list_records(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     wanted: Range,
     *,
@@ -74,7 +70,7 @@ async def list_records(
     time, record_id = after or (wanted.end, "")
     rows = await tx.fetch(
         SQL["list_records"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         wanted.start,
         time,
@@ -91,20 +87,16 @@ async def list_records(
     return [_record(row) for row in rows]
 
 
-async def state_bounds(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, state: RecordState
-) -> Window | None:
+async def state_bounds(tx: Transaction, account_id: AccountId, state: RecordState) -> Window | None:
     """Return the window that holds the usage times of all records in a state, if there are any."""
-    row = await tx.fetchrow(SQL["find_state_bounds"], tenant_id, account_id, *STANDINGS[state])
+    row = await tx.fetchrow(SQL["find_state_bounds"], tx.tenant_id, account_id, *STANDINGS[state])
     assert row is not None, state
     return None if row["end_time"] is None else Window(row["start_time"], row["end_time"])
 
 
-async def cell_bounds(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, cell_id: CellId
-) -> Period:
+async def cell_bounds(tx: Transaction, account_id: AccountId, cell_id: CellId) -> Period:
     """The day of a cell. Raises USAGE_SUMMARY_NOT_FOUND."""
-    row = await tx.fetchrow(SQL["find_cell_bounds"], tenant_id, account_id, cell_id)
+    row = await tx.fetchrow(SQL["find_cell_bounds"], tx.tenant_id, account_id, cell_id)
     if row is None:
         raise NotFound.of("UsageSummary", f"accounts/{account_id}/usageSummaries/{cell_id}")
     return Period(row["start_time"], row["end_time"])

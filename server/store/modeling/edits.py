@@ -8,10 +8,9 @@ from typing import TypeVar
 import asyncpg
 
 from server.domain.errors import Aborted, FailedPrecondition
-from server.domain.ids import TenantId
 from server.domain.modeling.catalog import CatalogState, Kept
+from server.store.connection import Transaction
 from server.store.modeling.records import Kind
-from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("modeling/edits.sql")
@@ -21,18 +20,16 @@ T = TypeVar("T")
 MOST_REFERRERS = 20
 
 
-async def save(
-    tx: Connection, tenant_id: TenantId, kind: Kind[T], content: T, *, revision: int
-) -> None:
+async def save(tx: Transaction, kind: Kind[T], content: T, *, revision: int) -> None:
     """Keep other content under the id. Raises CONCURRENT_CHANGE."""
-    check_done(await tx.execute(kind.save, tenant_id, *kind.to_row(content), revision))
+    check_done(await tx.execute(kind.save, tx.tenant_id, *kind.to_row(content), revision))
 
 
-async def drop(tx: Connection, tenant_id: TenantId, kind: Kind[T], record: Kept[T]) -> None:
+async def drop(tx: Transaction, kind: Kind[T], record: Kept[T]) -> None:
     """Forget a record. Raises CONCURRENT_CHANGE, and IN_USE when something was sold under it."""
     key = kind.key(record.content)
     try:
-        done = await tx.execute(kind.drop, tenant_id, *key, record.revision)
+        done = await tx.execute(kind.drop, tx.tenant_id, *key, record.revision)
     except asyncpg.ForeignKeyViolationError as error:
         name = kind.resource_name(*key)
         text = f"{name} was quoted or sold, so it stays; it is out of force for new sales"
@@ -40,26 +37,22 @@ async def drop(tx: Connection, tenant_id: TenantId, kind: Kind[T], record: Kept[
     check_done(done)
 
 
-async def move(
-    tx: Connection, tenant_id: TenantId, kind: Kind[T], record: Kept[T], state: CatalogState
-) -> None:
+async def move(tx: Transaction, kind: Kind[T], record: Kept[T], state: CatalogState) -> None:
     """Put a record in another state. Raises CONCURRENT_CHANGE."""
     key = kind.key(record.content)
-    check_done(await tx.execute(kind.move, tenant_id, *key, state, record.revision))
+    check_done(await tx.execute(kind.move, tx.tenant_id, *key, state, record.revision))
 
 
-async def referrers(
-    tx: Connection, tenant_id: TenantId, kind: Kind[T], *key: str
-) -> list[tuple[str, str]]:
+async def referrers(tx: Transaction, kind: Kind[T], *key: str) -> list[tuple[str, str]]:
     """The names and states of what refers to a record, at most one more than are ever named."""
     second = key[1] if len(key) > 1 else None
-    rows = await tx.fetch(SQL["referrers"], tenant_id, kind.name, key[0], second)
+    rows = await tx.fetch(SQL["referrers"], tx.tenant_id, kind.name, key[0], second)
     return [(row["name"], row["state"]) for row in rows]
 
 
-async def tokens_of(tx: Connection, tenant_id: TenantId, product_id: str) -> list[tuple[str, str]]:
+async def tokens_of(tx: Transaction, product_id: str) -> list[tuple[str, str]]:
     """The resources of a product that are rated in a token, each with its token."""
-    rows = await tx.fetch(SQL["tokens_of"], tenant_id, product_id)
+    rows = await tx.fetch(SQL["tokens_of"], tx.tenant_id, product_id)
     return [(row["usage_resource_id"], row["token_resource_id"]) for row in rows]
 
 

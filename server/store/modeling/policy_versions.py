@@ -5,11 +5,10 @@ from typing import TypeVar
 
 import msgspec
 
-from server.domain.ids import TenantId
 from server.domain.modeling.catalog import CatalogState, Kept
+from server.store.connection import Transaction
 from server.store.modeling import edits
 from server.store.modeling.records import Kind
-from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("modeling/policy_versions.sql")
@@ -19,24 +18,22 @@ MOST_VERSIONS = 100
 T = TypeVar("T")
 
 
-async def supersede(
-    tx: Connection, tenant_id: TenantId, kind: Kind[T], found: Kept[T], wanted: T
-) -> None:
+async def supersede(tx: Transaction, kind: Kind[T], found: Kept[T], wanted: T) -> None:
     """Put another version in force, and keep what the policy said. Raises CONCURRENT_CHANGE."""
     [policy_id] = kind.key(found.content)
-    await edits.save(tx, tenant_id, kind, wanted, revision=found.revision)
+    await edits.save(tx, kind, wanted, revision=found.revision)
     content = msgspec.to_builtins(found.content, builtin_types=())
-    args = (tenant_id, kind.name, policy_id, found.version, content)
+    args = (tx.tenant_id, kind.name, policy_id, found.version, content)
     await tx.execute(SQL["keep_version"], *args)
-    await tx.execute(SQL["raise_version"], tenant_id, kind.name, policy_id)
+    await tx.execute(SQL["raise_version"], tx.tenant_id, kind.name, policy_id)
 
 
 async def list_superseded(
-    tx: Connection, tenant_id: TenantId, kind: Kind[T], found: Kept[T]
+    tx: Transaction, kind: Kind[T], found: Kept[T]
 ) -> list[tuple[Kept[T], datetime]]:
     """What a policy said before, newest first, each with when another took its place."""
     [policy_id] = kind.key(found.content)
-    args = (tenant_id, kind.name, policy_id, MOST_VERSIONS - 1)
+    args = (tx.tenant_id, kind.name, policy_id, MOST_VERSIONS - 1)
     return [
         (
             Kept(

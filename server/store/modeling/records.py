@@ -11,10 +11,9 @@ from typing import Any, Generic, TypeVar
 from asyncpg import Record
 
 from server.domain.errors import NotFound
-from server.domain.ids import TenantId
 from server.domain.modeling.catalog import CatalogState, Kept
 from server.store.audit import audit_of
-from server.store.pool import Connection
+from server.store.connection import Transaction
 
 T = TypeVar("T")
 
@@ -46,29 +45,28 @@ class Kind(Generic[T]):
         return self.pattern.format(*key)
 
 
-async def add(tx: Connection, tenant_id: TenantId, kind: Kind[T], content: T) -> bool:
+async def add(tx: Transaction, kind: Kind[T], content: T) -> bool:
     """Keep a new draft, unless its id is taken; returns whether it was kept."""
-    done: str = await tx.execute(kind.add, tenant_id, *kind.to_row(content))
+    done: str = await tx.execute(kind.add, tx.tenant_id, *kind.to_row(content))
     return done == "INSERT 0 1"
 
 
-async def find(tx: Connection, tenant_id: TenantId, kind: Kind[T], *key: str) -> Kept[T] | None:
+async def find(tx: Transaction, kind: Kind[T], *key: str) -> Kept[T] | None:
     """The record of that id, in whatever case."""
-    row = await tx.fetchrow(kind.find, tenant_id, *key)
+    row = await tx.fetchrow(kind.find, tx.tenant_id, *key)
     return None if row is None else kept(kind, row)
 
 
-async def get(tx: Connection, tenant_id: TenantId, kind: Kind[T], *key: str) -> Kept[T]:
+async def get(tx: Transaction, kind: Kind[T], *key: str) -> Kept[T]:
     """The record of exactly that id. Raises `…_NOT_FOUND`."""
-    found = await find(tx, tenant_id, kind, *key)
+    found = await find(tx, kind, *key)
     if found is None or kind.key(found.content) != key:
         raise NotFound.of(kind.name, kind.resource_name(*key))
     return found
 
 
 async def list_records(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     kind: Kind[T],
     *parent: str,
     after: tuple[str] | None,
@@ -80,7 +78,7 @@ async def list_records(
     `filters` are a state and what else the kind's query can be asked for; None asks for all.
     """
     last = after[0] if after else ""
-    rows = await tx.fetch(kind.list_, tenant_id, *parent, last, limit, *filters)
+    rows = await tx.fetch(kind.list_, tx.tenant_id, *parent, last, limit, *filters)
     return [kept(kind, row) for row in rows]
 
 

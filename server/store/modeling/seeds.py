@@ -2,24 +2,22 @@
 
 from collections.abc import Sequence
 
-from server.domain.ids import TenantId
 from server.domain.modeling.catalog import UnitClass, UnitOfMeasure
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.sql import load
 
 SQL = load("modeling/seeds.sql")
 
 
 async def add(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     classes: Sequence[UnitClass],
     units: Sequence[UnitOfMeasure],
 ) -> None:
     """Put classes and their units in force; what is there under the same id stays."""
     await tx.execute(
         SQL["add_classes"],
-        tenant_id,
+        tx.tenant_id,
         [one.id for one in classes],
         [one.display_name for one in classes],
         [one.kind for one in classes],
@@ -27,7 +25,7 @@ async def add(
     )
     await tx.execute(
         SQL["add_units"],
-        tenant_id,
+        tx.tenant_id,
         [one.id for one in units],
         [one.display_name for one in units],
         [one.unit_class_id for one in units],

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from asyncpg import Record
 
-from server.domain.ids import ProcedureId, ProcedureVersionId, TenantId
+from server.domain.ids import ProcedureId, ProcedureVersionId
 from server.domain.modeling.catalog import CatalogState
 from server.domain.rating.compiled_discovery import SHIPPED_FINDERS, Finder, Finders
 from server.domain.rating.compiled_rating import Rater, VersionKey, Versions
 from server.domain.rating.procedures.versions import Procedure, TimeLimits, Usage, Version
+from server.store.connection import Transaction
 from server.store.modeling.records import Kind
-from server.store.pool import Connection
 from server.store.rating.procedure_documents import elements_from_doc, elements_to_doc
 from server.store.sql import load
 
@@ -86,16 +86,16 @@ VERSION: Kind[Version] = Kind(
 
 
 async def versions(
-    tx: Connection, tenant_id: TenantId, procedure_id: ProcedureId
+    tx: Transaction, procedure_id: ProcedureId
 ) -> list[tuple[Version, CatalogState]]:
     """All versions of a procedure, each with its state."""
-    rows = await tx.fetch(SQL["versions"], tenant_id, procedure_id)
+    rows = await tx.fetch(SQL["versions"], tx.tenant_id, procedure_id)
     return [(_version(row), CatalogState(row["state"])) for row in rows]
 
 
-async def rating_versions(tx: Connection, tenant_id: TenantId) -> Versions:
+async def rating_versions(tx: Transaction) -> Versions:
     """What the tenant rates by."""
-    return unpacked_versions(await tx.fetchval(SQL["rating_versions"], tenant_id))
+    return unpacked_versions(await tx.fetchval(SQL["rating_versions"], tx.tenant_id))
 
 
 @lru_cache(maxsize=1_024)
@@ -106,22 +106,20 @@ def unpacked_versions(text: str | None) -> Versions:
     return Versions(tuple(_rater(item) for item in msgspec.json.decode(text)))
 
 
-async def finders(tx: Connection, tenant_id: TenantId) -> Finders:
+async def finders(tx: Transaction) -> Finders:
     """What finds the tenant's rates."""
-    rows = await tx.fetch(SQL["discovery_versions"], tenant_id)
+    rows = await tx.fetch(SQL["discovery_versions"], tx.tenant_id)
     if not rows:
         return SHIPPED_FINDERS
     found = tuple(_finder(row) for row in rows if row["version_id"] is not None)
     return Finders(ProcedureId(rows[0]["procedure_id"]), found)
 
 
-async def raters(
-    tx: Connection, tenant_id: TenantId, keys: Iterable[VersionKey]
-) -> dict[VersionKey, Rater]:
+async def raters(tx: Transaction, keys: Iterable[VersionKey]) -> dict[VersionKey, Rater]:
     """Some versions, in whatever state, as raters that take as long as they take."""
     wanted = sorted(set(keys))
     rows = await tx.fetch(
-        SQL["some_versions"], tenant_id, [key[0] for key in wanted], [key[1] for key in wanted]
+        SQL["some_versions"], tx.tenant_id, [key[0] for key in wanted], [key[1] for key in wanted]
     )
     found = map(_version, rows)
     return {(one.procedure_id, one.id): Rater.of(one) for one in found}
@@ -160,23 +158,19 @@ def _date(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
 
 
-async def default(tx: Connection, tenant_id: TenantId, usage: Usage) -> ProcedureId | None:
+async def default(tx: Transaction, usage: Usage) -> ProcedureId | None:
     """The procedure that the tenant uses."""
-    found = await tx.fetchval(SQL["default_procedure"], tenant_id, usage)
+    found = await tx.fetchval(SQL["default_procedure"], tx.tenant_id, usage)
     return None if found is None else ProcedureId(found)
 
 
-async def set_default(
-    tx: Connection, tenant_id: TenantId, usage: Usage, procedure_id: ProcedureId
-) -> None:
+async def set_default(tx: Transaction, usage: Usage, procedure_id: ProcedureId) -> None:
     """Use another from now on."""
-    await tx.execute(SQL["set_default"], tenant_id, usage, procedure_id)
+    await tx.execute(SQL["set_default"], tx.tenant_id, usage, procedure_id)
 
 
-async def seed(
-    tx: Connection, tenant_id: TenantId, shipped: Sequence[tuple[Procedure, Version]]
-) -> None:
+async def seed(tx: Transaction, shipped: Sequence[tuple[Procedure, Version]]) -> None:
     """Put procedures in force, each with its version; what is there under the same id stays."""
     for procedure, version in shipped:
-        await tx.execute(SQL["seed_procedure"], tenant_id, *PROCEDURE.to_row(procedure))
-        await tx.execute(SQL["seed_version"], tenant_id, *VERSION.to_row(version))
+        await tx.execute(SQL["seed_procedure"], tx.tenant_id, *PROCEDURE.to_row(procedure))
+        await tx.execute(SQL["seed_version"], tx.tenant_id, *VERSION.to_row(version))

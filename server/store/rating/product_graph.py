@@ -9,7 +9,6 @@ from server.domain.ids import (
     ProductId,
     ResourceId,
     SellingModelId,
-    TenantId,
     UnitClassId,
 )
 from server.domain.modeling.catalog import (
@@ -29,6 +28,7 @@ from server.domain.modeling.catalog import (
     UsageResource,
 )
 from server.domain.rating.rate_cards import RateCardEntry
+from server.store.connection import Transaction
 from server.store.modeling.catalog import (
     PRODUCT,
     PRODUCT_GRANT,
@@ -47,7 +47,6 @@ from server.store.modeling.policies import (
 )
 from server.store.modeling.records import Kind, kept
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.store.pool import Connection
 from server.store.rating.rate_entries import entry_from_row
 from server.store.sql import load
 
@@ -76,28 +75,24 @@ class Graph:
     models: dict[SellingModelId, Kept[SellingModel]]
 
 
-async def lock_product(
-    tx: Connection, tenant_id: TenantId, product_id: ProductId
-) -> Kept[Product] | None:
+async def lock_product(tx: Transaction, product_id: ProductId) -> Kept[Product] | None:
     """Hold a product until the transaction ends."""
-    row = await tx.fetchrow(SQL["lock_product"], tenant_id, product_id)
+    row = await tx.fetchrow(SQL["lock_product"], tx.tenant_id, product_id)
     return None if row is None else kept(PRODUCT, row)
 
 
-async def units_of_class(
-    tx: Connection, tenant_id: TenantId, class_id: UnitClassId
-) -> list[Kept[UnitOfMeasure]]:
+async def units_of_class(tx: Transaction, class_id: UnitClassId) -> list[Kept[UnitOfMeasure]]:
     """The units of one class."""
-    return await _some(tx, tenant_id, UNIT, SQL["units"], [class_id])
+    return await _some(tx, UNIT, SQL["units"], [class_id])
 
 
-async def load_graph(tx: Connection, tenant_id: TenantId, product: Kept[Product]) -> Graph:
+async def load_graph(tx: Transaction, product: Kept[Product]) -> Graph:
     """Everything a product stands on."""
     product_id = product.content.id
-    held = await _of(tx, tenant_id, PRODUCT_RESOURCE, SQL["product_resources"], product_id)
-    grants = await _of(tx, tenant_id, PRODUCT_GRANT, SQL["product_grants"], product_id)
+    held = await _of(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_id)
+    grants = await _of(tx, PRODUCT_GRANT, SQL["product_grants"], product_id)
     ids = [one.content.resource_id for one in held]
-    resources = await _some(tx, tenant_id, RESOURCE, SQL["resources"], ids)
+    resources = await _some(tx, RESOURCE, SQL["resources"], ids)
     class_ids = {one.content.unit_class_id for one in resources}
     levels = [one.content.policies for one in held]
     levels += [one.content.policies for one in resources]
@@ -108,53 +103,44 @@ async def load_graph(tx: Connection, tenant_id: TenantId, product: Kept[Product]
     refresh = _ids(one.content.refresh_id for one in grants)
     rollover = _ids(one.content.rollover_id for one in grants)
     models = {one.content.selling_model_id for one in grants} - {None}
-    priced = await tx.fetch(SQL["entry_models"], tenant_id, product_id)
+    priced = await tx.fetch(SQL["entry_models"], tx.tenant_id, product_id)
     models |= {SellingModelId(row["selling_model_id"]) for row in priced}
-    some = tx, tenant_id
     return Graph(
         product=product,
         resources={one.content.id: one for one in resources},
         product_resources=tuple(held),
         grants=tuple(grants),
         classes=_by_id(
-            await _some(*some, UNIT_CLASS, SQL["unit_classes"], class_ids), lambda one: one.id
+            await _some(tx, UNIT_CLASS, SQL["unit_classes"], class_ids), lambda one: one.id
         ),
-        units=tuple(await _some(*some, UNIT, SQL["units"], class_ids)),
+        units=tuple(await _some(tx, UNIT, SQL["units"], class_ids)),
         aggregations=_by_id(
-            await _some(*some, AGGREGATION, SQL["aggregations"], aggregation), lambda one: one.id
+            await _some(tx, AGGREGATION, SQL["aggregations"], aggregation), lambda one: one.id
         ),
         frequencies=_by_id(
-            await _some(*some, RATING_FREQUENCY, SQL["rating_frequencies"], frequency),
+            await _some(tx, RATING_FREQUENCY, SQL["rating_frequencies"], frequency),
             lambda one: one.id,
         ),
-        overages=_by_id(await _some(*some, OVERAGE, SQL["overages"], overage), lambda one: one.id),
+        overages=_by_id(await _some(tx, OVERAGE, SQL["overages"], overage), lambda one: one.id),
         commitments=_by_id(
-            await _some(*some, COMMITMENT, SQL["commitments"], commitment), lambda one: one.id
+            await _some(tx, COMMITMENT, SQL["commitments"], commitment), lambda one: one.id
         ),
-        refreshes=_by_id(
-            await _some(*some, REFRESH, SQL["refreshes"], refresh), lambda one: one.id
-        ),
-        rollovers=_by_id(
-            await _some(*some, ROLLOVER, SQL["rollovers"], rollover), lambda one: one.id
-        ),
+        refreshes=_by_id(await _some(tx, REFRESH, SQL["refreshes"], refresh), lambda one: one.id),
+        rollovers=_by_id(await _some(tx, ROLLOVER, SQL["rollovers"], rollover), lambda one: one.id),
         models=_by_id(
-            await _some(*some, SELLING_MODEL, SQL["selling_models"], filter(None, models)),
+            await _some(tx, SELLING_MODEL, SQL["selling_models"], filter(None, models)),
             lambda one: one.id,
         ),
     )
 
 
-async def draft_entries(
-    tx: Connection, tenant_id: TenantId, product_id: ProductId
-) -> list[RateCardEntry]:
+async def draft_entries(tx: Transaction, product_id: ProductId) -> list[RateCardEntry]:
     """The entries that come into force with the product, without their tiers."""
-    rows = await tx.fetch(SQL["draft_entries"], tenant_id, product_id)
+    rows = await tx.fetch(SQL["draft_entries"], tx.tenant_id, product_id)
     return [entry_from_row(row, ()) for row in rows]
 
 
-async def activate(
-    tx: Connection, tenant_id: TenantId, graph: Graph, units: Iterable[str], revision: int
-) -> None:
+async def activate(tx: Transaction, graph: Graph, units: Iterable[str], revision: int) -> None:
     """Make all of it active that is a draft, in the order of its dependencies."""
     by_ids = (
         (SQL["activate_unit_classes"], graph.classes),
@@ -169,24 +155,20 @@ async def activate(
         (SQL["activate_resources"], graph.resources),
     )
     for query, ids in by_ids:
-        await tx.execute(query, tenant_id, sorted(ids))
+        await tx.execute(query, tx.tenant_id, sorted(ids))
     product_id = graph.product.content.id
-    await tx.execute(SQL["activate_product"], tenant_id, product_id)
-    await tx.execute(SQL["activate_product_resources"], tenant_id, product_id)
-    await tx.execute(SQL["activate_product_grants"], tenant_id, product_id)
-    await tx.execute(SQL["activate_entries"], tenant_id, product_id, revision)
+    await tx.execute(SQL["activate_product"], tx.tenant_id, product_id)
+    await tx.execute(SQL["activate_product_resources"], tx.tenant_id, product_id)
+    await tx.execute(SQL["activate_product_grants"], tx.tenant_id, product_id)
+    await tx.execute(SQL["activate_entries"], tx.tenant_id, product_id, revision)
 
 
-async def _of(
-    tx: Connection, tenant_id: TenantId, kind: Kind[T], query: str, product_id: ProductId
-) -> list[Kept[T]]:
-    return [kept(kind, row) for row in await tx.fetch(query, tenant_id, product_id)]
+async def _of(tx: Transaction, kind: Kind[T], query: str, product_id: ProductId) -> list[Kept[T]]:
+    return [kept(kind, row) for row in await tx.fetch(query, tx.tenant_id, product_id)]
 
 
-async def _some(
-    tx: Connection, tenant_id: TenantId, kind: Kind[T], query: str, ids: Iterable[str]
-) -> list[Kept[T]]:
-    return [kept(kind, row) for row in await tx.fetch(query, tenant_id, sorted(ids))]
+async def _some(tx: Transaction, kind: Kind[T], query: str, ids: Iterable[str]) -> list[Kept[T]]:
+    return [kept(kind, row) for row in await tx.fetch(query, tx.tenant_id, sorted(ids))]
 
 
 def _ids(ids: Iterable[PolicyId | None]) -> set[PolicyId]:

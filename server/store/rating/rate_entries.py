@@ -14,7 +14,6 @@ from server.domain.ids import (
     RateEntryId,
     ResourceId,
     SellingModelId,
-    TenantId,
     UnitId,
 )
 from server.domain.rating.rate_cards import (
@@ -25,8 +24,8 @@ from server.domain.rating.rate_cards import (
     RateCardType,
 )
 from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, Tier, TierBounds, TierMode
+from server.store.connection import Transaction
 from server.store.modeling.edits import check_done
-from server.store.pool import Connection
 from server.store.rating.rates import kept
 from server.store.rating.terms_documents import adjustments_from_doc, adjustments_to_doc
 from server.store.sql import load
@@ -51,72 +50,65 @@ class EntryFilter:
 
 
 async def lock_cards(
-    tx: Connection, tenant_id: TenantId, card_ids: Collection[RateCardId]
+    tx: Transaction, card_ids: Collection[RateCardId]
 ) -> dict[RateCardId, RateCardType]:
     """Hold those of the cards that there are until the transaction ends; their types."""
-    rows = await tx.fetch(SQL["lock_cards"], tenant_id, sorted(card_ids))
+    rows = await tx.fetch(SQL["lock_cards"], tx.tenant_id, sorted(card_ids))
     return {RateCardId(row["rate_card_id"]): RateCardType(row["type"]) for row in rows}
 
 
 async def card_sizes(
-    tx: Connection, tenant_id: TenantId, card_ids: Collection[RateCardId]
+    tx: Transaction, card_ids: Collection[RateCardId]
 ) -> dict[RateCardId, CardSize]:
     """How much there is on some cards."""
-    rows = await tx.fetch(SQL["card_sizes"], tenant_id, sorted(card_ids))
+    rows = await tx.fetch(SQL["card_sizes"], tx.tenant_id, sorted(card_ids))
     return {
         RateCardId(row["rate_card_id"]): CardSize(entries=row["entries"], tiers=row["tiers"])
         for row in rows
     }
 
 
-async def resource_scales(
-    tx: Connection, tenant_id: TenantId, wanted: Collection[Metered]
-) -> dict[Metered, int]:
+async def resource_scales(tx: Transaction, wanted: Collection[Metered]) -> dict[Metered, int]:
     """How finely resources of products are counted, of all a product's the finest one.
 
     Absent is what no product has.
     """
     products = [product_id for product_id, _ in wanted]
     resources = [resource_id for _, resource_id in wanted]
-    rows = await tx.fetch(SQL["resource_scales"], tenant_id, products, resources)
+    rows = await tx.fetch(SQL["resource_scales"], tx.tenant_id, products, resources)
     return {
         (ProductId(row["product_id"]), ResourceId(row["usage_resource_id"])): row["scale"]
         for row in rows
     }
 
 
-async def add(
-    tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
-) -> list[RateCardEntry]:
+async def add(tx: Transaction, entries: Sequence[RateCardEntry]) -> list[RateCardEntry]:
     """Keep new drafts with their tiers, and say which: those whose ids are free in any case."""
     columns = [list(column) for column in zip(*map(_columns, entries), strict=True)]
-    rows = await tx.fetch(SQL["add_entries"], tenant_id, *columns)
+    rows = await tx.fetch(SQL["add_entries"], tx.tenant_id, *columns)
     keys = {(row["rate_card_id"], row["entry_id"]) for row in rows}
     new = [one for one in entries if (one.card_id, one.id) in keys]
-    await _add_tiers(tx, tenant_id, new)
+    await _add_tiers(tx, new)
     return new
 
 
 async def find_all(
-    tx: Connection, tenant_id: TenantId, keys: Iterable[EntryKey]
+    tx: Transaction, keys: Iterable[EntryKey]
 ) -> dict[tuple[str, str], RateCardEntry]:
     """Those of the entries that there are, by card and by id in lower case."""
-    rows = await tx.fetch(SQL["find_entries"], tenant_id, *_lists(keys))
-    entries = await _entries(tx, tenant_id, rows)
+    rows = await tx.fetch(SQL["find_entries"], tx.tenant_id, *_lists(keys))
+    entries = await _entries(tx, rows)
     return {(entry.card_id, entry.id.lower()): entry for entry in entries}
 
 
-async def find(
-    tx: Connection, tenant_id: TenantId, card_id: RateCardId, entry_id: RateEntryId
-) -> RateCardEntry | None:
+async def find(tx: Transaction, card_id: RateCardId, entry_id: RateEntryId) -> RateCardEntry | None:
     """The entry with this id, in whatever case."""
-    found = await find_all(tx, tenant_id, [(card_id, entry_id)])
+    found = await find_all(tx, [(card_id, entry_id)])
     return found.get((card_id, entry_id.lower()))
 
 
 async def list_entries(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     only: EntryFilter,
     *,
     after: tuple[str, str] | None,
@@ -126,7 +118,7 @@ async def list_entries(
     card_id, last = after or ("", "")
     rows = await tx.fetch(
         SQL["list_entries"],
-        tenant_id,
+        tx.tenant_id,
         only.card_id,
         card_id,
         last,
@@ -138,74 +130,70 @@ async def list_entries(
         only.selling_model_id,
         only.day,
     )
-    return await _entries(tx, tenant_id, rows)
+    return await _entries(tx, rows)
 
 
 async def save(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     entry: RateCardEntry,
     *,
     revision: int,
     catalogue: int | None,
 ) -> None:
     """Keep other content under the id; `catalogue` if it is in force. Raises CONCURRENT_CHANGE."""
-    args = (tenant_id, *_columns(entry), revision, catalogue)
+    args = (tx.tenant_id, *_columns(entry), revision, catalogue)
     check_done(await tx.execute(SQL["save_entry"], *args))
-    await tx.execute(SQL["drop_tiers"], tenant_id, entry.card_id, entry.id)
-    await _add_tiers(tx, tenant_id, [entry])
+    await tx.execute(SQL["drop_tiers"], tx.tenant_id, entry.card_id, entry.id)
+    await _add_tiers(tx, [entry])
 
 
 async def move(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     entries: Sequence[RateCardEntry],
     state: EntryState,
     catalogue: int,
 ) -> None:
     """Put entries in another state. Raises CONCURRENT_CHANGE."""
     revisions = [entry.kept.revision for entry in entries if entry.kept is not None]
-    args = (tenant_id, *_lists((one.card_id, one.id) for one in entries), revisions)
+    args = (tx.tenant_id, *_lists((one.card_id, one.id) for one in entries), revisions)
     done = await tx.execute(SQL["move_entries"], *args, state, catalogue)
     check_done(done, count=len(entries))
 
 
-async def in_force(
-    tx: Connection, tenant_id: TenantId, metered: Collection[Metered]
-) -> list[RateCardEntry]:
+async def in_force(tx: Transaction, metered: Collection[Metered]) -> list[RateCardEntry]:
     """What prices resources of products, without its tiers."""
     products = [product_id for product_id, _ in metered]
     resources = [resource_id for _, resource_id in metered]
-    rows = await tx.fetch(SQL["in_force"], tenant_id, products, resources)
+    rows = await tx.fetch(SQL["in_force"], tx.tenant_id, products, resources)
     return [entry_from_row(row, ()) for row in rows]
 
 
 async def not_in_force(
-    tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
+    tx: Transaction, entries: Sequence[RateCardEntry]
 ) -> list[tuple[RateCardId, RateEntryId, str]]:
     """Which of these are of something that is not active, and the name of that; 20 at most."""
     keys = _lists((one.card_id, one.id) for one in entries)
-    rows = await tx.fetch(SQL["not_in_force"], tenant_id, *keys)
+    rows = await tx.fetch(SQL["not_in_force"], tx.tenant_id, *keys)
     return [
         (RateCardId(row["rate_card_id"]), RateEntryId(row["entry_id"]), row["name"]) for row in rows
     ]
 
 
-async def drop(tx: Connection, tenant_id: TenantId, entry: RateCardEntry) -> None:
+async def drop(tx: Transaction, entry: RateCardEntry) -> None:
     """Forget an entry with its tiers. Raises CONCURRENT_CHANGE."""
     assert entry.kept is not None, entry
-    key = (tenant_id, entry.card_id, entry.id)
+    key = (tx.tenant_id, entry.card_id, entry.id)
     # The entry first, as whoever changes it does, so that neither waits for the other's tiers.
     await tx.execute(SQL["lock_entry"], *key)
     await tx.execute(SQL["drop_tiers"], *key)
     check_done(await tx.execute(SQL["drop_entry"], *key, entry.kept.revision))
 
 
-async def drop_of_card(tx: Connection, tenant_id: TenantId, card_id: RateCardId) -> None:
+async def drop_of_card(tx: Transaction, card_id: RateCardId) -> None:
     """Forget the entries of a card that are not in force, with their tiers."""
-    await tx.execute(SQL["lock_entries_of_card"], tenant_id, card_id)
-    await tx.execute(SQL["drop_tiers_of_card"], tenant_id, card_id)
-    await tx.execute(SQL["drop_entries_of_card"], tenant_id, card_id)
+    await tx.execute(SQL["lock_entries_of_card"], tx.tenant_id, card_id)
+    await tx.execute(SQL["drop_tiers_of_card"], tx.tenant_id, card_id)
+    await tx.execute(SQL["drop_entries_of_card"], tx.tenant_id, card_id)
 
 
 def tiers_from_rows(rows: Iterable[Record]) -> dict[EntryKey, tuple[Tier, ...]]:
@@ -268,7 +256,7 @@ def _columns(entry: RateCardEntry) -> tuple[Any, ...]:
     )
 
 
-async def _add_tiers(tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]) -> None:
+async def _add_tiers(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
     placed = [
         (entry, place, tier) for entry in entries for place, tier in enumerate(entry.tiers, start=1)
     ]
@@ -276,7 +264,7 @@ async def _add_tiers(tx: Connection, tenant_id: TenantId, entries: Sequence[Rate
         return
     await tx.execute(
         SQL["add_tiers"],
-        tenant_id,
+        tx.tenant_id,
         *_lists((entry.card_id, entry.id) for entry, _, _ in placed),
         [place for _, place, _ in placed],
         [tier.lower for _, _, tier in placed],
@@ -286,11 +274,9 @@ async def _add_tiers(tx: Connection, tenant_id: TenantId, entries: Sequence[Rate
     )
 
 
-async def _entries(
-    tx: Connection, tenant_id: TenantId, rows: Sequence[Record]
-) -> list[RateCardEntry]:
+async def _entries(tx: Transaction, rows: Sequence[Record]) -> list[RateCardEntry]:
     keys = [(row["rate_card_id"], row["entry_id"]) for row in rows]
-    tiers = tiers_from_rows(await tx.fetch(SQL["tiers"], tenant_id, *_lists(keys)))
+    tiers = tiers_from_rows(await tx.fetch(SQL["tiers"], tx.tenant_id, *_lists(keys)))
     return [
         replace(entry_from_row(row, tiers.get(key, ())), kept=kept(row))
         for row, key in zip(rows, keys, strict=True)

@@ -36,8 +36,8 @@ from server.domain.rating.sold_rates import (
     SoldRates,
     TargetRates,
 )
+from server.store.connection import ControlTransaction, Transaction
 from server.store.modeling.policy_documents import policies_from_doc
-from server.store.pool import Connection
 from server.store.rating.procedures import finders, rating_versions
 from server.store.rating.rate_entries import entry_from_row, tiers_from_rows
 from server.store.rating.terms_documents import terms_from_doc
@@ -71,34 +71,34 @@ class Loaded:
     rows: Rows
 
 
-async def revision(tx: Connection, tenant_id: TenantId) -> int:
+async def revision(tx: Transaction) -> int:
     """How often the tenant's catalogue was changed."""
-    found: int = await tx.fetchval(SQL["revision"], tenant_id)
+    found: int = await tx.fetchval(SQL["revision"], tx.tenant_id)
     return found
 
 
-async def revisions(connection: Connection, tenant_ids: Sequence[TenantId]) -> dict[TenantId, int]:
-    """The same of several tenants, on a connection that is nobody's."""
-    rows = await connection.fetch(SQL["revisions"], tenant_ids)
+async def revisions(tx: ControlTransaction, tenant_ids: Sequence[TenantId]) -> dict[TenantId, int]:
+    """The revisions of several tenants' catalogs."""
+    rows = await tx.fetch(SQL["revisions"], tenant_ids)
     return {TenantId(row["tenant_id"]): row["catalogue_revision"] for row in rows}
 
 
-async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | None = None) -> Loaded:
+async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> Loaded:
     """All active rates, or of those whose marks are known what changed; `tx` sees one moment."""
-    at, versions = await revision(tx, tenant_id), await rating_versions(tx, tenant_id)
-    found_by = await finders(tx, tenant_id)
-    books = await tx.fetch(SQL["all_books"], tenant_id)
+    at, versions = await revision(tx), await rating_versions(tx)
+    found_by = await finders(tx)
+    books = await tx.fetch(SQL["all_books"], tx.tenant_id)
     marks = {
         RateCardId(row["rate_card_id"]): (row["entries"], row["revision"])
-        for row in await tx.fetch(SQL["card_marks"], tenant_id)
+        for row in await tx.fetch(SQL["card_marks"], tx.tenant_id)
     }
     changed = None
     if known is not None:
         cards = marks.keys() | known.keys()
         changed = frozenset(one for one in cards if marks.get(one) != known.get(one))
     wanted = None if changed is None else sorted(changed)
-    entries = await _in_slices(tx, "entries", SQL["all_entries"], tenant_id, wanted)
-    tiers = await _in_slices(tx, "tiers", SQL["all_tiers"], tenant_id, wanted)
+    entries = await _in_slices(tx, "entries", SQL["all_entries"], tx.tenant_id, wanted)
+    tiers = await _in_slices(tx, "tiers", SQL["all_tiers"], tx.tenant_id, wanted)
     rows = (books, entries, tiers)
     return Loaded(
         revision=at,
@@ -111,16 +111,15 @@ async def rows_of_tenant(tx: Connection, tenant_id: TenantId, known: Marks | Non
 
 
 async def rows_of_product(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     price_book_id: PriceBookId,
     product_id: ProductId,
     *,
     with_drafts: bool = False,
 ) -> Rows:
     """One book and the active rates of a product, for a trial those of its drafts too."""
-    books = await tx.fetch(SQL["one_book"], tenant_id, price_book_id)
-    rows = await tx.fetch(SQL["product_rates"], tenant_id, product_id, with_drafts)
+    books = await tx.fetch(SQL["one_book"], tx.tenant_id, price_book_id)
+    rows = await tx.fetch(SQL["product_rates"], tx.tenant_id, product_id, with_drafts)
     entries = {(row["rate_card_id"], row["entry_id"]): row for row in rows}
     return books, list(entries.values()), [row for row in rows if row["kind"] is not None]
 
@@ -163,7 +162,7 @@ def _pausing(rows: Sequence[Record], pause: Callable[[], None]) -> Iterator[Reco
 
 
 async def asset_rates(
-    tx: Connection, tenant_id: TenantId, held: Iterable[Held]
+    tx: Transaction, held: Iterable[Held]
 ) -> dict[Held | Bound, SoldRates | None]:
     """What assets were sold under, by resource.
 
@@ -175,15 +174,15 @@ async def asset_rates(
         [asset_id for _, asset_id, _ in wanted],
         [resource_id for _, _, resource_id in wanted],
     )
-    sold = _by_held(await tx.fetch(SQL["asset_rates"], tenant_id, *keys))
+    sold = _by_held(await tx.fetch(SQL["asset_rates"], tx.tenant_id, *keys))
     rows = [same[0] for same in sold.values() if same[0]["wallet_id"] is not None]
     wallets = {(row["account_id"], row["wallet_id"], row["is_shared"]) for row in rows}
-    added = await _additions(tx, tenant_id, wallets)
+    added = await _additions(tx, wallets)
     return {key: _asset_rates(same, added) for key, same in sold.items()}
 
 
 async def target_rates(
-    tx: Connection, tenant_id: TenantId, bound: Iterable[Bound]
+    tx: Transaction, bound: Iterable[Bound]
 ) -> dict[Held | Bound, SoldRates | None]:
     """What was agreed for targets, by resource.
 
@@ -191,9 +190,9 @@ async def target_rates(
     """
     wanted = sorted(set(bound))
     columns = [[one[column] for one in wanted] for column in range(3)]
-    rows = await tx.fetch(SQL["target_rates"], tenant_id, *columns)
+    rows = await tx.fetch(SQL["target_rates"], tx.tenant_id, *columns)
     wallets = {(row["account_id"], row["wallet_id"], True) for row in rows if row["wallet_id"]}
-    added = await _additions(tx, tenant_id, wallets)
+    added = await _additions(tx, wallets)
     return {
         Bound(row["account_id"], row["target_id"], row["usage_resource_id"]): None
         if row["wallet_id"] is None
@@ -208,13 +207,13 @@ async def target_rates(
 
 
 async def _additions(
-    tx: Connection, tenant_id: TenantId, wallets: Iterable[tuple[AccountId, UUID, bool]]
+    tx: Transaction, wallets: Iterable[tuple[AccountId, UUID, bool]]
 ) -> Mapping[UUID, list[Addition]]:
     """What was added to some wallets, each with whether it is shared."""
     keys = sorted(wallets)
     columns = [[key[column] for key in keys] for column in range(3)]
     found: defaultdict[UUID, list[Addition]] = defaultdict(list)
-    for row in await tx.fetch(SQL["wallet_additions"], tenant_id, *columns) if keys else ():
+    for row in await tx.fetch(SQL["wallet_additions"], tx.tenant_id, *columns) if keys else ():
         found[row["wallet_id"]].append(_addition(row))
     return found
 
@@ -227,7 +226,7 @@ def _by_held(rows: Iterable[Record]) -> dict[Held, list[Record]]:
 
 
 async def _in_slices(
-    tx: Connection,
+    tx: Transaction,
     name: str,
     query: str,
     tenant_id: TenantId,

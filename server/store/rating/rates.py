@@ -9,35 +9,33 @@ import asyncpg
 from asyncpg import Record
 
 from server.domain.errors import FailedPrecondition
-from server.domain.ids import PriceBookId, RateCardId, TenantId
+from server.domain.ids import PriceBookId, RateCardId
 from server.domain.rating.rate_cards import Kept, PriceBook, RateCard, RateCardType
 from server.store.audit import audit_of
+from server.store.connection import Transaction
 from server.store.modeling.edits import check_done
-from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("rating/rates.sql")
 
 
-async def add_card(tx: Connection, tenant_id: TenantId, card: RateCard) -> bool:
+async def add_card(tx: Transaction, card: RateCard) -> bool:
     """Keep a new card; False when its id is taken, in whatever case."""
     added = await tx.fetchval(
-        SQL["add_card"], tenant_id, card.id, card.display_name, card.type, card.start, card.end
+        SQL["add_card"], tx.tenant_id, card.id, card.display_name, card.type, card.start, card.end
     )
     return added is not None
 
 
-async def find_card(tx: Connection, tenant_id: TenantId, card_id: RateCardId) -> RateCard | None:
+async def find_card(tx: Transaction, card_id: RateCardId) -> RateCard | None:
     """The card with this id, in whatever case."""
-    row = await tx.fetchrow(SQL["find_card"], tenant_id, card_id)
+    row = await tx.fetchrow(SQL["find_card"], tx.tenant_id, card_id)
     return None if row is None else _card(row)
 
 
-async def cards(
-    tx: Connection, tenant_id: TenantId, card_ids: Sequence[RateCardId]
-) -> dict[RateCardId, RateCard]:
+async def cards(tx: Transaction, card_ids: Sequence[RateCardId]) -> dict[RateCardId, RateCard]:
     """Those of the cards that there are."""
-    rows = await tx.fetch(SQL["cards"], tenant_id, card_ids)
+    rows = await tx.fetch(SQL["cards"], tx.tenant_id, card_ids)
     return {card.id: card for card in map(_card, rows)}
 
 
@@ -53,8 +51,7 @@ ANY_CARD = CardFilter()
 
 
 async def list_cards(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     *,
     after: tuple[str] | None,
     limit: int,
@@ -62,70 +59,68 @@ async def list_cards(
 ) -> list[RateCard]:
     """Cards by id; `after` is the id of the last one seen."""
     last = after[0] if after else ""
-    rows = await tx.fetch(SQL["list_cards"], tenant_id, last, limit, only.type, only.day)
+    rows = await tx.fetch(SQL["list_cards"], tx.tenant_id, last, limit, only.type, only.day)
     return [_card(row) for row in rows]
 
 
-async def add_book(tx: Connection, tenant_id: TenantId, book: PriceBook) -> bool:
+async def add_book(tx: Transaction, book: PriceBook) -> bool:
     """Keep a new book with its cards; False when its id is taken, in whatever case."""
-    if await tx.fetchval(SQL["add_book"], tenant_id, book.id, book.display_name) is None:
+    if await tx.fetchval(SQL["add_book"], tx.tenant_id, book.id, book.display_name) is None:
         return False
-    await _add_book_cards(tx, tenant_id, book)
+    await _add_book_cards(tx, book)
     return True
 
 
-async def find_book(tx: Connection, tenant_id: TenantId, book_id: PriceBookId) -> PriceBook | None:
+async def find_book(tx: Transaction, book_id: PriceBookId) -> PriceBook | None:
     """The book with this id, in whatever case."""
-    row = await tx.fetchrow(SQL["find_book"], tenant_id, book_id)
-    return None if row is None else (await _books(tx, tenant_id, [row]))[0]
+    row = await tx.fetchrow(SQL["find_book"], tx.tenant_id, book_id)
+    return None if row is None else (await _books(tx, [row]))[0]
 
 
-async def list_books(
-    tx: Connection, tenant_id: TenantId, *, after: tuple[str] | None, limit: int
-) -> list[PriceBook]:
+async def list_books(tx: Transaction, *, after: tuple[str] | None, limit: int) -> list[PriceBook]:
     """Books by id; `after` is the id of the last one seen."""
-    rows = await tx.fetch(SQL["list_books"], tenant_id, after[0] if after else "", limit)
-    return await _books(tx, tenant_id, rows)
+    rows = await tx.fetch(SQL["list_books"], tx.tenant_id, after[0] if after else "", limit)
+    return await _books(tx, rows)
 
 
-async def save_card(tx: Connection, tenant_id: TenantId, card: RateCard, *, revision: int) -> None:
+async def save_card(tx: Transaction, card: RateCard, *, revision: int) -> None:
     """Keep another name or other days. Raises CONCURRENT_CHANGE."""
-    args = (tenant_id, card.id, card.display_name, card.start, card.end, revision)
+    args = (tx.tenant_id, card.id, card.display_name, card.start, card.end, revision)
     check_done(await tx.execute(SQL["save_card"], *args))
 
 
-async def drop_card(tx: Connection, tenant_id: TenantId, card: RateCard) -> None:
+async def drop_card(tx: Transaction, card: RateCard) -> None:
     """Forget a card that has no entries any more. Raises CONCURRENT_CHANGE."""
     assert card.kept is not None, card
-    args = (tenant_id, card.id, card.kept.revision)
+    args = (tx.tenant_id, card.id, card.kept.revision)
     check_done(await tx.execute(SQL["drop_card"], *args))
 
 
 async def card_referrers(
-    tx: Connection, tenant_id: TenantId, card_id: RateCardId, *, all_entries: bool
+    tx: Transaction, card_id: RateCardId, *, all_entries: bool
 ) -> list[tuple[str, str]]:
     """The names and states of what is in the way of forgetting a card, at most one more than named.
 
     Of its entries those that are active, or `all_entries`.
     """
-    rows = await tx.fetch(SQL["card_referrers"], tenant_id, card_id, all_entries)
+    rows = await tx.fetch(SQL["card_referrers"], tx.tenant_id, card_id, all_entries)
     return [(row["name"], row["state"]) for row in rows]
 
 
-async def save_book(tx: Connection, tenant_id: TenantId, book: PriceBook, *, revision: int) -> None:
+async def save_book(tx: Transaction, book: PriceBook, *, revision: int) -> None:
     """Keep another name or other cards. Raises CONCURRENT_CHANGE."""
-    args = (tenant_id, book.id, book.display_name, revision)
+    args = (tx.tenant_id, book.id, book.display_name, revision)
     check_done(await tx.execute(SQL["save_book"], *args))
-    await tx.execute(SQL["drop_book_cards"], tenant_id, book.id)
-    await _add_book_cards(tx, tenant_id, book)
+    await tx.execute(SQL["drop_book_cards"], tx.tenant_id, book.id)
+    await _add_book_cards(tx, book)
 
 
-async def drop_book(tx: Connection, tenant_id: TenantId, book: PriceBook) -> None:
+async def drop_book(tx: Transaction, book: PriceBook) -> None:
     """Forget a book. Raises CONCURRENT_CHANGE, and IN_USE when something was quoted by it."""
     assert book.kept is not None, book
-    await tx.execute(SQL["drop_book_cards"], tenant_id, book.id)
+    await tx.execute(SQL["drop_book_cards"], tx.tenant_id, book.id)
     try:
-        done = await tx.execute(SQL["drop_book"], tenant_id, book.id, book.kept.revision)
+        done = await tx.execute(SQL["drop_book"], tx.tenant_id, book.id, book.kept.revision)
     except asyncpg.ForeignKeyViolationError as error:
         name = f"priceBooks/{book.id}"
         text = f"something was quoted or sold by {name}, so it stays"
@@ -133,10 +128,10 @@ async def drop_book(tx: Connection, tenant_id: TenantId, book: PriceBook) -> Non
     check_done(done)
 
 
-async def _books(tx: Connection, tenant_id: TenantId, rows: Sequence[Record]) -> list[PriceBook]:
+async def _books(tx: Transaction, rows: Sequence[Record]) -> list[PriceBook]:
     cards: defaultdict[str, dict[RateCardType, RateCardId]] = defaultdict(dict)
     ids = [row["price_book_id"] for row in rows]
-    for row in await tx.fetch(SQL["book_cards"], tenant_id, ids):
+    for row in await tx.fetch(SQL["book_cards"], tx.tenant_id, ids):
         kind = RateCardType(row["type"])
         cards[row["price_book_id"]][kind] = RateCardId(row["rate_card_id"])
     return [
@@ -150,9 +145,9 @@ async def _books(tx: Connection, tenant_id: TenantId, rows: Sequence[Record]) ->
     ]
 
 
-async def _add_book_cards(tx: Connection, tenant_id: TenantId, book: PriceBook) -> None:
+async def _add_book_cards(tx: Transaction, book: PriceBook) -> None:
     types, card_ids = list(book.cards), list(book.cards.values())
-    await tx.execute(SQL["add_book_cards"], tenant_id, book.id, types, card_ids)
+    await tx.execute(SQL["add_book_cards"], tx.tenant_id, book.id, types, card_ids)
 
 
 def _card(row: Record) -> RateCard:

@@ -6,10 +6,10 @@ from asyncpg import Record
 
 from server.domain.audit import Audit
 from server.domain.errors import NotFound
-from server.domain.ids import AccountId, TenantId
+from server.domain.ids import AccountId
 from server.store.audit import audit_of
+from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, Window
-from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("selling/accounts.sql")
@@ -37,13 +37,13 @@ class KeptAccount:
     audit: Audit
 
 
-async def add(tx: Connection, tenant_id: TenantId, account: Account) -> bool:
+async def add(tx: Transaction, account: Account) -> bool:
     """Keep a new account; False when its id is taken, in whatever case."""
-    if await tx.fetchval(SQL["add_code"], tenant_id, account.id) is None:
+    if await tx.fetchval(SQL["add_code"], tx.tenant_id, account.id) is None:
         return False
     await tx.execute(
         SQL["add_account"],
-        tenant_id,
+        tx.tenant_id,
         account.id,
         account.display_name,
         account.time_zone,
@@ -55,41 +55,40 @@ async def add(tx: Connection, tenant_id: TenantId, account: Account) -> bool:
     return True
 
 
-async def taken_by(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> AccountId:
+async def taken_by(tx: Transaction, account_id: AccountId) -> AccountId:
     """Who took an id, in whatever case."""
-    found: str = await tx.fetchval(SQL["find_code"], tenant_id, account_id)
+    found: str = await tx.fetchval(SQL["find_code"], tx.tenant_id, account_id)
     return AccountId(found)
 
 
-async def get(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> KeptAccount:
+async def get(tx: Transaction, account_id: AccountId) -> KeptAccount:
     """One account. Raises ACCOUNT_NOT_FOUND."""
-    row = await tx.fetchrow(SQL["find_account"], tenant_id, account_id)
+    row = await tx.fetchrow(SQL["find_account"], tx.tenant_id, account_id)
     return _kept(account_id, row)
 
 
-async def lock(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> KeptAccount:
+async def lock(tx: Transaction, account_id: AccountId) -> KeptAccount:
     """One account, held until the transaction ends. Raises ACCOUNT_NOT_FOUND."""
-    row = await tx.fetchrow(SQL["lock_account"], tenant_id, account_id)
+    row = await tx.fetchrow(SQL["lock_account"], tx.tenant_id, account_id)
     return _kept(account_id, row)
 
 
 async def list_accounts(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     *,
     after: tuple[str] | None,
     limit: int,
     created: Window = ANY_TIME,
 ) -> list[KeptAccount]:
     """Return accounts that were created in a window, by id, after the last one seen."""
-    args = (tenant_id, after[0] if after else "", limit, created.start, created.end)
+    args = (tx.tenant_id, after[0] if after else "", limit, created.start, created.end)
     rows = await tx.fetch(SQL["list_accounts"], *args)
     return [_kept(AccountId(row["account_id"]), row) for row in rows]
 
 
-async def save(tx: Connection, tenant_id: TenantId, account: Account) -> None:
+async def save(tx: Transaction, account: Account) -> None:
     """Write what may change of an account."""
-    args = (tenant_id, account.id, account.display_name, account.labels)
+    args = (tx.tenant_id, account.id, account.display_name, account.labels)
     await tx.execute(SQL["save_account"], *args)
 
 

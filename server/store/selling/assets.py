@@ -18,7 +18,6 @@ from server.domain.ids import (
     ProductGrantId,
     ProductId,
     ResourceId,
-    TenantId,
     WalletId,
     derive,
 )
@@ -36,9 +35,9 @@ from server.domain.selling.grants import Entitlement
 from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
 from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet
 from server.store.audit import audit_of
+from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, Window
 from server.store.modeling.policy_documents import policies_from_doc, policies_to_doc
-from server.store.pool import Connection
 from server.store.rating.terms_documents import terms_from_doc, terms_to_doc
 from server.store.selling import targets
 from server.store.sql import load
@@ -56,47 +55,42 @@ class AssetFilter:
     created: Window = ANY_TIME
 
 
-async def before(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, keys: Iterable[TargetKey]
-) -> Before:
+async def before(tx: Transaction, account_id: AccountId, keys: Iterable[TargetKey]) -> Before:
     """What the account has of some targets; right for as long as its lock is held."""
-    numbers = await tx.fetchrow(SQL["last_numbers"], tenant_id, account_id)
+    numbers = await tx.fetchrow(SQL["last_numbers"], tx.tenant_id, account_id)
     assert numbers is not None, account_id
-    found = await targets.find(tx, tenant_id, account_id, keys)
+    found = await targets.find(tx, account_id, keys)
     ids = {target.id for target in found.values()}
     return Before(
         targets=found,
-        wallets=await targets.wallets(tx, tenant_id, account_id, ids),
+        wallets=await targets.wallets(tx, account_id, ids),
         asset_number=numbers["asset"],
         entitlement_number=numbers["entitlement"],
     )
 
 
-async def add(tx: Connection, tenant_id: TenantId, account_id: AccountId, new: Activation) -> None:
+async def add(tx: Transaction, account_id: AccountId, new: Activation) -> None:
     """Write the assets with all they hold: targets, wallets, resources, rates, entitlements."""
-    await _add_assets(tx, tenant_id, account_id, new.assets)
-    await _save_targets(tx, tenant_id, account_id, new.targets)
-    await _add_wallets(tx, tenant_id, account_id, new.wallets)
+    await _add_assets(tx, account_id, new.assets)
+    await _save_targets(tx, account_id, new.targets)
+    await _add_wallets(tx, account_id, new.wallets)
     held = [(asset.id, resource) for asset in new.assets for resource in asset.resources]
-    await _add_resources(tx, tenant_id, account_id, held)
-    await _add_rates(tx, tenant_id, account_id, held)
+    await _add_resources(tx, account_id, held)
+    await _add_rates(tx, account_id, held)
     sold = [(resource.resource_id, one) for _, resource in held for one in resource.entitlements]
-    await _add_entitlements(tx, tenant_id, account_id, sold)
+    await _add_entitlements(tx, account_id, sold)
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId
-) -> Asset:
+async def get(tx: Transaction, account_id: AccountId, asset_id: AssetId) -> Asset:
     """One asset. Raises ASSET_NOT_FOUND."""
-    row = await tx.fetchrow(SQL["find_asset"], tenant_id, account_id, asset_id)
+    row = await tx.fetchrow(SQL["find_asset"], tx.tenant_id, account_id, asset_id)
     if row is None:
         raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
-    return (await _whole(tx, tenant_id, account_id, [row]))[0]
+    return (await _whole(tx, account_id, [row]))[0]
 
 
 async def list_assets(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: AssetFilter,
     *,
@@ -106,7 +100,7 @@ async def list_assets(
     """Return an account's assets, oldest first; `after` is the number of the last one seen."""
     rows = await tx.fetch(
         SQL["list_assets"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         after[0] if after else 0,
         limit,
@@ -116,15 +110,13 @@ async def list_assets(
         only.created.start,
         only.created.end,
     )
-    return await _whole(tx, tenant_id, account_id, rows)
+    return await _whole(tx, account_id, rows)
 
 
-async def _add_assets(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, assets: Sequence[Asset]
-) -> None:
+async def _add_assets(tx: Transaction, account_id: AccountId, assets: Sequence[Asset]) -> None:
     await tx.execute(
         SQL["add_assets"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         [asset.id for asset in assets],
         [asset.number for asset in assets],
@@ -138,14 +130,13 @@ async def _add_assets(
 
 
 async def _save_targets(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     targets: Sequence[EntitlementAccount],
 ) -> None:
     await tx.execute(
         SQL["save_targets"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         [target.id for target in targets],
         [target.target_kind for target in targets],
@@ -159,13 +150,11 @@ async def _save_targets(
     )
 
 
-async def _add_wallets(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallets: Sequence[Wallet]
-) -> None:
+async def _add_wallets(tx: Transaction, account_id: AccountId, wallets: Sequence[Wallet]) -> None:
     policies = [wallet.policies for wallet in wallets]
     await tx.execute(
         SQL["add_wallets"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         [wallet.id for wallet in wallets],
         [wallet.entitlement_account_id for wallet in wallets],
@@ -185,15 +174,14 @@ async def _add_wallets(
 
 
 async def _add_resources(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     held: Sequence[tuple[AssetId, AssetResource]],
 ) -> None:
     resources = [resource for _, resource in held]
     await tx.execute(
         SQL["add_asset_resources"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         [asset_id for asset_id, _ in held],
         [resource.resource_id for resource in resources],
@@ -210,8 +198,7 @@ async def _add_resources(
 
 
 async def _add_rates(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     held: Sequence[tuple[AssetId, AssetResource]],
 ) -> None:
@@ -222,7 +209,7 @@ async def _add_rates(
     ]
     await tx.execute(
         SQL["add_asset_rates"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         [derive(a, "rate", r.resource_id, r.start_time.isoformat()) for a, r, _ in rated],
         [asset_id for asset_id, _, _ in rated],
@@ -234,8 +221,7 @@ async def _add_rates(
 
 
 async def _add_entitlements(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     sold: Sequence[tuple[ResourceId, SoldEntitlement]],
 ) -> None:
@@ -244,7 +230,7 @@ async def _add_entitlements(
     validities = [each.validity.cadence if each.validity else None for each in new]
     await tx.execute(
         SQL["add_entitlements"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         [each.id for each in new],
         [each.number for each in new],
@@ -274,16 +260,14 @@ async def _add_entitlements(
     )
 
 
-async def _whole(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, rows: Sequence[Record]
-) -> list[Asset]:
+async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Asset]:
     ids = [row["asset_id"] for row in rows]
     sold: dict[tuple[UUID, str], list[SoldEntitlement]] = {}
-    for row in await tx.fetch(SQL["held_entitlements"], tenant_id, account_id, ids):
+    for row in await tx.fetch(SQL["held_entitlements"], tx.tenant_id, account_id, ids):
         key = (row["asset_id"], row["usage_resource_id"])
         sold.setdefault(key, []).append(_sold(row))
     held: dict[UUID, list[AssetResource]] = {}
-    for row in await tx.fetch(SQL["held_resources"], tenant_id, account_id, ids):
+    for row in await tx.fetch(SQL["held_resources"], tx.tenant_id, account_id, ids):
         entitlements = sold.get((row["asset_id"], row["usage_resource_id"]), ())
         held.setdefault(row["asset_id"], []).append(_held(row, tuple(entitlements)))
     return [_asset(row, tuple(held.get(row["asset_id"], ()))) for row in rows]

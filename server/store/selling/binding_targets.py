@@ -7,12 +7,12 @@ from asyncpg import Record
 
 from server.domain.audit import Audit
 from server.domain.errors import NotFound
-from server.domain.ids import AccountId, BindingTargetId, ResourceId, TenantId
+from server.domain.ids import AccountId, BindingTargetId, ResourceId
 from server.domain.modeling.catalog import PolicyIds
 from server.domain.selling.targets import TargetKind
 from server.store.audit import audit_of
+from server.store.connection import Transaction
 from server.store.modeling.catalog import policy_ids
-from server.store.pool import Connection
 from server.store.sql import load
 
 SQL = load("selling/binding_targets.sql")
@@ -32,18 +32,16 @@ class BindingTarget:
     audit: Audit | None = None
 
 
-async def add(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, target: BindingTarget
-) -> None:
+async def add(tx: Transaction, account_id: AccountId, target: BindingTarget) -> None:
     """Keep a new target, unless its id is taken."""
-    args = (tenant_id, account_id, target.id, target.display_name, target.kind)
+    args = (tx.tenant_id, account_id, target.id, target.display_name, target.kind)
     if await tx.fetchval(SQL["add_target"], *args) is None or not target.policies:
         return
     keys = sorted(target.policies)
     said = [target.policies[key] for key in keys]
     await tx.execute(
         SQL["add_target_policies"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         target.id,
         keys,
@@ -55,22 +53,18 @@ async def add(
     )
 
 
-async def find(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, target_id: str
-) -> BindingTarget | None:
+async def find(tx: Transaction, account_id: AccountId, target_id: str) -> BindingTarget | None:
     """The target of that id, in whatever case."""
-    row = await tx.fetchrow(SQL["find_target"], tenant_id, account_id, target_id)
+    row = await tx.fetchrow(SQL["find_target"], tx.tenant_id, account_id, target_id)
     if row is None:
         return None
-    [target] = await _with_policies(tx, tenant_id, account_id, [row])
+    [target] = await _with_policies(tx, account_id, [row])
     return target
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, target_id: str
-) -> BindingTarget:
+async def get(tx: Transaction, account_id: AccountId, target_id: str) -> BindingTarget:
     """One target. Raises BINDING_TARGET_NOT_FOUND."""
-    found = await find(tx, tenant_id, account_id, target_id)
+    found = await find(tx, account_id, target_id)
     if found is None or found.id != target_id:
         name = f"accounts/{account_id}/bindingTargets/{target_id}"
         raise NotFound.of("BindingTarget", name)
@@ -78,8 +72,7 @@ async def get(
 
 
 async def list_targets(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     *,
     after: tuple[str] | None,
@@ -87,16 +80,16 @@ async def list_targets(
 ) -> list[BindingTarget]:
     """An account's targets by id, after the last one seen."""
     last = after[0] if after else ""
-    rows = await tx.fetch(SQL["list_targets"], tenant_id, account_id, last, limit)
-    return await _with_policies(tx, tenant_id, account_id, rows)
+    rows = await tx.fetch(SQL["list_targets"], tx.tenant_id, account_id, last, limit)
+    return await _with_policies(tx, account_id, rows)
 
 
 async def _with_policies(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, rows: Sequence[Record]
+    tx: Transaction, account_id: AccountId, rows: Sequence[Record]
 ) -> list[BindingTarget]:
     ids = [row["binding_target_id"] for row in rows]
     said: dict[str, dict[ResourceId, PolicyIds]] = {id_: {} for id_ in ids}
-    for row in await tx.fetch(SQL["target_policies"], tenant_id, account_id, ids):
+    for row in await tx.fetch(SQL["target_policies"], tx.tenant_id, account_id, ids):
         said[row["binding_target_id"]][ResourceId(row["usage_resource_id"])] = policy_ids(row)
     return [_target(row, said[row["binding_target_id"]]) for row in rows]
 

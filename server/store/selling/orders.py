@@ -16,12 +16,11 @@ from server.domain.ids import (
     ProductId,
     QuoteId,
     ResourceId,
-    TenantId,
 )
 from server.domain.selling.sales import Buyer, Order, OrderState
 from server.store.audit import audit_of
+from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
-from server.store.pool import Connection
 from server.store.selling.quotes import buyer_from_row, lines_from_rows
 from server.store.sql import load
 
@@ -38,40 +37,34 @@ class OrderFilter:
 
 
 async def add(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     *,
     order_id: OrderId,
     quote_id: QuoteId,
 ) -> None:
     """Keep a new draft with the lines of a quote."""
-    await tx.execute(SQL["add_order"], tenant_id, account_id, order_id, quote_id)
-    await tx.execute(SQL["add_order_lines"], tenant_id, account_id, order_id, quote_id)
+    await tx.execute(SQL["add_order"], tx.tenant_id, account_id, order_id, quote_id)
+    await tx.execute(SQL["add_order_lines"], tx.tenant_id, account_id, order_id, quote_id)
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, order_id: OrderId
-) -> Order:
+async def get(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Order:
     """One order. Raises ORDER_NOT_FOUND."""
-    row = await tx.fetchrow(SQL["find_order"], tenant_id, account_id, order_id)
+    row = await tx.fetchrow(SQL["find_order"], tx.tenant_id, account_id, order_id)
     if row is None:
         raise _not_found(account_id, order_id)
-    return (await _whole(tx, tenant_id, account_id, [row]))[0]
+    return (await _whole(tx, account_id, [row]))[0]
 
 
-async def lock(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, order_id: OrderId
-) -> Order:
+async def lock(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Order:
     """One order, held until the transaction ends. Raises ORDER_NOT_FOUND."""
-    if await tx.fetchval(SQL["lock_order"], tenant_id, account_id, order_id) is None:
+    if await tx.fetchval(SQL["lock_order"], tx.tenant_id, account_id, order_id) is None:
         raise _not_found(account_id, order_id)
-    return await get(tx, tenant_id, account_id, order_id)
+    return await get(tx, account_id, order_id)
 
 
 async def list_orders(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: OrderFilter,
     *,
@@ -80,50 +73,47 @@ async def list_orders(
 ) -> list[Order]:
     """Return an account's orders, newest first; `after` is the time and id of the last one."""
     filters = (only.state, only.product_id, only.created.start, only.created.end)
-    args = (tenant_id, account_id, *(after or NO_KEY), limit, *filters)
+    args = (tx.tenant_id, account_id, *(after or NO_KEY), limit, *filters)
     rows = await tx.fetch(SQL["list_orders"], *args)
-    return await _whole(tx, tenant_id, account_id, rows)
+    return await _whole(tx, account_id, rows)
 
 
-async def lock_buyer(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Buyer:
+async def lock_buyer(tx: Transaction, account_id: AccountId) -> Buyer:
     """The account that buys, held until the transaction ends. Raises ACCOUNT_NOT_FOUND."""
-    row = await tx.fetchrow(SQL["lock_buyer"], tenant_id, account_id)
+    row = await tx.fetchrow(SQL["lock_buyer"], tx.tenant_id, account_id)
     if row is None:
         raise NotFound.of("Account", f"accounts/{account_id}")
     return buyer_from_row(row)
 
 
 async def find_inactive(
-    tx: Connection, tenant_id: TenantId, sold: Sequence[tuple[ProductId, ResourceId]]
+    tx: Transaction, sold: Sequence[tuple[ProductId, ResourceId]]
 ) -> tuple[ProductId, ResourceId] | None:
     """The first of these that is not sold any more."""
     products, resources = [product for product, _ in sold], [resource for _, resource in sold]
-    row = await tx.fetchrow(SQL["inactive"], tenant_id, products, resources)
+    row = await tx.fetchrow(SQL["inactive"], tx.tenant_id, products, resources)
     if row is None:
         return None
     return ProductId(row["product_id"]), ResourceId(row["usage_resource_id"])
 
 
 async def mark_active(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     *,
     order_id: OrderId,
     activate_time: datetime,
 ) -> None:
     """Note that a draft took effect, and that the account's rates changed with it."""
-    await tx.execute(SQL["mark_active"], tenant_id, account_id, order_id, activate_time)
-    await tx.execute(SQL["bump_rates"], tenant_id, account_id)
+    await tx.execute(SQL["mark_active"], tx.tenant_id, account_id, order_id, activate_time)
+    await tx.execute(SQL["bump_rates"], tx.tenant_id, account_id)
 
 
-async def _whole(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, rows: Sequence[Record]
-) -> list[Order]:
+async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Order]:
     ids = [row["order_id"] for row in rows]
-    lines = lines_from_rows(await tx.fetch(SQL["order_lines"], tenant_id, account_id, ids))
+    lines = lines_from_rows(await tx.fetch(SQL["order_lines"], tx.tenant_id, account_id, ids))
     assets: dict[UUID, list[AssetId]] = {}
-    for row in await tx.fetch(SQL["order_assets"], tenant_id, account_id, ids):
+    for row in await tx.fetch(SQL["order_assets"], tx.tenant_id, account_id, ids):
         assets.setdefault(row["order_id"], []).append(AssetId(row["asset_id"]))
     return [
         Order(

@@ -7,12 +7,12 @@ from uuid import UUID
 from asyncpg import Record
 
 from server.domain.errors import NotFound
-from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId, TenantId
+from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId
 from server.domain.modeling.roles import Binding, Role
 from server.domain.selling.sales import Buyer, Quote, QuoteState, SaleLine
 from server.store.audit import audit_of
+from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
-from server.store.pool import Connection
 from server.store.selling.documents import resources_from_doc, resources_to_doc
 from server.store.sql import load
 
@@ -28,9 +28,9 @@ class QuoteFilter:
     created: Window = ANY_TIME
 
 
-async def get_buyer(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Buyer:
+async def get_buyer(tx: Transaction, account_id: AccountId) -> Buyer:
     """The account that buys. Raises ACCOUNT_NOT_FOUND."""
-    row = await tx.fetchrow(SQL["find_buyer"], tenant_id, account_id)
+    row = await tx.fetchrow(SQL["find_buyer"], tx.tenant_id, account_id)
     if row is None:
         raise NotFound.of("Account", f"accounts/{account_id}")
     return buyer_from_row(row)
@@ -47,15 +47,14 @@ def buyer_from_row(row: Record) -> Buyer:
     )
 
 
-async def check_price_book(tx: Connection, tenant_id: TenantId, price_book_id: PriceBookId) -> None:
+async def check_price_book(tx: Transaction, price_book_id: PriceBookId) -> None:
     """Raise PRICE_BOOK_NOT_FOUND if there is none by that id."""
-    if not await tx.fetchval(SQL["has_price_book"], tenant_id, price_book_id):
+    if not await tx.fetchval(SQL["has_price_book"], tx.tenant_id, price_book_id):
         raise NotFound.of("PriceBook", f"priceBooks/{price_book_id}")
 
 
 async def add(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     quote_id: QuoteId,
     *,
     buyer: Buyer,
@@ -65,12 +64,12 @@ async def add(
     """Keep a new draft."""
     state, currency = QuoteState.DRAFT, buyer.currency_code
     row = await tx.fetchrow(
-        SQL["add_quote"], tenant_id, buyer.id, quote_id, state, price_book_id, currency
+        SQL["add_quote"], tx.tenant_id, buyer.id, quote_id, state, price_book_id, currency
     )
     assert row is not None, quote_id
     await tx.execute(
         SQL["add_quote_lines"],
-        tenant_id,
+        tx.tenant_id,
         buyer.id,
         quote_id,
         list(range(len(lines))),
@@ -95,28 +94,23 @@ async def add(
     )
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, quote_id: QuoteId
-) -> Quote:
+async def get(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:
     """One quote. Raises QUOTE_NOT_FOUND."""
-    row = await tx.fetchrow(SQL["find_quote"], tenant_id, account_id, quote_id)
+    row = await tx.fetchrow(SQL["find_quote"], tx.tenant_id, account_id, quote_id)
     if row is None:
         raise _not_found(account_id, quote_id)
-    return (await _whole(tx, tenant_id, account_id, [row]))[0]
+    return (await _whole(tx, account_id, [row]))[0]
 
 
-async def lock(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, quote_id: QuoteId
-) -> Quote:
+async def lock(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:
     """One quote, held until the transaction ends. Raises QUOTE_NOT_FOUND."""
-    if await tx.fetchval(SQL["lock_quote"], tenant_id, account_id, quote_id) is None:
+    if await tx.fetchval(SQL["lock_quote"], tx.tenant_id, account_id, quote_id) is None:
         raise _not_found(account_id, quote_id)
-    return await get(tx, tenant_id, account_id, quote_id)
+    return await get(tx, account_id, quote_id)
 
 
 async def list_quotes(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: QuoteFilter,
     *,
@@ -125,16 +119,14 @@ async def list_quotes(
 ) -> list[Quote]:
     """Return an account's quotes, newest first; `after` is the time and id of the last one."""
     filters = (only.state, only.product_id, only.created.start, only.created.end)
-    args = (tenant_id, account_id, *(after or NO_KEY), limit, *filters)
+    args = (tx.tenant_id, account_id, *(after or NO_KEY), limit, *filters)
     rows = await tx.fetch(SQL["list_quotes"], *args)
-    return await _whole(tx, tenant_id, account_id, rows)
+    return await _whole(tx, account_id, rows)
 
 
-async def mark_ordered(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, quote_id: QuoteId
-) -> None:
+async def mark_ordered(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> None:
     """Note that an order was made of a draft."""
-    await tx.execute(SQL["mark_ordered"], tenant_id, account_id, quote_id)
+    await tx.execute(SQL["mark_ordered"], tx.tenant_id, account_id, quote_id)
 
 
 def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
@@ -160,11 +152,9 @@ def _optional_model(id_: str | None) -> SellingModelId | None:
     return None if id_ is None else SellingModelId(id_)
 
 
-async def _whole(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, rows: Sequence[Record]
-) -> list[Quote]:
+async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Quote]:
     ids = [row["quote_id"] for row in rows]
-    lines = lines_from_rows(await tx.fetch(SQL["quote_lines"], tenant_id, account_id, ids))
+    lines = lines_from_rows(await tx.fetch(SQL["quote_lines"], tx.tenant_id, account_id, ids))
     return [
         Quote(
             id=QuoteId(row["quote_id"]),

@@ -9,7 +9,6 @@ from server.domain.ids import (
     AccountId,
     EntitlementAccountId,
     ResourceId,
-    TenantId,
     UnitId,
     WalletId,
 )
@@ -23,39 +22,38 @@ from server.domain.modeling.policies import (
 )
 from server.domain.modeling.sold_policies import WalletPolicies
 from server.domain.selling.targets import EntitlementAccount, TargetKey, TargetKind, Wallet
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.sql import load
 
 SQL = load("selling/targets.sql")
 
 
 async def find(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, keys: Iterable[TargetKey]
+    tx: Transaction, account_id: AccountId, keys: Iterable[TargetKey]
 ) -> dict[TargetKey, EntitlementAccount]:
     """Those of some targets that are there; of an asset, the target that it is bound to."""
     asked = sorted(set(keys))
     kinds, ids = [kind for kind, _ in asked], [id_ for _, id_ in asked]
-    rows = await tx.fetch(SQL["targets"], tenant_id, account_id, kinds, ids)
+    rows = await tx.fetch(SQL["targets"], tx.tenant_id, account_id, kinds, ids)
     return {(TargetKind(row["asked_kind"]), row["asked_id"]): _target(row) for row in rows}
 
 
 async def wallets(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     target_ids: Iterable[EntitlementAccountId],
 ) -> tuple[Wallet, ...]:
     """The wallets of some targets."""
     ids = sorted(target_ids)
-    rows = await tx.fetch(SQL["target_wallets"], tenant_id, account_id, ids) if ids else ()
+    rows = await tx.fetch(SQL["target_wallets"], tx.tenant_id, account_id, ids) if ids else ()
     return tuple(map(_wallet, rows))
 
 
 async def rate_units(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, target_id: EntitlementAccountId
+    tx: Transaction, account_id: AccountId, target_id: EntitlementAccountId
 ) -> dict[ResourceId, str]:
     """What the resources of one target are rated in."""
-    rows = await tx.fetch(SQL["rate_units"], tenant_id, account_id, target_id)
+    rows = await tx.fetch(SQL["rate_units"], tx.tenant_id, account_id, target_id)
     return {ResourceId(row["usage_resource_id"]): row["unit"] for row in rows}
 
 

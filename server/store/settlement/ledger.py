@@ -10,13 +10,12 @@ from asyncpg import Record
 
 from server.domain.ids import (
     AccountId,
-    TenantId,
     WalletId,
 )
 from server.domain.selling.grants import Grant
 from server.domain.settlement.ledger import NO_HASH, Entry, GrantHead, Head, Movement, Posting
 from server.domain.settlement.ledger import post as chain
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.sql import load
 
 SQL = load("settlement/ledger.sql")
@@ -43,8 +42,7 @@ def head_of(row: Record) -> Head:
 
 
 async def post(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     postings: Sequence[WalletPosting],
 ) -> None:
@@ -55,18 +53,16 @@ async def post(
     chained = [chain(p.head, p.grant_heads, p.movements) for p in moving]
     opened = [grant for posting in moving for grant in posting.opened]
     if opened:
-        await _add_grants(tx, tenant_id, account_id, opened)
+        await _add_grants(tx, account_id, opened)
     entries = [entry for posting in chained for entry in posting.entries]
-    await _add_entries(tx, tenant_id, account_id, entries)
-    await _save_heads(tx, tenant_id, account_id, chained)
+    await _add_entries(tx, account_id, entries)
+    await _save_heads(tx, account_id, chained)
 
 
-async def _add_grants(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, grants: Sequence[Grant]
-) -> None:
+async def _add_grants(tx: Transaction, account_id: AccountId, grants: Sequence[Grant]) -> None:
     await tx.execute(
         SQL["add_grants"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         [grant.wallet_id for grant in grants],
         [grant.id for grant in grants],
@@ -80,12 +76,10 @@ async def _add_grants(
     )
 
 
-async def _add_entries(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, entries: Sequence[Entry]
-) -> None:
+async def _add_entries(tx: Transaction, account_id: AccountId, entries: Sequence[Entry]) -> None:
     await tx.execute(
         SQL["add_entries"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         [entry.wallet_id for entry in entries],
         [entry.seq for entry in entries],
@@ -107,13 +101,11 @@ async def _add_entries(
     )
 
 
-async def _save_heads(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, chained: Sequence[Posting]
-) -> None:
+async def _save_heads(tx: Transaction, account_id: AccountId, chained: Sequence[Posting]) -> None:
     pairs = [(posting.head.wallet_id, head) for posting in chained for head in posting.grant_heads]
     await tx.execute(
         SQL["save_grant_heads"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         [wallet_id for wallet_id, _ in pairs],
         [head.grant_id for _, head in pairs],
@@ -123,7 +115,7 @@ async def _save_heads(
     heads = [posting.head for posting in chained]
     await tx.execute(
         SQL["save_wallet_heads"],
-        tenant_id,
+        tx.tenant_id,
         account_id,
         [head.wallet_id for head in heads],
         [head.seq for head in heads],
@@ -133,9 +125,9 @@ async def _save_heads(
 
 
 async def lock_heads(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_ids: Iterable[WalletId]
+    tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]
 ) -> dict[WalletId, Head]:
     """The ends of the chains of wallets, held until the transaction ends."""
     ids = sorted(wallet_ids)
-    rows = await tx.fetch(SQL["lock_wallets"], tenant_id, account_id, ids)
+    rows = await tx.fetch(SQL["lock_wallets"], tx.tenant_id, account_id, ids)
     return {WalletId(row["wallet_id"]): head_of(row) for row in rows}

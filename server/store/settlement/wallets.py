@@ -24,7 +24,6 @@ from server.domain.ids import (
     ProductGrantId,
     ProductId,
     ResourceId,
-    TenantId,
     UnitId,
     WalletId,
 )
@@ -43,8 +42,8 @@ from server.domain.settlement.ledger import CauseKind, Entry, EntryKind, GrantHe
 from server.domain.settlement.tokens import Purse
 from server.domain.settlement.walk import WalletTerms
 from server.domain.wallets.balances import WalletState
+from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, Window
-from server.store.pool import Connection
 from server.store.rating.procedures import unpacked_versions
 from server.store.settlement.ledger import head_of
 from server.store.settlement.wallet_rows import (
@@ -122,25 +121,20 @@ class StoredWallet:
         )
 
 
-async def lock(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
-) -> None:
+async def lock(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> None:
     """Hold a wallet until the transaction ends. Raises WALLET_NOT_FOUND."""
-    if await tx.fetchval(SQL["lock_wallet"], tenant_id, account_id, wallet_id) is None:
+    if await tx.fetchval(SQL["lock_wallet"], tx.tenant_id, account_id, wallet_id) is None:
         raise _not_found(account_id, wallet_id)
 
 
-async def check(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
-) -> None:
+async def check(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> None:
     """Raise WALLET_NOT_FOUND unless there is such a wallet."""
-    if not await tx.fetchval(SQL["wallet_exists"], tenant_id, account_id, wallet_id):
+    if not await tx.fetchval(SQL["wallet_exists"], tx.tenant_id, account_id, wallet_id):
         raise _not_found(account_id, wallet_id)
 
 
 async def get(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     wallet_id: WalletId,
     *,
@@ -150,7 +144,7 @@ async def get(
 
     Of tokens `with_sources`, which are what comes to them and is not final yet.
     """
-    args = (tenant_id, account_id, wallet_id, None, None, 1, with_sources, *[None] * 4)
+    args = (tx.tenant_id, account_id, wallet_id, None, None, 1, with_sources, *[None] * 4)
     found = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args))
     if not found:
         raise _not_found(account_id, wallet_id)
@@ -158,16 +152,15 @@ async def get(
 
 
 async def asset_numbers(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_ids: Iterable[AssetId]
+    tx: Transaction, account_id: AccountId, asset_ids: Iterable[AssetId]
 ) -> dict[AssetId, int]:
     """The places of some assets among those of their account."""
-    rows = await tx.fetch(SQL["asset_numbers"], tenant_id, account_id, sorted(asset_ids))
+    rows = await tx.fetch(SQL["asset_numbers"], tx.tenant_id, account_id, sorted(asset_ids))
     return {AssetId(row["asset_id"]): row["number"] for row in rows}
 
 
 async def list_wallets(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: WalletFilter,
     *,
@@ -176,14 +169,13 @@ async def list_wallets(
 ) -> list[StoredWallet]:
     """Return an account's wallets by resource, those of tokens with their sources."""
     filters = (only.resource_id, only.asset_id, only.created.start, only.created.end)
-    args = (tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
+    args = (tx.tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
     rows = await tx.fetch(SQL["wallet_states"], *args)
     return _assembled(account_id, rows)
 
 
 async def list_entries(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     wallet_id: WalletId,
     *,
@@ -191,7 +183,7 @@ async def list_entries(
     limit: int,
 ) -> list[tuple[Entry, datetime]]:
     """Lines of the ledger in posting order, each with when it was posted."""
-    args = (tenant_id, account_id, wallet_id, after, limit)
+    args = (tx.tenant_id, account_id, wallet_id, after, limit)
     rows = await tx.fetch(SQL["list_entries"], *args)
     return [(entry_from_row(wallet_id, row), row["create_time"]) for row in rows]
 
@@ -202,16 +194,15 @@ def following(entry: Entry, before: bytes) -> Entry:
 
 
 async def list_grants(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> list[tuple[Grant, datetime]]:
     """Return all issues of a wallet that are in the ledger, oldest first, with create times."""
-    rows = await tx.fetch(SQL["list_grants"], tenant_id, account_id, wallet_id)
+    rows = await tx.fetch(SQL["list_grants"], tx.tenant_id, account_id, wallet_id)
     return [(unpacked_grant(wallet_id, tuple(row.values())), row["create_time"]) for row in rows]
 
 
 async def grant_sources(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     wallet_id: WalletId,
     *,
@@ -219,7 +210,7 @@ async def grant_sources(
     promise: tuple[ProductId, ProductGrantId] | None,
 ) -> GrantSources:
     """Return what entitlements of a wallet were sold as: all, or those of an asset or promise."""
-    args = (tenant_id, account_id, wallet_id, asset_id, *(promise or (None, None)))
+    args = (tx.tenant_id, account_id, wallet_id, asset_id, *(promise or (None, None)))
     rows = await tx.fetch(SQL["grant_sources"], *args)
     return {
         EntitlementId(row["entitlement_id"]): (
@@ -231,8 +222,7 @@ async def grant_sources(
 
 
 async def save_next_indices(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     indices: Mapping[EntitlementId, int],
 ) -> None:
@@ -240,7 +230,7 @@ async def save_next_indices(
     if indices:
         keys = sorted(indices)
         following = [indices[key] for key in keys]
-        await tx.execute(SQL["save_next_indices"], tenant_id, account_id, keys, following)
+        await tx.execute(SQL["save_next_indices"], tx.tenant_id, account_id, keys, following)
 
 
 def next_indices(opened: Iterable[Grant]) -> dict[EntitlementId, int]:

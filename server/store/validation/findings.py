@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from asyncpg import Record
 
-from server.domain.ids import ProductId, RunId, TenantId
+from server.domain.ids import ProductId, RunId
 from server.domain.validation import Severity
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.sql import load
 
 SQL = load("validation/findings.sql")
@@ -43,29 +43,25 @@ class Asked:
     product_id: ProductId | None = None
 
 
-async def count_products(tx: Connection, tenant_id: TenantId) -> int:
+async def count_products(tx: Transaction) -> int:
     """How many products there are to look at."""
-    found: int = await tx.fetchval(SQL["count_products"], tenant_id)
+    found: int = await tx.fetchval(SQL["count_products"], tx.tenant_id)
     return found
 
 
-async def next_products(
-    tx: Connection, tenant_id: TenantId, after: str, limit: int
-) -> list[ProductId]:
+async def next_products(tx: Transaction, after: str, limit: int) -> list[ProductId]:
     """The products after one, by id."""
-    rows = await tx.fetch(SQL["next_products"], tenant_id, after, limit)
+    rows = await tx.fetch(SQL["next_products"], tx.tenant_id, after, limit)
     return [ProductId(row["product_id"]) for row in rows]
 
 
-async def add(
-    tx: Connection, tenant_id: TenantId, run_id: RunId, findings: Sequence[Finding]
-) -> None:
+async def add(tx: Transaction, run_id: RunId, findings: Sequence[Finding]) -> None:
     """Keep what was found."""
     await tx.executemany(
         SQL["add_finding"],
         [
             (
-                tenant_id,
+                tx.tenant_id,
                 run_id,
                 one.product_id,
                 one.rule_id,
@@ -80,8 +76,7 @@ async def add(
 
 
 async def list_findings(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     run_id: RunId,
     asked: Asked,
     *,
@@ -92,7 +87,7 @@ async def list_findings(
     product, rule, position = after or (None, None, 0)
     rows = await tx.fetch(
         SQL["list_findings"],
-        tenant_id,
+        tx.tenant_id,
         run_id,
         asked.severity,
         asked.rule_id,
@@ -105,9 +100,9 @@ async def list_findings(
     return [_finding(row) for row in rows]
 
 
-async def forget_old(tx: Connection, tenant_id: TenantId, kept: timedelta) -> None:
+async def forget_old(tx: Transaction, kept: timedelta) -> None:
     """Forget what was found by runs that ended longer ago, by the database's clock."""
-    await tx.execute(SQL["forget_old"], tenant_id, kept)
+    await tx.execute(SQL["forget_old"], tx.tenant_id, kept)
 
 
 def _finding(row: Record) -> Finding:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from server.domain.ids import PolicyId, PriceBookId, ProductId, RateCardId, ResourceId, TenantId
+from server.domain.ids import PolicyId, PriceBookId, ProductId, RateCardId, ResourceId
 from server.domain.modeling.catalog import (
     CatalogState,
     Kept,
@@ -14,6 +14,7 @@ from server.domain.modeling.catalog import (
     ProductResource,
 )
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType
+from server.store.connection import Transaction
 from server.store.modeling.catalog import (
     PRODUCT,
     PRODUCT_GRANT,
@@ -32,7 +33,6 @@ from server.store.modeling.policies import (
 )
 from server.store.modeling.records import Kind, kept
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.store.pool import Connection
 from server.store.rating import product_graph as graph
 from server.store.rating import rates
 from server.store.rating.product_graph import Graph
@@ -60,39 +60,34 @@ class Loaded:
     definitions: Mapping[ProductId, CatalogState]
 
 
-async def load_products(
-    tx: Connection, tenant_id: TenantId, product_ids: Sequence[ProductId]
-) -> Loaded:
+async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> Loaded:
     """Those of the products that there are; `tx` has to see one moment.
 
     The graphs share what their products share: each holds the units and policies of all of them.
     """
-    entries = await _entries(tx, tenant_id, product_ids)
+    entries = await _entries(tx, product_ids)
     card_ids = sorted({one.card_id for same in entries.values() for one in same})
-    graphs = await _graphs(tx, tenant_id, product_ids)
+    graphs = await _graphs(tx, product_ids)
     resources = [one.content for graph in graphs.values() for one in graph.resources.values()]
     return Loaded(
         graphs=graphs,
-        anchored=await _anchored(tx, tenant_id, {one.id for one in resources}),
+        anchored=await _anchored(tx, {one.id for one in resources}),
         definitions=await _definitions(
-            tx, tenant_id, {one.definition_product_id for one in resources} - {None}
+            tx, {one.definition_product_id for one in resources} - {None}
         ),
         entries=entries,
-        cards=await rates.cards(tx, tenant_id, card_ids),
-        books=await _books(tx, tenant_id, card_ids),
+        cards=await rates.cards(tx, card_ids),
+        books=await _books(tx, card_ids),
     )
 
 
-async def _graphs(
-    tx: Connection, tenant_id: TenantId, product_ids: Sequence[ProductId]
-) -> dict[ProductId, Graph]:
-    some = tx, tenant_id
-    products = await _kept(*some, PRODUCT, SQL["products"], product_ids)
+async def _graphs(tx: Transaction, product_ids: Sequence[ProductId]) -> dict[ProductId, Graph]:
+    products = await _kept(tx, PRODUCT, SQL["products"], product_ids)
     if not products:
         return {}
-    held = await _kept(*some, PRODUCT_RESOURCE, SQL["product_resources"], product_ids)
-    grants = await _kept(*some, PRODUCT_GRANT, SQL["product_grants"], product_ids)
-    whole = await _whole(tx, tenant_id, products[0], held, grants)
+    held = await _kept(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_ids)
+    grants = await _kept(tx, PRODUCT_GRANT, SQL["product_grants"], product_ids)
+    whole = await _whole(tx, products[0], held, grants)
     return {
         product.content.id: replace(
             whole,
@@ -107,16 +102,14 @@ async def _graphs(
 
 
 async def _whole(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     product: Kept[Product],
     held: Sequence[Kept[ProductResource]],
     grants: Sequence[Kept[ProductGrant]],
 ) -> Graph:
     """What all resources and promises stand on, as if they were of one product."""
-    some = tx, tenant_id
     resources = await _kept(
-        *some, RESOURCE, OF["resources"], {one.content.resource_id for one in held}
+        tx, RESOURCE, OF["resources"], {one.content.resource_id for one in held}
     )
     class_ids = {one.content.unit_class_id for one in resources}
     levels = [one.content.policies for one in held]
@@ -135,76 +128,70 @@ async def _whole(
         resources={one.content.id: one for one in resources},
         classes={
             one.content.id: one
-            for one in await _kept(*some, UNIT_CLASS, OF["unit_classes"], class_ids)
+            for one in await _kept(tx, UNIT_CLASS, OF["unit_classes"], class_ids)
         },
-        units=tuple(await _kept(*some, UNIT, OF["units"], class_ids)),
+        units=tuple(await _kept(tx, UNIT, OF["units"], class_ids)),
         aggregations={
             one.content.id: one
-            for one in await _kept(*some, AGGREGATION, OF["aggregations"], aggregations)
+            for one in await _kept(tx, AGGREGATION, OF["aggregations"], aggregations)
         },
         frequencies={
             one.content.id: one
-            for one in await _kept(*some, RATING_FREQUENCY, OF["rating_frequencies"], frequencies)
+            for one in await _kept(tx, RATING_FREQUENCY, OF["rating_frequencies"], frequencies)
         },
         overages={
-            one.content.id: one for one in await _kept(*some, OVERAGE, OF["overages"], overages)
+            one.content.id: one for one in await _kept(tx, OVERAGE, OF["overages"], overages)
         },
         commitments={
             one.content.id: one
-            for one in await _kept(*some, COMMITMENT, OF["commitments"], commitments)
+            for one in await _kept(tx, COMMITMENT, OF["commitments"], commitments)
         },
         refreshes={
-            one.content.id: one for one in await _kept(*some, REFRESH, OF["refreshes"], refreshes)
+            one.content.id: one for one in await _kept(tx, REFRESH, OF["refreshes"], refreshes)
         },
         models={
             one.content.id: one
-            for one in await _kept(*some, SELLING_MODEL, OF["selling_models"], filter(None, models))
+            for one in await _kept(tx, SELLING_MODEL, OF["selling_models"], filter(None, models))
         },
         rollovers={
-            one.content.id: one for one in await _kept(*some, ROLLOVER, OF["rollovers"], rollovers)
+            one.content.id: one for one in await _kept(tx, ROLLOVER, OF["rollovers"], rollovers)
         },
     )
 
 
 async def _entries(
-    tx: Connection, tenant_id: TenantId, product_ids: Sequence[ProductId]
+    tx: Transaction, product_ids: Sequence[ProductId]
 ) -> dict[ProductId, list[RateCardEntry]]:
-    tiers = tiers_from_rows(await tx.fetch(SQL["tiers"], tenant_id, product_ids))
+    tiers = tiers_from_rows(await tx.fetch(SQL["tiers"], tx.tenant_id, product_ids))
     found: defaultdict[ProductId, list[RateCardEntry]] = defaultdict(list)
-    for row in await tx.fetch(SQL["entries"], tenant_id, product_ids):
+    for row in await tx.fetch(SQL["entries"], tx.tenant_id, product_ids):
         key = (row["rate_card_id"], row["entry_id"])
         found[ProductId(row["product_id"])].append(entry_from_row(row, tiers.get(key, ())))
     return dict(found)
 
 
-async def _anchored(
-    tx: Connection, tenant_id: TenantId, ids: Iterable[ResourceId]
-) -> frozenset[ResourceId]:
-    rows = await tx.fetch(SQL["anchored"], tenant_id, sorted(ids))
+async def _anchored(tx: Transaction, ids: Iterable[ResourceId]) -> frozenset[ResourceId]:
+    rows = await tx.fetch(SQL["anchored"], tx.tenant_id, sorted(ids))
     return frozenset(ResourceId(row["usage_resource_id"]) for row in rows)
 
 
 async def _definitions(
-    tx: Connection, tenant_id: TenantId, ids: Iterable[ProductId | None]
+    tx: Transaction, ids: Iterable[ProductId | None]
 ) -> dict[ProductId, CatalogState]:
-    rows = await tx.fetch(SQL["definitions"], tenant_id, sorted(id_ for id_ in ids if id_))
+    rows = await tx.fetch(SQL["definitions"], tx.tenant_id, sorted(id_ for id_ in ids if id_))
     return {ProductId(row["product_id"]): CatalogState(row["state"]) for row in rows}
 
 
-async def _books(
-    tx: Connection, tenant_id: TenantId, card_ids: Sequence[RateCardId]
-) -> tuple[PriceBook, ...]:
+async def _books(tx: Transaction, card_ids: Sequence[RateCardId]) -> tuple[PriceBook, ...]:
     cards: defaultdict[str, dict[RateCardType, RateCardId]] = defaultdict(dict)
-    for row in await tx.fetch(SQL["books"], tenant_id, card_ids):
+    for row in await tx.fetch(SQL["books"], tx.tenant_id, card_ids):
         kind = RateCardType(row["type"])
         cards[row["price_book_id"]][kind] = RateCardId(row["rate_card_id"])
     return tuple(PriceBook(id=PriceBookId(id_), cards=own) for id_, own in cards.items())
 
 
-async def _kept(
-    tx: Connection, tenant_id: TenantId, kind: Kind[T], query: str, ids: Iterable[str]
-) -> list[Kept[T]]:
-    return [kept(kind, row) for row in await tx.fetch(query, tenant_id, sorted(ids))]
+async def _kept(tx: Transaction, kind: Kind[T], query: str, ids: Iterable[str]) -> list[Kept[T]]:
+    return [kept(kind, row) for row in await tx.fetch(query, tx.tenant_id, sorted(ids))]
 
 
 def _ids(ids: Iterable[PolicyId | None]) -> set[PolicyId]:

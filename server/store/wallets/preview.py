@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from server.domain.calendar import RatingPeriod
-from server.domain.ids import AccountId, AssetId, TenantId, WalletId
+from server.domain.ids import AccountId, AssetId, WalletId
 from server.domain.settlement.ratable_lines import Origin, Tally
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.settlement.wallet_rows import unpacked_tallies
 from server.store.sql import load
 
@@ -17,10 +17,10 @@ Value = tuple[WalletId, AssetId, str, str]
 
 
 async def first_open(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_ids: Iterable[WalletId]
+    tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]
 ) -> dict[WalletId, RatingPeriod]:
     """The first open period of each wallet that has one."""
-    rows = await tx.fetch(SQL["first_open"], tenant_id, account_id, sorted(wallet_ids))
+    rows = await tx.fetch(SQL["first_open"], tx.tenant_id, account_id, sorted(wallet_ids))
     return {
         WalletId(row["wallet_id"]): RatingPeriod(
             row["start_time"], row["end_time"], row["freeze_time"]
@@ -30,23 +30,22 @@ async def first_open(
 
 
 async def known_values(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, values: Iterable[Value]
+    tx: Transaction, account_id: AccountId, values: Iterable[Value]
 ) -> set[Value]:
     """Those of the values that have been counted."""
     keys = sorted(set(values))
     columns = [[key[column] for key in keys] for column in range(4)]
-    rows = await tx.fetch(SQL["known_values"], tenant_id, account_id, *columns)
+    rows = await tx.fetch(SQL["known_values"], tx.tenant_id, account_id, *columns)
     return {(row["wallet_id"], row["asset_id"], row["window_key"], row["value"]) for row in rows}
 
 
 async def rated_before(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     wallet_id: WalletId,
     *,
     but_in: datetime | None = None,
 ) -> dict[Origin, Tally]:
     """What of each asset and origin is rated already, but in one rating period."""
-    text = await tx.fetchval(SQL["rated_before"], tenant_id, account_id, wallet_id, but_in)
+    text = await tx.fetchval(SQL["rated_before"], tx.tenant_id, account_id, wallet_id, but_in)
     return unpacked_tallies(text)

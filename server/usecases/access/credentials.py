@@ -4,22 +4,20 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from uuid import UUID
 
 from server.domain.access import Identity, Role, permissions_of
 from server.domain.errors import NotFound
-from server.domain.ids import CredentialId, TenantId
+from server.domain.ids import CredentialId
 from server.env import new_id
 from server.store.access import credentials as store
 from server.store.access.credentials import Credential, NewCredential
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.shares import SharedPool
-from server.store.transaction import read
+from server.store.transaction import read, read_control
 
 PREFIX = "usage_"
 LONGEST_KEY = 200
 # Owns nothing: what it may see is what everybody may.
-NO_TENANT = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +37,14 @@ async def authenticate(pool: SharedPool, key: str, seconds: float) -> Identity |
     if not key.startswith(PREFIX) or len(key) > LONGEST_KEY:
         return None
     key_hash = _hash(key)
-    owner = await read(pool, NO_TENANT, lambda tx: store.find_owner(tx, key_hash), seconds=seconds)
+    owner = await read_control(pool, lambda tx: store.find_owner(tx, key_hash), seconds=seconds)
     if owner is None:
         return None
     tenant_id, credential_id = owner
     roles = await read(
         pool,
         tenant_id,
-        lambda tx: store.find_roles(tx, tenant_id, credential_id),
+        lambda tx: store.find_roles(tx, credential_id),
         seconds=seconds,
     )
     if roles is None:
@@ -56,9 +54,7 @@ async def authenticate(pool: SharedPool, key: str, seconds: float) -> Identity |
     )
 
 
-async def create(
-    tx: Connection, tenant_id: TenantId, command: CreateCredential
-) -> tuple[Credential, str]:
+async def create(tx: Transaction, command: CreateCredential) -> tuple[Credential, str]:
     """Make a credential; the key is in the answer and nowhere else."""
     key = PREFIX + secrets.token_urlsafe(32)
     new = NewCredential(
@@ -68,13 +64,13 @@ async def create(
         roles=command.roles,
         expire_time=command.expire_time,
     )
-    made = await store.add(tx, tenant_id, new)
+    made = await store.add(tx, new)
     return made, key
 
 
-async def revoke(tx: Connection, tenant_id: TenantId, credential_id: CredentialId) -> Credential:
+async def revoke(tx: Transaction, credential_id: CredentialId) -> Credential:
     """Stop a credential; a second time changes nothing. Raises CREDENTIAL_NOT_FOUND."""
-    found = await store.revoke(tx, tenant_id, credential_id)
+    found = await store.revoke(tx, credential_id)
     if found is None:
         raise NotFound.of("Credential", f"credentials/{credential_id}")
     return found

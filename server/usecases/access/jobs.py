@@ -3,43 +3,43 @@
 from collections.abc import Awaitable, Callable
 
 from server.domain.errors import FailedPrecondition, NotFound
-from server.domain.ids import JobId, TenantId
+from server.domain.ids import JobId
 from server.domain.work import JobKind
 from server.store import jobs as store
+from server.store.connection import Transaction
 from server.store.jobs import Job, JobRow
-from server.store.pool import Connection
 from server.usecases import clock
 from server.usecases.intake import rating_batches
 from server.usecases.validation import catalog_run
 
 # Who is told when a job of a kind is given up: what it was for would be under way for ever.
-WAITING: dict[str, Callable[[Connection, TenantId, Job, str], Awaitable[None]]] = {
+WAITING: dict[str, Callable[[Transaction, Job, str], Awaitable[None]]] = {
     JobKind.VALIDATE_CATALOG: catalog_run.give_up,
     JobKind.RATE_BATCH: rating_batches.give_up,
     JobKind.ADVANCE_CLOCK: clock.give_up,
 }
 
 
-async def retry(tx: Connection, tenant_id: TenantId, job_id: JobId) -> JobRow:
+async def retry(tx: Transaction, job_id: JobId) -> JobRow:
     """Begin a refused or quarantined job anew, and the closes that stopped because of it.
 
     Raises JOB_NOT_FOUND, ITEM_STATE.
     """
-    was_stuck = await store.retry(tx, tenant_id, job_id)
-    return await _after(tx, tenant_id, job_id, was_stuck)
+    was_stuck = await store.retry(tx, job_id)
+    return await _after(tx, job_id, was_stuck)
 
 
-async def waive(tx: Connection, tenant_id: TenantId, job_id: JobId) -> JobRow:
+async def waive(tx: Transaction, job_id: JobId) -> JobRow:
     """Give it up for good, and what waits for it with it. Raises JOB_NOT_FOUND, ITEM_STATE."""
-    given_up = await store.waive(tx, tenant_id, job_id)
-    job = await _after(tx, tenant_id, job_id, given_up is not None)
+    given_up = await store.waive(tx, job_id)
+    job = await _after(tx, job_id, given_up is not None)
     if given_up is not None and given_up.kind in WAITING:
-        await WAITING[given_up.kind](tx, tenant_id, given_up, job.error)
+        await WAITING[given_up.kind](tx, given_up, job.error)
     return job
 
 
-async def _after(tx: Connection, tenant_id: TenantId, job_id: JobId, was_stuck: bool) -> JobRow:
-    job = await store.find(tx, tenant_id, job_id)
+async def _after(tx: Transaction, job_id: JobId, was_stuck: bool) -> JobRow:
+    job = await store.find(tx, job_id)
     if job is None:
         raise NotFound.of("Job", f"jobs/{job_id}")
     if not was_stuck:

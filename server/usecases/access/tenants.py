@@ -11,8 +11,8 @@ from server.domain.modeling.seeds import CLASSES, UNITS
 from server.store.access import credentials as credential_store
 from server.store.access import tenants as store
 from server.store.access.tenants import Tenant
+from server.store.connection import Transaction
 from server.store.modeling import seeds as seed_store
-from server.store.pool import Connection
 from server.store.shares import SharedPool
 from server.store.transaction import transact
 from server.usecases.access import credentials
@@ -54,20 +54,20 @@ async def found(pool: SharedPool) -> str | None:
     """Make the operator's tenant and its first key; None when that was done before."""
     tenant_id = tenant_id_of(OPERATOR)
 
-    async def work(tx: Connection) -> str | None:
-        await store.add(tx, tenant_id, name=OPERATOR, display_name="Operator", clock=None)
+    async def work(tx: Transaction) -> str | None:
+        await store.add(tx, name=OPERATOR, display_name="Operator", clock=None)
         # The clock's lock is the tenant's: of two founders the second waits, and finds a key.
-        await store.lock_clock(tx, tenant_id)
-        if await credential_store.count(tx, tenant_id):
+        await store.lock_clock(tx)
+        if await credential_store.count(tx):
             return None
         first = CreateCredential(display_name="the first operator", roles=(Role.OPERATOR,))
-        _, key = await credentials.create(tx, tenant_id, first)
+        _, key = await credentials.create(tx, first)
         return key
 
     return await transact(pool, tenant_id, work)
 
 
-async def create(tx: Connection, tenant_id: TenantId, command: CreateTenant) -> Tenant:
+async def create(tx: Transaction, command: CreateTenant) -> Tenant:
     """Make a tenant, or answer with the one that is there and equal. Raises CODE_TAKEN."""
     if command.clock is not None and command.clock < EARLIEST:
         raise InvalidArgument.at(
@@ -75,16 +75,15 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateTenant) -> 
         )
     is_new = await store.add(
         tx,
-        tenant_id,
         name=command.name,
         display_name=command.display_name,
         clock=command.clock,
     )
     if is_new:
-        await procedures.seed(tx, tenant_id)
+        await procedures.seed(tx)
     if is_new and not command.empty:
-        await seed_store.add(tx, tenant_id, CLASSES, (*UNITS, *units_of_currency()))
-    tenant = await get(tx, tenant_id, command.name)
+        await seed_store.add(tx, CLASSES, (*UNITS, *units_of_currency()))
+    tenant = await get(tx, command.name)
     pairs = {
         "tenant_id": (tenant.id, command.name),
         "display_name": (tenant.display_name, command.display_name),
@@ -98,9 +97,9 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateTenant) -> 
     return tenant
 
 
-async def get(tx: Connection, tenant_id: TenantId, name: str = "-") -> Tenant:
+async def get(tx: Transaction, name: str = "-") -> Tenant:
     """One tenant, which callers know as `name`. Raises TENANT_NOT_FOUND."""
-    tenant = await store.find(tx, tenant_id)
+    tenant = await store.find(tx)
     if tenant is None:
         raise NotFound.of("Tenant", f"tenants/{name}")
     return tenant

@@ -25,7 +25,6 @@ from server.domain.ids import (
     ExecutionId,
     JobId,
     LiableSummaryId,
-    TenantId,
     WalletId,
     derive,
 )
@@ -39,8 +38,8 @@ from server.store import jobs
 from server.store.billing import periods, summaries
 from server.store.billing.periods import NewPeriod
 from server.store.billing.summaries import NewLiable
+from server.store.connection import Transaction
 from server.store.jobs import Job
-from server.store.pool import Connection
 from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.store.settlement.wallets import StoredWallet
@@ -65,16 +64,16 @@ class RefreshGrants:
     at: datetime
 
 
-async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod) -> None:
+async def close_period(tx: Transaction, command: ClosePeriod) -> None:
     """Make a rating period final. Raises Aborted (PREVIOUS_PERIOD_OPEN)."""
     account_id, wallet_id = command.account_id, command.wallet_id
-    found = await periods.lock(tx, tenant_id, account_id, wallet_id, command.start)
+    found = await periods.lock(tx, account_id, wallet_id, command.start)
     if found is None or found.is_final:
         return
     period = found.period
-    await wallets.lock(tx, tenant_id, account_id, wallet_id)
-    await _refuse_out_of_turn(tx, tenant_id, command, period)
-    wallet = await wallets.get(tx, tenant_id, account_id, wallet_id)
+    await wallets.lock(tx, account_id, wallet_id)
+    await _refuse_out_of_turn(tx, command, period)
+    wallet = await wallets.get(tx, account_id, wallet_id)
 
     settlement = revised(_settled(wallet, period), found.reopened)
     state = wallet.state
@@ -86,26 +85,26 @@ async def close_period(tx: Connection, tenant_id: TenantId, command: ClosePeriod
         raters=state.raters,
     )
 
-    await _post(tx, tenant_id, wallet, settlement)
+    await _post(tx, wallet, settlement)
     if lines:
         execution_id = _execution_id(wallet_id, period, found.reopened)
-        await summaries.add_ratable(tx, tenant_id, wallet, period, lines, execution_id)
-        await summaries.save_drawn(tx, tenant_id, wallet, settlement.results, lines)
-        await _pass_on(tx, tenant_id, wallet, settlement.results, lines)
+        await summaries.add_ratable(tx, wallet, period, lines, execution_id)
+        await summaries.save_drawn(tx, wallet, settlement.results, lines)
+        await _pass_on(tx, wallet, settlement.results, lines)
     billing = period_containing(wallet.zone, wallet.anchor, wallet.billing, period.start)
     is_billed = period.end >= billing.end
     if is_billed:
-        await _bill(tx, tenant_id, wallet, billing)
-    await periods.finish(tx, tenant_id, account_id, wallet_id, period.start)
+        await _bill(tx, wallet, billing)
+    await periods.finish(tx, account_id, wallet_id, period.start)
     if not is_billed or _lives_on(wallet, settlement, period.end):
-        await _open_next(tx, tenant_id, wallet, period)
+        await _open_next(tx, wallet, period)
 
 
-async def refresh_grants(tx: Connection, tenant_id: TenantId, command: RefreshGrants) -> None:
+async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:
     """Post the issues that are due, unless a close was quicker, and ask for the next ones."""
     account_id, wallet_id, at = command.account_id, command.wallet_id, command.at
-    await wallets.lock(tx, tenant_id, account_id, wallet_id)
-    wallet = await wallets.get(tx, tenant_id, account_id, wallet_id)
+    await wallets.lock(tx, account_id, wallet_id)
+    wallet = await wallets.get(tx, account_id, wallet_id)
     due = sorted(
         (
             issue
@@ -120,12 +119,12 @@ async def refresh_grants(tx: Connection, tenant_id: TenantId, command: RefreshGr
         movements=tuple(opening(issue) for issue in due),
         opened=tuple(due),
     )
-    await ledger.post(tx, tenant_id, account_id, [posting])
-    await wallets.save_next_indices(tx, tenant_id, account_id, wallets.next_indices(due))
+    await ledger.post(tx, account_id, [posting])
+    await wallets.save_next_indices(tx, account_id, wallets.next_indices(due))
     following = [next_issue(one, wallet.zone, at) for one in wallet.state.entitlements]
     starts = [issue[1] for issue in following if issue is not None and issue[1] > at]
     if starts:
-        await jobs.add(tx, tenant_id, [refresh_job(account_id, wallet_id, min(starts))])
+        await jobs.add(tx, [refresh_job(account_id, wallet_id, min(starts))])
 
 
 def refresh_job(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job:
@@ -140,14 +139,12 @@ def refresh_job(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job
     )
 
 
-async def _refuse_out_of_turn(
-    tx: Connection, tenant_id: TenantId, command: ClosePeriod, period: Period
-) -> None:
+async def _refuse_out_of_turn(tx: Transaction, command: ClosePeriod, period: Period) -> None:
     """Periods of a wallet become final in the order of time: grants go from one to the next.
 
     Those of tokens after those of what is rated in them.
     """
-    args = (tx, tenant_id, command.account_id, command.wallet_id)
+    args = (tx, command.account_id, command.wallet_id)
     earlier = await periods.first_unsettled(*args, period.start)
     earlier = earlier or await periods.first_unsettled_source(*args, period.end)
     if earlier is not None:
@@ -170,23 +167,20 @@ def _settled(wallet: StoredWallet, period: Period) -> Settlement:
     )
 
 
-async def _post(
-    tx: Connection, tenant_id: TenantId, wallet: StoredWallet, settlement: Settlement
-) -> None:
+async def _post(tx: Transaction, wallet: StoredWallet, settlement: Settlement) -> None:
     posting = WalletPosting(
         head=wallet.head,
         grant_heads=wallet.grant_heads,
         movements=settlement.movements,
         opened=settlement.opened,
     )
-    await ledger.post(tx, tenant_id, wallet.account_id, [posting])
+    await ledger.post(tx, wallet.account_id, [posting])
     indices = wallets.next_indices(settlement.opened)
-    await wallets.save_next_indices(tx, tenant_id, wallet.account_id, indices)
+    await wallets.save_next_indices(tx, wallet.account_id, indices)
 
 
 async def _pass_on(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     wallet: StoredWallet,
     results: Sequence[Result],
     lines: Sequence[RatableLine],
@@ -194,23 +188,23 @@ async def _pass_on(
     """What was rated in tokens becomes usage of the wallets that hold them."""
     wallet_ids = {one.token_wallet_id for one in wallet.assets if one.token_wallet_id}
     for wallet_id in sorted(wallet_ids):
-        tokens = await wallets.get(tx, tenant_id, wallet.account_id, wallet_id)
+        tokens = await wallets.get(tx, wallet.account_id, wallet_id)
         own = {one.id for one in wallet.assets if one.token_wallet_id == wallet_id}
         due = [line for line in lines if line.key.asset_id in own]
         cells = token_cells(tokens.purse, wallet.state.cells, results, due)
         if cells:
             taking = {cell.period for _, cell in cells}
-            await periods.open_missing(tx, tenant_id, [_period(tokens, one) for one in taking])
-            await summaries.add_tokens(tx, tenant_id, tokens, cells)
+            await periods.open_missing(tx, [_period(tokens, one) for one in taking])
+            await summaries.add_tokens(tx, tokens, cells)
 
 
-async def _bill(tx: Connection, tenant_id: TenantId, wallet: StoredWallet, billing: Period) -> None:
+async def _bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> None:
     """At the end of a billing period, make its invoice-ready lines."""
-    lines = await summaries.ratable_of(tx, tenant_id, wallet, billing)
+    lines = await summaries.ratable_of(tx, wallet, billing)
     owed = [line for line in lines if not _is_in_tokens(wallet, line)]
     if owed:
         new = _liable(wallet, billing, owed)
-        await summaries.add_liable(tx, tenant_id, wallet, billing, new)
+        await summaries.add_liable(tx, wallet, billing, new)
 
 
 def _is_in_tokens(wallet: StoredWallet, line: RatableLine) -> bool:
@@ -270,11 +264,9 @@ def _lives_on(wallet: StoredWallet, settlement: Settlement, end: datetime) -> bo
     )
 
 
-async def _open_next(
-    tx: Connection, tenant_id: TenantId, wallet: StoredWallet, period: Period
-) -> None:
+async def _open_next(tx: Transaction, wallet: StoredWallet, period: Period) -> None:
     following = period_after(wallet.zone, wallet.anchor, wallet.frequency.period.cadence, period)
-    await periods.open_missing(tx, tenant_id, [_period(wallet, following)])
+    await periods.open_missing(tx, [_period(wallet, following)])
 
 
 def _period(wallet: StoredWallet, period: Period) -> NewPeriod:

@@ -10,10 +10,10 @@ from server.domain.billing.periods import (
     same,
 )
 from server.domain.calendar import Period
-from server.domain.ids import AccountId, AssetId, TenantId
+from server.domain.ids import AccountId, AssetId
 from server.store.access import tenants
 from server.store.billing import calendars
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.selling import accounts
 
 
@@ -28,8 +28,7 @@ class PeriodsAt:
 
 
 async def periods_of(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     asset_id: AssetId | None,
     time: datetime | None,
@@ -38,19 +37,17 @@ async def periods_of(
 
     Raises ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND.
     """
-    at = await tenants.now(tx, tenant_id) if time is None else time
+    at = await tenants.now(tx) if time is None else time
     if asset_id is None:
-        return await _of_account(tx, tenant_id, account_id, at)
-    return await _of_asset(tx, tenant_id, account_id, asset_id, at)
+        return await _of_account(tx, account_id, at)
+    return await _of_asset(tx, account_id, asset_id, at)
 
 
-async def _of_account(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, at: datetime
-) -> PeriodsAt:
-    account = (await accounts.get(tx, tenant_id, account_id)).content
+async def _of_account(tx: Transaction, account_id: AccountId, at: datetime) -> PeriodsAt:
+    account = (await accounts.get(tx, account_id)).content
     # Monthly periods do not depend on the targets, of which there may be one for each asset.
     is_monthly = account.billing_months == 1
-    anchors = [] if is_monthly else await calendars.anchors(tx, tenant_id, account_id)
+    anchors = [] if is_monthly else await calendars.anchors(tx, account_id)
     billing = account_billing_period(
         account.time_zone,
         account.billing_anchor_day,
@@ -62,9 +59,9 @@ async def _of_account(
 
 
 async def _of_asset(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId, at: datetime
+    tx: Transaction, account_id: AccountId, asset_id: AssetId, at: datetime
 ) -> PeriodsAt:
-    found = await calendars.of_asset(tx, tenant_id, account_id, asset_id, at)
+    found = await calendars.of_asset(tx, account_id, asset_id, at)
     resources = [one for each in found if (one := periods_at(each, at)) is not None]
     return PeriodsAt(
         account_id=account_id,

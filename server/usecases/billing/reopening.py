@@ -10,26 +10,25 @@ from datetime import datetime, timedelta
 from server.domain.calendar import RatingPeriod, freeze_time, period_containing
 from server.domain.consumption.recording import Meter, PeriodKey, Slot
 from server.domain.errors import Aborted
-from server.domain.ids import TenantId
 from server.domain.modeling.policies import LatePolicy
 from server.domain.settlement.walk import revision
 from server.store.billing import reopening as store
 from server.store.billing.reopening import Reopenable
+from server.store.connection import Transaction
 from server.store.consumption.recording import queue_openers
-from server.store.pool import Connection
 from server.store.settlement import wallets
 
 INSTANT = timedelta(microseconds=1)
 
 
-async def final_of(tx: Connection, tenant_id: TenantId, slots: Iterable[Slot]) -> set[PeriodKey]:
+async def final_of(tx: Transaction, slots: Iterable[Slot]) -> set[PeriodKey]:
     """The final periods of those of `slots` whose late usage may open its period again."""
     wanted = {s.period_key for s in slots if s.meter.late_policy is LatePolicy.REOPEN}
-    return await store.final_periods(tx, tenant_id, wanted) if wanted else set()
+    return await store.final_periods(tx, wanted) if wanted else set()
 
 
 async def reopen(
-    tx: Connection, tenant_id: TenantId, slots: Iterable[Slot], now: datetime
+    tx: Transaction, slots: Iterable[Slot], now: datetime
 ) -> dict[PeriodKey, RatingPeriod]:
     """Open the periods of late usage again, as far as they may be, before anybody holds them.
 
@@ -39,25 +38,25 @@ async def reopen(
     if not wanted:
         return {}
     await queue_openers(tx, {meter.wallet for meter in wanted.values()})
-    found = await store.lock_reopenable(tx, tenant_id, wanted)
+    found = await store.lock_reopenable(tx, wanted)
     opened = {one.key: reopened_period(one, wanted[one.key], now) for one in found}
     for one in found:
-        await store.reopen(tx, tenant_id, one, opened[one.key].freeze)
-    await _take_back(tx, tenant_id, found)
+        await store.reopen(tx, one, opened[one.key].freeze)
+    await _take_back(tx, found)
     return opened
 
 
-async def _take_back(tx: Connection, tenant_id: TenantId, reopened: Iterable[Reopenable]) -> None:
+async def _take_back(tx: Transaction, reopened: Iterable[Reopenable]) -> None:
     """Undo what the closes of these periods wrote."""
     for one in reopened:
-        await wallets.lock(tx, tenant_id, one.account_id, one.wallet_id)
-        if await store.has_final_follower(tx, tenant_id, one):
+        await wallets.lock(tx, one.account_id, one.wallet_id)
+        if await store.has_final_follower(tx, one):
             message = "a later period is being closed at this moment; nothing happened, try again"
             raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
-        wallet = await wallets.get(tx, tenant_id, one.account_id, one.wallet_id)
+        wallet = await wallets.get(tx, one.account_id, one.wallet_id)
         start = one.period.start
         billing = period_containing(wallet.zone, wallet.anchor, wallet.billing, start)
-        await store.take_back(tx, tenant_id, one, revision(one.reopened), billing.end)
+        await store.take_back(tx, one, revision(one.reopened), billing.end)
 
 
 def reopened_period(found: Reopenable, meter: Meter, now: datetime) -> RatingPeriod:

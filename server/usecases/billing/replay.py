@@ -13,7 +13,6 @@ from server.domain.errors import InvalidArgument, NotFound, UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import (
     RatableSummaryId,
-    TenantId,
     UnitId,
     WalletId,
 )
@@ -22,7 +21,7 @@ from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import RatableLine
 from server.store.billing import replay as store
 from server.store.billing.replay import RatedLine
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.selling import accounts, quotes
 from server.usecases.billing.replay_inputs import (
     Again,
@@ -71,23 +70,24 @@ class Replayed:
         return tuple(step for one in self.parts for step in one.steps)
 
 
-async def replay(tx: Connection, tenant_id: TenantId, command: ReplayRates) -> list[Replayed]:
+async def replay(tx: Transaction, command: ReplayRates) -> list[Replayed]:
     """What each ratable line would have come to, oldest first; `tx` should see one moment.
 
     Raises ACCOUNT_NOT_FOUND, PRICE_BOOK_NOT_FOUND, ASSET_NOT_FOUND, TOO_MANY_ITEMS.
     """
     account_id = command.account_id
-    await accounts.get(tx, tenant_id, account_id)
-    await quotes.check_price_book(tx, tenant_id, command.price_book_id)
-    sold = await store.sold_as(tx, tenant_id, account_id)
+    await accounts.get(tx, account_id)
+    await quotes.check_price_book(tx, command.price_book_id)
+    sold = await store.sold_as(tx, account_id)
     if command.asset_id is not None and command.asset_id not in sold:
         raise NotFound.of("Asset", f"accounts/{account_id}/assets/{command.asset_id}")
-    key = (tenant_id, account_id, command.asset_id, command.within)
-    lines = await store.rated_lines(tx, *key, limit=MOST_LINES + 1)
+    lines = await store.rated_lines(
+        tx, account_id, command.asset_id, command.within, limit=MOST_LINES + 1
+    )
     if len(lines) > MOST_LINES:
         text = f"there are more than {MOST_LINES} ratable summaries; name a shorter time"
         raise InvalidArgument.at("end_time", "TOO_MANY_ITEMS", text, limit=str(MOST_LINES))
-    world = World(tx, tenant_id, command, sold)
+    world = World(tx, command, sold)
     by_wallet: dict[WalletId, list[RatedLine]] = {}
     for line in lines:
         by_wallet.setdefault(line.wallet_id, []).append(line)

@@ -29,7 +29,6 @@ from server.domain.ids import (
     PriceBookId,
     ProductId,
     RatableSummaryId,
-    TenantId,
     WalletId,
 )
 from server.domain.rating.compiled_rating import AsRated
@@ -46,7 +45,7 @@ from server.domain.settlement.tokens import token_cells
 from server.domain.settlement.walk import Commitments, Result, settled_anew
 from server.store.billing.replay import SoldAs
 from server.store.billing.verification import FinalCell, final_cells, rated_lines
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.rating.procedures import finders
 from server.store.rating.rate_snapshots import compiled, compiled_trial, rows_of_product
 from server.store.settlement import wallets
@@ -94,8 +93,7 @@ class Again:
 class World:
     """Where a replay reads, what it is to be, and what it has come to so far."""
 
-    tx: Connection
-    tenant_id: TenantId
+    tx: Transaction
     command: ReplayRates
     sold: Mapping[AssetId, SoldAs]
     rates: dict[ProductId, CatalogueRates] = field(default_factory=dict)
@@ -105,17 +103,19 @@ class World:
     async def rates_of(self, product_id: ProductId) -> CatalogueRates:
         """The rates of a product in the price book."""
         if product_id not in self.rates:
-            key = (self.tenant_id, self.command.price_book_id, product_id)
             with_drafts = self.command.with_drafts
-            rows = await rows_of_product(self.tx, *key, with_drafts=with_drafts)
+            rows = await rows_of_product(
+                self.tx, self.command.price_book_id, product_id, with_drafts=with_drafts
+            )
             self.rates[product_id] = compiled_trial(rows) if with_drafts else compiled(rows)
         return self.rates[product_id]
 
     async def wallet(self, wallet_id: WalletId) -> StoredWallet:
         """A wallet with what is rated in its tokens."""
         if wallet_id not in self.wallets:
-            key = (self.tenant_id, self.command.account_id, wallet_id)
-            self.wallets[wallet_id] = await wallets.get(self.tx, *key, with_sources=True)
+            self.wallets[wallet_id] = await wallets.get(
+                self.tx, self.command.account_id, wallet_id, with_sources=True
+            )
         return self.wallets[wallet_id]
 
     async def again(self, wallet_id: WalletId) -> Again:
@@ -126,12 +126,11 @@ class World:
 
 
 async def _again(world: World, wallet: StoredWallet) -> Again:
-    key = (world.tenant_id, wallet.account_id, wallet.id)
-    final = await final_cells(world.tx, *key)
+    final = await final_cells(world.tx, wallet.account_id, wallet.id)
     cells = tuple(one.cell for one in final)
     results = _results(wallet, final)
-    kept = await rated_lines(world.tx, *key)
-    raters = await as_rated(world.tx, world.tenant_id, wallet, kept)
+    kept = await rated_lines(world.tx, wallet.account_id, wallet.id)
+    raters = await as_rated(world.tx, wallet, kept)
     rates = wallet.state.rates
     before = FinalUsage(
         cells=cells,
@@ -260,7 +259,7 @@ async def _found(world: World, wallet: StoredWallet) -> Found:
     """What the price book says for each stretch of rates, of assets and of what was added."""
     found: dict[Stretch, RateTerms | UsageError | None] = {}
     usual = await _usual_unit(world, wallet)
-    found_by = await finders(world.tx, world.tenant_id)
+    found_by = await finders(world.tx)
     for asset_id, segments in wallet.sold.own.items():
         for segment in segments:
             unit = usual if segment.terms is None else segment.terms.unit

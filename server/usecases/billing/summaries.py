@@ -8,11 +8,10 @@ from server.domain.ids import (
     ExecutionId,
     LiableSummaryId,
     RatableSummaryId,
-    TenantId,
 )
 from server.store.billing import summary_reads as store
 from server.store.billing.summary_reads import Drawn, LiableSummary, RatableSummary, UsageSummary
-from server.store.pool import Connection
+from server.store.connection import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +39,20 @@ class Trace:
 
 
 async def get_ratable(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, ratable_id: RatableSummaryId
+    tx: Transaction, account_id: AccountId, ratable_id: RatableSummaryId
 ) -> RatableSummary:
     """One ratable line. Raises RATABLE_SUMMARY_NOT_FOUND."""
-    found = await store.find_ratable(tx, tenant_id, account_id, ratable_id)
+    found = await store.find_ratable(tx, account_id, ratable_id)
     if found is None:
         raise _no_ratable(account_id, ratable_id)
     return found
 
 
 async def get_liable(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
+    tx: Transaction, account_id: AccountId, liable_id: LiableSummaryId
 ) -> LiableSummary:
     """One invoice-ready line. Raises LIABLE_SUMMARY_NOT_FOUND."""
-    found = await store.find_liable(tx, tenant_id, account_id, liable_id)
+    found = await store.find_liable(tx, account_id, liable_id)
     if found is None:
         raise _no_liable(account_id, liable_id)
     return found
@@ -75,8 +74,7 @@ class Executions:
 
 
 async def waterfall(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     line_id: RatableSummaryId | LiableSummaryId,
     *,
@@ -90,9 +88,9 @@ async def waterfall(
     Raises RATABLE_SUMMARY_NOT_FOUND, LIABLE_SUMMARY_NOT_FOUND, RATE_EXECUTION_NOT_FOUND.
     """
     if is_liable:
-        found = await _of_liable(tx, tenant_id, account_id, LiableSummaryId(line_id))
+        found = await _of_liable(tx, account_id, LiableSummaryId(line_id))
     else:
-        found = await _of_ratable(tx, tenant_id, account_id, RatableSummaryId(line_id))
+        found = await _of_ratable(tx, account_id, RatableSummaryId(line_id))
     if execution_id is None:
         return found
     rated = found.only(execution_id)
@@ -102,37 +100,35 @@ async def waterfall(
 
 
 async def _of_liable(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
+    tx: Transaction, account_id: AccountId, liable_id: LiableSummaryId
 ) -> Executions:
-    line = await store.find_liable(tx, tenant_id, account_id, liable_id)
-    before = await store.superseded_ratables(tx, tenant_id, account_id, liable_id=liable_id)
+    line = await store.find_liable(tx, account_id, liable_id)
+    before = await store.superseded_ratables(tx, account_id, liable_id=liable_id)
     if line is None and not before:
         raise _no_liable(account_id, liable_id)
-    standing = await store.ratable_of_liable(tx, tenant_id, account_id, line) if line else []
+    standing = await store.ratable_of_liable(tx, account_id, line) if line else []
     return Executions(standing=standing, superseded=before)
 
 
 async def _of_ratable(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, ratable_id: RatableSummaryId
+    tx: Transaction, account_id: AccountId, ratable_id: RatableSummaryId
 ) -> Executions:
-    line = await store.find_ratable(tx, tenant_id, account_id, ratable_id)
-    before = await store.superseded_ratables(tx, tenant_id, account_id, ratable_id=ratable_id)
+    line = await store.find_ratable(tx, account_id, ratable_id)
+    before = await store.superseded_ratables(tx, account_id, ratable_id=ratable_id)
     if line is None and not before:
         raise _no_ratable(account_id, ratable_id)
     return Executions(standing=[line] if line else [], superseded=before)
 
 
-async def trace(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, liable_id: LiableSummaryId
-) -> Trace:
+async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummaryId) -> Trace:
     """All an invoice-ready line is made of. Raises LIABLE_SUMMARY_NOT_FOUND."""
-    liable = await get_liable(tx, tenant_id, account_id, liable_id)
+    liable = await get_liable(tx, account_id, liable_id)
     wallet_id = liable.wallet_id
-    ratables = await store.ratable_of_liable(tx, tenant_id, account_id, liable)
+    ratables = await store.ratable_of_liable(tx, account_id, liable)
     ids = [one.ratable_summary_id for one in ratables]
-    cells = await store.usage_of_ratable(tx, tenant_id, account_id, wallet_id, ids)
+    cells = await store.usage_of_ratable(tx, account_id, wallet_id, ids)
     cell_ids = [cell.usage_summary_id for cell in cells]
-    drawn = await store.drawn_from(tx, tenant_id, account_id, wallet_id, cell_ids)
+    drawn = await store.drawn_from(tx, account_id, wallet_id, cell_ids)
     rated: dict[RatableSummaryId, list[CellTrace]] = {}
     for cell in cells:
         paid = tuple(drawn.get(cell.usage_summary_id, ()))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from server.domain.billing.verification import Finding, Verified
 from server.domain.consumption.aggregation import Cell, increments
 from server.domain.exact import ZERO, plain, round_to
-from server.domain.ids import AccountId, GrantId, TenantId, WalletId
+from server.domain.ids import AccountId, GrantId, WalletId
 from server.domain.rating.compiled_rating import AsRated
 from server.domain.rating.procedures.packages import Packages
 from server.domain.settlement.ledger import Entry, GrantHead, Head, check_chain
@@ -14,7 +14,7 @@ from server.domain.settlement.ratable_lines import RatableLine, ratable_lines
 from server.domain.settlement.tokens import token_cells
 from server.domain.settlement.walk import Result
 from server.store.billing import verification as store
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
 from server.usecases.modeling.currencies import minor_places
@@ -24,34 +24,34 @@ PAGE = 1_000
 TIME_LIMIT = "TIME_LIMIT"
 
 
-async def verify_account(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> Verified:
+async def verify_account(tx: Transaction, account_id: AccountId) -> Verified:
     """Recompute everything of one account; `tx` should see one moment."""
-    findings = await store.differences(tx, tenant_id, account_id)
-    heads = await store.heads(tx, tenant_id, account_id)
+    findings = await store.differences(tx, account_id)
+    heads = await store.heads(tx, account_id)
     entries = 0
     for wallet_id, head in heads.items():
-        count, fault = await _chain(tx, tenant_id, account_id, wallet_id, head)
+        count, fault = await _chain(tx, account_id, wallet_id, head)
         entries += count
         findings += [fault] if fault else []
-        findings += await _settled(tx, tenant_id, account_id, wallet_id)
-    findings += await _rounding(tx, tenant_id, account_id)
+        findings += await _settled(tx, account_id, wallet_id)
+    findings += await _rounding(tx, account_id)
     return Verified(
         accounts=1,
         wallets=len(heads),
         entries=entries,
-        records=await store.count_records(tx, tenant_id, account_id),
+        records=await store.count_records(tx, account_id),
         findings=tuple(findings),
     )
 
 
 async def _chain(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId, head: Head
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, head: Head
 ) -> tuple[int, Finding | None]:
     """Check a wallet's ledger from its first entry, and that its head is the last."""
     name = f"accounts/{account_id}/wallets/{wallet_id}"
     last = Head(wallet_id=wallet_id)
     grants: dict[GrantId, GrantHead] = {}
-    async for entry in _entries(tx, tenant_id, account_id, wallet_id):
+    async for entry in _entries(tx, account_id, wallet_id):
         fault = check_chain([entry], head=last, grant_heads=grants)
         if fault:
             what = f"{fault.field} of entry {fault.seq}"
@@ -69,14 +69,12 @@ async def _chain(
 
 
 async def _entries(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> AsyncIterator[Entry]:
     """A wallet's entries page by page, each with the hash of the one before it."""
     after, before = 0, Head(wallet_id=wallet_id).hash
     while True:
-        page = await wallets.list_entries(
-            tx, tenant_id, account_id, wallet_id, after=after, limit=PAGE
-        )
+        page = await wallets.list_entries(tx, account_id, wallet_id, after=after, limit=PAGE)
         for entry, _ in page:
             yield wallets.following(entry, before)
             after, before = entry.seq, entry.hash
@@ -84,15 +82,11 @@ async def _entries(
             return
 
 
-async def _settled(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
-) -> list[Finding]:
+async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> list[Finding]:
     """What the final cells of a wallet add, and what their overage comes to, computed again."""
-    wallet = await wallets.get(tx, tenant_id, account_id, wallet_id)
+    wallet = await wallets.get(tx, account_id, wallet_id)
     terms = wallet.state.terms
-    kept = {
-        one.cell.id: one for one in await store.final_cells(tx, tenant_id, account_id, wallet_id)
-    }
+    kept = {one.cell.id: one for one in await store.final_cells(tx, account_id, wallet_id)}
     cells = [one.cell for one in kept.values()]
     found: list[Finding] = []
     results = []
@@ -101,13 +95,13 @@ async def _settled(
         name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
         found += _different("quantity", name, increment.quantity, one.quantity)
         results.append(Result(increment=increment, drawn=one.drawn, overage=one.overage, debits=()))
-    rated = await store.rated_lines(tx, tenant_id, account_id, wallet_id)
-    raters = await as_rated(tx, tenant_id, wallet, rated)
+    rated = await store.rated_lines(tx, account_id, wallet_id)
+    raters = await as_rated(tx, wallet, rated)
     # A line that was too slow may not be again, and nothing may be made of it that others go on in.
     slow = {line_id: None for line_id, line in rated.items() if line.failure == TIME_LIMIT}
     raters = AsRated({**raters.lines, **slow}, raters.otherwise)
     lines = ratable_lines(wallet_id, results, wallet.state.rates, raters=raters)
-    found += await _tokens(tx, tenant_id, wallet, cells, results, lines)
+    found += await _tokens(tx, wallet, cells, results, lines)
     for line in lines:
         name = f"accounts/{account_id}/ratableSummaries/{line.id}"
         is_ = rated.pop(line.id, None)
@@ -121,8 +115,7 @@ async def _settled(
 
 
 async def _tokens(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     wallet: StoredWallet,
     cells: list[Cell],
     results: list[Result],
@@ -130,10 +123,10 @@ async def _tokens(
 ) -> list[Finding]:
     """What the overage of a wallet comes to in tokens, beside the cells of those."""
     account_id = wallet.account_id
-    kept = await store.token_quantities(tx, tenant_id, account_id, wallet.id)
+    kept = await store.token_quantities(tx, account_id, wallet.id)
     found: list[Finding] = []
     for token_id in sorted({one.token_wallet_id for one in wallet.assets if one.token_wallet_id}):
-        tokens = await wallets.get(tx, tenant_id, account_id, token_id)
+        tokens = await wallets.get(tx, account_id, token_id)
         own = {one.id for one in wallet.assets if one.token_wallet_id == token_id}
         due = [line for line in lines if line.key.asset_id in own]
         for _, cell in token_cells(tokens.purse, cells, results, due):
@@ -161,9 +154,9 @@ def _packages(name: str, line: RatableLine, is_: Packages) -> Iterator[Finding]:
         yield from _different(what, name, due.get(rate), is_.get(rate))
 
 
-async def _rounding(tx: Connection, tenant_id: TenantId, account_id: AccountId) -> list[Finding]:
+async def _rounding(tx: Transaction, account_id: AccountId) -> list[Finding]:
     """Each invoice-ready line is its exact amount, rounded once."""
     found: list[Finding] = []
-    for name, exact, amount, currency in await store.amounts(tx, tenant_id, account_id):
+    for name, exact, amount, currency in await store.amounts(tx, account_id):
         found += _different("amount", name, round_to(exact, minor_places(currency)), amount)
     return found

@@ -12,7 +12,7 @@ from server.domain.errors import (
     UsageError,
     Violation,
 )
-from server.domain.ids import ProductId, TenantId
+from server.domain.ids import ProductId
 from server.domain.modeling.catalog import (
     CatalogState,
     Kept,
@@ -26,6 +26,7 @@ from server.domain.modeling.units import check_scale
 from server.domain.rating.rate_cards import RateCardEntry, overlapping
 from server.domain.validation import Severity, Verdict, validate
 from server.store.access import tenants
+from server.store.connection import Transaction
 from server.store.modeling import records
 from server.store.modeling.catalog import (
     PRODUCT,
@@ -45,7 +46,6 @@ from server.store.modeling.policies import (
 )
 from server.store.modeling.records import Kind
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.store.pool import Connection
 from server.store.rating import product_graph as store
 from server.store.rating.product_graph import Graph
 from server.store.rating.rate_entries import in_force
@@ -73,7 +73,7 @@ class Activated:
 
 
 async def activate_product(
-    tx: Connection, tenant_id: TenantId, product_id: ProductId, *, must_be_valid: bool = False
+    tx: Transaction, product_id: ProductId, *, must_be_valid: bool = False
 ) -> Activated:
     """Put a product in force; what is active stays so, and a second call changes nothing.
 
@@ -81,16 +81,16 @@ async def activate_product(
     Raises PRODUCT_NOT_FOUND, EFFECTIVITY_OVERLAP, VALIDATION_FAILED with a violation for each
     record in the way, and TOO_MANY_ITEMS when more than 200 records would become active.
     """
-    product = await store.lock_product(tx, tenant_id, product_id)
+    product = await store.lock_product(tx, product_id)
     if product is None:
         raise NotFound.of("Product", f"products/{product_id}")
-    graph = await store.load_graph(tx, tenant_id, product)
+    graph = await store.load_graph(tx, product)
     _refuse_overlaps(graph)
-    entries = await store.draft_entries(tx, tenant_id, product_id)
+    entries = await store.draft_entries(tx, product_id)
     # Whoever puts rates in force holds the catalogue, and sees the rates of whoever was quicker.
-    revision = await tenants.bump_catalogue(tx, tenant_id) if entries else None
+    revision = await tenants.bump_catalogue(tx) if entries else None
     metered = {(entry.product_id, entry.resource_id) for entry in entries}
-    there = await in_force(tx, tenant_id, sorted(metered))
+    there = await in_force(tx, sorted(metered))
     faults = [*_faults(graph), *_overlaps(overlapping(entries, there))]
     if faults:
         raise _refusal(product_id, faults)
@@ -100,15 +100,15 @@ async def activate_product(
     _check_size(len(drafts))  # without rate card entries: a card has a thousand of them
     names = [*drafts, *(entry.name for entry in entries)]
     if names:
-        revision = revision or await tenants.bump_catalogue(tx, tenant_id)
-        await store.activate(tx, tenant_id, graph, units, revision)
-    verdict = await _verdict(tx, tenant_id, product_id)
+        revision = revision or await tenants.bump_catalogue(tx)
+        await store.activate(tx, graph, units, revision)
+    verdict = await _verdict(tx, product_id)
     if must_be_valid and not verdict.is_valid:
         raise _refusal(product_id, list(_errors(verdict)))
     return Activated(
-        product=await records.get(tx, tenant_id, PRODUCT, product_id),
+        product=await records.get(tx, PRODUCT, product_id),
         names=tuple(names),
-        at=await tenants.now(tx, tenant_id),
+        at=await tenants.now(tx),
         verdict=verdict,
     )
 
@@ -123,9 +123,9 @@ def _check_size(records: int) -> None:
         )
 
 
-async def _verdict(tx: Connection, tenant_id: TenantId, product_id: ProductId) -> Verdict:
+async def _verdict(tx: Transaction, product_id: ProductId) -> Verdict:
     asked = ValidateProducts(product_ids=(product_id,), start=None, end=None, with_drafts=False)
-    [setup] = await load_setups(tx, tenant_id, asked)
+    [setup] = await load_setups(tx, asked)
     return validate(setup)
 
 

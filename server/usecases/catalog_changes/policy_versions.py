@@ -8,26 +8,23 @@ from datetime import datetime
 from typing import TypeVar
 
 from server.domain.errors import FailedPrecondition
-from server.domain.ids import TenantId
 from server.domain.modeling.catalog import CatalogState, Kept, differences
 from server.store.access import tenants
+from server.store.connection import Transaction
 from server.store.modeling import policy_versions as store
 from server.store.modeling import records
 from server.store.modeling.records import Kind
-from server.store.pool import Connection
 from server.usecases.modeling.edits import Record, current
 
 T = TypeVar("T")
 
 
-async def revise(
-    tx: Connection, tenant_id: TenantId, record: Record[T], merge: Callable[[Kept[T]], T]
-) -> Kept[T]:
+async def revise(tx: Transaction, record: Record[T], merge: Callable[[Kept[T]], T]) -> Kept[T]:
     """Make the next version of an active policy, unless it would say the same.
 
     Raises `…_NOT_FOUND`, ETAG_MISMATCH, STATE_TRANSITION, and what `merge` raises.
     """
-    found = await current(tx, tenant_id, record)
+    found = await current(tx, record)
     if found.state is not CatalogState.ACTIVE:
         text = f"{record.name} is {found.state}; only what is active gets another version"
         facts = {"name": record.name, "from": str(found.state), "to": "ACTIVE"}
@@ -35,15 +32,15 @@ async def revise(
     wanted = merge(found)
     if not differences(found.content, wanted):
         return found
-    await store.supersede(tx, tenant_id, record.kind, found, wanted)
-    await tenants.bump_catalogue(tx, tenant_id)
-    return await records.get(tx, tenant_id, record.kind, *record.key)
+    await store.supersede(tx, record.kind, found, wanted)
+    await tenants.bump_catalogue(tx)
+    return await records.get(tx, record.kind, *record.key)
 
 
 async def list_versions(
-    tx: Connection, tenant_id: TenantId, kind: Kind[T], *key: str
+    tx: Transaction, kind: Kind[T], *key: str
 ) -> list[tuple[Kept[T], datetime | None]]:
     """The versions of a policy, the one in force first. Raises `…_NOT_FOUND`."""
-    found = await records.get(tx, tenant_id, kind, *key)
-    before = await store.list_superseded(tx, tenant_id, kind, found)
+    found = await records.get(tx, kind, *key)
+    before = await store.list_superseded(tx, kind, found)
     return [(found, None), *before]

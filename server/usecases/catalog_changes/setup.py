@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from server.domain.errors import AlreadyExists, UsageError
-from server.domain.ids import PolicyId, TenantId
+from server.domain.ids import PolicyId
 from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
@@ -46,11 +46,11 @@ from server.domain.rating.rate_cards import (
     RateCardEntry,
 )
 from server.store.access import tenants
+from server.store.connection import Transaction
 from server.store.modeling import catalog as kinds
 from server.store.modeling import policies, records, setup
 from server.store.modeling.records import Kind
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.store.pool import Connection
 from server.store.rating import rate_entries as entry_store
 from server.store.rating import rates as rate_store
 from server.usecases.catalog_changes.activation import activate_product
@@ -139,7 +139,7 @@ class SetUp:
 
 
 async def set_up_product(
-    tx: Connection, tenant_id: TenantId, wanted: SetUpProduct, most: CardSize = USUAL_SIZE
+    tx: Transaction, wanted: SetUpProduct, most: CardSize = USUAL_SIZE
 ) -> SetUp:
     """Make what is not there, and put the product in force.
 
@@ -147,8 +147,8 @@ async def set_up_product(
     the records raise, and VALIDATION_FAILED. A rate card may have so much at `most`.
     """
     check_size(wanted.size)
-    await setup.lock(tx, tenant_id)
-    making = _Making(tx, tenant_id, most)
+    await setup.lock(tx)
+    making = _Making(tx, most)
     try:
         await _make(making, wanted)
     except UsageError:
@@ -160,8 +160,8 @@ async def set_up_product(
     if found := conflicts(steps):
         if not wanted.is_plan:
             raise refusal(found)
-        return SetUp(steps=tuple(steps), at=await tenants.now(tx, tenant_id))
-    activated = await activate_product(tx, tenant_id, wanted.product.content.id)
+        return SetUp(steps=tuple(steps), at=await tenants.now(tx))
+    activated = await activate_product(tx, wanted.product.content.id)
     steps += [Step(name=name, action=Action.ACTIVATED) for name in activated.names]
     return SetUp(steps=tuple(steps), at=activated.at)
 
@@ -194,20 +194,16 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
         await making.entry(entry)
 
 
-async def _create_product(tx: Connection, tenant_id: TenantId, wanted: Product) -> Kept[Product]:
-    return await create(tx, tenant_id, kinds.PRODUCT, wanted)
+async def _create_product(tx: Transaction, wanted: Product) -> Kept[Product]:
+    return await create(tx, kinds.PRODUCT, wanted)
 
 
-async def _create_commitment(
-    tx: Connection, tenant_id: TenantId, wanted: Commitment
-) -> Kept[Commitment]:
-    return await create(tx, tenant_id, policies.COMMITMENT, wanted)
+async def _create_commitment(tx: Transaction, wanted: Commitment) -> Kept[Commitment]:
+    return await create(tx, policies.COMMITMENT, wanted)
 
 
-async def _create_model(
-    tx: Connection, tenant_id: TenantId, wanted: SellingModel
-) -> Kept[SellingModel]:
-    return await create(tx, tenant_id, SELLING_MODEL, wanted)
+async def _create_model(tx: Transaction, wanted: SellingModel) -> Kept[SellingModel]:
+    return await create(tx, SELLING_MODEL, wanted)
 
 
 async def _with_policies(making: "_Making", part: ResourcePart) -> Part[ProductResource]:
@@ -248,8 +244,7 @@ async def _with_renewal(making: "_Making", part: GrantPart) -> Part[ProductGrant
 class _Making:
     """The records made so far in a transaction, and the step of each by its name."""
 
-    tx: Connection
-    tenant_id: TenantId
+    tx: Transaction
     most: CardSize
     steps: dict[str, Step] = field(default_factory=dict)
 
@@ -257,21 +252,21 @@ class _Making:
         self,
         kind: Kind[T],
         parts: Iterable[Part[T]],
-        make: Callable[[Connection, TenantId, T], Awaitable[Kept[T]]],
+        make: Callable[[Transaction, T], Awaitable[Kept[T]]],
         *,
         is_shared: bool = True,
     ) -> None:
         """Make records of one kind of the catalogue."""
         for part in parts:
             key = kind.key(part.content)
-            there = await records.find(self.tx, self.tenant_id, kind, *key)
-            making = make(self.tx, self.tenant_id, part.content)
+            there = await records.find(self.tx, kind, *key)
+            making = make(self.tx, part.content)
             name = kind.resource_name(*key)
             await self._take(part.path, name, there, making, is_shared=is_shared)
 
     async def policies(self, kind: Kind[P], parts: Iterable[Part[P]]) -> None:
         """Make policies, which have no rules of their own."""
-        await self.all(kind, parts, lambda tx, tenant_id, one: create(tx, tenant_id, kind, one))
+        await self.all(kind, parts, lambda tx, one: create(tx, kind, one))
 
     async def nameless(self, kind: Kind[P], part: Part[P], named: PolicyId | None) -> P:
         """The policy with these settings, which is made if there is none; see `chosen`."""
@@ -282,28 +277,28 @@ class _Making:
 
     async def find(self, kind: Kind[T], content: T) -> T | None:
         """What is there under the id of `content`."""
-        found = await records.find(self.tx, self.tenant_id, kind, *kind.key(content))
+        found = await records.find(self.tx, kind, *kind.key(content))
         return None if found is None else found.content
 
     async def card(self, part: Part[RateCard]) -> None:
         """Make a rate card."""
         card = part.content
-        there = await rate_store.find_card(self.tx, self.tenant_id, card.id)
-        making = rates.create_card(self.tx, self.tenant_id, card)
+        there = await rate_store.find_card(self.tx, card.id)
+        making = rates.create_card(self.tx, card)
         await self._take(part.path, f"rateCards/{card.id}", there, making)
 
     async def book(self, part: Part[CreatePriceBook]) -> None:
         """Make the price book."""
         book = part.content
-        there = await rate_store.find_book(self.tx, self.tenant_id, book.book_id)
-        making = rates.create_book(self.tx, self.tenant_id, book)
+        there = await rate_store.find_book(self.tx, book.book_id)
+        making = rates.create_book(self.tx, book)
         await self._take(part.path, f"priceBooks/{book.book_id}", there, making)
 
     async def entry(self, part: Part[RateCardEntry]) -> None:
         """Make an entry of a rate card."""
         entry = part.content
-        there = await entry_store.find(self.tx, self.tenant_id, entry.card_id, entry.id)
-        making = create_entry(self.tx, self.tenant_id, entry, self.most)
+        there = await entry_store.find(self.tx, entry.card_id, entry.id)
+        making = create_entry(self.tx, entry, self.most)
         name = f"rateCards/{entry.card_id}/entries/{entry.id}"
         await self._take(part.path, name, there, making, is_shared=False)
 
@@ -337,9 +332,7 @@ class _Making:
         known: list[Kept[P]] = []
         after: tuple[str] | None = None
         while True:
-            page = await records.list_records(
-                self.tx, self.tenant_id, kind, after=after, limit=PAGE
-            )
+            page = await records.list_records(self.tx, kind, after=after, limit=PAGE)
             known += page
             if len(page) < PAGE:
                 return known

@@ -11,12 +11,11 @@ from server.domain.ids import (
     ProductId,
     RecordId,
     ResourceId,
-    TenantId,
 )
+from server.store.connection import Transaction
 from server.store.consumption import usage_records as store
 from server.store.consumption.usage_records import Range
 from server.store.keys import ANY_TIME, Window
-from server.store.pool import Connection
 
 # No record is used before the one or after the other.
 FIRST, LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -37,16 +36,13 @@ class ListUsageRecords:
     created: Window = ANY_TIME
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, record_id: RecordId
-) -> UsageRecord:
+async def get(tx: Transaction, account_id: AccountId, record_id: RecordId) -> UsageRecord:
     """One record. Raises USAGE_RECORD_NOT_FOUND."""
-    return await store.get(tx, tenant_id, account_id, record_id)
+    return await store.get(tx, account_id, record_id)
 
 
 async def list_records(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     command: ListUsageRecords,
     *,
     after: tuple[datetime, RecordId] | None,
@@ -56,10 +52,10 @@ async def list_records(
     account_id = command.account_id
     start, end = command.start_time or FIRST, command.end_time or LAST
     if command.cell_id is not None:
-        bounds = await store.cell_bounds(tx, tenant_id, account_id, command.cell_id)
+        bounds = await store.cell_bounds(tx, account_id, command.cell_id)
         start, end = max(start, bounds.start), min(end, bounds.end)
     if command.state is not None:
-        window = await store.state_bounds(tx, tenant_id, account_id, command.state)
+        window = await store.state_bounds(tx, account_id, command.state)
         if window is None:
             return []
         start, end = max(start, window.start or start), min(end, window.end or end)
@@ -73,4 +69,4 @@ async def list_records(
         product_id=command.product_id,
         created=command.created,
     )
-    return await store.list_records(tx, tenant_id, account_id, wanted, after=after, limit=limit)
+    return await store.list_records(tx, account_id, wanted, after=after, limit=limit)

@@ -7,9 +7,9 @@ from server.domain.consumption.aggregation import Cell, Measure
 from server.domain.consumption.recording import Counted, Outcome, Place, WalletKey, rejected
 from server.domain.errors import FailedPrecondition
 from server.domain.exact import plain
-from server.domain.ids import AssetId, TenantId
+from server.domain.ids import AssetId
 from server.domain.wallets.blocking import fitting
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
 
@@ -17,8 +17,7 @@ Placed = tuple[int, Counted, Place]
 
 
 async def refuse_blocked(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     placed: Sequence[Placed],
     outcomes: dict[int, Outcome],
 ) -> list[Placed]:
@@ -32,11 +31,11 @@ async def refuse_blocked(
         for wallet_id in meter.blocking:
             by_wallet.setdefault((meter.account_id, wallet_id), []).append(one)
     for key in sorted(by_wallet):
-        await wallets.lock(tx, tenant_id, *key)
+        await wallets.lock(tx, *key)
     for key in sorted(by_wallet):
-        wallet = await wallets.get(tx, tenant_id, *key, with_sources=True)
+        wallet = await wallets.get(tx, *key, with_sources=True)
         asked = [one for one in by_wallet[key] if one[0] not in outcomes]
-        numbers = await wallets.asset_numbers(tx, tenant_id, key[0], _assets(asked))
+        numbers = await wallets.asset_numbers(tx, key[0], _assets(asked))
         cells = [cell_of(item, place, numbers) for _, item, place in asked]
         fits = fitting(wallet.state, cells, now=wallet.now)
         for (index, item, _), fit in zip(asked, fits, strict=True):

@@ -21,7 +21,7 @@ from server.domain.consumption.recording import (
     period_closed,
 )
 from server.domain.errors import InvalidArgument, Unimplemented, UsageError
-from server.domain.ids import AccountId, AssetId, CellId, TenantId, WalletId, derive
+from server.domain.ids import AccountId, AssetId, CellId, WalletId, derive
 from server.domain.modeling.policies import LatePolicy
 from server.domain.settlement.walk import revision
 from server.domain.wallets.balances import WalletState
@@ -37,7 +37,7 @@ from server.domain.wallets.preview import (
 from server.store.billing import reopening
 from server.store.billing.reopening import Reopenable
 from server.store.billing.verification import final_cells
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.selling import accounts
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
@@ -88,26 +88,24 @@ class Stage:
     known: frozenset[Value] = frozenset()
 
 
-async def stage(
-    tx: Connection, tenant_id: TenantId, command: PreviewUsage, *, most_work: int | None = None
-) -> Stage:
+async def stage(tx: Transaction, command: PreviewUsage, *, most_work: int | None = None) -> Stage:
     """Read what the lines depend on; `tx` should see one moment.
 
     Raises ACCOUNT_NOT_FOUND, and TOO_MANY_ITEMS where it would take too long.
     """
     account_id = command.account_id
-    await accounts.get(tx, tenant_id, account_id)
+    await accounts.get(tx, account_id)
     usages = [one for one in command.lines if isinstance(one, Usage)]
-    intake = await intake_of(tx, tenant_id, usages)
+    intake = await intake_of(tx, usages)
     lines = tuple(_assessed(intake.assess, one, intake.now) for one in command.lines)
     items = [one for one in lines if isinstance(one, Counted)]
     if not items:
         return Stage(now=intake.now, lines=lines)
-    found = await _wallets(tx, tenant_id, account_id, items)
+    found = await _wallets(tx, account_id, items)
     late = {_wallet_id(one.slot) for one in items if _is_late(found, one.slot)}
-    args = (tx, tenant_id, account_id)
-    reopened = await _reopenable(tx, tenant_id, found, items)
-    states = await _states(tx, tenant_id, found, late, reopened)
+    args = (tx, account_id)
+    reopened = await _reopenable(tx, found, items)
+    states = await _states(tx, found, late, reopened)
     _refuse_too_much(items, states, MOST_WORK if most_work is None else most_work)
     return Stage(
         now=intake.now,
@@ -220,15 +218,14 @@ def _is_late(found: Mapping[WalletId, StoredWallet], slot: Slot) -> bool:
 
 
 async def _reopenable(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     found: Mapping[WalletId, StoredWallet],
     items: Iterable[Counted],
 ) -> list[Reopenable]:
     """The rating periods that lines would open again."""
     late = {one.slot for one in items if _is_late(found, one.slot)}
     wanted = {one.period_key for one in late if one.meter.late_policy is LatePolicy.REOPEN}
-    return await reopening.find_reopenable(tx, tenant_id, wanted)
+    return await reopening.find_reopenable(tx, wanted)
 
 
 def _periods(
@@ -240,24 +237,21 @@ def _periods(
 
 
 async def _wallets(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, items: Iterable[Counted]
+    tx: Transaction, account_id: AccountId, items: Iterable[Counted]
 ) -> dict[WalletId, StoredWallet]:
     """The wallets that lines are usage of, and those of the tokens that usage is rated in."""
     found: dict[WalletId, StoredWallet] = {}
     wanted = sorted({_wallet_id(one.slot) for one in items})
     while wanted:
         for wallet_id in wanted:
-            found[wallet_id] = await wallets.get(
-                tx, tenant_id, account_id, wallet_id, with_sources=True
-            )
+            found[wallet_id] = await wallets.get(tx, account_id, wallet_id, with_sources=True)
         tokens = {a.token_wallet_id for key in wanted for a in found[key].assets}
         wanted = sorted(key for key in tokens if key is not None and key not in found)
     return found
 
 
 async def _states(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     found: Mapping[WalletId, StoredWallet],
     late: set[WalletId],
     reopened: Iterable[Reopenable],
@@ -266,35 +260,33 @@ async def _states(
 
     A period that it opens again is as it was before it was closed.
     """
-    whole = {key: await _with_history(tx, tenant_id, found[key]) for key in sorted(late)}
+    whole = {key: await _with_history(tx, found[key]) for key in sorted(late)}
     for late_again in reopened:
         key = late_again.wallet_id
-        whole[key] = await _opened_again(tx, tenant_id, whole[key], late_again)
+        whole[key] = await _opened_again(tx, whole[key], late_again)
     states = {}
     for key, one in found.items():
         state = whole.get(key, one.state)
         if any(source.terms.id in late for source in state.sources):
-            state = await _with_history(tx, tenant_id, one)
+            state = await _with_history(tx, one)
             sources = (whole.get(source.terms.id, source) for source in state.sources)
             state = replace(state, sources=tuple(sources))
         states[key] = state
     return states
 
 
-async def _opened_again(
-    tx: Connection, tenant_id: TenantId, state: WalletState, found: Reopenable
-) -> WalletState:
-    key = (tx, tenant_id, found.account_id, found.wallet_id)
+async def _opened_again(tx: Transaction, state: WalletState, found: Reopenable) -> WalletState:
+    key = (tx, found.account_id, found.wallet_id)
     start = found.period.start
     grants = [grant for grant, _ in await wallets.list_grants(*key)]
     last = revision(found.reopened)
-    closing = await reopening.posted_by_close(tx, tenant_id, found, last)
+    closing = await reopening.posted_by_close(tx, found, last)
     before = await store.rated_before(*key, but_in=start)
     return replace(opened_again(state, start, grants, closing), rated_before=before)
 
 
-async def _with_history(tx: Connection, tenant_id: TenantId, wallet: StoredWallet) -> WalletState:
-    args = (tx, tenant_id, wallet.account_id, wallet.id)
+async def _with_history(tx: Transaction, wallet: StoredWallet) -> WalletState:
+    args = (tx, wallet.account_id, wallet.id)
     settled = tuple(one.cell for one in await final_cells(*args))
     return replace(wallet.state, settled=settled, rated_before=await store.rated_before(*args))
 

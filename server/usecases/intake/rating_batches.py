@@ -9,16 +9,16 @@ from uuid import UUID
 from server.domain.billing.rating_batches import LineResult, RatingBatch, verdict
 from server.domain.consumption.recording import Usage
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import AccountId, JobId, RatingBatchId, TenantId, derive
+from server.domain.ids import AccountId, JobId, RatingBatchId, derive
 from server.domain.work import JobKind
 from server.env import new_id
 from server.store import jobs
 from server.store.access import tenants
 from server.store.billing import rating_batches as store
 from server.store.billing.rating_batches import NewRequest
+from server.store.connection import Transaction
 from server.store.jobs import Job
 from server.store.keys import TimeKey
-from server.store.pool import Connection
 from server.store.selling import accounts
 from server.usecases.intake.preview import Previewed, PreviewUsage, previews, stage
 
@@ -35,64 +35,63 @@ class CreateRatingBatch:
     skips_waterfall: bool
 
 
-async def create(tx: Connection, tenant_id: TenantId, command: CreateRatingBatch) -> RatingBatch:
+async def create(tx: Transaction, command: CreateRatingBatch) -> RatingBatch:
     """Keep a request, and ask for it to be rated. Raises ACCOUNT_NOT_FOUND."""
     account_id = command.account_id
-    await accounts.get(tx, tenant_id, account_id)
+    await accounts.get(tx, account_id)
     new = NewRequest(
         id=RatingBatchId(new_id()),
         account_id=account_id,
         lines=command.lines,
         skips_waterfall=command.skips_waterfall,
     )
-    await store.add(tx, tenant_id, new)
+    await store.add(tx, new)
     job = Job(
         id=JobId(derive(new.id, "rate")),
         kind=JobKind.RATE_BATCH,
         rank=JobKind.RATE_BATCH.rank,
         account_id=account_id,
         payload={"rating_batch_id": str(new.id)},
-        fire_time=await tenants.now(tx, tenant_id),
+        fire_time=await tenants.now(tx),
     )
-    await jobs.add(tx, tenant_id, [job])
-    return await store.get(tx, tenant_id, account_id, new.id)
+    await jobs.add(tx, [job])
+    return await store.get(tx, account_id, new.id)
 
 
-async def rate(tx: Connection, tenant_id: TenantId, job: Job) -> None:
+async def rate(tx: Transaction, job: Job) -> None:
     """Rate the request that a job names, unless that is done."""
     request_id = RatingBatchId(UUID(job.payload["rating_batch_id"]))
-    if not await store.lock(tx, tenant_id, job.account_id, request_id):
+    if not await store.lock(tx, job.account_id, request_id):
         return
-    request = await store.get(tx, tenant_id, job.account_id, request_id)
+    request = await store.get(tx, job.account_id, request_id)
     try:
         command = PreviewUsage(job.account_id, request.lines)
-        found = await stage(tx, tenant_id, command, most_work=MOST_WORK)
+        found = await stage(tx, command, most_work=MOST_WORK)
         results = [_result(one, request.skips_waterfall) for one in previews(found)]
     except (InvalidArgument, FailedPrecondition) as error:
         results = [LineResult(error=error) for _ in request.lines]
-    await store.finish(tx, tenant_id, request, results, verdict(results))
+    await store.finish(tx, request, results, verdict(results))
 
 
-async def give_up(tx: Connection, tenant_id: TenantId, job: Job, error: str) -> None:
+async def give_up(tx: Transaction, job: Job, error: str) -> None:
     """Fail the request that nobody rates any more, line by line."""
     request_id = RatingBatchId(UUID(job.payload["rating_batch_id"]))
-    request = await store.get(tx, tenant_id, job.account_id, request_id)
+    request = await store.get(tx, job.account_id, request_id)
     text = f"rating it was given up after errors, the last of which was {error}"
     results = [LineResult(error=FailedPrecondition("JOB_WAIVED", text)) for _ in request.lines]
-    await store.finish(tx, tenant_id, request, results, verdict(results))
+    await store.finish(tx, request, results, verdict(results))
 
 
 async def list_requests(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     *,
     after: TimeKey | None,
     limit: int,
 ) -> list[RatingBatch]:
     """An account's requests, newest first. Raises ACCOUNT_NOT_FOUND."""
-    await accounts.get(tx, tenant_id, account_id)
-    return await store.list_requests(tx, tenant_id, account_id, after=after, limit=limit)
+    await accounts.get(tx, account_id)
+    return await store.list_requests(tx, account_id, after=after, limit=limit)
 
 
 def _result(found: Previewed, skips_waterfall: bool) -> LineResult:

@@ -36,14 +36,14 @@ from server.domain.consumption.recording import (
     repeated,
 )
 from server.domain.errors import Aborted, UsageError
-from server.domain.ids import TenantId, UnitId
+from server.domain.ids import UnitId
 from server.domain.limits import MOST_QUANTITY
 from server.domain.modeling.policies import LatePolicy
 from server.store.access import tenants
 from server.store.billing.periods import NewPeriod, open_missing
+from server.store.connection import Transaction
 from server.store.consumption import recording as store
 from server.store.consumption.recording import PeriodState
-from server.store.pool import Connection
 from server.store.transaction import Savepoint
 from server.usecases.billing.reopening import final_of, reopen
 from server.usecases.intake.blocking import Placed, refuse_blocked
@@ -81,7 +81,7 @@ def parts(command: RecordUsage, accounts: int) -> list[dict[int, Usage | UsageEr
     return [found[part] for part in sorted(found)]
 
 
-async def record(tx: Connection, tenant_id: TenantId, command: RecordUsage) -> tuple[Outcome, ...]:
+async def record(tx: Transaction, command: RecordUsage) -> tuple[Outcome, ...]:
     """Keep what can be kept; the outcomes come in the order of the records.
 
     A record of the same id and content is a duplicate, whatever has happened since the first, and
@@ -95,14 +95,13 @@ async def record(tx: Connection, tenant_id: TenantId, command: RecordUsage) -> t
         else:
             usages[index] = item
     if usages:
-        intake = await intake_of(tx, tenant_id, usages.values(), command.most_quantity)
-        await _take_in(tx, tenant_id, intake, usages, outcomes)
+        intake = await intake_of(tx, usages.values(), command.most_quantity)
+        await _take_in(tx, intake, usages, outcomes)
     return tuple(outcomes[index] for index in range(len(command.records)))
 
 
 async def intake_of(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     usages: Iterable[Usage],
     most_quantity: Decimal = MOST_QUANTITY,
 ) -> Intake:
@@ -112,31 +111,30 @@ async def intake_of(
     for usage in usages:
         keys.add(usage.meter_key)
         named.add(usage.unit_id)
-    now = await tenants.now(tx, tenant_id)
-    meters = await store.find_meters(tx, tenant_id, keys)
+    now = await tenants.now(tx)
+    meters = await store.find_meters(tx, keys)
     own = {meter.unit.id for meter in meters.values() if meter is not None}
     named.discard(OWN_UNIT)
     is_plain = not named or (len(own) == 1 and named == own)
-    units = {} if is_plain else await store.find_units(tx, tenant_id, named)
+    units = {} if is_plain else await store.find_units(tx, named)
     return Intake(now, meters, units, most_quantity)
 
 
 async def _take_in(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     intake: Intake,
     usages: Mapping[int, Usage],
     outcomes: dict[int, Outcome],
 ) -> None:
     counted, refused = _assess(intake, usages, outcomes)
-    late = await _may_reopen(tx, tenant_id, counted)
+    late = await _may_reopen(tx, counted)
     while late:
         before = Savepoint(tx)
         await before.make()
         tried = dict(outcomes)
-        opened = await reopen(tx, tenant_id, {counted[index].slot for index in late}, intake.now)
+        opened = await reopen(tx, {counted[index].slot for index in late}, intake.now)
         keys = opened.keys()
-        await _place(tx, tenant_id, intake.now, (counted, refused), tried, opened)
+        await _place(tx, intake.now, (counted, refused), tried, opened)
         used = {counted[index].slot.period_key for index in late if tried[index].is_kept}
         if keys <= used:
             await before.keep()
@@ -148,24 +146,21 @@ async def _take_in(
         outcomes |= {index: tried[index] for index in idle}
         counted = {index: counted[index] for index in counted.keys() - idle}
         late -= idle
-    await _place(tx, tenant_id, intake.now, (counted, refused), outcomes)
+    await _place(tx, intake.now, (counted, refused), outcomes)
 
 
-async def _may_reopen(
-    tx: Connection, tenant_id: TenantId, counted: Mapping[int, Counted]
-) -> set[int]:
+async def _may_reopen(tx: Transaction, counted: Mapping[int, Counted]) -> set[int]:
     """The late usage that may open its period again; what is kept already opens none."""
-    final = await final_of(tx, tenant_id, {item.slot for item in counted.values()})
+    final = await final_of(tx, {item.slot for item in counted.values()})
     if not final:
         return set()
     late = {index: item for index, item in counted.items() if item.slot.period_key in final}
-    known = await _find(tx, tenant_id, late.values())
+    known = await _find(tx, late.values())
     return {index for index, item in late.items() if item.usage.key not in known}
 
 
 async def _place(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     now: datetime,
     assessed: Assessed,
     outcomes: dict[int, Outcome],
@@ -174,7 +169,7 @@ async def _place(
     """Find the period that handles each record, decide where that is needed, and keep the rest."""
     counted, refused = assessed
     slots = {item.slot for item in counted.values()}
-    open_keys = await _pass_gate(tx, tenant_id, slots, now)
+    open_keys = await _pass_gate(tx, slots, now)
     places = {
         slot: Place.of(slot, _reopening(slot, reopened))
         for slot in slots
@@ -183,14 +178,14 @@ async def _place(
     late = {index: item for index, item in counted.items() if item.slot not in places}
     if late or refused:
         # What is kept already neither opens a period nor is refused for being old by now.
-        known = await _find(tx, tenant_id, (*late.values(), *refused.values()))
+        known = await _find(tx, (*late.values(), *refused.values()))
         _settle_repeats(late, refused, known, outcomes)
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
-        places |= await _place_late(tx, tenant_id, waiting, now)
+        places |= await _place_late(tx, waiting, now)
     placed = _placed(counted, places, outcomes)
     if any(_depends(item) for _, item, _ in placed):
-        placed = await _decide(tx, tenant_id, placed, outcomes)
-    await _keep(tx, tenant_id, placed, outcomes)
+        placed = await _decide(tx, placed, outcomes)
+    await _keep(tx, placed, outcomes)
 
 
 def _reopening(slot: Slot, reopened: Mapping[PeriodKey, RatingPeriod]) -> LateUsage | None:
@@ -199,10 +194,10 @@ def _reopening(slot: Slot, reopened: Mapping[PeriodKey, RatingPeriod]) -> LateUs
 
 
 async def _decide(
-    tx: Connection, tenant_id: TenantId, placed: list[Placed], outcomes: dict[int, Outcome]
+    tx: Transaction, placed: list[Placed], outcomes: dict[int, Outcome]
 ) -> list[Placed]:
     """Count what is new, and refuse what is not covered; of equal ids the first decides."""
-    known = await _find(tx, tenant_id, [item for _, item, _ in placed])
+    known = await _find(tx, [item for _, item, _ in placed])
     new: dict[RecordKey, Placed] = {}
     repeats: dict[int, tuple[Counted, int]] = {}
     for index, item, place in placed:
@@ -213,9 +208,9 @@ async def _decide(
             repeats[index] = (item, new[key][0])
         else:
             new[key] = (index, item, place)
-    counting = await count_unique(tx, tenant_id, list(new.values()))
-    left = await refuse_blocked(tx, tenant_id, counting, outcomes)
-    await forget_unique(tx, tenant_id, [one for one in counting if one[0] in outcomes])
+    counting = await count_unique(tx, list(new.values()))
+    left = await refuse_blocked(tx, counting, outcomes)
+    await forget_unique(tx, [one for one in counting if one[0] in outcomes])
     for index, (item, first) in repeats.items():
         is_kept = first not in outcomes
         outcomes[index] = repeated(item, new[item.usage.key][1]) if is_kept else outcomes[first]
@@ -282,8 +277,7 @@ def _placed(
 
 
 async def _keep(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     placed: Iterable[tuple[int, Counted, Place]],
     outcomes: dict[int, Outcome],
 ) -> None:
@@ -294,14 +288,14 @@ async def _keep(
     if not by_key:
         return
     firsts = [(item, place) for _, item, place in (by_key[key][0] for key in sorted(by_key))]
-    new = await store.add_records(tx, tenant_id, firsts)
+    new = await store.add_records(tx, firsts)
     if any(_depends(item) and item.usage.key not in new for item, _ in firsts):
         message = "a record of this id was kept at this moment; nothing happened, try again"
         raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
     met = (
         [item for item, _ in firsts if item.usage.key not in new] if len(new) < len(firsts) else []
     )
-    known = await _find(tx, tenant_id, met)
+    known = await _find(tx, met)
     for key, entries in by_key.items():
         _, first, _ = entries[0]
         for index, item, place in entries:
@@ -309,19 +303,15 @@ async def _keep(
             outcomes[index] = kept(place) if is_kept else repeated(item, known.get(key, first))
     if new:
         cells = fold((place, item) for item, place in firsts if item.usage.key in new)
-        await store.add_to_cells(tx, tenant_id, cells)
+        await store.add_to_cells(tx, cells)
 
 
-async def _find(
-    tx: Connection, tenant_id: TenantId, items: Iterable[Counted | Refused]
-) -> dict[RecordKey, Stored]:
+async def _find(tx: Transaction, items: Iterable[Counted | Refused]) -> dict[RecordKey, Stored]:
     keys = {item.usage.key for item in items}
-    return await store.find_records(tx, tenant_id, keys) if keys else {}
+    return await store.find_records(tx, keys) if keys else {}
 
 
-async def _pass_gate(
-    tx: Connection, tenant_id: TenantId, slots: Iterable[Slot], now: datetime
-) -> set[PeriodKey]:
+async def _pass_gate(tx: Transaction, slots: Iterable[Slot], now: datetime) -> set[PeriodKey]:
     """The periods of `slots` that are open, and stay so until we commit.
 
     One that is missing is opened, unless a later one of its wallet is closed: its turn has passed.
@@ -329,21 +319,19 @@ async def _pass_gate(
     wanted = {slot.period_key: slot for slot in slots}
     if not wanted:
         return set()
-    states = await store.lock_periods(tx, tenant_id, wanted)
+    states = await store.lock_periods(tx, wanted)
     missing = {key: slot for key, slot in wanted.items() if key not in states}
     if missing:
         await store.queue_openers(tx, {slot.meter.wallet for slot in missing.values()})
-        followers = await store.lock_followers(tx, tenant_id, missing)
+        followers = await store.lock_followers(tx, missing)
         passed = {key for key, state in followers.items() if state is not PeriodState.OPEN}
         new = {key: slot for key, slot in missing.items() if key not in passed}
-        await _open(tx, tenant_id, [(slot.meter, slot.period) for slot in new.values()], now)
-        states |= await store.lock_periods(tx, tenant_id, new)
+        await _open(tx, [(slot.meter, slot.period) for slot in new.values()], now)
+        states |= await store.lock_periods(tx, new)
     return {key for key, state in states.items() if state is PeriodState.OPEN}
 
 
-async def _place_late(
-    tx: Connection, tenant_id: TenantId, slots: Iterable[Slot], now: datetime
-) -> dict[Slot, Place]:
+async def _place_late(tx: Transaction, slots: Iterable[Slot], now: datetime) -> dict[Slot, Place]:
     """The places of late usage: in the first open period of its wallet, opened if there is none.
 
     None for usage whose wallet takes no late usage. Raises Aborted (CONCURRENT_CHANGE).
@@ -352,11 +340,11 @@ async def _place_late(
     wanting = {slot.meter.wallet: slot.meter for slot in late}
     periods: dict[WalletKey, RatingPeriod] = {}
     for _ in range(TRIES if wanting else 0):
-        periods |= await store.lock_first_open(tx, tenant_id, wanting)
+        periods |= await store.lock_first_open(tx, wanting)
         wanting = {key: meter for key, meter in wanting.items() if key not in periods}
         if not wanting:
             break
-        await _open_next(tx, tenant_id, wanting, now)
+        await _open_next(tx, wanting, now)
     if wanting:
         message = "rating periods are being closed at this moment; nothing happened, try again"
         raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
@@ -364,19 +352,15 @@ async def _place_late(
     return {slot: Place.of(slot, LateUsage(how, periods[slot.meter.wallet])) for slot in late}
 
 
-async def _open_next(
-    tx: Connection, tenant_id: TenantId, meters: Mapping[WalletKey, Meter], now: datetime
-) -> None:
+async def _open_next(tx: Transaction, meters: Mapping[WalletKey, Meter], now: datetime) -> None:
     """Open the first period of each wallet, after those that are closed, that is not due yet."""
     await store.queue_openers(tx, meters)
-    ends = await store.find_closed_ends(tx, tenant_id, meters)
+    ends = await store.find_closed_ends(tx, meters)
     found = [(meters[key], meters[key].first_unfrozen(end, now)) for key, end in ends.items()]
-    await _open(tx, tenant_id, found, now)
+    await _open(tx, found, now)
 
 
-async def _open(
-    tx: Connection, tenant_id: TenantId, wanted: Iterable[tuple[Meter, Period]], now: datetime
-) -> None:
+async def _open(tx: Transaction, wanted: Iterable[tuple[Meter, Period]], now: datetime) -> None:
     """Open periods, each with the job that closes it, which is due at once for an old one."""
     turns = sorted(wanted, key=lambda pair: (*pair[0].wallet, pair[1].start))
     periods = [
@@ -388,4 +372,4 @@ async def _open(
         )
         for meter, period in turns
     ]
-    await open_missing(tx, tenant_id, periods)
+    await open_missing(tx, periods)

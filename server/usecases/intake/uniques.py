@@ -6,17 +6,14 @@ from decimal import Decimal
 from server.domain.consumption.aggregation import window
 from server.domain.consumption.recording import Counted
 from server.domain.exact import ZERO
-from server.domain.ids import TenantId
+from server.store.connection import Transaction
 from server.store.consumption import recording as store
-from server.store.pool import Connection
 from server.usecases.intake.blocking import Placed
 
 ONE = Decimal(1)
 
 
-async def count_unique(
-    tx: Connection, tenant_id: TenantId, placed: Sequence[Placed]
-) -> list[Placed]:
+async def count_unique(tx: Transaction, placed: Sequence[Placed]) -> list[Placed]:
     """The records with what they count: one if their value is new in its window, else nothing.
 
     Values are remembered by the window in which usage happened, whichever period handles it. Every
@@ -27,7 +24,7 @@ async def count_unique(
         for _, item, _ in placed
         if (label := item.slot.meter.unique_label) and item.usage.labels
     ]
-    new = await store.add_unique_values(tx, tenant_id, asked)
+    new = await store.add_unique_values(tx, asked)
     return [
         (index, as_counted(item, item.usage.key in new), place) for index, item, place in placed
     ]
@@ -48,8 +45,8 @@ def as_counted(item: Counted, is_new: bool) -> Counted:
     return item._replace(quantity=quantity, counted_text=str(quantity))
 
 
-async def forget_unique(tx: Connection, tenant_id: TenantId, refused: Sequence[Placed]) -> None:
+async def forget_unique(tx: Transaction, refused: Sequence[Placed]) -> None:
     """Values that were counted by records which are not kept after all count again."""
     counted = [item for _, item, _ in refused if item.slot.meter.unique_label and item.quantity]
     if counted:
-        await store.forget_unique_values(tx, tenant_id, counted)
+        await store.forget_unique_values(tx, counted)

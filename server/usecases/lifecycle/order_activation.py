@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from server.domain.errors import Aborted, FailedPrecondition
-from server.domain.ids import AccountId, OrderId, TenantId, WalletId
+from server.domain.ids import AccountId, OrderId, WalletId
 from server.domain.selling.activation import DuePeriod, activate
 from server.domain.selling.grants import Grant
 from server.domain.selling.sales import Order, OrderState
@@ -17,7 +17,7 @@ from server.store import jobs
 from server.store.access.tenants import now
 from server.store.billing import periods
 from server.store.billing.periods import NewPeriod
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.selling import assets, orders
 from server.store.settlement import ledger
 from server.store.settlement.ledger import WalletPosting
@@ -37,36 +37,36 @@ class ActivateOrder:
     revision: int | None = None
 
 
-async def activate_order(tx: Connection, tenant_id: TenantId, command: ActivateOrder) -> Order:
+async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     """Make a draft order take effect: wallets opened, first grants booked, periods begun.
 
     Raises ORDER_NOT_FOUND, ORDER_ALREADY_ACTIVE, ETAG_MISMATCH, RESOURCE_INACTIVE,
     POLICY_CONFLICT, BACKDATED_TOO_FAR, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
     """
     account_id, order_id = command.account_id, command.order_id
-    buyer = await orders.lock_buyer(tx, tenant_id, account_id)
-    order = await orders.lock(tx, tenant_id, account_id, order_id)
+    buyer = await orders.lock_buyer(tx, account_id)
+    order = await orders.lock(tx, account_id, order_id)
     _check_state(order, command.revision)
     sold = [(line.product_id, held.resource_id) for line in order.lines for held in line.resources]
-    await check_active(tx, tenant_id, sold)
+    await check_active(tx, sold)
     bound = [target_key(line.binding, line.target_id, NOT_YET) for line in order.lines]
     keys = [key for key in bound if key[1] != NOT_YET]
-    before = await assets.before(tx, tenant_id, account_id, keys)
-    instant = await now(tx, tenant_id)
+    before = await assets.before(tx, account_id, keys)
+    instant = await now(tx)
     new = activate(order, buyer, before, now=instant, new_id=new_id)
 
     # Periods come before wallets in the order of locks; those of new wallets nobody else can see.
     old = {wallet.id for wallet in before.wallets}
-    await _open(tx, tenant_id, account_id, [due for due in new.periods if due.wallet_id in old])
+    await _open(tx, account_id, [due for due in new.periods if due.wallet_id in old])
     touched = {wallet.id for wallet in new.wallets}
-    heads = await ledger.lock_heads(tx, tenant_id, account_id, touched & old)
-    await assets.add(tx, tenant_id, account_id, new)
-    await _open(tx, tenant_id, account_id, [due for due in new.periods if due.wallet_id not in old])
-    await ledger.post(tx, tenant_id, account_id, _postings(new.grants, heads))
+    heads = await ledger.lock_heads(tx, account_id, touched & old)
+    await assets.add(tx, account_id, new)
+    await _open(tx, account_id, [due for due in new.periods if due.wallet_id not in old])
+    await ledger.post(tx, account_id, _postings(new.grants, heads))
     refreshes = [refresh_job(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
-    await jobs.add(tx, tenant_id, refreshes)
-    await orders.mark_active(tx, tenant_id, account_id, order_id=order_id, activate_time=instant)
-    return await orders.get(tx, tenant_id, account_id, order_id)
+    await jobs.add(tx, refreshes)
+    await orders.mark_active(tx, account_id, order_id=order_id, activate_time=instant)
+    return await orders.get(tx, account_id, order_id)
 
 
 def _check_state(order: Order, revision: int | None) -> None:
@@ -78,12 +78,10 @@ def _check_state(order: Order, revision: int | None) -> None:
         raise Aborted("ETAG_MISMATCH", message)
 
 
-async def _open(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, due: Iterable[DuePeriod]
-) -> None:
+async def _open(tx: Transaction, account_id: AccountId, due: Iterable[DuePeriod]) -> None:
     new = [NewPeriod(account_id, each.wallet_id, each.period, each.close_time) for each in due]
     if new:
-        await periods.open_missing(tx, tenant_id, new)
+        await periods.open_missing(tx, new)
 
 
 def _postings(grants: tuple[Grant, ...], heads: dict[WalletId, Head]) -> list[WalletPosting]:

@@ -2,7 +2,7 @@
 
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.exact import plain
-from server.domain.ids import ResourceId, TenantId, UnitId
+from server.domain.ids import ResourceId, UnitId
 from server.domain.modeling.catalog import (
     Category,
     GrantType,
@@ -20,6 +20,7 @@ from server.domain.modeling.catalog import (
 from server.domain.modeling.policies import PolicyLevel
 from server.domain.modeling.resolved import resolve, sold_policies
 from server.domain.modeling.units import UnitClassKind, check_scale, convert
+from server.store.connection import Transaction
 from server.store.modeling import edits
 from server.store.modeling import records as store
 from server.store.modeling.catalog import (
@@ -32,7 +33,6 @@ from server.store.modeling.catalog import (
 )
 from server.store.modeling.policies import REFRESH, ROLLOVER
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.store.pool import Connection
 from server.usecases.modeling.currencies import is_currency
 from server.usecases.modeling.records import create
 from server.usecases.modeling.resolution import check_terms, said_at
@@ -46,24 +46,20 @@ KINDS = {
 }
 
 
-async def create_unit_class(
-    tx: Connection, tenant_id: TenantId, wanted: UnitClass
-) -> Kept[UnitClass]:
+async def create_unit_class(tx: Transaction, wanted: UnitClass) -> Kept[UnitClass]:
     """Keep a class of units. Raises CODE_TAKEN."""
-    return await create(tx, tenant_id, UNIT_CLASS, wanted)
+    return await create(tx, UNIT_CLASS, wanted)
 
 
-async def create_unit(
-    tx: Connection, tenant_id: TenantId, wanted: UnitOfMeasure
-) -> Kept[UnitOfMeasure]:
+async def create_unit(tx: Transaction, wanted: UnitOfMeasure) -> Kept[UnitOfMeasure]:
     """Keep a unit. Raises CODE_TAKEN and what `check_unit` raises."""
-    await check_unit(tx, tenant_id, wanted)
-    return await create(tx, tenant_id, UNIT, wanted)
+    await check_unit(tx, wanted)
+    return await create(tx, UNIT, wanted)
 
 
-async def check_unit(tx: Connection, tenant_id: TenantId, wanted: UnitOfMeasure) -> None:
+async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> None:
     """Raise UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, FACTOR_RANGE."""
-    unit_class = (await store.get(tx, tenant_id, UNIT_CLASS, wanted.unit_class_id)).content
+    unit_class = (await store.get(tx, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is UnitClassKind.CURRENCY and not is_currency(wanted.id):
         text = "a unit of a currency class is an ISO 4217 code in capitals, as in USD"
         raise InvalidArgument.at("unit_of_measure_id", "CURRENCY_UNKNOWN", text)
@@ -75,68 +71,62 @@ async def check_unit(tx: Connection, tenant_id: TenantId, wanted: UnitOfMeasure)
         raise InvalidArgument.at("unit_of_measure.factor", "FACTOR_RANGE", text)
 
 
-async def create_resource(
-    tx: Connection, tenant_id: TenantId, wanted: UsageResource
-) -> Kept[UsageResource]:
+async def create_resource(tx: Transaction, wanted: UsageResource) -> Kept[UsageResource]:
     """Keep a usage resource. Raises CODE_TAKEN and what `check_resource` raises."""
-    await check_resource(tx, tenant_id, wanted)
-    return await create(tx, tenant_id, RESOURCE, wanted)
+    await check_resource(tx, wanted)
+    return await create(tx, RESOURCE, wanted)
 
 
-async def check_resource(tx: Connection, tenant_id: TenantId, wanted: UsageResource) -> None:
+async def check_resource(tx: Transaction, wanted: UsageResource) -> None:
     """Raise `…_NOT_FOUND` for what it refers to, UNIT_CLASS_MISMATCH, TOKEN_RESOURCE."""
-    unit_class = (await store.get(tx, tenant_id, UNIT_CLASS, wanted.unit_class_id)).content
+    unit_class = (await store.get(tx, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is not KINDS[wanted.category]:
         text = f"a resource of category {wanted.category} cannot be counted in {unit_class.kind}"
         raise InvalidArgument.at("usage_resource.unit_class", "UNIT_CLASS_MISMATCH", text)
     if wanted.unit_id is not None:
-        unit = (await store.get(tx, tenant_id, UNIT, wanted.unit_id)).content
+        unit = (await store.get(tx, UNIT, wanted.unit_id)).content
         if unit.unit_class_id != unit_class.id:
             text = f"{unit.id} is a unit of {unit.unit_class_id}"
             raise InvalidArgument.at("usage_resource.unit_of_measure", "UNIT_CLASS_MISMATCH", text)
     if wanted.token_resource_id is not None:
-        await _check_token(tx, tenant_id, wanted, path="usage_resource")
+        await _check_token(tx, wanted, path="usage_resource")
     if wanted.definition_product_id is not None:
-        await store.get(tx, tenant_id, PRODUCT, wanted.definition_product_id)
-    await said_at(tx, tenant_id, PolicyLevel.USAGE_RESOURCE, wanted.policies)
+        await store.get(tx, PRODUCT, wanted.definition_product_id)
+    await said_at(tx, PolicyLevel.USAGE_RESOURCE, wanted.policies)
 
 
 async def create_product_resource(
-    tx: Connection, tenant_id: TenantId, wanted: ProductResource
+    tx: Transaction, wanted: ProductResource
 ) -> Kept[ProductResource]:
     """Add a resource to a product. Raises `…_NOT_FOUND` for what it refers to, CODE_TAKEN."""
-    await check_product_resource(tx, tenant_id, wanted)
-    return await create(tx, tenant_id, PRODUCT_RESOURCE, wanted)
+    await check_product_resource(tx, wanted)
+    return await create(tx, PRODUCT_RESOURCE, wanted)
 
 
-async def check_product_resource(
-    tx: Connection, tenant_id: TenantId, wanted: ProductResource
-) -> None:
+async def check_product_resource(tx: Transaction, wanted: ProductResource) -> None:
     """Raise `…_NOT_FOUND` for what it refers to, POLICY_NOT_ALLOWED, TOKEN_RESOURCE, PERIOD_ORDER,
     POLICY_CONFLICT.
     """
-    product = (await store.get(tx, tenant_id, PRODUCT, wanted.product_id)).content
+    product = (await store.get(tx, PRODUCT, wanted.product_id)).content
     _check_kind(product.usage_model_type, wanted)
-    resource = (await store.get(tx, tenant_id, RESOURCE, wanted.resource_id)).content
+    resource = (await store.get(tx, RESOURCE, wanted.resource_id)).content
     if wanted.token_resource_id is not None:
         if resource.category is not Category.USAGE:
             raise _no_token(
                 f"{resource.id} is a {resource.category}; only usage is rated in tokens"
             )
-        await _check_token(tx, tenant_id, wanted, path="product_usage_resource")
+        await _check_token(tx, wanted, path="product_usage_resource")
     said = [
-        await said_at(tx, tenant_id, PolicyLevel.PRODUCT_USAGE_RESOURCE, wanted.policies),
-        await said_at(tx, tenant_id, PolicyLevel.USAGE_RESOURCE, resource.policies),
+        await said_at(tx, PolicyLevel.PRODUCT_USAGE_RESOURCE, wanted.policies),
+        await said_at(tx, PolicyLevel.USAGE_RESOURCE, resource.policies),
     ]
     check_terms(sold_policies(resolve(said), resource.unit_id or UnitId("")).wallet)
 
 
-async def create_product_grant(
-    tx: Connection, tenant_id: TenantId, wanted: ProductGrant
-) -> Kept[ProductGrant]:
+async def create_product_grant(tx: Transaction, wanted: ProductGrant) -> Kept[ProductGrant]:
     """Add a promise to a product. Raises CODE_TAKEN and what `check_product_grant` raises."""
-    await check_product_grant(tx, tenant_id, wanted)
-    return await create(tx, tenant_id, PRODUCT_GRANT, wanted)
+    await check_product_grant(tx, wanted)
+    return await create(tx, PRODUCT_GRANT, wanted)
 
 
 def _check_kind(kind: UsageModelType, wanted: ProductResource) -> None:
@@ -160,13 +150,13 @@ def check_allowed(kind: UsageModelType, policies: PolicyIds, path: str) -> None:
 
 
 async def _check_token(
-    tx: Connection, tenant_id: TenantId, wanted: UsageResource | ProductResource, *, path: str
+    tx: Transaction, wanted: UsageResource | ProductResource, *, path: str
 ) -> None:
     """Overage is rated in a token, the same for all resources of a product."""
     assert wanted.token_resource_id is not None, wanted
     if isinstance(wanted, UsageResource) and wanted.token_resource_id == wanted.id:
         raise _no_token("is the resource itself", path=path)
-    token = (await store.get(tx, tenant_id, RESOURCE, wanted.token_resource_id)).content
+    token = (await store.get(tx, RESOURCE, wanted.token_resource_id)).content
     if token.category is not Category.TOKEN:
         text = f"usageResources/{token.id} is a {token.category}, not a token"
         raise _no_token(text, path=path)
@@ -175,7 +165,7 @@ async def _check_token(
             text = f"a resource of category {wanted.category} is not rated in tokens"
             raise _no_token(text, path=path)
         return
-    for other, other_token in await edits.tokens_of(tx, tenant_id, wanted.product_id):
+    for other, other_token in await edits.tokens_of(tx, wanted.product_id):
         if other != wanted.resource_id and other_token != token.id:
             text = (
                 f"products/{wanted.product_id}/usageResources/{other} is rated in {other_token};"
@@ -189,52 +179,50 @@ def _no_token(text: str, path: str = "product_usage_resource") -> InvalidArgumen
     return InvalidArgument.at(f"{path}.token_resource", "TOKEN_RESOURCE", text)
 
 
-async def check_product(tx: Connection, tenant_id: TenantId, wanted: Product) -> None:
+async def check_product(tx: Transaction, wanted: Product) -> None:
     """Raise BINDING_TARGET, and IN_USE where the type changes that it was set up under."""
     if wanted.usage_model_type.is_commitment and wanted.binding is not None:
         text = "a commitment is linked to an anchor, whose wallets it adds to"
         raise InvalidArgument.at("product.grant_binding", "BINDING_TARGET", text)
-    found = await store.find(tx, tenant_id, PRODUCT, wanted.id)
+    found = await store.find(tx, PRODUCT, wanted.id)
     if found is None or found.content.usage_model_type is wanted.usage_model_type:
         return
-    names = [name for name, _ in await edits.referrers(tx, tenant_id, PRODUCT, wanted.id)]
+    names = [name for name, _ in await edits.referrers(tx, PRODUCT, wanted.id)]
     if names:
         text = f"products/{wanted.id} was set up as {found.content.usage_model_type}: {names[0]}"
         raise FailedPrecondition("IN_USE", text, {"name": f"products/{wanted.id}"})
 
 
-async def check_product_grant(tx: Connection, tenant_id: TenantId, wanted: ProductGrant) -> None:
+async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> None:
     """Raise `…_NOT_FOUND` for what it refers to, GRANT_TYPE, UNIT_CLASS_MISMATCH, UNIT_SCALE."""
-    product = (await store.get(tx, tenant_id, PRODUCT, wanted.product_id)).content
+    product = (await store.get(tx, PRODUCT, wanted.product_id)).content
     if wanted.type is GrantType.COMMIT and not product.usage_model_type.is_commitment:
         text = f"a {product.usage_model_type} includes quantity; only commitments commit to it"
         raise InvalidArgument.at("product_usage_grant.type", "GRANT_TYPE", text)
     key = wanted.product_id, wanted.held_id
-    held = (await store.get(tx, tenant_id, PRODUCT_RESOURCE, *key)).content
+    held = (await store.get(tx, PRODUCT_RESOURCE, *key)).content
     if wanted.refresh_id is not None:
-        await store.get(tx, tenant_id, REFRESH, wanted.refresh_id)
+        await store.get(tx, REFRESH, wanted.refresh_id)
     if wanted.rollover_id is not None:
-        await store.get(tx, tenant_id, ROLLOVER, wanted.rollover_id)
+        await store.get(tx, ROLLOVER, wanted.rollover_id)
     if wanted.selling_model_id is not None:
-        await store.get(tx, tenant_id, SELLING_MODEL, wanted.selling_model_id)
-    await _check_quantity(tx, tenant_id, held.resource_id, wanted)
+        await store.get(tx, SELLING_MODEL, wanted.selling_model_id)
+    await _check_quantity(tx, held.resource_id, wanted)
 
 
-async def check_nothing(tx: Connection, tenant_id: TenantId, wanted: object) -> None:
+async def check_nothing(tx: Transaction, wanted: object) -> None:
     """Of a kind that refers to nothing, whatever its form allows may be kept."""
 
 
-async def _check_quantity(
-    tx: Connection, tenant_id: TenantId, resource_id: ResourceId, wanted: ProductGrant
-) -> None:
+async def _check_quantity(tx: Transaction, resource_id: ResourceId, wanted: ProductGrant) -> None:
     """A promise is as fine as its unit, and has an exact value in the resource's."""
     path = "product_usage_grant.quantity"
-    own = await unit_of(tx, tenant_id, resource_id)
+    own = await unit_of(tx, resource_id)
     if wanted.unit_id is None:
         if own is not None:
             check_scale(wanted.quantity, own, path=path)
         return
-    unit = as_unit((await store.get(tx, tenant_id, UNIT, wanted.unit_id)).content)
+    unit = as_unit((await store.get(tx, UNIT, wanted.unit_id)).content)
     check_scale(wanted.quantity, unit, path=path)
     if own is not None:
         check_scale(convert(wanted.quantity, unit, own), own, path=path)

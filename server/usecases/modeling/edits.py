@@ -7,7 +7,6 @@ from typing import Any, Generic, TypeVar
 
 from server.domain.batches import BatchOutcome
 from server.domain.errors import Aborted, FailedPrecondition, Violation
-from server.domain.ids import TenantId
 from server.domain.modeling.catalog import (
     CatalogState,
     Kept,
@@ -18,17 +17,17 @@ from server.domain.modeling.catalog import (
 )
 from server.domain.rating.procedures.versions import Version
 from server.store.access import tenants
+from server.store.connection import Transaction
 from server.store.modeling import edits as store
 from server.store.modeling import records
 from server.store.modeling.catalog import UNIT, UNIT_CLASS
 from server.store.modeling.policies import AGGREGATION, COMMITMENT, OVERAGE, RATING_FREQUENCY
 from server.store.modeling.records import Kind
-from server.store.pool import Connection
 from server.store.rating.procedures import PROCEDURE
 
 T = TypeVar("T")
 
-Check = Callable[[Connection, TenantId, T], Awaitable[None]]
+Check = Callable[[Transaction, T], Awaitable[None]]
 
 # What a product consists of comes into force with the product.
 WITH_PRODUCT = frozenset({"Product", "ProductUsageResource", "ProductUsageGrant"})
@@ -49,8 +48,7 @@ class Record(Generic[T]):
 
 
 async def update(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     record: Record[T],
     merge: Callable[[Kept[T]], T],
     check: Check[T],
@@ -59,65 +57,65 @@ async def update(
 
     Raises `…_NOT_FOUND`, ETAG_MISMATCH, ACTIVE_IMMUTABLE, and what `merge` and `check` raise.
     """
-    found = await current(tx, tenant_id, record)
+    found = await current(tx, record)
     wanted = merge(found)
     changed = differences(found.content, wanted)
     if not changed:
         return found
     _refuse_frozen(record, found, wanted, changed)
-    await check(tx, tenant_id, wanted)
-    await store.save(tx, tenant_id, record.kind, wanted, revision=found.revision)
+    await check(tx, wanted)
+    await store.save(tx, record.kind, wanted, revision=found.revision)
     if found.state is CatalogState.ACTIVE:
-        await tenants.bump_catalogue(tx, tenant_id)
-    return await records.get(tx, tenant_id, record.kind, *record.key)
+        await tenants.bump_catalogue(tx)
+    return await records.get(tx, record.kind, *record.key)
 
 
-async def delete(tx: Connection, tenant_id: TenantId, record: Record[T]) -> None:
+async def delete(tx: Transaction, record: Record[T]) -> None:
     """Forget a record that is not in force and that nothing refers to.
 
     Raises `…_NOT_FOUND`, ETAG_MISMATCH, IN_USE.
     """
-    found = await current(tx, tenant_id, record)
+    found = await current(tx, record)
     if found.state is CatalogState.ACTIVE:
         text = f"{record.name} is active; ChangeStates takes it out of force first"
         raise FailedPrecondition("IN_USE", text, {"name": record.name, "state": found.state})
-    names = await store.referrers(tx, tenant_id, record.kind, *record.key)
+    names = await store.referrers(tx, record.kind, *record.key)
     if names:
         raise _in_use(record.name, names)
-    await store.drop(tx, tenant_id, record.kind, found)
+    await store.drop(tx, record.kind, found)
 
 
 async def change_states(
-    tx: Connection, tenant_id: TenantId, wanted: Sequence[Record[Any]], state: CatalogState
+    tx: Transaction, wanted: Sequence[Record[Any]], state: CatalogState
 ) -> list[tuple[Record[Any], Kept[Any], BatchOutcome]]:
     """Put records in or out of force, all or none; returns each as it stands then, in order.
 
     What others refer to goes into force first and out of it last. Raises `…_NOT_FOUND`,
     STATE_TRANSITION, RESOURCE_INACTIVE, IN_USE.
     """
-    await tenants.bump_catalogue(tx, tenant_id)  # one at a time, and rates are looked up anew
+    await tenants.bump_catalogue(tx)  # one at a time, and rates are looked up anew
     moving: list[tuple[Record[Any], Kept[Any]]] = []
     for record in wanted:
-        found = await records.get(tx, tenant_id, record.kind, *record.key)
+        found = await records.get(tx, record.kind, *record.key)
         _check_move(record, found.state, state)
         if found.state is not state:
             moving.append((record, found))
     names = {record.name for record, _ in moving}
     for record, found in moving:
         if state is CatalogState.ACTIVE:
-            await _check_parents(tx, tenant_id, record, found, names)
+            await _check_parents(tx, record, found, names)
         else:
-            await _check_children(tx, tenant_id, record, names)
+            await _check_children(tx, record, names)
     is_first = {kind: place for place, kind in enumerate(ORDER)}
     moving.sort(key=lambda pair: (is_first[pair[0].kind.name], pair[0].key))
     if state is not CatalogState.ACTIVE:
         moving.reverse()
     for record, found in moving:
-        await store.move(tx, tenant_id, record.kind, found, state)
+        await store.move(tx, record.kind, found, state)
     return [
         (
             record,
-            await records.get(tx, tenant_id, record.kind, *record.key),
+            await records.get(tx, record.kind, *record.key),
             BatchOutcome.CHANGED if record.name in names else BatchOutcome.UNCHANGED,
         )
         for record in wanted
@@ -144,9 +142,9 @@ ORDER = (
 """What refers to nothing comes first."""
 
 
-async def current(tx: Connection, tenant_id: TenantId, record: Record[T]) -> Kept[T]:
+async def current(tx: Transaction, record: Record[T]) -> Kept[T]:
     """A record as it is. Raises `…_NOT_FOUND`, ETAG_MISMATCH."""
-    found = await records.get(tx, tenant_id, record.kind, *record.key)
+    found = await records.get(tx, record.kind, *record.key)
     if record.revision not in (None, found.revision):
         text = f"{record.name} has changed since it was read; read it again"
         raise Aborted("ETAG_MISMATCH", text, {"etag": f'"{found.revision}"'})
@@ -191,27 +189,25 @@ def _check_move(record: Record[Any], old: CatalogState, new: CatalogState) -> No
 
 
 async def _check_parents(
-    tx: Connection, tenant_id: TenantId, record: Record[Any], found: Kept[Any], own: set[str]
+    tx: Transaction, record: Record[Any], found: Kept[Any], own: set[str]
 ) -> None:
     """What a record refers to must be in force, or come into it at the same time."""
     for kind, key in _parents(found.content):
         name = kind.resource_name(*key)
         if name in own:
             continue
-        parent = await records.get(tx, tenant_id, kind, *key)
+        parent = await records.get(tx, kind, *key)
         if parent.state is not CatalogState.ACTIVE:
             text = f"{record.name} refers to {name}, which is {parent.state}; activate it first"
             raise FailedPrecondition("RESOURCE_INACTIVE", text, {"name": name})
 
 
-async def _check_children(
-    tx: Connection, tenant_id: TenantId, record: Record[Any], own: set[str]
-) -> None:
+async def _check_children(tx: Transaction, record: Record[Any], own: set[str]) -> None:
     """What is sold goes on under what was withdrawn; the catalogue itself does not.
 
     Rates may stay: they price what was sold.
     """
-    found = await store.referrers(tx, tenant_id, record.kind, *record.key)
+    found = await store.referrers(tx, record.kind, *record.key)
     active = [
         (name, state)
         for name, state in found

@@ -4,26 +4,23 @@ from typing import TypeVar
 
 from server.domain.batches import BatchOutcome
 from server.domain.errors import AlreadyExists, Subject
-from server.domain.ids import TenantId
 from server.domain.modeling.catalog import Kept, differences
+from server.store.connection import Transaction
 from server.store.modeling import records as store
 from server.store.modeling.records import Kind
-from server.store.pool import Connection
 
 T = TypeVar("T")
 
 
-async def create(tx: Connection, tenant_id: TenantId, kind: Kind[T], wanted: T) -> Kept[T]:
+async def create(tx: Transaction, kind: Kind[T], wanted: T) -> Kept[T]:
     """Keep a draft, or answer with the one that is there and equal. Raises CODE_TAKEN."""
-    return (await create_one(tx, tenant_id, kind, wanted))[0]
+    return (await create_one(tx, kind, wanted))[0]
 
 
-async def create_one(
-    tx: Connection, tenant_id: TenantId, kind: Kind[T], wanted: T
-) -> tuple[Kept[T], BatchOutcome]:
+async def create_one(tx: Transaction, kind: Kind[T], wanted: T) -> tuple[Kept[T], BatchOutcome]:
     """Do what `create` does, and return beside the record whether it was created."""
-    is_new = await store.add(tx, tenant_id, kind, wanted)
-    found = await store.find(tx, tenant_id, kind, *kind.key(wanted))
+    is_new = await store.add(tx, kind, wanted)
+    found = await store.find(tx, kind, *kind.key(wanted))
     assert found is not None, wanted
     differing = differences(wanted, found.content)
     if differing:

@@ -13,7 +13,6 @@ from server.domain.ids import (
     ProductId,
     ProductResourceId,
     ResourceId,
-    TenantId,
 )
 from server.domain.modeling.catalog import (
     CatalogState,
@@ -54,11 +53,11 @@ from server.domain.modeling.resolved import (
 from server.domain.modeling.roles import Role
 from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
 from server.domain.modeling.units import Unit, convert
+from server.store.connection import Transaction
 from server.store.modeling import records
 from server.store.modeling.catalog import PRODUCT
 from server.store.modeling.policies import AGGREGATION, COMMITMENT, OVERAGE, RATING_FREQUENCY
 from server.store.modeling.records import Kind
-from server.store.pool import Connection
 from server.store.rating import product_graph as store
 from server.store.rating.product_graph import Graph
 from server.store.selling import assets
@@ -66,14 +65,12 @@ from server.store.selling import assets
 T = TypeVar("T")
 
 
-async def resolved_product(
-    tx: Connection, tenant_id: TenantId, product_id: ProductId
-) -> ResolvedProduct:
+async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedProduct:
     """An active product as it can be sold.
 
     Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE, TOKEN_RESOURCE, POLICY_CONFLICT, NOT_SUPPORTED.
     """
-    product = await records.get(tx, tenant_id, PRODUCT, product_id)
+    product = await records.get(tx, PRODUCT, product_id)
     kind = product.content.usage_model_type
     if kind is UsageModelType.MONETARY_COMMITMENT:
         text = f"products/{product_id} is a {kind}, which needs invoices to be settled with"
@@ -82,7 +79,7 @@ async def resolved_product(
         text = f"products/{product_id} is {product.state}; ActivateProduct puts it in force"
         facts = {"product": product_id, "state": product.state}
         raise FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
-    graph = await store.load_graph(tx, tenant_id, product)
+    graph = await store.load_graph(tx, product)
     active = [one for one in graph.product_resources if one.state is CatalogState.ACTIVE]
     resources = tuple(_resource(graph, one) for one in active)
     if kind is UsageModelType.ANCHOR:
@@ -134,12 +131,10 @@ class Explained:
     policies: PolicyChain
 
 
-async def explained_product(
-    tx: Connection, tenant_id: TenantId, product_id: ProductId
-) -> list[Explained]:
+async def explained_product(tx: Transaction, product_id: ProductId) -> list[Explained]:
     """The policies of each resource of a product, drafts too. Raises PRODUCT_NOT_FOUND."""
-    product = await records.get(tx, tenant_id, PRODUCT, product_id)
-    graph = await store.load_graph(tx, tenant_id, product)
+    product = await records.get(tx, PRODUCT, product_id)
+    graph = await store.load_graph(tx, product)
     held = [one.content for one in graph.product_resources]
     return [
         Explained((product_id, one.id), one.resource_id, resolve(said_of(graph, one)))
@@ -148,10 +143,10 @@ async def explained_product(
 
 
 async def explained_asset(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId
+    tx: Transaction, account_id: AccountId, asset_id: AssetId
 ) -> list[Explained]:
     """The policies under which an asset was sold, by resource. Raises ASSET_NOT_FOUND."""
-    asset = await assets.get(tx, tenant_id, account_id, asset_id)
+    asset = await assets.get(tx, account_id, asset_id)
     held = sorted(asset.resources, key=lambda one: one.resource_id)
     return [
         Explained(None, one.resource_id, chain_of(one.policies, one.commitment)) for one in held
@@ -180,11 +175,11 @@ def _said(graph: Graph, level: PolicyLevel, ids: PolicyIds) -> Said:
     )
 
 
-async def said_at(tx: Connection, tenant_id: TenantId, level: PolicyLevel, ids: PolicyIds) -> Said:
+async def said_at(tx: Transaction, level: PolicyLevel, ids: PolicyIds) -> Said:
     """What a level says that names policies by their ids. Raises `…_POLICY_NOT_FOUND`."""
 
     async def named(kind: Kind[T], policy_id: PolicyId | None) -> Kept[T] | None:
-        return None if policy_id is None else await records.get(tx, tenant_id, kind, policy_id)
+        return None if policy_id is None else await records.get(tx, kind, policy_id)
 
     return Said(
         level=level,

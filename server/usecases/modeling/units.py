@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from server.domain.errors import InvalidArgument
-from server.domain.ids import ResourceId, TenantId, UnitId
+from server.domain.ids import ResourceId, UnitId
 from server.domain.modeling.catalog import as_unit, check_money, default_unit
 from server.domain.modeling.units import Unit, check_scale, convert, rounded
+from server.store.connection import Transaction
 from server.store.modeling import records as store
 from server.store.modeling.catalog import RESOURCE, UNIT, UNIT_CLASS
-from server.store.pool import Connection
 from server.store.rating.product_graph import units_of_class
 
 
@@ -23,17 +23,15 @@ class ConvertQuantity:
     may_round: bool
 
 
-async def convert_quantity(
-    tx: Connection, tenant_id: TenantId, asked: ConvertQuantity
-) -> tuple[Decimal, bool]:
+async def convert_quantity(tx: Transaction, asked: ConvertQuantity) -> tuple[Decimal, bool]:
     """The quantity in the target unit, and whether it is exact.
 
     Money is not converted. Raises UNIT_OF_MEASURE_NOT_FOUND, UNIT_CLASS_MISMATCH, DECIMAL_RANGE,
     UNIT_SCALE.
     """
-    source = as_unit((await store.get(tx, tenant_id, UNIT, asked.unit_id)).content)
-    target = as_unit((await store.get(tx, tenant_id, UNIT, asked.target_id)).content)
-    unit_class = (await store.get(tx, tenant_id, UNIT_CLASS, source.class_id)).content
+    source = as_unit((await store.get(tx, UNIT, asked.unit_id)).content)
+    target = as_unit((await store.get(tx, UNIT, asked.target_id)).content)
+    unit_class = (await store.get(tx, UNIT_CLASS, source.class_id)).content
     check_money(unit_class, source, target)
     try:
         found = convert(asked.quantity, source, target)
@@ -45,12 +43,12 @@ async def convert_quantity(
     return found, True
 
 
-async def unit_of(tx: Connection, tenant_id: TenantId, resource_id: ResourceId) -> Unit | None:
+async def unit_of(tx: Transaction, resource_id: ResourceId) -> Unit | None:
     """The unit a resource's quantities are in; None while there is none. Raises `…_NOT_FOUND`."""
-    resource = (await store.get(tx, tenant_id, RESOURCE, resource_id)).content
+    resource = (await store.get(tx, RESOURCE, resource_id)).content
     if resource.unit_id is not None:
-        return as_unit((await store.get(tx, tenant_id, UNIT, resource.unit_id)).content)
-    unit_class = (await store.get(tx, tenant_id, UNIT_CLASS, resource.unit_class_id)).content
-    units = [one.content for one in await units_of_class(tx, tenant_id, unit_class.id)]
+        return as_unit((await store.get(tx, UNIT, resource.unit_id)).content)
+    unit_class = (await store.get(tx, UNIT_CLASS, resource.unit_class_id)).content
+    units = [one.content for one in await units_of_class(tx, unit_class.id)]
     found = default_unit(unit_class, units)
     return None if found is None else as_unit(found)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
-from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId, TenantId
+from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId
 from server.domain.rating.discovery import Sold
 from server.domain.rating.rate_index import (
     CatalogueRates,
@@ -20,7 +20,7 @@ from server.domain.rating.rate_index import (
 )
 from server.domain.rating.sold_rates import Bound, Held
 from server.store.access.tenants import now
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.rating.procedures import finders
 from server.store.rating.rate_snapshots import (
     asset_rates,
@@ -56,17 +56,15 @@ class Priced:
     is_addition: bool = False
 
 
-async def catalogue_terms(
-    tx: Connection, tenant_id: TenantId, wanted: Priced
-) -> dict[ResourceId, CatalogueTerms]:
+async def catalogue_terms(tx: Transaction, wanted: Priced) -> dict[ResourceId, CatalogueTerms]:
     """What the catalogue says of each resource, found as `DiscoverRates` finds it on that day.
 
     One without a rate is absent. Reads the database, so that it sees what the transaction sees.
     Raises PROCEDURE_NOT_IN_FORCE.
     """
     book, product = wanted.price_book_id, wanted.product_id
-    parts = (await finders(tx, tenant_id)).on(wanted.day).parts
-    rates = compiled(await rows_of_product(tx, tenant_id, book, product))
+    parts = (await finders(tx)).on(wanted.day).parts
+    rates = compiled(await rows_of_product(tx, book, product))
     found = {}
     for resource_id, unit in wanted.units.items():
         model = wanted.selling_model_id
@@ -86,12 +84,12 @@ def _found(rates: CatalogueRates, question: Question, parts: Parts) -> Catalogue
     return None
 
 
-async def present(tx: Connection, tenant_id: TenantId, held: Iterable[Held | Bound]) -> Present:
+async def present(tx: Transaction, held: Iterable[Held | Bound]) -> Present:
     """Today by the tenant's clock in UTC, and the rates of these assets' and targets' resources."""
     wanted = set(held)
     bound = [one for one in wanted if isinstance(one, Bound)]
     owned = [one for one in wanted if not isinstance(one, Bound)]
-    of_assets = await asset_rates(tx, tenant_id, owned) if owned else {}
-    of_targets = await target_rates(tx, tenant_id, bound) if bound else {}
-    today = (await now(tx, tenant_id)).date()
+    of_assets = await asset_rates(tx, owned) if owned else {}
+    of_targets = await target_rates(tx, bound) if bound else {}
+    today = (await now(tx)).date()
     return Present(today=today, sold={**of_assets, **of_targets})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import ProcedureId, ProcedureVersionId, RatableSummaryId, TenantId
+from server.domain.ids import ProcedureId, ProcedureVersionId, RatableSummaryId
 from server.domain.modeling.catalog import CatalogState, Kept
 from server.domain.rating.compiled_rating import SHIPPED_RATER, AsRated, Rater, Versions
 from server.domain.rating.procedures.programs import check
@@ -13,8 +13,8 @@ from server.domain.rating.procedures.shipped import SHIPPED, USUAL
 from server.domain.rating.procedures.versions import Candidate, Procedure, Usage, Version, choose
 from server.store.access import tenants
 from server.store.billing.verification import RatedLine
+from server.store.connection import Transaction
 from server.store.modeling import records
-from server.store.pool import Connection
 from server.store.rating import procedures as store
 from server.store.rating.procedures import PROCEDURE, VERSION
 from server.store.settlement.wallets import StoredWallet
@@ -36,41 +36,40 @@ class Resolved:
     day: date
 
 
-async def seed(tx: Connection, tenant_id: TenantId) -> None:
+async def seed(tx: Transaction) -> None:
     """Give a new tenant the procedures that are shipped."""
-    await store.seed(tx, tenant_id, SHIPPED)
+    await store.seed(tx, SHIPPED)
     for usage, procedure_id in USUAL.items():
-        await store.set_default(tx, tenant_id, usage, procedure_id)
+        await store.set_default(tx, usage, procedure_id)
 
 
-async def check_version(tx: Connection, tenant_id: TenantId, wanted: Version) -> None:
+async def check_version(tx: Transaction, wanted: Version) -> None:
     """Raise PROCEDURE_NOT_FOUND, PROCEDURE_INVALID, FORMULA_INVALID."""
-    procedure = (await records.get(tx, tenant_id, PROCEDURE, wanted.procedure_id)).content
+    procedure = (await records.get(tx, PROCEDURE, wanted.procedure_id)).content
     check(wanted.elements, procedure.usage, path="procedure_version.elements")
 
 
 async def set_default(
-    tx: Connection, tenant_id: TenantId, procedure_id: ProcedureId
+    tx: Transaction, procedure_id: ProcedureId
 ) -> tuple[Kept[Procedure], ProcedureId | None]:
     """Use a procedure for its usage; the answer has the one that was used before.
 
     Raises PROCEDURE_NOT_FOUND, RESOURCE_INACTIVE.
     """
-    await tenants.bump_catalogue(tx, tenant_id)  # one at a time, and rates are looked up anew
-    found = await records.get(tx, tenant_id, PROCEDURE, procedure_id)
+    await tenants.bump_catalogue(tx)  # one at a time, and rates are looked up anew
+    found = await records.get(tx, PROCEDURE, procedure_id)
     if found.state is not CatalogState.ACTIVE:
         name = PROCEDURE.resource_name(procedure_id)
         text = f"{name} is {found.state}; only what is active can be the default"
         raise FailedPrecondition("RESOURCE_INACTIVE", text, {"name": name})
     usage = found.content.usage
-    replaced = await store.default(tx, tenant_id, usage)
-    await store.set_default(tx, tenant_id, usage, procedure_id)
+    replaced = await store.default(tx, usage)
+    await store.set_default(tx, usage, procedure_id)
     return found, replaced
 
 
 async def resolve(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     day: date | None,
     *,
     usage: Usage | None = None,
@@ -83,27 +82,26 @@ async def resolve(
     asked = procedure_id
     if asked is None:
         assert usage is not None
-        asked = await store.default(tx, tenant_id, usage)
+        asked = await store.default(tx, usage)
     else:
-        await records.get(tx, tenant_id, PROCEDURE, asked)
+        await records.get(tx, PROCEDURE, asked)
     if asked is None:
         text = f"no procedure is the default for {usage}; SetDefaultProcedure makes one"
         raise FailedPrecondition(NOT_IN_FORCE, text, {"usage": str(usage)})
-    on = day or (await tenants.now(tx, tenant_id)).date()
-    version, candidates = choose(await store.versions(tx, tenant_id, asked), on)
+    on = day or (await tenants.now(tx)).date()
+    version, candidates = choose(await store.versions(tx, asked), on)
     return Resolved(procedure_id=asked, version=version, candidates=candidates, day=on)
 
 
 async def get_version(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     procedure_id: ProcedureId,
     version_id: ProcedureVersionId,
     usage: Usage,
 ) -> Version:
     """A version to try, in whatever state. Raises `…_NOT_FOUND`, PROCEDURE_USAGE."""
-    procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
-    version = (await records.get(tx, tenant_id, VERSION, procedure_id, version_id)).content
+    procedure = (await records.get(tx, PROCEDURE, procedure_id)).content
+    version = (await records.get(tx, VERSION, procedure_id, version_id)).content
     if procedure.usage is not usage:
         raise _not_for_this(procedure, "version")
     return version
@@ -114,28 +112,27 @@ def _not_for_this(procedure: Procedure, path: str) -> InvalidArgument:
     return InvalidArgument.at(path, "PROCEDURE_USAGE", text, usage=str(procedure.usage))
 
 
-async def versions_of(tx: Connection, tenant_id: TenantId, procedure_id: ProcedureId) -> Versions:
+async def versions_of(tx: Transaction, procedure_id: ProcedureId) -> Versions:
     """What would rate if a procedure were the default.
 
     Raises PROCEDURE_NOT_FOUND, PROCEDURE_USAGE.
     """
-    procedure = (await records.get(tx, tenant_id, PROCEDURE, procedure_id)).content
+    procedure = (await records.get(tx, PROCEDURE, procedure_id)).content
     if procedure.usage is not Usage.RATING:
         raise _not_for_this(procedure, "procedure")
-    found = await store.versions(tx, tenant_id, procedure_id)
+    found = await store.versions(tx, procedure_id)
     active = [version for version, state in found if state is CatalogState.ACTIVE]
     return Versions(tuple(map(Rater.of, sorted(active, key=lambda one: -one.rank))))
 
 
 async def as_rated(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     wallet: StoredWallet,
     rated: Mapping[RatableSummaryId, RatedLine],
 ) -> AsRated:
     """The versions by which lines were rated. A line that was too slow once may not be again."""
     named = {line.version for line in rated.values() if line.version}
-    known = await store.raters(tx, tenant_id, named) if named else {}
+    known = await store.raters(tx, named) if named else {}
     lines: dict[RatableSummaryId, Rater | None] = {
         line_id: known[line.version] if line.version else SHIPPED_RATER
         for line_id, line in rated.items()

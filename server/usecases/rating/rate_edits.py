@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from server.domain.errors import Aborted, FailedPrecondition, Violation
-from server.domain.ids import PriceBookId, RateCardId, TenantId
+from server.domain.ids import PriceBookId, RateCardId
 from server.domain.rating.rate_cards import Kept, PriceBook, RateCard
 from server.store.access.tenants import bump_catalogue
+from server.store.connection import Transaction
 from server.store.modeling.edits import MOST_REFERRERS
-from server.store.pool import Connection
 from server.store.rating import rate_entries
 from server.store.rating import rates as store
 from server.usecases.rating.rates import by_type, differences, get_book, get_card
@@ -23,8 +23,7 @@ class BookContent:
 
 
 async def update_book(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     book_id: PriceBookId,
     revision: int | None,
     merge: Callable[[PriceBook], BookContent],
@@ -34,34 +33,31 @@ async def update_book(
     Raises PRICE_BOOK_NOT_FOUND, ETAG_MISMATCH, RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN, and what
     `merge` raises.
     """
-    await bump_catalogue(tx, tenant_id)
-    found = await get_book(tx, tenant_id, book_id)
+    await bump_catalogue(tx)
+    found = await get_book(tx, book_id)
     last = check_etag(f"priceBooks/{book_id}", found.kept, revision)
     content = merge(found)
-    cards = by_type(content.card_ids, await store.cards(tx, tenant_id, content.card_ids))
+    cards = by_type(content.card_ids, await store.cards(tx, content.card_ids))
     wanted = PriceBook(id=book_id, display_name=content.display_name, cards=cards)
     if not differences(wanted, found):
         return found
-    await store.save_book(tx, tenant_id, wanted, revision=last)
-    return await get_book(tx, tenant_id, book_id)
+    await store.save_book(tx, wanted, revision=last)
+    return await get_book(tx, book_id)
 
 
-async def delete_book(
-    tx: Connection, tenant_id: TenantId, book_id: PriceBookId, revision: int | None
-) -> None:
+async def delete_book(tx: Transaction, book_id: PriceBookId, revision: int | None) -> None:
     """Forget a book that nothing was sold by.
 
     Raises PRICE_BOOK_NOT_FOUND, ETAG_MISMATCH, IN_USE.
     """
-    await bump_catalogue(tx, tenant_id)
-    found = await get_book(tx, tenant_id, book_id)
+    await bump_catalogue(tx)
+    found = await get_book(tx, book_id)
     check_etag(f"priceBooks/{book_id}", found.kept, revision)
-    await store.drop_book(tx, tenant_id, found)
+    await store.drop_book(tx, found)
 
 
 async def update_card(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     card_id: RateCardId,
     revision: int | None,
     merge: Callable[[RateCard], RateCard],
@@ -70,19 +66,18 @@ async def update_card(
 
     Raises RATE_CARD_NOT_FOUND, ETAG_MISMATCH, and what `merge` raises.
     """
-    await bump_catalogue(tx, tenant_id)
-    found = await get_card(tx, tenant_id, card_id)
+    await bump_catalogue(tx)
+    found = await get_card(tx, card_id)
     last = check_etag(f"rateCards/{card_id}", found.kept, revision)
     wanted = merge(found)
     if not differences(wanted, found):
         return found
-    await store.save_card(tx, tenant_id, wanted, revision=last)
-    return await get_card(tx, tenant_id, card_id)
+    await store.save_card(tx, wanted, revision=last)
+    return await get_card(tx, card_id)
 
 
 async def delete_card(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     card_id: RateCardId,
     revision: int | None,
     *,
@@ -92,15 +87,15 @@ async def delete_card(
 
     Raises RATE_CARD_NOT_FOUND, ETAG_MISMATCH, IN_USE.
     """
-    await bump_catalogue(tx, tenant_id)  # nothing comes into force meanwhile
-    found = await get_card(tx, tenant_id, card_id)
+    await bump_catalogue(tx)  # nothing comes into force meanwhile
+    found = await get_card(tx, card_id)
     name = f"rateCards/{card_id}"
     check_etag(name, found.kept, revision)
-    referrers = await store.card_referrers(tx, tenant_id, card_id, all_entries=not with_entries)
+    referrers = await store.card_referrers(tx, card_id, all_entries=not with_entries)
     if referrers:
         raise _in_use(name, referrers)
-    await rate_entries.drop_of_card(tx, tenant_id, card_id)
-    await store.drop_card(tx, tenant_id, found)
+    await rate_entries.drop_of_card(tx, card_id)
+    await store.drop_card(tx, found)
 
 
 def check_etag(name: str, kept: Kept | None, revision: int | None) -> int:

@@ -6,7 +6,7 @@ from datetime import date
 
 from server.domain.batches import BatchOutcome
 from server.domain.errors import FailedPrecondition, Violation
-from server.domain.ids import RateCardId, RateEntryId, TenantId
+from server.domain.ids import RateCardId, RateEntryId
 from server.domain.rating.rate_cards import (
     USUAL_SIZE,
     CardSize,
@@ -16,7 +16,7 @@ from server.domain.rating.rate_cards import (
 )
 from server.domain.rating.rates import ONE
 from server.store.access.tenants import bump_catalogue
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.rating import rate_entries as store
 from server.usecases.rating.rate_edits import check_etag
 from server.usecases.rating.rate_entries import (
@@ -47,8 +47,7 @@ class Entry:
 
 
 async def update(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     entry: Entry,
     merge: Callable[[RateCardEntry], RateCardEntry],
     most: CardSize = USUAL_SIZE,
@@ -58,46 +57,46 @@ async def update(
     Raises RATE_CARD_ENTRY_NOT_FOUND, ETAG_MISMATCH, ACTIVE_IMMUTABLE, RATE_OVERLAP,
     LIMIT_RATE_CARD, and what `merge` and making an entry raise.
     """
-    found = await get_entry(tx, tenant_id, entry.card_id, entry.id)
+    found = await get_entry(tx, entry.card_id, entry.id)
     last = check_etag(entry.name, found.kept, entry.revision)
     wanted = merge(found)
     changed = differences(_said(wanted), _said(found))
     if not changed:
         return found
     _refuse_frozen(entry, found, wanted, changed)
-    catalogue = await bump_catalogue(tx, tenant_id) if found.state is ACTIVE else None
-    wanted = await checked_entry(tx, tenant_id, wanted)
+    catalogue = await bump_catalogue(tx) if found.state is ACTIVE else None
+    wanted = await checked_entry(tx, wanted)
     if found.state is ACTIVE:
-        await _refuse_overlaps(tx, tenant_id, [wanted])
-    await store.save(tx, tenant_id, wanted, revision=last, catalogue=catalogue)
+        await _refuse_overlaps(tx, [wanted])
+    await store.save(tx, wanted, revision=last, catalogue=catalogue)
     if wanted.size > found.size:
-        await check_sizes(tx, tenant_id, [wanted.card_id], most)
-    return await get_entry(tx, tenant_id, entry.card_id, entry.id)
+        await check_sizes(tx, [wanted.card_id], most)
+    return await get_entry(tx, entry.card_id, entry.id)
 
 
-async def delete(tx: Connection, tenant_id: TenantId, entry: Entry) -> None:
+async def delete(tx: Transaction, entry: Entry) -> None:
     """Forget an entry that is not in force; what was sold under it keeps its own copy of the rate.
 
     Raises RATE_CARD_ENTRY_NOT_FOUND, ETAG_MISMATCH, IN_USE.
     """
-    found = await get_entry(tx, tenant_id, entry.card_id, entry.id)
+    found = await get_entry(tx, entry.card_id, entry.id)
     check_etag(entry.name, found.kept, entry.revision)
     if found.state is ACTIVE:
         text = f"{entry.name} is active; ChangeRateCardEntryStates takes it out of force first"
         raise FailedPrecondition("IN_USE", text, {"name": entry.name, "state": found.state})
-    await store.drop(tx, tenant_id, found)
+    await store.drop(tx, found)
 
 
 async def change_states(
-    tx: Connection, tenant_id: TenantId, entries: Sequence[Entry], state: EntryState
+    tx: Transaction, entries: Sequence[Entry], state: EntryState
 ) -> list[EntryOutcome]:
     """Put entries in or out of force, all or none; returns each as it stands then, in order.
 
     Raises RATE_CARD_ENTRY_NOT_FOUND, STATE_TRANSITION, RESOURCE_INACTIVE, RATE_OVERLAP.
     """
     # One at a time: of two who put rates in force the second sees those of the first.
-    catalogue = await bump_catalogue(tx, tenant_id)
-    found = await store.find_all(tx, tenant_id, {(one.card_id, one.id) for one in entries})
+    catalogue = await bump_catalogue(tx)
+    found = await store.find_all(tx, {(one.card_id, one.id) for one in entries})
     moving = {}
     for entry in entries:
         there = found.get((entry.card_id, entry.id.lower()))
@@ -107,11 +106,11 @@ async def change_states(
             moving[entry.name] = there
     ordered = sorted(moving.values(), key=lambda one: (one.card_id, one.id))
     if ordered and state is ACTIVE:
-        await _refuse_inactive(tx, tenant_id, ordered)
-        await _refuse_overlaps(tx, tenant_id, ordered)
+        await _refuse_inactive(tx, ordered)
+        await _refuse_overlaps(tx, ordered)
     if ordered:
-        await store.move(tx, tenant_id, ordered, state, catalogue)
-    found = await store.find_all(tx, tenant_id, {(one.card_id, one.id) for one in entries})
+        await store.move(tx, ordered, state, catalogue)
+    found = await store.find_all(tx, {(one.card_id, one.id) for one in entries})
     return [
         (
             found[one.card_id, one.id.lower()],
@@ -132,11 +131,9 @@ def _is_to_move(found: RateCardEntry, state: EntryState) -> bool:
     return True
 
 
-async def _refuse_inactive(
-    tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
-) -> None:
+async def _refuse_inactive(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
     """What an entry prices has to be in force, and so does the selling model it is for."""
-    found = await store.not_in_force(tx, tenant_id, entries)
+    found = await store.not_in_force(tx, entries)
     if not found:
         return
     violations = tuple(
@@ -150,12 +147,10 @@ async def _refuse_inactive(
     raise FailedPrecondition("RESOURCE_INACTIVE", text, facts, violations)
 
 
-async def _refuse_overlaps(
-    tx: Connection, tenant_id: TenantId, entries: Sequence[RateCardEntry]
-) -> None:
+async def _refuse_overlaps(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
     """Raise RATE_OVERLAP, naming both, for what another active entry covers in part."""
     metered = {(entry.product_id, entry.resource_id) for entry in entries}
-    found = overlapping(entries, await store.in_force(tx, tenant_id, sorted(metered)))
+    found = overlapping(entries, await store.in_force(tx, sorted(metered)))
     if not found:
         return
     pairs = [(one.name, two.name) for one, two in found]

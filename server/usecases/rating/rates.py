@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from server.domain.errors import AlreadyExists, NotFound, Subject
-from server.domain.ids import PriceBookId, RateCardId, TenantId
+from server.domain.ids import PriceBookId, RateCardId
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType
 from server.store.access.tenants import bump_catalogue
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.rating import rates
 from server.store.rating.rates import ANY_CARD, CardFilter
 
@@ -43,58 +43,55 @@ class CreatePriceBook:
     card_ids: tuple[RateCardId, ...]
 
 
-async def create_book(tx: Connection, tenant_id: TenantId, command: CreatePriceBook) -> PriceBook:
+async def create_book(tx: Transaction, command: CreatePriceBook) -> PriceBook:
     """Make a price book. Raises RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN, CODE_TAKEN."""
-    known = await rates.cards(tx, tenant_id, command.card_ids)
+    known = await rates.cards(tx, command.card_ids)
     cards = by_type(command.card_ids, known)
     book = PriceBook(id=command.book_id, display_name=command.display_name, cards=cards)
-    if await rates.add_book(tx, tenant_id, book):
-        await bump_catalogue(tx, tenant_id)
+    if await rates.add_book(tx, book):
+        await bump_catalogue(tx)
     name = f"priceBooks/{book.id}"
-    return same(book, await rates.find_book(tx, tenant_id, book.id), "PriceBook", name)
+    return same(book, await rates.find_book(tx, book.id), "PriceBook", name)
 
 
-async def get_book(tx: Connection, tenant_id: TenantId, book_id: PriceBookId) -> PriceBook:
+async def get_book(tx: Transaction, book_id: PriceBookId) -> PriceBook:
     """One price book. Raises PRICE_BOOK_NOT_FOUND."""
-    book = await rates.find_book(tx, tenant_id, book_id)
+    book = await rates.find_book(tx, book_id)
     if book is None or book.id != book_id:
         raise NotFound.of("PriceBook", f"priceBooks/{book_id}")
     return book
 
 
-async def list_books(
-    tx: Connection, tenant_id: TenantId, *, after: tuple[str] | None, limit: int
-) -> list[PriceBook]:
+async def list_books(tx: Transaction, *, after: tuple[str] | None, limit: int) -> list[PriceBook]:
     """Price books by id."""
-    return await rates.list_books(tx, tenant_id, after=after, limit=limit)
+    return await rates.list_books(tx, after=after, limit=limit)
 
 
-async def create_card(tx: Connection, tenant_id: TenantId, card: RateCard) -> RateCard:
+async def create_card(tx: Transaction, card: RateCard) -> RateCard:
     """Make a rate card. Raises CODE_TAKEN."""
-    if await rates.add_card(tx, tenant_id, card):
-        await bump_catalogue(tx, tenant_id)
+    if await rates.add_card(tx, card):
+        await bump_catalogue(tx)
     name = f"rateCards/{card.id}"
-    return same(card, await rates.find_card(tx, tenant_id, card.id), "RateCard", name)
+    return same(card, await rates.find_card(tx, card.id), "RateCard", name)
 
 
-async def get_card(tx: Connection, tenant_id: TenantId, card_id: RateCardId) -> RateCard:
+async def get_card(tx: Transaction, card_id: RateCardId) -> RateCard:
     """One rate card. Raises RATE_CARD_NOT_FOUND."""
-    card = await rates.find_card(tx, tenant_id, card_id)
+    card = await rates.find_card(tx, card_id)
     if card is None or card.id != card_id:
         raise NotFound.of("RateCard", f"rateCards/{card_id}")
     return card
 
 
 async def list_cards(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     only: CardFilter = ANY_CARD,
     *,
     after: tuple[str] | None,
     limit: int,
 ) -> list[RateCard]:
     """Rate cards by id."""
-    return await rates.list_cards(tx, tenant_id, after=after, limit=limit, only=only)
+    return await rates.list_cards(tx, after=after, limit=limit, only=only)
 
 
 def by_type(

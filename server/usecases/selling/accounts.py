@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from server.domain.errors import Aborted, AlreadyExists, Subject
-from server.domain.ids import AccountId, TenantId
+from server.domain.ids import AccountId
 from server.domain.modeling.catalog import differences
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.selling import accounts as store
 from server.store.selling import binding_targets
 from server.store.selling.accounts import Account, KeptAccount
@@ -22,11 +22,11 @@ class UpdateAccount:
     revision: int | None
 
 
-async def create(tx: Connection, tenant_id: TenantId, wanted: Account) -> KeptAccount:
+async def create(tx: Transaction, wanted: Account) -> KeptAccount:
     """Keep an account, or answer with the one that is there and equal. Raises CODE_TAKEN."""
-    await store.add(tx, tenant_id, wanted)
-    there = await store.taken_by(tx, tenant_id, wanted.id)
-    found = await store.get(tx, tenant_id, there)
+    await store.add(tx, wanted)
+    there = await store.taken_by(tx, wanted.id)
+    found = await store.get(tx, there)
     differing = ", ".join(differences(wanted, found.content))
     if differing:
         name = f"accounts/{there}"
@@ -39,9 +39,9 @@ async def create(tx: Connection, tenant_id: TenantId, wanted: Account) -> KeptAc
     return found
 
 
-async def update(tx: Connection, tenant_id: TenantId, command: UpdateAccount) -> KeptAccount:
+async def update(tx: Transaction, command: UpdateAccount) -> KeptAccount:
     """Change an account's words. Raises ACCOUNT_NOT_FOUND, ETAG_MISMATCH (with the current)."""
-    found = await store.lock(tx, tenant_id, command.account_id)
+    found = await store.lock(tx, command.account_id)
     if command.revision not in (None, found.revision):
         raise Aborted(
             "ETAG_MISMATCH",
@@ -54,20 +54,20 @@ async def update(tx: Connection, tenant_id: TenantId, command: UpdateAccount) ->
     if command.labels is not None:
         content = replace(content, labels=command.labels)
     if content != found.content:
-        await store.save(tx, tenant_id, content)
-    return await store.get(tx, tenant_id, command.account_id)
+        await store.save(tx, content)
+    return await store.get(tx, command.account_id)
 
 
 async def create_binding_target(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wanted: BindingTarget
+    tx: Transaction, account_id: AccountId, wanted: BindingTarget
 ) -> BindingTarget:
     """Keep a target, or answer with the one that is there and equal.
 
     Raises ACCOUNT_NOT_FOUND, CODE_TAKEN.
     """
-    await store.get(tx, tenant_id, account_id)
-    await binding_targets.add(tx, tenant_id, account_id, wanted)
-    found = await binding_targets.find(tx, tenant_id, account_id, wanted.id)
+    await store.get(tx, account_id)
+    await binding_targets.add(tx, account_id, wanted)
+    found = await binding_targets.find(tx, account_id, wanted.id)
     assert found is not None, wanted
     differing = ", ".join(differences(replace(wanted, audit=found.audit), found))
     if differing:
@@ -79,14 +79,12 @@ async def create_binding_target(
 
 
 async def list_binding_targets(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     *,
     after: tuple[str] | None,
     limit: int,
 ) -> list[BindingTarget]:
     """An account's targets by id. Raises ACCOUNT_NOT_FOUND."""
-    await store.get(tx, tenant_id, account_id)
-    args = (tx, tenant_id, account_id)
-    return await binding_targets.list_targets(*args, after=after, limit=limit)
+    await store.get(tx, account_id)
+    return await binding_targets.list_targets(tx, account_id, after=after, limit=limit)

@@ -1,22 +1,19 @@
 """Assets: read and listed. Activating an order makes them."""
 
-from server.domain.ids import AccountId, AssetId, TenantId
+from server.domain.ids import AccountId, AssetId
 from server.domain.selling.sales import Asset
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.selling import assets, quotes
 from server.store.selling.assets import AssetFilter
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, asset_id: AssetId
-) -> Asset:
+async def get(tx: Transaction, account_id: AccountId, asset_id: AssetId) -> Asset:
     """One asset with all it holds. Raises ASSET_NOT_FOUND."""
-    return await assets.get(tx, tenant_id, account_id, asset_id)
+    return await assets.get(tx, account_id, asset_id)
 
 
 async def list_assets(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: AssetFilter,
     *,
@@ -24,5 +21,5 @@ async def list_assets(
     limit: int,
 ) -> list[Asset]:
     """Return an account's assets, oldest first. Raises ACCOUNT_NOT_FOUND."""
-    await quotes.get_buyer(tx, tenant_id, account_id)
-    return await assets.list_assets(tx, tenant_id, account_id, only, after=after, limit=limit)
+    await quotes.get_buyer(tx, account_id)
+    return await assets.list_assets(tx, account_id, only, after=after, limit=limit)

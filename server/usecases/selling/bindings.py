@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from server.domain.errors import InvalidArgument
-from server.domain.ids import AccountId, AssetId, BindingTargetId, ResourceId, TenantId
+from server.domain.ids import AccountId, AssetId, BindingTargetId, ResourceId
 from server.domain.modeling.catalog import PolicyIds
 from server.domain.modeling.resolved import ResolvedProduct
 from server.domain.modeling.roles import Binding, Role
 from server.domain.selling.targets import TargetKind, Wallet
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.selling import assets, binding_targets, targets
 
 NAMED = (Binding.ASSET, Binding.CONTRACT, Binding.CUSTOM)
@@ -44,8 +44,7 @@ class Bound:
 
 
 async def bound(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     asked: AskedBinding,
     product: ResolvedProduct,
@@ -59,29 +58,29 @@ async def bound(
     binding, target_id = _said(asked, product, path)
     policies: Mapping[ResourceId, PolicyIds] = {}
     if binding in (Binding.CONTRACT, Binding.CUSTOM):
-        named = await binding_targets.get(tx, tenant_id, account_id, str(target_id))
+        named = await binding_targets.get(tx, account_id, str(target_id))
         if named.kind is not TargetKind(binding):
             raise _refusal(path, "binding_target", f"is a {named.kind}, not a {binding}")
         policies = named.policies
     if binding is not Binding.ASSET and product.role is Role.ANCHOR:
         return Bound(binding=binding, target_id=target_id, policies=policies)
     key = (TargetKind(binding), target_id or "")
-    found = await targets.find(tx, tenant_id, account_id, [key])
+    found = await targets.find(tx, account_id, [key])
     target = found.get(key)
     if target is None and binding is Binding.ASSET:
-        await assets.get(tx, tenant_id, account_id, AssetId(UUID(target_id)))
+        await assets.get(tx, account_id, AssetId(UUID(target_id)))
         raise _refusal(path, "binding_target", "is no anchor; name the asset whose usage it is for")
     if target is None:
         fault = f"nothing was sold to it yet that a {product.role} could add to"
         raise _refusal(path, "binding_target", fault)
     if product.role is Role.ANCHOR:
         return Bound(binding=binding, target_id=target_id)
-    held = await targets.wallets(tx, tenant_id, account_id, [target.id])
+    held = await targets.wallets(tx, account_id, [target.id])
     return Bound(
         binding=binding,
         target_id=target_id,
         wallets={one.resource_id: one for one in held},
-        rate_units=await targets.rate_units(tx, tenant_id, account_id, target.id),
+        rate_units=await targets.rate_units(tx, account_id, target.id),
     )
 
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from server.domain.errors import FailedPrecondition
-from server.domain.ids import AccountId, OrderId, QuoteId, TenantId
+from server.domain.ids import AccountId, OrderId, QuoteId
 from server.domain.selling.sales import Order, QuoteState
 from server.env import new_id
+from server.store.connection import Transaction
 from server.store.keys import TimeKey
-from server.store.pool import Connection
 from server.store.selling import orders, quotes
 from server.store.selling.orders import OrderFilter
 
@@ -20,33 +20,30 @@ class CreateOrder:
     quote_id: QuoteId
 
 
-async def create(tx: Connection, tenant_id: TenantId, command: CreateOrder) -> Order:
+async def create(tx: Transaction, command: CreateOrder) -> Order:
     """Make a draft order with the lines of a draft quote, and mark the quote as ordered.
 
     Raises QUOTE_NOT_FOUND, QUOTE_STATE.
     """
     account_id, quote_id = command.account_id, command.quote_id
-    quote = await quotes.lock(tx, tenant_id, account_id, quote_id)
+    quote = await quotes.lock(tx, account_id, quote_id)
     if quote.state is not QuoteState.DRAFT:
         message = "an order was made of this quote before"
         raise FailedPrecondition("QUOTE_STATE", message, {"state": quote.state})
 
     order_id = OrderId(new_id())
-    await orders.add(tx, tenant_id, account_id, order_id=order_id, quote_id=quote_id)
-    await quotes.mark_ordered(tx, tenant_id, account_id, quote_id)
-    return await orders.get(tx, tenant_id, account_id, order_id)
+    await orders.add(tx, account_id, order_id=order_id, quote_id=quote_id)
+    await quotes.mark_ordered(tx, account_id, quote_id)
+    return await orders.get(tx, account_id, order_id)
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, order_id: OrderId
-) -> Order:
+async def get(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Order:
     """One order. Raises ORDER_NOT_FOUND."""
-    return await orders.get(tx, tenant_id, account_id, order_id)
+    return await orders.get(tx, account_id, order_id)
 
 
 async def list_orders(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: OrderFilter,
     *,
@@ -54,5 +51,5 @@ async def list_orders(
     limit: int,
 ) -> list[Order]:
     """Return an account's orders, newest first. Raises ACCOUNT_NOT_FOUND."""
-    await quotes.get_buyer(tx, tenant_id, account_id)
-    return await orders.list_orders(tx, tenant_id, account_id, only, after=after, limit=limit)
+    await quotes.get_buyer(tx, account_id)
+    return await orders.list_orders(tx, account_id, only, after=after, limit=limit)

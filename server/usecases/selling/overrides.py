@@ -4,20 +4,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import ResourceId, TenantId
+from server.domain.ids import ResourceId
 from server.domain.modeling.catalog import CatalogState, PolicyIds, UsageModelType
 from server.domain.modeling.policies import PolicyLevel, check_late, check_token
 from server.domain.modeling.resolved import ResolvedProduct, Said
 from server.domain.modeling.roles import Role
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.usecases.modeling.catalog import check_allowed
 from server.usecases.modeling.resolution import said_at
 from server.usecases.selling.bindings import Bound
 
 
 async def overridden(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     product: ResolvedProduct,
     line: Mapping[ResourceId, PolicyIds],
     to: Bound,
@@ -39,7 +38,7 @@ async def overridden(
         return product
 
     async def said(level: PolicyLevel, ids: PolicyIds | None) -> Said | None:
-        found = None if ids is None else await said_at(tx, tenant_id, level, ids)
+        found = None if ids is None else await said_at(tx, level, ids)
         _check_in_force(found)
         return found
 

@@ -14,7 +14,6 @@ from server.domain.ids import (
     QuoteId,
     ResourceId,
     SellingModelId,
-    TenantId,
 )
 from server.domain.modeling.catalog import CatalogState, PolicyIds, SellingModelType
 from server.domain.modeling.policies import (
@@ -39,10 +38,10 @@ from server.domain.selling.negotiation import (
 )
 from server.domain.selling.sales import Buyer, LineGrant, LineResource, Quote, SaleLine, granted
 from server.env import new_id
+from server.store.connection import Transaction
 from server.store.keys import TimeKey
 from server.store.modeling import records
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.store.pool import Connection
 from server.store.selling import orders, quotes
 from server.store.selling.quotes import QuoteFilter
 from server.usecases.modeling.resolution import resolved_product
@@ -79,7 +78,7 @@ class CreateQuote:
     lines: tuple[AskedLine, ...]
 
 
-async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Quote:
+async def create(tx: Transaction, command: CreateQuote) -> Quote:
     """Make a draft; each line keeps the catalogue as it is on the day the line starts.
 
     Raises ACCOUNT_NOT_FOUND, PRICE_BOOK_NOT_FOUND, PRODUCT_NOT_FOUND, RESOURCE_INACTIVE,
@@ -88,24 +87,23 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
     RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, TIERS_INVALID, PERIOD_ORDER, PROCEDURE_NOT_IN_FORCE,
     RATE_NEGATIVE, RATE_UNREACHABLE.
     """
-    buyer = await quotes.get_buyer(tx, tenant_id, command.account_id)
-    await quotes.check_price_book(tx, tenant_id, command.price_book_id)
+    buyer = await quotes.get_buyer(tx, command.account_id)
+    await quotes.check_price_book(tx, command.price_book_id)
     products = {
-        product_id: await resolved_product(tx, tenant_id, product_id)
+        product_id: await resolved_product(tx, product_id)
         for product_id in dict.fromkeys(line.product_id for line in command.lines)
     }
     await check_active(
         tx,
-        tenant_id,
         [(one.product_id, held.resource_id) for one in products.values() for held in one.resources],
     )
     rates: dict[_PricedAs, dict[ResourceId, CatalogueTerms]] = {}
     lines = []
     for index, said in enumerate(command.lines):
         path, product = f"quote.lines[{index}]", products[said.product_id].on(said.start_date)
-        asked = replace(said, end_date=await _end_date(tx, tenant_id, said, path))
-        to = await bound(tx, tenant_id, buyer.id, asked.binding, product, path=path)
-        product = await overridden(tx, tenant_id, product, asked.policies, to, path)
+        asked = replace(said, end_date=await _end_date(tx, said, path))
+        to = await bound(tx, buyer.id, asked.binding, product, path=path)
+        product = await overridden(tx, product, asked.policies, to, path)
         key = (asked.product_id, asked.start_date, to.target_id, asked.selling_model_id)
         if key not in rates:
             wanted = Priced(
@@ -116,13 +114,12 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
                 selling_model_id=asked.selling_model_id,
                 is_addition=product.role is not Role.ANCHOR,
             )
-            rates[key] = await catalogue_terms(tx, tenant_id, wanted)
+            rates[key] = await catalogue_terms(tx, wanted)
         selling = _Selling(asked, product, to, rates[key], buyer, path)
         lines.append(selling.line())
 
     return await quotes.add(
         tx,
-        tenant_id,
         QuoteId(new_id()),
         buyer=buyer,
         price_book_id=command.price_book_id,
@@ -130,11 +127,9 @@ async def create(tx: Connection, tenant_id: TenantId, command: CreateQuote) -> Q
     )
 
 
-async def check_active(
-    tx: Connection, tenant_id: TenantId, sold: Sequence[tuple[ProductId, ResourceId]]
-) -> None:
+async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, ResourceId]]) -> None:
     """Raise RESOURCE_INACTIVE for the first of these that is not sold any more."""
-    gone = await orders.find_inactive(tx, tenant_id, sold)
+    gone = await orders.find_inactive(tx, sold)
     if gone is not None:
         product, resource = gone
         raise FailedPrecondition(
@@ -144,16 +139,13 @@ async def check_active(
         )
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, quote_id: QuoteId
-) -> Quote:
+async def get(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:
     """One quote. Raises QUOTE_NOT_FOUND."""
-    return await quotes.get(tx, tenant_id, account_id, quote_id)
+    return await quotes.get(tx, account_id, quote_id)
 
 
 async def list_quotes(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: QuoteFilter,
     *,
@@ -161,20 +153,18 @@ async def list_quotes(
     limit: int,
 ) -> list[Quote]:
     """Return an account's quotes, newest first. Raises ACCOUNT_NOT_FOUND."""
-    await quotes.get_buyer(tx, tenant_id, account_id)
-    return await quotes.list_quotes(tx, tenant_id, account_id, only, after=after, limit=limit)
+    await quotes.get_buyer(tx, account_id)
+    return await quotes.list_quotes(tx, account_id, only, after=after, limit=limit)
 
 
-async def _end_date(
-    tx: Connection, tenant_id: TenantId, asked: AskedLine, path: str
-) -> date | None:
+async def _end_date(tx: Transaction, asked: AskedLine, path: str) -> date | None:
     """When a line ends by its selling model, or as it says.
 
     Raises SELLING_MODEL_NOT_FOUND, RESOURCE_INACTIVE, INTERVAL_INVALID.
     """
     if asked.selling_model_id is None:
         return asked.end_date
-    model = await records.get(tx, tenant_id, SELLING_MODEL, asked.selling_model_id)
+    model = await records.get(tx, SELLING_MODEL, asked.selling_model_id)
     name = f"sellingModels/{model.content.id}"
     if model.state is not CatalogState.ACTIVE:
         text = f"{name} is {model.state}; ChangeStates puts it in force"

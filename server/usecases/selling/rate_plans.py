@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from server.domain.calendar import local_date
-from server.domain.ids import AccountId, AssetId, ProcedureId, TenantId
+from server.domain.ids import AccountId, AssetId, ProcedureId
 from server.domain.selling.rate_plans import Metering, PlanLine, planned
 from server.store.access import tenants
-from server.store.pool import Connection
+from server.store.connection import Transaction
 from server.store.rating.procedures import rating_versions
 from server.store.selling import accounts, assets
 from server.store.settlement import wallets
@@ -32,23 +32,23 @@ class GetRatePlan:
     procedure_id: ProcedureId | None = None
 
 
-async def get(tx: Connection, tenant_id: TenantId, command: GetRatePlan) -> RatePlan:
+async def get(tx: Transaction, command: GetRatePlan) -> RatePlan:
     """The plan; `tx` should see one moment.
 
     Raises ASSET_NOT_FOUND, PROCEDURE_NOT_FOUND, PROCEDURE_USAGE.
     """
     account_id, asset_id, day = command.account_id, command.asset_id, command.day
-    asset = await assets.get(tx, tenant_id, account_id, asset_id)
+    asset = await assets.get(tx, account_id, asset_id)
     if command.procedure_id is None:
-        versions = await rating_versions(tx, tenant_id)
+        versions = await rating_versions(tx)
     else:
-        versions = await versions_of(tx, tenant_id, command.procedure_id)
+        versions = await versions_of(tx, command.procedure_id)
     if day is None:
-        account = await accounts.get(tx, tenant_id, account_id)
-        day = local_date(account.content.time_zone, await tenants.now(tx, tenant_id))
+        account = await accounts.get(tx, account_id)
+        day = local_date(account.content.time_zone, await tenants.now(tx))
     lines = []
     for held in sorted(asset.resources, key=lambda one: one.resource_id):
-        wallet = await wallets.get(tx, tenant_id, account_id, held.wallet_id)
+        wallet = await wallets.get(tx, account_id, held.wallet_id)
         metering = Metering(zone=wallet.zone, anchor=wallet.anchor, length=wallet.frequency.period)
         segments = wallet.state.rates.get(asset_id, ())
         lines.append(planned(held, segments, metering, versions, day))

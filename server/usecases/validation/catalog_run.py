@@ -8,14 +8,14 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from server.domain.errors import Aborted, InvalidArgument, NotFound
-from server.domain.ids import JobId, ProductId, RunId, TenantId, derive
+from server.domain.ids import JobId, ProductId, RunId, derive
 from server.domain.validation import Severity, Verdict, validate
 from server.domain.work import JobKind
 from server.env import new_id
 from server.store import jobs, runs
 from server.store.access import tenants
+from server.store.connection import Transaction
 from server.store.jobs import Job
-from server.store.pool import Connection
 from server.store.runs import Run
 from server.store.validation import findings as store
 from server.store.validation.findings import Asked, Finding, FindingKey
@@ -36,31 +36,31 @@ class ValidateCatalog:
     with_drafts: bool
 
 
-async def begin(tx: Connection, tenant_id: TenantId, asked: ValidateCatalog) -> Run:
+async def begin(tx: Transaction, asked: ValidateCatalog) -> Run:
     """Begin to look at all products. Raises RUN_IN_PROGRESS, INTERVAL_INVALID."""
-    now = await tenants.now(tx, tenant_id)
+    now = await tenants.now(tx)
     start = asked.start or now.date()
     if asked.end is not None and asked.end <= start:
         text = f"must be after the first day that matters, {start}"
         raise InvalidArgument.at("end_date", "INTERVAL_INVALID", text, start_date=str(start))
-    under_way = await runs.running(tx, tenant_id, KIND)
+    under_way = await runs.running(tx, KIND)
     if under_way is not None:
         name = f"runs/{under_way}"
         text = f"{name} is looking at the catalog; wait for it"
         raise Aborted("RUN_IN_PROGRESS", text, {"run": name})
-    await store.forget_old(tx, tenant_id, KEPT)
+    await store.forget_old(tx, KEPT)
     run_id = RunId(new_id())
-    await runs.add(tx, tenant_id, run_id, kind=KIND, start=now, target=now)
-    counts = {"products": await store.count_products(tx, tenant_id), "products_done": 0}
-    await runs.save_counts(tx, tenant_id, run_id, counts | {"errors": 0, "warnings": 0})
-    await jobs.add(tx, tenant_id, [_slice(run_id, "", replace(asked, start=start), now)])
-    return await clock.get(tx, tenant_id, run_id)
+    await runs.add(tx, run_id, kind=KIND, start=now, target=now)
+    counts = {"products": await store.count_products(tx), "products_done": 0}
+    await runs.save_counts(tx, run_id, counts | {"errors": 0, "warnings": 0})
+    await jobs.add(tx, [_slice(run_id, "", replace(asked, start=start), now)])
+    return await clock.get(tx, run_id)
 
 
-async def look_at_slice(tx: Connection, tenant_id: TenantId, job: Job) -> None:
+async def look_at_slice(tx: Transaction, job: Job) -> None:
     """Look at the next products of a run, and go on or end."""
     run_id, after = RunId(UUID(job.payload["run_id"])), job.payload["after"]
-    run = await runs.find(tx, tenant_id, run_id)
+    run = await runs.find(tx, run_id)
     if run is None or run.state != "RUNNING":
         return
     asked = ValidateCatalog(
@@ -68,10 +68,10 @@ async def look_at_slice(tx: Connection, tenant_id: TenantId, job: Job) -> None:
         end=date.fromisoformat(job.payload["end"]) if job.payload["end"] else None,
         with_drafts=bool(job.payload["with_drafts"]),
     )
-    product_ids = await store.next_products(tx, tenant_id, after, SLICE)
-    verdicts = await _verdicts(tx, tenant_id, asked, product_ids)
+    product_ids = await store.next_products(tx, after, SLICE)
+    verdicts = await _verdicts(tx, asked, product_ids)
     found = [one for verdict in verdicts for one in _findings(verdict)]
-    await store.add(tx, tenant_id, run_id, found)
+    await store.add(tx, run_id, found)
     counts = {
         "products": run.done_counts["products"],
         "products_done": run.done_counts["products_done"] + len(product_ids),
@@ -79,27 +79,26 @@ async def look_at_slice(tx: Connection, tenant_id: TenantId, job: Job) -> None:
         "warnings": run.done_counts["warnings"] + _count(found, Severity.WARNING),
     }
     if len(product_ids) == SLICE:
-        await runs.save_counts(tx, tenant_id, run_id, counts)
-        await jobs.add(tx, tenant_id, [_slice(run_id, product_ids[-1], asked, job.fire_time)])
+        await runs.save_counts(tx, run_id, counts)
+        await jobs.add(tx, [_slice(run_id, product_ids[-1], asked, job.fire_time)])
         return
     # What was added meanwhile is done, and what went is not missed.
     counts["products"] = counts["products_done"]
-    await runs.end(tx, tenant_id, run_id, state="DONE")
-    await runs.save_counts(tx, tenant_id, run_id, counts)
+    await runs.end(tx, run_id, state="DONE")
+    await runs.save_counts(tx, run_id, counts)
 
 
-async def give_up(tx: Connection, tenant_id: TenantId, job: Job, error: str) -> None:
+async def give_up(tx: Transaction, job: Job, error: str) -> None:
     """End the run whose next slice is not looked at any more; what it found stays."""
     run_id = RunId(UUID(job.payload["run_id"]))
-    run = await runs.find(tx, tenant_id, run_id)
-    await runs.end(tx, tenant_id, run_id, state="FAILED", error=error, failed_job_id=job.id)
+    run = await runs.find(tx, run_id)
+    await runs.end(tx, run_id, state="FAILED", error=error, failed_job_id=job.id)
     if run is not None:
-        await runs.save_counts(tx, tenant_id, run_id, run.done_counts)
+        await runs.save_counts(tx, run_id, run.done_counts)
 
 
 async def list_findings(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     run_id: RunId,
     asked: Asked,
     *,
@@ -107,15 +106,14 @@ async def list_findings(
     limit: int,
 ) -> list[Finding]:
     """What a validation has found so far. Raises RUN_NOT_FOUND."""
-    run = await runs.find(tx, tenant_id, run_id)
+    run = await runs.find(tx, run_id)
     if run is None or run.kind != KIND:
         raise NotFound.of("Run", f"runs/{run_id}")
-    return await store.list_findings(tx, tenant_id, run_id, asked, after=after, limit=limit)
+    return await store.list_findings(tx, run_id, asked, after=after, limit=limit)
 
 
 async def _verdicts(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     asked: ValidateCatalog,
     product_ids: list[ProductId],
 ) -> list[Verdict]:
@@ -127,7 +125,7 @@ async def _verdicts(
         end=asked.end,
         with_drafts=asked.with_drafts,
     )
-    return [validate(setup) for setup in await load_setups(tx, tenant_id, wanted)]
+    return [validate(setup) for setup in await load_setups(tx, wanted)]
 
 
 def _findings(verdict: Verdict) -> list[Finding]:

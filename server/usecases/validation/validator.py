@@ -6,7 +6,7 @@ from datetime import date
 from typing import TypeVar
 
 from server.domain.errors import InvalidArgument, NotFound
-from server.domain.ids import ProductId, TenantId
+from server.domain.ids import ProductId
 from server.domain.modeling.catalog import (
     Kept,
     ProductGrant,
@@ -19,6 +19,7 @@ from server.domain.modeling.catalog import (
 from server.domain.modeling.resolved import resolve
 from server.domain.validation import Days, Metered, Parent, Promise, Scope, Setup
 from server.store.access import tenants
+from server.store.connection import Transaction
 from server.store.modeling.catalog import RESOURCE, UNIT, UNIT_CLASS
 from server.store.modeling.policies import (
     AGGREGATION,
@@ -30,7 +31,6 @@ from server.store.modeling.policies import (
 )
 from server.store.modeling.records import Kind
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.store.pool import Connection
 from server.store.rating.product_graph import Graph
 from server.store.validation import validator as store
 from server.store.validation.validator import Loaded
@@ -50,19 +50,17 @@ class ValidateProducts:
     with_drafts: bool
 
 
-async def load_setups(
-    tx: Connection, tenant_id: TenantId, asked: ValidateProducts
-) -> tuple[Setup, ...]:
+async def load_setups(tx: Transaction, asked: ValidateProducts) -> tuple[Setup, ...]:
     """What the rules look at, in the order asked. `tx` has to see one moment.
 
     Raises INTERVAL_INVALID, PRODUCT_NOT_FOUND.
     """
-    start = asked.start or (await tenants.now(tx, tenant_id)).date()
+    start = asked.start or (await tenants.now(tx)).date()
     if asked.end is not None and asked.end <= start:
         text = f"must be after the first day that matters, {start}"
         raise InvalidArgument.at("end_date", "INTERVAL_INVALID", text, start_date=str(start))
     scope = Scope(days=Days.of(start, asked.end), with_drafts=asked.with_drafts)
-    loaded = await store.load_products(tx, tenant_id, asked.product_ids)
+    loaded = await store.load_products(tx, asked.product_ids)
     for product_id in asked.product_ids:
         if product_id not in loaded.graphs:
             raise NotFound.of("Product", f"products/{product_id}")

@@ -5,12 +5,12 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
-from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, TenantId, WalletId
+from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, WalletId
 from server.domain.selling.grants import Grant, GrantKind
 from server.domain.settlement.ledger import Entry
 from server.domain.wallets.balances import GrantBalance, WalletBalance, WalletState, balance
+from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, Window
-from server.store.pool import Connection
 from server.store.settlement import wallets as store
 from server.store.settlement.wallets import StoredWallet, WalletFilter
 
@@ -56,16 +56,13 @@ class GrantNow:
         return self.item.grant.start, self.item.grant.id
 
 
-async def get(
-    tx: Connection, tenant_id: TenantId, account_id: AccountId, wallet_id: WalletId
-) -> WalletNow:
+async def get(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> WalletNow:
     """One wallet now. Raises WALLET_NOT_FOUND."""
-    return _now(await store.get(tx, tenant_id, account_id, wallet_id, with_sources=True))
+    return _now(await store.get(tx, account_id, wallet_id, with_sources=True))
 
 
 async def list_wallets(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     only: WalletFilter,
     *,
@@ -73,13 +70,12 @@ async def list_wallets(
     limit: int,
 ) -> list[WalletNow]:
     """Return an account's wallets now, by resource."""
-    args = (tx, tenant_id, account_id, only)
-    return [_now(found) for found in await store.list_wallets(*args, after=after, limit=limit)]
+    found = await store.list_wallets(tx, account_id, only, after=after, limit=limit)
+    return [_now(wallet) for wallet in found]
 
 
 async def list_grants(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     wallet_id: WalletId,
     only: GrantFilter,
@@ -88,16 +84,17 @@ async def list_grants(
 
     Raises WALLET_NOT_FOUND.
     """
-    current = await get(tx, tenant_id, account_id, wallet_id)
+    current = await get(tx, account_id, wallet_id)
     live = {one.grant.id: one for one in current.balance.grants}
-    posted = await store.list_grants(tx, tenant_id, account_id, wallet_id)
+    posted = await store.list_grants(tx, account_id, wallet_id)
     over = [
         GrantBalance(grant=grant, is_open=False, is_provisional=False)
         for grant, _ in posted
         if grant.id not in live
     ]
-    args = (tx, tenant_id, account_id, wallet_id)
-    sources = await store.grant_sources(*args, asset_id=only.asset_id, promise=only.promise)
+    sources = await store.grant_sources(
+        tx, account_id, wallet_id, asset_id=only.asset_id, promise=only.promise
+    )
     times = {grant.id: create_time for grant, create_time in posted}
     found = [
         GrantNow(item=item, source=source, create_time=times.get(item.grant.id))
@@ -109,8 +106,7 @@ async def list_grants(
 
 
 async def list_entries(
-    tx: Connection,
-    tenant_id: TenantId,
+    tx: Transaction,
     account_id: AccountId,
     wallet_id: WalletId,
     *,
@@ -118,9 +114,8 @@ async def list_entries(
     limit: int,
 ) -> list[tuple[Entry, datetime]]:
     """Lines of a wallet's ledger in posting order. Raises WALLET_NOT_FOUND."""
-    await store.check(tx, tenant_id, account_id, wallet_id)
-    args = (tx, tenant_id, account_id, wallet_id)
-    return await store.list_entries(*args, after=after, limit=limit)
+    await store.check(tx, account_id, wallet_id)
+    return await store.list_entries(tx, account_id, wallet_id, after=after, limit=limit)
 
 
 def _now(wallet: StoredWallet) -> WalletNow:

@@ -31,7 +31,7 @@ async def findings(world: World, database: str) -> list[str]:
     tenant_id = tenant_id_of(tenant.name.partition("/")[2])
     pool = await open_pool(as_service(database), size=1)
     try:
-        found = await read(pool, tenant_id, lambda tx: verify_account(tx, tenant_id, "ann"))
+        found = await read(pool, tenant_id, lambda tx: verify_account(tx, "ann"))
     finally:
         await pool.close()
     return [str(one) for one in found.findings]

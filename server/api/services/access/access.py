@@ -19,7 +19,7 @@ from server.api.mapping.access.access import (
     tenant_to_pb,
 )
 from server.api.reader import Form, named
-from server.api.transactions import caller, change, listed, listed_whole, look
+from server.api.transactions import caller, change, listed, listed_whole, look, look_control
 from server.domain.access import is_operator, refuse_escalation
 from server.domain.errors import NotFound
 from server.domain.ids import TenantId
@@ -53,7 +53,7 @@ class AccessService(rpc.AccessServiceServicer):
             self._env,
             request,
             pb.Tenant,
-            lambda tx: tenants.create(tx, tenant_id, command),
+            lambda tx: tenants.create(tx, command),
             tenant_to_pb,
             tenant_id=tenant_id,
         )
@@ -63,7 +63,7 @@ class AccessService(rpc.AccessServiceServicer):
     ) -> pb.ListTenantsResponse:
         seal = self._env.seal
         page = pages.read(request, caller().tenant_id, seal, (str,))
-        keys = await look(self._env, tenant_store.keys)
+        keys = await look_control(self._env, tenant_store.keys)
         after = page.after[0] if page.after else ""
         wanted = [name for name in sorted(keys) if name > after][: page.limit]
         rows = [await self._tenant(keys[name], name) for name in wanted]
@@ -86,7 +86,7 @@ class AccessService(rpc.AccessServiceServicer):
             self._env,
             request,
             pb.CreateCredentialResponse,
-            lambda tx: credentials.create(tx, tenant.tenant_id, command),
+            lambda tx: credentials.create(tx, command),
             lambda made: pb.CreateCredentialResponse(
                 credential=credential_to_pb(made[0], names.TENANT.of(tenant.id)), key=made[1]
             ),
@@ -105,34 +105,30 @@ class AccessService(rpc.AccessServiceServicer):
             self._env,
             request,
             pb.Credential,
-            lambda tx: credentials.revoke(tx, tenant.tenant_id, credential_id),
+            lambda tx: credentials.revoke(tx, credential_id),
             lambda revoked: credential_to_pb(revoked, names.TENANT.of(tenant.id)),
             tenant_id=tenant.tenant_id,
         )
 
     async def AdvanceClock(self, request: pb.AdvanceClockRequest, context: Any) -> pb.Run:
         command = advance_clock_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.Run,
-            lambda tx: clock.advance(tx, tenant_id, command),
+            lambda tx: clock.advance(tx, command),
             run_to_pb,
         )
 
     async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.Run:
         (run_id,) = named(request, "name", names.RUN)
-        tenant_id = caller().tenant_id
-        return run_to_pb(await look(self._env, lambda tx: clock.get(tx, tenant_id, run_id)))
+        return run_to_pb(await look(self._env, lambda tx: clock.get(tx, run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
         found, token = await listed(
             self._env,
             request,
-            lambda tx, page: run_store.list_runs(
-                tx, page.tenant_id, after=page.after, limit=page.limit
-            ),
+            lambda tx, page: run_store.list_runs(tx, after=page.after, limit=page.limit),
             lambda run: (run.audit.create_time, run.run_id),
             run_to_pb,
             shape=(datetime, UUID),
@@ -144,9 +140,7 @@ class AccessService(rpc.AccessServiceServicer):
         found, token = await listed(
             self._env,
             request,
-            lambda tx, page: job_store.list_jobs(
-                tx, page.tenant_id, states, after=page.after, limit=page.limit
-            ),
+            lambda tx, page: job_store.list_jobs(tx, states, after=page.after, limit=page.limit),
             lambda job: (job.audit.create_time, job.job_id),
             job_to_pb,
             shape=(datetime, UUID),
@@ -155,16 +149,14 @@ class AccessService(rpc.AccessServiceServicer):
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.Job:
         (job_id,) = named(request, "name", names.JOB)
-        tenant_id = caller().tenant_id
         return await change(
-            self._env, request, pb.Job, lambda tx: jobs.retry(tx, tenant_id, job_id), job_to_pb
+            self._env, request, pb.Job, lambda tx: jobs.retry(tx, job_id), job_to_pb
         )
 
     async def WaiveJob(self, request: pb.WaiveJobRequest, context: Any) -> pb.Job:
         (job_id,) = named(request, "name", names.JOB)
-        tenant_id = caller().tenant_id
         return await change(
-            self._env, request, pb.Job, lambda tx: jobs.waive(tx, tenant_id, job_id), job_to_pb
+            self._env, request, pb.Job, lambda tx: jobs.waive(tx, job_id), job_to_pb
         )
 
     async def ListLimits(
@@ -188,6 +180,6 @@ class AccessService(rpc.AccessServiceServicer):
         return await read(
             self._env.pool,
             tenant_id,
-            lambda tx: tenants.get(tx, tenant_id, name),
+            lambda tx: tenants.get(tx, name),
             seconds=seconds,
         )

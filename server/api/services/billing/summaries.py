@@ -19,7 +19,7 @@ from server.api.mapping.billing.summaries import (
     waterfall_to_pb,
 )
 from server.api.reader import Form, named
-from server.api.transactions import caller, listed, look, of_account
+from server.api.transactions import listed, look, of_account
 from server.domain.ids import AccountId, ExecutionId
 from server.env import Env
 from server.store.billing import summary_reads as store
@@ -43,7 +43,7 @@ class SummaryService(rpc.SummaryServiceServicer):
             of_account(
                 account_id,
                 lambda tx, page: store.list_usage(
-                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                    tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda one: (one.start_time, one.usage_summary_id),
@@ -56,10 +56,7 @@ class SummaryService(rpc.SummaryServiceServicer):
         self, request: pb.GetRatableSummaryRequest, context: Any
     ) -> pb.RatableSummary:
         account_id, ratable_id = named(request, "name", names.RATABLE_SUMMARY)
-        tenant_id = caller().tenant_id
-        found = await look(
-            self._env, lambda tx: summaries.get_ratable(tx, tenant_id, account_id, ratable_id)
-        )
+        found = await look(self._env, lambda tx: summaries.get_ratable(tx, account_id, ratable_id))
         return ratable_to_pb(account_id, found)
 
     async def ListRatableSummaries(
@@ -72,7 +69,7 @@ class SummaryService(rpc.SummaryServiceServicer):
             of_account(
                 account_id,
                 lambda tx, page: store.list_ratable(
-                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                    tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda one: (one.start_time, one.ratable_summary_id),
@@ -85,10 +82,7 @@ class SummaryService(rpc.SummaryServiceServicer):
         self, request: pb.GetLiableSummaryRequest, context: Any
     ) -> pb.LiableSummary:
         account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
-        tenant_id = caller().tenant_id
-        found = await look(
-            self._env, lambda tx: summaries.get_liable(tx, tenant_id, account_id, liable_id)
-        )
+        found = await look(self._env, lambda tx: summaries.get_liable(tx, account_id, liable_id))
         return liable_to_pb(found)
 
     async def ListLiableSummaries(
@@ -110,7 +104,7 @@ class SummaryService(rpc.SummaryServiceServicer):
             of_account(
                 account_id,
                 lambda tx, page: store.list_liable(
-                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                    tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda one: (one.start_time, one.liable_summary_id),
@@ -124,9 +118,7 @@ class SummaryService(rpc.SummaryServiceServicer):
         return await listed(
             self._env,
             request,
-            lambda tx, page: store.list_liable_of_all(
-                tx, page.tenant_id, only, after=page.after, limit=page.limit
-            ),
+            lambda tx, page: store.list_liable_of_all(tx, only, after=page.after, limit=page.limit),
             lambda one: (one.create_time, one.account_id, one.liable_summary_id),
             liable_to_pb,
             shape=(datetime, str, UUID),
@@ -141,12 +133,10 @@ class SummaryService(rpc.SummaryServiceServicer):
         account_id, line_id = form.name("name", pattern)
         execution_id = form.optional_uuid("execution_id")
         form.done()
-        tenant_id = caller().tenant_id
         found = await look(
             self._env,
             lambda tx: summaries.waterfall(
                 tx,
-                tenant_id,
                 account_id,
                 line_id,
                 is_liable=is_liable,
@@ -159,8 +149,5 @@ class SummaryService(rpc.SummaryServiceServicer):
         self, request: pb.TraceLiableSummaryRequest, context: Any
     ) -> pb.TraceLiableSummaryResponse:
         account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
-        tenant_id = caller().tenant_id
-        found = await look(
-            self._env, lambda tx: summaries.trace(tx, tenant_id, account_id, liable_id)
-        )
+        found = await look(self._env, lambda tx: summaries.trace(tx, account_id, liable_id))
         return trace_to_pb(account_id, found)

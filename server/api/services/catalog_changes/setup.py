@@ -7,7 +7,7 @@ from usage_management.v1 import setup_service_pb2_grpc as rpc
 
 from server.api.mapping.catalog_changes.setup import setup_from_pb, setup_to_pb
 from server.api.services.rating.rates import card_size
-from server.api.transactions import caller, change
+from server.api.transactions import change
 from server.env import Env
 from server.usecases.catalog_changes.setup import set_up_product
 
@@ -22,11 +22,10 @@ class SetupService(rpc.SetupServiceServicer):
         self, request: pb.SetUpProductRequest, context: Any
     ) -> pb.SetUpProductResponse:
         wanted = setup_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.SetUpProductResponse,
-            lambda tx: set_up_product(tx, tenant_id, wanted, card_size(self._env.config)),
+            lambda tx: set_up_product(tx, wanted, card_size(self._env.config)),
             setup_to_pb,
         )

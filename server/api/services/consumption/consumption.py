@@ -11,7 +11,7 @@ from usage_management.v1 import consumption_service_pb2_grpc as rpc
 
 from server.api.mapping.consumption import recording as recording_mapping
 from server.api.mapping.consumption import usage_records as mapping
-from server.api.transactions import caller, change, listed, look, of_account
+from server.api.transactions import change, listed, look, of_account
 from server.env import Env
 from server.usecases.consumption import usage_records
 from server.usecases.intake import recording
@@ -50,7 +50,7 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
             self._env,
             request,
             pb.RecordUsageResponse,
-            lambda tx: recording.record(tx, caller().tenant_id, command),
+            lambda tx: recording.record(tx, command),
             lambda outcomes: recording_mapping.record_usage_response_to_pb(command, outcomes),
         )
 
@@ -58,10 +58,7 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
         self, request: pb.GetUsageRecordRequest, context: Context
     ) -> pb.UsageRecord:
         account_id, record_id = mapping.get_usage_record_from_pb(request)
-        tenant_id = caller().tenant_id
-        record = await look(
-            self._env, lambda tx: usage_records.get(tx, tenant_id, account_id, record_id)
-        )
+        record = await look(self._env, lambda tx: usage_records.get(tx, account_id, record_id))
         return mapping.usage_record_to_pb(record)
 
     async def ListUsageRecords(
@@ -74,7 +71,7 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
             of_account(
                 command.account_id,
                 lambda tx, page: usage_records.list_records(
-                    tx, page.tenant_id, command, after=page.after, limit=page.limit
+                    tx, command, after=page.after, limit=page.limit
                 ),
             ),
             lambda record: (record.time, record.id),

@@ -22,7 +22,7 @@ from server.api.services.modeling.records import (
     list_records,
     update_record,
 )
-from server.api.transactions import caller, change, look
+from server.api.transactions import change, look
 from server.api.values import decimal_pb
 from server.env import Env
 from server.usecases.catalog_changes.activation import activate_product
@@ -196,14 +196,11 @@ class CatalogService(rpc.CatalogServiceServicer):
         self, request: messages.ActivateProductRequest, context: Any
     ) -> messages.ActivateProductResponse:
         (product_id,) = named(request, "name", names.PRODUCT)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             messages.ActivateProductResponse,
-            lambda tx: activate_product(
-                tx, tenant_id, product_id, must_be_valid=request.must_be_valid
-            ),
+            lambda tx: activate_product(tx, product_id, must_be_valid=request.must_be_valid),
             activated_to_pb,
         )
 
@@ -221,10 +218,7 @@ class CatalogService(rpc.CatalogServiceServicer):
         self, request: messages.ConvertQuantityRequest, context: Any
     ) -> messages.ConvertQuantityResponse:
         asked = mapping.convert_quantity_from_pb(request)
-        tenant_id = caller().tenant_id
-        found, exact = await look(
-            self._env, lambda tx: units.convert_quantity(tx, tenant_id, asked)
-        )
+        found, exact = await look(self._env, lambda tx: units.convert_quantity(tx, asked))
         return messages.ConvertQuantityResponse(quantity=decimal_pb(found), exact=exact)
 
     async def ResolvePolicies(
@@ -235,8 +229,7 @@ class CatalogService(rpc.CatalogServiceServicer):
         key = form.name("name", names.ASSET if is_sold else names.PRODUCT)
         form.done()
         explain = explained_asset if is_sold else explained_product
-        tenant_id = caller().tenant_id
-        found = await look(self._env, lambda tx: explain(tx, tenant_id, *key), snapshot=True)
+        found = await look(self._env, lambda tx: explain(tx, *key), snapshot=True)
         return resolved_to_pb(found)
 
     async def GetSellingModel(

@@ -10,7 +10,7 @@ from server.api.reader import Form
 from server.api.services.modeling import kinds
 from server.api.services.modeling.kinds import OnWire
 from server.api.services.modeling.records import merging
-from server.api.transactions import caller, change, listed_whole, look
+from server.api.transactions import change, listed_whole, look
 from server.api.values import optional_time_pb
 from server.domain.errors import InvalidArgument
 from server.domain.modeling.catalog import Kept
@@ -38,12 +38,11 @@ async def revise_policy(env: Env, request: pb.RevisePolicyRequest) -> pb.Policy:
     form.done()
     merge = merging(one, key, getattr(request.policy, field), request.update_mask)
     record = Record(kind=one.kind, key=key, revision=revision)
-    tenant_id = caller().tenant_id
     return await change(
         env,
         request,
         pb.Policy,
-        lambda tx: policy_versions.revise(tx, tenant_id, record, merge),
+        lambda tx: policy_versions.revise(tx, record, merge),
         lambda kept: _policy(one, kept),
     )
 
@@ -53,8 +52,7 @@ async def list_policy_versions(
 ) -> pb.ListPolicyVersionsResponse:
     """What a policy says and said."""
     one, key = _named(request.name)
-    tenant_id = caller().tenant_id
-    found = await look(env, lambda tx: policy_versions.list_versions(tx, tenant_id, one.kind, *key))
+    found = await look(env, lambda tx: policy_versions.list_versions(tx, one.kind, *key))
     page, token = listed_whole(env, request, found, lambda row: _version(one, *row))
     return pb.ListPolicyVersionsResponse(versions=page, next_page_token=token)
 

@@ -14,16 +14,15 @@ from server.api.names import BadName
 from server.api.pages import Page
 from server.api.reader import Form, named, placed_at, refuse
 from server.api.services.modeling.kinds import ALL, BY_FIELD, OnWire
-from server.api.transactions import caller, change, listed, look
+from server.api.transactions import change, listed, look
 from server.api.validation import validate
 from server.api.values import enum_pb
 from server.domain.batches import BatchOutcome
 from server.domain.errors import Violation
-from server.domain.ids import TenantId
 from server.domain.modeling.catalog import CatalogState, Kept
 from server.env import Env
+from server.store.connection import Transaction
 from server.store.modeling import records as store
-from server.store.pool import Connection
 from server.usecases.modeling import edits, records
 from server.usecases.modeling.edits import Record
 
@@ -34,8 +33,7 @@ M = TypeVar("M", bound=Message)
 async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
     """The record that `request.name` names. Raises `…_NOT_FOUND`."""
     key = named(request, "name", one.name)
-    tenant_id = caller().tenant_id
-    return one.write(await look(env, lambda tx: store.get(tx, tenant_id, one.kind, *key)))
+    return one.write(await look(env, lambda tx: store.get(tx, one.kind, *key)))
 
 
 async def list_records(
@@ -51,12 +49,12 @@ async def list_records(
     filters = (state, *(ask(form) for ask in one.filters))
     form.done()
 
-    async def rows(tx: Connection, page: Page) -> Sequence[Kept[T]]:
+    async def rows(tx: Transaction, page: Page) -> Sequence[Kept[T]]:
         found = await store.list_records(
-            tx, page.tenant_id, one.kind, *key, after=page.after, limit=page.limit, filters=filters
+            tx, one.kind, *key, after=page.after, limit=page.limit, filters=filters
         )
         if not found and parent is not None:
-            await store.get(tx, page.tenant_id, parent.kind, *key)
+            await store.get(tx, parent.kind, *key)
         return found
 
     return await listed(
@@ -72,10 +70,7 @@ async def list_records(
 async def create_record(env: Env, request: Message, one: OnWire[T, M]) -> M:
     """Keep what is wanted as a draft, or answer with the one that is there and equal."""
     wanted = one.read(request)
-    tenant_id = caller().tenant_id
-    return await change(
-        env, request, one.message, lambda tx: _create(tx, tenant_id, one, wanted), one.write
-    )
+    return await change(env, request, one.message, lambda tx: _create(tx, one, wanted), one.write)
 
 
 async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
@@ -86,12 +81,11 @@ async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
     form.done()
     merge = merging(one, key, getattr(request, one.field), request.update_mask)
     record = Record(kind=one.kind, key=key, revision=revision)
-    tenant_id = caller().tenant_id
     return await change(
         env,
         request,
         one.message,
-        lambda tx: edits.update(tx, tenant_id, record, merge, one.check),
+        lambda tx: edits.update(tx, record, merge, one.check),
         one.write,
     )
 
@@ -117,12 +111,11 @@ async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
     form = Form(request)
     record = Record(kind=one.kind, key=form.name("name", one.name), revision=form.etag("etag"))
     form.done()
-    tenant_id = caller().tenant_id
     return await change(
         env,
         request,
         Empty,
-        lambda tx: edits.delete(tx, tenant_id, record),
+        lambda tx: edits.delete(tx, record),
         lambda _: Empty(),
     )
 
@@ -135,14 +128,13 @@ async def change_states(
     state = form.choice("state", CatalogState)
     wanted = {name: _named(form, index, name, among) for index, name in enumerate(request.names)}
     form.done()
-    tenant_id = caller().tenant_id
     found = [record for record in wanted.values() if record is not None]
     by_kind = {one.kind.name: one for one in among}
     return await change(
         env,
         request,
         answer,
-        lambda tx: edits.change_states(tx, tenant_id, found, state),
+        lambda tx: edits.change_states(tx, found, state),
         lambda outcomes: answer(
             outcomes=[_outcome(by_kind[one.kind.name], kept, done) for one, kept, done in outcomes]
         ),
@@ -159,14 +151,13 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
         with placed_at(f"records[{index}].{field}", faults):
             wanted.append((one, one.read(getattr(item, field))))
     refuse(faults)
-    tenant_id = caller().tenant_id
 
-    async def create_all(tx: Connection) -> list[Any]:
+    async def create_all(tx: Transaction) -> list[Any]:
         found = []
         for index, (one, content) in enumerate(wanted):
             with placed_at(f"records[{index}].{one.field}"):
-                await one.check(tx, tenant_id, content)
-                kept, done = await records.create_one(tx, tenant_id, one.kind, content)
+                await one.check(tx, content)
+                kept, done = await records.create_one(tx, one.kind, content)
             found.append(_outcome(one, kept, done))
         return found
 
@@ -183,9 +174,9 @@ def _outcome(one: OnWire[T, M], kept: Kept[T], done: BatchOutcome) -> dict[str, 
     return {one.field: one.write(kept), "outcome": enum_pb(types_pb2.BatchOutcome, done)}
 
 
-async def _create(tx: Connection, tenant_id: TenantId, one: OnWire[T, M], wanted: T) -> Kept[T]:
-    await one.check(tx, tenant_id, wanted)
-    return await records.create(tx, tenant_id, one.kind, wanted)
+async def _create(tx: Transaction, one: OnWire[T, M], wanted: T) -> Kept[T]:
+    await one.check(tx, wanted)
+    return await records.create(tx, one.kind, wanted)
 
 
 def _named(

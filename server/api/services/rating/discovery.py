@@ -219,8 +219,7 @@ async def _world(env: Env, read: Sequence[Read]) -> Present:
     held = [one.held for one in asked if one.held is not None]
     if not held and all(one.day is not None for one in asked):
         return NOTHING_SOLD
-    tenant_id = caller().tenant_id
-    return await look(env, lambda tx: present(tx, tenant_id, held))
+    return await look(env, lambda tx: present(tx, held))
 
 
 def _is_lasting(read: Asked, asked: Dated) -> bool:

@@ -122,12 +122,11 @@ class ProcedureService(rpc.ProcedureServiceServicer):
         self, request: messages.SetDefaultProcedureRequest, context: Any
     ) -> messages.SetDefaultProcedureResponse:
         (procedure_id,) = named(request, "procedure", names.PROCEDURE)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             messages.SetDefaultProcedureResponse,
-            lambda tx: procedures.set_default(tx, tenant_id, procedure_id),
+            lambda tx: procedures.set_default(tx, procedure_id),
             lambda found: messages.SetDefaultProcedureResponse(
                 procedure=mapping.procedure_to_pb(found[0]),
                 replaced="" if found[1] is None else names.PROCEDURE.of(found[1]),
@@ -143,14 +142,11 @@ class ProcedureService(rpc.ProcedureServiceServicer):
         if named is None:
             usage = form.choice("usage", Usage)
         form.done()
-        tenant_id = caller().tenant_id
         procedure_id = None if named is None else named[0]
         return mapping.resolved_to_pb(
             await look(
                 self._env,
-                lambda tx: procedures.resolve(
-                    tx, tenant_id, day, usage=usage, procedure_id=procedure_id
-                ),
+                lambda tx: procedures.resolve(tx, day, usage=usage, procedure_id=procedure_id),
                 snapshot=True,
             )
         )
@@ -174,10 +170,9 @@ class ProcedureService(rpc.ProcedureServiceServicer):
     async def _stored(self, request: messages.SimulateProcedureRequest, usage: Usage) -> Version:
         """The version that a request names. Raises NAME_FORMAT, PROCEDURE_VERSION_NOT_FOUND."""
         procedure_id, version_id = named(request, "version", names.PROCEDURE_VERSION)
-        tenant_id = caller().tenant_id
         return await look(
             self._env,
-            lambda tx: procedures.get_version(tx, tenant_id, procedure_id, version_id, usage),
+            lambda tx: procedures.get_version(tx, procedure_id, version_id, usage),
         )
 
 

@@ -30,7 +30,7 @@ from server.api.mapping.rating.rates import (
 from server.api.mapping.selling.rate_plans import plan_to_pb
 from server.api.reader import Form, named
 from server.api.services.rating.discovery import discover
-from server.api.transactions import caller, change, listed, look
+from server.api.transactions import change, listed, look
 from server.config import Config
 from server.domain.rating.rate_cards import CardSize, EntryState
 from server.env import Env
@@ -58,8 +58,7 @@ class RateService(rpc.RateServiceServicer):
 
     async def GetPriceBook(self, request: pb.GetPriceBookRequest, context: Context) -> pb.PriceBook:
         (book_id,) = named(request, "name", names.PRICE_BOOK)
-        tenant_id = caller().tenant_id
-        return book_to_pb(await look(self._env, lambda tx: rates.get_book(tx, tenant_id, book_id)))
+        return book_to_pb(await look(self._env, lambda tx: rates.get_book(tx, book_id)))
 
     async def ListPriceBooks(
         self, request: pb.ListPriceBooksRequest, context: Context
@@ -67,9 +66,7 @@ class RateService(rpc.RateServiceServicer):
         found, token = await listed(
             self._env,
             request,
-            lambda tx, page: rates.list_books(
-                tx, page.tenant_id, after=page.after, limit=page.limit
-            ),
+            lambda tx, page: rates.list_books(tx, after=page.after, limit=page.limit),
             lambda book: (book.id,),
             book_to_pb,
             shape=(str,),
@@ -80,12 +77,11 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.CreatePriceBookRequest, context: Context
     ) -> pb.PriceBook:
         command = create_book_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.PriceBook,
-            lambda tx: rates.create_book(tx, tenant_id, command),
+            lambda tx: rates.create_book(tx, command),
             book_to_pb,
         )
 
@@ -93,12 +89,11 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.UpdatePriceBookRequest, context: Context
     ) -> pb.PriceBook:
         book_id, revision, merge = book_edit_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.PriceBook,
-            lambda tx: rate_edits.update_book(tx, tenant_id, book_id, revision, merge),
+            lambda tx: rate_edits.update_book(tx, book_id, revision, merge),
             book_to_pb,
         )
 
@@ -107,19 +102,17 @@ class RateService(rpc.RateServiceServicer):
         (book_id,) = form.name("name", names.PRICE_BOOK)
         revision = form.etag("etag")
         form.done()
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             Empty,
-            lambda tx: rate_edits.delete_book(tx, tenant_id, book_id, revision),
+            lambda tx: rate_edits.delete_book(tx, book_id, revision),
             lambda _: Empty(),
         )
 
     async def GetRateCard(self, request: pb.GetRateCardRequest, context: Context) -> pb.RateCard:
         (card_id,) = named(request, "name", names.RATE_CARD)
-        tenant_id = caller().tenant_id
-        return card_to_pb(await look(self._env, lambda tx: rates.get_card(tx, tenant_id, card_id)))
+        return card_to_pb(await look(self._env, lambda tx: rates.get_card(tx, card_id)))
 
     async def ListRateCards(
         self, request: pb.ListRateCardsRequest, context: Context
@@ -128,9 +121,7 @@ class RateService(rpc.RateServiceServicer):
         found, token = await listed(
             self._env,
             request,
-            lambda tx, page: rates.list_cards(
-                tx, page.tenant_id, only, after=page.after, limit=page.limit
-            ),
+            lambda tx, page: rates.list_cards(tx, only, after=page.after, limit=page.limit),
             lambda card: (card.id,),
             card_to_pb,
             shape=(str,),
@@ -141,12 +132,11 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.CreateRateCardRequest, context: Context
     ) -> pb.RateCard:
         card = create_card_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.RateCard,
-            lambda tx: rates.create_card(tx, tenant_id, card),
+            lambda tx: rates.create_card(tx, card),
             card_to_pb,
         )
 
@@ -154,12 +144,11 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.UpdateRateCardRequest, context: Context
     ) -> pb.RateCard:
         card_id, revision, merge = card_edit_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.RateCard,
-            lambda tx: rate_edits.update_card(tx, tenant_id, card_id, revision, merge),
+            lambda tx: rate_edits.update_card(tx, card_id, revision, merge),
             card_to_pb,
         )
 
@@ -168,14 +157,11 @@ class RateService(rpc.RateServiceServicer):
         (card_id,) = form.name("name", names.RATE_CARD)
         revision = form.etag("etag")
         form.done()
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             Empty,
-            lambda tx: rate_edits.delete_card(
-                tx, tenant_id, card_id, revision, with_entries=request.force
-            ),
+            lambda tx: rate_edits.delete_card(tx, card_id, revision, with_entries=request.force),
             lambda _: Empty(),
         )
 
@@ -183,11 +169,8 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.GetRateCardEntryRequest, context: Context
     ) -> pb.RateCardEntry:
         card_id, entry_id = named(request, "name", names.RATE_ENTRY)
-        tenant_id = caller().tenant_id
         return entry_to_pb(
-            await look(
-                self._env, lambda tx: rate_entries.get_entry(tx, tenant_id, card_id, entry_id)
-            )
+            await look(self._env, lambda tx: rate_entries.get_entry(tx, card_id, entry_id))
         )
 
     async def ListRateCardEntries(
@@ -198,7 +181,7 @@ class RateService(rpc.RateServiceServicer):
             self._env,
             request,
             lambda tx, page: rate_entries.list_entries(
-                tx, page.tenant_id, only, after=page.after, limit=page.limit
+                tx, only, after=page.after, limit=page.limit
             ),
             lambda entry: (entry.card_id, entry.id),
             entry_to_pb,
@@ -210,12 +193,11 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.CreateRateCardEntryRequest, context: Context
     ) -> pb.RateCardEntry:
         entry = create_entry_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.RateCardEntry,
-            lambda tx: rate_entries.create_entry(tx, tenant_id, entry, self._most),
+            lambda tx: rate_entries.create_entry(tx, entry, self._most),
             entry_to_pb,
         )
 
@@ -223,12 +205,11 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.BatchCreateRateCardEntriesRequest, context: Context
     ) -> pb.BatchCreateRateCardEntriesResponse:
         entries = create_entries_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.BatchCreateRateCardEntriesResponse,
-            lambda tx: rate_entries.create_entries(tx, tenant_id, entries, self._most),
+            lambda tx: rate_entries.create_entries(tx, entries, self._most),
             lambda found: pb.BatchCreateRateCardEntriesResponse(
                 outcomes=itertools.starmap(entry_outcome_to_pb, found)
             ),
@@ -238,12 +219,11 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.UpdateRateCardEntryRequest, context: Context
     ) -> pb.RateCardEntry:
         entry, merge = entry_edit_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.RateCardEntry,
-            lambda tx: rate_entry_edits.update(tx, tenant_id, entry, merge, self._most),
+            lambda tx: rate_entry_edits.update(tx, entry, merge, self._most),
             entry_to_pb,
         )
 
@@ -255,12 +235,11 @@ class RateService(rpc.RateServiceServicer):
         revision = form.etag("etag")
         form.done()
         entry = Entry(card_id=card_id, id=entry_id, revision=revision)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             Empty,
-            lambda tx: rate_entry_edits.delete(tx, tenant_id, entry),
+            lambda tx: rate_entry_edits.delete(tx, entry),
             lambda _: Empty(),
         )
 
@@ -271,12 +250,11 @@ class RateService(rpc.RateServiceServicer):
         entries = entries_from_form(form)
         state = form.choice("state", EntryState)
         form.done()
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.ChangeRateCardEntryStatesResponse,
-            lambda tx: rate_entry_edits.change_states(tx, tenant_id, entries, state),
+            lambda tx: rate_entry_edits.change_states(tx, entries, state),
             lambda found: pb.ChangeRateCardEntryStatesResponse(
                 outcomes=itertools.starmap(entry_outcome_to_pb, found)
             ),
@@ -292,7 +270,6 @@ class RateService(rpc.RateServiceServicer):
         day = form.optional_date("date")
         procedure = form.optional_name("procedure", names.PROCEDURE)
         form.done()
-        tenant_id = caller().tenant_id
         command = rate_plans.GetRatePlan(
             account_id=account_id,
             asset_id=asset_id,
@@ -301,7 +278,7 @@ class RateService(rpc.RateServiceServicer):
         )
         found = await look(
             self._env,
-            lambda tx: rate_plans.get(tx, tenant_id, command),
+            lambda tx: rate_plans.get(tx, command),
             snapshot=True,
         )
         return plan_to_pb(account_id, asset_id, found)

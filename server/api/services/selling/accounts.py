@@ -15,7 +15,7 @@ from server.api.mapping.selling.accounts import (
     update_account_from_pb,
 )
 from server.api.reader import named
-from server.api.transactions import caller, change, listed, look, of_account
+from server.api.transactions import change, listed, look, of_account
 from server.env import Env
 from server.store.selling import accounts as store
 from server.store.selling import binding_targets
@@ -30,8 +30,7 @@ class AccountService(rpc.AccountServiceServicer):
 
     async def GetAccount(self, request: pb.GetAccountRequest, context: Any) -> pb.Account:
         (account_id,) = named(request, "name", names.ACCOUNT)
-        tenant_id = caller().tenant_id
-        return account_to_pb(await look(self._env, lambda tx: store.get(tx, tenant_id, account_id)))
+        return account_to_pb(await look(self._env, lambda tx: store.get(tx, account_id)))
 
     async def ListAccounts(
         self, request: pb.ListAccountsRequest, context: Any
@@ -41,7 +40,7 @@ class AccountService(rpc.AccountServiceServicer):
             self._env,
             request,
             lambda tx, page: store.list_accounts(
-                tx, page.tenant_id, after=page.after, limit=page.limit, created=created
+                tx, after=page.after, limit=page.limit, created=created
             ),
             lambda account: (account.content.id,),
             account_to_pb,
@@ -51,23 +50,21 @@ class AccountService(rpc.AccountServiceServicer):
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, context: Any) -> pb.Account:
         wanted = create_account_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.Account,
-            lambda tx: accounts.create(tx, tenant_id, wanted),
+            lambda tx: accounts.create(tx, wanted),
             account_to_pb,
         )
 
     async def UpdateAccount(self, request: pb.UpdateAccountRequest, context: Any) -> pb.Account:
         command = update_account_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.Account,
-            lambda tx: accounts.update(tx, tenant_id, command),
+            lambda tx: accounts.update(tx, command),
             account_to_pb,
         )
 
@@ -75,10 +72,7 @@ class AccountService(rpc.AccountServiceServicer):
         self, request: pb.GetBindingTargetRequest, context: Any
     ) -> pb.BindingTarget:
         account_id, target_id = named(request, "name", names.BINDING_TARGET)
-        tenant_id = caller().tenant_id
-        found = await look(
-            self._env, lambda tx: binding_targets.get(tx, tenant_id, account_id, target_id)
-        )
+        found = await look(self._env, lambda tx: binding_targets.get(tx, account_id, target_id))
         return binding_target_to_pb(account_id, found)
 
     async def ListBindingTargets(
@@ -91,7 +85,7 @@ class AccountService(rpc.AccountServiceServicer):
             of_account(
                 account_id,
                 lambda tx, page: accounts.list_binding_targets(
-                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                    tx, account_id, after=page.after, limit=page.limit
                 ),
             ),
             lambda target: (target.id,),
@@ -104,11 +98,10 @@ class AccountService(rpc.AccountServiceServicer):
         self, request: pb.CreateBindingTargetRequest, context: Any
     ) -> pb.BindingTarget:
         account_id, wanted = create_binding_target_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.BindingTarget,
-            lambda tx: accounts.create_binding_target(tx, tenant_id, account_id, wanted),
+            lambda tx: accounts.create_binding_target(tx, account_id, wanted),
             lambda target: binding_target_to_pb(account_id, target),
         )

@@ -9,7 +9,7 @@ from usage_management.v1 import asset_service_pb2_grpc as rpc
 from server.api import names
 from server.api.mapping.selling.assets import asset_to_pb, list_assets_from_pb
 from server.api.reader import named
-from server.api.transactions import caller, listed, look, of_account
+from server.api.transactions import listed, look, of_account
 from server.env import Env
 from server.usecases.selling import assets
 
@@ -24,10 +24,7 @@ class AssetService(rpc.AssetServiceServicer):
 
     async def GetAsset(self, request: pb.GetAssetRequest, context: Context) -> pb.Asset:
         account_id, asset_id = named(request, "name", names.ASSET)
-        tenant_id = caller().tenant_id
-        return asset_to_pb(
-            await look(self._env, lambda tx: assets.get(tx, tenant_id, account_id, asset_id))
-        )
+        return asset_to_pb(await look(self._env, lambda tx: assets.get(tx, account_id, asset_id)))
 
     async def ListAssets(
         self, request: pb.ListAssetsRequest, context: Context
@@ -39,7 +36,7 @@ class AssetService(rpc.AssetServiceServicer):
             of_account(
                 account_id,
                 lambda tx, page: assets.list_assets(
-                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                    tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda asset: (asset.number,),

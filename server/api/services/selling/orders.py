@@ -16,7 +16,7 @@ from server.api.mapping.selling.orders import (
     order_to_pb,
 )
 from server.api.reader import named
-from server.api.transactions import caller, change, listed, look, of_account
+from server.api.transactions import change, listed, look, of_account
 from server.env import Env
 from server.usecases.lifecycle.order_activation import activate_order
 from server.usecases.selling import orders
@@ -32,10 +32,7 @@ class OrderService(rpc.OrderServiceServicer):
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
         account_id, order_id = named(request, "name", names.ORDER)
-        tenant_id = caller().tenant_id
-        return order_to_pb(
-            await look(self._env, lambda tx: orders.get(tx, tenant_id, account_id, order_id))
-        )
+        return order_to_pb(await look(self._env, lambda tx: orders.get(tx, account_id, order_id)))
 
     async def ListOrders(
         self, request: pb.ListOrdersRequest, context: Context
@@ -47,7 +44,7 @@ class OrderService(rpc.OrderServiceServicer):
             of_account(
                 account_id,
                 lambda tx, page: orders.list_orders(
-                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                    tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda order: (order.audit.create_time, order.id),
@@ -58,22 +55,20 @@ class OrderService(rpc.OrderServiceServicer):
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
         command = create_order_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.Order,
-            lambda tx: orders.create(tx, tenant_id, command),
+            lambda tx: orders.create(tx, command),
             order_to_pb,
         )
 
     async def ActivateOrder(self, request: pb.ActivateOrderRequest, context: Context) -> pb.Order:
         command = activate_order_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.Order,
-            lambda tx: activate_order(tx, tenant_id, command),
+            lambda tx: activate_order(tx, command),
             order_to_pb,
         )

@@ -11,7 +11,7 @@ from usage_management.v1 import quote_service_pb2_grpc as rpc
 from server.api import names
 from server.api.mapping.selling.quotes import create_quote_from_pb, list_quotes_from_pb, quote_to_pb
 from server.api.reader import named
-from server.api.transactions import caller, change, listed, look, of_account
+from server.api.transactions import change, listed, look, of_account
 from server.domain.limits import check_lines
 from server.env import Env
 from server.usecases.selling import quotes
@@ -27,10 +27,7 @@ class QuoteService(rpc.QuoteServiceServicer):
 
     async def GetQuote(self, request: pb.GetQuoteRequest, context: Context) -> pb.Quote:
         account_id, quote_id = named(request, "name", names.QUOTE)
-        tenant_id = caller().tenant_id
-        return quote_to_pb(
-            await look(self._env, lambda tx: quotes.get(tx, tenant_id, account_id, quote_id))
-        )
+        return quote_to_pb(await look(self._env, lambda tx: quotes.get(tx, account_id, quote_id)))
 
     async def ListQuotes(
         self, request: pb.ListQuotesRequest, context: Context
@@ -42,7 +39,7 @@ class QuoteService(rpc.QuoteServiceServicer):
             of_account(
                 account_id,
                 lambda tx, page: quotes.list_quotes(
-                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                    tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda quote: (quote.audit.create_time, quote.id),
@@ -54,11 +51,10 @@ class QuoteService(rpc.QuoteServiceServicer):
     async def CreateQuote(self, request: pb.CreateQuoteRequest, context: Context) -> pb.Quote:
         check_lines(len(request.quote.lines), most=self._env.config.quote_lines)
         command = create_quote_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.Quote,
-            lambda tx: quotes.create(tx, tenant_id, command),
+            lambda tx: quotes.create(tx, command),
             quote_to_pb,
         )

@@ -9,7 +9,7 @@ from usage_management.v1 import validation_service_pb2_grpc as rpc
 
 from server.api.mapping.access.access import run_to_pb
 from server.api.mapping.validation import validator as mapping
-from server.api.transactions import caller, change, listed, listed_whole, look
+from server.api.transactions import change, listed, listed_whole, look
 from server.domain.validation import RULES, Setup, Verdict, validate
 from server.env import Env
 from server.usecases.validation import catalog_run
@@ -32,8 +32,7 @@ class ValidationService(rpc.ValidationServiceServicer):
         self, request: pb.ValidateProductsRequest, context: Any
     ) -> pb.ValidateProductsResponse:
         asked = mapping.validate_products_from_pb(request)
-        tenant_id = caller().tenant_id
-        setups = await look(self._env, lambda tx: load_setups(tx, tenant_id, asked), snapshot=True)
+        setups = await look(self._env, lambda tx: load_setups(tx, asked), snapshot=True)
         # Ten products of a thousand entries take a moment, in which others are answered.
         verdicts = await asyncio.to_thread(_all, setups)
         return mapping.verdicts_to_pb(verdicts, setups[0].scope.days.start)
@@ -42,12 +41,11 @@ class ValidationService(rpc.ValidationServiceServicer):
         self, request: pb.ValidateCatalogRequest, context: Any
     ) -> access_pb.Run:
         asked = mapping.validate_catalog_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             access_pb.Run,
-            lambda tx: catalog_run.begin(tx, tenant_id, asked),
+            lambda tx: catalog_run.begin(tx, asked),
             run_to_pb,
         )
 
@@ -59,7 +57,7 @@ class ValidationService(rpc.ValidationServiceServicer):
             self._env,
             request,
             lambda tx, page: catalog_run.list_findings(
-                tx, page.tenant_id, run_id, asked, after=page.after, limit=page.limit
+                tx, run_id, asked, after=page.after, limit=page.limit
             ),
             lambda one: one.key,
             mapping.finding_to_pb,

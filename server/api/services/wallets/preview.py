@@ -16,7 +16,7 @@ from server.api.mapping.billing.rating_batches import (
 )
 from server.api.mapping.wallets import preview as mapping
 from server.api.reader import named
-from server.api.transactions import caller, change, listed, look, of_account
+from server.api.transactions import change, listed, look, of_account
 from server.api.values import time_pb
 from server.env import Env
 from server.store.billing import rating_batches as request_store
@@ -35,10 +35,7 @@ class PreviewService(rpc.PreviewServiceServicer):
     ) -> pb.PreviewUsageResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
         command = mapping.preview_usage_from_pb(account_id, request)
-        tenant_id = caller().tenant_id
-        stage = await look(
-            self._env, lambda tx: preview.stage(tx, tenant_id, command), snapshot=True
-        )
+        stage = await look(self._env, lambda tx: preview.stage(tx, command), snapshot=True)
         answer = pb.PreviewUsageResponse(as_of_time=time_pb(stage.now))
         found = preview.previews(stage)
         # In a thread, a line at a time: other calls have their turn, and a deadline ends it.
@@ -50,22 +47,18 @@ class PreviewService(rpc.PreviewServiceServicer):
         self, request: pb.ReplayRatesRequest, context: Any
     ) -> pb.ReplayRatesResponse:
         command = replay_mapping.replay_rates_from_pb(request)
-        tenant_id = caller().tenant_id
-        found = await look(
-            self._env, lambda tx: replay.replay(tx, tenant_id, command), snapshot=True
-        )
+        found = await look(self._env, lambda tx: replay.replay(tx, command), snapshot=True)
         return replay_mapping.replay_to_pb(command.account_id, found)
 
     async def CreateRatingBatch(
         self, request: pb.CreateRatingBatchRequest, context: Any
     ) -> pb.RatingBatch:
         command = create_rating_batch_from_pb(request)
-        tenant_id = caller().tenant_id
         return await change(
             self._env,
             request,
             pb.RatingBatch,
-            lambda tx: rating_batches.create(tx, tenant_id, command),
+            lambda tx: rating_batches.create(tx, command),
             rating_batch_to_pb,
         )
 
@@ -73,11 +66,10 @@ class PreviewService(rpc.PreviewServiceServicer):
         self, request: pb.GetRatingBatchRequest, context: Any
     ) -> pb.RatingBatch:
         account_id, request_id = named(request, "name", names.RATING_BATCH)
-        tenant_id = caller().tenant_id
         return rating_batch_to_pb(
             await look(
                 self._env,
-                lambda tx: request_store.get(tx, tenant_id, account_id, request_id),
+                lambda tx: request_store.get(tx, account_id, request_id),
             )
         )
 
@@ -91,7 +83,7 @@ class PreviewService(rpc.PreviewServiceServicer):
             of_account(
                 account_id,
                 lambda tx, page: rating_batches.list_requests(
-                    tx, page.tenant_id, account_id, after=page.after, limit=page.limit
+                    tx, account_id, after=page.after, limit=page.limit
                 ),
             ),
             lambda one: (one.audit.create_time, one.id),

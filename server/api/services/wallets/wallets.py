@@ -31,8 +31,7 @@ class WalletService(rpc.WalletServiceServicer):
 
     async def GetWallet(self, request: pb.GetWalletRequest, context: Any) -> pb.Wallet:
         account_id, wallet_id = named(request, "name", names.WALLET)
-        tenant_id = caller().tenant_id
-        found = await look(self._env, lambda tx: wallets.get(tx, tenant_id, account_id, wallet_id))
+        found = await look(self._env, lambda tx: wallets.get(tx, account_id, wallet_id))
         return wallet_to_pb(found)
 
     async def ListWallets(
@@ -45,7 +44,7 @@ class WalletService(rpc.WalletServiceServicer):
             of_account(
                 account_id,
                 lambda tx, page: wallets.list_wallets(
-                    tx, page.tenant_id, account_id, only, after=page.after, limit=page.limit
+                    tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
             lambda one: (one.wallet.resource_id, one.wallet.id),
@@ -62,7 +61,7 @@ class WalletService(rpc.WalletServiceServicer):
         page = pages.read(request, tenant_id, self._env.seal, (datetime, UUID))
         current, grants = await look(
             self._env,
-            lambda tx: wallets.list_grants(tx, tenant_id, account_id, wallet_id, only),
+            lambda tx: wallets.list_grants(tx, account_id, wallet_id, only),
             snapshot=True,
         )
         rows = [one for one in grants if page.after is None or one.key > page.after]
@@ -84,7 +83,6 @@ class WalletService(rpc.WalletServiceServicer):
             request,
             lambda tx, page: wallets.list_entries(
                 tx,
-                page.tenant_id,
                 account_id,
                 wallet_id,
                 after=page.after[0] if page.after else 0,
@@ -102,11 +100,10 @@ class WalletService(rpc.WalletServiceServicer):
         account_id, *asset_ids = form.name("name", pattern)
         time = form.optional_time("time")
         form.done()
-        tenant_id = caller().tenant_id
         asset_id = asset_ids[0] if asset_ids else None
         found = await look(
             self._env,
-            lambda tx: periods.periods_of(tx, tenant_id, account_id, asset_id, time),
+            lambda tx: periods.periods_of(tx, account_id, asset_id, time),
             snapshot=True,
         )
         return periods_to_pb(found)
