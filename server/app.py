@@ -56,7 +56,7 @@ from server.env import Env
 from server.log import note_loop_error
 from server.runtime.certificates import Certificates
 from server.runtime.health import NOT_SERVING, SERVING, HealthServicer
-from server.runtime.job_signal import Doorbell
+from server.runtime.job_signal import JobSignal
 from server.runtime.listening import address_of, refuse_plaintext, refuse_taken_socket
 from server.runtime.rate_snapshots import RateSnapshots
 from server.runtime.reflection import add_reflection
@@ -151,17 +151,17 @@ async def open_env(config: Config) -> AsyncIterator[Env]:
     """Connect to the stores; on the way out, wait for the commits under way and close."""
     pins = config.database_pooler == "none"
     pool = await open_pool(config.database_url, size=config.pool_size, pins=pins)
-    doorbell = Doorbell(config.redis_url) if config.redis_url else Doorbell.silent()
-    await doorbell.start()
+    job_signal = JobSignal(config.redis_url) if config.redis_url else JobSignal.silent()
+    await job_signal.start()
     try:
         seal = TokenSeal(await read_control(pool, token_secrets))
-        env = Env(pool, config, doorbell, seal)
+        env = Env(pool, config, job_signal, seal)
         try:
             yield env
         finally:
             env.heavy_work.close()
     finally:
-        await doorbell.close()
+        await job_signal.close()
         await finish_commits()
         try:
             async with asyncio.timeout(POOL_CLOSE_SECONDS):
@@ -223,7 +223,7 @@ def _listen(server: grpc.aio.Server, config: Config, certificates: Certificates 
         ) from None
 
 
-def settle_memory() -> None:
+def tune_garbage_collector() -> None:
     """Leave what was imported out of the collector's rounds, and let it go its rounds less often.
 
     A call makes thousands of short-lived values and no cycles.
@@ -235,7 +235,7 @@ def settle_memory() -> None:
 
 async def serve(config: Config) -> None:
     """Answer until SIGTERM or SIGINT; then finish what was begun. A second signal ends at once."""
-    settle_memory()
+    tune_garbage_collector()
     try:
         start_http_server(config.metrics_port, config.metrics_host)
     except OSError as error:

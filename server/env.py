@@ -10,7 +10,7 @@ from uuid import UUID
 
 from server.config import Config
 from server.runtime.heavy_work import HeavyWork
-from server.runtime.job_signal import Doorbell
+from server.runtime.job_signal import JobSignal
 from server.runtime.token_seal import TokenSeal
 from server.store.shares import SharedPool
 
@@ -21,7 +21,7 @@ class Env:
 
     pool: SharedPool
     config: Config
-    doorbell: Doorbell
+    job_signal: JobSignal
     seal: TokenSeal
     heavy_work: HeavyWork = field(default_factory=HeavyWork)
 

@@ -126,7 +126,7 @@ def open_standard_files() -> None:
     sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
 
 
-def configure(form: Literal["json", "text"] = "json", level: str = "info") -> None:
+def configure(reader: Literal["json", "text"] = "json", level: str = "info") -> None:
     """Send our lines, and those of the libraries, to standard error in one shape."""
     open_standard_files()
     writer = LogWriter(STANDARD_ERROR)
@@ -138,7 +138,7 @@ def configure(form: Literal["json", "text"] = "json", level: str = "info") -> No
     ]
     render: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
-        if form == "json"
+        if reader == "json"
         else structlog.dev.ConsoleRenderer(colors=writer.isatty())
     )
     lowest = logging.getLevelNamesMapping()[level.upper()]

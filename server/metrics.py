@@ -74,7 +74,9 @@ ANSWERS_UNDELIVERED = Counter(
 BOOKKEEPING_FAILURES = Counter(
     "usage_bookkeeping_failures_total", "Answers whose log line or metric could not be made."
 )
-RINGS_DROPPED = Counter("usage_rings_dropped_total", "Rings that Redis did not take in time.")
+JOB_SIGNALS_DROPPED = Counter(
+    "usage_job_signals_dropped_total", "Job signals that Redis did not take in time."
+)
 JOBS = Counter("usage_jobs_total", "Jobs ended, by kind and how.", ["kind", "state"])
 STORE_IS_SAFE = Gauge("usage_store_is_safe", "1 while the store keeps what it acknowledged.")
 TLS_RELOADS = Counter(

@@ -23,11 +23,11 @@ from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
     Category,
-    Kept,
     PolicyIds,
     Product,
     ProductGrant,
     ProductResource,
+    StoredRecord,
     UnitClass,
     UnitOfMeasure,
     UsageModelType,
@@ -63,8 +63,8 @@ NOW = datetime(2024, 1, 1, tzinfo=UTC)
 TODAY = date(2024, 3, 1)
 
 
-def kept(content: Any, state: CatalogState = ACTIVE) -> Kept[Any]:
-    return Kept(content, state, 1, Audit.at(NOW))
+def kept(content: Any, state: CatalogState = ACTIVE) -> StoredRecord[Any]:
+    return StoredRecord(content, state, 1, Audit.at(NOW))
 
 
 def day(text: str | None) -> date | None:

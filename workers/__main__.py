@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 import uvloop
 
-from server.app import open_env, settle_memory
+from server.app import open_env, tune_garbage_collector
 from server.config import Config, read_config
 from server.log import configure, note_loop_error
 from server.runtime.startup import exit_code, store_answers
@@ -55,7 +55,7 @@ def main() -> int:
     def run() -> int:
         config = read_config()
         configure(config.log_format, config.log_level)
-        settle_memory()
+        tune_garbage_collector()
         uvloop.run(work(config))
         return 0
 

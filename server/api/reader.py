@@ -93,7 +93,7 @@ def labels_fault(labels: "dict[str, str] | Any") -> str | None:
 
 
 @dataclass(slots=True)
-class Form:
+class RequestReader:
     """A message, the path to it in the request, and the faults found so far in all of it."""
 
     message: Any
@@ -113,14 +113,17 @@ class Form:
         """Whether a field with presence is there."""
         return bool(self.message.HasField(name))
 
-    def sub(self, name: str) -> "Form":
+    def sub(self, name: str) -> "RequestReader":
         """The form of a message within this one."""
-        return Form(getattr(self.message, name), self._path(name), self.faults)
+        return RequestReader(getattr(self.message, name), self._path(name), self.faults)
 
-    def subs(self, name: str) -> list["Form"]:
+    def subs(self, name: str) -> list["RequestReader"]:
         """The forms of a repeated message within this one."""
         items = getattr(self.message, name)
-        return [Form(item, f"{self._path(name)}[{i}]", self.faults) for i, item in enumerate(items)]
+        return [
+            RequestReader(item, f"{self._path(name)}[{i}]", self.faults)
+            for i, item in enumerate(items)
+        ]
 
     def text(self, name: str, *, longest: int = 200) -> str:
         """Words for people, as NFC."""
@@ -296,9 +299,9 @@ class Form:
 
 def named(request: Message, name: str, pattern: Name) -> tuple[Any, ...]:
     """What the one name of a request says. Raises FIELD_REQUIRED, NAME_FORMAT."""
-    form = Form(request)
-    parts = form.name(name, pattern)
-    form.done()
+    reader = RequestReader(request)
+    parts = reader.name(name, pattern)
+    reader.done()
     return parts
 
 

@@ -29,12 +29,12 @@ from server.store.transaction import read, read_control, transact
 __all__ = [
     "Caller",
     "caller",
-    "change",
-    "listed",
-    "listed_whole",
-    "look",
-    "look_control",
+    "list_loaded_rows",
     "of_account",
+    "run_control_query",
+    "run_list",
+    "run_mutation",
+    "run_query",
 ]
 
 R = TypeVar("R")
@@ -49,7 +49,7 @@ class _TakeBackError(Exception):
     """Ends a transaction whose effects are not wanted."""
 
 
-async def look(
+async def run_query(
     env: Env, work: Callable[[Transaction], Awaitable[R]], *, snapshot: bool = False
 ) -> R:
     """Run a use case that changes nothing; with `snapshot` it sees one moment throughout."""
@@ -59,14 +59,14 @@ async def look(
     return await read(env.pool, call.tenant_id, work, seconds=seconds, snapshot=snapshot)
 
 
-async def look_control(env: Env, work: Callable[[ControlTransaction], Awaitable[R]]) -> R:
+async def run_control_query(env: Env, work: Callable[[ControlTransaction], Awaitable[R]]) -> R:
     """Run a query that is of no tenant."""
     call = caller()
     call.refuse_invalid()
     return await read_control(env.pool, work, seconds=call.seconds_left)
 
 
-async def listed(
+async def run_list(
     env: Env,
     request: Message,
     rows: Rows[R],
@@ -83,14 +83,14 @@ async def listed(
     page = pages.read(request, caller().tenant_id, env.seal, shape)
     filling = pages.PageFilling(page, key, render, env.seal)
     while (part := filling.part) is not None:
-        filling.add(await look(env, _reading(rows, part)))
+        filling.add(await run_query(env, _reading(rows, part)))
     return filling.messages, filling.token
 
 
-def listed_whole(
+def list_loaded_rows(
     env: Env, request: Message, rows: Sequence[R], render: Callable[[R], M]
 ) -> tuple[list[M], str]:
-    """Return the page that a list request asks for of rows that are all there, as `listed` does."""
+    """Return the page that a list request asks for, of rows that are loaded already."""
     page = pages.read(request, caller().tenant_id, env.seal, (int,))
     start = page.after[0] if page.after else 0
     numbered = list(enumerate(rows, 1))[start : start + page.limit]
@@ -116,7 +116,7 @@ def of_account(account_id: AccountId, rows: Rows[R]) -> Rows[R]:
     return find
 
 
-async def change(
+async def run_mutation(
     env: Env,
     request: Message,
     answer: type[M],
@@ -181,7 +181,7 @@ async def change(
         return previewed[-1]
     if made is not None:
         call.announce(revisions.METADATA_KEY, revisions.token_of(env.seal, tenant, made))
-    env.doorbell.ring()
+    env.job_signal.ring()
     return result
 
 

@@ -11,7 +11,7 @@ from server.local import processes
 from server.local.binaries import LocalStoreError
 from server.local.logs import open_log
 from server.local.postgres import SUPERUSER, Postgres
-from server.local.processes import Identity
+from server.local.processes import ProcessIdentity
 from server.local.redis import Redis
 
 FIRST_PAUSE_SECONDS = 0.5
@@ -31,7 +31,7 @@ class Runnable(Protocol):
     def stop(self) -> None: ...
 
 
-class Program:
+class ChildProgram:
     """A Python module of ours, as a process whose output goes to a log."""
 
     def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
@@ -43,7 +43,7 @@ class Program:
     def start(self) -> None:
         """Start it. It is killed when we are."""
         with open_log(self.log) as out:
-            self.process = processes.spawn(self._arguments, out, signal.SIGKILL, Identity())
+            self.process = processes.spawn(self._arguments, out, signal.SIGKILL, ProcessIdentity())
 
     def stop(self) -> None:
         """Ask it to end, and make it."""

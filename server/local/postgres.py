@@ -11,7 +11,7 @@ from urllib.parse import quote
 from server.local import processes
 from server.local.binaries import POSTGRES_VARIABLE, LocalStoreError, postgres_bin, postgres_major
 from server.local.logs import open_log
-from server.local.processes import Identity
+from server.local.processes import ProcessIdentity
 
 SUPERUSER = "postgres"
 UNSAFE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -69,7 +69,7 @@ class Postgres:
         shutil.rmtree(self.socket_dir, ignore_errors=True)
 
 
-def _make(data_dir: Path, binaries: Path, identity: Identity) -> None:
+def _make(data_dir: Path, binaries: Path, identity: ProcessIdentity) -> None:
     if (data_dir / "PG_VERSION").exists():
         return
     if data_dir.exists() and any(data_dir.iterdir()):
@@ -97,7 +97,7 @@ def _make(data_dir: Path, binaries: Path, identity: Identity) -> None:
     making.rename(data_dir)
 
 
-def _initdb(data_dir: Path, binaries: Path, identity: Identity) -> list[str]:
+def _initdb(data_dir: Path, binaries: Path, identity: ProcessIdentity) -> list[str]:
     # Byte order on every platform and version; checksums, so that versions can be upgraded.
     locale = ["--locale=C.UTF-8"]
     if postgres_major(binaries) >= BUILTIN_LOCALES_SINCE:
@@ -114,7 +114,7 @@ def _initdb(data_dir: Path, binaries: Path, identity: Identity) -> list[str]:
     ]
 
 
-def _check_major(data_dir: Path, binaries: Path, identity: Identity) -> None:
+def _check_major(data_dir: Path, binaries: Path, identity: ProcessIdentity) -> None:
     here = postgres_major(binaries)
     there = (data_dir / "PG_VERSION").read_text().strip()
     if there == str(here):
@@ -133,7 +133,11 @@ def _check_major(data_dir: Path, binaries: Path, identity: Identity) -> None:
 
 
 def _run(
-    data_dir: Path, socket_dir: Path, binaries: Path, identity: Identity, settings: tuple[str, ...]
+    data_dir: Path,
+    socket_dir: Path,
+    binaries: Path,
+    identity: ProcessIdentity,
+    settings: tuple[str, ...],
 ) -> subprocess.Popen[bytes]:
     chosen = ("listen_addresses=", "timezone=UTC", "log_timezone=UTC", *settings)
     command = [str(binaries / "postgres"), "-D", str(data_dir), "-k", str(socket_dir)]

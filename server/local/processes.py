@@ -30,7 +30,7 @@ UNSHARE = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProcessIdentity:
     """How a program runs that refuses to be root: behind `prefix`, or as `user`."""
 
     prefix: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class Identity:
 
 
 @cache
-def unprivileged() -> Identity:
+def unprivileged() -> ProcessIdentity:
     """Choose how to be somebody whom Postgres accepts: not root, and with a name.
 
     A user name space where they are allowed, else `nobody`. In a name space files stay the same
@@ -71,12 +71,12 @@ def unprivileged() -> Identity:
     container which was started with a number.
     """
     if os.geteuid() != 0 and _has_name(os.geteuid()):
-        return Identity()
+        return ProcessIdentity()
     if shutil.which("unshare"):
         tried = subprocess.run([*UNSHARE, "true"], capture_output=True, check=False)
         if tried.returncode == 0:
-            return Identity(prefix=UNSHARE)
-    return Identity(user=NOBODY) if os.geteuid() == 0 else Identity()
+            return ProcessIdentity(prefix=UNSHARE)
+    return ProcessIdentity(user=NOBODY) if os.geteuid() == 0 else ProcessIdentity()
 
 
 def _has_name(user: int) -> bool:
@@ -91,7 +91,7 @@ def spawn(
     command: Sequence[str | Path],
     log: IO[bytes],
     death: signal.Signals,
-    identity: Identity,
+    identity: ProcessIdentity,
     **variables: str,
 ) -> subprocess.Popen[bytes]:
     """Start a program that gets the signal `death` when this process ends, however it ends.
@@ -205,7 +205,7 @@ def processes_in(directory: Path, program: str) -> set[int]:
     return found
 
 
-def socket_directory(directory: Path, identity: Identity) -> Path:
+def socket_directory(directory: Path, identity: ProcessIdentity) -> Path:
     """Make a short directory of ours for a socket, whose path may have 103 bytes on macOS."""
     digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
     path = Path("/tmp") / f"usage-{os.geteuid()}-{digest}"

@@ -11,7 +11,7 @@ from typing import IO
 from server.local import processes
 from server.local.binaries import redis_server
 from server.local.logs import open_log
-from server.local.processes import Identity
+from server.local.processes import ProcessIdentity
 
 
 class Redis:
@@ -39,7 +39,7 @@ class Redis:
         try:
             for leftover in sorted(processes.processes_in(data_dir, program.name)):
                 processes.end_leftovers(data_dir, program.name, signal.SIGTERM, leftover)
-            directory = processes.socket_directory(data_dir, Identity())
+            directory = processes.socket_directory(data_dir, ProcessIdentity())
             socket_path = directory / "redis.sock"
             socket_path.unlink(missing_ok=True)
             process = _run(program, data_dir, socket_path, append="no" if unsafe else "yes")
@@ -68,7 +68,7 @@ def _run(
     command += ["--appendonly", append, "--appendfsync", "everysec"]
     log = data_dir.with_name(data_dir.name + ".log")
     with open_log(log) as out:
-        process = processes.spawn(command, out, signal.SIGTERM, Identity())
+        process = processes.spawn(command, out, signal.SIGTERM, ProcessIdentity())
     try:
         processes.wait_until_ready(process, lambda: _answers(socket_path), log)
     except BaseException:

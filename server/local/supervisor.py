@@ -24,11 +24,11 @@ from rich.segment import ControlType
 from server.config import UNIX, ConfigError
 from server.local import ports, processes, tls
 from server.local.binaries import LocalStoreError
-from server.local.children import Keeper, Program, Runnable, Store
+from server.local.children import ChildProgram, Keeper, Runnable, Store
 from server.local.logs import Rotation, open_log
 from server.local.output import console, give_up_what_is_left, warn
 from server.local.postgres import Postgres
-from server.local.processes import OWNER_VARIABLE, Identity
+from server.local.processes import OWNER_VARIABLE, ProcessIdentity
 from server.local.redis import Redis
 from server.local.state import Home, last_lines
 from server.runtime.listening import address_of
@@ -116,7 +116,7 @@ class Supervisor:
             [sys.executable, "-m", "clients", "demo"],
             sys.stdout.buffer,
             signal.SIGKILL,
-            Identity(),
+            ProcessIdentity(),
         )
 
     def watch(self) -> NoReturn:
@@ -148,7 +148,7 @@ class Supervisor:
         if self._demo is not None:
             processes.stop(self._demo, signal.SIGINT, 5)  # So that it gives back the cursor.
         console.show_cursor()
-        programs = [kept for kept in self._running if isinstance(kept, Program)]
+        programs = [kept for kept in self._running if isinstance(kept, ChildProgram)]
         stores = [kept for kept in self._running if isinstance(kept, Store)]
         ordered: list[Runnable] = [*programs, *reversed(stores)]
         for kept in ordered:
@@ -193,8 +193,8 @@ class Supervisor:
         _done("schema", f"{schema}{'' if applied else ', up to date'}")
 
     def _start_programs(self, metrics: str) -> None:
-        server = Program("server", _module("server", "serve"), self._home.fresh_log("server"))
-        worker = Program("worker", _module("workers"), self._home.fresh_log("worker"))
+        server = ChildProgram("server", _module("server", "serve"), self._home.fresh_log("server"))
+        worker = ChildProgram("worker", _module("workers"), self._home.fresh_log("worker"))
         self._begin(server)
         self._begin(worker)
         self._home.write(self._home.credentials, address=self.address, **self._tls)
@@ -228,13 +228,13 @@ class Supervisor:
         what: str,
         module: Sequence[str],
         log: Path,
-        needed: Program | None = None,
+        needed: ChildProgram | None = None,
         **variables: str,
     ) -> None:
         """Run a program of ours to its end, while `needed` lives."""
         with open_log(log) as out:
             process = processes.spawn(
-                _module(*module), out, signal.SIGKILL, Identity(), **variables
+                _module(*module), out, signal.SIGKILL, ProcessIdentity(), **variables
             )
         limit = time.monotonic() + READY_SECONDS
         try:

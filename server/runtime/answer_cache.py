@@ -13,7 +13,7 @@ from server.domain.calendar import Days
 _Line = tuple[list[date], list[date], list[bytes]]
 
 
-class KeptAnswers:
+class AnswerCache:
     """At most so many answers, and so many bytes of them; with one more it begins anew."""
 
     __slots__ = ("_bytes", "_count", "_lines", "most", "most_bytes")
@@ -49,8 +49,8 @@ class KeptAnswers:
         self._bytes += len(answer)
 
 
-class KeptResponses:
-    """Responses by the bytes of their requests; bounded like `KeptAnswers`."""
+class ResponseCache:
+    """Responses by the bytes of their requests; bounded like `AnswerCache`."""
 
     __slots__ = ("_bytes", "_found", "most", "most_bytes")
 

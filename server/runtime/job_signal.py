@@ -45,7 +45,7 @@ async def leave(redis: ArqRedis | None) -> None:
             await redis.aclose(close_connection_pool=True)
 
 
-class Doorbell:
+class JobSignal:
     """Rings the workers; without a Redis it is silent."""
 
     def __init__(self, redis_url: str | None) -> None:
@@ -54,7 +54,7 @@ class Doorbell:
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    def silent(cls) -> "Doorbell":
+    def silent(cls) -> "JobSignal":
         """One that rings nobody."""
         return cls(None)
 
@@ -89,7 +89,7 @@ class Doorbell:
                         await redis.enqueue_job(FUNCTION, _queue_name=QUEUE)
                     rest = 0.0
                 except Exception as error:
-                    metrics.RINGS_DROPPED.inc()
+                    metrics.JOB_SIGNALS_DROPPED.inc()
                     rest = min(LONGEST_REST_SECONDS, rest * 2 or 0.5)
                     log.warning("ring_dropped", error=type(error).__name__, rest_seconds=rest)
                     await leave(redis)

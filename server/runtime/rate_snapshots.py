@@ -15,13 +15,13 @@ import structlog
 
 from server.domain.errors import DeadlineExceeded
 from server.domain.ids import TenantId
-from server.domain.rating.compiled_discovery import SHIPPED_FINDERS, Finders
-from server.domain.rating.compiled_rating import SHIPPED_VERSIONS, Versions
+from server.domain.rating.compiled_discovery import SHIPPED_DISCOVERY_VERSIONS, DiscoveryVersions
+from server.domain.rating.compiled_rating import SHIPPED_VERSIONS, RatingVersions
 from server.domain.rating.rate_index import CatalogueRates
-from server.runtime.answer_cache import KeptAnswers, KeptResponses
+from server.runtime.answer_cache import AnswerCache, ResponseCache
 from server.store.connection import ControlTransaction
 from server.store.rating.rate_snapshots import (
-    Loaded,
+    LoadedRates,
     Marks,
     compiled,
     revision,
@@ -54,12 +54,12 @@ class CompiledRates:
 
     revision: int
     rates: CatalogueRates
-    versions: Versions = SHIPPED_VERSIONS
-    finders: Finders = SHIPPED_FINDERS
+    versions: RatingVersions = SHIPPED_VERSIONS
+    finders: DiscoveryVersions = SHIPPED_DISCOVERY_VERSIONS
     marks: Marks = field(default_factory=dict)
     made: dict[Any, Any] = field(default_factory=dict)
-    answers: KeptAnswers = field(default_factory=KeptAnswers)
-    responses: KeptResponses = field(default_factory=KeptResponses)
+    answers: AnswerCache = field(default_factory=AnswerCache)
+    responses: ResponseCache = field(default_factory=ResponseCache)
 
 
 @dataclass(slots=True)
@@ -205,7 +205,7 @@ class RateSnapshots:
         task.add_done_callback(self._partings.discard)
 
 
-def _compiled(loaded: Loaded, old: CatalogueRates | None) -> CatalogueRates:
+def _compiled(loaded: LoadedRates, old: CatalogueRates | None) -> CatalogueRates:
     """In a thread: the index, and the rows freed a few at a time."""
     kept = None
     if old is not None and loaded.changed is not None:

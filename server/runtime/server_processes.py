@@ -16,7 +16,7 @@ import structlog
 from server.config import UNIX, Config, ConfigError
 from server.local import processes
 from server.local.children import STOP_SECONDS, Keeper
-from server.local.processes import Identity
+from server.local.processes import ProcessIdentity
 from server.runtime.certificates import Certificates
 from server.runtime.listening import refuse_plaintext
 
@@ -38,7 +38,7 @@ class Member:
     def start(self) -> None:
         """Start it. It is asked to stop when we are no more."""
         out = sys.stdout.buffer
-        self.process = processes.spawn(self._command, out, signal.SIGTERM, Identity())
+        self.process = processes.spawn(self._command, out, signal.SIGTERM, ProcessIdentity())
 
     def ask_to_stop(self) -> None:
         """Let it finish what it began."""

@@ -12,7 +12,7 @@ NO_KEY = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimeWindow:
     """Times from `start` to before `end`; None is unbounded."""
 
     start: datetime | None = None
@@ -25,4 +25,4 @@ class Window:
         return (self.start or time) <= time and (self.end is None or time < self.end)
 
 
-ANY_TIME = Window()
+ANY_TIME = TimeWindow()

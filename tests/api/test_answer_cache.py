@@ -12,12 +12,12 @@ from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api.services.rating.discovery import discover
 from server.domain.calendar import Days
-from server.domain.rating.compiled_discovery import Finder, Finders
+from server.domain.rating.compiled_discovery import CompiledDiscovery, DiscoveryVersions
 from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardType
 from server.domain.rating.rate_index import CatalogueRates
 from server.domain.rating.rates import Adjustment, AdjustmentKind, AttributeRow
-from server.runtime.answer_cache import KeptAnswers, KeptResponses
+from server.runtime.answer_cache import AnswerCache, ResponseCache
 from server.runtime.rate_snapshots import CompiledRates
 from tests.domain.rating.test_discovery import entry, tier
 from tests.domain.rating.test_finders import version
@@ -88,11 +88,11 @@ def compiled() -> CompiledRates:
         PriceBook(id="book", cards={card.type: card.id for card in CARDS}),
         PriceBook(id="always", cards={ALWAYS.type: ALWAYS.id}),
     )
-    finders = Finders("own", tuple(map(Finder.of, VERSIONS)))
+    finders = DiscoveryVersions("own", tuple(map(CompiledDiscovery.of, VERSIONS)))
     return CompiledRates(1, CatalogueRates(books, (*CARDS, ALWAYS), ENTRIES), finders=finders)
 
 
-def question(day: tuple[int, int, int], **form: Any) -> pb.RateQuestion:
+def question(day: tuple[int, int, int], **reader: Any) -> pb.RateQuestion:
     asked = {
         "price_book": "priceBooks/book",
         "product": "products/plan",
@@ -100,7 +100,7 @@ def question(day: tuple[int, int, int], **form: Any) -> pb.RateQuestion:
         "currency_code": "USD",
         "date": date_pb2.Date(year=day[0], month=day[1], day=day[2]),
     }
-    return pb.RateQuestion(**(asked | form))
+    return pb.RateQuestion(**(asked | reader))
 
 
 async def answers(snapshot: CompiledRates, *questions: pb.RateQuestion) -> list[pb.RateAnswer]:
@@ -115,7 +115,7 @@ async def answers(snapshot: CompiledRates, *questions: pb.RateQuestion) -> list[
 async def test_an_answer_kept_for_days_is_the_one_of_each_of_them(order):
     """Every day around every change, each question asked of an index that knows nothing yet too."""
     days = [(one.year, one.month, one.day) for one in map(on, range(-2, 45))]
-    asked = [question(day, **form) for day in (*days, *NO_DAYS) for form in FORMS]
+    asked = [question(day, **reader) for day in (*days, *NO_DAYS) for reader in FORMS]
     if order == "backward":
         asked.reverse()
     elif order != "forward":
@@ -134,7 +134,9 @@ async def test_an_answer_kept_for_days_is_the_one_of_each_of_them(order):
 async def test_the_sweep_has_every_kind_of_answer():
     """Else it would prove less than it says."""
     days = [(one.year, one.month, one.day) for one in map(on, range(-2, 45))]
-    found = [await answers(compiled(), *[question(day, **form) for form in FORMS]) for day in days]
+    found = [
+        await answers(compiled(), *[question(day, **reader) for reader in FORMS]) for day in days
+    ]
 
     plain = [some[0] for some in found]
     assert {one.terms.base_entry.rpartition("/")[2] for one in plain} == {
@@ -161,7 +163,7 @@ async def test_an_answer_is_kept_once_for_all_of_its_days():
 
 
 def test_answers_are_kept_up_to_a_number_and_to_a_size():
-    kept = KeptAnswers(most=3, most_bytes=10)
+    kept = AnswerCache(most=3, most_bytes=10)
     always = Days(date.min, date.max)
 
     for name in "abc":
@@ -186,7 +188,7 @@ def test_days_go_from_edge_to_edge():
 
 
 def test_kept_responses_are_bounded_in_number_and_in_bytes():
-    few, short = KeptResponses(most=2), KeptResponses(most_bytes=10)
+    few, short = ResponseCache(most=2), ResponseCache(most_bytes=10)
 
     for name in (b"a", b"b", b"c"):
         few.keep(name, b"-")

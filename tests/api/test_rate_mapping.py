@@ -21,12 +21,12 @@ from server.api.mapping.rating.rates import (
 from server.api.mapping.rating.terms import step_to_pb, terms_to_pb
 from server.domain.audit import Audit
 from server.domain.errors import InvalidArgument
-from server.domain.rating.rate_cards import Kept, PriceBook
+from server.domain.rating.rate_cards import PriceBook, RowVersion
 from server.domain.rating.rates import Rate, TierBounds, TierMode
 from tests.domain.procedure_words import cost
 from tests.strategies import terms
 
-KEPT = Kept(revision=3, audit=Audit.at(datetime(2024, 1, 1, tzinfo=UTC)))
+KEPT = RowVersion(revision=3, audit=Audit.at(datetime(2024, 1, 1, tzinfo=UTC)))
 ENTRY = {
     "product": "products/plan",
     "usageResource": "usageResources/sms",

@@ -12,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 import psutil
 
-from server.app import settle_memory
+from server.app import tune_garbage_collector
 from server.domain.ids import TenantId
 from server.domain.rating.rate_index import CatalogueRates, Question
 from server.runtime.rate_snapshots import RateSnapshots
@@ -77,7 +77,7 @@ CATALOGUE = (
 
 async def snapshots(stack: Stack, sizes: Sequence[int]) -> list[dict[str, Any]]:
     """Rows for catalogues of these sizes; one entry in ten has tiers, 25 of them."""
-    settle_memory()  # as the server does
+    tune_garbage_collector()  # as the server does
     rows: list[dict[str, Any]] = []
     pool = await open_pool(as_service(stack.dsn), size=3)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.local import children, logs
-from server.local.children import Keeper, Program
+from server.local.children import ChildProgram, Keeper
 from server.local.logs import Rotation, open_log
 from server.local.output import Output
 
@@ -106,7 +106,7 @@ def test_what_cannot_start_for_want_of_space_is_started_later(
 ) -> None:
     monkeypatch.setattr(children, "FIRST_PAUSE_SECONDS", 0.0)
     said: list[str] = []
-    program = Program("server", [sys.executable, "-c", "pass"], tmp_path / "log")
+    program = ChildProgram("server", [sys.executable, "-c", "pass"], tmp_path / "log")
     program.start()
     assert program.process is not None
     program.process.wait()

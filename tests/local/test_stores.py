@@ -15,7 +15,7 @@ from redis.asyncio import Redis as Client
 
 from server.local.binaries import LocalStoreError, postgres_major
 from server.local.postgres import Postgres
-from server.local.processes import NOBODY, UNSHARE, Identity, processes_in, unprivileged
+from server.local.processes import NOBODY, UNSHARE, ProcessIdentity, processes_in, unprivileged
 from server.local.redis import Redis
 
 
@@ -175,7 +175,7 @@ def test_the_stores_end_with_a_process_that_was_killed(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to be somebody else")
 def test_root_becomes_nobody() -> None:
-    assert unprivileged() in {Identity(prefix=UNSHARE), Identity(user=NOBODY)}
+    assert unprivileged() in {ProcessIdentity(prefix=UNSHARE), ProcessIdentity(user=NOBODY)}
 
 
 def test_a_user_without_a_name_becomes_somebody_who_has_one(
@@ -189,7 +189,7 @@ def test_a_user_without_a_name_becomes_somebody_who_has_one(
 
     found = unprivileged.__wrapped__()
 
-    assert found == (Identity(prefix=UNSHARE) if allowed else Identity())
+    assert found == (ProcessIdentity(prefix=UNSHARE) if allowed else ProcessIdentity())
 
 
 def test_the_version_is_what_the_programs_say(postgres: Postgres) -> None:
@@ -225,6 +225,6 @@ async def test_redis_keeps_its_data_over_a_restart_and_a_kill(tmp_path: Path) ->
 def test_a_directory_that_nobody_can_enter_is_refused_with_the_remedy(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
 
-    Identity(prefix=UNSHARE).reach(tmp_path)
+    ProcessIdentity(prefix=UNSHARE).reach(tmp_path)
     with pytest.raises(LocalStoreError, match="chmod o\\+x"):
-        Identity(user=NOBODY).reach(tmp_path)
+        ProcessIdentity(user=NOBODY).reach(tmp_path)

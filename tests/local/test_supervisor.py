@@ -14,7 +14,7 @@ import pytest
 
 from server.local import children, ports, supervisor
 from server.local.binaries import LocalStoreError
-from server.local.children import Keeper, Program
+from server.local.children import ChildProgram, Keeper
 from server.local.state import Home, last_lines
 
 
@@ -132,7 +132,9 @@ def test_what_ends_is_started_again_after_growing_pauses(
 ) -> None:
     monkeypatch.setattr(children, "FIRST_PAUSE_SECONDS", 0.02)
     said: list[str] = []
-    program = Program("server", [sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "log")
+    program = ChildProgram(
+        "server", [sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "log"
+    )
     program.start()
     keeper = Keeper(program, said.append)
 

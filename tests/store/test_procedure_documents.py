@@ -50,7 +50,7 @@ plain = st.one_of(
             el.BaseRate,
             el.VolumeTiers,
             el.GraduatedTiers,
-            el.CommitmentRate,
+            el.CommitmentRateElement,
             el.Stop,
         )
     ),
@@ -59,7 +59,7 @@ plain = st.one_of(
     st.builds(el.AttributeAdjustment, name=words, rows=some(rows)),
     st.builds(el.ManualDiscount, name=words, kind=st.sampled_from(el.DiscountKind), value=numbers),
     st.builds(el.AdjustmentMatrix, name=words, columns=some(words), rows=some(matrix_rows)),
-    st.builds(el.Formula, name=words, expression=words, variable=words),
+    st.builds(el.FormulaElement, name=words, expression=words, variable=words),
     st.builds(el.Assignment, name=words, variable=words, value=numbers),
     st.builds(
         el.ListOperation,

@@ -27,7 +27,7 @@ from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
 from server.domain.rating.rate_cards import RateCard, RateCardEntry, RateCardType
 from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
 from server.env import Env
-from server.runtime.job_signal import Doorbell
+from server.runtime.job_signal import JobSignal
 from server.runtime.token_seal import TokenSeal
 from server.store.modeling.policy_documents import policies_to_doc
 from server.store.pool import open_pool
@@ -178,7 +178,7 @@ def begin_call(world: RateWorld) -> None:
 def env_of(world: RateWorld) -> Env:
     """Return the environment that a servicer's method needs."""
     config = Config(database_url="unused")
-    return Env(world.pool, config, Doorbell.silent(), TokenSeal((bytes(32),)))
+    return Env(world.pool, config, JobSignal.silent(), TokenSeal((bytes(32),)))
 
 
 def entry(value: str | None = None, **more: Any) -> RateCardEntry:

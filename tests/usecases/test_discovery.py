@@ -23,7 +23,7 @@ from server.runtime.rate_snapshots import RateSnapshots
 from server.store.transaction import transact
 from server.usecases.rating.discovery import Priced, catalogue_terms
 from server.usecases.rating.rate_entries import create_entry
-from server.usecases.rating.rate_entry_edits import Entry, change_states, delete
+from server.usecases.rating.rate_entry_edits import EntryRevision, change_states, delete
 from server.usecases.rating.rates import create_card
 from tests.usecases.rate_world import (
     TODAY,
@@ -352,7 +352,7 @@ async def test_what_changed_is_read_alone_and_comes_to_the_same_as_all_of_it(
 async def _change(world, chance, entries, step) -> None:
     """Something that happens to entries, or on the way."""
     card = f"card{chance.randrange(4)}"
-    name = Entry(card_id=card, id="first")
+    name = EntryRevision(card_id=card, id="first")
     match chance.choice(["add", "withdraw", "delete", "return", "nothing"]):
         case "add":
             await world.rate("2", card_id=card, id=f"s{step}", currency=chance.choice(CURRENCIES))
@@ -364,7 +364,7 @@ async def _change(world, chance, entries, step) -> None:
                 await world.do(change_states, [name], EntryState.ACTIVE)
         case "delete":
             for key in [key for key in entries if key.startswith(f"{card}/s")][:1]:
-                gone = Entry(card_id=card, id=key.partition("/")[2])
+                gone = EntryRevision(card_id=card, id=key.partition("/")[2])
                 with suppress(UsageError):
                     await world.do(change_states, [gone], EntryState.INACTIVE)
                     await world.do(delete, gone)

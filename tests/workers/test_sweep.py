@@ -16,7 +16,7 @@ from server.config import read_config
 from server.domain.errors import Unavailable
 from server.domain.ids import TenantId
 from server.local.redis import Redis
-from server.runtime.job_signal import Doorbell, dump, load
+from server.runtime.job_signal import JobSignal, dump, load
 from server.store.connection import Transaction
 from server.store.jobs import SQL, Job
 from server.store.pool import open_pool
@@ -299,14 +299,14 @@ async def test_a_ring_wakes_the_worker_and_a_dead_redis_costs_a_second_until_it_
     notes = Notes()
     config = read_config(database_url=as_service(database), sweep_seconds=1.0)
     working = asyncio.create_task(sweep_for_ever(pool, {"note": notes}, config, bell=bell))
-    doorbell = Doorbell(redis.url)
-    await doorbell.start()
+    job_signal = JobSignal(redis.url)
+    await job_signal.start()
     await asyncio.sleep(0.5)
 
     async def seconds_until_done(name: str) -> float:
         started = time.monotonic()
         await ask(pool, job(name))
-        doorbell.ring()
+        job_signal.ring()
         async with asyncio.timeout(10):
             await notes.has(name)
         return time.monotonic() - started
@@ -325,7 +325,7 @@ async def test_a_ring_wakes_the_worker_and_a_dead_redis_costs_a_second_until_it_
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-    await doorbell.close()
+    await job_signal.close()
     gc.collect()  # what was left open would be complained of in somebody else's test
 
     assert rung < 0.3

@@ -41,7 +41,7 @@ class ResourceCalendar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class RefreshWindow:
     """A refresh window, and the entitlement that is refreshed in it."""
 
     sold: SoldEntitlement
@@ -56,7 +56,7 @@ class ResourcePeriods:
     wallet_id: WalletId
     rating: RatingPeriod
     billing: Period
-    windows: tuple[Window, ...]
+    windows: tuple[RefreshWindow, ...]
 
 
 def periods_at(calendar: ResourceCalendar, instant: datetime) -> ResourcePeriods | None:
@@ -70,7 +70,7 @@ def periods_at(calendar: ResourceCalendar, instant: datetime) -> ResourcePeriods
         rating=_rating(calendar, instant),
         billing=period_containing(zone, anchor, calendar.billing, instant),
         windows=tuple(
-            Window(sold=sold, period=window)
+            RefreshWindow(sold=sold, period=window)
             for sold in calendar.entitlements
             if (window := refresh_window(sold.entitlement, zone, instant)) is not None
         ),

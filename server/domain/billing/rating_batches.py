@@ -14,7 +14,7 @@ from server.domain.audit import Audit
 from server.domain.consumption.recording import Usage
 from server.domain.errors import UsageError
 from server.domain.ids import AccountId, RatingBatchId, UnitId
-from server.domain.rating.line_rating import Step
+from server.domain.rating.line_rating import WaterfallStep
 
 LONGEST_TEXT = 1_000
 
@@ -36,7 +36,7 @@ class LineResult:
     overage: Decimal | None = None
     amount: Decimal | None = None
     unit: UnitId | None = None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[WaterfallStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class RatingBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BatchVerdict:
     """What a request ends as, and the code and the words of why it failed."""
 
     state: RequestState
@@ -64,12 +64,12 @@ class Verdict:
     text: str = ""
 
 
-def verdict(results: Sequence[LineResult]) -> Verdict:
+def verdict(results: Sequence[LineResult]) -> BatchVerdict:
     """Complete when every line has an amount; else failed, for the first that has none."""
     failed = [(n, one.error) for n, one in enumerate(results) if one.error is not None]
     if not failed:
-        return Verdict(RequestState.RATING_COMPLETE)
+        return BatchVerdict(RequestState.RATING_COMPLETE)
     index, first = failed[0]
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     text = f"lines[{index}]: {first.message}{more}"
-    return Verdict(RequestState.FAILED, first.reason, text[:LONGEST_TEXT])
+    return BatchVerdict(RequestState.FAILED, first.reason, text[:LONGEST_TEXT])

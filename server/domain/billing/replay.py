@@ -15,7 +15,7 @@ from server.domain.exact import ZERO, exact
 from server.domain.ids import AssetId, CellId, UnitId
 from server.domain.rating.additions import is_negotiated
 from server.domain.rating.rates import RateTerms, Tier, TierBounds
-from server.domain.rating.sold_terms import Sold
+from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.settlement.walk import Commitments
 
 Stretch = tuple[AssetId, datetime]
@@ -52,7 +52,7 @@ class Total:
     count: int
 
 
-def at_other_rates(sold: Sold, found: Found) -> Sold:
+def at_other_rates(sold: WalletRateSources, found: Found) -> WalletRateSources:
     """What was sold with the terms that another catalogue has for it, or none."""
     own = {
         asset_id: tuple(

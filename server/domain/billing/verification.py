@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Difference:
     """The first difference of one thing: what it is, its name, what was due and what is there."""
 
     what: str
@@ -24,7 +24,7 @@ class Verified:
     wallets: int = 0
     entries: int = 0
     records: int = 0
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Difference, ...] = ()
 
     def __add__(self, other: "Verified") -> "Verified":
         return Verified(

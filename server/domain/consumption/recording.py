@@ -307,7 +307,7 @@ class RecordState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class RecordTrace:
     """What became of a record: drawn and overage quantity are those of its cell."""
 
     state: RecordState
@@ -334,7 +334,7 @@ class UsageRecord:
     labels: Mapping[str, str]
     create_time: datetime
     created_by: CredentialId | None
-    trace: Trace
+    trace: RecordTrace
 
 
 # Batches come back to the same days and cells again and again.

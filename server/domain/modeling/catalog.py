@@ -1,8 +1,8 @@
 """The catalogue as values: what can be consumed, what a product includes, under which policies.
 
 A value holds the content of a record and nothing else, so that creating a thing twice is comparing
-two values. `Kept` adds where the record stands. Ids of policies are absent where the level above,
-or in the end the service's default, decides.
+two values. `StoredRecord` adds the state of the record. Ids of policies are absent where the level
+above, or in the end the service's default, decides.
 """
 
 from dataclasses import dataclass, fields
@@ -86,7 +86,7 @@ class GrantType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept(Generic[T_co]):
+class StoredRecord(Generic[T_co]):
     """A record: its content, and where it stands; of a policy, which version of it this is."""
 
     content: T_co
@@ -211,7 +211,7 @@ class Aggregation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RatingFrequency:
+class RatingFrequencyPolicy:
     """When usage is rated, and what late usage does."""
 
     id: PolicyId

@@ -25,9 +25,9 @@ from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
     Commitment,
-    Kept,
     Overage,
-    RatingFrequency,
+    RatingFrequencyPolicy,
+    StoredRecord,
 )
 from server.domain.modeling.policies import (
     NO_SOURCE,
@@ -45,7 +45,7 @@ from server.domain.modeling.policies import (
     Validity,
 )
 from server.domain.modeling.policies import RatingFrequency as Frequency
-from server.domain.modeling.roles import Binding, Role
+from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
 from server.domain.modeling.units import Unit
 
@@ -57,9 +57,9 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-def _own(content: T) -> Kept[T]:
+def _own(content: T) -> StoredRecord[T]:
     """A policy of the service's own, which nobody keeps."""
-    return Kept(
+    return StoredRecord(
         content, CatalogState.ACTIVE, 0, Audit.at(datetime.fromtimestamp(0, UTC)), version=0
     )
 
@@ -74,7 +74,7 @@ DEFAULT_AGGREGATION = _own(
     )
 )
 DEFAULT_RATING = _own(
-    RatingFrequency(
+    RatingFrequencyPolicy(
         id=NAMELESS,
         display_name="",
         period=MONTHLY.period,
@@ -91,10 +91,10 @@ class Said:
     """What one level says of a resource; None where it leaves that to the level below."""
 
     level: PolicyLevel
-    aggregation: Kept[Aggregation] | None = None
-    rating_frequency: Kept[RatingFrequency] | None = None
-    overage: Kept[Overage] | None = None
-    commitment: Kept[Commitment] | None = None
+    aggregation: StoredRecord[Aggregation] | None = None
+    rating_frequency: StoredRecord[RatingFrequencyPolicy] | None = None
+    overage: StoredRecord[Overage] | None = None
+    commitment: StoredRecord[Commitment] | None = None
     order: DrawdownOrder | None = None
 
 
@@ -102,7 +102,7 @@ class Said:
 class Supplied(Generic[T_co]):
     """A policy that holds, and the level that supplied it."""
 
-    policy: Kept[T_co]
+    policy: StoredRecord[T_co]
     level: PolicyLevel
 
 
@@ -111,7 +111,7 @@ class PolicyChain:
     """The policies that hold for a resource, each with the level that supplied it."""
 
     aggregation: Supplied[Aggregation]
-    rating_frequency: Supplied[RatingFrequency]
+    rating_frequency: Supplied[RatingFrequencyPolicy]
     overage: Supplied[Overage]
     commitment: Supplied[Commitment]
     order: tuple[DrawdownOrder, PolicyLevel]
@@ -133,7 +133,7 @@ def resolve(said: Sequence[Said]) -> PolicyChain:
 
 
 def _first(
-    said: Sequence[Said], policy: Callable[[Said], Kept[T] | None], default: Kept[T]
+    said: Sequence[Said], policy: Callable[[Said], StoredRecord[T] | None], default: StoredRecord[T]
 ) -> Supplied[T]:
     for one in said:
         found = policy(one)
@@ -196,7 +196,7 @@ def chain_of(policies: SoldPolicies, commitment: CommitmentRate | None) -> Polic
         ),
         rating_frequency=_kept(
             sources.rating_frequency,
-            RatingFrequency(
+            RatingFrequencyPolicy(
                 id=sources.rating_frequency.id or NAMELESS,
                 display_name="",
                 period=wallet.rating.period,
@@ -287,7 +287,7 @@ class ResolvedProduct:
     """An active product as it can be sold."""
 
     product_id: ProductId
-    role: Role
+    role: ProductRole
     binding: Binding | None
     resources: tuple[ResolvedResource, ...]
 

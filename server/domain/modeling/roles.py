@@ -13,7 +13,7 @@ class Binding(StrEnum):
     CUSTOM = "CUSTOM"
 
 
-class Role(StrEnum):
+class ProductRole(StrEnum):
     """What an asset is to the wallets it is bound to: usage is recorded of anchors only."""
 
     ANCHOR = "ANCHOR"
@@ -24,4 +24,4 @@ class Role(StrEnum):
     @property
     def is_commitment(self) -> bool:
         """Whether it is a promise of the buyer's."""
-        return self not in (Role.ANCHOR, Role.PACK)
+        return self not in (ProductRole.ANCHOR, ProductRole.PACK)

@@ -16,16 +16,16 @@ from server.domain.ids import PolicyId
 from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
-    Kept,
     Overage,
-    RatingFrequency,
+    RatingFrequencyPolicy,
     Refresh,
     Rollover,
+    StoredRecord,
 )
 from server.domain.modeling.policies import LatePolicy, usual_combination
 
-Policy = Aggregation | RatingFrequency | Overage | Refresh | Rollover
-P = TypeVar("P", Aggregation, RatingFrequency, Overage, Refresh, Rollover)
+Policy = Aggregation | RatingFrequencyPolicy | Overage | Refresh | Rollover
+P = TypeVar("P", Aggregation, RatingFrequencyPolicy, Overage, Refresh, Rollover)
 
 MOST_RECORDS = 200
 MOST_GRANTS = 5
@@ -43,7 +43,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class SetupStep:
     """One record by its resource name, what is done with it, and in a conflict what differs."""
 
     name: str
@@ -53,22 +53,22 @@ class Step:
 
 def decide(
     name: str, *, is_there: bool, is_shared: bool, differing: Sequence[str], is_withdrawn: bool
-) -> Step:
+) -> SetupStep:
     """What is done with a record: made, used as it is, or in the way of what is described."""
     fields = (*differing, *(("state",) if is_withdrawn else ()))
     if fields:
-        return Step(name=name, action=Action.CONFLICT, fields=fields)
+        return SetupStep(name=name, action=Action.CONFLICT, fields=fields)
     if not is_there:
-        return Step(name=name, action=Action.CREATED)
-    return Step(name=name, action=Action.REUSED if is_shared else Action.UNCHANGED)
+        return SetupStep(name=name, action=Action.CREATED)
+    return SetupStep(name=name, action=Action.REUSED if is_shared else Action.UNCHANGED)
 
 
-def conflicts(steps: Iterable[Step]) -> tuple[Step, ...]:
+def conflicts(steps: Iterable[SetupStep]) -> tuple[SetupStep, ...]:
     """The steps that cannot be taken."""
     return tuple(step for step in steps if step.action is Action.CONFLICT)
 
 
-def refusal(found: Sequence[Step]) -> FailedPrecondition:
+def refusal(found: Sequence[SetupStep]) -> FailedPrecondition:
     """Why a setup with these conflicts does not happen."""
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -84,7 +84,7 @@ def refusal(found: Sequence[Step]) -> FailedPrecondition:
     )
 
 
-def chosen(policy: P, known: Iterable[Kept[P]], *, named: PolicyId | None = None) -> P:
+def chosen(policy: P, known: Iterable[StoredRecord[P]], *, named: PolicyId | None = None) -> P:
     """The policy with these settings: one that is there, or a new one.
 
     Of several it is the one that is `named` already, so that a repeat chooses the same; else an
@@ -111,7 +111,7 @@ def derived_id(policy: Policy) -> str:
             usual = combine is usual_combination(method)
             words = [method, period.adverb, *([] if usual else [combine])]
             words += [] if policy.unique_label is None else [policy.unique_label]
-        case RatingFrequency(period=period, delay=delay, late=late):
+        case RatingFrequencyPolicy(period=period, delay=delay, late=late):
             words = [period.adverb, "after", str(delay.count), delay.unit]
             words += [] if late is LatePolicy.NEXT_PERIOD else [late]
         case Overage(overage=overage):

@@ -31,7 +31,7 @@ class UnitClassKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnitClass:
+class UnitClassKey:
     """Units that convert into each other."""
 
     id: UnitClassId

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from server.domain.ids import AssetId
 from server.domain.modeling.policies import OveragePolicy
-from server.domain.rating.compiled_rating import Rater
+from server.domain.rating.compiled_rating import CompiledRating
 from server.domain.rating.line_rating import RatingFailed
 from server.domain.rating.procedures.state import Line
 from server.domain.rating.rates import RateTerms
@@ -25,7 +25,7 @@ def compared(
     quantity: Decimal | None,
     won: RateTerms | None,
     overage: OveragePolicy,
-    rater: Rater | None,
+    rater: CompiledRating | None,
 ) -> Compared:
     """The comparison for a quantity; nothing without one, or without commitments."""
     if quantity is None or won is None or not won.committed or rater is None:
@@ -44,7 +44,7 @@ def compared(
 
 
 def _amount(
-    quantity: Decimal, terms: RateTerms, overage: OveragePolicy, rater: Rater
+    quantity: Decimal, terms: RateTerms, overage: OveragePolicy, rater: CompiledRating
 ) -> Decimal | None:
     line = Line(quantity=quantity, terms=terms, tier_quantity=quantity, overage=overage)
     with suppress(RatingFailed):

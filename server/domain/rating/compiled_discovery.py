@@ -39,7 +39,7 @@ def _goes_before(places: tuple[LookupSource, ...], one: LookupSource, other: Loo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finder:
+class CompiledDiscovery:
     """A version, the places where it looks in their order, and what it takes of the catalogue.
 
     Its `name` is empty when it is not kept. `unheld` are the places that know of more than assets;
@@ -57,7 +57,7 @@ class Finder:
     is_usual: bool
 
     @staticmethod
-    def of(version: Version) -> "Finder":
+    def of(version: Version) -> "CompiledDiscovery":
         """The finder of a version that was checked when it was saved."""
         sources = _sources(version.elements)
         places = tuple(source for source in sources if source in PLACES)
@@ -65,7 +65,7 @@ class Finder:
         if LookupSource.CATALOG_RATES not in places:
             parts = frozenset()
         name = f"procedures/{version.procedure_id}/versions/{version.id}" if version.id else ""
-        return Finder(
+        return CompiledDiscovery(
             version=version,
             name=name,
             places=places,
@@ -86,17 +86,17 @@ class Finder:
         return ", ".join(_sources(self.version.elements))
 
 
-SHIPPED_FINDER = Finder.of(DISCOVERY[1])
+SHIPPED_DISCOVERY = CompiledDiscovery.of(DISCOVERY[1])
 
 
 @dataclass(frozen=True, slots=True)
-class Finders:
+class DiscoveryVersions:
     """The active versions of a tenant's procedure, the highest rank first."""
 
     procedure_id: ProcedureId
-    finders: tuple[Finder, ...]
+    finders: tuple[CompiledDiscovery, ...]
 
-    def on(self, day: date) -> Finder:
+    def on(self, day: date) -> CompiledDiscovery:
         """The one that looks for the rates of `day`. Raises PROCEDURE_NOT_IN_FORCE."""
         for one in self.finders:
             if one.version.is_in_force(day):
@@ -109,7 +109,7 @@ class Finders:
         return Days.around(day, sorted(edge for span in spans for edge in span if edge is not None))
 
 
-SHIPPED_FINDERS = Finders(DISCOVERY[0].id, (SHIPPED_FINDER,))
+SHIPPED_DISCOVERY_VERSIONS = DiscoveryVersions(DISCOVERY[0].id, (SHIPPED_DISCOVERY,))
 
 
 def _not_in_force(procedure_id: ProcedureId, day: date) -> FailedPrecondition:

@@ -27,7 +27,7 @@ SHIPPED_KEY: VersionKey = (SHIPPED_VERSION.procedure_id, SHIPPED_VERSION.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rater:
+class CompiledRating:
     """A version and its program; the time that a line may take is counted where there is a clock.
 
     The one that is shipped takes a short way to the same amounts.
@@ -39,12 +39,12 @@ class Rater:
     clock: Clock | None = field(default=None, compare=False, repr=False)
 
     @staticmethod
-    def of(version: Version, clock: Clock | None = None) -> "Rater":
+    def of(version: Version, clock: Clock | None = None) -> "CompiledRating":
         """The rater of a version that was checked when it was saved."""
         if _is_shipped(version):
-            return replace(SHIPPED_RATER, version=version)
+            return replace(SHIPPED_RATING, version=version)
         program = compile_rating(version.elements, version.limits)
-        return Rater(version=version, program=program, clock=clock)
+        return CompiledRating(version=version, program=program, clock=clock)
 
     @property
     def key(self) -> VersionKey | None:
@@ -71,29 +71,31 @@ class Rater:
         return outcome
 
 
-SHIPPED_RATER = Rater(version=SHIPPED_VERSION, is_shipped=True, program=compiled(SHIPPED_VERSION))
+SHIPPED_RATING = CompiledRating(
+    version=SHIPPED_VERSION, is_shipped=True, program=compiled(SHIPPED_VERSION)
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Versions:
+class RatingVersions:
     """The active versions of a tenant's procedure, the highest rank first; None without one."""
 
-    raters: tuple[Rater, ...] | None = None
+    raters: tuple[CompiledRating, ...] | None = None
 
-    def on(self, day: date) -> Rater | None:
+    def on(self, day: date) -> CompiledRating | None:
         """The one that rates on `day`, if any is in force."""
         if self.raters is None:
-            return SHIPPED_RATER
+            return SHIPPED_RATING
         return next((one for one in self.raters if one.version.is_in_force(day)), None)
 
 
-SHIPPED_VERSIONS = Versions()
+SHIPPED_VERSIONS = RatingVersions()
 
 
-class Raters(Protocol):
+class RatingVersionSource(Protocol):
     """Says which version rates a line."""
 
-    def of(self, line_id: RatableSummaryId, origin_start: datetime) -> Rater | None:
+    def of(self, line_id: RatableSummaryId, origin_start: datetime) -> CompiledRating | None:
         """The rater of a line of a rating period; None when no version is in force."""
 
 
@@ -101,10 +103,10 @@ class Raters(Protocol):
 class InForce:
     """The version in force as a rating period begins, in the zone of its account."""
 
-    versions: Versions = SHIPPED_VERSIONS
+    versions: RatingVersions = SHIPPED_VERSIONS
     zone: str = "UTC"
 
-    def of(self, line_id: RatableSummaryId, origin_start: datetime) -> Rater | None:
+    def of(self, line_id: RatableSummaryId, origin_start: datetime) -> CompiledRating | None:
         """By the day on which the period began."""
         return self.versions.on(local_date(self.zone, origin_start))
 
@@ -117,10 +119,10 @@ SHIPPED = InForce()
 class AsRated:
     """The versions by which lines were rated, whatever is in force by now."""
 
-    lines: Mapping[RatableSummaryId, Rater | None]
-    otherwise: Raters
+    lines: Mapping[RatableSummaryId, CompiledRating | None]
+    otherwise: RatingVersionSource
 
-    def of(self, line_id: RatableSummaryId, origin_start: datetime) -> Rater | None:
+    def of(self, line_id: RatableSummaryId, origin_start: datetime) -> CompiledRating | None:
         """That of the line, where it was rated."""
         if line_id in self.lines:
             return self.lines[line_id]

@@ -23,11 +23,11 @@ from server.domain.ids import (
     SellingModelId,
 )
 from server.domain.modeling.policies import OveragePolicy
-from server.domain.rating.compiled_discovery import SHIPPED_FINDER, Finder
+from server.domain.rating.compiled_discovery import SHIPPED_DISCOVERY, CompiledDiscovery
 from server.domain.rating.compiled_rating import (
     SHIPPED_VERSIONS,
+    RatingVersions,
     VersionKey,
-    Versions,
     not_in_force,
 )
 from server.domain.rating.line_rating import Rated
@@ -35,11 +35,17 @@ from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.procedures.state import Line
 from server.domain.rating.rate_index import CatalogueRates, Missing, Parts, Question, RateNotFound
 from server.domain.rating.rates import RateSegment, RateTerms
-from server.domain.rating.sold_rates import AssetRates, Bound, Held, SoldRates, TargetRates
+from server.domain.rating.sold_rates import (
+    AssetRates,
+    AssetResourceKey,
+    SoldRates,
+    TargetRates,
+    TargetResourceKey,
+)
 
 OWN, TARGET, LISTED = LookupSource.ASSET, LookupSource.TARGET, LookupSource.CATALOG_RATES
 
-Sold = Mapping[Held | Bound, SoldRates | None]
+RatesByTarget = Mapping[AssetResourceKey | TargetResourceKey, SoldRates | None]
 """What was sold of resources of assets, and of targets; None for a resource that is not there."""
 
 
@@ -52,14 +58,14 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DiscoveryQuestion:
     """A question as it was asked: of an asset or a target, of the catalogue, or of both.
 
     Without a day it is about today; a quantity is to be priced as the overage of a rating period.
     """
 
     resource_id: ResourceId
-    held: Held | Bound | None
+    held: AssetResourceKey | TargetResourceKey | None
     price_book_id: PriceBookId | None
     product_id: ProductId | None
     currency_code: str | None
@@ -100,12 +106,12 @@ class Answer:
 
 
 def answer(
-    asked: Asked,
+    asked: DiscoveryQuestion,
     today: date,
     rates: CatalogueRates,
-    sold: Sold,
-    versions: Versions = SHIPPED_VERSIONS,
-    finder: Finder = SHIPPED_FINDER,
+    sold: RatesByTarget,
+    versions: RatingVersions = SHIPPED_VERSIONS,
+    finder: CompiledDiscovery = SHIPPED_DISCOVERY,
 ) -> Answer:
     """The answer of the first place where `finder` looks and there is one.
 
@@ -137,7 +143,11 @@ def answer(
 
 
 def _in_catalogue(
-    asked: Asked, day: date, rates: CatalogueRates, versions: Versions, parts: Parts
+    asked: DiscoveryQuestion,
+    day: date,
+    rates: CatalogueRates,
+    versions: RatingVersions,
+    parts: Parts,
 ) -> Answer | None:
     """What the catalogue has, if it is asked for. Raises `RateNotFound`: what comes nearest."""
     question = asked.in_catalogue(day)
@@ -150,7 +160,12 @@ def _in_catalogue(
 
 
 def _of_sold(
-    asked: Asked, day: date, sold: Sold, versions: Versions, finder: Finder, place: LookupSource
+    asked: DiscoveryQuestion,
+    day: date,
+    sold: RatesByTarget,
+    versions: RatingVersions,
+    finder: CompiledDiscovery,
+    place: LookupSource,
 ) -> Answer | None:
     """What an asset was sold under, or what was agreed for a target, with what was added."""
     rates = None if asked.held is None else sold[asked.held]
@@ -160,7 +175,7 @@ def _of_sold(
     terms = _used(found.terms, asked)
     start = day if asked.quantity is None else rates.rated_from(day)
     of_target = isinstance(rates, TargetRates) or terms.agreed_on is not None
-    own_id = None if isinstance(asked.held, Bound) else asked.held[1]
+    own_id = None if isinstance(asked.held, TargetResourceKey) else asked.held[1]
     return Answer(
         terms=terms,
         is_fixed=isinstance(rates, AssetRates) and rates.is_fixed,
@@ -171,7 +186,11 @@ def _of_sold(
 
 
 def _in_force(
-    rates: SoldRates, asked: Asked, day: date, finder: Finder, place: LookupSource
+    rates: SoldRates,
+    asked: DiscoveryQuestion,
+    day: date,
+    finder: CompiledDiscovery,
+    place: LookupSource,
 ) -> RateSegment | None:
     """What holds of what was sold, where `finder` looks."""
     currency_code = asked.currency_code
@@ -184,7 +203,7 @@ def _in_force(
     return None
 
 
-def _used(terms: RateTerms, asked: Asked) -> RateTerms:
+def _used(terms: RateTerms, asked: DiscoveryQuestion) -> RateTerms:
     return terms if asked.attributes is None else terms.used_with(asked.attributes)
 
 
@@ -196,10 +215,10 @@ class _Priced(TypedDict, total=False):
 
 
 def _rated(
-    asked: Asked,
+    asked: DiscoveryQuestion,
     terms: RateTerms,
     day: date,
-    versions: Versions,
+    versions: RatingVersions,
     overage: OveragePolicy,
 ) -> _Priced:
     """What a quantity comes to as the overage of a rating period. Raises `RatingFailed`."""
@@ -219,7 +238,7 @@ def _rated(
     return {"rated": rater.price(line), "version": rater.name}
 
 
-def _said(error: RateNotFound, finder: Finder) -> RateNotFound:
+def _said(error: RateNotFound, finder: CompiledDiscovery) -> RateNotFound:
     """The refusal, with where was looked unless that is the usual."""
     if finder.is_usual:
         return error
@@ -228,12 +247,14 @@ def _said(error: RateNotFound, finder: Finder) -> RateNotFound:
     return RateNotFound(error.reason, text, error.facts | facts)
 
 
-def _none(asked: Asked, day: date, sold: Sold, finder: Finder) -> RateNotFound:
+def _none(
+    asked: DiscoveryQuestion, day: date, sold: RatesByTarget, finder: CompiledDiscovery
+) -> RateNotFound:
     """What is missing where the catalogue was not asked, or not looked in."""
     held, places = asked.held, finder.places
-    if isinstance(held, Bound) and TARGET in places:
+    if isinstance(held, TargetResourceKey) and TARGET in places:
         return _target_has_none(held, day)
-    if held is not None and not isinstance(held, Bound) and OWN in places:
+    if held is not None and not isinstance(held, TargetResourceKey) and OWN in places:
         return _asset_has_none(held, day, sold[held])
     return RateNotFound(
         "RATE_NOT_FOUND",
@@ -246,15 +267,15 @@ def _none(asked: Asked, day: date, sold: Sold, finder: Finder) -> RateNotFound:
     )
 
 
-def _not_there(held: Held | Bound) -> NotFound:
+def _not_there(held: AssetResourceKey | TargetResourceKey) -> NotFound:
     account_id, asset_id, _ = held
-    if not isinstance(held, Bound):
+    if not isinstance(held, TargetResourceKey):
         return NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
     name = held.name
     return NotFound.of("BindingTarget" if held.target_id else "Account", name)
 
 
-def _target_has_none(held: Bound, day: date) -> RateNotFound:
+def _target_has_none(held: TargetResourceKey, day: date) -> RateNotFound:
     return RateNotFound(
         "RATE_NOT_FOUND",
         f"no rate for {held.resource_id} of {held.name} on {day}: nothing was agreed for it",
@@ -267,7 +288,7 @@ def _target_has_none(held: Bound, day: date) -> RateNotFound:
     )
 
 
-def _asset_has_none(held: Held, day: date, rates: SoldRates | None) -> RateNotFound:
+def _asset_has_none(held: AssetResourceKey, day: date, rates: SoldRates | None) -> RateNotFound:
     account_id, asset_id, resource_id = held
     if not isinstance(rates, AssetRates):
         missing, fault = Missing.USAGE_RESOURCE, "it has no such resource"

@@ -11,9 +11,9 @@ from datetime import date
 from heapq import nsmallest
 
 from server.domain.ids import RateEntryId
-from server.domain.rating.compiled_discovery import SHIPPED_FINDER, SOURCES, Finder
-from server.domain.rating.compiled_rating import SHIPPED_VERSIONS, Versions
-from server.domain.rating.discovery import Asked, Sold, Source
+from server.domain.rating.compiled_discovery import SHIPPED_DISCOVERY, SOURCES, CompiledDiscovery
+from server.domain.rating.compiled_rating import SHIPPED_VERSIONS, RatingVersions
+from server.domain.rating.discovery import DiscoveryQuestion, RatesByTarget, Source
 from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.rate_cards import RateCard, RateCardEntry, in_force
 from server.domain.rating.rate_index import (
@@ -23,7 +23,7 @@ from server.domain.rating.rate_index import (
     span_text,
 )
 from server.domain.rating.rate_spans import days_away
-from server.domain.rating.rejected_candidates import RANKS, WORDS, Loser, Why
+from server.domain.rating.rejected_candidates import RANKS, WORDS, RejectedCandidate, Why
 from server.domain.rating.rejected_sold_rates import Contest, lost
 from server.domain.rating.sold_rates import AssetRates
 
@@ -35,17 +35,17 @@ MOST_LOSERS = 50
 class Explanation:
     """The losers that came nearest, and how many more there were."""
 
-    losers: tuple[Loser, ...] = ()
+    rejected: tuple[RejectedCandidate, ...] = ()
     omitted: int = 0
 
 
 def explained(
-    asked: Asked,
+    asked: DiscoveryQuestion,
     today: date,
     rates: CatalogueRates,
-    sold: Sold,
-    versions: Versions = SHIPPED_VERSIONS,
-    finder: Finder = SHIPPED_FINDER,
+    sold: RatesByTarget,
+    versions: RatingVersions = SHIPPED_VERSIONS,
+    finder: CompiledDiscovery = SHIPPED_DISCOVERY,
 ) -> Explanation:
     """Who else could have answered the question where `finder` looks, and why they did not.
 
@@ -55,7 +55,7 @@ def explained(
     question = asked.in_catalogue(today)
     listed = set() if question is None else _won(question, rates, finder)
     owned = None if asked.held is None else sold.get(asked.held)
-    losers: list[Loser] = []
+    rejected: list[RejectedCandidate] = []
     first: Why | None = None
     if owned is not None:
         rater = versions.on(owned.rated_from(day)) if asked.quantity is not None else None
@@ -63,16 +63,16 @@ def explained(
         if listed:
             answering = contest.answering | {LookupSource.CATALOG_RATES}
             contest = replace(contest, answering=answering)
-        losers += lost(contest)
+        rejected += lost(contest)
         first = _first(contest)
-    others: list[Loser] = []
+    others: list[RejectedCandidate] = []
     total = 0
     if question is not None:
-        told = {one.entry for one in losers if one.source is Source.CATALOG}
+        told = {one.entry for one in rejected if one.source is Source.CATALOG}
         catalogue = _Catalogue(question, rates, listed, first, finder)
         total, others = _of_catalogue(catalogue, told)
-    found = [*losers, *others]
-    omitted = max(0, len(losers) + total - MOST_LOSERS)
+    found = [*rejected, *others]
+    omitted = max(0, len(rejected) + total - MOST_LOSERS)
     return Explanation(tuple(found[:MOST_LOSERS]), omitted)
 
 
@@ -93,10 +93,12 @@ class _Catalogue:
     rates: CatalogueRates
     won: set[RateEntryId]
     first: Why | None
-    finder: Finder
+    finder: CompiledDiscovery
 
 
-def _of_catalogue(catalogue: _Catalogue, told: set[RateEntryId | None]) -> tuple[int, list[Loser]]:
+def _of_catalogue(
+    catalogue: _Catalogue, told: set[RateEntryId | None]
+) -> tuple[int, list[RejectedCandidate]]:
     """How many entries lost, and those that came nearest."""
     question, finder = catalogue.question, catalogue.finder
     candidates = list(catalogue.rates.candidates(question))
@@ -112,7 +114,7 @@ def _of_catalogue(catalogue: _Catalogue, told: set[RateEntryId | None]) -> tuple
     return len(lost), [_loser(card, entry, why, finder) for *_, card, entry, why in nearest]
 
 
-def _won(question: Question, rates: CatalogueRates, finder: Finder) -> set[RateEntryId]:
+def _won(question: Question, rates: CatalogueRates, finder: CompiledDiscovery) -> set[RateEntryId]:
     """The entries that make a rate of the catalogue, as far as it is looked in."""
     if LookupSource.CATALOG_RATES not in finder.places:
         return set()
@@ -149,7 +151,9 @@ def _why(
     return Why.RESOURCE_FIRST if is_wider else Why.SELLING_MODEL_FIRST
 
 
-def _loser(card: RateCard, entry: RateCardEntry, why: Why, finder: Finder) -> Loser:
+def _loser(
+    card: RateCard, entry: RateCardEntry, why: Why, finder: CompiledDiscovery
+) -> RejectedCandidate:
     span = card if why is Why.CARD_NOT_IN_FORCE else entry
     words = WORDS[why].format(
         dates=span_text(span.start, span.end),
@@ -158,7 +162,7 @@ def _loser(card: RateCard, entry: RateCardEntry, why: Why, finder: Finder) -> Lo
         finder=finder.words,
         place=SOURCES[card.type],
     )
-    return Loser(
+    return RejectedCandidate(
         why=why,
         words=words,
         source=Source.CATALOG,

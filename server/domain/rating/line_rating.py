@@ -9,9 +9,9 @@ from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.procedures.programs import compiled
 from server.domain.rating.procedures.shipped import NEGOTIABLE
 from server.domain.rating.procedures.state import Line, State, no_rate, unpriced
-from server.domain.rating.procedures.waterfall import Element, Rated, RatingFailed, Step
+from server.domain.rating.procedures.waterfall import Element, Rated, RatingFailed, WaterfallStep
 
-__all__ = ["Element", "Rated", "RatingFailed", "Step", "rate_line"]
+__all__ = ["Element", "Rated", "RatingFailed", "WaterfallStep", "rate_line"]
 
 _PROGRAM = compiled(NEGOTIABLE[1])
 

@@ -54,7 +54,7 @@ class EntryState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class RowVersion:
     """What the database knows of a row besides its content."""
 
     revision: int
@@ -68,7 +68,7 @@ class PriceBook:
     id: PriceBookId
     display_name: str = ""
     cards: Mapping[RateCardType, RateCardId]
-    kept: Kept | None = None
+    kept: RowVersion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class RateCard:
     type: RateCardType
     start: date | None = None
     end: date | None = None
-    kept: Kept | None = None
+    kept: RowVersion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class RateCardEntry:
     start: date | None = None
     end: date | None = None
     state: EntryState = EntryState.DRAFT
-    kept: Kept | None = None
+    kept: RowVersion | None = None
 
     @property
     def key(self) -> RateEntryId:

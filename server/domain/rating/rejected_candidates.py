@@ -62,7 +62,7 @@ RANKS = {why: rank for rank, why in enumerate(Why)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loser:
+class RejectedCandidate:
     """A candidate that did not win: where it is, what it says, when, and why it lost.
 
     Of the catalogue it has an entry, of an asset or an addition an asset, perhaps both.

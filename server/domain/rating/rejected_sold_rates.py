@@ -14,14 +14,14 @@ from server.domain.ids import AssetId
 from server.domain.modeling.policies import CommitmentRate
 from server.domain.rating.additions import Addition, chosen_for_target, is_negotiated
 from server.domain.rating.comparison import Compared, compared
-from server.domain.rating.compiled_discovery import Finder
-from server.domain.rating.compiled_rating import Rater
-from server.domain.rating.discovery import Asked, Source
+from server.domain.rating.compiled_discovery import CompiledDiscovery
+from server.domain.rating.compiled_rating import CompiledRating
+from server.domain.rating.discovery import DiscoveryQuestion, Source
 from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.rate_index import span_text
 from server.domain.rating.rates import RateSegment, RateTerms
-from server.domain.rating.rejected_candidates import WORDS, Loser, Why
-from server.domain.rating.sold_rates import AssetRates, Bound, SoldRates, TargetRates
+from server.domain.rating.rejected_candidates import WORDS, RejectedCandidate, Why
+from server.domain.rating.sold_rates import AssetRates, SoldRates, TargetRates, TargetResourceKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +32,22 @@ class Contest:
     that would, of which the first where `finder` looks does.
     """
 
-    asked: Asked
+    asked: DiscoveryQuestion
     day: date
     rates: SoldRates
-    finder: Finder
+    finder: CompiledDiscovery
     answering: frozenset[LookupSource]
     own: RateSegment | None
     at_target: RateSegment | None
-    rater: Rater | None
+    rater: CompiledRating | None
 
     @staticmethod
     def of(
-        asked: Asked, day: date, rates: SoldRates, finder: Finder, rater: Rater | None
+        asked: DiscoveryQuestion,
+        day: date,
+        rates: SoldRates,
+        finder: CompiledDiscovery,
+        rater: CompiledRating | None,
     ) -> "Contest":
         """What an asset or a target says to a question; nothing else is asked yet."""
         own, currency_code = None, asked.currency_code
@@ -105,7 +109,7 @@ class Contest:
         return None if self.answering.isdisjoint(before) else Why.PLACE_LATER
 
 
-def lost(of: Contest) -> Iterator[Loser]:
+def lost(of: Contest) -> Iterator[RejectedCandidate]:
     """What was sold and what was added to it, as far as it did not win."""
     if of.won is not None and of.won.terms is not None:
         yield from _replaced(of.won.terms)
@@ -126,11 +130,11 @@ def lost(of: Contest) -> Iterator[Loser]:
             yield _loser(why, one, one.terms, of, place, alone.amounts.get(one.asset_id))
 
 
-def _own(of: Contest, rates: AssetRates) -> Iterator[Loser]:
+def _own(of: Contest, rates: AssetRates) -> Iterator[RejectedCandidate]:
     for stretch in rates.stretches:
         why = _why_not_own(of, stretch.terms, stretch.is_open(of.at))
         if why is not None:
-            assert not isinstance(of.asked.held, Bound), of.asked
+            assert not isinstance(of.asked.held, TargetResourceKey), of.asked
             assert of.asked.held is not None, of.asked
             sold = Addition(
                 asset_id=of.asked.held[1], start=stretch.start, end=stretch.end, terms=stretch.terms
@@ -138,7 +142,7 @@ def _own(of: Contest, rates: AssetRates) -> Iterator[Loser]:
             yield _loser(why, sold, stretch.terms, of, LookupSource.ASSET)
 
 
-def _replaced(terms: RateTerms) -> Iterator[Loser]:
+def _replaced(terms: RateTerms) -> Iterator[RejectedCandidate]:
     """What the catalogue said, where something else was agreed."""
     replaced = (
         (terms.base_entry, terms.rate, terms.negotiated_rate is not None),
@@ -146,7 +150,7 @@ def _replaced(terms: RateTerms) -> Iterator[Loser]:
     )
     for entry, listed, is_replaced in replaced:
         if is_replaced and entry is not None:
-            yield Loser(
+            yield RejectedCandidate(
                 why=Why.NEGOTIATED,
                 words=WORDS[Why.NEGOTIATED],
                 source=Source.CATALOG,
@@ -242,7 +246,7 @@ def _loser(
     of: Contest,
     place: LookupSource,
     amount: Decimal | None = None,
-) -> Loser:
+) -> RejectedCandidate:
     zone = of.rates.zone
     start = local_date(zone, sold.start)
     end = None if sold.end is None else local_date(zone, sold.end)
@@ -255,7 +259,7 @@ def _loser(
     )
     if why is Why.NOT_LOWEST and amount is not None:
         words = f"{words}: {plain(amount)}"
-    return Loser(
+    return RejectedCandidate(
         why=why,
         words=words,
         source=Source.TARGET if place is LookupSource.TARGET else Source.ASSET,

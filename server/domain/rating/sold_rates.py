@@ -18,10 +18,10 @@ from server.domain.rating.additions import (
 from server.domain.rating.rates import RateSegment, RateTerms
 
 # A resource of an asset.
-Held = tuple[AccountId, AssetId, ResourceId]
+AssetResourceKey = tuple[AccountId, AssetId, ResourceId]
 
 
-class Bound(NamedTuple):
+class TargetResourceKey(NamedTuple):
     """A resource of what assets are bound to: a contract or custom target, the account without."""
 
     account_id: AccountId

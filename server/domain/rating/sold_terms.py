@@ -18,7 +18,7 @@ from server.domain.rating.rates import RateSegment, RateTerms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sold:
+class WalletRateSources:
     """The own terms of a wallet's assets, and what was added, each by itself.
 
     `discounting` are the commitments whose terms are a discount on what is drawn. With `is_shared`

@@ -29,7 +29,7 @@ from server.domain.ids import (
     ResourceId,
     WalletId,
 )
-from server.domain.modeling.roles import Role
+from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import WalletPolicies
 from server.domain.selling.grants import Entitlement, Grant, issues
 from server.domain.selling.sales import (
@@ -227,7 +227,7 @@ class _Plan:
         )
 
     def _token_wallet(self, sale: "_Sale", resource: LineResource) -> WalletId | None:
-        if resource.token_resource_id is None or sale.line.role is not Role.ANCHOR:
+        if resource.token_resource_id is None or sale.line.role is not ProductRole.ANCHOR:
             return None
         return self.wallets[sale.target.id, resource.token_resource_id].id
 
@@ -236,7 +236,7 @@ class _Plan:
         key = (sale.target.id, resource.resource_id)
         policies = resource.policies.wallet
         wallet = self.wallets.get(key)
-        if wallet is None and sale.line.role is not Role.ANCHOR:
+        if wallet is None and sale.line.role is not ProductRole.ANCHOR:
             raise _no_wallet(sale.line, resource)
         if wallet is None:
             wallet = Wallet(

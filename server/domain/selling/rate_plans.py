@@ -7,7 +7,7 @@ from datetime import date
 from server.domain.calendar import PolicyPeriod, local_date, local_midnight, rating_period
 from server.domain.errors import UsageError
 from server.domain.ids import AssetId, ResourceId, WalletId
-from server.domain.rating.compiled_rating import Rater, Versions, not_in_force
+from server.domain.rating.compiled_rating import CompiledRating, RatingVersions, not_in_force
 from server.domain.rating.discovery import Source
 from server.domain.rating.line_rating import RatingFailed
 from server.domain.rating.rates import RateSegment
@@ -35,7 +35,7 @@ class PlanLine:
     is_fixed: bool
     period: date
     segment: RateSegment | None = None
-    rater: Rater | None = None
+    rater: CompiledRating | None = None
     error: UsageError | None = None
 
     @property
@@ -51,7 +51,7 @@ def planned(
     held: AssetResource,
     segments: Iterable[RateSegment],
     metering: Metering,
-    versions: Versions,
+    versions: RatingVersions,
     day: date,
 ) -> PlanLine:
     """What a resource costs as `day` begins, by `segments` that no two hold at once."""

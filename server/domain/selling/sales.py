@@ -34,7 +34,7 @@ from server.domain.modeling.policies import (
     RolloverPolicy,
     Validity,
 )
-from server.domain.modeling.roles import Binding, Role
+from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.modeling.units import LIMIT
 from server.domain.rating.rates import (
@@ -115,7 +115,7 @@ class SaleLine:
     quantity: Decimal
     start_date: date
     end_date: date | None = None
-    role: Role = Role.ANCHOR
+    role: ProductRole = ProductRole.ANCHOR
     binding: Binding = Binding.SELF
     target_id: str | None = None
     selling_model_id: SellingModelId | None = None
@@ -182,7 +182,7 @@ class AssetResource:
     end_time: datetime | None
     token_wallet_id: WalletId | None = None
     definition_product_id: ProductId | None = None
-    role: Role = Role.ANCHOR
+    role: ProductRole = ProductRole.ANCHOR
     commitment: CommitmentRate | None = None
     entitlements: tuple[SoldEntitlement, ...] = ()
 

@@ -80,7 +80,7 @@ class GrantHead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class LedgerEntry:
     """One line of the ledger."""
 
     wallet_id: WalletId
@@ -103,14 +103,14 @@ class Entry:
     hash: bytes = NO_HASH
 
 
-_HASHED = tuple(f.name for f in fields(Entry) if f.name not in ("hash", "prev_hash"))
+_HASHED = tuple(f.name for f in fields(LedgerEntry) if f.name not in ("hash", "prev_hash"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
     """New entries, and the heads after them; `grant_heads` holds those that moved, by grant."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     head: Head
     grant_heads: tuple[GrantHead, ...]
 
@@ -133,7 +133,7 @@ def post(head: Head, grant_heads: Iterable[GrantHead], movements: Iterable[Movem
     """
     grants = {grant.grant_id: grant for grant in grant_heads}
     moved: dict[GrantId, GrantHead] = {}
-    entries: list[Entry] = []
+    entries: list[LedgerEntry] = []
     for movement in movements:
         grant_id = movement.grant_id
         grant = moved.get(grant_id) or grants.get(grant_id) or GrantHead(grant_id=grant_id)
@@ -144,7 +144,7 @@ def post(head: Head, grant_heads: Iterable[GrantHead], movements: Iterable[Movem
     return Posting(entries=tuple(entries), head=head, grant_heads=tuple(moved.values()))
 
 
-def reversals(entries: Iterable[Entry]) -> tuple[Movement, ...]:
+def reversals(entries: Iterable[LedgerEntry]) -> tuple[Movement, ...]:
     """What undoes `entries`, which come the last first: each as a correction of the same cause."""
     return tuple(
         Movement(
@@ -162,7 +162,7 @@ def reversals(entries: Iterable[Entry]) -> tuple[Movement, ...]:
     )
 
 
-def canonical_text(entry: Entry) -> str:
+def canonical_text(entry: LedgerEntry) -> str:
     """The text an entry's hash covers: every field but the hashes, in their order, one a line.
 
     What is absent has none.
@@ -171,14 +171,14 @@ def canonical_text(entry: Entry) -> str:
     return "".join(f"{name}={_text(value)}\n" for name, value in values if value is not None)
 
 
-def entry_hash(entry: Entry) -> bytes:
+def entry_hash(entry: LedgerEntry) -> bytes:
     """SHA-256 over the hash before it and its own text."""
     return sha256(entry.prev_hash + canonical_text(entry).encode()).digest()
 
 
 @exact
 def check_chain(
-    entries: Iterable[Entry],
+    entries: Iterable[LedgerEntry],
     *,
     head: Head | None = None,
     grant_heads: Mapping[GrantId, GrantHead] | None = None,
@@ -198,8 +198,8 @@ def check_chain(
     return None
 
 
-def _chained(head: Head, grant: GrantHead, movement: Movement) -> Entry:
-    entry = Entry(
+def _chained(head: Head, grant: GrantHead, movement: Movement) -> LedgerEntry:
+    entry = LedgerEntry(
         wallet_id=head.wallet_id,
         seq=head.seq + 1,
         prev_hash=head.hash,
@@ -221,7 +221,7 @@ def _chained(head: Head, grant: GrantHead, movement: Movement) -> Entry:
     return replace(entry, hash=entry_hash(entry))
 
 
-def _heads_after(entry: Entry) -> tuple[Head, GrantHead]:
+def _heads_after(entry: LedgerEntry) -> tuple[Head, GrantHead]:
     head = Head(
         wallet_id=entry.wallet_id,
         seq=entry.seq,
@@ -231,12 +231,12 @@ def _heads_after(entry: Entry) -> tuple[Head, GrantHead]:
     return head, GrantHead(grant_id=entry.grant_id, seq=entry.grant_seq, balance=entry.grant_after)
 
 
-def _movement(entry: Entry) -> Movement:
+def _movement(entry: LedgerEntry) -> Movement:
     return Movement(**{name.name: getattr(entry, name.name) for name in fields(Movement)})
 
 
-def _difference(found: Entry, expected: Entry) -> ChainFault | None:
-    for name in fields(Entry):
+def _difference(found: LedgerEntry, expected: LedgerEntry) -> ChainFault | None:
+    for name in fields(LedgerEntry):
         is_, due = getattr(found, name.name), getattr(expected, name.name)
         if is_ != due:
             return ChainFault(expected.seq, name.name, _text(due), _text(is_))

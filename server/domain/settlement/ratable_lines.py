@@ -22,13 +22,19 @@ from server.domain.ids import (
 )
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.modeling.units import LIMIT
-from server.domain.rating.compiled_rating import SHIPPED, Rater, Raters, VersionKey, not_in_force
-from server.domain.rating.line_rating import Rated, RatingFailed, Step
+from server.domain.rating.compiled_rating import (
+    SHIPPED,
+    CompiledRating,
+    RatingVersionSource,
+    VersionKey,
+    not_in_force,
+)
+from server.domain.rating.line_rating import Rated, RatingFailed, WaterfallStep
 from server.domain.rating.procedures.packages import Packaged, Packages
 from server.domain.rating.procedures.state import Line
 from server.domain.rating.procedures.waterfall import Outcome
 from server.domain.rating.rates import RateSegment, RateTerms
-from server.domain.settlement.walk import Result
+from server.domain.settlement.walk import SettledIncrement
 
 Rates = Mapping[AssetId, tuple[RateSegment, ...]]
 """The terms of each asset, as segments that neither overlap nor leave a gap."""
@@ -86,7 +92,7 @@ class RatableLine:
     origin_used: Decimal = ZERO
     net_unit_rate: Decimal | None
     amount: Decimal | None
-    steps: tuple[Step, ...]
+    steps: tuple[WaterfallStep, ...]
     failure: str | None = None
     failure_text: str = ""
     version: VersionKey | None = None
@@ -95,11 +101,11 @@ class RatableLine:
 @exact
 def ratable_lines(
     wallet_id: WalletId,
-    results: Iterable[Result],
+    results: Iterable[SettledIncrement],
     rates: Rates,
     *,
     rated_before: Mapping[Origin, Tally] | None = None,
-    raters: Raters = SHIPPED,
+    raters: RatingVersionSource = SHIPPED,
 ) -> tuple[RatableLine, ...]:
     """Rate the settled usage of one wallet: own usage first, then corrections, period by period.
 
@@ -144,7 +150,7 @@ class _Group:
     def used(self) -> Decimal:
         return self.drawn + self.overage
 
-    def add(self, result: Result) -> None:
+    def add(self, result: SettledIncrement) -> None:
         self.cell_ids.append(result.increment.cell_id)
         self.drawn += result.drawn
         self.overage += result.overage
@@ -171,7 +177,7 @@ class _Sized:
     key: RatableKey
     group: _Group
     sizes: _Sizes
-    rater: Rater | None
+    rater: CompiledRating | None
 
     @property
     def terms(self) -> RateTerms | None:
@@ -204,7 +210,7 @@ class _Sized:
         )
 
 
-def _grouped(results: Iterable[Result], rates: Rates) -> dict[RatableKey, _Group]:
+def _grouped(results: Iterable[SettledIncrement], rates: Rates) -> dict[RatableKey, _Group]:
     groups: dict[RatableKey, _Group] = {}
     for result in results:
         increment = result.increment

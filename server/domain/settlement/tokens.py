@@ -20,13 +20,13 @@ from server.domain.rating.line_rating import rate_line
 from server.domain.rating.procedures.packages import before
 from server.domain.rating.procedures.state import Line
 from server.domain.settlement.ratable_lines import RatableLine
-from server.domain.settlement.walk import Result
+from server.domain.settlement.walk import SettledIncrement
 
 NO_RECORD = RecordId("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purse:
+class TokenWallet:
     """A wallet of tokens; its rating periods until `closed` take none any more."""
 
     id: WalletId
@@ -47,7 +47,10 @@ class Purse:
 
 @exact
 def token_cells(
-    purse: Purse, cells: Iterable[Cell], results: Iterable[Result], lines: Iterable[RatableLine]
+    token_wallet: TokenWallet,
+    cells: Iterable[Cell],
+    results: Iterable[SettledIncrement],
+    lines: Iterable[RatableLine],
 ) -> tuple[tuple[CellId, Cell], ...]:
     """The cells of `purse` that settled usage comes to, each after the cell it comes from.
 
@@ -57,9 +60,11 @@ def token_cells(
     known = {cell.id: cell for cell in cells}
     overages = {result.increment.cell_id: result.overage for result in results}
     return tuple(
-        (cell_id, _token_cell(purse, known[cell_id], tokens))
+        (cell_id, _token_cell(token_wallet, known[cell_id], tokens))
         for line in lines
-        if line.amount is not None and line.terms is not None and line.terms.unit == purse.unit
+        if line.amount is not None
+        and line.terms is not None
+        and line.terms.unit == token_wallet.unit
         for cell_id, tokens in _shares(line, overages)
     )
 
@@ -100,15 +105,15 @@ def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
     return round_to(rated.amount, PLACES, Rounding.HALF_EVEN)
 
 
-def _token_cell(purse: Purse, cell: Cell, tokens: Decimal) -> Cell:
+def _token_cell(token_wallet: TokenWallet, cell: Cell, tokens: Decimal) -> Cell:
     return Cell(
-        id=CellId(derive(cell.id, "tokens", purse.id)),
-        wallet_id=purse.id,
+        id=CellId(derive(cell.id, "tokens", token_wallet.id)),
+        wallet_id=token_wallet.id,
         asset_id=cell.asset_id,
         asset_number=cell.asset_number,
         start=cell.start,
         end=cell.end,
-        origin_start=purse.period_of(cell.start).start,
-        period=purse.handling(cell.period.start),
+        origin_start=token_wallet.period_of(cell.start).start,
+        period=token_wallet.handling(cell.period.start),
         measure=Measure.of(tokens, cell.start, NO_RECORD),
     )

@@ -41,7 +41,7 @@ class WalletTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class SettledIncrement:
     """How one increment was paid for."""
 
     increment: Increment
@@ -58,7 +58,7 @@ class Settlement:
     """
 
     movements: tuple[Movement, ...]
-    results: tuple[Result, ...]
+    results: tuple[SettledIncrement, ...]
     grants: tuple[Grant, ...]
     opened: tuple[Grant, ...]
 
@@ -103,7 +103,7 @@ def settled_anew(
     increments: Iterable[Increment],
     ends: Mapping[datetime, datetime],
     commitments: Commitments,
-) -> tuple[Result, ...]:
+) -> tuple[SettledIncrement, ...]:
     """How increments are paid for, period by period, from the first issue of all that was granted.
 
     `ends` says when the periods end in which they are drawn.
@@ -113,7 +113,7 @@ def settled_anew(
     for one in increments:
         periods.setdefault(one.period_start, []).append(one)
     grants: tuple[Grant, ...] = ()
-    results: list[Result] = []
+    results: list[SettledIncrement] = []
     for start in sorted(periods):
         settlement = settle(
             terms,
@@ -212,7 +212,7 @@ class _Walk:
                 issue = self.issues.pop(grant_id)
                 self._open(issue, opening(issue))
 
-    def draw(self, increment: Increment) -> Result:
+    def draw(self, increment: Increment) -> SettledIncrement:
         """Spend one increment, after all boundaries before it."""
         drawdown = draw_down(
             self.grants.values(),
@@ -235,14 +235,14 @@ class _Walk:
                     leg=leg,
                 )
             )
-        return Result(
+        return SettledIncrement(
             increment=increment,
             drawn=increment.quantity - drawdown.overage,
             overage=drawdown.overage,
             debits=drawdown.debits,
         )
 
-    def settlement(self, results: tuple[Result, ...]) -> Settlement:
+    def settlement(self, results: tuple[SettledIncrement, ...]) -> Settlement:
         """What came of it."""
         return Settlement(
             movements=tuple(self.movements),

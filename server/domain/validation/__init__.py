@@ -23,7 +23,7 @@ from server.domain.validation.kinds import KINDS
 from server.domain.validation.pricing import RATES
 from server.domain.validation.rules import Finding, Rule, Severity
 from server.domain.validation.setups import (
-    Days,
+    EffectiveDays,
     Metered,
     Parent,
     Promise,
@@ -36,17 +36,17 @@ from server.domain.validation.tiering import TIERS
 
 __all__ = [
     "RULES",
-    "Days",
+    "EffectiveDays",
     "Finding",
     "Metered",
     "Parent",
+    "ProductVerdict",
     "Promise",
-    "Result",
     "Rule",
+    "RuleResult",
     "Scope",
     "Setup",
     "Severity",
-    "Verdict",
     "validate",
 ]
 
@@ -62,7 +62,7 @@ RULES: tuple[Rule, ...] = tuple(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class RuleResult:
     """A rule that is broken: the first hundred breaches, and how many there are."""
 
     rule: Rule
@@ -71,11 +71,11 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ProductVerdict:
     """What was found of one product, in the order of the rules."""
 
     product_id: ProductId
-    results: tuple[Result, ...]
+    results: tuple[RuleResult, ...]
 
     @property
     def is_valid(self) -> bool:
@@ -83,14 +83,14 @@ class Verdict:
         return all(result.rule.severity is not Severity.ERROR for result in self.results)
 
 
-def validate(setup: Setup) -> Verdict:
+def validate(setup: Setup) -> ProductVerdict:
     """Hold a product to every rule, as far as its setup is within the scope."""
     cut = within(setup)
     found = ((rule, tuple(rule.check(cut))) for rule in RULES)
-    return Verdict(
+    return ProductVerdict(
         product_id=setup.product.content.id,
         results=tuple(
-            Result(rule=rule, findings=breaches[:MOST_FINDINGS], count=len(breaches))
+            RuleResult(rule=rule, findings=breaches[:MOST_FINDINGS], count=len(breaches))
             for rule, breaches in found
             if breaches
         ),

@@ -13,7 +13,7 @@ from server.domain.ids import PriceBookId, RateCardId, ResourceId, SellingModelI
 from server.domain.rating.rate_cards import RateCardEntry
 from server.domain.validation.rules import Finding, Rule, Severity
 from server.domain.validation.setups import (
-    Days,
+    EffectiveDays,
     Metered,
     Setup,
     entry_name,
@@ -38,7 +38,7 @@ class _Hole:
     metered: Metered
     offer: Offer
     model: SellingModelId | None
-    days: Days
+    days: EffectiveDays
     before: RateCardEntry | None
     after: RateCardEntry | None
 

@@ -9,10 +9,10 @@ from server.domain.ids import RateCardId, ResourceId
 from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
-    Kept,
     Product,
     ProductGrant,
     ProductResource,
+    StoredRecord,
     UnitClass,
     UnitOfMeasure,
     UsageModelType,
@@ -24,14 +24,14 @@ from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, 
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Days:
+class EffectiveDays:
     """A span of civil days, end exclusive; `date.min` and `date.max` are from ever and for ever."""
 
     start: date = date.min
     end: date = date.max
 
     @classmethod
-    def of(cls, start: date | None, end: date | None) -> "Days":
+    def of(cls, start: date | None, end: date | None) -> "EffectiveDays":
         """The span of a record, whose absent ends are without end."""
         return cls(start or date.min, end or date.max)
 
@@ -40,11 +40,11 @@ class Days:
         """Whether it has no day."""
         return self.start >= self.end
 
-    def meeting(self, other: "Days") -> "Days":
+    def meeting(self, other: "EffectiveDays") -> "EffectiveDays":
         """The days of both, which may be none."""
-        return Days(max(self.start, other.start), min(self.end, other.end))
+        return EffectiveDays(max(self.start, other.start), min(self.end, other.end))
 
-    def meets(self, other: "Days") -> bool:
+    def meets(self, other: "EffectiveDays") -> bool:
         """Whether there is a day of both."""
         return not self.meeting(other).is_empty
 
@@ -61,7 +61,7 @@ class Days:
 class Scope:
     """What matters: the days, and whether drafts count as if they were active."""
 
-    days: Days = Days()
+    days: EffectiveDays = EffectiveDays()
     with_drafts: bool = False
 
     def has(self, state: str) -> bool:
@@ -87,7 +87,7 @@ class Metered:
     usage costs once a commitment is used up.
     """
 
-    held: Kept[ProductResource]
+    held: StoredRecord[ProductResource]
     resource: UsageResource
     unit_class: UnitClass
     unit: UnitOfMeasure | None
@@ -110,9 +110,9 @@ class Metered:
         return f"products/{self.held.content.product_id}/usageResources/{self.held.content.id}"
 
     @property
-    def days(self) -> Days:
+    def days(self) -> EffectiveDays:
         """The days on which it is sold."""
-        return Days.of(self.held.content.start_date, self.held.content.end_date)
+        return EffectiveDays.of(self.held.content.start_date, self.held.content.end_date)
 
     @property
     def is_charged(self) -> bool:
@@ -129,7 +129,7 @@ class Promise:
     `refresh` is how often it is issued.
     """
 
-    grant: Kept[ProductGrant]
+    grant: StoredRecord[ProductGrant]
     unit: UnitOfMeasure | None = None
     refresh: Cadence | None = None
     parents: tuple[Parent, ...] = ()
@@ -147,7 +147,7 @@ class Setup:
     `currencies` are the units that ISO 4217 knows, `anchored` the resources of active anchors.
     """
 
-    product: Kept[Product]
+    product: StoredRecord[Product]
     resources: tuple[Metered, ...]
     grants: tuple[Promise, ...]
     entries: tuple[RateCardEntry, ...]
@@ -186,17 +186,19 @@ class Setup:
         held_id = metered.held.content.id
         return tuple(one for one in self.grants if one.grant.content.held_id == held_id)
 
-    def days_of(self, resource_id: ResourceId) -> Days:
+    def days_of(self, resource_id: ResourceId) -> EffectiveDays:
         """The days from the first to the last on which a resource is sold."""
         spans = [self.sold_days(one) for one in self.resources if one.id == resource_id]
-        return Days(min(one.start for one in spans), max(one.end for one in spans))
+        return EffectiveDays(min(one.start for one in spans), max(one.end for one in spans))
 
-    def priced_days(self, entry: RateCardEntry) -> Days:
+    def priced_days(self, entry: RateCardEntry) -> EffectiveDays:
         """The days on which an entry applies: those of its card too."""
         card = self.cards[entry.card_id]
-        return Days.of(entry.start, entry.end).meeting(Days.of(card.start, card.end))
+        return EffectiveDays.of(entry.start, entry.end).meeting(
+            EffectiveDays.of(card.start, card.end)
+        )
 
-    def sold_days(self, metered: Metered) -> Days:
+    def sold_days(self, metered: Metered) -> EffectiveDays:
         """The days that matter on which a resource is sold."""
         return metered.days.meeting(self.scope.days)
 
@@ -241,12 +243,12 @@ def entry_name(entry: RateCardEntry) -> str:
     return entry.name
 
 
-def gaps(whole: Days, parts: Iterable[Days]) -> Iterator[Days]:
+def gaps(whole: EffectiveDays, parts: Iterable[EffectiveDays]) -> Iterator[EffectiveDays]:
     """The stretches of `whole` that no part covers, in order."""
     reached = whole.start
     for part in sorted(parts):
         if part.start > reached and reached < whole.end:
-            yield Days(reached, min(part.start, whole.end))
+            yield EffectiveDays(reached, min(part.start, whole.end))
         reached = max(reached, part.end)
     if reached < whole.end:
-        yield Days(reached, whole.end)
+        yield EffectiveDays(reached, whole.end)

@@ -11,7 +11,7 @@ from server.domain.modeling.catalog import as_unit
 from server.domain.modeling.policies import assumed_billing, check_period_order
 from server.domain.modeling.units import UnitClassKind, check_scale, convert
 from server.domain.validation.rules import Finding, Rule, Severity
-from server.domain.validation.setups import Days, Metered, Promise, Setup, entry_name
+from server.domain.validation.setups import EffectiveDays, Metered, Promise, Setup, entry_name
 
 MOST_OPEN_ISSUES = 100
 # Issues are looked at from here on for four years, which hold every length of month and year.
@@ -61,7 +61,7 @@ def _resource_overlap(setup: Setup) -> Iterator[Finding]:
 
 def _resource_gap(setup: Setup) -> Iterator[Finding]:
     for earlier, later in _neighbours(setup):
-        gap = Days(earlier.days.end, later.days.start).meeting(setup.scope.days)
+        gap = EffectiveDays(earlier.days.end, later.days.start).meeting(setup.scope.days)
         if not gap.is_empty:
             yield Finding(f"{earlier.id} is not sold {gap}", (later.name, earlier.name))
 

@@ -14,7 +14,7 @@ from server.domain.ids import RateCardId, ResourceId, SellingModelId
 from server.domain.rating.rate_cards import RateCardEntry, RateCardType
 from server.domain.rating.rates import HUNDRED, ONE, AdjustmentKind, Tier
 from server.domain.validation.rules import Finding, Rule, Severity
-from server.domain.validation.setups import Days, Setup, entry_name, gaps, overlaps
+from server.domain.validation.setups import EffectiveDays, Setup, entry_name, gaps, overlaps
 
 Key = tuple[RateCardId, ResourceId, str, SellingModelId | None]
 
@@ -44,7 +44,7 @@ def _clear(setup: Setup) -> list[RateCardEntry]:
 def _pairs(setup: Setup) -> Iterator[tuple[RateCardEntry, RateCardEntry]]:
     """Tiers with each base rate that some price book puts under them on some day."""
     entries = _clear(setup)
-    bases: defaultdict[Key, list[tuple[Days, RateCardEntry]]] = defaultdict(list)
+    bases: defaultdict[Key, list[tuple[EffectiveDays, RateCardEntry]]] = defaultdict(list)
     for entry in entries:
         if entry.rate is not None:
             key = entry.card_id, entry.resource_id, entry.currency_code, entry.selling_model_id
@@ -66,7 +66,9 @@ def _pairs(setup: Setup) -> Iterator[tuple[RateCardEntry, RateCardEntry]]:
                     yield from ((tiers, base) for base in _on(days, same))
 
 
-def _on(days: Days, same: list[tuple[Days, RateCardEntry]]) -> Iterator[RateCardEntry]:
+def _on(
+    days: EffectiveDays, same: list[tuple[EffectiveDays, RateCardEntry]]
+) -> Iterator[RateCardEntry]:
     """Those of the rates that share a day: they follow each other, so they are side by side."""
     first = max(0, bisect_right(same, days.start, key=_start) - 1)
     for own, base in same[first : bisect_left(same, days.end, key=_start)]:
@@ -82,7 +84,7 @@ def _adjusted(tiers: RateCardEntry, entries: list[RateCardEntry]) -> list[Resour
     return sorted({one.resource_id for one in entries} - own)
 
 
-def _start(found: tuple[Days, RateCardEntry]) -> date:
+def _start(found: tuple[EffectiveDays, RateCardEntry]) -> date:
     return found[0].start
 
 
@@ -143,7 +145,7 @@ def _tier_base_missing(setup: Setup) -> Iterator[Finding]:
     if not setup.is_anchor:
         return  # its tiers adjust the rates of the anchor
     sold = {metered.id: setup.days_of(metered.id) for metered in setup.resources}
-    bases: defaultdict[str, list[Days]] = defaultdict(list)
+    bases: defaultdict[str, list[EffectiveDays]] = defaultdict(list)
     for tiers, base in _pairs(setup):
         if base.selling_model_id in (None, tiers.selling_model_id):
             bases[tiers.key].append(setup.priced_days(base))

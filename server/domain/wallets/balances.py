@@ -13,12 +13,18 @@ from server.domain.calendar import Period
 from server.domain.consumption.aggregation import Cell, increments
 from server.domain.exact import ZERO, Rounding, divide, exact
 from server.domain.ids import AssetId, UnitId, WalletId
-from server.domain.rating.compiled_rating import SHIPPED, Raters
+from server.domain.rating.compiled_rating import SHIPPED, RatingVersionSource
 from server.domain.selling.grants import Entitlement, Grant, next_start
 from server.domain.settlement.drawdown import FOREVER
 from server.domain.settlement.ratable_lines import Origin, RatableLine, Rates, Tally, ratable_lines
-from server.domain.settlement.tokens import Purse, token_cells
-from server.domain.settlement.walk import Commitments, Result, Settlement, WalletTerms, settle
+from server.domain.settlement.tokens import TokenWallet, token_cells
+from server.domain.settlement.walk import (
+    Commitments,
+    SettledIncrement,
+    Settlement,
+    WalletTerms,
+    settle,
+)
 
 HUNDRED = Decimal(100)
 
@@ -42,8 +48,8 @@ class WalletState:
     rates: Rates = field(default_factory=dict)
     rated_before: Mapping[Origin, Tally] = field(default_factory=dict)
     commitments: Commitments = field(default_factory=dict)
-    raters: Raters = SHIPPED
-    purse: Purse | None = None
+    raters: RatingVersionSource = SHIPPED
+    token_wallet: TokenWallet | None = None
     sources: tuple["WalletState", ...] = ()
 
 
@@ -151,13 +157,15 @@ def percent(part: Decimal, whole: Decimal) -> Decimal | None:
 def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
     """What usage that is not final comes to in the tokens of this wallet."""
     for source in wallet.sources:
-        assert wallet.purse is not None, wallet
+        assert wallet.token_wallet is not None, wallet
         results = project(source, now=now).results
         lines = rated(source, results)
-        yield from (cell for _, cell in token_cells(wallet.purse, source.cells, results, lines))
+        yield from (
+            cell for _, cell in token_cells(wallet.token_wallet, source.cells, results, lines)
+        )
 
 
-def rated(wallet: WalletState, results: tuple[Result, ...]) -> tuple[RatableLine, ...]:
+def rated(wallet: WalletState, results: tuple[SettledIncrement, ...]) -> tuple[RatableLine, ...]:
     """What usage of a wallet, drawn like this, is rated as."""
     return ratable_lines(
         wallet.terms.id,
@@ -201,7 +209,7 @@ def _grant_balances(
     )
 
 
-def _charges(wallet: WalletState, results: tuple[Result, ...]) -> tuple[Charge, ...]:
+def _charges(wallet: WalletState, results: tuple[SettledIncrement, ...]) -> tuple[Charge, ...]:
     lines = rated(wallet, results)
     by_asset: dict[tuple[int, AssetId, UnitId | None], list[RatableLine]] = {}
     for line in lines:

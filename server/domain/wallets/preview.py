@@ -15,19 +15,19 @@ from server.domain.exact import ZERO, exact
 from server.domain.ids import CellId, GrantId, RatableSummaryId, UnitId, WalletId
 from server.domain.selling.grants import Grant
 from server.domain.settlement.drawdown import Debit
-from server.domain.settlement.ledger import Entry
+from server.domain.settlement.ledger import LedgerEntry
 from server.domain.settlement.ratable_lines import RatableLine
-from server.domain.settlement.walk import Result
+from server.domain.settlement.walk import SettledIncrement
 from server.domain.wallets.balances import WalletState, project, rated
 from server.domain.wallets.blocking import with_usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Projection:
     """A wallet, and what its usage that is not final comes to."""
 
     state: WalletState
-    results: tuple[Result, ...]
+    results: tuple[SettledIncrement, ...]
     lines: Mapping[RatableSummaryId, RatableLine]
 
     @property
@@ -43,7 +43,7 @@ class Picture:
         return sum((result.overage for result in self.results), ZERO)
 
 
-Scene = Mapping[WalletId, Picture]
+Projections = Mapping[WalletId, Projection]
 """Wallets side by side: those that are used, and those of the tokens they are rated in."""
 
 
@@ -72,7 +72,7 @@ class Effect:
 
 @exact
 def opened_again(
-    state: WalletState, start: datetime, grants: Iterable[Grant], closing: Iterable[Entry]
+    state: WalletState, start: datetime, grants: Iterable[Grant], closing: Iterable[LedgerEntry]
 ) -> WalletState:
     """A wallet before the close of the rating period from `start`, which moved `closing`.
 
@@ -88,27 +88,28 @@ def opened_again(
 
 
 @exact
-def pictured(state: WalletState, *, now: datetime) -> Picture:
+def projection_of(state: WalletState, *, now: datetime) -> Projection:
     """A wallet as it would be if all its usage were final now."""
     results = project(state, now=now).results
-    return Picture(
+    return Projection(
         state=state, results=results, lines={line.id: line for line in rated(state, results)}
     )
 
 
-def added(scene: Scene, cell: Cell, *, now: datetime) -> dict[WalletId, Picture]:
+def added(projections: Projections, cell: Cell, *, now: datetime) -> dict[WalletId, Projection]:
     """The wallets that more usage touches, with it: its own first, then those of its tokens."""
-    touched = [one for one in scene.values() if touches(one.state, cell.wallet_id)]
+    touched = [one for one in projections.values() if touches(one.state, cell.wallet_id)]
     own_first = sorted(
         touched, key=lambda one: (one.state.terms.id != cell.wallet_id, one.state.terms.id)
     )
     return {
-        one.state.terms.id: pictured(with_usage(one.state, [cell]), now=now) for one in own_first
+        one.state.terms.id: projection_of(with_usage(one.state, [cell]), now=now)
+        for one in own_first
     }
 
 
 @exact
-def effect(before: Picture, after: Picture, cell_ids: Iterable[CellId]) -> Effect:
+def effect(before: Projection, after: Projection, cell_ids: Iterable[CellId]) -> Effect:
     """What is different in a wallet after usage of these cells."""
     amounts, failure = _amounts(before, after)
     wanted = set(cell_ids)
@@ -134,7 +135,7 @@ def touches(state: WalletState, wallet_id: WalletId) -> bool:
     return state.terms.id == wallet_id or any(one.terms.id == wallet_id for one in state.sources)
 
 
-def _debits(before: Picture, after: Picture) -> tuple[Debit, ...]:
+def _debits(before: Projection, after: Projection) -> tuple[Debit, ...]:
     """What each grant pays more or less, in the order in which they first pay."""
     old, new = _paid(before), _paid(after)
     changed = (
@@ -150,16 +151,16 @@ def _of(paid: Mapping[GrantId, tuple[Decimal, Decimal]], grant_id: GrantId) -> t
     return paid.get(grant_id, (ZERO, ZERO))
 
 
-def _paid(picture: Picture) -> dict[GrantId, tuple[Decimal, Decimal]]:
+def _paid(projection: Projection) -> dict[GrantId, tuple[Decimal, Decimal]]:
     found: dict[GrantId, tuple[Decimal, Decimal]] = {}
-    for result in picture.results:
+    for result in projection.results:
         for debit in result.debits:
             quantity, amount = found.get(debit.grant_id, (ZERO, ZERO))
             found[debit.grant_id] = (quantity + debit.quantity, amount + debit.amount)
     return found
 
 
-def _amounts(before: Picture, after: Picture) -> tuple[dict[UnitId, Decimal], str | None]:
+def _amounts(before: Projection, after: Projection) -> tuple[dict[UnitId, Decimal], str | None]:
     """By unit, what the lines that are different cost more; or why one of them has no amount."""
     found: dict[UnitId, Decimal] = {}
     failure = None

@@ -10,7 +10,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from server.domain import errors
-from server.domain.billing.rating_batches import LineResult, RatingBatch, RequestState, Verdict
+from server.domain.billing.rating_batches import BatchVerdict, LineResult, RatingBatch, RequestState
 from server.domain.consumption.recording import Usage
 from server.domain.errors import NotFound, UsageError
 from server.domain.exact import plain
@@ -22,7 +22,7 @@ from server.domain.ids import (
     ResourceId,
     UnitId,
 )
-from server.domain.rating.line_rating import Step
+from server.domain.rating.line_rating import WaterfallStep
 from server.store.audit import audit_of
 from server.store.connection import Transaction
 from server.store.keys import NO_KEY, TimeKey
@@ -79,7 +79,7 @@ async def finish(
     tx: Transaction,
     request: RatingBatch,
     results: Sequence[LineResult],
-    found: Verdict,
+    found: BatchVerdict,
 ) -> None:
     """Keep what became of a request."""
     docs = [_result_to_doc(one) for one in results]
@@ -154,7 +154,7 @@ def _result_from_doc(doc: dict[str, Any]) -> LineResult:
         overage=_number(doc["overage"]),
         amount=_number(doc["amount"]),
         unit=None if doc["unit"] is None else UnitId(doc["unit"]),
-        steps=tuple(Step(**step) for step in doc["steps"]),
+        steps=tuple(WaterfallStep(**step) for step in doc["steps"]),
     )
 
 

@@ -10,7 +10,7 @@ from asyncpg import Record
 from server.domain.calendar import Period
 from server.domain.consumption.recording import PeriodKey
 from server.domain.ids import AccountId, GrantId, JobId, WalletId, derive
-from server.domain.settlement.ledger import Entry, GrantHead, reversals
+from server.domain.settlement.ledger import GrantHead, LedgerEntry, reversals
 from server.domain.work import JobKind
 from server.store import jobs
 from server.store.connection import Transaction
@@ -97,7 +97,7 @@ async def has_final_follower(tx: Transaction, found: Reopenable) -> bool:
     return is_there
 
 
-async def posted_by_close(tx: Transaction, found: Reopenable, revision: int) -> list[Entry]:
+async def posted_by_close(tx: Transaction, found: Reopenable, revision: int) -> list[LedgerEntry]:
     """What the last close of a period moved, the last first."""
     rows = await tx.fetch(SQL["posted_by_close"], tx.tenant_id, *found.key, revision)
     return [entry_from_row(found.wallet_id, row) for row in rows]
@@ -123,7 +123,7 @@ def _columns(keys: Iterable[PeriodKey]) -> list[list[Any]]:
     return [list(column) for column in zip(*sorted(keys), strict=True)]
 
 
-async def _reverse(tx: Transaction, found: Reopenable, entries: Sequence[Entry]) -> None:
+async def _reverse(tx: Transaction, found: Reopenable, entries: Sequence[LedgerEntry]) -> None:
     wallet = (tx.tenant_id, found.account_id, found.wallet_id)
     head = await tx.fetchrow(SQL["wallet_head"], *wallet)
     assert head is not None, found

@@ -22,7 +22,7 @@ SQL = load("billing/replay.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RatedLine:
+class ReplayLine:
     """A ratable line as it is kept; without an amount it could not be rated."""
 
     id: RatableSummaryId
@@ -53,11 +53,11 @@ async def rated_lines(
     within: Period,
     *,
     limit: int,
-) -> list[RatedLine]:
+) -> list[ReplayLine]:
     """The lines of periods that start `within` a time, oldest first."""
     args = (tx.tenant_id, account_id, asset_id, within.start, within.end, limit)
     return [
-        RatedLine(
+        ReplayLine(
             id=RatableSummaryId(row["ratable_summary_id"]),
             wallet_id=WalletId(row["wallet_id"]),
             asset_id=AssetId(row["asset_id"]),

@@ -22,10 +22,10 @@ from server.domain.ids import (
     UnitId,
 )
 from server.domain.modeling.policies import OveragePolicy
-from server.domain.rating.line_rating import Step
+from server.domain.rating.line_rating import WaterfallStep
 from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import RatableKey, RatableLine
-from server.domain.settlement.walk import Result
+from server.domain.settlement.walk import SettledIncrement
 from server.store.connection import Transaction
 from server.store.settlement.wallet_rows import packed_packages
 from server.store.settlement.wallets import StoredWallet
@@ -49,7 +49,7 @@ class NewLiable:
 async def save_drawn(
     tx: Transaction,
     wallet: StoredWallet,
-    results: Sequence[Result],
+    results: Sequence[SettledIncrement],
     lines: Sequence[RatableLine],
 ) -> None:
     """Write on each cell what it came to, and which ratable line it is in."""
@@ -196,7 +196,7 @@ async def add_liable(
     )
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: WaterfallStep) -> dict[str, Any]:
     return {
         "sequence": step.sequence,
         "element": step.element,

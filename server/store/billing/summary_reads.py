@@ -27,7 +27,7 @@ from server.domain.ids import (
     WalletId,
 )
 from server.store.connection import Transaction
-from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
+from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
 from server.store.pool import in_transaction
 from server.store.sql import load
 
@@ -72,7 +72,7 @@ class UsageFilter:
     asset_id: AssetId | None = None
     product_id: ProductId | None = None
     resource_id: ResourceId | None = None
-    days: Window = ANY_TIME
+    days: TimeWindow = ANY_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +83,8 @@ class RatableFilter:
     asset_id: AssetId | None = None
     product_id: ProductId | None = None
     resource_id: ResourceId | None = None
-    periods: Window = ANY_TIME
-    created: Window = ANY_TIME
+    periods: TimeWindow = ANY_TIME
+    created: TimeWindow = ANY_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +96,8 @@ class LiableFilter:
     asset_id: AssetId | None = None
     product_id: ProductId | None = None
     resource_id: ResourceId | None = None
-    periods: Window = ANY_TIME
-    created: Window = ANY_TIME
+    periods: TimeWindow = ANY_TIME
+    created: TimeWindow = ANY_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from asyncpg import Record
 
-from server.domain.billing.verification import Finding
+from server.domain.billing.verification import Difference
 from server.domain.consumption.aggregation import Cell
 from server.domain.exact import plain
 from server.domain.ids import (
@@ -23,7 +23,7 @@ from server.domain.rating.procedures.packages import Packages
 from server.domain.settlement.ledger import Head
 from server.store.connection import Transaction
 from server.store.settlement.ledger import head_of
-from server.store.settlement.wallet_rows import unpacked_cell, unpacked_packages
+from server.store.settlement.wallet_rows import decode_cell, decode_packages
 from server.store.sql import load
 
 SQL = load("billing/verification.sql")
@@ -87,7 +87,7 @@ async def final_cells(
     rows = await tx.fetch(SQL["final_cells"], tx.tenant_id, account_id, wallet_id)
     return [
         FinalCell(
-            cell=unpacked_cell(wallet_id, row["cell"])[0],
+            cell=decode_cell(wallet_id, row["cell"])[0],
             quantity=row["quantity"],
             drawn=row["drawn_quantity"],
             overage=row["overage_quantity"],
@@ -116,7 +116,7 @@ def _rated_line(row: Record) -> RatedLine:
         amount=row["amount"],
         failure=row["error_reason"],
         version=version,
-        packages=unpacked_packages(row["packages"]),
+        packages=decode_packages(row["packages"]),
     )
 
 
@@ -134,11 +134,11 @@ async def count_records(tx: Transaction, account_id: AccountId) -> int:
     return found
 
 
-async def differences(tx: Transaction, account_id: AccountId) -> list[Finding]:
+async def differences(tx: Transaction, account_id: AccountId) -> list[Difference]:
     """What differs between records, cells, entries, ratable and liable lines."""
     key = tx.tenant_id, account_id
     prefix = f"accounts/{account_id}"
-    found: list[Finding] = []
+    found: list[Difference] = []
     for row in await tx.fetch(SQL["cells_and_records"], *key):
         found += _cell(f"{prefix}/usageSummaries/{row['usage_summary_id']}", row)
     for row in await tx.fetch(SQL["records_without_cell"], *key):
@@ -167,7 +167,7 @@ async def differences(tx: Transaction, account_id: AccountId) -> list[Finding]:
     return found + await _stopped(tx, account_id)
 
 
-async def _stopped(tx: Transaction, account_id: AccountId) -> list[Finding]:
+async def _stopped(tx: Transaction, account_id: AccountId) -> list[Difference]:
     """Open periods whose close was refused or is in quarantine."""
     found = []
     for row in await tx.fetch(SQL["closes_that_stopped"], tx.tenant_id, account_id):
@@ -179,14 +179,14 @@ async def _stopped(tx: Transaction, account_id: AccountId) -> list[Finding]:
     return found
 
 
-def _cell(name: str, row: Record) -> Iterator[Finding]:
+def _cell(name: str, row: Record) -> Iterator[Difference]:
     for what, is_, due in CELL_FIGURES:
         if row[is_] != row[due]:
             yield _finding(what, name, row[due], row[is_])
 
 
-def _finding(what: str, name: str, expected: Any, found: Any) -> Finding:
-    return Finding(what=what, name=name, expected=_text(expected), found=_text(found))
+def _finding(what: str, name: str, expected: Any, found: Any) -> Difference:
+    return Difference(what=what, name=name, expected=_text(expected), found=_text(found))
 
 
 def _text(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from server.domain.calendar import Period, RatingPeriod
-from server.domain.consumption.recording import RecordState, Trace, UsageRecord
+from server.domain.consumption.recording import RecordState, RecordTrace, UsageRecord
 from server.domain.errors import NotFound
 from server.domain.ids import (
     AccountId,
@@ -20,7 +20,7 @@ from server.domain.ids import (
 )
 from server.store.audit import credential_id
 from server.store.connection import Transaction
-from server.store.keys import ANY_TIME, Window
+from server.store.keys import ANY_TIME, TimeWindow
 from server.store.sql import load
 
 SQL = load("consumption/usage_records.sql")
@@ -46,7 +46,7 @@ class Range:
     cell_id: CellId | None = None
     state: RecordState | None = None
     product_id: ProductId | None = None
-    created: Window = ANY_TIME
+    created: TimeWindow = ANY_TIME
 
 
 async def get(tx: Transaction, account_id: AccountId, record_id: RecordId) -> UsageRecord:
@@ -87,11 +87,13 @@ async def list_records(
     return [_record(row) for row in rows]
 
 
-async def state_bounds(tx: Transaction, account_id: AccountId, state: RecordState) -> Window | None:
+async def state_bounds(
+    tx: Transaction, account_id: AccountId, state: RecordState
+) -> TimeWindow | None:
     """Return the window that holds the usage times of all records in a state, if there are any."""
     row = await tx.fetchrow(SQL["find_state_bounds"], tx.tenant_id, account_id, *STANDINGS[state])
     assert row is not None, state
-    return None if row["end_time"] is None else Window(row["start_time"], row["end_time"])
+    return None if row["end_time"] is None else TimeWindow(row["start_time"], row["end_time"])
 
 
 async def cell_bounds(tx: Transaction, account_id: AccountId, cell_id: CellId) -> Period:
@@ -114,7 +116,7 @@ def _record(row: Any) -> UsageRecord:
         labels=row["labels"] or {},
         create_time=row["create_time"],
         created_by=credential_id(row["created_by"]),
-        trace=Trace(
+        trace=RecordTrace(
             state=STATES[row["period_state"], row["liable_summary_id"] is not None],
             counted_quantity=row["counted_quantity"],
             cell_id=CellId(row["usage_summary_id"]),

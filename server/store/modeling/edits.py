@@ -8,7 +8,7 @@ from typing import TypeVar
 import asyncpg
 
 from server.domain.errors import Aborted, FailedPrecondition
-from server.domain.modeling.catalog import CatalogState, Kept
+from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.store.connection import Transaction
 from server.store.modeling.records import Kind
 from server.store.sql import load
@@ -25,7 +25,7 @@ async def save(tx: Transaction, kind: Kind[T], content: T, *, revision: int) -> 
     check_done(await tx.execute(kind.save, tx.tenant_id, *kind.to_row(content), revision))
 
 
-async def drop(tx: Transaction, kind: Kind[T], record: Kept[T]) -> None:
+async def drop(tx: Transaction, kind: Kind[T], record: StoredRecord[T]) -> None:
     """Forget a record. Raises CONCURRENT_CHANGE, and IN_USE when something was sold under it."""
     key = kind.key(record.content)
     try:
@@ -37,7 +37,9 @@ async def drop(tx: Transaction, kind: Kind[T], record: Kept[T]) -> None:
     check_done(done)
 
 
-async def move(tx: Transaction, kind: Kind[T], record: Kept[T], state: CatalogState) -> None:
+async def move(
+    tx: Transaction, kind: Kind[T], record: StoredRecord[T], state: CatalogState
+) -> None:
     """Put a record in another state. Raises CONCURRENT_CHANGE."""
     key = kind.key(record.content)
     check_done(await tx.execute(kind.move, tx.tenant_id, *key, state, record.revision))

@@ -8,7 +8,7 @@ from server.domain.modeling.catalog import (
     Aggregation,
     Commitment,
     Overage,
-    RatingFrequency,
+    RatingFrequencyPolicy,
     Refresh,
     Rollover,
 )
@@ -36,9 +36,9 @@ def _aggregation(row: Record) -> Aggregation:
     )
 
 
-def _rating_frequency(row: Record) -> RatingFrequency:
+def _rating_frequency(row: Record) -> RatingFrequencyPolicy:
     days, hours = row["waiting_days"], row["waiting_hours"]
-    return RatingFrequency(
+    return RatingFrequencyPolicy(
         id=PolicyId(row["policy_id"]),
         display_name=row["display_name"],
         period=PolicyPeriod(row["period"]),
@@ -107,7 +107,7 @@ AGGREGATION: Kind[Aggregation] = Kind(
     from_row=_aggregation,
     fields={},
 )
-RATING_FREQUENCY: Kind[RatingFrequency] = Kind(
+RATING_FREQUENCY: Kind[RatingFrequencyPolicy] = Kind(
     name="RatingFrequencyPolicy",
     pattern="ratingFrequencyPolicies/{}",
     table="rating_frequency_policies",

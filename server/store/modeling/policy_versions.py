@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from server.domain.modeling.catalog import CatalogState, Kept
+from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.store.connection import Transaction
 from server.store.modeling import edits
 from server.store.modeling.records import Kind
@@ -18,7 +18,7 @@ MOST_VERSIONS = 100
 T = TypeVar("T")
 
 
-async def supersede(tx: Transaction, kind: Kind[T], found: Kept[T], wanted: T) -> None:
+async def supersede(tx: Transaction, kind: Kind[T], found: StoredRecord[T], wanted: T) -> None:
     """Put another version in force, and keep what the policy said. Raises CONCURRENT_CHANGE."""
     [policy_id] = kind.key(found.content)
     await edits.save(tx, kind, wanted, revision=found.revision)
@@ -29,14 +29,14 @@ async def supersede(tx: Transaction, kind: Kind[T], found: Kept[T], wanted: T) -
 
 
 async def list_superseded(
-    tx: Transaction, kind: Kind[T], found: Kept[T]
-) -> list[tuple[Kept[T], datetime]]:
+    tx: Transaction, kind: Kind[T], found: StoredRecord[T]
+) -> list[tuple[StoredRecord[T], datetime]]:
     """What a policy said before, newest first, each with when another took its place."""
     [policy_id] = kind.key(found.content)
     args = (tx.tenant_id, kind.name, policy_id, MOST_VERSIONS - 1)
     return [
         (
-            Kept(
+            StoredRecord(
                 msgspec.convert(row["content"], type(found.content)),
                 CatalogState.INACTIVE,
                 found.revision,

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from asyncpg import Record
 
 from server.domain.errors import NotFound
-from server.domain.modeling.catalog import CatalogState, Kept
+from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.store.audit import audit_of
 from server.store.connection import Transaction
 
@@ -51,13 +51,13 @@ async def add(tx: Transaction, kind: Kind[T], content: T) -> bool:
     return done == "INSERT 0 1"
 
 
-async def find(tx: Transaction, kind: Kind[T], *key: str) -> Kept[T] | None:
+async def find(tx: Transaction, kind: Kind[T], *key: str) -> StoredRecord[T] | None:
     """The record of that id, in whatever case."""
     row = await tx.fetchrow(kind.find, tx.tenant_id, *key)
     return None if row is None else kept(kind, row)
 
 
-async def get(tx: Transaction, kind: Kind[T], *key: str) -> Kept[T]:
+async def get(tx: Transaction, kind: Kind[T], *key: str) -> StoredRecord[T]:
     """The record of exactly that id. Raises `…_NOT_FOUND`."""
     found = await find(tx, kind, *key)
     if found is None or kind.key(found.content) != key:
@@ -72,7 +72,7 @@ async def list_records(
     after: tuple[str] | None,
     limit: int,
     filters: Sequence[str | None] = (None,),
-) -> list[Kept[T]]:
+) -> list[StoredRecord[T]]:
     """Records by id, after the last one seen, of a parent if the kind has one.
 
     `filters` are a state and what else the kind's query can be asked for; None asks for all.
@@ -82,8 +82,8 @@ async def list_records(
     return [kept(kind, row) for row in rows]
 
 
-def kept(kind: Kind[T], row: Record) -> Kept[T]:
+def kept(kind: Kind[T], row: Record) -> StoredRecord[T]:
     """A row as a record."""
     state = CatalogState(row["state"])
     version = row.get("version", 1)
-    return Kept(kind.from_row(row), state, row["revision"], audit_of(row), version)
+    return StoredRecord(kind.from_row(row), state, row["revision"], audit_of(row), version)

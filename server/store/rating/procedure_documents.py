@@ -80,10 +80,10 @@ _KINDS: dict[type[Any], str] = {
     el.GraduatedTiers: "GRADUATED_TIERS",
     el.NegotiatedTiers: "NEGOTIATED_TIERS",
     el.AttributeAdjustment: "ATTRIBUTE_ADJUSTMENT",
-    el.CommitmentRate: "COMMITMENT_RATE",
+    el.CommitmentRateElement: "COMMITMENT_RATE",
     el.ManualDiscount: "MANUAL_DISCOUNT",
     el.AdjustmentMatrix: "ADJUSTMENT_MATRIX",
-    el.Formula: "FORMULA",
+    el.FormulaElement: "FORMULA",
     el.Assignment: "ASSIGNMENT",
     el.ListGroup: "LIST_GROUP",
     el.ListOperation: "LIST_OPERATION",
@@ -181,7 +181,7 @@ _FIELDS: dict[type[Any], tuple[Callable[[Any], Document], Callable[[Document], D
         },
     ),
     el.AdjustmentMatrix: (_matrix_to_doc, _matrix_from_doc),
-    el.Formula: (
+    el.FormulaElement: (
         lambda one: {"expression": one.expression, "variable": one.variable},
         lambda doc: {"expression": doc["expression"], "variable": doc["variable"]},
     ),

@@ -11,9 +11,13 @@ from asyncpg import Record
 
 from server.domain.ids import ProcedureId, ProcedureVersionId
 from server.domain.modeling.catalog import CatalogState
-from server.domain.rating.compiled_discovery import SHIPPED_FINDERS, Finder, Finders
-from server.domain.rating.compiled_rating import Rater, VersionKey, Versions
-from server.domain.rating.procedures.versions import Procedure, TimeLimits, Usage, Version
+from server.domain.rating.compiled_discovery import (
+    SHIPPED_DISCOVERY_VERSIONS,
+    CompiledDiscovery,
+    DiscoveryVersions,
+)
+from server.domain.rating.compiled_rating import CompiledRating, RatingVersions, VersionKey
+from server.domain.rating.procedures.versions import Procedure, ProcedureUsage, TimeLimits, Version
 from server.store.connection import Transaction
 from server.store.modeling.records import Kind
 from server.store.rating.procedure_documents import elements_from_doc, elements_to_doc
@@ -26,7 +30,7 @@ def _procedure(row: Record) -> Procedure:
     return Procedure(
         id=ProcedureId(row["procedure_id"]),
         display_name=row["display_name"],
-        usage=Usage(row["usage"]),
+        usage=ProcedureUsage(row["usage"]),
     )
 
 
@@ -93,39 +97,39 @@ async def versions(
     return [(_version(row), CatalogState(row["state"])) for row in rows]
 
 
-async def rating_versions(tx: Transaction) -> Versions:
+async def rating_versions(tx: Transaction) -> RatingVersions:
     """What the tenant rates by."""
-    return unpacked_versions(await tx.fetchval(SQL["rating_versions"], tx.tenant_id))
+    return decode_versions(await tx.fetchval(SQL["rating_versions"], tx.tenant_id))
 
 
 @lru_cache(maxsize=1_024)
-def unpacked_versions(text: str | None) -> Versions:
+def decode_versions(text: str | None) -> RatingVersions:
     """What the function `rating_versions` of the database says; the same is not compiled twice."""
     if text is None:
-        return Versions()
-    return Versions(tuple(_rater(item) for item in msgspec.json.decode(text)))
+        return RatingVersions()
+    return RatingVersions(tuple(_rater(item) for item in msgspec.json.decode(text)))
 
 
-async def finders(tx: Transaction) -> Finders:
+async def finders(tx: Transaction) -> DiscoveryVersions:
     """What finds the tenant's rates."""
     rows = await tx.fetch(SQL["discovery_versions"], tx.tenant_id)
     if not rows:
-        return SHIPPED_FINDERS
+        return SHIPPED_DISCOVERY_VERSIONS
     found = tuple(_finder(row) for row in rows if row["version_id"] is not None)
-    return Finders(ProcedureId(rows[0]["procedure_id"]), found)
+    return DiscoveryVersions(ProcedureId(rows[0]["procedure_id"]), found)
 
 
-async def raters(tx: Transaction, keys: Iterable[VersionKey]) -> dict[VersionKey, Rater]:
+async def raters(tx: Transaction, keys: Iterable[VersionKey]) -> dict[VersionKey, CompiledRating]:
     """Some versions, in whatever state, as raters that take as long as they take."""
     wanted = sorted(set(keys))
     rows = await tx.fetch(
         SQL["some_versions"], tx.tenant_id, [key[0] for key in wanted], [key[1] for key in wanted]
     )
     found = map(_version, rows)
-    return {(one.procedure_id, one.id): Rater.of(one) for one in found}
+    return {(one.procedure_id, one.id): CompiledRating.of(one) for one in found}
 
 
-def _rater(item: Sequence[Any]) -> Rater:
+def _rater(item: Sequence[Any]) -> CompiledRating:
     """A version of an array's parts. What a line takes is counted in time of the processor."""
     version = Version(
         procedure_id=ProcedureId(item[0]),
@@ -137,11 +141,11 @@ def _rater(item: Sequence[Any]) -> Rater:
         elements=elements_from_doc(item[7]),
         limits=TimeLimits(run=item[5], element=item[6]),
     )
-    return Rater.of(version, time.thread_time_ns)
+    return CompiledRating.of(version, time.thread_time_ns)
 
 
-def _finder(row: Record) -> Finder:
-    return Finder.of(
+def _finder(row: Record) -> CompiledDiscovery:
+    return CompiledDiscovery.of(
         Version(
             procedure_id=ProcedureId(row["procedure_id"]),
             id=ProcedureVersionId(row["version_id"]),
@@ -158,13 +162,13 @@ def _date(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
 
 
-async def default(tx: Transaction, usage: Usage) -> ProcedureId | None:
+async def default(tx: Transaction, usage: ProcedureUsage) -> ProcedureId | None:
     """The procedure that the tenant uses."""
     found = await tx.fetchval(SQL["default_procedure"], tx.tenant_id, usage)
     return None if found is None else ProcedureId(found)
 
 
-async def set_default(tx: Transaction, usage: Usage, procedure_id: ProcedureId) -> None:
+async def set_default(tx: Transaction, usage: ProcedureUsage, procedure_id: ProcedureId) -> None:
     """Use another from now on."""
     await tx.execute(SQL["set_default"], tx.tenant_id, usage, procedure_id)
 

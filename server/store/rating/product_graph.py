@@ -14,15 +14,15 @@ from server.domain.ids import (
 from server.domain.modeling.catalog import (
     Aggregation,
     Commitment,
-    Kept,
     Overage,
     Product,
     ProductGrant,
     ProductResource,
-    RatingFrequency,
+    RatingFrequencyPolicy,
     Refresh,
     Rollover,
     SellingModel,
+    StoredRecord,
     UnitClass,
     UnitOfMeasure,
     UsageResource,
@@ -60,33 +60,35 @@ K = TypeVar("K")
 class Graph:
     """A product and every record it stands on, by kind, each by id."""
 
-    product: Kept[Product]
-    resources: dict[ResourceId, Kept[UsageResource]]
-    product_resources: tuple[Kept[ProductResource], ...]
-    grants: tuple[Kept[ProductGrant], ...]
-    classes: dict[UnitClassId, Kept[UnitClass]]
-    units: tuple[Kept[UnitOfMeasure], ...]
-    aggregations: dict[PolicyId, Kept[Aggregation]]
-    frequencies: dict[PolicyId, Kept[RatingFrequency]]
-    overages: dict[PolicyId, Kept[Overage]]
-    commitments: dict[PolicyId, Kept[Commitment]]
-    refreshes: dict[PolicyId, Kept[Refresh]]
-    rollovers: dict[PolicyId, Kept[Rollover]]
-    models: dict[SellingModelId, Kept[SellingModel]]
+    product: StoredRecord[Product]
+    resources: dict[ResourceId, StoredRecord[UsageResource]]
+    product_resources: tuple[StoredRecord[ProductResource], ...]
+    grants: tuple[StoredRecord[ProductGrant], ...]
+    classes: dict[UnitClassId, StoredRecord[UnitClass]]
+    units: tuple[StoredRecord[UnitOfMeasure], ...]
+    aggregations: dict[PolicyId, StoredRecord[Aggregation]]
+    frequencies: dict[PolicyId, StoredRecord[RatingFrequencyPolicy]]
+    overages: dict[PolicyId, StoredRecord[Overage]]
+    commitments: dict[PolicyId, StoredRecord[Commitment]]
+    refreshes: dict[PolicyId, StoredRecord[Refresh]]
+    rollovers: dict[PolicyId, StoredRecord[Rollover]]
+    models: dict[SellingModelId, StoredRecord[SellingModel]]
 
 
-async def lock_product(tx: Transaction, product_id: ProductId) -> Kept[Product] | None:
+async def lock_product(tx: Transaction, product_id: ProductId) -> StoredRecord[Product] | None:
     """Hold a product until the transaction ends."""
     row = await tx.fetchrow(SQL["lock_product"], tx.tenant_id, product_id)
     return None if row is None else kept(PRODUCT, row)
 
 
-async def units_of_class(tx: Transaction, class_id: UnitClassId) -> list[Kept[UnitOfMeasure]]:
+async def units_of_class(
+    tx: Transaction, class_id: UnitClassId
+) -> list[StoredRecord[UnitOfMeasure]]:
     """The units of one class."""
     return await _some(tx, UNIT, SQL["units"], [class_id])
 
 
-async def load_graph(tx: Transaction, product: Kept[Product]) -> Graph:
+async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
     """Everything a product stands on."""
     product_id = product.content.id
     held = await _of(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_id)
@@ -163,11 +165,15 @@ async def activate(tx: Transaction, graph: Graph, units: Iterable[str], revision
     await tx.execute(SQL["activate_entries"], tx.tenant_id, product_id, revision)
 
 
-async def _of(tx: Transaction, kind: Kind[T], query: str, product_id: ProductId) -> list[Kept[T]]:
+async def _of(
+    tx: Transaction, kind: Kind[T], query: str, product_id: ProductId
+) -> list[StoredRecord[T]]:
     return [kept(kind, row) for row in await tx.fetch(query, tx.tenant_id, product_id)]
 
 
-async def _some(tx: Transaction, kind: Kind[T], query: str, ids: Iterable[str]) -> list[Kept[T]]:
+async def _some(
+    tx: Transaction, kind: Kind[T], query: str, ids: Iterable[str]
+) -> list[StoredRecord[T]]:
     return [kept(kind, row) for row in await tx.fetch(query, tx.tenant_id, sorted(ids))]
 
 
@@ -175,5 +181,5 @@ def _ids(ids: Iterable[PolicyId | None]) -> set[PolicyId]:
     return {policy_id for policy_id in ids if policy_id is not None}
 
 
-def _by_id(records: Iterable[Kept[T]], key: Callable[[T], K]) -> dict[K, Kept[T]]:
+def _by_id(records: Iterable[StoredRecord[T]], key: Callable[[T], K]) -> dict[K, StoredRecord[T]]:
     return {key(record.content): record for record in records}

@@ -18,8 +18,8 @@ from server.domain.ids import (
 )
 from server.domain.modeling.policies import CommitmentRate, OveragePolicy
 from server.domain.rating.additions import Addition
-from server.domain.rating.compiled_discovery import Finders
-from server.domain.rating.compiled_rating import Versions
+from server.domain.rating.compiled_discovery import DiscoveryVersions
+from server.domain.rating.compiled_rating import RatingVersions
 from server.domain.rating.rate_cards import (
     PriceBook,
     RateCard,
@@ -30,11 +30,11 @@ from server.domain.rating.rate_cards import (
 from server.domain.rating.rate_index import CatalogueRates, KeptCards
 from server.domain.rating.sold_rates import (
     AssetRates,
+    AssetResourceKey,
     AssetStretch,
-    Bound,
-    Held,
     SoldRates,
     TargetRates,
+    TargetResourceKey,
 )
 from server.store.connection import ControlTransaction, Transaction
 from server.store.modeling.policy_documents import policies_from_doc
@@ -57,15 +57,15 @@ Marks = Mapping[RateCardId, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedRates:
     """A tenant's catalogue at a revision: what rates and finds, its books, entries of some cards.
 
     `changed` are the cards whose entries were read since others are known; None when all were.
     """
 
     revision: int
-    versions: Versions
-    finders: Finders
+    versions: RatingVersions
+    finders: DiscoveryVersions
     marks: Marks
     changed: frozenset[RateCardId] | None
     rows: Rows
@@ -83,7 +83,7 @@ async def revisions(tx: ControlTransaction, tenant_ids: Sequence[TenantId]) -> d
     return {TenantId(row["tenant_id"]): row["catalogue_revision"] for row in rows}
 
 
-async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> Loaded:
+async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> LoadedRates:
     """All active rates, or of those whose marks are known what changed; `tx` sees one moment."""
     at, versions = await revision(tx), await rating_versions(tx)
     found_by = await finders(tx)
@@ -100,7 +100,7 @@ async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> Loaded:
     entries = await _in_slices(tx, "entries", SQL["all_entries"], tx.tenant_id, wanted)
     tiers = await _in_slices(tx, "tiers", SQL["all_tiers"], tx.tenant_id, wanted)
     rows = (books, entries, tiers)
-    return Loaded(
+    return LoadedRates(
         revision=at,
         versions=versions,
         finders=found_by,
@@ -162,8 +162,8 @@ def _pausing(rows: Sequence[Record], pause: Callable[[], None]) -> Iterator[Reco
 
 
 async def asset_rates(
-    tx: Transaction, held: Iterable[Held]
-) -> dict[Held | Bound, SoldRates | None]:
+    tx: Transaction, held: Iterable[AssetResourceKey]
+) -> dict[AssetResourceKey | TargetResourceKey, SoldRates | None]:
     """What assets were sold under, by resource.
 
     None stands for a resource that the asset does not have; an asset that is not there is left out.
@@ -182,8 +182,8 @@ async def asset_rates(
 
 
 async def target_rates(
-    tx: Transaction, bound: Iterable[Bound]
-) -> dict[Held | Bound, SoldRates | None]:
+    tx: Transaction, bound: Iterable[TargetResourceKey]
+) -> dict[AssetResourceKey | TargetResourceKey, SoldRates | None]:
     """What was agreed for targets, by resource.
 
     None stands for a resource of which the target has nothing; one that is not there is left out.
@@ -194,7 +194,7 @@ async def target_rates(
     wallets = {(row["account_id"], row["wallet_id"], True) for row in rows if row["wallet_id"]}
     added = await _additions(tx, wallets)
     return {
-        Bound(row["account_id"], row["target_id"], row["usage_resource_id"]): None
+        TargetResourceKey(row["account_id"], row["target_id"], row["usage_resource_id"]): None
         if row["wallet_id"] is None
         else TargetRates(
             zone=row["time_zone"],
@@ -218,8 +218,8 @@ async def _additions(
     return found
 
 
-def _by_held(rows: Iterable[Record]) -> dict[Held, list[Record]]:
-    found: defaultdict[Held, list[Record]] = defaultdict(list)
+def _by_held(rows: Iterable[Record]) -> dict[AssetResourceKey, list[Record]]:
+    found: defaultdict[AssetResourceKey, list[Record]] = defaultdict(list)
     for row in rows:
         found[row["account_id"], row["asset_id"], row["usage_resource_id"]].append(row)
     return found

@@ -10,7 +10,7 @@ from asyncpg import Record
 
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import PriceBookId, RateCardId
-from server.domain.rating.rate_cards import Kept, PriceBook, RateCard, RateCardType
+from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardType, RowVersion
 from server.store.audit import audit_of
 from server.store.connection import Transaction
 from server.store.modeling.edits import check_done
@@ -161,6 +161,6 @@ def _card(row: Record) -> RateCard:
     )
 
 
-def kept(row: Record) -> Kept:
+def kept(row: Record) -> RowVersion:
     """What is known of a row besides its content."""
-    return Kept(revision=row["revision"], audit=audit_of(row))
+    return RowVersion(revision=row["revision"], audit=audit_of(row))

@@ -9,7 +9,7 @@ from server.domain.errors import NotFound
 from server.domain.ids import AccountId
 from server.store.audit import audit_of
 from server.store.connection import Transaction
-from server.store.keys import ANY_TIME, Window
+from server.store.keys import ANY_TIME, TimeWindow
 from server.store.sql import load
 
 SQL = load("selling/accounts.sql")
@@ -78,7 +78,7 @@ async def list_accounts(
     *,
     after: tuple[str] | None,
     limit: int,
-    created: Window = ANY_TIME,
+    created: TimeWindow = ANY_TIME,
 ) -> list[KeptAccount]:
     """Return accounts that were created in a window, by id, after the last one seen."""
     args = (tx.tenant_id, after[0] if after else "", limit, created.start, created.end)

@@ -29,14 +29,14 @@ from server.domain.modeling.policies import (
     RolloverPolicy,
     Validity,
 )
-from server.domain.modeling.roles import Role
+from server.domain.modeling.roles import ProductRole
 from server.domain.selling.activation import Activation, Before
 from server.domain.selling.grants import Entitlement
 from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
 from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet
 from server.store.audit import audit_of
 from server.store.connection import Transaction
-from server.store.keys import ANY_TIME, Window
+from server.store.keys import ANY_TIME, TimeWindow
 from server.store.modeling.policy_documents import policies_from_doc, policies_to_doc
 from server.store.rating.terms_documents import terms_from_doc, terms_to_doc
 from server.store.selling import targets
@@ -52,7 +52,7 @@ class AssetFilter:
     product_id: ProductId | None = None
     resource_id: ResourceId | None = None
     day: date | None = None
-    created: Window = ANY_TIME
+    created: TimeWindow = ANY_TIME
 
 
 async def before(tx: Transaction, account_id: AccountId, keys: Iterable[TargetKey]) -> Before:
@@ -303,7 +303,7 @@ def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResour
         end_time=row["end_time"],
         token_wallet_id=None if token is None else WalletId(token),
         definition_product_id=None if definition is None else ProductId(definition),
-        role=Role(row["role"]),
+        role=ProductRole(row["role"]),
         commitment=None if commitment is None else CommitmentRate(commitment),
         entitlements=entitlements,
     )

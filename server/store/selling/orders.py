@@ -20,7 +20,7 @@ from server.domain.ids import (
 from server.domain.selling.sales import Buyer, Order, OrderState
 from server.store.audit import audit_of
 from server.store.connection import Transaction
-from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
+from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
 from server.store.selling.quotes import buyer_from_row, lines_from_rows
 from server.store.sql import load
 
@@ -33,7 +33,7 @@ class OrderFilter:
 
     state: OrderState | None = None
     product_id: ProductId | None = None
-    created: Window = ANY_TIME
+    created: TimeWindow = ANY_TIME
 
 
 async def add(

@@ -8,11 +8,11 @@ from asyncpg import Record
 
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId
-from server.domain.modeling.roles import Binding, Role
+from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.selling.sales import Buyer, Quote, QuoteState, SaleLine
 from server.store.audit import audit_of
 from server.store.connection import Transaction
-from server.store.keys import ANY_TIME, NO_KEY, TimeKey, Window
+from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
 from server.store.selling.documents import resources_from_doc, resources_to_doc
 from server.store.sql import load
 
@@ -25,7 +25,7 @@ class QuoteFilter:
 
     state: QuoteState | None = None
     product_id: ProductId | None = None
-    created: Window = ANY_TIME
+    created: TimeWindow = ANY_TIME
 
 
 async def get_buyer(tx: Transaction, account_id: AccountId) -> Buyer:
@@ -138,7 +138,7 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
             quantity=row["quantity"],
             start_date=row["start_date"],
             end_date=row["end_date"],
-            role=Role(row["role"]),
+            role=ProductRole(row["role"]),
             binding=Binding(row["binding"]),
             target_id=row["target_id"],
             selling_model_id=_optional_model(row["selling_model_id"]),

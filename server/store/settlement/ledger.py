@@ -13,7 +13,7 @@ from server.domain.ids import (
     WalletId,
 )
 from server.domain.selling.grants import Grant
-from server.domain.settlement.ledger import NO_HASH, Entry, GrantHead, Head, Movement, Posting
+from server.domain.settlement.ledger import NO_HASH, GrantHead, Head, LedgerEntry, Movement, Posting
 from server.domain.settlement.ledger import post as chain
 from server.store.connection import Transaction
 from server.store.sql import load
@@ -76,7 +76,9 @@ async def _add_grants(tx: Transaction, account_id: AccountId, grants: Sequence[G
     )
 
 
-async def _add_entries(tx: Transaction, account_id: AccountId, entries: Sequence[Entry]) -> None:
+async def _add_entries(
+    tx: Transaction, account_id: AccountId, entries: Sequence[LedgerEntry]
+) -> None:
     await tx.execute(
         SQL["add_entries"],
         tx.tenant_id,

@@ -37,7 +37,7 @@ from server.domain.modeling.policies import (
 from server.domain.rating.additions import Addition
 from server.domain.rating.procedures.packages import Packaged, Packages
 from server.domain.rating.rates import Rate, RateSegment
-from server.domain.rating.sold_terms import Sold
+from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Entitlement, Grant, GrantKind
 from server.domain.settlement.ledger import GrantHead
 from server.domain.settlement.ratable_lines import Origin, Rates, Tally
@@ -67,7 +67,7 @@ class SoldAsset:
 
 
 @lru_cache(maxsize=TEXTS)
-def unpacked_grants(
+def decode_grants(
     wallet_id: WalletId, text: str | None
 ) -> tuple[tuple[Grant, ...], tuple[GrantHead, ...]]:
     """The grants, and where the chain of each ends."""
@@ -76,10 +76,10 @@ def unpacked_grants(
         GrantHead(grant_id=GrantId(UUID(item[0])), seq=item[8], balance=Decimal(item[9]))
         for item in items
     )
-    return tuple(unpacked_grant(wallet_id, item) for item in items), tuple(heads)
+    return tuple(decode_grant(wallet_id, item) for item in items), tuple(heads)
 
 
-def unpacked_grant(wallet_id: WalletId, item: Sequence[Any]) -> Grant:
+def decode_grant(wallet_id: WalletId, item: Sequence[Any]) -> Grant:
     """One grant, of an array's parts or of a row's columns."""
     return Grant(
         id=GrantId(_uuid(item[0])),
@@ -96,7 +96,7 @@ def unpacked_grant(wallet_id: WalletId, item: Sequence[Any]) -> Grant:
 
 
 @lru_cache(maxsize=TEXTS)
-def unpacked_entitlements(wallet_id: WalletId, text: str | None) -> tuple[Entitlement, ...]:
+def decode_entitlements(wallet_id: WalletId, text: str | None) -> tuple[Entitlement, ...]:
     return tuple(_entitlement(wallet_id, item) for item in _items(text))
 
 
@@ -126,7 +126,7 @@ def _entitlement(wallet_id: WalletId, item: Sequence[Any]) -> Entitlement:
 
 
 @lru_cache(maxsize=8 * TEXTS)
-def unpacked_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
+def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
     """A cell, and whether its period is final."""
     item = msgspec.json.decode(text)
     cell = Cell(
@@ -153,13 +153,15 @@ def unpacked_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
 
 
 @lru_cache(maxsize=TEXTS)
-def unpacked_assets(text: str | None) -> tuple[tuple[SoldAsset, ...], Rates, Commitments, Sold]:
+def decode_assets(
+    text: str | None,
+) -> tuple[tuple[SoldAsset, ...], Rates, Commitments, WalletRateSources]:
     """The assets of a wallet, the rates of those that draw on it, and the commitments to it.
 
     And what these come from.
     """
     items = _items(text)
-    sold = Sold(
+    sold = WalletRateSources(
         own=_rates(item for item in items if item[11] == ANCHOR),
         additions=tuple(_addition(item) for item in items if item[11] != ANCHOR),
         discounting=frozenset(
@@ -214,7 +216,7 @@ def _assets(items: Iterable[Sequence[Any]]) -> tuple[SoldAsset, ...]:
     return tuple(found.values())
 
 
-def unpacked_tallies(text: str | None) -> dict[Origin, Tally]:
+def decode_tallies(text: str | None) -> dict[Origin, Tally]:
     """What of corrected origins is rated already."""
     return {
         (AssetId(UUID(asset_id)), _time(origin)): Tally(
@@ -233,7 +235,7 @@ def packed_packages(packaged: Iterable[Packaged]) -> str | None:
     return msgspec.json.encode(texts).decode() if texts else None
 
 
-def unpacked_packages(text: str | None) -> Packages:
+def decode_packages(text: str | None) -> Packages:
     """The units of a line by the rate per package that priced them."""
     return _packages([_items(text)])
 

@@ -36,24 +36,24 @@ from server.domain.modeling.policies import (
     RatingFrequency,
 )
 from server.domain.rating.compiled_rating import InForce
-from server.domain.rating.sold_terms import Sold
+from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Grant, GrantKind
-from server.domain.settlement.ledger import CauseKind, Entry, EntryKind, GrantHead, Head
-from server.domain.settlement.tokens import Purse
+from server.domain.settlement.ledger import CauseKind, EntryKind, GrantHead, Head, LedgerEntry
+from server.domain.settlement.tokens import TokenWallet
 from server.domain.settlement.walk import WalletTerms
 from server.domain.wallets.balances import WalletState
 from server.store.connection import Transaction
-from server.store.keys import ANY_TIME, Window
-from server.store.rating.procedures import unpacked_versions
+from server.store.keys import ANY_TIME, TimeWindow
+from server.store.rating.procedures import decode_versions
 from server.store.settlement.ledger import head_of
 from server.store.settlement.wallet_rows import (
     SoldAsset,
-    unpacked_assets,
-    unpacked_cell,
-    unpacked_entitlements,
-    unpacked_grant,
-    unpacked_grants,
-    unpacked_tallies,
+    decode_assets,
+    decode_cell,
+    decode_entitlements,
+    decode_grant,
+    decode_grants,
+    decode_tallies,
 )
 from server.store.sql import load
 
@@ -69,7 +69,7 @@ class WalletFilter:
 
     resource_id: ResourceId | None = None
     asset_id: AssetId | None = None
-    created: Window = ANY_TIME
+    created: TimeWindow = ANY_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ class StoredWallet:
     head: Head
     grant_heads: tuple[GrantHead, ...]
     assets: tuple[SoldAsset, ...]
-    sold: Sold
+    sold: WalletRateSources
     state: WalletState
     now: datetime
     closed: datetime | None
@@ -109,9 +109,9 @@ class StoredWallet:
         return self.state.terms.zone
 
     @property
-    def purse(self) -> Purse:
+    def token_wallet(self) -> TokenWallet:
         """What takes the tokens that usage comes to, if this is a wallet of tokens."""
-        return Purse(
+        return TokenWallet(
             id=self.id,
             unit=self.unit_id,
             zone=self.zone,
@@ -181,14 +181,14 @@ async def list_entries(
     *,
     after: int,
     limit: int,
-) -> list[tuple[Entry, datetime]]:
+) -> list[tuple[LedgerEntry, datetime]]:
     """Lines of the ledger in posting order, each with when it was posted."""
     args = (tx.tenant_id, account_id, wallet_id, after, limit)
     rows = await tx.fetch(SQL["list_entries"], *args)
     return [(entry_from_row(wallet_id, row), row["create_time"]) for row in rows]
 
 
-def following(entry: Entry, before: bytes) -> Entry:
+def following(entry: LedgerEntry, before: bytes) -> LedgerEntry:
     """An entry as it follows the one with the hash `before`, which is not kept twice."""
     return replace(entry, prev_hash=before)
 
@@ -198,7 +198,7 @@ async def list_grants(
 ) -> list[tuple[Grant, datetime]]:
     """Return all issues of a wallet that are in the ledger, oldest first, with create times."""
     rows = await tx.fetch(SQL["list_grants"], tx.tenant_id, account_id, wallet_id)
-    return [(unpacked_grant(wallet_id, tuple(row.values())), row["create_time"]) for row in rows]
+    return [(decode_grant(wallet_id, tuple(row.values())), row["create_time"]) for row in rows]
 
 
 async def grant_sources(
@@ -261,7 +261,9 @@ def _assembled(account_id: AccountId, rows: Sequence[Record]) -> list[StoredWall
 def _with_sources(wallet: StoredWallet, sources: tuple[WalletState, ...]) -> StoredWallet:
     if not sources:
         return wallet
-    return replace(wallet, state=replace(wallet.state, purse=wallet.purse, sources=sources))
+    return replace(
+        wallet, state=replace(wallet.state, token_wallet=wallet.token_wallet, sources=sources)
+    )
 
 
 def _stored(account_id: AccountId, row: Record) -> StoredWallet:
@@ -282,9 +284,9 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         frequency=frequency,
         late=LatePolicy(row["late_policy"]),
         head=head_of(row),
-        grant_heads=unpacked_grants(wallet_id, row["grants"])[1],
-        assets=unpacked_assets(row["assets"])[0],
-        sold=unpacked_assets(row["assets"])[3],
+        grant_heads=decode_grants(wallet_id, row["grants"])[1],
+        assets=decode_assets(row["assets"])[0],
+        sold=decode_assets(row["assets"])[3],
         state=_state(wallet_id, row, frequency.period, anchor),
         now=row["now"],
         closed=row["closed"],
@@ -293,7 +295,7 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
 
 
 def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date) -> WalletState:
-    cells = [unpacked_cell(wallet_id, text) for text in row["cells"] or ()]
+    cells = [decode_cell(wallet_id, text) for text in row["cells"] or ()]
     zone = row["time_zone"]
     return WalletState(
         terms=WalletTerms(
@@ -307,21 +309,21 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
             ),
             order=DrawdownOrder(row["drawdown_order"]),
         ),
-        grants=unpacked_grants(wallet_id, row["grants"])[0],
-        entitlements=unpacked_entitlements(wallet_id, row["entitlements"]),
+        grants=decode_grants(wallet_id, row["grants"])[0],
+        entitlements=decode_entitlements(wallet_id, row["entitlements"]),
         cells=tuple(cell for cell, is_final in cells if not is_final),
         settled=tuple(cell for cell, is_final in cells if is_final),
         period=rating_period(zone, anchor, length, row["now"]),
-        rates=unpacked_assets(row["assets"])[1],
-        commitments=unpacked_assets(row["assets"])[2],
-        rated_before=unpacked_tallies(row["rated"]),
-        raters=InForce(unpacked_versions(row["versions"]), zone),
+        rates=decode_assets(row["assets"])[1],
+        commitments=decode_assets(row["assets"])[2],
+        rated_before=decode_tallies(row["rated"]),
+        raters=InForce(decode_versions(row["versions"]), zone),
     )
 
 
-def entry_from_row(wallet_id: WalletId, row: Record) -> Entry:
+def entry_from_row(wallet_id: WalletId, row: Record) -> LedgerEntry:
     """A line of the ledger; the hash before it is not kept twice."""
-    return Entry(
+    return LedgerEntry(
         wallet_id=wallet_id,
         seq=row["seq"],
         prev_hash=b"",

@@ -18,7 +18,7 @@ FindingKey = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CatalogFinding:
     """One breach of a rule by a product; `position` counts those of the rule from 0."""
 
     product_id: ProductId
@@ -35,7 +35,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class FindingsQuery:
     """Which findings are listed; None for any."""
 
     severity: Severity | None = None
@@ -55,7 +55,7 @@ async def next_products(tx: Transaction, after: str, limit: int) -> list[Product
     return [ProductId(row["product_id"]) for row in rows]
 
 
-async def add(tx: Transaction, run_id: RunId, findings: Sequence[Finding]) -> None:
+async def add(tx: Transaction, run_id: RunId, findings: Sequence[CatalogFinding]) -> None:
     """Keep what was found."""
     await tx.executemany(
         SQL["add_finding"],
@@ -78,11 +78,11 @@ async def add(tx: Transaction, run_id: RunId, findings: Sequence[Finding]) -> No
 async def list_findings(
     tx: Transaction,
     run_id: RunId,
-    asked: Asked,
+    asked: FindingsQuery,
     *,
     after: FindingKey | None,
     limit: int,
-) -> list[Finding]:
+) -> list[CatalogFinding]:
     """Findings of a run by product, rule and position, after the last one seen."""
     product, rule, position = after or (None, None, 0)
     rows = await tx.fetch(
@@ -105,8 +105,8 @@ async def forget_old(tx: Transaction, kept: timedelta) -> None:
     await tx.execute(SQL["forget_old"], tx.tenant_id, kept)
 
 
-def _finding(row: Record) -> Finding:
-    return Finding(
+def _finding(row: Record) -> CatalogFinding:
+    return CatalogFinding(
         product_id=ProductId(row["product_id"]),
         rule_id=row["rule_id"],
         severity=Severity(row["severity"]),

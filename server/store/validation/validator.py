@@ -8,10 +8,10 @@ from typing import TypeVar
 from server.domain.ids import PolicyId, PriceBookId, ProductId, RateCardId, ResourceId
 from server.domain.modeling.catalog import (
     CatalogState,
-    Kept,
     Product,
     ProductGrant,
     ProductResource,
+    StoredRecord,
 )
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType
 from server.store.connection import Transaction
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedProducts:
     """Products as graphs, their entries that are not withdrawn, the cards and books of those.
 
     Which of their resources active anchors have, and how the products they are billed as stand.
@@ -60,7 +60,7 @@ class Loaded:
     definitions: Mapping[ProductId, CatalogState]
 
 
-async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> Loaded:
+async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> LoadedProducts:
     """Those of the products that there are; `tx` has to see one moment.
 
     The graphs share what their products share: each holds the units and policies of all of them.
@@ -69,7 +69,7 @@ async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> Lo
     card_ids = sorted({one.card_id for same in entries.values() for one in same})
     graphs = await _graphs(tx, product_ids)
     resources = [one.content for graph in graphs.values() for one in graph.resources.values()]
-    return Loaded(
+    return LoadedProducts(
         graphs=graphs,
         anchored=await _anchored(tx, {one.id for one in resources}),
         definitions=await _definitions(
@@ -103,9 +103,9 @@ async def _graphs(tx: Transaction, product_ids: Sequence[ProductId]) -> dict[Pro
 
 async def _whole(
     tx: Transaction,
-    product: Kept[Product],
-    held: Sequence[Kept[ProductResource]],
-    grants: Sequence[Kept[ProductGrant]],
+    product: StoredRecord[Product],
+    held: Sequence[StoredRecord[ProductResource]],
+    grants: Sequence[StoredRecord[ProductGrant]],
 ) -> Graph:
     """What all resources and promises stand on, as if they were of one product."""
     resources = await _kept(
@@ -190,7 +190,9 @@ async def _books(tx: Transaction, card_ids: Sequence[RateCardId]) -> tuple[Price
     return tuple(PriceBook(id=PriceBookId(id_), cards=own) for id_, own in cards.items())
 
 
-async def _kept(tx: Transaction, kind: Kind[T], query: str, ids: Iterable[str]) -> list[Kept[T]]:
+async def _kept(
+    tx: Transaction, kind: Kind[T], query: str, ids: Iterable[str]
+) -> list[StoredRecord[T]]:
     return [kept(kind, row) for row in await tx.fetch(query, tx.tenant_id, sorted(ids))]
 
 

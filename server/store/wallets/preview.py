@@ -7,7 +7,7 @@ from server.domain.calendar import RatingPeriod
 from server.domain.ids import AccountId, AssetId, WalletId
 from server.domain.settlement.ratable_lines import Origin, Tally
 from server.store.connection import Transaction
-from server.store.settlement.wallet_rows import unpacked_tallies
+from server.store.settlement.wallet_rows import decode_tallies
 from server.store.sql import load
 
 SQL = load("wallets/preview.sql")
@@ -48,4 +48,4 @@ async def rated_before(
 ) -> dict[Origin, Tally]:
     """What of each asset and origin is rated already, but in one rating period."""
     text = await tx.fetchval(SQL["rated_before"], tx.tenant_id, account_id, wallet_id, but_in)
-    return unpacked_tallies(text)
+    return decode_tallies(text)

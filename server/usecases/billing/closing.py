@@ -32,7 +32,7 @@ from server.domain.selling.activation import next_issue
 from server.domain.selling.grants import issues
 from server.domain.settlement.ratable_lines import RatableLine, ratable_lines
 from server.domain.settlement.tokens import token_cells
-from server.domain.settlement.walk import Result, Settlement, opening, revised, settle
+from server.domain.settlement.walk import SettledIncrement, Settlement, opening, revised, settle
 from server.domain.work import JobKind
 from server.store import jobs
 from server.store.billing import periods, summaries
@@ -182,7 +182,7 @@ async def _post(tx: Transaction, wallet: StoredWallet, settlement: Settlement) -
 async def _pass_on(
     tx: Transaction,
     wallet: StoredWallet,
-    results: Sequence[Result],
+    results: Sequence[SettledIncrement],
     lines: Sequence[RatableLine],
 ) -> None:
     """What was rated in tokens becomes usage of the wallets that hold them."""
@@ -191,7 +191,7 @@ async def _pass_on(
         tokens = await wallets.get(tx, wallet.account_id, wallet_id)
         own = {one.id for one in wallet.assets if one.token_wallet_id == wallet_id}
         due = [line for line in lines if line.key.asset_id in own]
-        cells = token_cells(tokens.purse, wallet.state.cells, results, due)
+        cells = token_cells(tokens.token_wallet, wallet.state.cells, results, due)
         if cells:
             taking = {cell.period for _, cell in cells}
             await periods.open_missing(tx, [_period(tokens, one) for one in taking])

@@ -16,11 +16,11 @@ from server.domain.ids import (
     UnitId,
     WalletId,
 )
-from server.domain.rating.line_rating import Step
+from server.domain.rating.line_rating import WaterfallStep
 from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import RatableLine
 from server.store.billing import replay as store
-from server.store.billing.replay import RatedLine
+from server.store.billing.replay import ReplayLine
 from server.store.connection import Transaction
 from server.store.selling import accounts, quotes
 from server.usecases.billing.replay_inputs import (
@@ -43,7 +43,7 @@ class Replayed:
     used. What `is_new` was not rated, because nothing was used.
     """
 
-    line: RatedLine
+    line: ReplayLine
     parts: tuple[RatableLine, ...] = ()
     error: UsageError | None = None
     is_new: bool = False
@@ -65,7 +65,7 @@ class Replayed:
         return next((one.terms for one in self.parts), None)
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[WaterfallStep, ...]:
         """What would have led to its amount."""
         return tuple(step for one in self.parts for step in one.steps)
 
@@ -88,7 +88,7 @@ async def replay(tx: Transaction, command: ReplayRates) -> list[Replayed]:
         text = f"there are more than {MOST_LINES} ratable summaries; name a shorter time"
         raise InvalidArgument.at("end_time", "TOO_MANY_ITEMS", text, limit=str(MOST_LINES))
     world = World(tx, command, sold)
-    by_wallet: dict[WalletId, list[RatedLine]] = {}
+    by_wallet: dict[WalletId, list[ReplayLine]] = {}
     for line in lines:
         by_wallet.setdefault(line.wallet_id, []).append(line)
     found: list[Replayed] = []
@@ -107,7 +107,7 @@ async def _touched(world: World, wallet_ids: Iterable[WalletId]) -> list[WalletI
     return sorted(found)
 
 
-def _compared(again: Again, lines: Iterable[RatedLine], command: ReplayRates) -> list[Replayed]:
+def _compared(again: Again, lines: Iterable[ReplayLine], command: ReplayRates) -> list[Replayed]:
     """Each line beside what it would be, and what would be rated besides them."""
     before = {one.id: one for one in again.before.lines}
     after: dict[RatableSummaryId, list[RatableLine]] = {}
@@ -123,7 +123,7 @@ def _compared(again: Again, lines: Iterable[RatedLine], command: ReplayRates) ->
 
 
 def _beside(
-    again: Again, line: RatedLine, before: RatableLine | None, after: Sequence[RatableLine]
+    again: Again, line: ReplayLine, before: RatableLine | None, after: Sequence[RatableLine]
 ) -> Replayed:
     if before is None or (line.overage, line.amount) != (before.overage, before.amount):
         return Replayed(line=line, error=differs())
@@ -132,7 +132,7 @@ def _beside(
     return _with_parts(again, line, after)
 
 
-def _with_parts(again: Again, line: RatedLine, after: Sequence[RatableLine]) -> Replayed:
+def _with_parts(again: Again, line: ReplayLine, after: Sequence[RatableLine]) -> Replayed:
     failed = next((one for one in after if one.amount is None), None)
     error = None if failed is None else unpriced(again, failed)
     return Replayed(line=line, parts=tuple(after), error=error)
@@ -142,7 +142,7 @@ def _beside_nothing(again: Again, id_: RatableSummaryId, after: Sequence[Ratable
     """Usage that there was none of, as of tokens that cost nothing."""
     first = after[0]
     unit = again.wallet.currency_code if first.terms is None else first.terms.unit
-    line = RatedLine(
+    line = ReplayLine(
         id=id_,
         wallet_id=again.wallet.id,
         asset_id=first.key.asset_id,

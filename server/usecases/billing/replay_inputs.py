@@ -42,7 +42,7 @@ from server.domain.settlement.ratable_lines import (
     ratable_lines,
 )
 from server.domain.settlement.tokens import token_cells
-from server.domain.settlement.walk import Commitments, Result, settled_anew
+from server.domain.settlement.walk import Commitments, SettledIncrement, settled_anew
 from server.store.billing.replay import SoldAs
 from server.store.billing.verification import FinalCell, final_cells, rated_lines
 from server.store.connection import Transaction
@@ -74,7 +74,7 @@ class FinalUsage:
     """The final usage of a wallet: its cells, how they are paid for, and what that comes to."""
 
     cells: tuple[Cell, ...]
-    results: tuple[Result, ...]
+    results: tuple[SettledIncrement, ...]
     lines: tuple[RatableLine, ...] = ()
 
 
@@ -149,7 +149,7 @@ async def _again(world: World, wallet: StoredWallet) -> Again:
     return Again(wallet=wallet, before=before, after=after, found=found)
 
 
-def _results(wallet: StoredWallet, final: Iterable[FinalCell]) -> tuple[Result, ...]:
+def _results(wallet: StoredWallet, final: Iterable[FinalCell]) -> tuple[SettledIncrement, ...]:
     """How the final usage of a wallet was paid for."""
     kept = {one.cell.id: one for one in final}
     terms = wallet.state.terms
@@ -157,7 +157,7 @@ def _results(wallet: StoredWallet, final: Iterable[FinalCell]) -> tuple[Result, 
     found = increments(cells, terms.aggregation, zone=terms.zone)
     by_cell = ((one, kept[one.cell_id]) for one in found)
     return tuple(
-        Result(increment=one, drawn=cell.drawn, overage=cell.overage, debits=())
+        SettledIncrement(increment=one, drawn=cell.drawn, overage=cell.overage, debits=())
         for one, cell in by_cell
     )
 
@@ -166,7 +166,7 @@ async def _cells_again(
     world: World, wallet: StoredWallet, cells: tuple[Cell, ...]
 ) -> tuple[Cell, ...]:
     """The final cells of a wallet; of tokens those that usage would come to."""
-    purse = replace(wallet.purse, closed=None)
+    token_wallet = replace(wallet.token_wallet, closed=None)
     before: dict[CellId, Cell] = {}
     after: dict[CellId, Cell] = {}
     for source_id in sorted(one.terms.id for one in wallet.state.sources):
@@ -177,7 +177,7 @@ async def _cells_again(
         _check_sources(source, own)
         for usage, tokens in ((source.before, before), (source.after, after)):
             lines = [line for line in usage.lines if line.key.asset_id in own]
-            made = token_cells(purse, usage.cells, usage.results, lines)
+            made = token_cells(token_wallet, usage.cells, usage.results, lines)
             tokens |= {cell.id: cell for _, cell in made}
     found = tokens_again(cells, before, after, closed=wallet.closed)
     if found is None:
@@ -196,7 +196,7 @@ def _check_sources(source: Again, own: set[AssetId]) -> None:
 
 def _drawn_again(
     wallet: StoredWallet, before: FinalUsage, cells: tuple[Cell, ...], commitments: Commitments
-) -> tuple[Result, ...]:
+) -> tuple[SettledIncrement, ...]:
     """How usage would be paid for: as it was, unless there is more of it or it takes more."""
     state = wallet.state
     is_alike = is_drawn_alike(state.commitments, commitments)
@@ -212,19 +212,19 @@ def _drawn_again(
 
 def _settled(
     wallet: StoredWallet, cells: tuple[Cell, ...], commitments: Commitments
-) -> tuple[Result, ...]:
+) -> tuple[SettledIncrement, ...]:
     terms = wallet.state.terms
     found = increments(cells, terms.aggregation, zone=terms.zone)
     ends = {cell.period.start: cell.period.end for cell in cells}
     return settled_anew(terms, wallet.state.entitlements, found, ends, commitments)
 
 
-def _paid(results: Iterable[Result]) -> dict[CellId, tuple[Decimal, Decimal]]:
+def _paid(results: Iterable[SettledIncrement]) -> dict[CellId, tuple[Decimal, Decimal]]:
     return {one.increment.cell_id: (one.drawn, one.overage) for one in results}
 
 
 def _rated_again(
-    wallet: StoredWallet, results: tuple[Result, ...], rates: Rates, raters: AsRated
+    wallet: StoredWallet, results: tuple[SettledIncrement, ...], rates: Rates, raters: AsRated
 ) -> tuple[RatableLine, ...]:
     """What usage would come to; parts of a line are rated by what rated the line."""
     lines = ratable_lines(wallet.id, results, rates, raters=raters)

@@ -31,7 +31,7 @@ class RatableTrace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class SummaryTrace:
     """An invoice-ready line and all it is made of."""
 
     liable: LiableSummary
@@ -120,7 +120,7 @@ async def _of_ratable(
     return Executions(standing=[line] if line else [], superseded=before)
 
 
-async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummaryId) -> Trace:
+async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummaryId) -> SummaryTrace:
     """All an invoice-ready line is made of. Raises LIABLE_SUMMARY_NOT_FOUND."""
     liable = await get_liable(tx, account_id, liable_id)
     wallet_id = liable.wallet_id
@@ -134,7 +134,7 @@ async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummary
         paid = tuple(drawn.get(cell.usage_summary_id, ()))
         assert cell.ratable_summary_id is not None, cell
         rated.setdefault(cell.ratable_summary_id, []).append(CellTrace(cell=cell, drawn=paid))
-    return Trace(
+    return SummaryTrace(
         liable=liable,
         sources=tuple(
             RatableTrace(ratable=one, cells=tuple(rated.get(one.ratable_summary_id, ())))

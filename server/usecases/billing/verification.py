@@ -3,16 +3,16 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
 
-from server.domain.billing.verification import Finding, Verified
+from server.domain.billing.verification import Difference, Verified
 from server.domain.consumption.aggregation import Cell, increments
 from server.domain.exact import ZERO, plain, round_to
 from server.domain.ids import AccountId, GrantId, WalletId
 from server.domain.rating.compiled_rating import AsRated
 from server.domain.rating.procedures.packages import Packages
-from server.domain.settlement.ledger import Entry, GrantHead, Head, check_chain
+from server.domain.settlement.ledger import GrantHead, Head, LedgerEntry, check_chain
 from server.domain.settlement.ratable_lines import RatableLine, ratable_lines
 from server.domain.settlement.tokens import token_cells
-from server.domain.settlement.walk import Result
+from server.domain.settlement.walk import SettledIncrement
 from server.store.billing import verification as store
 from server.store.connection import Transaction
 from server.store.settlement import wallets
@@ -46,7 +46,7 @@ async def verify_account(tx: Transaction, account_id: AccountId) -> Verified:
 
 async def _chain(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId, head: Head
-) -> tuple[int, Finding | None]:
+) -> tuple[int, Difference | None]:
     """Check a wallet's ledger from its first entry, and that its head is the last."""
     name = f"accounts/{account_id}/wallets/{wallet_id}"
     last = Head(wallet_id=wallet_id)
@@ -55,7 +55,7 @@ async def _chain(
         fault = check_chain([entry], head=last, grant_heads=grants)
         if fault:
             what = f"{fault.field} of entry {fault.seq}"
-            return last.seq, Finding(
+            return last.seq, Difference(
                 what=what, name=name, expected=fault.expected, found=fault.found
             )
         last = Head(wallet_id=wallet_id, seq=entry.seq, balance=entry.wallet_after, hash=entry.hash)
@@ -64,13 +64,13 @@ async def _chain(
         )
     if last != head:
         due, is_ = (f"{one.seq}: {plain(one.balance)}" for one in (last, head))
-        return last.seq, Finding(what="head", name=name, expected=due, found=is_)
+        return last.seq, Difference(what="head", name=name, expected=due, found=is_)
     return last.seq, None
 
 
 async def _entries(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId
-) -> AsyncIterator[Entry]:
+) -> AsyncIterator[LedgerEntry]:
     """A wallet's entries page by page, each with the hash of the one before it."""
     after, before = 0, Head(wallet_id=wallet_id).hash
     while True:
@@ -82,19 +82,21 @@ async def _entries(
             return
 
 
-async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> list[Finding]:
+async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> list[Difference]:
     """What the final cells of a wallet add, and what their overage comes to, computed again."""
     wallet = await wallets.get(tx, account_id, wallet_id)
     terms = wallet.state.terms
     kept = {one.cell.id: one for one in await store.final_cells(tx, account_id, wallet_id)}
     cells = [one.cell for one in kept.values()]
-    found: list[Finding] = []
+    found: list[Difference] = []
     results = []
     for increment in increments(cells, terms.aggregation, zone=terms.zone):
         one = kept[increment.cell_id]
         name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
         found += _different("quantity", name, increment.quantity, one.quantity)
-        results.append(Result(increment=increment, drawn=one.drawn, overage=one.overage, debits=()))
+        results.append(
+            SettledIncrement(increment=increment, drawn=one.drawn, overage=one.overage, debits=())
+        )
     rated = await store.rated_lines(tx, account_id, wallet_id)
     raters = await as_rated(tx, wallet, rated)
     # A line that was too slow may not be again, and nothing may be made of it that others go on in.
@@ -118,18 +120,18 @@ async def _tokens(
     tx: Transaction,
     wallet: StoredWallet,
     cells: list[Cell],
-    results: list[Result],
+    results: list[SettledIncrement],
     lines: Sequence[RatableLine],
-) -> list[Finding]:
+) -> list[Difference]:
     """What the overage of a wallet comes to in tokens, beside the cells of those."""
     account_id = wallet.account_id
     kept = await store.token_quantities(tx, account_id, wallet.id)
-    found: list[Finding] = []
+    found: list[Difference] = []
     for token_id in sorted({one.token_wallet_id for one in wallet.assets if one.token_wallet_id}):
         tokens = await wallets.get(tx, account_id, token_id)
         own = {one.id for one in wallet.assets if one.token_wallet_id == token_id}
         due = [line for line in lines if line.key.asset_id in own]
-        for _, cell in token_cells(tokens.purse, cells, results, due):
+        for _, cell in token_cells(tokens.token_wallet, cells, results, due):
             name = f"accounts/{account_id}/usageSummaries/{cell.id}"
             found += _different("tokens", name, cell.measure.sum, kept.pop(cell.id, None))
     for cell_id, quantity in kept.items():
@@ -138,13 +140,15 @@ async def _tokens(
     return found
 
 
-def _different(what: str, name: str, due: Decimal | None, is_: Decimal | None) -> Iterator[Finding]:
+def _different(
+    what: str, name: str, due: Decimal | None, is_: Decimal | None
+) -> Iterator[Difference]:
     if due != is_:
         expected, found = ("none" if one is None else plain(one) for one in (due, is_))
-        yield Finding(what=what, name=name, expected=expected, found=found)
+        yield Difference(what=what, name=name, expected=expected, found=found)
 
 
-def _packages(name: str, line: RatableLine, is_: Packages) -> Iterator[Finding]:
+def _packages(name: str, line: RatableLine, is_: Packages) -> Iterator[Difference]:
     """The units by rate per package, from which late usage goes on."""
     due: Packages = {}
     for one in line.packaged:
@@ -154,9 +158,9 @@ def _packages(name: str, line: RatableLine, is_: Packages) -> Iterator[Finding]:
         yield from _different(what, name, due.get(rate), is_.get(rate))
 
 
-async def _rounding(tx: Transaction, account_id: AccountId) -> list[Finding]:
+async def _rounding(tx: Transaction, account_id: AccountId) -> list[Difference]:
     """Each invoice-ready line is its exact amount, rounded once."""
-    found: list[Finding] = []
+    found: list[Difference] = []
     for name, exact, amount, currency in await store.amounts(tx, account_id):
         found += _different("amount", name, round_to(exact, minor_places(currency)), amount)
     return found

@@ -15,16 +15,16 @@ from server.domain.errors import (
 from server.domain.ids import ProductId
 from server.domain.modeling.catalog import (
     CatalogState,
-    Kept,
     Product,
     ProductResource,
+    StoredRecord,
     UsageModelType,
     as_unit,
     overlap,
 )
 from server.domain.modeling.units import check_scale
 from server.domain.rating.rate_cards import RateCardEntry, overlapping
-from server.domain.validation import Severity, Verdict, validate
+from server.domain.validation import ProductVerdict, Severity, validate
 from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import records
@@ -66,10 +66,10 @@ MOST_RECORDS = 200
 class Activated:
     """The product as it stands, what became active with it, in order, and what is wrong with it."""
 
-    product: Kept[Product]
+    product: StoredRecord[Product]
     names: tuple[str, ...]
     at: datetime
-    verdict: Verdict
+    verdict: ProductVerdict
 
 
 async def activate_product(
@@ -123,13 +123,13 @@ def _check_size(records: int) -> None:
         )
 
 
-async def _verdict(tx: Transaction, product_id: ProductId) -> Verdict:
+async def _verdict(tx: Transaction, product_id: ProductId) -> ProductVerdict:
     asked = ValidateProducts(product_ids=(product_id,), start=None, end=None, with_drafts=False)
     [setup] = await load_setups(tx, asked)
     return validate(setup)
 
 
-def _errors(verdict: Verdict) -> Iterator[Violation]:
+def _errors(verdict: ProductVerdict) -> Iterator[Violation]:
     for result in verdict.results:
         if result.rule.severity is Severity.ERROR:
             for finding in result.findings:
@@ -219,7 +219,7 @@ def _units(graph: Graph) -> list[str]:
 def _drafts(graph: Graph, units: list[str]) -> Iterator[str]:
     """The names of what becomes active, in the order in which it does."""
     own_units = [one for one in graph.units if one.content.id in units]
-    groups: tuple[tuple[Kind[object], Iterable[Kept[object]]], ...] = (
+    groups: tuple[tuple[Kind[object], Iterable[StoredRecord[object]]], ...] = (
         (UNIT_CLASS, graph.classes.values()),
         (UNIT, own_units),
         (AGGREGATION, graph.aggregations.values()),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from server.domain.errors import FailedPrecondition
-from server.domain.modeling.catalog import CatalogState, Kept, differences
+from server.domain.modeling.catalog import CatalogState, StoredRecord, differences
 from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import policy_versions as store
@@ -19,7 +19,9 @@ from server.usecases.modeling.edits import Record, current
 T = TypeVar("T")
 
 
-async def revise(tx: Transaction, record: Record[T], merge: Callable[[Kept[T]], T]) -> Kept[T]:
+async def revise(
+    tx: Transaction, record: Record[T], merge: Callable[[StoredRecord[T]], T]
+) -> StoredRecord[T]:
     """Make the next version of an active policy, unless it would say the same.
 
     Raises `…_NOT_FOUND`, ETAG_MISMATCH, STATE_TRANSITION, and what `merge` raises.
@@ -39,7 +41,7 @@ async def revise(tx: Transaction, record: Record[T], merge: Callable[[Kept[T]], 
 
 async def list_versions(
     tx: Transaction, kind: Kind[T], *key: str
-) -> list[tuple[Kept[T], datetime | None]]:
+) -> list[tuple[StoredRecord[T], datetime | None]]:
     """The versions of a policy, the one in force first. Raises `…_NOT_FOUND`."""
     found = await records.get(tx, kind, *key)
     before = await store.list_superseded(tx, kind, found)

@@ -13,16 +13,16 @@ from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
     Commitment,
-    Kept,
     Overage,
     PolicyIds,
     Product,
     ProductGrant,
     ProductResource,
-    RatingFrequency,
+    RatingFrequencyPolicy,
     Refresh,
     Rollover,
     SellingModel,
+    StoredRecord,
     UnitClass,
     UnitOfMeasure,
     UsageResource,
@@ -30,7 +30,7 @@ from server.domain.modeling.catalog import (
 from server.domain.modeling.setup import (
     Action,
     P,
-    Step,
+    SetupStep,
     check_size,
     chosen,
     conflicts,
@@ -67,7 +67,7 @@ PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Generic[T]):
+class SetupPart(Generic[T]):
     """A record of a description, and where that has it."""
 
     path: str
@@ -80,8 +80,8 @@ class GrantPart:
 
     path: str
     content: ProductGrant
-    refresh: Part[Refresh] | None
-    rollover: Part[Rollover] | None
+    refresh: SetupPart[Refresh] | None
+    rollover: SetupPart[Rollover] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,32 +90,32 @@ class ResourcePart:
 
     path: str
     content: ProductResource
-    aggregation: Part[Aggregation] | None
-    rating_frequency: Part[RatingFrequency] | None
-    overage: Part[Overage] | None
+    aggregation: SetupPart[Aggregation] | None
+    rating_frequency: SetupPart[RatingFrequencyPolicy] | None
+    overage: SetupPart[Overage] | None
     grants: tuple[GrantPart, ...]
-    entries: tuple[Part[RateCardEntry], ...]
+    entries: tuple[SetupPart[RateCardEntry], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUpProduct:
     """A product with all it needs. A plan only tells what would be done."""
 
-    unit_classes: tuple[Part[UnitClass], ...]
-    units: tuple[Part[UnitOfMeasure], ...]
-    aggregations: tuple[Part[Aggregation], ...]
-    frequencies: tuple[Part[RatingFrequency], ...]
-    overages: tuple[Part[Overage], ...]
-    commitments: tuple[Part[Commitment], ...]
-    models: tuple[Part[SellingModel], ...]
-    refreshes: tuple[Part[Refresh], ...]
-    rollovers: tuple[Part[Rollover], ...]
-    resources: tuple[Part[UsageResource], ...]
-    product: Part[Product]
+    unit_classes: tuple[SetupPart[UnitClass], ...]
+    units: tuple[SetupPart[UnitOfMeasure], ...]
+    aggregations: tuple[SetupPart[Aggregation], ...]
+    frequencies: tuple[SetupPart[RatingFrequencyPolicy], ...]
+    overages: tuple[SetupPart[Overage], ...]
+    commitments: tuple[SetupPart[Commitment], ...]
+    models: tuple[SetupPart[SellingModel], ...]
+    refreshes: tuple[SetupPart[Refresh], ...]
+    rollovers: tuple[SetupPart[Rollover], ...]
+    resources: tuple[SetupPart[UsageResource], ...]
+    product: SetupPart[Product]
     held: tuple[ResourcePart, ...]
-    blankets: tuple[Part[RateCardEntry], ...]
-    cards: tuple[Part[RateCard], ...]
-    book: Part[CreatePriceBook] | None
+    blankets: tuple[SetupPart[RateCardEntry], ...]
+    cards: tuple[SetupPart[RateCard], ...]
+    book: SetupPart[CreatePriceBook] | None
     is_plan: bool
 
     @property
@@ -134,7 +134,7 @@ class SetUpProduct:
 class SetUp:
     """What was done, in order, and when."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[SetupStep, ...]
     at: datetime
 
 
@@ -162,7 +162,7 @@ async def set_up_product(
             raise refusal(found)
         return SetUp(steps=tuple(steps), at=await tenants.now(tx))
     activated = await activate_product(tx, wanted.product.content.id)
-    steps += [Step(name=name, action=Action.ACTIVATED) for name in activated.names]
+    steps += [SetupStep(name=name, action=Action.ACTIVATED) for name in activated.names]
     return SetUp(steps=tuple(steps), at=activated.at)
 
 
@@ -194,19 +194,19 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
         await making.entry(entry)
 
 
-async def _create_product(tx: Transaction, wanted: Product) -> Kept[Product]:
+async def _create_product(tx: Transaction, wanted: Product) -> StoredRecord[Product]:
     return await create(tx, kinds.PRODUCT, wanted)
 
 
-async def _create_commitment(tx: Transaction, wanted: Commitment) -> Kept[Commitment]:
+async def _create_commitment(tx: Transaction, wanted: Commitment) -> StoredRecord[Commitment]:
     return await create(tx, policies.COMMITMENT, wanted)
 
 
-async def _create_model(tx: Transaction, wanted: SellingModel) -> Kept[SellingModel]:
+async def _create_model(tx: Transaction, wanted: SellingModel) -> StoredRecord[SellingModel]:
     return await create(tx, SELLING_MODEL, wanted)
 
 
-async def _with_policies(making: "_Making", part: ResourcePart) -> Part[ProductResource]:
+async def _with_policies(making: "_Making", part: ResourcePart) -> SetupPart[ProductResource]:
     """A resource of the product that names all its policies."""
     ids, kind = part.content.policies, kinds.PRODUCT_RESOURCE
     there = await making.find(kind, part.content)
@@ -222,10 +222,10 @@ async def _with_policies(making: "_Making", part: ResourcePart) -> Part[ProductR
     if part.overage:
         overage = await making.nameless(policies.OVERAGE, part.overage, named.overage)
         ids = replace(ids, overage=overage.id)
-    return Part(part.path, replace(part.content, policies=ids))
+    return SetupPart(part.path, replace(part.content, policies=ids))
 
 
-async def _with_renewal(making: "_Making", part: GrantPart) -> Part[ProductGrant]:
+async def _with_renewal(making: "_Making", part: GrantPart) -> SetupPart[ProductGrant]:
     """A promise that names its policies."""
     content = part.content
     there = await making.find(kinds.PRODUCT_GRANT, content)
@@ -237,7 +237,7 @@ async def _with_renewal(making: "_Making", part: GrantPart) -> Part[ProductGrant
         named = there.rollover_id if there else None
         rollover = await making.nameless(policies.ROLLOVER, part.rollover, named)
         content = replace(content, rollover_id=rollover.id)
-    return Part(part.path, content)
+    return SetupPart(part.path, content)
 
 
 @dataclass(slots=True)
@@ -246,13 +246,13 @@ class _Making:
 
     tx: Transaction
     most: CardSize
-    steps: dict[str, Step] = field(default_factory=dict)
+    steps: dict[str, SetupStep] = field(default_factory=dict)
 
     async def all(
         self,
         kind: Kind[T],
-        parts: Iterable[Part[T]],
-        make: Callable[[Transaction, T], Awaitable[Kept[T]]],
+        parts: Iterable[SetupPart[T]],
+        make: Callable[[Transaction, T], Awaitable[StoredRecord[T]]],
         *,
         is_shared: bool = True,
     ) -> None:
@@ -264,15 +264,15 @@ class _Making:
             name = kind.resource_name(*key)
             await self._take(part.path, name, there, making, is_shared=is_shared)
 
-    async def policies(self, kind: Kind[P], parts: Iterable[Part[P]]) -> None:
+    async def policies(self, kind: Kind[P], parts: Iterable[SetupPart[P]]) -> None:
         """Make policies, which have no rules of their own."""
         await self.all(kind, parts, lambda tx, one: create(tx, kind, one))
 
-    async def nameless(self, kind: Kind[P], part: Part[P], named: PolicyId | None) -> P:
+    async def nameless(self, kind: Kind[P], part: SetupPart[P], named: PolicyId | None) -> P:
         """The policy with these settings, which is made if there is none; see `chosen`."""
         policy = chosen(part.content, await self._known(kind), named=named)
         if kind.resource_name(policy.id) not in self.steps:
-            await self.policies(kind, [Part(part.path, policy)])
+            await self.policies(kind, [SetupPart(part.path, policy)])
         return policy
 
     async def find(self, kind: Kind[T], content: T) -> T | None:
@@ -280,21 +280,21 @@ class _Making:
         found = await records.find(self.tx, kind, *kind.key(content))
         return None if found is None else found.content
 
-    async def card(self, part: Part[RateCard]) -> None:
+    async def card(self, part: SetupPart[RateCard]) -> None:
         """Make a rate card."""
         card = part.content
         there = await rate_store.find_card(self.tx, card.id)
         making = rates.create_card(self.tx, card)
         await self._take(part.path, f"rateCards/{card.id}", there, making)
 
-    async def book(self, part: Part[CreatePriceBook]) -> None:
+    async def book(self, part: SetupPart[CreatePriceBook]) -> None:
         """Make the price book."""
         book = part.content
         there = await rate_store.find_book(self.tx, book.book_id)
         making = rates.create_book(self.tx, book)
         await self._take(part.path, f"priceBooks/{book.book_id}", there, making)
 
-    async def entry(self, part: Part[RateCardEntry]) -> None:
+    async def entry(self, part: SetupPart[RateCardEntry]) -> None:
         """Make an entry of a rate card."""
         entry = part.content
         there = await entry_store.find(self.tx, entry.card_id, entry.id)
@@ -327,9 +327,9 @@ class _Making:
             is_withdrawn=getattr(there, "state", None) in WITHDRAWN,
         )
 
-    async def _known(self, kind: Kind[P]) -> list[Kept[P]]:
+    async def _known(self, kind: Kind[P]) -> list[StoredRecord[P]]:
         """Every policy of a kind."""
-        known: list[Kept[P]] = []
+        known: list[StoredRecord[P]] = []
         after: tuple[str] | None = None
         while True:
             page = await records.list_records(self.tx, kind, after=after, limit=PAGE)

@@ -15,7 +15,7 @@ from server.domain.ids import (
 from server.store.connection import Transaction
 from server.store.consumption import usage_records as store
 from server.store.consumption.usage_records import Range
-from server.store.keys import ANY_TIME, Window
+from server.store.keys import ANY_TIME, TimeWindow
 
 # No record is used before the one or after the other.
 FIRST, LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ class ListUsageRecords:
     cell_id: CellId | None
     state: RecordState | None = None
     product_id: ProductId | None = None
-    created: Window = ANY_TIME
+    created: TimeWindow = ANY_TIME
 
 
 async def get(tx: Transaction, account_id: AccountId, record_id: RecordId) -> UsageRecord:

@@ -27,11 +27,11 @@ from server.domain.settlement.walk import revision
 from server.domain.wallets.balances import WalletState
 from server.domain.wallets.preview import (
     Effect,
-    Scene,
+    Projections,
     added,
     effect,
     opened_again,
-    pictured,
+    projection_of,
     touches,
 )
 from server.store.billing import reopening
@@ -75,7 +75,7 @@ class Previewed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class PreviewInputs:
     """All that the lines of a preview depend on, as it was at `now`."""
 
     now: datetime
@@ -88,7 +88,9 @@ class Stage:
     known: frozenset[Value] = frozenset()
 
 
-async def stage(tx: Transaction, command: PreviewUsage, *, most_work: int | None = None) -> Stage:
+async def read_inputs(
+    tx: Transaction, command: PreviewUsage, *, most_work: int | None = None
+) -> PreviewInputs:
     """Read what the lines depend on; `tx` should see one moment.
 
     Raises ACCOUNT_NOT_FOUND, and TOO_MANY_ITEMS where it would take too long.
@@ -100,14 +102,14 @@ async def stage(tx: Transaction, command: PreviewUsage, *, most_work: int | None
     lines = tuple(_assessed(intake.assess, one, intake.now) for one in command.lines)
     items = [one for one in lines if isinstance(one, Counted)]
     if not items:
-        return Stage(now=intake.now, lines=lines)
+        return PreviewInputs(now=intake.now, lines=lines)
     found = await _wallets(tx, account_id, items)
     late = {_wallet_id(one.slot) for one in items if _is_late(found, one.slot)}
     args = (tx, account_id)
     reopened = await _reopenable(tx, found, items)
     states = await _states(tx, found, late, reopened)
     _refuse_too_much(items, states, MOST_WORK if most_work is None else most_work)
-    return Stage(
+    return PreviewInputs(
         now=intake.now,
         lines=lines,
         wallets=found,
@@ -119,20 +121,22 @@ async def stage(tx: Transaction, command: PreviewUsage, *, most_work: int | None
     )
 
 
-def previews(stage: Stage) -> Iterator[Previewed]:
+def previews(read_inputs: PreviewInputs) -> Iterator[Previewed]:
     """What each line would do, in order; one that would be refused counts for nothing."""
-    scene: Scene = {key: pictured(one, now=stage.now) for key, one in stage.states.items()}
-    known = set(stage.known)
+    projections: Projections = {
+        key: projection_of(one, now=read_inputs.now) for key, one in read_inputs.states.items()
+    }
+    known = set(read_inputs.known)
     is_reopened = False
-    for line in stage.lines:
+    for line in read_inputs.lines:
         if isinstance(line, UsageError):
             yield Previewed(error=line)
             continue
         value = _value(line)
         item = as_counted(line, value not in known)
         try:
-            place = _place(stage, item, is_reopened=is_reopened)
-            effects, scene = _taken(stage, scene, item, place)
+            place = _place(read_inputs, item, is_reopened=is_reopened)
+            effects, projections = _taken(read_inputs, projections, item, place)
         except UsageError as error:
             yield Previewed(error=error)
             continue
@@ -162,18 +166,18 @@ def _size(state: WalletState) -> int:
 
 
 def _taken(
-    stage: Stage, scene: Scene, item: Counted, place: Place
-) -> tuple[tuple[Effect, ...], Scene]:
+    read_inputs: PreviewInputs, projections: Projections, item: Counted, place: Place
+) -> tuple[tuple[Effect, ...], Projections]:
     """What a line does, and the wallets after it. Raises CAP_REACHED."""
-    cell = cell_of(item, place, stage.numbers)
-    after = added(scene, cell, now=stage.now)
+    cell = cell_of(item, place, read_inputs.numbers)
+    after = added(projections, cell, now=read_inputs.now)
     for wallet_id in item.slot.meter.blocking:
-        if after[wallet_id].overage > scene[wallet_id].overage:
-            raise cap_reached(stage.wallets[wallet_id], item)
+        if after[wallet_id].overage > projections[wallet_id].overage:
+            raise cap_reached(read_inputs.wallets[wallet_id], item)
     own = item.slot.meter.wallet_id
-    found = [effect(scene[key], after[key], _cells(cell, key)) for key in after]
+    found = [effect(projections[key], after[key], _cells(cell, key)) for key in after]
     effects = tuple(one for one in found if one.wallet_id == own or not one.is_nothing)
-    return effects, {**scene, **after}
+    return effects, {**projections, **after}
 
 
 def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
@@ -183,31 +187,31 @@ def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
     return [CellId(derive(cell.id, "tokens", wallet_id))]
 
 
-def _place(stage: Stage, item: Counted, *, is_reopened: bool) -> Place:
+def _place(read_inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
     """Where a line would be counted. Raises PERIOD_CLOSED, NOT_SUPPORTED."""
     slot = item.slot
     late = None
-    if _is_late(stage.wallets, slot):
-        late = _late_usage(stage, slot, is_reopened=is_reopened)
+    if _is_late(read_inputs.wallets, slot):
+        late = _late_usage(read_inputs, slot, is_reopened=is_reopened)
     place = Place.of(slot, late)
     return place.with_dimensions(item.dimensions) if item.dimensions else place
 
 
-def _late_usage(stage: Stage, slot: Slot, *, is_reopened: bool) -> LateUsage:
+def _late_usage(read_inputs: PreviewInputs, slot: Slot, *, is_reopened: bool) -> LateUsage:
     """Return how late usage would be handled; an earlier line may have reopened a period."""
     meter = slot.meter
     if meter.late_policy is LatePolicy.REJECT:
         raise period_closed(slot)
-    if slot.period_key in stage.reopened:
-        return LateUsage(LatePolicy.REOPEN, stage.reopened[slot.period_key])
+    if slot.period_key in read_inputs.reopened:
+        return LateUsage(LatePolicy.REOPEN, read_inputs.reopened[slot.period_key])
     if is_reopened:
         text = "a line before it opens a period again; preview it by itself"
         raise Unimplemented("NOT_SUPPORTED", text, {"policy": meter.late_policy})
-    period = stage.first_open.get(meter.wallet_id)
+    period = read_inputs.first_open.get(meter.wallet_id)
     if period is None:
-        closed = stage.wallets[meter.wallet_id].closed
+        closed = read_inputs.wallets[meter.wallet_id].closed
         assert closed is not None, meter
-        period = meter.with_freeze(meter.first_unfrozen(closed, stage.now))
+        period = meter.with_freeze(meter.first_unfrozen(closed, read_inputs.now))
     return LateUsage(LatePolicy.NEXT_PERIOD, period)
 
 

@@ -20,7 +20,7 @@ from server.store.connection import Transaction
 from server.store.jobs import Job
 from server.store.keys import TimeKey
 from server.store.selling import accounts
-from server.usecases.intake.preview import Previewed, PreviewUsage, previews, stage
+from server.usecases.intake.preview import Previewed, PreviewUsage, previews, read_inputs
 
 MOST_WORK = 40_000
 """As of a preview, but less: a job has to end within seconds."""
@@ -66,7 +66,7 @@ async def rate(tx: Transaction, job: Job) -> None:
     request = await store.get(tx, job.account_id, request_id)
     try:
         command = PreviewUsage(job.account_id, request.lines)
-        found = await stage(tx, command, most_work=MOST_WORK)
+        found = await read_inputs(tx, command, most_work=MOST_WORK)
         results = [_result(one, request.skips_waterfall) for one in previews(found)]
     except (InvalidArgument, FailedPrecondition) as error:
         results = [LineResult(error=error) for _ in request.lines]

@@ -6,11 +6,11 @@ from server.domain.ids import ResourceId, UnitId
 from server.domain.modeling.catalog import (
     Category,
     GrantType,
-    Kept,
     PolicyIds,
     Product,
     ProductGrant,
     ProductResource,
+    StoredRecord,
     UnitClass,
     UnitOfMeasure,
     UsageModelType,
@@ -46,12 +46,12 @@ KINDS = {
 }
 
 
-async def create_unit_class(tx: Transaction, wanted: UnitClass) -> Kept[UnitClass]:
+async def create_unit_class(tx: Transaction, wanted: UnitClass) -> StoredRecord[UnitClass]:
     """Keep a class of units. Raises CODE_TAKEN."""
     return await create(tx, UNIT_CLASS, wanted)
 
 
-async def create_unit(tx: Transaction, wanted: UnitOfMeasure) -> Kept[UnitOfMeasure]:
+async def create_unit(tx: Transaction, wanted: UnitOfMeasure) -> StoredRecord[UnitOfMeasure]:
     """Keep a unit. Raises CODE_TAKEN and what `check_unit` raises."""
     await check_unit(tx, wanted)
     return await create(tx, UNIT, wanted)
@@ -71,7 +71,7 @@ async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> None:
         raise InvalidArgument.at("unit_of_measure.factor", "FACTOR_RANGE", text)
 
 
-async def create_resource(tx: Transaction, wanted: UsageResource) -> Kept[UsageResource]:
+async def create_resource(tx: Transaction, wanted: UsageResource) -> StoredRecord[UsageResource]:
     """Keep a usage resource. Raises CODE_TAKEN and what `check_resource` raises."""
     await check_resource(tx, wanted)
     return await create(tx, RESOURCE, wanted)
@@ -97,7 +97,7 @@ async def check_resource(tx: Transaction, wanted: UsageResource) -> None:
 
 async def create_product_resource(
     tx: Transaction, wanted: ProductResource
-) -> Kept[ProductResource]:
+) -> StoredRecord[ProductResource]:
     """Add a resource to a product. Raises `…_NOT_FOUND` for what it refers to, CODE_TAKEN."""
     await check_product_resource(tx, wanted)
     return await create(tx, PRODUCT_RESOURCE, wanted)
@@ -123,7 +123,7 @@ async def check_product_resource(tx: Transaction, wanted: ProductResource) -> No
     check_terms(sold_policies(resolve(said), resource.unit_id or UnitId("")).wallet)
 
 
-async def create_product_grant(tx: Transaction, wanted: ProductGrant) -> Kept[ProductGrant]:
+async def create_product_grant(tx: Transaction, wanted: ProductGrant) -> StoredRecord[ProductGrant]:
     """Add a promise to a product. Raises CODE_TAKEN and what `check_product_grant` raises."""
     await check_product_grant(tx, wanted)
     return await create(tx, PRODUCT_GRANT, wanted)

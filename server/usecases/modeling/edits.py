@@ -9,8 +9,8 @@ from server.domain.batches import BatchOutcome
 from server.domain.errors import Aborted, FailedPrecondition, Violation
 from server.domain.modeling.catalog import (
     CatalogState,
-    Kept,
     ProductResource,
+    StoredRecord,
     UnitOfMeasure,
     UsageResource,
     differences,
@@ -50,9 +50,9 @@ class Record(Generic[T]):
 async def update(
     tx: Transaction,
     record: Record[T],
-    merge: Callable[[Kept[T]], T],
+    merge: Callable[[StoredRecord[T]], T],
     check: Check[T],
-) -> Kept[T]:
+) -> StoredRecord[T]:
     """Give a record the content that `merge` makes of its own.
 
     Raises `…_NOT_FOUND`, ETAG_MISMATCH, ACTIVE_IMMUTABLE, and what `merge` and `check` raise.
@@ -87,14 +87,14 @@ async def delete(tx: Transaction, record: Record[T]) -> None:
 
 async def change_states(
     tx: Transaction, wanted: Sequence[Record[Any]], state: CatalogState
-) -> list[tuple[Record[Any], Kept[Any], BatchOutcome]]:
+) -> list[tuple[Record[Any], StoredRecord[Any], BatchOutcome]]:
     """Put records in or out of force, all or none; returns each as it stands then, in order.
 
     What others refer to goes into force first and out of it last. Raises `…_NOT_FOUND`,
     STATE_TRANSITION, RESOURCE_INACTIVE, IN_USE.
     """
     await tenants.bump_catalogue(tx)  # one at a time, and rates are looked up anew
-    moving: list[tuple[Record[Any], Kept[Any]]] = []
+    moving: list[tuple[Record[Any], StoredRecord[Any]]] = []
     for record in wanted:
         found = await records.get(tx, record.kind, *record.key)
         _check_move(record, found.state, state)
@@ -142,7 +142,7 @@ ORDER = (
 """What refers to nothing comes first."""
 
 
-async def current(tx: Transaction, record: Record[T]) -> Kept[T]:
+async def current(tx: Transaction, record: Record[T]) -> StoredRecord[T]:
     """A record as it is. Raises `…_NOT_FOUND`, ETAG_MISMATCH."""
     found = await records.get(tx, record.kind, *record.key)
     if record.revision not in (None, found.revision):
@@ -151,7 +151,9 @@ async def current(tx: Transaction, record: Record[T]) -> Kept[T]:
     return found
 
 
-def _refuse_frozen(record: Record[T], found: Kept[T], wanted: T, changed: list[str]) -> None:
+def _refuse_frozen(
+    record: Record[T], found: StoredRecord[T], wanted: T, changed: list[str]
+) -> None:
     if found.state is CatalogState.DRAFT:
         return
     frozen = [name for name in changed if not _may_move(found.content, wanted, name)]
@@ -189,7 +191,7 @@ def _check_move(record: Record[Any], old: CatalogState, new: CatalogState) -> No
 
 
 async def _check_parents(
-    tx: Transaction, record: Record[Any], found: Kept[Any], own: set[str]
+    tx: Transaction, record: Record[Any], found: StoredRecord[Any], own: set[str]
 ) -> None:
     """What a record refers to must be in force, or come into it at the same time."""
     for kind, key in _parents(found.content):

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from server.domain.batches import BatchOutcome
 from server.domain.errors import AlreadyExists, Subject
-from server.domain.modeling.catalog import Kept, differences
+from server.domain.modeling.catalog import StoredRecord, differences
 from server.store.connection import Transaction
 from server.store.modeling import records as store
 from server.store.modeling.records import Kind
@@ -12,12 +12,14 @@ from server.store.modeling.records import Kind
 T = TypeVar("T")
 
 
-async def create(tx: Transaction, kind: Kind[T], wanted: T) -> Kept[T]:
+async def create(tx: Transaction, kind: Kind[T], wanted: T) -> StoredRecord[T]:
     """Keep a draft, or answer with the one that is there and equal. Raises CODE_TAKEN."""
     return (await create_one(tx, kind, wanted))[0]
 
 
-async def create_one(tx: Transaction, kind: Kind[T], wanted: T) -> tuple[Kept[T], BatchOutcome]:
+async def create_one(
+    tx: Transaction, kind: Kind[T], wanted: T
+) -> tuple[StoredRecord[T], BatchOutcome]:
     """Do what `create` does, and return beside the record whether it was created."""
     is_new = await store.add(tx, kind, wanted)
     found = await store.find(tx, kind, *kind.key(wanted))

@@ -16,10 +16,10 @@ from server.domain.ids import (
 )
 from server.domain.modeling.catalog import (
     CatalogState,
-    Kept,
     PolicyIds,
     ProductGrant,
     ProductResource,
+    StoredRecord,
     UnitOfMeasure,
     UsageModelType,
     as_unit,
@@ -50,7 +50,7 @@ from server.domain.modeling.resolved import (
     resolve,
     sold_policies,
 )
-from server.domain.modeling.roles import Role
+from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
 from server.domain.modeling.units import Unit, convert
 from server.store.connection import Transaction
@@ -86,7 +86,7 @@ async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedPr
         check_tokens(graph, [one.content for one in active])
     return ResolvedProduct(
         product_id=product_id,
-        role=Role(kind),
+        role=ProductRole(kind),
         binding=product.content.binding,
         resources=resources,
     )
@@ -178,7 +178,7 @@ def _said(graph: Graph, level: PolicyLevel, ids: PolicyIds) -> Said:
 async def said_at(tx: Transaction, level: PolicyLevel, ids: PolicyIds) -> Said:
     """What a level says that names policies by their ids. Raises `…_POLICY_NOT_FOUND`."""
 
-    async def named(kind: Kind[T], policy_id: PolicyId | None) -> Kept[T] | None:
+    async def named(kind: Kind[T], policy_id: PolicyId | None) -> StoredRecord[T] | None:
         return None if policy_id is None else await records.get(tx, kind, policy_id)
 
     return Said(
@@ -245,7 +245,7 @@ def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGra
     )
 
 
-def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
+def _resource(graph: Graph, held: StoredRecord[ProductResource]) -> ResolvedResource:
     content = held.content
     found = resource_unit(graph, content)
     if found is None:
@@ -270,7 +270,7 @@ def _resource(graph: Graph, held: Kept[ProductResource]) -> ResolvedResource:
     )
 
 
-def _source(policy_id: PolicyId | None, known: Mapping[PolicyId, Kept[T]]) -> PolicySource:
+def _source(policy_id: PolicyId | None, known: Mapping[PolicyId, StoredRecord[T]]) -> PolicySource:
     """A policy of a promise, which only the product names."""
     if policy_id is None:
         return PolicySource()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId
-from server.domain.rating.discovery import Sold
+from server.domain.rating.discovery import RatesByTarget
 from server.domain.rating.rate_index import (
     CatalogueRates,
     CatalogueTerms,
@@ -18,7 +18,7 @@ from server.domain.rating.rate_index import (
     Question,
     RateNotFound,
 )
-from server.domain.rating.sold_rates import Bound, Held
+from server.domain.rating.sold_rates import AssetResourceKey, TargetResourceKey
 from server.store.access.tenants import now
 from server.store.connection import Transaction
 from server.store.rating.procedures import finders
@@ -38,7 +38,7 @@ class Present:
     """
 
     today: date
-    sold: Sold
+    sold: RatesByTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +84,11 @@ def _found(rates: CatalogueRates, question: Question, parts: Parts) -> Catalogue
     return None
 
 
-async def present(tx: Transaction, held: Iterable[Held | Bound]) -> Present:
+async def present(tx: Transaction, held: Iterable[AssetResourceKey | TargetResourceKey]) -> Present:
     """Today by the tenant's clock in UTC, and the rates of these assets' and targets' resources."""
     wanted = set(held)
-    bound = [one for one in wanted if isinstance(one, Bound)]
-    owned = [one for one in wanted if not isinstance(one, Bound)]
+    bound = [one for one in wanted if isinstance(one, TargetResourceKey)]
+    owned = [one for one in wanted if not isinstance(one, TargetResourceKey)]
     of_assets = await asset_rates(tx, owned) if owned else {}
     of_targets = await target_rates(tx, bound) if bound else {}
     today = (await now(tx)).date()

@@ -6,11 +6,22 @@ from datetime import date
 
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.ids import ProcedureId, ProcedureVersionId, RatableSummaryId
-from server.domain.modeling.catalog import CatalogState, Kept
-from server.domain.rating.compiled_rating import SHIPPED_RATER, AsRated, Rater, Versions
+from server.domain.modeling.catalog import CatalogState, StoredRecord
+from server.domain.rating.compiled_rating import (
+    SHIPPED_RATING,
+    AsRated,
+    CompiledRating,
+    RatingVersions,
+)
 from server.domain.rating.procedures.programs import check
 from server.domain.rating.procedures.shipped import SHIPPED, USUAL
-from server.domain.rating.procedures.versions import Candidate, Procedure, Usage, Version, choose
+from server.domain.rating.procedures.versions import (
+    Candidate,
+    Procedure,
+    ProcedureUsage,
+    Version,
+    choose,
+)
 from server.store.access import tenants
 from server.store.billing.verification import RatedLine
 from server.store.connection import Transaction
@@ -21,8 +32,8 @@ from server.store.settlement.wallets import StoredWallet
 
 NOT_IN_FORCE = "PROCEDURE_NOT_IN_FORCE"
 _WORDS = {
-    Usage.RATING: "makes amounts of lines; it looks for no rates",
-    Usage.DISCOVERY: "looks for rates; it makes no amounts",
+    ProcedureUsage.RATING: "makes amounts of lines; it looks for no rates",
+    ProcedureUsage.DISCOVERY: "looks for rates; it makes no amounts",
 }
 
 
@@ -51,7 +62,7 @@ async def check_version(tx: Transaction, wanted: Version) -> None:
 
 async def set_default(
     tx: Transaction, procedure_id: ProcedureId
-) -> tuple[Kept[Procedure], ProcedureId | None]:
+) -> tuple[StoredRecord[Procedure], ProcedureId | None]:
     """Use a procedure for its usage; the answer has the one that was used before.
 
     Raises PROCEDURE_NOT_FOUND, RESOURCE_INACTIVE.
@@ -72,7 +83,7 @@ async def resolve(
     tx: Transaction,
     day: date | None,
     *,
-    usage: Usage | None = None,
+    usage: ProcedureUsage | None = None,
     procedure_id: ProcedureId | None = None,
 ) -> Resolved:
     """The version that is used on `day`, or today, of a procedure or of the default.
@@ -97,7 +108,7 @@ async def get_version(
     tx: Transaction,
     procedure_id: ProcedureId,
     version_id: ProcedureVersionId,
-    usage: Usage,
+    usage: ProcedureUsage,
 ) -> Version:
     """A version to try, in whatever state. Raises `…_NOT_FOUND`, PROCEDURE_USAGE."""
     procedure = (await records.get(tx, PROCEDURE, procedure_id)).content
@@ -112,17 +123,17 @@ def _not_for_this(procedure: Procedure, path: str) -> InvalidArgument:
     return InvalidArgument.at(path, "PROCEDURE_USAGE", text, usage=str(procedure.usage))
 
 
-async def versions_of(tx: Transaction, procedure_id: ProcedureId) -> Versions:
+async def versions_of(tx: Transaction, procedure_id: ProcedureId) -> RatingVersions:
     """What would rate if a procedure were the default.
 
     Raises PROCEDURE_NOT_FOUND, PROCEDURE_USAGE.
     """
     procedure = (await records.get(tx, PROCEDURE, procedure_id)).content
-    if procedure.usage is not Usage.RATING:
+    if procedure.usage is not ProcedureUsage.RATING:
         raise _not_for_this(procedure, "procedure")
     found = await store.versions(tx, procedure_id)
     active = [version for version, state in found if state is CatalogState.ACTIVE]
-    return Versions(tuple(map(Rater.of, sorted(active, key=lambda one: -one.rank))))
+    return RatingVersions(tuple(map(CompiledRating.of, sorted(active, key=lambda one: -one.rank))))
 
 
 async def as_rated(
@@ -133,8 +144,8 @@ async def as_rated(
     """The versions by which lines were rated. A line that was too slow once may not be again."""
     named = {line.version for line in rated.values() if line.version}
     known = await store.raters(tx, named) if named else {}
-    lines: dict[RatableSummaryId, Rater | None] = {
-        line_id: known[line.version] if line.version else SHIPPED_RATER
+    lines: dict[RatableSummaryId, CompiledRating | None] = {
+        line_id: known[line.version] if line.version else SHIPPED_RATING
         for line_id, line in rated.items()
     }
     unrated = {id_: None for id_, line in rated.items() if line.failure == NOT_IN_FORCE}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from server.domain.errors import Aborted, FailedPrecondition, Violation
 from server.domain.ids import PriceBookId, RateCardId
-from server.domain.rating.rate_cards import Kept, PriceBook, RateCard
+from server.domain.rating.rate_cards import PriceBook, RateCard, RowVersion
 from server.store.access.tenants import bump_catalogue
 from server.store.connection import Transaction
 from server.store.modeling.edits import MOST_REFERRERS
@@ -98,7 +98,7 @@ async def delete_card(
     await store.drop_card(tx, found)
 
 
-def check_etag(name: str, kept: Kept | None, revision: int | None) -> int:
+def check_etag(name: str, kept: RowVersion | None, revision: int | None) -> int:
     """The revision of what is there. Raises ETAG_MISMATCH when it is not the one last seen."""
     assert kept is not None, name
     if revision not in (None, kept.revision):

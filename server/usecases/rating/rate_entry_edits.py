@@ -33,7 +33,7 @@ ALLOWED = {(DRAFT, ACTIVE), (DRAFT, INACTIVE), (ACTIVE, INACTIVE), (INACTIVE, AC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class EntryRevision:
     """An entry that somebody names, and what they last saw of it."""
 
     card_id: RateCardId
@@ -48,7 +48,7 @@ class Entry:
 
 async def update(
     tx: Transaction,
-    entry: Entry,
+    entry: EntryRevision,
     merge: Callable[[RateCardEntry], RateCardEntry],
     most: CardSize = USUAL_SIZE,
 ) -> RateCardEntry:
@@ -74,7 +74,7 @@ async def update(
     return await get_entry(tx, entry.card_id, entry.id)
 
 
-async def delete(tx: Transaction, entry: Entry) -> None:
+async def delete(tx: Transaction, entry: EntryRevision) -> None:
     """Forget an entry that is not in force; what was sold under it keeps its own copy of the rate.
 
     Raises RATE_CARD_ENTRY_NOT_FOUND, ETAG_MISMATCH, IN_USE.
@@ -88,7 +88,7 @@ async def delete(tx: Transaction, entry: Entry) -> None:
 
 
 async def change_states(
-    tx: Transaction, entries: Sequence[Entry], state: EntryState
+    tx: Transaction, entries: Sequence[EntryRevision], state: EntryState
 ) -> list[EntryOutcome]:
     """Put entries in or out of force, all or none; returns each as it stands then, in order.
 
@@ -168,7 +168,7 @@ def _said(entry: RateCardEntry) -> RateCardEntry:
 
 
 def _refuse_frozen(
-    entry: Entry, found: RateCardEntry, wanted: RateCardEntry, changed: list[str]
+    entry: EntryRevision, found: RateCardEntry, wanted: RateCardEntry, changed: list[str]
 ) -> None:
     """An entry that is or was in force may apply longer, and nothing else of it changes."""
     applies_longer = (wanted.end or date.max) > (found.end or date.max)

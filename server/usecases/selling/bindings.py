@@ -8,7 +8,7 @@ from server.domain.errors import InvalidArgument
 from server.domain.ids import AccountId, AssetId, BindingTargetId, ResourceId
 from server.domain.modeling.catalog import PolicyIds
 from server.domain.modeling.resolved import ResolvedProduct
-from server.domain.modeling.roles import Binding, Role
+from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.selling.targets import TargetKind, Wallet
 from server.store.connection import Transaction
 from server.store.selling import assets, binding_targets, targets
@@ -30,7 +30,7 @@ UNBOUND = AskedBinding()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class BoundTarget:
     """What a line is bound to, and what that says of policies.
 
     Of what adds to wallets, these and what they are rated in.
@@ -50,7 +50,7 @@ async def bound(
     product: ResolvedProduct,
     *,
     path: str,
-) -> Bound:
+) -> BoundTarget:
     """What a line of a product is bound to.
 
     Raises BINDING_TARGET, ASSET_NOT_FOUND, BINDING_TARGET_NOT_FOUND.
@@ -62,8 +62,8 @@ async def bound(
         if named.kind is not TargetKind(binding):
             raise _refusal(path, "binding_target", f"is a {named.kind}, not a {binding}")
         policies = named.policies
-    if binding is not Binding.ASSET and product.role is Role.ANCHOR:
-        return Bound(binding=binding, target_id=target_id, policies=policies)
+    if binding is not Binding.ASSET and product.role is ProductRole.ANCHOR:
+        return BoundTarget(binding=binding, target_id=target_id, policies=policies)
     key = (TargetKind(binding), target_id or "")
     found = await targets.find(tx, account_id, [key])
     target = found.get(key)
@@ -73,10 +73,10 @@ async def bound(
     if target is None:
         fault = f"nothing was sold to it yet that a {product.role} could add to"
         raise _refusal(path, "binding_target", fault)
-    if product.role is Role.ANCHOR:
-        return Bound(binding=binding, target_id=target_id)
+    if product.role is ProductRole.ANCHOR:
+        return BoundTarget(binding=binding, target_id=target_id)
     held = await targets.wallets(tx, account_id, [target.id])
-    return Bound(
+    return BoundTarget(
         binding=binding,
         target_id=target_id,
         wallets={one.resource_id: one for one in held},
@@ -100,7 +100,7 @@ def _said(asked: AskedBinding, product: ResolvedProduct, path: str) -> tuple[Bin
     binding = binding or Binding.SELF
     target = asked.asset_id if binding is Binding.ASSET else asked.target_id
     other = asked.target_id if binding is Binding.ASSET else asked.asset_id
-    if binding is Binding.SELF and product.role is Role.PACK:
+    if binding is Binding.SELF and product.role is ProductRole.PACK:
         raise _refusal(path, "binding_target", "a pack needs a target to add to; name one")
     if other is not None or (target is not None and binding not in NAMED):
         raise _refusal(path, "binding_target", f"cannot be there with the binding {binding}")

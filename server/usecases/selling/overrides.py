@@ -8,18 +8,18 @@ from server.domain.ids import ResourceId
 from server.domain.modeling.catalog import CatalogState, PolicyIds, UsageModelType
 from server.domain.modeling.policies import PolicyLevel, check_late, check_token
 from server.domain.modeling.resolved import ResolvedProduct, Said
-from server.domain.modeling.roles import Role
+from server.domain.modeling.roles import ProductRole
 from server.store.connection import Transaction
 from server.usecases.modeling.catalog import check_allowed
 from server.usecases.modeling.resolution import said_at
-from server.usecases.selling.bindings import Bound
+from server.usecases.selling.bindings import BoundTarget
 
 
 async def overridden(
     tx: Transaction,
     product: ResolvedProduct,
     line: Mapping[ResourceId, PolicyIds],
-    to: Bound,
+    to: BoundTarget,
     path: str,
 ) -> ResolvedProduct:
     """The product under what the line and its target say of its policies.
@@ -33,7 +33,7 @@ async def overridden(
             text = f"{resource_id} is not a resource of the product"
             raise InvalidArgument.at(f"{path}.policies", "RESOURCE_NOT_IN_PRODUCT", text)
         check_allowed(UsageModelType(product.role), ids, f"{path}.policies")
-    target = to.policies if product.role is Role.ANCHOR else {}
+    target = to.policies if product.role is ProductRole.ANCHOR else {}
     if not line and not target:
         return product
 

@@ -25,7 +25,7 @@ from server.domain.modeling.policies import (
     check_period_order,
 )
 from server.domain.modeling.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource
-from server.domain.modeling.roles import Role
+from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.rating.rate_index import CatalogueTerms
 from server.domain.rating.rates import HUNDRED, AdjustmentKind, RateTerms
@@ -46,7 +46,7 @@ from server.store.selling import orders, quotes
 from server.store.selling.quotes import QuoteFilter
 from server.usecases.modeling.resolution import resolved_product
 from server.usecases.rating.discovery import Priced, catalogue_terms
-from server.usecases.selling.bindings import UNBOUND, AskedBinding, Bound, bound
+from server.usecases.selling.bindings import UNBOUND, AskedBinding, BoundTarget, bound
 from server.usecases.selling.overrides import overridden
 
 # What lines have in common that cost the same: product, first day, target and selling model.
@@ -112,7 +112,7 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
                 units=_rate_units(product, to, buyer.currency_code),
                 day=asked.start_date,
                 selling_model_id=asked.selling_model_id,
-                is_addition=product.role is not Role.ANCHOR,
+                is_addition=product.role is not ProductRole.ANCHOR,
             )
             rates[key] = await catalogue_terms(tx, wanted)
         selling = _Selling(asked, product, to, rates[key], buyer, path)
@@ -177,9 +177,11 @@ async def _end_date(tx: Transaction, asked: AskedLine, path: str) -> date | None
     raise InvalidArgument.at(f"{path}.end_date", "INTERVAL_INVALID", fault)
 
 
-def _rate_units(product: ResolvedProduct, to: Bound, currency_code: str) -> dict[ResourceId, str]:
+def _rate_units(
+    product: ResolvedProduct, to: BoundTarget, currency_code: str
+) -> dict[ResourceId, str]:
     """What each resource of a product is rated in: where it adds to wallets, as these are."""
-    if product.role is Role.ANCHOR:
+    if product.role is ProductRole.ANCHOR:
         return {one.resource_id: product.rate_unit(one, currency_code) for one in product.resources}
     return {
         one.resource_id: to.rate_units.get(one.resource_id, currency_code)
@@ -193,7 +195,7 @@ class _Selling:
 
     asked: AskedLine
     product: ResolvedProduct
-    to: Bound
+    to: BoundTarget
     rates: dict[ResourceId, CatalogueTerms]
     buyer: Buyer
     path: str
@@ -212,7 +214,7 @@ class _Selling:
         found = tuple(resources[key] for key in sorted(resources))
         check_prices(found, path=self.path)
         _check_reached(found, asked.product_id, self.path)
-        if self.product.role is Role.ANCHOR:
+        if self.product.role is ProductRole.ANCHOR:
             check_rates(found, day=asked.start_date, currency_code=currency)
         return SaleLine(
             product_id=asked.product_id,
@@ -238,7 +240,7 @@ class _Selling:
 
     def _resource(self, resource: ResolvedResource) -> LineResource:
         found = self.rates.get(resource.resource_id)
-        is_anchor = self.product.role is Role.ANCHOR
+        is_anchor = self.product.role is ProductRole.ANCHOR
         terms = None if found is None else replace(found.terms, attributes=self.asked.attributes)
         if self.product.role.is_commitment and terms is not None:
             _check_discount(terms, self.asked.product_id, resource.resource_id)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from server.domain.errors import Aborted, InvalidArgument, NotFound
 from server.domain.ids import JobId, ProductId, RunId, derive
-from server.domain.validation import Severity, Verdict, validate
+from server.domain.validation import ProductVerdict, Severity, validate
 from server.domain.work import JobKind
 from server.env import new_id
 from server.store import jobs, runs
@@ -18,7 +18,7 @@ from server.store.connection import Transaction
 from server.store.jobs import Job
 from server.store.runs import Run
 from server.store.validation import findings as store
-from server.store.validation.findings import Asked, Finding, FindingKey
+from server.store.validation.findings import CatalogFinding, FindingKey, FindingsQuery
 from server.usecases import clock
 from server.usecases.validation.validator import ValidateProducts, load_setups
 
@@ -100,11 +100,11 @@ async def give_up(tx: Transaction, job: Job, error: str) -> None:
 async def list_findings(
     tx: Transaction,
     run_id: RunId,
-    asked: Asked,
+    asked: FindingsQuery,
     *,
     after: FindingKey | None,
     limit: int,
-) -> list[Finding]:
+) -> list[CatalogFinding]:
     """What a validation has found so far. Raises RUN_NOT_FOUND."""
     run = await runs.find(tx, run_id)
     if run is None or run.kind != KIND:
@@ -116,7 +116,7 @@ async def _verdicts(
     tx: Transaction,
     asked: ValidateCatalog,
     product_ids: list[ProductId],
-) -> list[Verdict]:
+) -> list[ProductVerdict]:
     if not product_ids:
         return []
     wanted = ValidateProducts(
@@ -128,10 +128,10 @@ async def _verdicts(
     return [validate(setup) for setup in await load_setups(tx, wanted)]
 
 
-def _findings(verdict: Verdict) -> list[Finding]:
+def _findings(verdict: ProductVerdict) -> list[CatalogFinding]:
     """One for each breach that is named: the first hundred of a rule."""
     return [
-        Finding(
+        CatalogFinding(
             product_id=verdict.product_id,
             rule_id=result.rule.id,
             severity=result.rule.severity,
@@ -144,7 +144,7 @@ def _findings(verdict: Verdict) -> list[Finding]:
     ]
 
 
-def _count(found: list[Finding], severity: Severity) -> int:
+def _count(found: list[CatalogFinding], severity: Severity) -> int:
     return sum(one.severity is severity for one in found)
 
 

@@ -8,16 +8,16 @@ from typing import TypeVar
 from server.domain.errors import InvalidArgument, NotFound
 from server.domain.ids import ProductId
 from server.domain.modeling.catalog import (
-    Kept,
     ProductGrant,
     ProductResource,
+    StoredRecord,
     UnitOfMeasure,
     UsageModelType,
     UsageResource,
     as_unit,
 )
 from server.domain.modeling.resolved import resolve
-from server.domain.validation import Days, Metered, Parent, Promise, Scope, Setup
+from server.domain.validation import EffectiveDays, Metered, Parent, Promise, Scope, Setup
 from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling.catalog import RESOURCE, UNIT, UNIT_CLASS
@@ -33,7 +33,7 @@ from server.store.modeling.records import Kind
 from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.rating.product_graph import Graph
 from server.store.validation import validator as store
-from server.store.validation.validator import Loaded
+from server.store.validation.validator import LoadedProducts
 from server.usecases.modeling.currencies import is_currency
 from server.usecases.modeling.resolution import policies_of, resource_unit, said_of, token_of
 
@@ -59,7 +59,7 @@ async def load_setups(tx: Transaction, asked: ValidateProducts) -> tuple[Setup, 
     if asked.end is not None and asked.end <= start:
         text = f"must be after the first day that matters, {start}"
         raise InvalidArgument.at("end_date", "INTERVAL_INVALID", text, start_date=str(start))
-    scope = Scope(days=Days.of(start, asked.end), with_drafts=asked.with_drafts)
+    scope = Scope(days=EffectiveDays.of(start, asked.end), with_drafts=asked.with_drafts)
     loaded = await store.load_products(tx, asked.product_ids)
     for product_id in asked.product_ids:
         if product_id not in loaded.graphs:
@@ -67,7 +67,7 @@ async def load_setups(tx: Transaction, asked: ValidateProducts) -> tuple[Setup, 
     return tuple(_setup(loaded, product_id, scope) for product_id in asked.product_ids)
 
 
-def _setup(loaded: Loaded, product_id: ProductId, scope: Scope) -> Setup:
+def _setup(loaded: LoadedProducts, product_id: ProductId, scope: Scope) -> Setup:
     graph, entries = loaded.graphs[product_id], tuple(loaded.entries.get(product_id, ()))
     own = {entry.card_id for entry in entries}
     resources = tuple(_metered(loaded, graph, held) for held in graph.product_resources)
@@ -85,7 +85,7 @@ def _setup(loaded: Loaded, product_id: ProductId, scope: Scope) -> Setup:
     )
 
 
-def _metered(loaded: Loaded, graph: Graph, held: Kept[ProductResource]) -> Metered:
+def _metered(loaded: LoadedProducts, graph: Graph, held: StoredRecord[ProductResource]) -> Metered:
     resource = graph.resources[held.content.resource_id]
     unit = resource_unit(graph, held.content)
     levels = (held.content.policies.aggregation, resource.content.policies.aggregation)
@@ -104,7 +104,7 @@ def _metered(loaded: Loaded, graph: Graph, held: Kept[ProductResource]) -> Meter
     )
 
 
-def _definition(loaded: Loaded, resource: UsageResource) -> Parent | None:
+def _definition(loaded: LoadedProducts, resource: UsageResource) -> Parent | None:
     product_id = resource.definition_product_id
     if product_id is None:
         return None
@@ -114,7 +114,7 @@ def _definition(loaded: Loaded, resource: UsageResource) -> Parent | None:
 def _under_resource(
     graph: Graph,
     held: ProductResource,
-    resource: Kept[UsageResource],
+    resource: StoredRecord[UsageResource],
     unit: UnitOfMeasure | None,
 ) -> Iterator[Parent]:
     yield Parent(RESOURCE.resource_name(resource.content.id), resource.state)
@@ -132,7 +132,7 @@ def _under_resource(
             yield from _of(COMMITMENT, [graph.commitments[level.commitment]])
 
 
-def _promise(graph: Graph, grant: Kept[ProductGrant]) -> Promise:
+def _promise(graph: Graph, grant: StoredRecord[ProductGrant]) -> Promise:
     content = grant.content
     held = next(one for one in graph.product_resources if one.content.id == content.held_id)
     class_id = graph.resources[held.content.resource_id].content.unit_class_id
@@ -154,6 +154,6 @@ def _promise(graph: Graph, grant: Kept[ProductGrant]) -> Promise:
     )
 
 
-def _of(kind: Kind[T], records: Iterable[Kept[T]]) -> Iterator[Parent]:
+def _of(kind: Kind[T], records: Iterable[StoredRecord[T]]) -> Iterator[Parent]:
     for one in records:
         yield Parent(kind.resource_name(*kind.key(one.content)), one.state)

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, WalletId
 from server.domain.selling.grants import Grant, GrantKind
-from server.domain.settlement.ledger import Entry
+from server.domain.settlement.ledger import LedgerEntry
 from server.domain.wallets.balances import GrantBalance, WalletBalance, WalletState, balance
 from server.store.connection import Transaction
-from server.store.keys import ANY_TIME, Window
+from server.store.keys import ANY_TIME, TimeWindow
 from server.store.settlement import wallets as store
 from server.store.settlement.wallets import StoredWallet, WalletFilter
 
@@ -23,7 +23,7 @@ class GrantFilter:
     promise: tuple[ProductId, ProductGrantId] | None = None
     kind: GrantKind | None = None
     time: datetime | None = None
-    created: Window = ANY_TIME
+    created: TimeWindow = ANY_TIME
 
     def admits(self, grant: Grant, create_time: datetime | None) -> bool:
         """Return whether a grant is of the kind and of the times."""
@@ -112,7 +112,7 @@ async def list_entries(
     *,
     after: int,
     limit: int,
-) -> list[tuple[Entry, datetime]]:
+) -> list[tuple[LedgerEntry, datetime]]:
     """Lines of a wallet's ledger in posting order. Raises WALLET_NOT_FOUND."""
     await store.check(tx, account_id, wallet_id)
     return await store.list_entries(tx, account_id, wallet_id, after=after, limit=limit)

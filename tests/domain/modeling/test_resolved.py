@@ -12,9 +12,9 @@ from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
     Commitment,
-    Kept,
     Overage,
-    RatingFrequency,
+    RatingFrequencyPolicy,
+    StoredRecord,
 )
 from server.domain.modeling.policies import (
     AggregationMethod,
@@ -42,7 +42,7 @@ STRONGEST_FIRST = [
 def kept(content):
     versions = st.integers(1, 9)
     return st.builds(
-        Kept, content, st.just(CatalogState.ACTIVE), st.just(1), st.just(NOW), versions
+        StoredRecord, content, st.just(CatalogState.ACTIVE), st.just(1), st.just(NOW), versions
     )
 
 
@@ -59,7 +59,7 @@ aggregations = st.sampled_from(AggregationMethod).flatmap(
     )
 )
 frequencies = st.builds(
-    RatingFrequency, **words, period=periods, delay=delays, late=st.sampled_from(LatePolicy)
+    RatingFrequencyPolicy, **words, period=periods, delay=delays, late=st.sampled_from(LatePolicy)
 )
 overages = st.builds(Overage, **words, overage=st.sampled_from(OveragePolicy))
 commitments = st.builds(Commitment, **words, rate=st.sampled_from(CommitmentRate))

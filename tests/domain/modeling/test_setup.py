@@ -12,11 +12,11 @@ from server.domain.ids import PolicyId
 from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
-    Kept,
     Overage,
-    RatingFrequency,
+    RatingFrequencyPolicy,
     Refresh,
     Rollover,
+    StoredRecord,
 )
 from server.domain.modeling.policies import (
     AggregationMethod,
@@ -27,7 +27,7 @@ from server.domain.modeling.policies import (
 from server.domain.modeling.setup import (
     NAMELESS,
     Action,
-    Step,
+    SetupStep,
     check_size,
     chosen,
     conflicts,
@@ -51,13 +51,17 @@ def aggregation(
     return Aggregation(id=NAMELESS, display_name="", method=method, period=period, combine=combine)
 
 
-def frequency(delay: Delay, late: LatePolicy = LatePolicy.NEXT_PERIOD) -> RatingFrequency:
-    return RatingFrequency(id=NAMELESS, display_name="", period=MONTHLY, delay=delay, late=late)
+def frequency(delay: Delay, late: LatePolicy = LatePolicy.NEXT_PERIOD) -> RatingFrequencyPolicy:
+    return RatingFrequencyPolicy(
+        id=NAMELESS, display_name="", period=MONTHLY, delay=delay, late=late
+    )
 
 
-def kept(policy_id: str, state: CatalogState = ACTIVE, **changes: object) -> Kept[Aggregation]:
+def kept(
+    policy_id: str, state: CatalogState = ACTIVE, **changes: object
+) -> StoredRecord[Aggregation]:
     content = replace(aggregation(), id=PolicyId(policy_id), **changes)  # type: ignore[arg-type]
-    return Kept(content, state, 1, Audit.at(datetime(2026, 1, 1, tzinfo=UTC)))
+    return StoredRecord(content, state, 1, Audit.at(datetime(2026, 1, 1, tzinfo=UTC)))
 
 
 @pytest.mark.parametrize(
@@ -127,14 +131,14 @@ def test_what_is_done_with_a_record(is_there, is_shared, differing, is_withdrawn
         is_withdrawn=is_withdrawn,
     )
 
-    assert step == Step(name="products/p", action=action, fields=fields)
+    assert step == SetupStep(name="products/p", action=action, fields=fields)
     assert conflicts([step]) == ((step,) if fields else ())
 
 
 def test_a_refusal_names_every_record_and_its_fields():
     found = [
-        Step(name="unitsOfMeasure/gb", action=Action.CONFLICT, fields=("factor", "scale")),
-        Step(name="products/p", action=Action.CONFLICT, fields=("display_name",)),
+        SetupStep(name="unitsOfMeasure/gb", action=Action.CONFLICT, fields=("factor", "scale")),
+        SetupStep(name="products/p", action=Action.CONFLICT, fields=("display_name",)),
     ]
 
     error = refusal(found)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from server.domain.calendar import PolicyPeriod
 from server.domain.errors import InvalidArgument, NotFound
 from server.domain.modeling.policies import OveragePolicy
-from server.domain.rating.discovery import Asked, Source, answer
+from server.domain.rating.discovery import DiscoveryQuestion, Source, answer
 from server.domain.rating.line_rating import RatingFailed
 from server.domain.rating.rate_cards import (
     PriceBook,
@@ -218,7 +218,7 @@ def test_an_entry_says_what_its_card_is_for(card, made, reason, field):
 
 def asked(*, held=ASSET, currency=None, day=None, quantity=None, book=None):
     product = None if book is None else "plan"
-    return Asked("sms", held, book, product, currency, day, quantity)
+    return DiscoveryQuestion("sms", held, book, product, currency, day, quantity)
 
 
 def sold(value="3", *, start=JANUARY, end=None, overage=OveragePolicy.CHARGE, zone="UTC"):

@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.domain.errors import FailedPrecondition
-from server.domain.rating.compiled_discovery import SHIPPED_FINDER, SHIPPED_FINDERS, Finder, Finders
-from server.domain.rating.discovery import Asked, Source, answer
+from server.domain.rating.compiled_discovery import (
+    SHIPPED_DISCOVERY,
+    SHIPPED_DISCOVERY_VERSIONS,
+    CompiledDiscovery,
+    DiscoveryVersions,
+)
+from server.domain.rating.discovery import DiscoveryQuestion, Source, answer
 from server.domain.rating.explanations import explained
 from server.domain.rating.procedures.elements import Lookup, LookupSource
 from server.domain.rating.procedures.versions import Version
@@ -46,11 +51,11 @@ def version(*sources, id_="v1", rank=0, start=None, end=None):
 
 
 def finder(*sources):
-    return Finder.of(version(*sources))
+    return CompiledDiscovery.of(version(*sources))
 
 
 def asked(*, day=FEBRUARY, quantity=None, held=ASSET, book="book"):
-    return Asked("sms", held, book, "plan" if book else None, "USD", day, quantity)
+    return DiscoveryQuestion("sms", held, book, "plan" if book else None, "USD", day, quantity)
 
 
 @given(sources=STACKS, has_own=st.booleans(), is_listed=st.booleans())
@@ -97,9 +102,9 @@ def test_a_candidate_wins_or_says_why_it_did_not(sources, has_own, is_agreed):
         catalogue = {terms.terms.base_entry, terms.terms.tier_entry} - {None}
         winners = own or catalogue
 
-    losers = explained(asked(), JANUARY, rates, sold, finder=looking).losers
+    rejected = explained(asked(), JANUARY, rates, sold, finder=looking).rejected
 
-    lost = {one.asset_id or one.entry: one.why for one in losers}
+    lost = {one.asset_id or one.entry: one.why for one in rejected}
     candidates = {BASE.key, STEPS.key} | ({ASSET[1]} if has_own else set())
     candidates |= {other.asset_id} if has_own and is_agreed else set()
     assert lost.keys() | winners == candidates
@@ -144,9 +149,9 @@ def test_the_target_goes_before_what_an_asset_took_from_the_catalogue_if_it_is_l
 
 
 def test_what_is_shipped_is_the_usual_and_any_other_order_is_not():
-    assert SHIPPED_FINDER.is_usual
-    assert SHIPPED_FINDER.parts is EVERY_PART
-    assert SHIPPED_FINDER.name == "procedures/default-discovery/versions/v1"
+    assert SHIPPED_DISCOVERY.is_usual
+    assert SHIPPED_DISCOVERY.parts is EVERY_PART
+    assert SHIPPED_DISCOVERY.name == "procedures/default-discovery/versions/v1"
     assert finder(*LookupSource).is_usual
     for sources in (
         (RATES, LookupSource.ASSET, LookupSource.TARGET, TIERS, ATTRIBUTES),
@@ -198,15 +203,15 @@ def test_an_answer_found_without_tiers_and_one_with_them_are_kept_apart():
     ("day", "name"), [(JANUARY, "low"), (FEBRUARY, "high"), (date(2024, 2, 29), "high")]
 )
 def test_the_version_of_the_day_with_the_highest_rank_looks(day, name):
-    high = Finder.of(version(RATES, id_="high", rank=2, start=FEBRUARY, end=MARCH))
-    low = Finder.of(version(RATES, id_="low", rank=1, end=MARCH))
+    high = CompiledDiscovery.of(version(RATES, id_="high", rank=2, start=FEBRUARY, end=MARCH))
+    low = CompiledDiscovery.of(version(RATES, id_="low", rank=1, end=MARCH))
 
-    assert Finders("own", (high, low)).on(day).version.id == name
+    assert DiscoveryVersions("own", (high, low)).on(day).version.id == name
     with pytest.raises(FailedPrecondition) as caught:
-        Finders("own", (high, low)).on(MARCH)
+        DiscoveryVersions("own", (high, low)).on(MARCH)
     assert caught.value.reason == "PROCEDURE_NOT_IN_FORCE"
     assert caught.value.facts["procedure"] == "procedures/own"
-    assert SHIPPED_FINDERS.on(day) is SHIPPED_FINDER
+    assert SHIPPED_DISCOVERY_VERSIONS.on(day) is SHIPPED_DISCOVERY
 
 
 def test_what_was_sold_is_not_made_cheaper_or_dearer_by_what_is_looked_at():

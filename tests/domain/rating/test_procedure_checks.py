@@ -13,7 +13,7 @@ from server.domain.rating.procedures.elements import (
     AdjustmentMatrix,
     Assignment,
     BaseRate,
-    Formula,
+    FormulaElement,
     Input,
     ListFunction,
     ListGroup,
@@ -29,7 +29,7 @@ from server.domain.rating.procedures.elements import (
 )
 from server.domain.rating.procedures.programs import check, compiled
 from server.domain.rating.procedures.shipped import SHIPPED
-from server.domain.rating.procedures.versions import Usage, Verdict, Version, choose
+from server.domain.rating.procedures.versions import ProcedureUsage, Version, VersionVerdict, choose
 from tests.domain.procedure_words import by
 
 SETTING = RatingSetting()
@@ -57,7 +57,7 @@ def figure(function: str, source: str | None, variable: str = "total") -> ListOp
     return ListOperation(function=ListFunction(function), source=source, variable=variable)
 
 
-def refused(*elements, usage: Usage = Usage.RATING) -> InvalidArgument:
+def refused(*elements, usage: ProcedureUsage = ProcedureUsage.RATING) -> InvalidArgument:
     with pytest.raises(InvalidArgument) as error:
         check(elements, usage)
     return error.value
@@ -105,15 +105,19 @@ def test_what_is_no_procedure_is_refused_by_its_element(elements, path):
 @pytest.mark.parametrize(
     ("element", "path", "position"),
     [
-        (Formula(expression="net_unit_rate + price"), "elements[1].formula.expression", "17"),
-        (Formula(expression="1 / 0"), "elements[1].formula.expression", "5"),
+        (
+            FormulaElement(expression="net_unit_rate + price"),
+            "elements[1].formula.expression",
+            "17",
+        ),
+        (FormulaElement(expression="1 / 0"), "elements[1].formula.expression", "5"),
         (
             ListGroup(condition="1 + 1", elements=(Stop(),)),
             "elements[1].list_group.condition",
             "1",
         ),
         (
-            ListGroup(condition="1 > 0", elements=(Formula(expression="10**10**10"),)),
+            ListGroup(condition="1 > 0", elements=(FormulaElement(expression="10**10**10"),)),
             "elements[1].list_group.elements[0].formula.expression",
             "5",
         ),
@@ -128,26 +132,26 @@ def test_a_formula_that_is_none_is_refused_where_it_stands(element, path, positi
 
 def test_a_variable_is_known_after_it_is_set_and_within_its_group():
     sets = Assignment(variable="extra", value=Decimal(1))
-    reads = Formula(expression="net_unit_rate + extra")
+    reads = FormulaElement(expression="net_unit_rate + extra")
     group = ListGroup(condition="1 > 0", elements=(sets, reads))
 
-    check((SETTING, BaseRate(), sets, reads), Usage.RATING)
-    check((SETTING, BaseRate(), group), Usage.RATING)
+    check((SETTING, BaseRate(), sets, reads), ProcedureUsage.RATING)
+    check((SETTING, BaseRate(), group), ProcedureUsage.RATING)
     assert refused(SETTING, BaseRate(), reads, sets).reason == "FORMULA_INVALID"
     assert refused(SETTING, BaseRate(), group, reads).reason == "FORMULA_INVALID"
 
 
 def test_seventy_elements_and_groups_three_deep_are_a_procedure():
-    check((SETTING, *[ROUND] * 69), Usage.RATING)
-    check((SETTING, nested(3)), Usage.RATING)
+    check((SETTING, *[ROUND] * 69), ProcedureUsage.RATING)
+    check((SETTING, nested(3)), ProcedureUsage.RATING)
 
 
 def test_a_procedure_of_discovery_is_lookups_each_once():
     catalogue = Lookup(source=LookupSource.CATALOG_RATES)
 
-    check((catalogue,), Usage.DISCOVERY)
+    check((catalogue,), ProcedureUsage.DISCOVERY)
     for elements in ((), (catalogue, catalogue), (BaseRate(),), (catalogue,) * 51):
-        assert refused(*elements, usage=Usage.DISCOVERY).reason == "PROCEDURE_INVALID"
+        assert refused(*elements, usage=ProcedureUsage.DISCOVERY).reason == "PROCEDURE_INVALID"
 
 
 @pytest.mark.parametrize("source", [LookupSource.CATALOG_TIERS, LookupSource.CATALOG_ATTRIBUTES])
@@ -155,16 +159,16 @@ def test_what_adds_to_rates_of_the_catalogue_needs_them_anywhere_in_the_stack(so
     asset, catalogue = Lookup(source=LookupSource.ASSET), Lookup(source=LookupSource.CATALOG_RATES)
     adds = Lookup(source=source)
 
-    check((adds, asset, catalogue), Usage.DISCOVERY)
-    check((catalogue, adds), Usage.DISCOVERY)
-    error = refused(asset, adds, usage=Usage.DISCOVERY)
+    check((adds, asset, catalogue), ProcedureUsage.DISCOVERY)
+    check((catalogue, adds), ProcedureUsage.DISCOVERY)
+    error = refused(asset, adds, usage=ProcedureUsage.DISCOVERY)
     assert (error.reason, error.facts["element"]) == ("PROCEDURE_INVALID", "elements[1]")
 
 
 def test_what_is_shipped_is_right():
     for procedure, version in SHIPPED:
         check(version.elements, procedure.usage)
-        if procedure.usage is Usage.RATING:
+        if procedure.usage is ProcedureUsage.RATING:
             assert compiled(version) is compiled(version)
 
 
@@ -196,9 +200,9 @@ def test_the_highest_rank_in_force_wins_and_the_others_say_why_not():
 
     assert list(winners.values()) == ["first", "second", "second", "later", "later"]
     assert [(one.version.id, one.verdict) for one in candidates] == [
-        ("draft", Verdict.NOT_ACTIVE),
-        ("later", Verdict.NOT_IN_FORCE),
-        ("second", Verdict.WON),
-        ("first", Verdict.OUTRANKED),
+        ("draft", VersionVerdict.NOT_ACTIVE),
+        ("later", VersionVerdict.NOT_IN_FORCE),
+        ("second", VersionVerdict.WON),
+        ("first", VersionVerdict.OUTRANKED),
     ]
     assert choose(versions[3:], date(2024, 1, 1))[0] is None

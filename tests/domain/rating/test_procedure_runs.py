@@ -11,7 +11,7 @@ from server.domain.rating.procedures.elements import (
     AttributeAdjustment,
     BaseRate,
     DiscountKind,
-    Formula,
+    FormulaElement,
     GraduatedTiers,
     ListFunction,
     ListGroup,
@@ -66,7 +66,11 @@ def test_a_line_that_was_too_slow_is_in_no_list():
     watch = Watch(*(0, 0) * 3, *(0, 5_001), *(0, 0) * 2)
 
     outcomes = run(
-        [BaseRate(), total, Formula(expression="total")], line(9), line(4), line(5), clock=watch
+        [BaseRate(), total, FormulaElement(expression="total")],
+        line(9),
+        line(4),
+        line(5),
+        clock=watch,
     )
 
     assert rates(outcomes) == ["TIME_LIMIT", "9", "9"]
@@ -98,7 +102,7 @@ def test_the_order_of_lines_does_not_matter(sold, random):
         GraduatedTiers(),
         GROUP,
         ListOperation(function=ListFunction.SUM, source="net_unit_rate", variable="total"),
-        Formula(expression="net_unit_rate + total"),
+        FormulaElement(expression="net_unit_rate + total"),
     ]
     lines = [line(n, terms("2", tiers=tiers, mode=mode)) for n, tiers, mode in sold]
     places = list(range(len(lines)))
@@ -118,7 +122,7 @@ def test_no_amount_is_zero_unless_the_rate_or_the_quantity_is(kind, value, quant
     elements = [
         BaseRate(),
         RoundRate(mode=Rounding.UP, places=2),
-        Formula(expression="net_unit_rate * 2"),
+        FormulaElement(expression="net_unit_rate * 2"),
         AttributeAdjustment(),
         Stop(),
     ][: kind + 1]

@@ -13,9 +13,9 @@ from server.domain.rating.procedures.elements import (
     Assignment,
     AttributeAdjustment,
     BaseRate,
-    CommitmentRate,
+    CommitmentRateElement,
     DiscountKind,
-    Formula,
+    FormulaElement,
     GraduatedTiers,
     Input,
     ListFunction,
@@ -107,7 +107,7 @@ def test_graduated_slices_have_their_own_rates_and_every_later_element_adjusts_e
     sold = line(100, replace(price_, bounds=TierBounds.UPPER_INCLUSIVE))
     graduated = [BaseRate(), VolumeTiers(), GraduatedTiers()]
     halved = [*graduated, ManualDiscount(kind=DiscountKind.PERCENTAGE, value=Decimal(50))]
-    more = [*graduated, Formula(expression="net_unit_rate + 0.1")]
+    more = [*graduated, FormulaElement(expression="net_unit_rate + 0.1")]
 
     amounts = [run(elements, sold)[0].amount for elements in (graduated, halved, more)]
 
@@ -117,7 +117,11 @@ def test_graduated_slices_have_their_own_rates_and_every_later_element_adjusts_e
 
 def test_units_that_are_priced_apart_read_as_their_average():
     sold = line(100, terms("0.50", tiers=STEPPED, mode=TierMode.GRADUATED))
-    elements = [BaseRate(), GraduatedTiers(), Formula(expression="net_unit_rate", variable="mean")]
+    elements = [
+        BaseRate(),
+        GraduatedTiers(),
+        FormulaElement(expression="net_unit_rate", variable="mean"),
+    ]
 
     [rated] = run(elements, sold)
 
@@ -152,7 +156,7 @@ def test_the_lowest_commitment_holds_if_it_is_lower():
         for percent in (5, 20, 20, 0)
     )
 
-    [rated] = run([BaseRate(), CommitmentRate()], line(2, terms("10", committed=committed)))
+    [rated] = run([BaseRate(), CommitmentRateElement()], line(2, terms("10", committed=committed)))
 
     assert (rated.net_unit_rate, rated.amount) == (8, 16)
     rows = [step for step in rated.steps if step.element == "COMMITMENT_RATE"]
@@ -170,7 +174,7 @@ def test_the_lowest_commitment_holds_if_it_is_lower():
 def test_a_commitment_that_is_not_lower_leaves_the_rate():
     dear = RateTerms(unit=USD, rate=price(11))
 
-    [rated] = run([BaseRate(), CommitmentRate()], line(2, terms("10", committed=(dear,))))
+    [rated] = run([BaseRate(), CommitmentRateElement()], line(2, terms("10", committed=(dear,))))
 
     [row] = [step for step in rated.steps if step.element == "COMMITMENT_RATE"]
     assert rated.amount == 20
@@ -215,8 +219,8 @@ def test_formulas_and_constants_write_the_rate_or_variables_of_the_procedure():
     elements = [
         BaseRate(),
         Assignment(variable="margin", value=Decimal("0.5")),
-        Formula(expression="overage_quantity * margin", variable="extra"),
-        Formula(expression="net_unit_rate + 3 + extra / overage_quantity - margin"),
+        FormulaElement(expression="overage_quantity * margin", variable="extra"),
+        FormulaElement(expression="net_unit_rate + 3 + extra / overage_quantity - margin"),
     ]
 
     outcomes = run(elements, line(4, "10"), line(8, "20"))
@@ -231,13 +235,18 @@ def test_formulas_and_constants_write_the_rate_or_variables_of_the_procedure():
 def test_a_rate_that_is_not_there_matters_only_to_what_reads_it():
     text = "7 if overage_quantity > 1 else net_unit_rate"
 
-    assert rates(run([Formula(expression=text)], line(2), line(1))) == ["7", "RATE_NOT_FOUND"]
+    assert rates(run([FormulaElement(expression=text)], line(2), line(1))) == [
+        "7",
+        "RATE_NOT_FOUND",
+    ]
 
 
 def test_a_rate_is_written_for_as_many_units_as_it_was_said_for():
     thousand = RateTerms(unit=USD, rate=price(5, 1000))
 
-    [rated] = run([BaseRate(), Formula(expression="net_unit_rate + 1")], line(2000, thousand))
+    [rated] = run(
+        [BaseRate(), FormulaElement(expression="net_unit_rate + 1")], line(2000, thousand)
+    )
 
     assert (rated.net_unit_rate, rated.amount) == (Decimal("0.006"), 12)
 
@@ -254,7 +263,7 @@ def test_a_rate_is_written_for_as_many_units_as_it_was_said_for():
 def test_a_formula_that_comes_to_nothing_good_fails_its_line_alone(text, reason):
     elements = [
         BaseRate(),
-        ListGroup(condition="overage_quantity == 4", elements=(Formula(expression=text),)),
+        ListGroup(condition="overage_quantity == 4", elements=(FormulaElement(expression=text),)),
     ]
 
     outcomes = run(elements, line(4, "10"), line(5, "10"))
@@ -270,7 +279,7 @@ def test_inputs_have_defaults_or_are_needed():
             Input(name="plan", kind=ValueKind.TEXT, default="tin"),
         )
     )
-    formula = Formula(expression="net_unit_rate * weight if plan == 'gold' else weight")
+    formula = FormulaElement(expression="net_unit_rate * weight if plan == 'gold' else weight")
     attributes = ({"weight": "2"}, {"weight": "2", "plan": "gold"}, {}, {"weight": "heavy"})
     lines = [line(1, "10", attributes=one) for one in attributes]
 
@@ -294,7 +303,7 @@ def test_a_group_changes_only_the_lines_for_which_its_condition_holds():
 
 
 def test_a_list_operation_is_over_the_lines_that_are_there():
-    share = Formula(expression="net_unit_rate * overage_quantity / total")
+    share = FormulaElement(expression="net_unit_rate * overage_quantity / total")
     elements = [
         BaseRate(),
         ListOperation(function=ListFunction.SUM, source="overage_quantity", variable="total"),
@@ -308,7 +317,7 @@ def test_a_list_operation_is_over_the_lines_that_are_there():
                 ListOperation(
                     function=ListFunction.MAXIMUM, source="net_unit_rate", variable="most"
                 ),
-                Formula(expression="most - least + lines"),
+                FormulaElement(expression="most - least + lines"),
             ),
         ),
         ListGroup(condition="overage_quantity <= 10", elements=(share,)),

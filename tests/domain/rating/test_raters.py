@@ -12,16 +12,16 @@ from server.domain.ids import ProcedureId, RatableSummaryId
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.compiled_rating import (
     SHIPPED,
-    SHIPPED_RATER,
+    SHIPPED_RATING,
     SHIPPED_VERSION,
     AsRated,
+    CompiledRating,
     InForce,
-    Rater,
-    Versions,
+    RatingVersions,
 )
 from server.domain.rating.procedures.elements import (
     BaseRate,
-    Formula,
+    FormulaElement,
     ListFunction,
     ListOperation,
     RatingSetting,
@@ -36,7 +36,7 @@ OTHER = RatableSummaryId(UUID(int=2))
 OWN = replace(
     SHIPPED_VERSION,
     procedure_id=ProcedureId("own"),
-    elements=(RatingSetting(), BaseRate(), Formula(expression="net_unit_rate + 1")),
+    elements=(RatingSetting(), BaseRate(), FormulaElement(expression="net_unit_rate + 1")),
 )
 STEPPED = (tier(0, 10, "PERCENTAGE", 10), tier(10, 60, "OVERRIDE", 2))
 lines = st.builds(
@@ -58,9 +58,9 @@ lines = st.builds(
 
 @given(st.lists(lines, max_size=5))
 def test_the_short_way_of_what_is_shipped_is_the_long_one(some):
-    copy = Rater.of(replace(SHIPPED_VERSION, procedure_id=ProcedureId("copy")))
+    copy = CompiledRating.of(replace(SHIPPED_VERSION, procedure_id=ProcedureId("copy")))
 
-    short, long = SHIPPED_RATER.rate(some), copy.rate(some)
+    short, long = SHIPPED_RATING.rate(some), copy.rate(some)
 
     assert not copy.is_shipped
     assert [_told(one) for one in short] == [_told(one) for one in long]
@@ -73,39 +73,39 @@ def _told(outcome):
 
 
 def test_what_was_changed_under_the_shipped_name_is_not_what_is_shipped():
-    other = Rater.of(replace(SHIPPED_VERSION, elements=OWN.elements))
-    later = Rater.of(replace(SHIPPED_VERSION, start_date=date(2024, 2, 1)))
+    other = CompiledRating.of(replace(SHIPPED_VERSION, elements=OWN.elements))
+    later = CompiledRating.of(replace(SHIPPED_VERSION, start_date=date(2024, 2, 1)))
 
     assert (other.is_shipped, other.price(line(2, "10")).amount) == (False, 22)
     assert later.is_shipped
-    assert Versions((later,)).on(date(2024, 1, 31)) is None
+    assert RatingVersions((later,)).on(date(2024, 1, 31)) is None
 
 
 def test_a_period_is_rated_by_the_version_of_its_first_local_day():
-    spring = Rater.of(replace(OWN, start_date=date(2024, 2, 1)))
-    winter = Rater.of(replace(OWN, rank=0))
-    versions = Versions((spring, winter))
+    spring = CompiledRating.of(replace(OWN, start_date=date(2024, 2, 1)))
+    winter = CompiledRating.of(replace(OWN, rank=0))
+    versions = RatingVersions((spring, winter))
     midnight_in_berlin = datetime(2024, 1, 31, 23, tzinfo=UTC)
 
     assert InForce(versions, "Europe/Berlin").of(LINE, midnight_in_berlin) is spring
     assert InForce(versions, "UTC").of(LINE, midnight_in_berlin) is winter
-    assert SHIPPED.of(LINE, midnight_in_berlin) is SHIPPED_RATER
-    assert InForce(Versions(())).of(LINE, midnight_in_berlin) is None
+    assert SHIPPED.of(LINE, midnight_in_berlin) is SHIPPED_RATING
+    assert InForce(RatingVersions(())).of(LINE, midnight_in_berlin) is None
 
 
 def test_what_was_rated_is_rated_again_by_the_same():
-    start, own = datetime(2024, 1, 1, tzinfo=UTC), Rater.of(OWN)
+    start, own = datetime(2024, 1, 1, tzinfo=UTC), CompiledRating.of(OWN)
     raters = AsRated({LINE: own, OTHER: None}, SHIPPED)
 
     assert raters.of(LINE, start) is own
     assert raters.of(OTHER, start) is None
-    assert raters.of(RatableSummaryId(UUID(int=3)), start) is SHIPPED_RATER
+    assert raters.of(RatableSummaryId(UUID(int=3)), start) is SHIPPED_RATING
 
 
 def test_more_lines_than_a_run_takes_are_rated_in_several():
     count = ListOperation(function=ListFunction.COUNT, source=None, variable="n")
-    rate = Formula(expression="n", variable="net_unit_rate")
-    counting = Rater.of(replace(OWN, elements=(RatingSetting(), BaseRate(), count, rate)))
+    rate = FormulaElement(expression="n", variable="net_unit_rate")
+    counting = CompiledRating.of(replace(OWN, elements=(RatingSetting(), BaseRate(), count, rate)))
 
     outcomes = counting.rate([line(1, "10")] * (MOST_LINES + 1))
 

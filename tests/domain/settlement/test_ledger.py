@@ -13,9 +13,9 @@ from server.domain.consumption.aggregation import increments
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, RolloverPolicy
 from server.domain.settlement.ledger import (
     CauseKind,
-    Entry,
     EntryKind,
     Head,
+    LedgerEntry,
     Movement,
     canonical_text,
     check_chain,
@@ -88,7 +88,7 @@ def test_the_hash_covers_every_field_in_one_spelling():
     assert "amount=10\n" in canonical_text(replace(entry, amount=Decimal("10.000")))
     assert "effective_time=2024-01-01T12:00:00.000000+00:00\n" in canonical_text(entry)
     whole = replace(entry, covered=Decimal(11))
-    assert canonical_text(whole).count("\n") == len(fields(Entry)) - 2
+    assert canonical_text(whole).count("\n") == len(fields(LedgerEntry)) - 2
     assert canonical_text(whole).replace("covered=11\n", "") == canonical_text(entry)
     assert entry_hash(replace(entry, leg=7)) != entry.hash
 

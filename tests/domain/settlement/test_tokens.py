@@ -14,7 +14,7 @@ from server.domain.ids import UnitId, WalletId, derive
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy
 from server.domain.rating.rates import Rate, RateSegment, RateTerms, TierMode
 from server.domain.settlement.ratable_lines import ratable_lines
-from server.domain.settlement.tokens import Purse, token_cells
+from server.domain.settlement.tokens import TokenWallet, token_cells
 from server.domain.settlement.walk import WalletTerms, settle
 from server.domain.wallets.balances import WalletState, balance
 from tests import strategies
@@ -24,7 +24,7 @@ CREDIT = UnitId("credit")
 CREDITS = WalletId(derive(BASE, "credits"))
 SUM = AggregationPolicy.usual(AggregationMethod.SUM)
 JANUARY, FEBRUARY = months("UTC", 2)
-PURSE = Purse(
+PURSE = TokenWallet(
     id=CREDITS, unit=CREDIT, zone="UTC", anchor=date(2024, 1, 1), length=PolicyPeriod.MONTH
 )
 
@@ -42,8 +42,8 @@ def settled(cells, rate_terms, *grants):
     return results, ratable_lines(WALLET, results, rates)
 
 
-def tokens_of(cells, rate_terms, *grants, purse=PURSE):
-    return token_cells(purse, cells, *settled(cells, rate_terms, *grants))
+def tokens_of(cells, rate_terms, *grants, token_wallet=PURSE):
+    return token_cells(token_wallet, cells, *settled(cells, rate_terms, *grants))
 
 
 def test_50_gigabytes_at_2_credits_are_100_credits():
@@ -82,7 +82,9 @@ def test_what_cannot_be_rated_comes_to_nothing_and_its_line_says_so():
 def test_tokens_of_a_period_that_is_closed_are_corrections_of_the_next():
     late = replace(PURSE, closed=JANUARY.end)
 
-    [(_, made)] = tokens_of([cell("a", 5, JANUARY.start, period=JANUARY)], in_credits(), purse=late)
+    [(_, made)] = tokens_of(
+        [cell("a", 5, JANUARY.start, period=JANUARY)], in_credits(), token_wallet=late
+    )
 
     assert (made.origin_start, made.period, made.is_correction) == (JANUARY.start, FEBRUARY, True)
 
@@ -130,11 +132,11 @@ def test_the_live_balance_is_that_of_the_cells_once_they_are_final(cells, includ
         entitlements=(),
         cells=(),
         period=FEBRUARY,
-        purse=PURSE,
+        token_wallet=PURSE,
         sources=(source,),
     )
     made = tuple(one for _, one in tokens_of(cells, rate_terms))
-    after = replace(before, cells=made, sources=(), purse=None)
+    after = replace(before, cells=made, sources=(), token_wallet=None)
     now = FEBRUARY.start
 
     live, final = balance(before, now=now), balance(after, now=now)

@@ -15,10 +15,10 @@ from server.domain.ids import AssetId, UnitId, derive
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy
 from server.domain.rating.additions import Addition
 from server.domain.rating.rates import RateSegment, Tier
-from server.domain.rating.sold_terms import Sold
+from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.settlement.walk import WalletTerms
 from server.domain.wallets.balances import WalletState
-from server.domain.wallets.preview import added, effect, pictured
+from server.domain.wallets.preview import added, effect, projection_of
 from tests import strategies
 from tests.strategies import ASSET, BASE, WALLET, terms
 
@@ -52,16 +52,16 @@ def wallet(method: AggregationMethod, held, tiers: tuple[Tier, ...]) -> WalletSt
 @settings(max_examples=60)
 def test_what_lines_do_in_turn_is_what_they_do_together(cells, held, tiers, method, days):
     now = START + timedelta(days=days)
-    empty = pictured(wallet(method, held, tiers), now=now)
+    empty = projection_of(wallet(method, held, tiers), now=now)
     together = effect(
-        empty, pictured(replace(empty.state, cells=cells), now=now), [one.id for one in cells]
+        empty, projection_of(replace(empty.state, cells=cells), now=now), [one.id for one in cells]
     )
 
-    scene, turns = {WALLET: empty}, []
+    projections, turns = {WALLET: empty}, []
     for one in cells:
-        after = added(scene, one, now=now)
-        turns.append(effect(scene[WALLET], after[WALLET], [one.id]))
-        scene = {**scene, **after}
+        after = added(projections, one, now=now)
+        turns.append(effect(projections[WALLET], after[WALLET], [one.id]))
+        projections = {**projections, **after}
 
     assert sum((one.used for one in turns), Decimal(0)) == together.used
     assert sum((one.overage for one in turns), Decimal(0)) == together.overage
@@ -75,12 +75,12 @@ def test_what_lines_do_in_turn_is_what_they_do_together(cells, held, tiers, meth
 def test_a_wallet_that_is_not_touched_is_left_out():
     state = wallet(AggregationMethod.SUM, strategies.entitlement(), ())
     other = replace(state, terms=replace(state.terms, id=derive(BASE, "another")))
-    scene = {one.terms.id: pictured(one, now=START) for one in (state, other)}
+    projections = {one.terms.id: projection_of(one, now=START) for one in (state, other)}
 
-    found = added(scene, strategies.cell("a", 5, START, period=PERIODS[0]), now=START)
+    found = added(projections, strategies.cell("a", 5, START, period=PERIODS[0]), now=START)
 
     assert list(found) == [WALLET]
-    assert effect(scene[WALLET], scene[WALLET], []).is_nothing
+    assert effect(projections[WALLET], projections[WALLET], []).is_nothing
 
 
 def test_other_rates_keep_what_was_negotiated_and_what_has_none_has_none():
@@ -94,7 +94,7 @@ def test_other_rates_keep_what_was_negotiated_and_what_has_none_has_none():
     }
     found = {(ASSET, START): terms("3"), (ASSET, later): NotFound.of("RateCard", "rateCards/x")}
 
-    first, second = at_other_rates(Sold(own=rates), found).own[ASSET]
+    first, second = at_other_rates(WalletRateSources(own=rates), found).own[ASSET]
 
     assert (first.terms.rate.value, first.terms.effective_rate.value) == (3, 1)
     assert (second.start, second.terms) == (later, None)
@@ -107,7 +107,7 @@ def test_what_was_added_keeps_what_was_negotiated_even_without_a_rate():
         Addition(asset_id=pack, start=START, end=None, terms=agreed),
         Addition(asset_id=listed, start=START, end=None, terms=terms("2")),
     ]
-    sold = Sold(own={}, additions=tuple(additions))
+    sold = WalletRateSources(own={}, additions=tuple(additions))
 
     first, second = at_other_rates(sold, {(pack, START): None, (listed, START): None}).additions
     found = {(pack, START): terms("3"), (listed, START): terms("3")}

@@ -85,7 +85,7 @@ async def test_what_waits_for_a_job_that_is_given_up_fails_and_says_so(
     await world.product("plan", Metered(resource="calls", rate="1"))
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
-    monkeypatch.setattr("server.usecases.intake.rating_batches.stage", broken)
+    monkeypatch.setattr("server.usecases.intake.rating_batches.read_inputs", broken)
     monkeypatch.setattr("server.usecases.validation.catalog_run.load_setups", broken)
 
     [given] = lines(asset, "calls", ("2024-01-05", 3))

@@ -151,13 +151,17 @@ async def test_what_an_asset_was_sold_at_shows_the_catalogue_that_lost(sandbox):
             Decimal("7.5"),
             True,
         )
-        loser = answer.rejected_candidates[0]
-        assert (loser.entry, enum_name(loser, "source"), figure(loser.rate.value)) == (
+        rejected_candidate = answer.rejected_candidates[0]
+        assert (
+            rejected_candidate.entry,
+            enum_name(rejected_candidate, "source"),
+            figure(rejected_candidate.rate.value),
+        ) == (
             listed,
             "CATALOG",
             10,
         )
-        assert loser.reason == rates.RateCandidate.NEGOTIATED
+        assert rejected_candidate.reason == rates.RateCandidate.NEGOTIATED
     assert reasons(alone) == {"data": "NEGOTIATED"}
     assert reasons(both) == {"data": "NEGOTIATED", "more": "NOT_IN_FORCE"}
     assert figure(both.amount) == 15

@@ -4,7 +4,7 @@ from usage_management.v1 import access_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import job_status
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import audit_pb, enum_pb, optional_time_pb, time_pb
 from server.domain.access import Role
 from server.domain.limits import Limit
@@ -22,15 +22,15 @@ MOST_VALUE = 2**63 - 1
 
 def create_tenant_from_pb(request: pb.CreateTenantRequest) -> CreateTenant:
     """What a tenant is to be."""
-    form = Form(request)
-    tenant = form.sub("tenant")
+    reader = RequestReader(request)
+    tenant = reader.sub("tenant")
     command = CreateTenant(
-        name=form.code("tenant_id"),
+        name=reader.code("tenant_id"),
         display_name=tenant.text("display_name"),
         clock=tenant.optional_time("clock_start_time"),
         empty=request.empty_catalog,
     )
-    form.done()
+    reader.done()
     return command
 
 
@@ -38,23 +38,23 @@ def create_credential_from_pb(
     request: pb.CreateCredentialRequest,
 ) -> tuple[str | None, CreateCredential]:
     """Whose credential, if somebody else's, and what it is to be."""
-    form = Form(request)
-    credential = form.sub("credential")
+    reader = RequestReader(request)
+    credential = reader.sub("credential")
     tenant = credential.optional_name("tenant", names.TENANT)
     command = CreateCredential(
         display_name=credential.text("display_name"),
         roles=tuple(Role(pb.Credential.Role.Name(role)) for role in request.credential.roles),
         expire_time=credential.optional_time("expire_time"),
     )
-    form.done()
+    reader.done()
     return (tenant[0] if tenant else None), command
 
 
 def advance_clock_from_pb(request: pb.AdvanceClockRequest) -> AdvanceClock:
     """Where the clock is to go."""
-    form = Form(request)
-    to = form.time("to_time")
-    form.done()
+    reader = RequestReader(request)
+    to = reader.time("to_time")
+    reader.done()
     return AdvanceClock(to=to)
 
 

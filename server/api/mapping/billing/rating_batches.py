@@ -6,7 +6,7 @@ from server.api import names
 from server.api.errors import failure_status, status_of
 from server.api.mapping.rating.terms import step_to_pb, unit_pb
 from server.api.mapping.wallets.preview import line_usage
-from server.api.reader import Form, placed_at, refuse
+from server.api.reader import RequestReader, placed_at, refuse
 from server.api.values import (
     audit_pb,
     decimal_pb,
@@ -25,9 +25,9 @@ from server.usecases.intake.rating_batches import CreateRatingBatch
 
 def create_rating_batch_from_pb(request: pb.CreateRatingBatchRequest) -> CreateRatingBatch:
     """What is to be rated; the path of a fault names the line. Raises InvalidArgument."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
-    form.done()
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
+    reader.done()
     lines = []
     faults: list[Violation] = []
     for index, line in enumerate(request.rating_batch.lines):

@@ -7,7 +7,7 @@ from usage_management.v1 import preview_service_pb2 as pb
 from server.api import names
 from server.api.errors import status_of
 from server.api.mapping.rating.terms import step_to_pb, terms_to_pb, unit_pb
-from server.api.reader import FIRST, LAST, Form
+from server.api.reader import FIRST, LAST, RequestReader
 from server.api.values import decimal_pb, optional_decimal_pb, time_pb
 from server.domain.billing.replay import Total, totals
 from server.domain.calendar import Period
@@ -19,19 +19,19 @@ from server.usecases.billing.replay_inputs import ReplayRates
 
 def replay_rates_from_pb(request: pb.ReplayRatesRequest) -> ReplayRates:
     """What is to be replayed. Raises InvalidArgument."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
-    (price_book_id,) = form.name("price_book", names.PRICE_BOOK)
-    asset = form.optional_name("asset", names.ASSET)
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
+    (price_book_id,) = reader.name("price_book", names.PRICE_BOOK)
+    asset = reader.optional_name("asset", names.ASSET)
     if asset is not None and asset[0] != account_id:
-        form.fault("asset", "NAME_FORMAT", "must be an asset of the parent")
-    start = form.optional_time("start_time") or FIRST
-    end = form.optional_time("end_time") or LAST
+        reader.fault("asset", "NAME_FORMAT", "must be an asset of the parent")
+    start = reader.optional_time("start_time") or FIRST
+    end = reader.optional_time("end_time") or LAST
     if end <= start:
-        form.fault("end_time", "INTERVAL_INVALID", "must be after the start")
+        reader.fault("end_time", "INTERVAL_INVALID", "must be after the start")
         end = LAST
-    day = form.optional_date("rate_date")
-    form.done()
+    day = reader.optional_date("rate_date")
+    reader.done()
     return ReplayRates(
         account_id=account_id,
         price_book_id=price_book_id,

@@ -8,14 +8,14 @@ from usage_management.v1 import types_pb2
 from server.api import names
 from server.api.errors import failure_status
 from server.api.mapping.filters import (
-    created_from_form,
+    created_from_reader,
     id_of_account,
-    product_from_form,
-    resource_from_form,
-    window_from_form,
+    product_from_reader,
+    resource_from_reader,
+    window_from_reader,
 )
 from server.api.mapping.rating.terms import unit_pb
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
 from server.domain.consumption.dimensions import dimensions_of
 from server.domain.ids import AccountId, AssetId, WalletId
@@ -32,7 +32,7 @@ from server.store.billing.summary_reads import (
     UsageFilter,
     UsageSummary,
 )
-from server.usecases.billing.summaries import Executions, Trace
+from server.usecases.billing.summaries import Executions, SummaryTrace
 
 # The figures of a line that went in and came out, and what a waterfall says of it as it does.
 INPUTS = ("used_quantity", "drawn_quantity", "overage_quantity", "tier_quantity")
@@ -49,19 +49,19 @@ ALL_ACCOUNTS = "accounts/-"
 
 def list_usage_from_pb(request: pb.ListUsageSummariesRequest) -> tuple[AccountId, UsageFilter]:
     """Return whose cells are listed, and which. Raises InvalidArgument."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
-    wallet_id = id_of_account(form, "wallet", names.WALLET, account_id)
-    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
+    wallet_id = id_of_account(reader, "wallet", names.WALLET, account_id)
+    asset_id = id_of_account(reader, "asset", names.ASSET, account_id)
     only = UsageFilter(
         wallet_id=None if wallet_id is None else WalletId(wallet_id),
-        state=form.optional_choice("state", CellState),
+        state=reader.optional_choice("state", CellState),
         asset_id=None if asset_id is None else AssetId(asset_id),
-        product_id=product_from_form(form),
-        resource_id=resource_from_form(form),
-        days=window_from_form(form),
+        product_id=product_from_reader(reader),
+        resource_id=resource_from_reader(reader),
+        days=window_from_reader(reader),
     )
-    form.done()
+    reader.done()
     return AccountId(account_id), only
 
 
@@ -69,18 +69,18 @@ def list_ratable_from_pb(
     request: pb.ListRatableSummariesRequest,
 ) -> tuple[AccountId, RatableFilter]:
     """Return whose ratable lines are listed, and which. Raises InvalidArgument."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
-    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
+    asset_id = id_of_account(reader, "asset", names.ASSET, account_id)
     only = RatableFilter(
-        state=form.optional_choice("state", RatableState),
+        state=reader.optional_choice("state", RatableState),
         asset_id=None if asset_id is None else AssetId(asset_id),
-        product_id=product_from_form(form),
-        resource_id=resource_from_form(form),
-        periods=window_from_form(form),
-        created=created_from_form(form),
+        product_id=product_from_reader(reader),
+        resource_id=resource_from_reader(reader),
+        periods=window_from_reader(reader),
+        created=created_from_reader(reader),
     )
-    form.done()
+    reader.done()
     return AccountId(account_id), only
 
 
@@ -91,22 +91,22 @@ def list_liable_from_pb(
 
     Raises InvalidArgument.
     """
-    form = Form(request)
+    reader = RequestReader(request)
     is_all = request.parent == ALL_ACCOUNTS
-    account_id = None if is_all else form.name("parent", names.ACCOUNT)[0]
-    asset = form.optional_name("asset", names.ASSET)
+    account_id = None if is_all else reader.name("parent", names.ACCOUNT)[0]
+    asset = reader.optional_name("asset", names.ASSET)
     if asset is not None and account_id not in (None, asset[0]):
-        form.fault("asset", "NAME_FORMAT", f"must be one of accounts/{account_id}")
+        reader.fault("asset", "NAME_FORMAT", f"must be one of accounts/{account_id}")
     only = LiableFilter(
         account_id=AccountId(asset[0]) if asset else None,
-        state=form.optional_choice("state", LiableState),
+        state=reader.optional_choice("state", LiableState),
         asset_id=AssetId(asset[1]) if asset else None,
-        product_id=product_from_form(form),
-        resource_id=resource_from_form(form),
-        periods=window_from_form(form),
-        created=created_from_form(form),
+        product_id=product_from_reader(reader),
+        resource_id=resource_from_reader(reader),
+        periods=window_from_reader(reader),
+        created=created_from_reader(reader),
     )
-    form.done()
+    reader.done()
     return None if account_id is None else AccountId(account_id), only
 
 
@@ -242,7 +242,7 @@ def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
     )
 
 
-def trace_to_pb(account_id: str, trace: Trace) -> pb.TraceLiableSummaryResponse:
+def trace_to_pb(account_id: str, trace: SummaryTrace) -> pb.TraceLiableSummaryResponse:
     """An invoice-ready line and all it is made of."""
     wallet_id = trace.liable.wallet_id
     return pb.TraceLiableSummaryResponse(

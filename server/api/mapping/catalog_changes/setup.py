@@ -31,7 +31,13 @@ from server.api.validation import validate
 from server.api.values import enum_pb, time_pb
 from server.domain.errors import InvalidArgument, UsageError, Violation
 from server.domain.modeling.setup import MOST_GRANTS, NAMELESS, placed
-from server.usecases.catalog_changes.setup import GrantPart, Part, ResourcePart, SetUp, SetUpProduct
+from server.usecases.catalog_changes.setup import (
+    GrantPart,
+    ResourcePart,
+    SetUp,
+    SetupPart,
+    SetUpProduct,
+)
 
 T = TypeVar("T")
 ANY_ID = "nameless"  # stands in for the id of a policy that has none while its settings are read
@@ -125,14 +131,14 @@ class _Reading:
 
     def all(
         self, path: str, making: Creation[Any], messages: Iterable[Any]
-    ) -> tuple[Part[Any], ...]:
+    ) -> tuple[SetupPart[Any], ...]:
         """Each record of a list."""
         found = [
             self.one(f"{path}[{index}]", making, message) for index, message in enumerate(messages)
         ]
         return _whole(found)
 
-    def one(self, path: str, making: Creation[Any], message: Any) -> Part[Any] | None:
+    def one(self, path: str, making: Creation[Any], message: Any) -> SetupPart[Any] | None:
         """A record with a name of its own; None after a fault."""
         ids = self._ids(path, message.name, making.name)
         if ids is None:
@@ -141,20 +147,20 @@ class _Reading:
 
     def nameless(
         self, path: str, making: Creation[Any], message: Any, *, is_there: bool
-    ) -> Part[Any] | None:
+    ) -> SetupPart[Any] | None:
         """A policy by its settings; None when it is not there."""
         if not is_there:
             return None
         if message.name:
             self.fault(f"{path}.name", "SETUP_AMBIGUOUS", "the settings tell which; leave it out")
         found = self.read(path, making, making.creation_of((ANY_ID,), message))
-        return None if found is None else Part(path, replace(found.content, id=NAMELESS))
+        return None if found is None else SetupPart(path, replace(found.content, id=NAMELESS))
 
-    def read(self, path: str, making: Creation[Any], request: Any) -> Part[Any] | None:
+    def read(self, path: str, making: Creation[Any], request: Any) -> SetupPart[Any] | None:
         """A record out of the request that would make it, by the same rules."""
         try:
             validate(request)
-            return Part(path, making.read(request))
+            return SetupPart(path, making.read(request))
         except InvalidArgument as error:
             self.faults.extend(placed(error, path).violations)
             return None
@@ -218,7 +224,7 @@ def _resource(
 
 def _policy(
     reading: _Reading, path: str, word: str, making: Creation[Any], message: pb.ProductResourceSetup
-) -> Part[Any] | None:
+) -> SetupPart[Any] | None:
     is_there = message.HasField(word)  # type: ignore[arg-type]
     if is_there and getattr(message.product_usage_resource.policies, making.field):
         text = "is named by product_usage_resource.policies too"
@@ -255,7 +261,7 @@ def _grant(
 
 def _entry(
     reading: _Reading, path: str, message: rate_rpc.RateCardEntry, product: str, resource: str
-) -> Part[Any] | None:
+) -> SetupPart[Any] | None:
     """An entry of a rate card; what it prices is the resource that has it, if one has."""
     own = rate_rpc.RateCardEntry()
     own.CopyFrom(message)

@@ -4,13 +4,13 @@ from usage_management.v1 import consumption_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping.filters import (
-    created_from_form,
+    created_from_reader,
     id_of_account,
-    product_from_form,
-    resource_from_form,
-    window_from_form,
+    product_from_reader,
+    resource_from_reader,
+    window_from_reader,
 )
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import (
     credential_name,
     decimal_pb,
@@ -18,38 +18,38 @@ from server.api.values import (
     rating_period_pb,
     time_pb,
 )
-from server.domain.consumption.recording import RecordState, Trace, UsageRecord
+from server.domain.consumption.recording import RecordState, RecordTrace, UsageRecord
 from server.domain.ids import AccountId, AssetId, CellId, RecordId
 from server.usecases.consumption.usage_records import ListUsageRecords
 
 
 def get_usage_record_from_pb(request: pb.GetUsageRecordRequest) -> tuple[AccountId, RecordId]:
     """Which record."""
-    form = Form(request)
-    account_id, record_id = form.name("name", names.RECORD)
-    form.done()
+    reader = RequestReader(request)
+    account_id, record_id = reader.name("name", names.RECORD)
+    reader.done()
     return AccountId(account_id), RecordId(record_id)
 
 
 def list_usage_records_from_pb(request: pb.ListUsageRecordsRequest) -> ListUsageRecords:
     """Which records."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
-    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
-    cell_id = id_of_account(form, "usage_summary", names.USAGE_SUMMARY, account_id)
-    window = window_from_form(form)
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
+    asset_id = id_of_account(reader, "asset", names.ASSET, account_id)
+    cell_id = id_of_account(reader, "usage_summary", names.USAGE_SUMMARY, account_id)
+    window = window_from_reader(reader)
     command = ListUsageRecords(
         account_id=AccountId(account_id),
         asset_id=None if asset_id is None else AssetId(asset_id),
-        resource_id=resource_from_form(form),
+        resource_id=resource_from_reader(reader),
         start_time=window.start,
         end_time=window.end,
         cell_id=None if cell_id is None else CellId(cell_id),
-        state=form.optional_choice("state", RecordState),
-        product_id=product_from_form(form),
-        created=created_from_form(form),
+        state=reader.optional_choice("state", RecordState),
+        product_id=product_from_reader(reader),
+        created=created_from_reader(reader),
     )
-    form.done()
+    reader.done()
     return command
 
 
@@ -70,7 +70,7 @@ def usage_record_to_pb(record: UsageRecord) -> pb.UsageRecord:
     )
 
 
-def _outcome_to_pb(account_id: AccountId, trace: Trace) -> pb.UsageOutcome:
+def _outcome_to_pb(account_id: AccountId, trace: RecordTrace) -> pb.UsageOutcome:
     line = trace.liable_summary_id
     return pb.UsageOutcome(
         counted_quantity=decimal_pb(trace.counted_quantity),

@@ -9,11 +9,11 @@ from usage_management.v1 import types_pb2
 
 from server.api import names
 from server.api.mapping.modeling.resource_policies import (
-    policies_from_form,
+    policies_from_reader,
     policies_to_pb,
-    policy_from_form,
+    policy_from_reader,
 )
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import (
     audit_pb,
     cadence_pb,
@@ -37,10 +37,10 @@ from server.domain.ids import (
 from server.domain.modeling.catalog import (
     Category,
     GrantType,
-    Kept,
     Product,
     ProductGrant,
     ProductResource,
+    StoredRecord,
     UnitClass,
     UnitOfMeasure,
     UsageModelType,
@@ -55,29 +55,29 @@ ONE = Decimal(1)
 
 def unit_class_from_pb(request: rpc.CreateUnitClassRequest) -> UnitClass:
     """What a class of units is to be."""
-    form = Form(request)
-    own = form.sub("unit_class")
+    reader = RequestReader(request)
+    own = reader.sub("unit_class")
     default = own.optional_name("default_unit", names.UNIT)
     wanted = UnitClass(
-        id=UnitClassId(form.code("unit_class_id")),
+        id=UnitClassId(reader.code("unit_class_id")),
         display_name=own.text("display_name"),
         kind=own.choice("kind", UnitClassKind),
         default_unit_id=UnitId(default[0]) if default else None,
     )
-    form.done()
+    reader.done()
     return wanted
 
 
 def unit_from_pb(request: rpc.CreateUnitOfMeasureRequest) -> UnitOfMeasure:
     """What a unit is to be. Raises FACTOR_RANGE."""
-    form = Form(request)
-    own = form.sub("unit_of_measure")
+    reader = RequestReader(request)
+    own = reader.sub("unit_of_measure")
     (unit_class_id,) = own.name("unit_class", names.UNIT_CLASS)
     factor = own.decimal("factor", default=ONE)
     if factor <= 0:
         own.fault("factor", "FACTOR_RANGE", "must be greater than zero")
     wanted = UnitOfMeasure(
-        id=UnitId(form.code("unit_of_measure_id")),
+        id=UnitId(reader.code("unit_of_measure_id")),
         display_name=own.text("display_name"),
         unit_class_id=UnitClassId(unit_class_id),
         factor=factor,
@@ -85,34 +85,34 @@ def unit_from_pb(request: rpc.CreateUnitOfMeasureRequest) -> UnitOfMeasure:
         rounding=own.choice("rounding", Rounding, default=Rounding.HALF_UP),
         sequence=request.unit_of_measure.sequence,
     )
-    form.done()
+    reader.done()
     return wanted
 
 
 def convert_quantity_from_pb(request: rpc.ConvertQuantityRequest) -> ConvertQuantity:
     """What is to be converted."""
-    form = Form(request)
-    (unit,) = form.name("unit_of_measure", names.UNIT)
-    (target,) = form.name("target_unit_of_measure", names.UNIT)
+    reader = RequestReader(request)
+    (unit,) = reader.name("unit_of_measure", names.UNIT)
+    (target,) = reader.name("target_unit_of_measure", names.UNIT)
     asked = ConvertQuantity(
-        quantity=form.decimal("quantity"),
+        quantity=reader.decimal("quantity"),
         unit_id=UnitId(unit),
         target_id=UnitId(target),
         may_round=request.round,
     )
-    form.done()
+    reader.done()
     return asked
 
 
 def resource_from_pb(request: rpc.CreateUsageResourceRequest) -> UsageResource:
     """What a usage resource is to be."""
-    form = Form(request)
-    own = form.sub("usage_resource")
+    reader = RequestReader(request)
+    own = reader.sub("usage_resource")
     (unit_class_id,) = own.name("unit_class", names.UNIT_CLASS)
     unit = own.optional_name("unit_of_measure", names.UNIT)
     definition = own.optional_name("usage_definition_product", names.PRODUCT)
     wanted = UsageResource(
-        id=ResourceId(form.code("usage_resource_id")),
+        id=ResourceId(reader.code("usage_resource_id")),
         display_name=own.text("display_name"),
         category=own.choice("category", Category),
         unit_class_id=UnitClassId(unit_class_id),
@@ -120,58 +120,58 @@ def resource_from_pb(request: rpc.CreateUsageResourceRequest) -> UsageResource:
         token_resource_id=_token_resource(own),
         definition_product_id=ProductId(definition[0]) if definition else None,
         dimensions=_dimensions(own),
-        policies=policies_from_form(own),
+        policies=policies_from_reader(own),
     )
-    form.done()
+    reader.done()
     return wanted
 
 
 def product_from_pb(request: rpc.CreateProductRequest) -> Product:
     """What a product is to be."""
-    form = Form(request)
-    own = form.sub("product")
+    reader = RequestReader(request)
+    own = reader.sub("product")
     wanted = Product(
-        id=ProductId(form.code("product_id")),
+        id=ProductId(reader.code("product_id")),
         display_name=own.text("display_name"),
         usage_model_type=own.choice("usage_model_type", UsageModelType),
         binding=own.optional_choice("grant_binding", Binding),
     )
-    form.done()
+    reader.done()
     return wanted
 
 
 def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> ProductResource:
     """What a product is to meter. Raises INTERVAL_INVALID."""
-    form = Form(request)
-    own = form.sub("product_usage_resource")
-    (product_id,) = form.name("parent", names.PRODUCT)
+    reader = RequestReader(request)
+    own = reader.sub("product_usage_resource")
+    (product_id,) = reader.name("parent", names.PRODUCT)
     (resource_id,) = own.name("usage_resource", names.RESOURCE)
     start, end = _days(own)
     named = bool(request.product_usage_resource_id)
     wanted = ProductResource(
         product_id=ProductId(product_id),
-        id=ProductResourceId(form.code("product_usage_resource_id") if named else resource_id),
+        id=ProductResourceId(reader.code("product_usage_resource_id") if named else resource_id),
         resource_id=ResourceId(resource_id),
         token_resource_id=_token_resource(own),
         is_optional=request.product_usage_resource.omittable,
         start_date=start,
         end_date=end,
-        policies=policies_from_form(own),
+        policies=policies_from_reader(own),
     )
-    form.done()
+    reader.done()
     return wanted
 
 
 def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> ProductGrant:
     """What a product is to promise. Raises QUANTITY_ZERO, QUANTITY_NEGATIVE."""
-    form = Form(request)
-    own = form.sub("product_usage_grant")
-    (product_id,) = form.name("parent", names.PRODUCT)
+    reader = RequestReader(request)
+    own = reader.sub("product_usage_grant")
+    (product_id,) = reader.name("parent", names.PRODUCT)
     of_product, held_id = own.name("product_usage_resource", names.PRODUCT_RESOURCE)
-    if of_product != product_id and not form.faults:
+    if of_product != product_id and not reader.faults:
         own.fault("product_usage_resource", "NAME_FORMAT", "must be a resource of the parent")
     quantity = own.decimal("quantity")
-    if not form.faults and quantity <= 0:
+    if not reader.faults and quantity <= 0:
         reason = "QUANTITY_ZERO" if quantity == 0 else "QUANTITY_NEGATIVE"
         own.fault("quantity", reason, "must be greater than zero")
     unit = own.optional_name("unit_of_measure", names.UNIT)
@@ -179,32 +179,32 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
     start, end = _days(own)
     wanted = ProductGrant(
         product_id=ProductId(product_id),
-        id=ProductGrantId(form.code("product_usage_grant_id")),
+        id=ProductGrantId(reader.code("product_usage_grant_id")),
         display_name=own.text("display_name"),
         held_id=ProductResourceId(held_id),
         quantity=quantity,
         unit_id=UnitId(unit[0]) if unit else None,
         validity=cadence_from_pb(own, "validity"),
-        refresh_id=policy_from_form(own, "refresh_policy", names.REFRESH_POLICY),
-        rollover_id=policy_from_form(own, "rollover_policy", names.ROLLOVER_POLICY),
+        refresh_id=policy_from_reader(own, "refresh_policy", names.REFRESH_POLICY),
+        rollover_id=policy_from_reader(own, "rollover_policy", names.ROLLOVER_POLICY),
         type=own.choice("type", GrantType, default=GrantType.GRANT),
         selling_model_id=SellingModelId(model[0]) if model else None,
         start_date=start,
         end_date=end,
     )
-    form.done()
+    reader.done()
     return wanted
 
 
-def cadence_from_pb(form: Form, field: str) -> Cadence | None:
+def cadence_from_pb(reader: RequestReader, field: str) -> Cadence | None:
     """A calendar length, if it is there."""
-    if not form.has(field):
+    if not reader.has(field):
         return None
-    own = form.sub(field)
+    own = reader.sub(field)
     return Cadence(own.choice("unit", CadenceUnit), max(1, own.message.count))
 
 
-def unit_class_to_pb(kept: Kept[UnitClass]) -> pb.UnitClass:
+def unit_class_to_pb(kept: StoredRecord[UnitClass]) -> pb.UnitClass:
     """A class of units."""
     own = kept.content
     return pb.UnitClass(
@@ -218,7 +218,7 @@ def unit_class_to_pb(kept: Kept[UnitClass]) -> pb.UnitClass:
     )
 
 
-def unit_to_pb(kept: Kept[UnitOfMeasure]) -> pb.UnitOfMeasure:
+def unit_to_pb(kept: StoredRecord[UnitOfMeasure]) -> pb.UnitOfMeasure:
     """A unit of measure."""
     own = kept.content
     return pb.UnitOfMeasure(
@@ -235,7 +235,7 @@ def unit_to_pb(kept: Kept[UnitOfMeasure]) -> pb.UnitOfMeasure:
     )
 
 
-def resource_to_pb(kept: Kept[UsageResource]) -> pb.UsageResource:
+def resource_to_pb(kept: StoredRecord[UsageResource]) -> pb.UsageResource:
     """A usage resource."""
     own = kept.content
     return pb.UsageResource(
@@ -256,7 +256,7 @@ def resource_to_pb(kept: Kept[UsageResource]) -> pb.UsageResource:
     )
 
 
-def product_to_pb(kept: Kept[Product]) -> pb.Product:
+def product_to_pb(kept: StoredRecord[Product]) -> pb.Product:
     """A product."""
     own = kept.content
     return pb.Product(
@@ -270,7 +270,7 @@ def product_to_pb(kept: Kept[Product]) -> pb.Product:
     )
 
 
-def product_resource_to_pb(kept: Kept[ProductResource]) -> pb.ProductUsageResource:
+def product_resource_to_pb(kept: StoredRecord[ProductResource]) -> pb.ProductUsageResource:
     """A resource of a product."""
     own = kept.content
     return pb.ProductUsageResource(
@@ -287,7 +287,7 @@ def product_resource_to_pb(kept: Kept[ProductResource]) -> pb.ProductUsageResour
     )
 
 
-def product_grant_to_pb(kept: Kept[ProductGrant]) -> pb.ProductUsageGrant:
+def product_grant_to_pb(kept: StoredRecord[ProductGrant]) -> pb.ProductUsageGrant:
     """A promise of a product."""
     own = kept.content
     refresh, rollover = names.REFRESH_POLICY, names.ROLLOVER_POLICY
@@ -310,22 +310,22 @@ def product_grant_to_pb(kept: Kept[ProductGrant]) -> pb.ProductUsageGrant:
     )
 
 
-def state_pb(kept: Kept[object]) -> "types_pb2.CatalogState.ValueType":
+def state_pb(kept: StoredRecord[object]) -> "types_pb2.CatalogState.ValueType":
     """Where a record stands."""
     number: types_pb2.CatalogState.ValueType = enum_pb(types_pb2.CatalogState, kept.state)
     return number
 
 
-def _days(form: Form) -> tuple[date | None, date | None]:
+def _days(reader: RequestReader) -> tuple[date | None, date | None]:
     """A span of days, either end open."""
-    start, end = form.optional_date("start_date"), form.optional_date("end_date")
+    start, end = reader.optional_date("start_date"), reader.optional_date("end_date")
     if start is not None and end is not None and end <= start:
-        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+        reader.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
     return start, end
 
 
-def _token_resource(form: Form) -> ResourceId | None:
-    found = form.optional_name("token_resource", names.RESOURCE)
+def _token_resource(reader: RequestReader) -> ResourceId | None:
+    found = reader.optional_name("token_resource", names.RESOURCE)
     return ResourceId(found[0]) if found else None
 
 
@@ -333,11 +333,11 @@ def _token_name(resource_id: ResourceId | None) -> str:
     return names.RESOURCE.of(resource_id) if resource_id else ""
 
 
-def _dimensions(form: Form) -> tuple[str, ...]:
+def _dimensions(reader: RequestReader) -> tuple[str, ...]:
     """The labels that tell usage apart, each once. Notes CODE_FORMAT."""
-    found = tuple(dict.fromkeys(form.message.dimensions))
+    found = tuple(dict.fromkeys(reader.message.dimensions))
     for index, name in enumerate(found):
         if not CODE.fullmatch(name):
             fault = "must be 1 to 64 of A-Z, a-z, 0-9, '_', '.' and '-', the first no sign"
-            form.fault(f"dimensions[{index}]", "CODE_FORMAT", fault)
+            reader.fault(f"dimensions[{index}]", "CODE_FORMAT", fault)
     return found

@@ -7,18 +7,18 @@ from usage_management.v1 import policy_service_pb2 as rpc
 
 from server.api import names
 from server.api.mapping.modeling.catalog import cadence_from_pb, state_pb
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import audit_pb, cadence_pb, enum_pb, etag, optional_decimal_pb
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
 from server.domain.ids import PolicyId
 from server.domain.modeling.catalog import (
     Aggregation,
     Commitment,
-    Kept,
     Overage,
-    RatingFrequency,
+    RatingFrequencyPolicy,
     Refresh,
     Rollover,
+    StoredRecord,
 )
 from server.domain.modeling.policies import (
     DEFAULT_DELAY,
@@ -36,8 +36,8 @@ HUNDRED = Decimal(100)
 
 def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregation:
     """How usage is to add up."""
-    form = Form(request)
-    own = form.sub("aggregation_policy")
+    reader = RequestReader(request)
+    own = reader.sub("aggregation_policy")
     method = own.choice("method", AggregationMethod)
     label = own.text("unique_label") or None
     if method is AggregationMethod.UNIQUE_COUNT and label is None:
@@ -45,63 +45,65 @@ def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregat
     if method is not AggregationMethod.UNIQUE_COUNT and label is not None:
         own.fault("unique_label", "POLICY_NOT_ALLOWED", f"{method} counts no values")
     wanted = Aggregation(
-        id=PolicyId(form.code("aggregation_policy_id")),
+        id=PolicyId(reader.code("aggregation_policy_id")),
         display_name=own.text("display_name"),
         method=method,
         period=own.choice("period", PolicyPeriod),
         combine=own.choice("combine", Combination, default=usual_combination(method)),
         unique_label=label,
     )
-    form.done()
+    reader.done()
     return wanted
 
 
-def rating_frequency_from_pb(request: rpc.CreateRatingFrequencyPolicyRequest) -> RatingFrequency:
+def rating_frequency_from_pb(
+    request: rpc.CreateRatingFrequencyPolicyRequest,
+) -> RatingFrequencyPolicy:
     """When usage is to be rated."""
-    form = Form(request)
-    own = form.sub("rating_frequency_policy")
-    wanted = RatingFrequency(
-        id=PolicyId(form.code("rating_frequency_policy_id")),
+    reader = RequestReader(request)
+    own = reader.sub("rating_frequency_policy")
+    wanted = RatingFrequencyPolicy(
+        id=PolicyId(reader.code("rating_frequency_policy_id")),
         display_name=own.text("display_name"),
         period=own.choice("period", PolicyPeriod),
         delay=_delay(request.rating_frequency_policy),
         late=own.choice("late_policy", LatePolicy, default=LatePolicy.NEXT_PERIOD),
     )
-    form.done()
+    reader.done()
     return wanted
 
 
 def overage_from_pb(request: rpc.CreateOveragePolicyRequest) -> Overage:
     """What overage is to do."""
-    form = Form(request)
-    own = form.sub("overage_policy")
+    reader = RequestReader(request)
+    own = reader.sub("overage_policy")
     wanted = Overage(
-        id=PolicyId(form.code("overage_policy_id")),
+        id=PolicyId(reader.code("overage_policy_id")),
         display_name=own.text("display_name"),
         overage=own.choice("overage", OveragePolicy),
     )
-    form.done()
+    reader.done()
     return wanted
 
 
 def refresh_from_pb(request: rpc.CreateRefreshPolicyRequest) -> Refresh:
     """When a grant is to be issued again."""
-    form = Form(request)
-    own = form.sub("refresh_policy")
+    reader = RequestReader(request)
+    own = reader.sub("refresh_policy")
     interval = cadence_from_pb(own, "interval") or MONTH
     wanted = Refresh(
-        id=PolicyId(form.code("refresh_policy_id")),
+        id=PolicyId(reader.code("refresh_policy_id")),
         display_name=own.text("display_name"),
         interval=interval,
     )
-    form.done()
+    reader.done()
     return wanted
 
 
 def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
     """What is to become of a remainder."""
-    form = Form(request)
-    own = form.sub("rollover_policy")
+    reader = RequestReader(request)
+    own = reader.sub("rollover_policy")
     quantity, percent = own.optional_decimal("max_quantity"), own.optional_decimal("max_percent")
     if quantity is not None and quantity <= 0:
         reason = "QUANTITY_ZERO" if quantity == 0 else "QUANTITY_NEGATIVE"
@@ -109,30 +111,30 @@ def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
     if percent is not None and not 0 < percent <= HUNDRED:
         own.fault("max_percent", "RANGE", "must be above 0 and at most 100")
     wanted = Rollover(
-        id=PolicyId(form.code("rollover_policy_id")),
+        id=PolicyId(reader.code("rollover_policy_id")),
         display_name=own.text("display_name"),
         max_rollovers=request.rollover_policy.max_rollovers or None,
         max_quantity=quantity,
         max_percent=percent,
     )
-    form.done()
+    reader.done()
     return wanted
 
 
 def commitment_from_pb(request: rpc.CreateCommitmentPolicyRequest) -> Commitment:
     """What usage is to cost once a commitment is used up."""
-    form = Form(request)
-    own = form.sub("commitment_policy")
+    reader = RequestReader(request)
+    own = reader.sub("commitment_policy")
     wanted = Commitment(
-        id=PolicyId(form.code("commitment_policy_id")),
+        id=PolicyId(reader.code("commitment_policy_id")),
         display_name=own.text("display_name"),
         rate=own.choice("rate", CommitmentRate),
     )
-    form.done()
+    reader.done()
     return wanted
 
 
-def aggregation_to_pb(kept: Kept[Aggregation]) -> pb.AggregationPolicy:
+def aggregation_to_pb(kept: StoredRecord[Aggregation]) -> pb.AggregationPolicy:
     """How usage adds up."""
     own = kept.content
     return pb.AggregationPolicy(
@@ -149,7 +151,7 @@ def aggregation_to_pb(kept: Kept[Aggregation]) -> pb.AggregationPolicy:
     )
 
 
-def rating_frequency_to_pb(kept: Kept[RatingFrequency]) -> pb.RatingFrequencyPolicy:
+def rating_frequency_to_pb(kept: StoredRecord[RatingFrequencyPolicy]) -> pb.RatingFrequencyPolicy:
     """When usage is rated."""
     own = kept.content
     waiting = pb.RatingFrequencyPolicy.WaitingTime()
@@ -170,7 +172,7 @@ def rating_frequency_to_pb(kept: Kept[RatingFrequency]) -> pb.RatingFrequencyPol
     )
 
 
-def overage_to_pb(kept: Kept[Overage]) -> pb.OveragePolicy:
+def overage_to_pb(kept: StoredRecord[Overage]) -> pb.OveragePolicy:
     """What overage does."""
     own = kept.content
     return pb.OveragePolicy(
@@ -184,7 +186,7 @@ def overage_to_pb(kept: Kept[Overage]) -> pb.OveragePolicy:
     )
 
 
-def refresh_to_pb(kept: Kept[Refresh]) -> pb.RefreshPolicy:
+def refresh_to_pb(kept: StoredRecord[Refresh]) -> pb.RefreshPolicy:
     """When a grant is issued again."""
     own = kept.content
     return pb.RefreshPolicy(
@@ -198,7 +200,7 @@ def refresh_to_pb(kept: Kept[Refresh]) -> pb.RefreshPolicy:
     )
 
 
-def rollover_to_pb(kept: Kept[Rollover]) -> pb.RolloverPolicy:
+def rollover_to_pb(kept: StoredRecord[Rollover]) -> pb.RolloverPolicy:
     """What becomes of a remainder."""
     own = kept.content
     return pb.RolloverPolicy(
@@ -214,7 +216,7 @@ def rollover_to_pb(kept: Kept[Rollover]) -> pb.RolloverPolicy:
     )
 
 
-def commitment_to_pb(kept: Kept[Commitment]) -> pb.CommitmentPolicy:
+def commitment_to_pb(kept: StoredRecord[Commitment]) -> pb.CommitmentPolicy:
     """What usage costs once a commitment is used up."""
     own = kept.content
     return pb.CommitmentPolicy(

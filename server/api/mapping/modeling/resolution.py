@@ -10,7 +10,7 @@ from usage_management.v1 import catalog_service_pb2 as pb
 from server.api import names
 from server.api.mapping.modeling import policies as mapping
 from server.api.values import enum_pb
-from server.domain.modeling.catalog import Kept
+from server.domain.modeling.catalog import StoredRecord
 from server.domain.modeling.policies import PolicyLevel
 from server.domain.modeling.resolved import NAMELESS
 from server.usecases.modeling.resolution import Explained
@@ -47,7 +47,7 @@ def _resource(of: Explained) -> pb.ResolvedPolicies:
     return made
 
 
-def _forget(message: Message, kept: Kept[Any]) -> None:
+def _forget(message: Message, kept: StoredRecord[Any]) -> None:
     if kept.content.id == NAMELESS:
         message.ClearField("name")
     if not kept.revision:

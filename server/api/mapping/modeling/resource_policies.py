@@ -7,7 +7,7 @@ from usage_management.v1 import catalog_resources_pb2 as pb
 
 from server.api import names
 from server.api.names import Name
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import enum_pb
 from server.domain.ids import PolicyId, ResourceId
 from server.domain.modeling.catalog import PolicyIds
@@ -24,20 +24,20 @@ POLICIES = {
 }
 
 
-def policy_from_form(form: Form, field: str, pattern: Name) -> PolicyId | None:
+def policy_from_reader(reader: RequestReader, field: str, pattern: Name) -> PolicyId | None:
     """A policy by its name, if one is named."""
-    found = form.optional_name(field, pattern)
+    found = reader.optional_name(field, pattern)
     return PolicyId(found[0]) if found else None
 
 
-def policies_from_form(form: Form) -> PolicyIds:
+def policies_from_reader(reader: RequestReader) -> PolicyIds:
     """The policies that a level names, in the field `policies`."""
-    own = form.sub("policies")
+    own = reader.sub("policies")
     # A usage resource names fewer policies than a product.
     there = own.message.DESCRIPTOR.fields_by_name
     return PolicyIds(
         **{
-            part: policy_from_form(own, field, pattern)
+            part: policy_from_reader(own, field, pattern)
             for part, (field, pattern) in POLICIES.items()
             if field in there
         },
@@ -45,14 +45,14 @@ def policies_from_form(form: Form) -> PolicyIds:
     )
 
 
-def overrides_from_form(form: Form) -> dict[ResourceId, PolicyIds]:
+def overrides_from_reader(reader: RequestReader) -> dict[ResourceId, PolicyIds]:
     """The policies of some resources, each once. Notes RESOURCE_TWICE."""
     found: dict[ResourceId, PolicyIds] = {}
-    for one in form.subs("policies"):
+    for one in reader.subs("policies"):
         (resource_id,) = one.name("usage_resource", names.RESOURCE)
         if resource_id in found:
             one.fault("usage_resource", "RESOURCE_TWICE", "the resource has policies already")
-        found[resource_id] = policies_from_form(one)
+        found[resource_id] = policies_from_reader(one)
     return found
 
 

@@ -5,32 +5,32 @@ from usage_management.v1 import catalog_service_pb2 as requests
 
 from server.api import names
 from server.api.mapping.modeling.catalog import cadence_from_pb, state_pb
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import audit_pb, cadence_pb, enum_pb, etag
 from server.domain.ids import SellingModelId
-from server.domain.modeling.catalog import Kept, SellingModel, SellingModelType
+from server.domain.modeling.catalog import SellingModel, SellingModelType, StoredRecord
 
 
 def selling_model_from_pb(request: requests.CreateSellingModelRequest) -> SellingModel:
     """What a selling model is to be. Notes FIELD_REQUIRED, POLICY_NOT_ALLOWED."""
-    form = Form(request)
-    own = form.sub("selling_model")
+    reader = RequestReader(request)
+    own = reader.sub("selling_model")
     kind, term = own.choice("type", SellingModelType), cadence_from_pb(own, "term")
     if kind is SellingModelType.TERM and term is None:
         own.fault("term", "FIELD_REQUIRED", "is required with the type TERM")
     if kind is not SellingModelType.TERM and term is not None:
         own.fault("term", "POLICY_NOT_ALLOWED", f"what is sold {kind} has no term")
     wanted = SellingModel(
-        id=SellingModelId(form.code("selling_model_id")),
+        id=SellingModelId(reader.code("selling_model_id")),
         display_name=own.text("display_name"),
         type=kind,
         term=term,
     )
-    form.done()
+    reader.done()
     return wanted
 
 
-def selling_model_to_pb(kept: Kept[SellingModel]) -> pb.SellingModel:
+def selling_model_to_pb(kept: StoredRecord[SellingModel]) -> pb.SellingModel:
     """A selling model."""
     own = kept.content
     return pb.SellingModel(

@@ -11,12 +11,12 @@ from usage_management.v1.catalog_resources_pb2 import UnitOfMeasure
 from server.api import names
 from server.api.mapping.modeling.catalog import state_pb
 from server.api.mapping.rating.terms import (
-    adjustment_from_form,
+    adjustment_from_reader,
     adjustment_to_pb,
-    attribute_row_from_form,
+    attribute_row_from_reader,
     attribute_row_to_pb,
 )
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import (
     audit_pb,
     date_pb,
@@ -28,11 +28,11 @@ from server.api.values import (
 )
 from server.domain.exact import ZERO, Rounding
 from server.domain.ids import ProcedureId, ProcedureVersionId
-from server.domain.modeling.catalog import Kept
+from server.domain.modeling.catalog import StoredRecord
 from server.domain.rating.procedures import elements as el
 from server.domain.rating.procedures.elements import NET_UNIT_RATE, ProcedureElement
 from server.domain.rating.procedures.programs import ELEMENT_MILLISECONDS, RUN_MILLISECONDS
-from server.domain.rating.procedures.versions import Procedure, TimeLimits, Usage, Version
+from server.domain.rating.procedures.versions import Procedure, ProcedureUsage, TimeLimits, Version
 from server.domain.rating.rates import HUNDRED
 from server.usecases.rating.procedures import Resolved
 
@@ -41,18 +41,18 @@ USUAL = TimeLimits()
 
 def procedure_from_pb(request: rpc.CreateProcedureRequest) -> Procedure:
     """What a procedure is to be. Raises InvalidArgument."""
-    form = Form(request)
-    own = form.sub("procedure")
+    reader = RequestReader(request)
+    own = reader.sub("procedure")
     wanted = Procedure(
-        id=ProcedureId(form.code("procedure_id")),
+        id=ProcedureId(reader.code("procedure_id")),
         display_name=own.text("display_name"),
-        usage=own.choice("usage", Usage),
+        usage=own.choice("usage", ProcedureUsage),
     )
-    form.done()
+    reader.done()
     return wanted
 
 
-def procedure_to_pb(kept: Kept[Procedure]) -> pb.Procedure:
+def procedure_to_pb(kept: StoredRecord[Procedure]) -> pb.Procedure:
     """A procedure."""
     own = kept.content
     return pb.Procedure(
@@ -67,37 +67,37 @@ def procedure_to_pb(kept: Kept[Procedure]) -> pb.Procedure:
 
 def version_from_pb(request: rpc.CreateProcedureVersionRequest) -> Version:
     """What a version is to be. Raises InvalidArgument."""
-    form = Form(request)
-    (procedure_id,) = form.name("parent", names.PROCEDURE)
-    version_id = ProcedureVersionId(form.code("procedure_version_id"))
-    wanted = version_from_form(form.sub("procedure_version"), procedure_id, version_id)
-    form.done()
+    reader = RequestReader(request)
+    (procedure_id,) = reader.name("parent", names.PROCEDURE)
+    version_id = ProcedureVersionId(reader.code("procedure_version_id"))
+    wanted = version_from_reader(reader.sub("procedure_version"), procedure_id, version_id)
+    reader.done()
     return wanted
 
 
-def version_from_form(
-    form: Form, procedure_id: ProcedureId, version_id: ProcedureVersionId
+def version_from_reader(
+    reader: RequestReader, procedure_id: ProcedureId, version_id: ProcedureVersionId
 ) -> Version:
     """A version with its elements. Notes DECIMAL_*, RANGE, INTERVAL_INVALID and more."""
-    start, end = _days(form)
+    start, end = _days(reader)
     return Version(
         procedure_id=procedure_id,
         id=version_id,
-        display_name=form.text("display_name"),
-        rank=form.message.rank,
+        display_name=reader.text("display_name"),
+        rank=reader.message.rank,
         start_date=start,
         end_date=end,
-        elements=tuple(_element_from_form(one) for one in form.subs("elements")),
+        elements=tuple(_element_from_reader(one) for one in reader.subs("elements")),
         limits=TimeLimits(
-            run=_milliseconds(form, "run_milliseconds", RUN_MILLISECONDS, USUAL.run),
+            run=_milliseconds(reader, "run_milliseconds", RUN_MILLISECONDS, USUAL.run),
             element=_milliseconds(
-                form, "element_milliseconds", ELEMENT_MILLISECONDS, USUAL.element
+                reader, "element_milliseconds", ELEMENT_MILLISECONDS, USUAL.element
             ),
         ),
     )
 
 
-def version_to_pb(kept: Kept[Version]) -> pb.ProcedureVersion:
+def version_to_pb(kept: StoredRecord[Version]) -> pb.ProcedureVersion:
     """A version with its elements."""
     own = kept.content
     return pb.ProcedureVersion(
@@ -134,27 +134,27 @@ def resolved_to_pb(resolved: Resolved) -> rpc.ResolveProcedureResponse:
     )
 
 
-def _days(form: Form) -> tuple[date | None, date | None]:
-    start, end = form.optional_date("start_date"), form.optional_date("end_date")
+def _days(reader: RequestReader) -> tuple[date | None, date | None]:
+    start, end = reader.optional_date("start_date"), reader.optional_date("end_date")
     if start is not None and end is not None and end <= start:
-        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+        reader.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
     return start, end
 
 
-def _milliseconds(form: Form, name: str, allowed: range, usual: int) -> int:
-    value: int = getattr(form.message, name) or usual
+def _milliseconds(reader: RequestReader, name: str, allowed: range, usual: int) -> int:
+    value: int = getattr(reader.message, name) or usual
     if value not in allowed:
-        form.fault(name, "RANGE", f"must be from {allowed[0]} to {allowed[-1]}")
+        reader.fault(name, "RANGE", f"must be from {allowed[0]} to {allowed[-1]}")
     return value
 
 
-def _element_from_form(form: Form) -> ProcedureElement:
-    field = form.message.WhichOneof("element")
+def _element_from_reader(reader: RequestReader) -> ProcedureElement:
+    field = reader.message.WhichOneof("element")
     if field is None:
-        form.fault("element", "FIELD_REQUIRED", "is required")
+        reader.fault("element", "FIELD_REQUIRED", "is required")
         return el.Stop()
     read, _ = _FIELDS[field]
-    found: ProcedureElement = read(form.sub(field), form.text("display_name"))
+    found: ProcedureElement = read(reader.sub(field), reader.text("display_name"))
     return found
 
 
@@ -164,14 +164,14 @@ def _element_to_pb(element: ProcedureElement) -> pb.ProcedureElement:
     return pb.ProcedureElement(display_name=element.name, **{field: write(element)})
 
 
-def _setting_from_form(form: Form, name: str) -> el.RatingSetting:
+def _setting_from_reader(reader: RequestReader, name: str) -> el.RatingSetting:
     inputs = tuple(
         el.Input(
             name=one.text("name"),
             kind=one.choice("kind", el.ValueKind),
             default=one.text("default_value") if one.has("default_value") else None,
         )
-        for one in form.subs("inputs")
+        for one in reader.subs("inputs")
     )
     return el.RatingSetting(name=name, inputs=inputs)
 
@@ -188,8 +188,8 @@ def _setting_to_pb(one: el.RatingSetting) -> pb.RatingSetting:
     return pb.RatingSetting(inputs=inputs)
 
 
-def _order_from_form(form: Form) -> tuple[el.Agreed, ...]:
-    words = [pb.AgreedWith.Name(number) for number in form.message.order]
+def _order_from_reader(reader: RequestReader) -> tuple[el.Agreed, ...]:
+    words = [pb.AgreedWith.Name(number) for number in reader.message.order]
     order = tuple(
         el.Agreed(word.removeprefix(enum_prefix(pb.AgreedWith.DESCRIPTOR))) for word in words
     )
@@ -204,27 +204,27 @@ def _attributes_to_pb(one: el.AttributeAdjustment) -> pb.AttributeAdjustmentElem
     return pb.AttributeAdjustmentElement(rows=map(attribute_row_to_pb, one.rows))
 
 
-def _discount_from_form(form: Form, name: str) -> el.ManualDiscount:
-    kind = el.DiscountKind.AMOUNT if form.has("amount") else el.DiscountKind.PERCENTAGE
+def _discount_from_reader(reader: RequestReader, name: str) -> el.ManualDiscount:
+    kind = el.DiscountKind.AMOUNT if reader.has("amount") else el.DiscountKind.PERCENTAGE
     field = kind.lower()
-    value = form.decimal(field)
+    value = reader.decimal(field)
     if value < ZERO or (kind is el.DiscountKind.PERCENTAGE and value > HUNDRED):
         reason = "PERCENT_RANGE" if kind is el.DiscountKind.PERCENTAGE else "RATE_NEGATIVE"
-        form.fault(field, reason, "must be from 0 to 100, or an amount of zero or more")
+        reader.fault(field, reason, "must be from 0 to 100, or an amount of zero or more")
     return el.ManualDiscount(name=name, kind=kind, value=value)
 
 
-def _matrix_from_form(form: Form, name: str) -> el.AdjustmentMatrix:
+def _matrix_from_reader(reader: RequestReader, name: str) -> el.AdjustmentMatrix:
     rows = tuple(
         el.MatrixRow(
             cells=tuple(
                 cell.text("value") if cell.has("value") else None for cell in row.subs("cells")
             ),
-            adjustment=adjustment_from_form(row.sub("adjustment")),
+            adjustment=adjustment_from_reader(row.sub("adjustment")),
         )
-        for row in form.subs("rows")
+        for row in reader.subs("rows")
     )
-    return el.AdjustmentMatrix(name=name, columns=tuple(form.message.columns), rows=rows)
+    return el.AdjustmentMatrix(name=name, columns=tuple(reader.message.columns), rows=rows)
 
 
 def _matrix_to_pb(one: el.AdjustmentMatrix) -> pb.AdjustmentMatrixElement:
@@ -252,77 +252,77 @@ def _operation_to_pb(one: el.ListOperation) -> pb.ListOperationElement:
 
 
 def _bare(kind: type[Any], message: type[Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    return lambda form, name: kind(name=name), lambda one: message()
+    return lambda reader, name: kind(name=name), lambda one: message()
 
 
 # How each kind of element is read and written, by its field.
-_FIELDS: dict[str, tuple[Callable[[Form, str], Any], Callable[[Any], Any]]] = {
-    "rating_setting": (_setting_from_form, _setting_to_pb),
+_FIELDS: dict[str, tuple[Callable[[RequestReader, str], Any], Callable[[Any], Any]]] = {
+    "rating_setting": (_setting_from_reader, _setting_to_pb),
     "base_rate": _bare(el.BaseRate, pb.BaseRateElement),
     "negotiated_rate": (
-        lambda form, name: el.NegotiatedRate(name=name, order=_order_from_form(form)),
+        lambda reader, name: el.NegotiatedRate(name=name, order=_order_from_reader(reader)),
         lambda one: pb.NegotiatedRateElement(order=_order_to_pb(one.order)),
     ),
     "volume_tiers": _bare(el.VolumeTiers, pb.VolumeTiersElement),
     "graduated_tiers": _bare(el.GraduatedTiers, pb.GraduatedTiersElement),
     "negotiated_tiers": (
-        lambda form, name: el.NegotiatedTiers(name=name, order=_order_from_form(form)),
+        lambda reader, name: el.NegotiatedTiers(name=name, order=_order_from_reader(reader)),
         lambda one: pb.NegotiatedTiersElement(order=_order_to_pb(one.order)),
     ),
     "attribute_adjustment": (
-        lambda form, name: el.AttributeAdjustment(
-            name=name, rows=tuple(map(attribute_row_from_form, form.subs("rows")))
+        lambda reader, name: el.AttributeAdjustment(
+            name=name, rows=tuple(map(attribute_row_from_reader, reader.subs("rows")))
         ),
         _attributes_to_pb,
     ),
-    "commitment_rate": _bare(el.CommitmentRate, pb.CommitmentRateElement),
+    "commitment_rate": _bare(el.CommitmentRateElement, pb.CommitmentRateElement),
     "manual_discount": (
-        _discount_from_form,
+        _discount_from_reader,
         lambda one: pb.ManualDiscountElement(**{one.kind.lower(): decimal_pb(one.value)}),
     ),
-    "adjustment_matrix": (_matrix_from_form, _matrix_to_pb),
+    "adjustment_matrix": (_matrix_from_reader, _matrix_to_pb),
     "formula": (
-        lambda form, name: el.Formula(
+        lambda reader, name: el.FormulaElement(
             name=name,
-            expression=form.message.expression,
-            variable=form.message.variable or NET_UNIT_RATE,
+            expression=reader.message.expression,
+            variable=reader.message.variable or NET_UNIT_RATE,
         ),
         lambda one: pb.FormulaElement(expression=one.expression, variable=one.variable),
     ),
     "assignment": (
-        lambda form, name: el.Assignment(
-            name=name, variable=form.message.variable, value=form.decimal("value")
+        lambda reader, name: el.Assignment(
+            name=name, variable=reader.message.variable, value=reader.decimal("value")
         ),
         lambda one: pb.AssignmentElement(variable=one.variable, value=decimal_pb(one.value)),
     ),
     "list_group": (
-        lambda form, name: el.ListGroup(
+        lambda reader, name: el.ListGroup(
             name=name,
-            condition=form.message.condition,
-            elements=tuple(_element_from_form(one) for one in form.subs("elements")),
+            condition=reader.message.condition,
+            elements=tuple(_element_from_reader(one) for one in reader.subs("elements")),
         ),
         lambda one: pb.ListGroupElement(
             condition=one.condition, elements=[_element_to_pb(inner) for inner in one.elements]
         ),
     ),
     "list_operation": (
-        lambda form, name: el.ListOperation(
+        lambda reader, name: el.ListOperation(
             name=name,
-            function=form.choice("list_function", el.ListFunction),
-            source=form.message.source or None,
-            variable=form.message.variable,
+            function=reader.choice("list_function", el.ListFunction),
+            source=reader.message.source or None,
+            variable=reader.message.variable,
         ),
         _operation_to_pb,
     ),
     "rounding": (
-        lambda form, name: el.RoundRate(
-            name=name, mode=form.choice("mode", Rounding), places=form.message.precision
+        lambda reader, name: el.RoundRate(
+            name=name, mode=reader.choice("mode", Rounding), places=reader.message.precision
         ),
         _rounding_to_pb,
     ),
     "stop": _bare(el.Stop, pb.StopElement),
     "lookup": (
-        lambda form, name: el.Lookup(name=name, source=form.choice("source", el.LookupSource)),
+        lambda reader, name: el.Lookup(name=name, source=reader.choice("source", el.LookupSource)),
         lambda one: pb.LookupElement(source=enum_pb(pb.LookupElement.Source, one.source)),
     ),
 }
@@ -334,10 +334,10 @@ _BY_KIND: dict[type[Any], str] = {
     el.GraduatedTiers: "graduated_tiers",
     el.NegotiatedTiers: "negotiated_tiers",
     el.AttributeAdjustment: "attribute_adjustment",
-    el.CommitmentRate: "commitment_rate",
+    el.CommitmentRateElement: "commitment_rate",
     el.ManualDiscount: "manual_discount",
     el.AdjustmentMatrix: "adjustment_matrix",
-    el.Formula: "formula",
+    el.FormulaElement: "formula",
     el.Assignment: "assignment",
     el.ListGroup: "list_group",
     el.ListOperation: "list_operation",

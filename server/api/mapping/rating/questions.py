@@ -15,10 +15,10 @@ from server.api.reader import FAULTS, all_faults, currencies, labels_fault
 from server.domain.errors import InvalidArgument
 from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import ResourceId
-from server.domain.rating.discovery import Asked
-from server.domain.rating.sold_rates import Bound, Held
+from server.domain.rating.discovery import DiscoveryQuestion
+from server.domain.rating.sold_rates import AssetResourceKey, TargetResourceKey
 
-Read = Asked | InvalidArgument
+Read = DiscoveryQuestion | InvalidArgument
 
 # A name that cannot be read raises and is not remembered.
 _book = lru_cache(maxsize=16_384)(names.PRICE_BOOK.parse)
@@ -39,7 +39,7 @@ def read_question(question: pb.RateQuestion) -> Read:
         return error
 
 
-def _asked(question: pb.RateQuestion) -> Asked:
+def _asked(question: pb.RateQuestion) -> DiscoveryQuestion:
     try:
         return _read_in_order(question)
     except InvalidArgument:
@@ -62,13 +62,13 @@ def _faults_of(question: pb.RateQuestion) -> InvalidArgument:
     )
 
 
-def _read_in_order(question: pb.RateQuestion) -> Asked:
+def _read_in_order(question: pb.RateQuestion) -> DiscoveryQuestion:
     is_needed = not question.asset and not question.binding_target
     book = _name("price_book", question.price_book, _book, is_needed=is_needed)
     product = _name("product", question.product, _product, is_needed=is_needed)
     (resource_id,) = _name("usage_resource", question.usage_resource, _resource)
     model = _name("selling_model", question.selling_model, _model, is_needed=False)
-    return Asked(
+    return DiscoveryQuestion(
         resource_id,
         _held(question, resource_id),
         book and book[0],
@@ -81,7 +81,9 @@ def _read_in_order(question: pb.RateQuestion) -> Asked:
     )
 
 
-def _held(question: pb.RateQuestion, resource_id: ResourceId) -> Held | Bound | None:
+def _held(
+    question: pb.RateQuestion, resource_id: ResourceId
+) -> AssetResourceKey | TargetResourceKey | None:
     """The asset or the target that the question is about, if it is about one."""
     target = question.binding_target
     if not target:
@@ -89,9 +91,9 @@ def _held(question: pb.RateQuestion, resource_id: ResourceId) -> Held | Bound | 
         return None if asset is None else (*asset, resource_id)
     if "/bindingTargets/" in target:
         account_id, target_id = _name("binding_target", target, _target)
-        return Bound(account_id, target_id, resource_id)
+        return TargetResourceKey(account_id, target_id, resource_id)
     (account_id,) = _name("binding_target", target, _account)
-    return Bound(account_id, "", resource_id)
+    return TargetResourceKey(account_id, "", resource_id)
 
 
 def _name(

@@ -6,10 +6,12 @@ from server.api import names
 from server.api.mapping.rating.terms import entry_name, rate_to_pb, unit_pb
 from server.api.values import enum_pb, optional_date_pb
 from server.domain.ids import AccountId
-from server.domain.rating.rejected_candidates import Loser
+from server.domain.rating.rejected_candidates import RejectedCandidate
 
 
-def loser_to_pb(found: Loser, account_id: AccountId | None) -> pb.RateCandidate:
+def rejected_candidate_to_pb(
+    found: RejectedCandidate, account_id: AccountId | None
+) -> pb.RateCandidate:
     """Why a rate lost; `account_id` is the one of the asset that was asked about, if any."""
     made = pb.RateCandidate(
         reason=enum_pb(pb.RateCandidate.Reason, found.why),

@@ -16,22 +16,22 @@ from server.api.mapping.rating.rates import (
     entry_to_pb,
 )
 from server.api.masks import changeable, overlay, read_mask
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.validation import validate
 from server.domain.ids import PriceBookId, RateCardId, RateEntryId
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry
 from server.usecases.rating.rate_edits import BookContent
-from server.usecases.rating.rate_entry_edits import Entry
+from server.usecases.rating.rate_entry_edits import EntryRevision
 
 
 def book_edit_from_pb(
     request: pb.UpdatePriceBookRequest,
 ) -> tuple[PriceBookId, int | None, Callable[[PriceBook], BookContent]]:
     """Which book, what was last seen of it, and what it becomes. Raises InvalidArgument."""
-    form = Form(request)
-    own = form.sub("price_book")
+    reader = RequestReader(request)
+    own = reader.sub("price_book")
     (book_id,), revision = own.name("name", names.PRICE_BOOK), own.etag("etag")
-    form.done()
+    reader.done()
     change = _change(request, request.price_book)
 
     def merge(found: PriceBook) -> BookContent:
@@ -48,10 +48,10 @@ def card_edit_from_pb(
     request: pb.UpdateRateCardRequest,
 ) -> tuple[RateCardId, int | None, Callable[[RateCard], RateCard]]:
     """Which card, what was last seen of it, and what it becomes. Raises InvalidArgument."""
-    form = Form(request)
-    own = form.sub("rate_card")
+    reader = RequestReader(request)
+    own = reader.sub("rate_card")
     (card_id,), revision = own.name("name", names.RATE_CARD), own.etag("etag")
-    form.done()
+    reader.done()
     change = _change(request, request.rate_card)
 
     def merge(found: RateCard) -> RateCard:
@@ -65,12 +65,12 @@ def card_edit_from_pb(
 
 def entry_edit_from_pb(
     request: pb.UpdateRateCardEntryRequest,
-) -> tuple[Entry, Callable[[RateCardEntry], RateCardEntry]]:
+) -> tuple[EntryRevision, Callable[[RateCardEntry], RateCardEntry]]:
     """Which entry, and what it becomes. Raises InvalidArgument."""
-    form = Form(request)
-    own = form.sub("rate_card_entry")
+    reader = RequestReader(request)
+    own = reader.sub("rate_card_entry")
     (card_id, entry_id), revision = own.name("name", names.RATE_ENTRY), own.etag("etag")
-    form.done()
+    reader.done()
     change = _change(request, request.rate_card_entry)
 
     def merge(found: RateCardEntry) -> RateCardEntry:
@@ -83,15 +83,15 @@ def entry_edit_from_pb(
         validate(creation)
         return create_entry_from_pb(creation)
 
-    entry = Entry(card_id=RateCardId(card_id), id=RateEntryId(entry_id), revision=revision)
+    entry = EntryRevision(card_id=RateCardId(card_id), id=RateEntryId(entry_id), revision=revision)
     return entry, merge
 
 
-def entries_from_form(form: Form) -> list[Entry]:
+def entries_from_reader(reader: RequestReader) -> list[EntryRevision]:
     """The entries that a request names. Notes NAME_FORMAT, CODE_FORMAT."""
     return [
-        Entry(card_id=RateCardId(card_id), id=RateEntryId(entry_id))
-        for card_id, entry_id in form.names("names", names.RATE_ENTRY)
+        EntryRevision(card_id=RateCardId(card_id), id=RateEntryId(entry_id))
+        for card_id, entry_id in reader.names("names", names.RATE_ENTRY)
     ]
 
 

@@ -8,17 +8,17 @@ from usage_management.v1 import types_pb2
 
 from server.api import names
 from server.api.mapping.rating.terms import (
-    attribute_row_from_form,
+    attribute_row_from_reader,
     attribute_row_to_pb,
-    per_from_form,
-    rate_from_form,
+    per_from_reader,
+    rate_from_reader,
     rate_to_pb,
-    tiers_from_form,
+    tiers_from_reader,
     tiers_to_pb,
-    unit_from_form,
+    unit_from_reader,
     unit_pb,
 )
-from server.api.reader import Form, placed_at, refuse
+from server.api.reader import RequestReader, placed_at, refuse
 from server.api.values import audit_pb, decimal_pb, enum_pb, etag, optional_date_pb
 from server.domain.batches import BatchOutcome
 from server.domain.errors import Violation
@@ -33,11 +33,11 @@ from server.domain.ids import (
 from server.domain.rating.rate_cards import (
     ALL_RESOURCES,
     EntryState,
-    Kept,
     PriceBook,
     RateCard,
     RateCardEntry,
     RateCardType,
+    RowVersion,
 )
 from server.domain.rating.rates import TierBounds, TierMode
 from server.store.rating.rate_entries import EntryFilter
@@ -50,42 +50,42 @@ NON_NEGOTIABLE = pb.RateCardEntry.NON_NEGOTIABLE
 
 def create_book_from_pb(request: pb.CreatePriceBookRequest) -> CreatePriceBook:
     """Raises InvalidArgument."""
-    form = Form(request)
-    book_id = PriceBookId(form.code("price_book_id"))
-    book = form.sub("price_book")
+    reader = RequestReader(request)
+    book_id = PriceBookId(reader.code("price_book_id"))
+    book = reader.sub("price_book")
     display_name = book.text("display_name")
     card_ids = tuple(RateCardId(ids[0]) for ids in book.names("rate_cards", names.RATE_CARD))
-    form.done()
+    reader.done()
     return CreatePriceBook(book_id=book_id, display_name=display_name, card_ids=card_ids)
 
 
 def create_card_from_pb(request: pb.CreateRateCardRequest) -> RateCard:
     """Raises InvalidArgument."""
-    form = Form(request)
-    card_id = RateCardId(form.code("rate_card_id"))
-    card = form.sub("rate_card")
+    reader = RequestReader(request)
+    card_id = RateCardId(reader.code("rate_card_id"))
+    card = reader.sub("rate_card")
     display_name, kind = card.text("display_name"), card.choice("type", RateCardType)
-    start, end = _dates_from_form(card)
-    form.done()
+    start, end = _dates_from_reader(card)
+    reader.done()
     return RateCard(id=card_id, display_name=display_name, type=kind, start=start, end=end)
 
 
 def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntry:
     """Raises InvalidArgument."""
-    form = Form(request)
-    (card_id,) = form.name("parent", names.RATE_CARD)
-    entry_id = RateEntryId(form.code("rate_card_entry_id"))
-    entry = form.sub("rate_card_entry")
+    reader = RequestReader(request)
+    (card_id,) = reader.name("parent", names.RATE_CARD)
+    entry_id = RateEntryId(reader.code("rate_card_entry_id"))
+    entry = reader.sub("rate_card_entry")
     (product_id,) = entry.name("product", names.PRODUCT)
     resource = entry.optional_name("usage_resource", names.RESOURCE)
     model = entry.optional_name("selling_model", names.SELLING_MODEL)
-    unit = unit_from_form(entry)
-    rate = rate_from_form(entry.sub("rate")) if entry.has("rate") else None
-    bounds, mode, tiers = tiers_from_form(entry.sub("tiers"))
-    adjustments = tuple(map(attribute_row_from_form, entry.subs("adjustments")))
-    per = per_from_form(entry, "tier_per")
-    start, end = _dates_from_form(entry)
-    form.done()
+    unit = unit_from_reader(entry)
+    rate = rate_from_reader(entry.sub("rate")) if entry.has("rate") else None
+    bounds, mode, tiers = tiers_from_reader(entry.sub("tiers"))
+    adjustments = tuple(map(attribute_row_from_reader, entry.subs("adjustments")))
+    per = per_from_reader(entry, "tier_per")
+    start, end = _dates_from_reader(entry)
+    reader.done()
     return RateCardEntry(
         id=entry_id,
         card_id=card_id,
@@ -120,30 +120,30 @@ def create_entries_from_pb(
 
 def card_filter_from_pb(request: pb.ListRateCardsRequest) -> CardFilter:
     """Raises InvalidArgument."""
-    form = Form(request)
-    kind, day = form.optional_choice("type", RateCardType), form.optional_date("on_date")
-    form.done()
+    reader = RequestReader(request)
+    kind, day = reader.optional_choice("type", RateCardType), reader.optional_date("on_date")
+    reader.done()
     return CardFilter(type=kind, day=day)
 
 
 def entry_filter_from_pb(request: pb.ListRateCardEntriesRequest) -> EntryFilter:
     """Raises InvalidArgument."""
-    form = Form(request)
-    card = None if request.parent == ALL_CARDS else form.name("parent", names.RATE_CARD)
-    product = form.optional_name("product", names.PRODUCT)
-    resource = form.optional_name("usage_resource", names.RESOURCE)
-    model = form.optional_name("selling_model", names.SELLING_MODEL)
-    unit = unit_from_form(form) if request.currency_code or request.token_unit else None
+    reader = RequestReader(request)
+    card = None if request.parent == ALL_CARDS else reader.name("parent", names.RATE_CARD)
+    product = reader.optional_name("product", names.PRODUCT)
+    resource = reader.optional_name("usage_resource", names.RESOURCE)
+    model = reader.optional_name("selling_model", names.SELLING_MODEL)
+    unit = unit_from_reader(reader) if request.currency_code or request.token_unit else None
     only = EntryFilter(
         card_id=RateCardId(card[0]) if card else None,
-        state=form.optional_choice("state", EntryState),
+        state=reader.optional_choice("state", EntryState),
         product_id=ProductId(product[0]) if product else None,
         resource_id=ResourceId(resource[0]) if resource else None,
         unit_id=unit,
         selling_model_id=SellingModelId(model[0]) if model else None,
-        day=form.optional_date("on_date"),
+        day=reader.optional_date("on_date"),
     )
-    form.done()
+    reader.done()
     return only
 
 
@@ -191,14 +191,14 @@ def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
     )
 
 
-def _dates_from_form(form: Form) -> tuple[date | None, date | None]:
-    start, end = form.optional_date("start_date"), form.optional_date("end_date")
+def _dates_from_reader(reader: RequestReader) -> tuple[date | None, date | None]:
+    start, end = reader.optional_date("start_date"), reader.optional_date("end_date")
     if start is not None and end is not None and end <= start:
-        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+        reader.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
     return start, end
 
 
-def _kept_to_pb(kept: Kept | None) -> dict[str, Any]:
+def _kept_to_pb(kept: RowVersion | None) -> dict[str, Any]:
     assert kept is not None
     return {"etag": etag(kept.revision), **audit_pb(kept.audit)}
 

@@ -8,24 +8,24 @@ from usage_management.v1 import procedure_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import status_of
-from server.api.mapping.rating.procedures import version_from_form
+from server.api.mapping.rating.procedures import version_from_reader
 from server.api.mapping.rating.terms import (
-    attribute_row_from_form,
-    per_from_form,
-    rate_from_form,
-    rate_parts_from_form,
+    attribute_row_from_reader,
+    per_from_reader,
+    rate_from_reader,
+    rate_parts_from_reader,
     step_to_pb,
-    tiers_from_form,
-    unit_from_form,
+    tiers_from_reader,
+    unit_from_reader,
 )
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import decimal_pb
 from server.domain.exact import ZERO
 from server.domain.ids import ProcedureId, ProcedureVersionId, UnitId
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.procedures.programs import check
 from server.domain.rating.procedures.state import Line
-from server.domain.rating.procedures.versions import Usage, Version
+from server.domain.rating.procedures.versions import ProcedureUsage, Version
 from server.domain.rating.procedures.waterfall import Outcome, Rated
 from server.domain.rating.rates import (
     ONE,
@@ -52,25 +52,27 @@ class Simulate:
 
     stored: tuple[ProcedureId, ProcedureVersionId] | None
     inline: Version | None
-    usage: Usage
+    usage: ProcedureUsage
     lines: tuple[Line, ...]
 
 
 def simulate_from_pb(request: pb.SimulateProcedureRequest) -> Simulate:
     """Raises InvalidArgument: PROCEDURE_INVALID, FORMULA_INVALID, TIERS_INVALID and more."""
-    form = Form(request)
-    usage = Usage.DISCOVERY if request.questions else Usage.RATING
+    reader = RequestReader(request)
+    usage = ProcedureUsage.DISCOVERY if request.questions else ProcedureUsage.RATING
     if request.lines and request.questions:
-        form.fault("questions", "PROCEDURE_USAGE", "are for discovery, and lines for rating")
+        reader.fault("questions", "PROCEDURE_USAGE", "are for discovery, and lines for rating")
     elif not request.lines and not request.questions:
-        form.fault("lines", "FIELD_REQUIRED", "are needed, or questions for a discovery procedure")
-    stored: Any = form.optional_name("version", names.PROCEDURE_VERSION)
+        reader.fault(
+            "lines", "FIELD_REQUIRED", "are needed, or questions for a discovery procedure"
+        )
+    stored: Any = reader.optional_name("version", names.PROCEDURE_VERSION)
     inline = None
-    if form.has("inline_version"):
+    if reader.has("inline_version"):
         nobody = ProcedureId(""), ProcedureVersionId("")
-        inline = version_from_form(form.sub("inline_version"), *nobody)
-    lines = tuple(_line(one) for one in form.subs("lines"))
-    form.done()
+        inline = version_from_reader(reader.sub("inline_version"), *nobody)
+    lines = tuple(_line(one) for one in reader.subs("lines"))
+    reader.done()
     if inline is not None:
         check(inline.elements, usage, path="inline_version.elements")
     return Simulate(stored=stored, inline=inline, usage=usage, lines=lines)
@@ -92,48 +94,48 @@ def _outcome_to_pb(outcome: Outcome) -> pb.SimulatedOutcome:
     return pb.SimulatedOutcome(status=status_of(outcome), waterfall=steps)
 
 
-def _line(form: Form) -> Line:
-    unit = unit_from_form(form)
-    quantity = _quantity(form, "quantity", None)
-    listed = _listed(form, unit)
+def _line(reader: RequestReader) -> Line:
+    unit = unit_from_reader(reader)
+    quantity = _quantity(reader, "quantity", None)
+    listed = _listed(reader, unit)
     return Line(
         quantity=quantity,
-        terms=_own_terms(form, listed),
-        tier_quantity=_quantity(form, "tier_quantity", quantity),
-        before=_quantity(form, "quantity_before", ZERO),
-        used=_quantity(form, "used_quantity", ZERO) if form.has("used_quantity") else None,
-        overage=form.choice("overage", OveragePolicy, default=OveragePolicy.CHARGE),
-        target=_target(form, listed),
-        attributes=form.labels("attributes"),
-        adjustments=tuple(map(attribute_row_from_form, form.subs("attribute_adjustments"))),
+        terms=_own_terms(reader, listed),
+        tier_quantity=_quantity(reader, "tier_quantity", quantity),
+        before=_quantity(reader, "quantity_before", ZERO),
+        used=_quantity(reader, "used_quantity", ZERO) if reader.has("used_quantity") else None,
+        overage=reader.choice("overage", OveragePolicy, default=OveragePolicy.CHARGE),
+        target=_target(reader, listed),
+        attributes=reader.labels("attributes"),
+        adjustments=tuple(map(attribute_row_from_reader, reader.subs("attribute_adjustments"))),
     )
 
 
-def _listed(form: Form, unit: UnitId) -> RateTerms:
+def _listed(reader: RequestReader, unit: UnitId) -> RateTerms:
     """Return what the catalogue says of a line."""
-    rate, tiers = _rate(form, "rate", unit), _tiers(form, "tiers")
-    return _terms(unit, rate, tiers, per_from_form(form, "tier_per"))
+    rate, tiers = _rate(reader, "rate", unit), _tiers(reader, "tiers")
+    return _terms(unit, rate, tiers, per_from_reader(reader, "tier_per"))
 
 
-def _own_terms(form: Form, listed: RateTerms) -> RateTerms:
+def _own_terms(reader: RequestReader, listed: RateTerms) -> RateTerms:
     """What the asset was sold under; its tiers are read as the catalogue's are."""
-    own = _tiers(form, "asset_tiers", listed)
+    own = _tiers(reader, "asset_tiers", listed)
     if listed.tiers and own and own[:2] != (listed.bounds, listed.mode):
         text = "must have the mode and the bounds of tiers"
-        form.fault("asset_tiers", "TIERS_INVALID", text)
+        reader.fault("asset_tiers", "TIERS_INVALID", text)
     unit = listed.unit
     commitments = tuple(
         _terms(unit, _rate(one, "rate", unit), _tiers(one, "tiers"))
-        for one in form.subs("commitments")
+        for one in reader.subs("commitments")
     )
-    rate = _rate_parts(form, "asset_rate", unit)
+    rate = _rate_parts(reader, "asset_rate", unit)
     return replace(_negotiated(listed, rate, own), committed=commitments)
 
 
-def _target(form: Form, listed: RateTerms) -> RateTerms | None:
+def _target(reader: RequestReader, listed: RateTerms) -> RateTerms | None:
     """Return what was agreed for the target, if anything."""
-    rate = _rate_parts(form, "target_rate", listed.unit)
-    tiers = _tiers(form, "target_tiers", listed)
+    rate = _rate_parts(reader, "target_rate", listed.unit)
+    tiers = _tiers(reader, "target_tiers", listed)
     return None if rate is None and tiers is None else _negotiated(listed, rate, tiers)
 
 
@@ -149,46 +151,46 @@ def _negotiated(listed: RateTerms, rate: RateParts | None, tiers: Tiers | None) 
     return replace(terms, bounds=tiers[0], mode=tiers[1], negotiated_tiers=tiers[2])
 
 
-def _quantity(form: Form, name: str, default: Decimal | None) -> Decimal:
-    value = form.decimal(name, default=default)
+def _quantity(reader: RequestReader, name: str, default: Decimal | None) -> Decimal:
+    value = reader.decimal(name, default=default)
     if value < ZERO:
-        form.fault(name, "QUANTITY_NEGATIVE", "must not be negative")
+        reader.fault(name, "QUANTITY_NEGATIVE", "must not be negative")
         return ZERO
     return value
 
 
-def _rate(form: Form, name: str, unit: UnitId) -> Rate | None:
-    if not form.has(name):
+def _rate(reader: RequestReader, name: str, unit: UnitId) -> Rate | None:
+    if not reader.has(name):
         return None
-    rate = rate_from_form(form.sub(name))
-    return rate if _is_in(rate.unit, unit, form, name) else None
+    rate = rate_from_reader(reader.sub(name))
+    return rate if _is_in(rate.unit, unit, reader, name) else None
 
 
-def _rate_parts(form: Form, name: str, unit: UnitId) -> RateParts | None:
-    if not form.has(name):
+def _rate_parts(reader: RequestReader, name: str, unit: UnitId) -> RateParts | None:
+    if not reader.has(name):
         return None
-    rate = rate_parts_from_form(form.sub(name))
-    return rate if _is_in(rate.unit or unit, unit, form, name) else None
+    rate = rate_parts_from_reader(reader.sub(name))
+    return rate if _is_in(rate.unit or unit, unit, reader, name) else None
 
 
-def _is_in(rated: UnitId, unit: UnitId, form: Form, name: str) -> bool:
+def _is_in(rated: UnitId, unit: UnitId, reader: RequestReader, name: str) -> bool:
     """Whether a rate is in the unit of its line. Notes CURRENCY_MISMATCH."""
     if rated == unit:
         return True
-    form.fault(name, "CURRENCY_MISMATCH", f"must be in {unit[:64]}, as the line is")
+    reader.fault(name, "CURRENCY_MISMATCH", f"must be in {unit[:64]}, as the line is")
     return False
 
 
-def _tiers(form: Form, name: str, listed: RateTerms | None = None) -> Tiers | None:
+def _tiers(reader: RequestReader, name: str, listed: RateTerms | None = None) -> Tiers | None:
     """Tiers that continue each other, or none; at once wrong are only those of a right form.
 
     Bounds and mode that are not named are those of the tiers that are `listed`.
     """
-    if not form.has(name):
+    if not reader.has(name):
         return None
-    own, faults = form.sub(name), len(form.faults)
-    bounds, mode, tiers = tiers_from_form(own)
-    if len(form.faults) == faults:
+    own, faults = reader.sub(name), len(reader.faults)
+    bounds, mode, tiers = tiers_from_reader(own)
+    if len(reader.faults) == faults:
         check_tiers(tiers, path=f"{own.path}.tiers")
     kept = NO_TIERS if listed is None else (listed.bounds, listed.mode)
     return bounds or kept[0], mode or kept[1], tiers

@@ -9,11 +9,11 @@ from typing import Any
 from usage_management.v1 import types_pb2 as pb
 
 from server.api import names
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import decimal_pb, enum_pb
 from server.domain.exact import ZERO
 from server.domain.ids import RateEntryId, UnitId
-from server.domain.rating.line_rating import Step
+from server.domain.rating.line_rating import WaterfallStep
 from server.domain.rating.rates import (
     HUNDRED,
     ONE,
@@ -30,40 +30,40 @@ from server.domain.rating.rates import (
 from server.usecases.modeling.currencies import is_currency
 
 
-def rate_from_form(form: Form) -> Rate:
+def rate_from_reader(reader: RequestReader) -> Rate:
     """A price that is not negative, for more than no units.
 
     Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, FACTOR_RANGE, CURRENCY_UNKNOWN.
     """
     return Rate(
-        value=_price_from_form(form),
-        per=per_from_form(form, "per"),
-        unit=unit_from_form(form),
-        is_package=form.message.package_pricing,
+        value=_price_from_reader(reader),
+        per=per_from_reader(reader, "per"),
+        unit=unit_from_reader(reader),
+        is_package=reader.message.package_pricing,
     )
 
 
-def rate_parts_from_form(form: Form) -> RateParts:
+def rate_parts_from_reader(reader: RequestReader) -> RateParts:
     """Return what is named of a negotiated rate; everything but the price may be left out.
 
     Notes what `rate_from_form` notes.
     """
-    message = form.message
+    message = reader.message
     return RateParts(
-        value=_price_from_form(form),
-        per=per_from_form(form, "per") if form.has("per") else None,
-        unit=unit_from_form(form) if message.currency_code or message.token_unit else None,
-        is_package=message.package_pricing if form.has("package_pricing") else None,
+        value=_price_from_reader(reader),
+        per=per_from_reader(reader, "per") if reader.has("per") else None,
+        unit=unit_from_reader(reader) if message.currency_code or message.token_unit else None,
+        is_package=message.package_pricing if reader.has("package_pricing") else None,
     )
 
 
-def unit_from_form(form: Form) -> UnitId:
+def unit_from_reader(reader: RequestReader) -> UnitId:
     """What a price is in: a currency, or the unit of a token. Notes CURRENCY_*, FIELD_REQUIRED."""
-    token = form.optional_name("token_unit", names.UNIT)
+    token = reader.optional_name("token_unit", names.UNIT)
     if token is None:
-        return UnitId(form.currency("currency_code"))
+        return UnitId(reader.currency("currency_code"))
     if is_currency(token[0]):
-        form.fault("token_unit", "CURRENCY_MISMATCH", "is a currency; say it as currency_code")
+        reader.fault("token_unit", "CURRENCY_MISMATCH", "is a currency; say it as currency_code")
     return UnitId(token[0])
 
 
@@ -72,24 +72,26 @@ def unit_pb(unit: str) -> dict[str, Any]:
     return {"currency_code": unit} if is_currency(unit) else {"token_unit": names.UNIT.of(unit)}
 
 
-def per_from_form(form: Form, name: str) -> Decimal:
+def per_from_reader(reader: RequestReader, name: str) -> Decimal:
     """How many units a price is for; 1 when nobody says. Notes DECIMAL_*, FACTOR_RANGE."""
-    per = form.decimal(name, default=ONE)
+    per = reader.decimal(name, default=ONE)
     if per > ZERO:
         return per
-    form.fault(name, "FACTOR_RANGE", "must be greater than zero")
+    reader.fault(name, "FACTOR_RANGE", "must be greater than zero")
     return ONE
 
 
-def tiers_from_form(form: Form) -> tuple[TierBounds | None, TierMode | None, tuple[Tier, ...]]:
+def tiers_from_reader(
+    reader: RequestReader,
+) -> tuple[TierBounds | None, TierMode | None, tuple[Tier, ...]]:
     """Tiers as they were written, each right by itself; nothing for bounds and mode not named.
 
     Whether one continues the other is for `server.domain.rates.check_tiers`, which needs the
     unit's scale. Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE.
     """
-    bounds = form.optional_choice("bounds", TierBounds)
-    mode = form.optional_choice("mode", TierMode)
-    return bounds, mode, tuple(_tier_from_form(tier) for tier in form.subs("tiers"))
+    bounds = reader.optional_choice("bounds", TierBounds)
+    mode = reader.optional_choice("mode", TierMode)
+    return bounds, mode, tuple(_tier_from_reader(tier) for tier in reader.subs("tiers"))
 
 
 def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
@@ -128,7 +130,7 @@ def tiers_to_pb(tiers: tuple[Tier, ...], bounds: TierBounds, mode: TierMode) -> 
     )
 
 
-def step_to_pb(step: Step) -> pb.WaterfallStep:
+def step_to_pb(step: WaterfallStep) -> pb.WaterfallStep:
     """One line of how an amount came about."""
     return pb.WaterfallStep(
         sequence=step.sequence,
@@ -139,13 +141,13 @@ def step_to_pb(step: Step) -> pb.WaterfallStep:
     )
 
 
-def adjustment_from_form(form: Form) -> Adjustment:
+def adjustment_from_reader(reader: RequestReader) -> Adjustment:
     """What is done to a rate. Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE."""
-    kind, value = form.choice("kind", AdjustmentKind), form.decimal("value")
+    kind, value = reader.choice("kind", AdjustmentKind), reader.decimal("value")
     if kind is AdjustmentKind.OVERRIDE and value < ZERO:
-        form.fault("value", "RATE_NEGATIVE", "a rate must not be negative")
+        reader.fault("value", "RATE_NEGATIVE", "a rate must not be negative")
     if kind is AdjustmentKind.PERCENTAGE and not ZERO <= value <= HUNDRED:
-        form.fault("value", "PERCENT_RANGE", "must be from 0 to 100")
+        reader.fault("value", "PERCENT_RANGE", "must be from 0 to 100")
     return Adjustment(kind=kind, value=value)
 
 
@@ -157,11 +159,11 @@ def adjustment_to_pb(adjustment: Adjustment) -> pb.RateAdjustment:
     )
 
 
-def attribute_row_from_form(form: Form) -> AttributeRow:
+def attribute_row_from_reader(reader: RequestReader) -> AttributeRow:
     """An adjustment by attributes. Notes LABELS_INVALID and what an adjustment notes."""
     return AttributeRow(
-        attributes=tuple(sorted(form.labels("attributes").items())),
-        adjustment=adjustment_from_form(form.sub("adjustment")),
+        attributes=tuple(sorted(reader.labels("attributes").items())),
+        adjustment=adjustment_from_reader(reader.sub("adjustment")),
     )
 
 
@@ -172,16 +174,18 @@ def attribute_row_to_pb(row: AttributeRow) -> pb.AttributeRow:
     )
 
 
-def _price_from_form(form: Form) -> Decimal:
-    value = form.decimal("value")
+def _price_from_reader(reader: RequestReader) -> Decimal:
+    value = reader.decimal("value")
     if value < ZERO:
-        form.fault("value", "RATE_NEGATIVE", "must not be negative")
+        reader.fault("value", "RATE_NEGATIVE", "must not be negative")
     return value
 
 
-def _tier_from_form(form: Form) -> Tier:
-    lower, upper = form.decimal("lower", default=ZERO), form.optional_decimal("upper")
-    return Tier(lower=lower, upper=upper, adjustment=adjustment_from_form(form.sub("adjustment")))
+def _tier_from_reader(reader: RequestReader) -> Tier:
+    lower, upper = reader.decimal("lower", default=ZERO), reader.optional_decimal("upper")
+    return Tier(
+        lower=lower, upper=upper, adjustment=adjustment_from_reader(reader.sub("adjustment"))
+    )
 
 
 def _tier_to_pb(tier: Tier) -> pb.RateTier:

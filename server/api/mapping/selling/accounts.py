@@ -3,14 +3,14 @@
 from usage_management.v1 import account_service_pb2 as pb
 
 from server.api import names
-from server.api.mapping.filters import created_from_form
-from server.api.mapping.modeling.resource_policies import overrides_from_form, overrides_to_pb
+from server.api.mapping.filters import created_from_reader
+from server.api.mapping.modeling.resource_policies import overrides_from_reader, overrides_to_pb
 from server.api.masks import read_mask
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import audit_pb, enum_pb, etag
 from server.domain.ids import AccountId, BindingTargetId
 from server.domain.selling.targets import TargetKind
-from server.store.keys import Window
+from server.store.keys import TimeWindow
 from server.store.selling.accounts import Account, KeptAccount
 from server.store.selling.binding_targets import BindingTarget
 from server.usecases.selling.accounts import UpdateAccount
@@ -18,20 +18,20 @@ from server.usecases.selling.accounts import UpdateAccount
 CHANGEABLE = frozenset({"display_name", "labels"})
 
 
-def created_from_pb(request: pb.ListAccountsRequest) -> Window:
+def created_from_pb(request: pb.ListAccountsRequest) -> TimeWindow:
     """Return when the accounts that are listed were created. Raises InvalidArgument."""
-    form = Form(request)
-    created = created_from_form(form)
-    form.done()
+    reader = RequestReader(request)
+    created = created_from_reader(reader)
+    reader.done()
     return created
 
 
 def create_account_from_pb(request: pb.CreateAccountRequest) -> Account:
     """What an account is to be."""
-    form = Form(request)
-    account = form.sub("account")
+    reader = RequestReader(request)
+    account = reader.sub("account")
     wanted = Account(
-        id=AccountId(form.code("account_id")),
+        id=AccountId(reader.code("account_id")),
         display_name=account.text("display_name"),
         time_zone=account.zone("time_zone"),
         currency_code=account.currency("currency_code"),
@@ -39,14 +39,14 @@ def create_account_from_pb(request: pb.CreateAccountRequest) -> Account:
         billing_months=request.account.billing_months or 1,
         labels=account.labels("labels"),
     )
-    form.done()
+    reader.done()
     return wanted
 
 
 def update_account_from_pb(request: pb.UpdateAccountRequest) -> UpdateAccount:
     """What is to change of an account."""
-    form = Form(request)
-    account = form.sub("account")
+    reader = RequestReader(request)
+    account = reader.sub("account")
     (account_id,) = account.name("name", names.ACCOUNT)
     paths = read_mask(request.update_mask, CHANGEABLE)
     command = UpdateAccount(
@@ -55,7 +55,7 @@ def update_account_from_pb(request: pb.UpdateAccountRequest) -> UpdateAccount:
         labels=account.labels("labels") if "labels" in paths else None,
         revision=account.etag("etag"),
     )
-    form.done()
+    reader.done()
     return command
 
 
@@ -79,16 +79,16 @@ def create_binding_target_from_pb(
     request: pb.CreateBindingTargetRequest,
 ) -> tuple[AccountId, BindingTarget]:
     """What a binding target is to be, and whose."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
-    own = form.sub("binding_target")
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
+    own = reader.sub("binding_target")
     wanted = BindingTarget(
-        id=BindingTargetId(form.code("binding_target_id")),
+        id=BindingTargetId(reader.code("binding_target_id")),
         display_name=own.text("display_name"),
         kind=own.choice("kind", TargetKind),
-        policies=overrides_from_form(own),
+        policies=overrides_from_reader(own),
     )
-    form.done()
+    reader.done()
     return AccountId(account_id), wanted
 
 

@@ -4,12 +4,12 @@ from usage_management.v1 import asset_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping.filters import (
-    created_from_form,
-    product_from_form,
-    resource_from_form,
+    created_from_reader,
+    product_from_reader,
+    resource_from_reader,
 )
 from server.api.mapping.rating.terms import terms_to_pb
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import (
     audit_pb,
     cadence_pb,
@@ -25,15 +25,15 @@ from server.store.selling.assets import AssetFilter
 
 def list_assets_from_pb(request: pb.ListAssetsRequest) -> tuple[AccountId, AssetFilter]:
     """Return whose assets are listed, and which. Raises InvalidArgument."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
     only = AssetFilter(
-        product_id=product_from_form(form),
-        resource_id=resource_from_form(form),
-        day=form.optional_date("on_date"),
-        created=created_from_form(form),
+        product_id=product_from_reader(reader),
+        resource_id=resource_from_reader(reader),
+        day=reader.optional_date("on_date"),
+        created=created_from_reader(reader),
     )
-    form.done()
+    reader.done()
     return AccountId(account_id), only
 
 

@@ -3,9 +3,9 @@
 from usage_management.v1 import order_service_pb2 as pb
 
 from server.api import names
-from server.api.mapping.filters import created_from_form, product_from_form
+from server.api.mapping.filters import created_from_reader, product_from_reader
 from server.api.mapping.selling.quotes import line_to_pb
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import audit_pb, enum_pb, etag, optional_time_pb
 from server.domain.ids import AccountId
 from server.domain.selling.sales import Order, OrderState
@@ -16,31 +16,31 @@ from server.usecases.selling.orders import CreateOrder
 
 def list_orders_from_pb(request: pb.ListOrdersRequest) -> tuple[AccountId, OrderFilter]:
     """Return whose orders are listed, and which. Raises InvalidArgument."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
     only = OrderFilter(
-        state=form.optional_choice("state", OrderState),
-        product_id=product_from_form(form),
-        created=created_from_form(form),
+        state=reader.optional_choice("state", OrderState),
+        product_id=product_from_reader(reader),
+        created=created_from_reader(reader),
     )
-    form.done()
+    reader.done()
     return AccountId(account_id), only
 
 
 def create_order_from_pb(request: pb.CreateOrderRequest) -> CreateOrder:
     """Raises InvalidArgument."""
-    form = Form(request)
-    account_id, quote_id = form.name("quote", names.QUOTE)
-    form.done()
+    reader = RequestReader(request)
+    account_id, quote_id = reader.name("quote", names.QUOTE)
+    reader.done()
     return CreateOrder(account_id=account_id, quote_id=quote_id)
 
 
 def activate_order_from_pb(request: pb.ActivateOrderRequest) -> ActivateOrder:
     """Raises InvalidArgument."""
-    form = Form(request)
-    account_id, order_id = form.name("name", names.ORDER)
-    revision = form.etag("etag")
-    form.done()
+    reader = RequestReader(request)
+    account_id, order_id = reader.name("name", names.ORDER)
+    revision = reader.etag("etag")
+    reader.done()
     return ActivateOrder(account_id=account_id, order_id=order_id, revision=revision)
 
 

@@ -7,16 +7,16 @@ from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 from usage_management.v1 import quote_service_pb2 as pb
 
 from server.api import names
-from server.api.mapping.filters import created_from_form, product_from_form
-from server.api.mapping.modeling.resource_policies import overrides_from_form, overrides_to_pb
+from server.api.mapping.filters import created_from_reader, product_from_reader
+from server.api.mapping.modeling.resource_policies import overrides_from_reader, overrides_to_pb
 from server.api.mapping.rating.terms import (
-    rate_parts_from_form,
+    rate_parts_from_reader,
     rate_to_pb,
     terms_to_pb,
-    tiers_from_form,
+    tiers_from_reader,
     tiers_to_pb,
 )
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import audit_pb, date_pb, decimal_pb, enum_pb, etag, optional_date_pb
 from server.domain.errors import NotFound
 from server.domain.exact import ZERO, decimal_places
@@ -43,25 +43,25 @@ ONE = Decimal(1)
 
 def list_quotes_from_pb(request: pb.ListQuotesRequest) -> tuple[AccountId, QuoteFilter]:
     """Return whose quotes are listed, and which. Raises InvalidArgument."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
     only = QuoteFilter(
-        state=form.optional_choice("state", QuoteState),
-        product_id=product_from_form(form),
-        created=created_from_form(form),
+        state=reader.optional_choice("state", QuoteState),
+        product_id=product_from_reader(reader),
+        created=created_from_reader(reader),
     )
-    form.done()
+    reader.done()
     return AccountId(account_id), only
 
 
 def create_quote_from_pb(request: pb.CreateQuoteRequest) -> CreateQuote:
     """Raises InvalidArgument."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
-    quote = form.sub("quote")
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
+    quote = reader.sub("quote")
     (price_book_id,) = quote.name("price_book", names.PRICE_BOOK)
-    lines = tuple(_line_from_form(line, account_id) for line in quote.subs("lines"))
-    form.done()
+    lines = tuple(_line_from_reader(line, account_id) for line in quote.subs("lines"))
+    reader.done()
     return CreateQuote(account_id=account_id, price_book_id=price_book_id, lines=lines)
 
 
@@ -110,69 +110,69 @@ def _binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
     return binding | {"binding_target": pattern.of(account_id, line.target_id)}
 
 
-def _binding_from_form(form: Form, account_id: AccountId) -> AskedBinding:
-    is_asset = "/assets/" in form.message.binding_target
+def _binding_from_reader(reader: RequestReader, account_id: AccountId) -> AskedBinding:
+    is_asset = "/assets/" in reader.message.binding_target
     pattern = names.ASSET if is_asset else names.BINDING_TARGET
-    target = form.optional_name("binding_target", pattern)
-    linked = form.optional_name("linked_asset", names.ASSET)
+    target = reader.optional_name("binding_target", pattern)
+    linked = reader.optional_name("linked_asset", names.ASSET)
     for found, name in ((target, "Asset" if is_asset else "BindingTarget"), (linked, "Asset")):
         if found is not None and found[0] != account_id:
             path = "assets" if name == "Asset" else "bindingTargets"
             raise NotFound.of(name, f"accounts/{found[0]}/{path}/{found[1]}")
     return AskedBinding(
-        binding=form.optional_choice("binding", Binding),
+        binding=reader.optional_choice("binding", Binding),
         asset_id=AssetId(target[1]) if target and is_asset else None,
         target_id=BindingTargetId(target[1]) if target and not is_asset else None,
         linked_asset_id=AssetId(linked[1]) if linked else None,
     )
 
 
-def _line_from_form(form: Form, account_id: AccountId) -> AskedLine:
-    (product_id,) = form.name("product", names.PRODUCT)
-    model = form.optional_name("selling_model", names.SELLING_MODEL)
-    start_date, end_date = form.date("start_date"), form.optional_date("end_date")
+def _line_from_reader(reader: RequestReader, account_id: AccountId) -> AskedLine:
+    (product_id,) = reader.name("product", names.PRODUCT)
+    model = reader.optional_name("selling_model", names.SELLING_MODEL)
+    start_date, end_date = reader.date("start_date"), reader.optional_date("end_date")
     if end_date is not None and end_date <= start_date:
-        form.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
+        reader.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
     return AskedLine(
         product_id=product_id,
-        quantity=_quantity_from_form(form),
+        quantity=_quantity_from_reader(reader),
         start_date=start_date,
         end_date=end_date,
-        binding=_binding_from_form(form, account_id),
+        binding=_binding_from_reader(reader, account_id),
         selling_model_id=SellingModelId(model[0]) if model else None,
         omitted=tuple(
-            ResourceId(ids[0]) for ids in form.names("omitted_resources", names.RESOURCE)
+            ResourceId(ids[0]) for ids in reader.names("omitted_resources", names.RESOURCE)
         ),
-        policies=overrides_from_form(form),
-        attributes=form.labels("attributes"),
-        negotiated=tuple(_negotiated_from_form(wish) for wish in form.subs("negotiated_rates")),
+        policies=overrides_from_reader(reader),
+        attributes=reader.labels("attributes"),
+        negotiated=tuple(_negotiated_from_reader(wish) for wish in reader.subs("negotiated_rates")),
     )
 
 
-def _quantity_from_form(form: Form) -> Decimal:
-    quantity = form.optional_decimal("quantity")
+def _quantity_from_reader(reader: RequestReader) -> Decimal:
+    quantity = reader.optional_decimal("quantity")
     if quantity is None:
         return ONE
     if quantity == ZERO:
-        form.fault("quantity", "QUANTITY_ZERO", "must be greater than zero")
+        reader.fault("quantity", "QUANTITY_ZERO", "must be greater than zero")
     elif quantity < ZERO:
-        form.fault("quantity", "QUANTITY_NEGATIVE", "must be greater than zero")
+        reader.fault("quantity", "QUANTITY_NEGATIVE", "must be greater than zero")
     elif decimal_places(quantity):
-        form.fault("quantity", "RANGE", "must be a whole number")
+        reader.fault("quantity", "RANGE", "must be a whole number")
     return quantity
 
 
-def _negotiated_from_form(form: Form) -> Negotiated:
-    (resource_id,) = form.name("usage_resource", names.RESOURCE)
-    is_cleared = form.message.clear_tiers
-    if not (form.has("rate") or form.has("tiers") or is_cleared):
-        form.fault("rate", "FIELD_REQUIRED", "a rate, tiers or clear_tiers is needed")
-    rate = rate_parts_from_form(form.sub("rate")) if form.has("rate") else None
-    if not form.has("tiers"):
+def _negotiated_from_reader(reader: RequestReader) -> Negotiated:
+    (resource_id,) = reader.name("usage_resource", names.RESOURCE)
+    is_cleared = reader.message.clear_tiers
+    if not (reader.has("rate") or reader.has("tiers") or is_cleared):
+        reader.fault("rate", "FIELD_REQUIRED", "a rate, tiers or clear_tiers is needed")
+    rate = rate_parts_from_reader(reader.sub("rate")) if reader.has("rate") else None
+    if not reader.has("tiers"):
         return Negotiated(resource_id=resource_id, rate=rate, tiers=() if is_cleared else None)
     if is_cleared:
-        form.fault("clear_tiers", "TIERS_INVALID", "must not be set together with tiers")
-    bounds, mode, tiers = tiers_from_form(form.sub("tiers"))
+        reader.fault("clear_tiers", "TIERS_INVALID", "must not be set together with tiers")
+    bounds, mode, tiers = tiers_from_reader(reader.sub("tiers"))
     return Negotiated(resource_id=resource_id, rate=rate, tiers=tiers, bounds=bounds, mode=mode)
 
 

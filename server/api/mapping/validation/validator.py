@@ -5,11 +5,11 @@ from datetime import date
 from usage_management.v1 import validation_service_pb2 as pb
 
 from server.api import names
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.values import date_pb, enum_pb
 from server.domain.ids import ProductId, RunId
-from server.domain.validation import RULES, Result, Rule, Severity, Verdict
-from server.store.validation.findings import Asked, Finding
+from server.domain.validation import RULES, ProductVerdict, Rule, RuleResult, Severity
+from server.store.validation.findings import CatalogFinding, FindingsQuery
 from server.usecases.validation.catalog_run import ValidateCatalog
 from server.usecases.validation.validator import ValidateProducts
 
@@ -18,45 +18,45 @@ BY_ID = {rule.id: rule for rule in RULES}
 
 def validate_products_from_pb(request: pb.ValidateProductsRequest) -> ValidateProducts:
     """Raises InvalidArgument."""
-    form = Form(request)
-    product_ids = [ProductId(ids[0]) for ids in form.names("products", names.PRODUCT)]
+    reader = RequestReader(request)
+    product_ids = [ProductId(ids[0]) for ids in reader.names("products", names.PRODUCT)]
     asked = ValidateProducts(
         product_ids=tuple(dict.fromkeys(product_ids)),
-        start=form.optional_date("start_date"),
-        end=form.optional_date("end_date"),
+        start=reader.optional_date("start_date"),
+        end=reader.optional_date("end_date"),
         with_drafts=request.include_drafts,
     )
-    form.done()
+    reader.done()
     return asked
 
 
 def validate_catalog_from_pb(request: pb.ValidateCatalogRequest) -> ValidateCatalog:
     """Raises InvalidArgument."""
-    form = Form(request)
+    reader = RequestReader(request)
     asked = ValidateCatalog(
-        start=form.optional_date("start_date"),
-        end=form.optional_date("end_date"),
+        start=reader.optional_date("start_date"),
+        end=reader.optional_date("end_date"),
         with_drafts=request.include_drafts,
     )
-    form.done()
+    reader.done()
     return asked
 
 
-def findings_from_pb(request: pb.ListValidationFindingsRequest) -> tuple[RunId, Asked]:
+def findings_from_pb(request: pb.ListValidationFindingsRequest) -> tuple[RunId, FindingsQuery]:
     """Raises InvalidArgument."""
-    form = Form(request)
-    (run_id,) = form.name("parent", names.RUN)
-    product = form.optional_name("product", names.PRODUCT)
-    asked = Asked(
-        severity=form.optional_choice("severity", Severity),
+    reader = RequestReader(request)
+    (run_id,) = reader.name("parent", names.RUN)
+    product = reader.optional_name("product", names.PRODUCT)
+    asked = FindingsQuery(
+        severity=reader.optional_choice("severity", Severity),
         rule_id=request.rule_id or None,
         product_id=ProductId(product[0]) if product else None,
     )
-    form.done()
+    reader.done()
     return RunId(run_id), asked
 
 
-def finding_to_pb(one: Finding) -> pb.CatalogFinding:
+def finding_to_pb(one: CatalogFinding) -> pb.CatalogFinding:
     """What a run found."""
     return pb.CatalogFinding(
         product=names.PRODUCT.of(one.product_id),
@@ -65,7 +65,9 @@ def finding_to_pb(one: Finding) -> pb.CatalogFinding:
     )
 
 
-def verdicts_to_pb(verdicts: tuple[Verdict, ...], start: date) -> pb.ValidateProductsResponse:
+def verdicts_to_pb(
+    verdicts: tuple[ProductVerdict, ...], start: date
+) -> pb.ValidateProductsResponse:
     """What was found, for all products."""
     return pb.ValidateProductsResponse(
         valid=all(verdict.is_valid for verdict in verdicts),
@@ -74,7 +76,7 @@ def verdicts_to_pb(verdicts: tuple[Verdict, ...], start: date) -> pb.ValidatePro
     )
 
 
-def verdict_to_pb(verdict: Verdict) -> pb.ProductValidation:
+def verdict_to_pb(verdict: ProductVerdict) -> pb.ProductValidation:
     """What was found of one product."""
     return pb.ProductValidation(
         product=names.PRODUCT.of(verdict.product_id),
@@ -93,7 +95,7 @@ def rule_to_pb(rule: Rule) -> pb.ValidationRule:
     )
 
 
-def _result_to_pb(result: Result) -> pb.ValidationResult:
+def _result_to_pb(result: RuleResult) -> pb.ValidationResult:
     return pb.ValidationResult(
         rule=rule_to_pb(result.rule),
         findings=[

@@ -16,7 +16,7 @@ from server.domain.errors import InvalidArgument, UsageError
 from server.domain.ids import AccountId, RecordId
 from server.domain.wallets.preview import Effect
 from server.store.settlement.wallets import StoredWallet
-from server.usecases.intake.preview import AT_PRESENT, Previewed, PreviewUsage, Stage
+from server.usecases.intake.preview import AT_PRESENT, Previewed, PreviewInputs, PreviewUsage
 
 
 def preview_usage_from_pb(account_id: AccountId, request: pb.PreviewUsageRequest) -> PreviewUsage:
@@ -25,7 +25,7 @@ def preview_usage_from_pb(account_id: AccountId, request: pb.PreviewUsageRequest
     return PreviewUsage(account_id, tuple(lines))
 
 
-def preview_to_pb(stage: Stage, found: Previewed) -> pb.UsagePreview:
+def preview_to_pb(stage: PreviewInputs, found: Previewed) -> pb.UsagePreview:
     """What a line would do."""
     if found.error is not None:
         return pb.UsagePreview(status=status_of(found.error))

@@ -5,8 +5,8 @@ from datetime import datetime
 from usage_management.v1 import wallet_service_pb2 as pb
 
 from server.api import names
-from server.api.mapping.filters import created_from_form, id_of_account, resource_from_form
-from server.api.reader import Form
+from server.api.mapping.filters import created_from_reader, id_of_account, resource_from_reader
+from server.api.reader import RequestReader
 from server.api.values import (
     decimal_pb,
     enum_pb,
@@ -15,12 +15,12 @@ from server.api.values import (
     rating_period_pb,
     time_pb,
 )
-from server.domain.billing.periods import ResourcePeriods, Window
+from server.domain.billing.periods import RefreshWindow, ResourcePeriods
 from server.domain.calendar import Period
 from server.domain.exact import EXACT, ZERO
 from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, WalletId
 from server.domain.selling.grants import GrantKind
-from server.domain.settlement.ledger import CauseKind, Entry
+from server.domain.settlement.ledger import CauseKind, LedgerEntry
 from server.domain.wallets.balances import Charge, WalletBalance
 from server.store.settlement.wallets import StoredWallet, WalletFilter
 from server.usecases.billing.periods import PeriodsAt
@@ -30,16 +30,16 @@ from server.usecases.wallets.wallets import GrantFilter, GrantNow, WalletNow
 
 def list_wallets_from_pb(request: pb.ListWalletsRequest) -> tuple[AccountId, WalletFilter]:
     """Return whose wallets are listed, and which. Raises InvalidArgument."""
-    form = Form(request)
-    (account_id,) = form.name("parent", names.ACCOUNT)
-    resource_id = resource_from_form(form)
-    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
+    resource_id = resource_from_reader(reader)
+    asset_id = id_of_account(reader, "asset", names.ASSET, account_id)
     only = WalletFilter(
         resource_id=resource_id,
         asset_id=None if asset_id is None else AssetId(asset_id),
-        created=created_from_form(form),
+        created=created_from_reader(reader),
     )
-    form.done()
+    reader.done()
     return AccountId(account_id), only
 
 
@@ -47,18 +47,18 @@ def list_grants_from_pb(
     request: pb.ListGrantsRequest,
 ) -> tuple[AccountId, WalletId, GrantFilter]:
     """Return of which wallet grants are listed, and which. Raises InvalidArgument."""
-    form = Form(request)
-    account_id, wallet_id = form.name("parent", names.WALLET)
-    asset_id = id_of_account(form, "asset", names.ASSET, account_id)
-    promise = form.optional_name("product_usage_grant", names.PRODUCT_GRANT)
+    reader = RequestReader(request)
+    account_id, wallet_id = reader.name("parent", names.WALLET)
+    asset_id = id_of_account(reader, "asset", names.ASSET, account_id)
+    promise = reader.optional_name("product_usage_grant", names.PRODUCT_GRANT)
     only = GrantFilter(
         asset_id=None if asset_id is None else AssetId(asset_id),
         promise=(ProductId(promise[0]), ProductGrantId(promise[1])) if promise else None,
-        kind=form.optional_choice("kind", GrantKind),
-        time=form.optional_time("at_time"),
-        created=created_from_form(form),
+        kind=reader.optional_choice("kind", GrantKind),
+        time=reader.optional_time("at_time"),
+        created=created_from_reader(reader),
     )
-    form.done()
+    reader.done()
     return AccountId(account_id), WalletId(wallet_id), only
 
 
@@ -130,7 +130,7 @@ def _billing(period: Period) -> pb.BillingPeriod:
     return pb.BillingPeriod(start_time=time_pb(period.start), end_time=time_pb(period.end))
 
 
-def _window(window: Window) -> pb.RefreshWindow:
+def _window(window: RefreshWindow) -> pb.RefreshWindow:
     sold, period = window.sold, window.period
     return pb.RefreshWindow(
         product_usage_grant=names.PRODUCT_GRANT.of(sold.product_id, sold.product_grant_id),
@@ -139,7 +139,7 @@ def _window(window: Window) -> pb.RefreshWindow:
     )
 
 
-def entry_to_pb(account_id: str, entry: Entry, create_time: datetime) -> pb.WalletEntry:
+def entry_to_pb(account_id: str, entry: LedgerEntry, create_time: datetime) -> pb.WalletEntry:
     """One line of the ledger."""
     return pb.WalletEntry(
         name=names.ENTRY.of(account_id, entry.wallet_id, entry.seq),
@@ -163,7 +163,7 @@ def _target(wallet: StoredWallet) -> str:
     return names.ACCOUNT.of(wallet.account_id)
 
 
-def _cause(account_id: str, entry: Entry) -> str:
+def _cause(account_id: str, entry: LedgerEntry) -> str:
     if entry.cause_kind is CauseKind.CELL:
         return names.USAGE_SUMMARY.of(account_id, entry.cause_id)
     return names.GRANT.of(account_id, entry.wallet_id, entry.cause_id)

@@ -18,8 +18,15 @@ from server.api.mapping.access.access import (
     run_to_pb,
     tenant_to_pb,
 )
-from server.api.reader import Form, named
-from server.api.transactions import caller, change, listed, listed_whole, look, look_control
+from server.api.reader import RequestReader, named
+from server.api.transactions import (
+    caller,
+    list_loaded_rows,
+    run_control_query,
+    run_list,
+    run_mutation,
+    run_query,
+)
 from server.domain.access import is_operator, refuse_escalation
 from server.domain.errors import NotFound
 from server.domain.ids import TenantId
@@ -49,7 +56,7 @@ class AccessService(rpc.AccessServiceServicer):
     async def CreateTenant(self, request: pb.CreateTenantRequest, context: Any) -> pb.Tenant:
         command = create_tenant_from_pb(request)
         tenant_id = command.tenant_id
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.Tenant,
@@ -63,7 +70,7 @@ class AccessService(rpc.AccessServiceServicer):
     ) -> pb.ListTenantsResponse:
         seal = self._env.seal
         page = pages.read(request, caller().tenant_id, seal, (str,))
-        keys = await look_control(self._env, tenant_store.keys)
+        keys = await run_control_query(self._env, tenant_store.keys)
         after = page.after[0] if page.after else ""
         wanted = [name for name in sorted(keys) if name > after][: page.limit]
         rows = [await self._tenant(keys[name], name) for name in wanted]
@@ -82,7 +89,7 @@ class AccessService(rpc.AccessServiceServicer):
         tenant = await self._named(name)
         is_own = tenant.tenant_id == caller().tenant_id
         refuse_escalation(caller().permissions, command.roles, is_own_tenant=is_own)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.CreateCredentialResponse,
@@ -96,12 +103,12 @@ class AccessService(rpc.AccessServiceServicer):
     async def RevokeCredential(
         self, request: pb.RevokeCredentialRequest, context: Any
     ) -> pb.Credential:
-        form = Form(request)
-        (credential_id,) = form.name("name", names.CREDENTIAL)
-        named = form.optional_name("tenant", names.TENANT)
-        form.done()
+        reader = RequestReader(request)
+        (credential_id,) = reader.name("name", names.CREDENTIAL)
+        named = reader.optional_name("tenant", names.TENANT)
+        reader.done()
         tenant = await self._named(named[0] if named else None)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.Credential,
@@ -112,7 +119,7 @@ class AccessService(rpc.AccessServiceServicer):
 
     async def AdvanceClock(self, request: pb.AdvanceClockRequest, context: Any) -> pb.Run:
         command = advance_clock_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.Run,
@@ -122,10 +129,10 @@ class AccessService(rpc.AccessServiceServicer):
 
     async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.Run:
         (run_id,) = named(request, "name", names.RUN)
-        return run_to_pb(await look(self._env, lambda tx: clock.get(tx, run_id)))
+        return run_to_pb(await run_query(self._env, lambda tx: clock.get(tx, run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             lambda tx, page: run_store.list_runs(tx, after=page.after, limit=page.limit),
@@ -137,7 +144,7 @@ class AccessService(rpc.AccessServiceServicer):
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
         states = (JobState(pb.Job.State.Name(request.state)),) if request.state else STUCK
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             lambda tx, page: job_store.list_jobs(tx, states, after=page.after, limit=page.limit),
@@ -149,13 +156,13 @@ class AccessService(rpc.AccessServiceServicer):
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.Job:
         (job_id,) = named(request, "name", names.JOB)
-        return await change(
+        return await run_mutation(
             self._env, request, pb.Job, lambda tx: jobs.retry(tx, job_id), job_to_pb
         )
 
     async def WaiveJob(self, request: pb.WaiveJobRequest, context: Any) -> pb.Job:
         (job_id,) = named(request, "name", names.JOB)
-        return await change(
+        return await run_mutation(
             self._env, request, pb.Job, lambda tx: jobs.waive(tx, job_id), job_to_pb
         )
 
@@ -163,7 +170,7 @@ class AccessService(rpc.AccessServiceServicer):
         self, request: pb.ListLimitsRequest, context: Any
     ) -> pb.ListLimitsResponse:
         found = limits(self._env.config.limits)
-        page, token = listed_whole(self._env, request, found, limit_to_pb)
+        page, token = list_loaded_rows(self._env, request, found, limit_to_pb)
         return pb.ListLimitsResponse(limits=page, next_page_token=token)
 
     async def _named(self, name: str | None) -> Tenant:

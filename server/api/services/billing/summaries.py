@@ -18,8 +18,8 @@ from server.api.mapping.billing.summaries import (
     usage_to_pb,
     waterfall_to_pb,
 )
-from server.api.reader import Form, named
-from server.api.transactions import listed, look, of_account
+from server.api.reader import RequestReader, named
+from server.api.transactions import of_account, run_list, run_query
 from server.domain.ids import AccountId, ExecutionId
 from server.env import Env
 from server.store.billing import summary_reads as store
@@ -37,7 +37,7 @@ class SummaryService(rpc.SummaryServiceServicer):
         self, request: pb.ListUsageSummariesRequest, context: Any
     ) -> pb.ListUsageSummariesResponse:
         account_id, only = list_usage_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             of_account(
@@ -56,14 +56,16 @@ class SummaryService(rpc.SummaryServiceServicer):
         self, request: pb.GetRatableSummaryRequest, context: Any
     ) -> pb.RatableSummary:
         account_id, ratable_id = named(request, "name", names.RATABLE_SUMMARY)
-        found = await look(self._env, lambda tx: summaries.get_ratable(tx, account_id, ratable_id))
+        found = await run_query(
+            self._env, lambda tx: summaries.get_ratable(tx, account_id, ratable_id)
+        )
         return ratable_to_pb(account_id, found)
 
     async def ListRatableSummaries(
         self, request: pb.ListRatableSummariesRequest, context: Any
     ) -> pb.ListRatableSummariesResponse:
         account_id, only = list_ratable_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             of_account(
@@ -82,7 +84,9 @@ class SummaryService(rpc.SummaryServiceServicer):
         self, request: pb.GetLiableSummaryRequest, context: Any
     ) -> pb.LiableSummary:
         account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
-        found = await look(self._env, lambda tx: summaries.get_liable(tx, account_id, liable_id))
+        found = await run_query(
+            self._env, lambda tx: summaries.get_liable(tx, account_id, liable_id)
+        )
         return liable_to_pb(found)
 
     async def ListLiableSummaries(
@@ -98,7 +102,7 @@ class SummaryService(rpc.SummaryServiceServicer):
     async def _liable_of_account(
         self, request: pb.ListLiableSummariesRequest, account_id: AccountId, only: LiableFilter
     ) -> tuple[list[pb.LiableSummary], str]:
-        return await listed(
+        return await run_list(
             self._env,
             request,
             of_account(
@@ -115,7 +119,7 @@ class SummaryService(rpc.SummaryServiceServicer):
     async def _liable_of_all(
         self, request: pb.ListLiableSummariesRequest, only: LiableFilter
     ) -> tuple[list[pb.LiableSummary], str]:
-        return await listed(
+        return await run_list(
             self._env,
             request,
             lambda tx, page: store.list_liable_of_all(tx, only, after=page.after, limit=page.limit),
@@ -127,13 +131,13 @@ class SummaryService(rpc.SummaryServiceServicer):
     async def GetRateWaterfall(
         self, request: pb.GetRateWaterfallRequest, context: Any
     ) -> pb.RateWaterfall:
-        form = Form(request)
+        reader = RequestReader(request)
         is_liable = "/liableSummaries/" in request.name
         pattern = names.LIABLE_SUMMARY if is_liable else names.RATABLE_SUMMARY
-        account_id, line_id = form.name("name", pattern)
-        execution_id = form.optional_uuid("execution_id")
-        form.done()
-        found = await look(
+        account_id, line_id = reader.name("name", pattern)
+        execution_id = reader.optional_uuid("execution_id")
+        reader.done()
+        found = await run_query(
             self._env,
             lambda tx: summaries.waterfall(
                 tx,
@@ -149,5 +153,5 @@ class SummaryService(rpc.SummaryServiceServicer):
         self, request: pb.TraceLiableSummaryRequest, context: Any
     ) -> pb.TraceLiableSummaryResponse:
         account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
-        found = await look(self._env, lambda tx: summaries.trace(tx, account_id, liable_id))
+        found = await run_query(self._env, lambda tx: summaries.trace(tx, account_id, liable_id))
         return trace_to_pb(account_id, found)

@@ -7,7 +7,7 @@ from usage_management.v1 import setup_service_pb2_grpc as rpc
 
 from server.api.mapping.catalog_changes.setup import setup_from_pb, setup_to_pb
 from server.api.services.rating.rates import card_size
-from server.api.transactions import change
+from server.api.transactions import run_mutation
 from server.env import Env
 from server.usecases.catalog_changes.setup import set_up_product
 
@@ -22,7 +22,7 @@ class SetupService(rpc.SetupServiceServicer):
         self, request: pb.SetUpProductRequest, context: Any
     ) -> pb.SetUpProductResponse:
         wanted = setup_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.SetUpProductResponse,

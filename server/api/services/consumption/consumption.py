@@ -11,7 +11,7 @@ from usage_management.v1 import consumption_service_pb2_grpc as rpc
 
 from server.api.mapping.consumption import recording as recording_mapping
 from server.api.mapping.consumption import usage_records as mapping
-from server.api.transactions import change, listed, look, of_account
+from server.api.transactions import of_account, run_list, run_mutation, run_query
 from server.env import Env
 from server.usecases.consumption import usage_records
 from server.usecases.intake import recording
@@ -46,7 +46,7 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
         self, request: pb.RecordUsageRequest, command: recording.RecordUsage
     ) -> pb.RecordUsageResponse:
         """Keep records in one transaction."""
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.RecordUsageResponse,
@@ -58,14 +58,14 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
         self, request: pb.GetUsageRecordRequest, context: Context
     ) -> pb.UsageRecord:
         account_id, record_id = mapping.get_usage_record_from_pb(request)
-        record = await look(self._env, lambda tx: usage_records.get(tx, account_id, record_id))
+        record = await run_query(self._env, lambda tx: usage_records.get(tx, account_id, record_id))
         return mapping.usage_record_to_pb(record)
 
     async def ListUsageRecords(
         self, request: pb.ListUsageRecordsRequest, context: Context
     ) -> pb.ListUsageRecordsResponse:
         command = mapping.list_usage_records_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             of_account(

@@ -11,7 +11,7 @@ from server.api import names
 from server.api.mapping.catalog_changes.activation import activated_to_pb
 from server.api.mapping.modeling import catalog as mapping
 from server.api.mapping.modeling.resolution import resolved_to_pb
-from server.api.reader import Form, named
+from server.api.reader import RequestReader, named
 from server.api.services.modeling import kinds
 from server.api.services.modeling.records import (
     change_states,
@@ -22,7 +22,7 @@ from server.api.services.modeling.records import (
     list_records,
     update_record,
 )
-from server.api.transactions import change, look
+from server.api.transactions import run_mutation, run_query
 from server.api.values import decimal_pb
 from server.env import Env
 from server.usecases.catalog_changes.activation import activate_product
@@ -196,7 +196,7 @@ class CatalogService(rpc.CatalogServiceServicer):
         self, request: messages.ActivateProductRequest, context: Any
     ) -> messages.ActivateProductResponse:
         (product_id,) = named(request, "name", names.PRODUCT)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             messages.ActivateProductResponse,
@@ -218,18 +218,18 @@ class CatalogService(rpc.CatalogServiceServicer):
         self, request: messages.ConvertQuantityRequest, context: Any
     ) -> messages.ConvertQuantityResponse:
         asked = mapping.convert_quantity_from_pb(request)
-        found, exact = await look(self._env, lambda tx: units.convert_quantity(tx, asked))
+        found, exact = await run_query(self._env, lambda tx: units.convert_quantity(tx, asked))
         return messages.ConvertQuantityResponse(quantity=decimal_pb(found), exact=exact)
 
     async def ResolvePolicies(
         self, request: messages.ResolvePoliciesRequest, context: Any
     ) -> messages.ResolvePoliciesResponse:
-        form = Form(request)
+        reader = RequestReader(request)
         is_sold = request.name.startswith("accounts/")
-        key = form.name("name", names.ASSET if is_sold else names.PRODUCT)
-        form.done()
+        key = reader.name("name", names.ASSET if is_sold else names.PRODUCT)
+        reader.done()
         explain = explained_asset if is_sold else explained_product
-        found = await look(self._env, lambda tx: explain(tx, *key), snapshot=True)
+        found = await run_query(self._env, lambda tx: explain(tx, *key), snapshot=True)
         return resolved_to_pb(found)
 
     async def GetSellingModel(

@@ -15,8 +15,8 @@ from server.api.mapping.modeling import catalog as mapping
 from server.api.mapping.modeling import policies as policy_mapping
 from server.api.mapping.modeling import selling_models as selling_mapping
 from server.api.names import Name
-from server.api.reader import Form
-from server.domain.modeling.catalog import Category, Kept, UsageModelType
+from server.api.reader import RequestReader
+from server.domain.modeling.catalog import Category, StoredRecord, UsageModelType
 from server.store.modeling import catalog as kinds
 from server.store.modeling import policies as policy_kinds
 from server.store.modeling import selling_models as selling_kinds
@@ -55,14 +55,14 @@ class OnWire(Creation[T], Generic[T, M]):
 
     kind: Kind[T]
     message: type[M]
-    write: Callable[[Kept[T]], M]
+    write: Callable[[StoredRecord[T]], M]
     check: Check[T] = checks.check_nothing
     # What a list can be asked for beside a state, in the order of the query.
-    filters: tuple[Callable[[Form], str | None], ...] = ()
+    filters: tuple[Callable[[RequestReader], str | None], ...] = ()
 
 
-def _of_class(form: Form) -> str | None:
-    found = form.optional_name("unit_class", names.UNIT_CLASS)
+def _of_class(reader: RequestReader) -> str | None:
+    found = reader.optional_name("unit_class", names.UNIT_CLASS)
     return str(found[0]) if found else None
 
 
@@ -95,7 +95,7 @@ RESOURCE = OnWire(
     read=mapping.resource_from_pb,
     write=mapping.resource_to_pb,
     check=checks.check_resource,
-    filters=(_of_class, lambda form: form.optional_choice("category", Category)),
+    filters=(_of_class, lambda reader: reader.optional_choice("category", Category)),
 )
 PRODUCT = OnWire(
     kind=kinds.PRODUCT,
@@ -106,7 +106,7 @@ PRODUCT = OnWire(
     read=mapping.product_from_pb,
     write=mapping.product_to_pb,
     check=checks.check_product,
-    filters=(lambda form: form.optional_choice("usage_model_type", UsageModelType),),
+    filters=(lambda reader: reader.optional_choice("usage_model_type", UsageModelType),),
 )
 PRODUCT_RESOURCE = OnWire(
     kind=kinds.PRODUCT_RESOURCE,

@@ -6,14 +6,14 @@ from typing import Any
 from usage_management.v1 import policy_service_pb2 as pb
 
 from server.api.names import BadName
-from server.api.reader import Form
+from server.api.reader import RequestReader
 from server.api.services.modeling import kinds
 from server.api.services.modeling.kinds import OnWire
 from server.api.services.modeling.records import merging
-from server.api.transactions import change, listed_whole, look
+from server.api.transactions import list_loaded_rows, run_mutation, run_query
 from server.api.values import optional_time_pb
 from server.domain.errors import InvalidArgument
-from server.domain.modeling.catalog import Kept
+from server.domain.modeling.catalog import StoredRecord
 from server.env import Env
 from server.usecases.catalog_changes import policy_versions
 from server.usecases.modeling.edits import Record
@@ -30,15 +30,15 @@ KINDS: tuple[OnWire[Any, Any], ...] = (
 
 async def revise_policy(env: Env, request: pb.RevisePolicyRequest) -> pb.Policy:
     """The policy in its next version."""
-    form = Form(request)
+    reader = RequestReader(request)
     field = str(request.policy.WhichOneof("kind"))
     one = next(kind for kind in KINDS if kind.field == field)
-    own = form.sub("policy").sub(field)
+    own = reader.sub("policy").sub(field)
     key, revision = own.name("name", one.name), own.etag("etag")
-    form.done()
+    reader.done()
     merge = merging(one, key, getattr(request.policy, field), request.update_mask)
     record = Record(kind=one.kind, key=key, revision=revision)
-    return await change(
+    return await run_mutation(
         env,
         request,
         pb.Policy,
@@ -52,16 +52,18 @@ async def list_policy_versions(
 ) -> pb.ListPolicyVersionsResponse:
     """What a policy says and said."""
     one, key = _named(request.name)
-    found = await look(env, lambda tx: policy_versions.list_versions(tx, one.kind, *key))
-    page, token = listed_whole(env, request, found, lambda row: _version(one, *row))
+    found = await run_query(env, lambda tx: policy_versions.list_versions(tx, one.kind, *key))
+    page, token = list_loaded_rows(env, request, found, lambda row: _version(one, *row))
     return pb.ListPolicyVersionsResponse(versions=page, next_page_token=token)
 
 
-def _version(one: OnWire[Any, Any], kept: Kept[Any], until: datetime | None) -> pb.PolicyVersion:
+def _version(
+    one: OnWire[Any, Any], kept: StoredRecord[Any], until: datetime | None
+) -> pb.PolicyVersion:
     return pb.PolicyVersion(policy=_policy(one, kept), supersede_time=optional_time_pb(until))
 
 
-def _policy(one: OnWire[Any, Any], kept: Kept[Any]) -> pb.Policy:
+def _policy(one: OnWire[Any, Any], kept: StoredRecord[Any]) -> pb.Policy:
     return pb.Policy(**{one.field: one.write(kept)})
 
 

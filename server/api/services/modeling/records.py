@@ -12,14 +12,14 @@ from usage_management.v1 import types_pb2
 from server.api.masks import changeable, overlay, read_mask
 from server.api.names import BadName
 from server.api.pages import Page
-from server.api.reader import Form, named, placed_at, refuse
+from server.api.reader import RequestReader, named, placed_at, refuse
 from server.api.services.modeling.kinds import ALL, BY_FIELD, OnWire
-from server.api.transactions import change, listed, look
+from server.api.transactions import run_list, run_mutation, run_query
 from server.api.validation import validate
 from server.api.values import enum_pb
 from server.domain.batches import BatchOutcome
 from server.domain.errors import Violation
-from server.domain.modeling.catalog import CatalogState, Kept
+from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.env import Env
 from server.store.connection import Transaction
 from server.store.modeling import records as store
@@ -33,7 +33,7 @@ M = TypeVar("M", bound=Message)
 async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
     """The record that `request.name` names. Raises `…_NOT_FOUND`."""
     key = named(request, "name", one.name)
-    return one.write(await look(env, lambda tx: store.get(tx, one.kind, *key)))
+    return one.write(await run_query(env, lambda tx: store.get(tx, one.kind, *key)))
 
 
 async def list_records(
@@ -43,13 +43,13 @@ async def list_records(
 
     An empty list is an answer only if there is such a parent. Raises `…_NOT_FOUND`.
     """
-    form = Form(request)
-    key = form.name("parent", parent.name) if parent else ()
-    state = form.optional_choice("state", CatalogState)
-    filters = (state, *(ask(form) for ask in one.filters))
-    form.done()
+    reader = RequestReader(request)
+    key = reader.name("parent", parent.name) if parent else ()
+    state = reader.optional_choice("state", CatalogState)
+    filters = (state, *(ask(reader) for ask in one.filters))
+    reader.done()
 
-    async def rows(tx: Transaction, page: Page) -> Sequence[Kept[T]]:
+    async def rows(tx: Transaction, page: Page) -> Sequence[StoredRecord[T]]:
         found = await store.list_records(
             tx, one.kind, *key, after=page.after, limit=page.limit, filters=filters
         )
@@ -57,7 +57,7 @@ async def list_records(
             await store.get(tx, parent.kind, *key)
         return found
 
-    return await listed(
+    return await run_list(
         env,
         request,
         rows,
@@ -70,18 +70,20 @@ async def list_records(
 async def create_record(env: Env, request: Message, one: OnWire[T, M]) -> M:
     """Keep what is wanted as a draft, or answer with the one that is there and equal."""
     wanted = one.read(request)
-    return await change(env, request, one.message, lambda tx: _create(tx, one, wanted), one.write)
+    return await run_mutation(
+        env, request, one.message, lambda tx: _create(tx, one, wanted), one.write
+    )
 
 
 async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
     """Change the fields that the mask names, under the rules of the whole."""
-    form = Form(request)
-    own = form.sub(one.field)
+    reader = RequestReader(request)
+    own = reader.sub(one.field)
     key, revision = own.name("name", one.name), own.etag("etag")
-    form.done()
+    reader.done()
     merge = merging(one, key, getattr(request, one.field), request.update_mask)
     record = Record(kind=one.kind, key=key, revision=revision)
-    return await change(
+    return await run_mutation(
         env,
         request,
         one.message,
@@ -92,11 +94,11 @@ async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
 
 def merging(
     one: OnWire[T, M], key: tuple[str, ...], given: Message, update_mask: FieldMask
-) -> Callable[[Kept[T]], T]:
+) -> Callable[[StoredRecord[T]], T]:
     """What gives a record the masked fields of `given`, under the rules of the whole."""
     mask = read_mask(update_mask, changeable(one.message))
 
-    def merge(found: Kept[T]) -> T:
+    def merge(found: StoredRecord[T]) -> T:
         whole = one.write(found)
         overlay(mask, given, whole)
         creation = one.creation_of(key, whole)
@@ -108,10 +110,10 @@ def merging(
 
 async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
     """Forget a record that nobody needs."""
-    form = Form(request)
-    record = Record(kind=one.kind, key=form.name("name", one.name), revision=form.etag("etag"))
-    form.done()
-    return await change(
+    reader = RequestReader(request)
+    record = Record(kind=one.kind, key=reader.name("name", one.name), revision=reader.etag("etag"))
+    reader.done()
+    return await run_mutation(
         env,
         request,
         Empty,
@@ -124,13 +126,13 @@ async def change_states(
     env: Env, request: Any, answer: type[M], among: Sequence[OnWire[Any, Any]] = ALL
 ) -> M:
     """Put records of some kinds in or out of force; the answer has an outcome for each."""
-    form = Form(request)
-    state = form.choice("state", CatalogState)
-    wanted = {name: _named(form, index, name, among) for index, name in enumerate(request.names)}
-    form.done()
+    reader = RequestReader(request)
+    state = reader.choice("state", CatalogState)
+    wanted = {name: _named(reader, index, name, among) for index, name in enumerate(request.names)}
+    reader.done()
     found = [record for record in wanted.values() if record is not None]
     by_kind = {one.kind.name: one for one in among}
-    return await change(
+    return await run_mutation(
         env,
         request,
         answer,
@@ -161,7 +163,7 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
             found.append(_outcome(one, kept, done))
         return found
 
-    return await change(
+    return await run_mutation(
         env,
         request,
         rpc.CreateRecordsResponse,
@@ -170,17 +172,17 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
     )
 
 
-def _outcome(one: OnWire[T, M], kept: Kept[T], done: BatchOutcome) -> dict[str, Any]:
+def _outcome(one: OnWire[T, M], kept: StoredRecord[T], done: BatchOutcome) -> dict[str, Any]:
     return {one.field: one.write(kept), "outcome": enum_pb(types_pb2.BatchOutcome, done)}
 
 
-async def _create(tx: Transaction, one: OnWire[T, M], wanted: T) -> Kept[T]:
+async def _create(tx: Transaction, one: OnWire[T, M], wanted: T) -> StoredRecord[T]:
     await one.check(tx, wanted)
     return await records.create(tx, one.kind, wanted)
 
 
 def _named(
-    form: Form, index: int, text: str, among: Sequence[OnWire[Any, Any]]
+    reader: RequestReader, index: int, text: str, among: Sequence[OnWire[Any, Any]]
 ) -> Record[Any] | None:
     """The record of a name, of whichever of the kinds it is."""
     for one in among:
@@ -189,8 +191,10 @@ def _named(
             try:
                 return Record(kind=one.kind, key=one.name.parse(text))
             except BadName as error:
-                form.fault(f"names[{index}]", error.reason, str(error))
+                reader.fault(f"names[{index}]", error.reason, str(error))
                 return None
     patterns = ", ".join(one.name.pattern for one in among[:4])
-    form.fault(f"names[{index}]", "NAME_FORMAT", f"must be the name of a record, as in {patterns}")
+    reader.fault(
+        f"names[{index}]", "NAME_FORMAT", f"must be the name of a record, as in {patterns}"
+    )
     return None

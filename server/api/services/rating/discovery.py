@@ -20,20 +20,20 @@ from server.api import names, revisions
 from server.api.dayless import Dated, dayless
 from server.api.errors import status_of
 from server.api.mapping.rating.questions import Read, read_question
-from server.api.mapping.rating.rate_candidates import loser_to_pb
+from server.api.mapping.rating.rate_candidates import rejected_candidate_to_pb
 from server.api.mapping.rating.terms import step_to_pb, terms_to_pb
-from server.api.transactions import caller, look
+from server.api.transactions import caller, run_query
 from server.api.values import decimal_pb, enum_pb
 from server.domain.calendar import DAY, Days
 from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
 from server.domain.ids import TenantId
 from server.domain.limits import check_candidates
-from server.domain.rating.compiled_discovery import Finder, Finders
-from server.domain.rating.discovery import Answer, Asked, Source, answer
+from server.domain.rating.compiled_discovery import CompiledDiscovery, DiscoveryVersions
+from server.domain.rating.discovery import Answer, DiscoveryQuestion, Source, answer
 from server.domain.rating.explanations import explained
 from server.domain.rating.procedures.versions import Version
 from server.env import Env
-from server.runtime.answer_cache import KeptAnswers, KeptResponses
+from server.runtime.answer_cache import AnswerCache, ResponseCache
 from server.runtime.rate_snapshots import CompiledRates, RateSnapshots
 from server.runtime.token_seal import TokenSeal
 from server.usecases.rating.discovery import Present, present
@@ -95,12 +95,12 @@ async def tried(
 ) -> list[pb.RateAnswer]:
     """What a version would find on whatever day, and who would lose, by all that is committed."""
     compiled = await snapshots.of(caller().tenant_id, fresh=True)
-    finder = Finder.of(replace(version, start_date=None, end_date=None))
-    finders = Finders(version.procedure_id, (finder,))
+    finder = CompiledDiscovery.of(replace(version, start_date=None, end_date=None))
+    finders = DiscoveryVersions(version.procedure_id, (finder,))
     return await _explained(
         env,
         replace(
-            compiled, finders=finders, made={}, answers=KeptAnswers(), responses=KeptResponses()
+            compiled, finders=finders, made={}, answers=AnswerCache(), responses=ResponseCache()
         ),
         questions,
     )
@@ -168,7 +168,7 @@ async def _explained(
     for asked in read:
         made = pb.RateAnswer()
         made.CopyFrom(_answer(asked, world, compiled))
-        if isinstance(asked, Asked):
+        if isinstance(asked, DiscoveryQuestion):
             _explain(made, asked, world, compiled)
         answers.append(made)
         candidates += len(made.rejected_candidates) + made.rejected_candidates_omitted
@@ -177,7 +177,9 @@ async def _explained(
     return answers
 
 
-def _explain(made: pb.RateAnswer, asked: Asked, world: Present, compiled: CompiledRates) -> None:
+def _explain(
+    made: pb.RateAnswer, asked: DiscoveryQuestion, world: Present, compiled: CompiledRates
+) -> None:
     """Add who lost; where nothing looks there is nobody."""
     try:
         finder = compiled.finders.on(asked.day or world.today)
@@ -185,7 +187,9 @@ def _explain(made: pb.RateAnswer, asked: Asked, world: Present, compiled: Compil
         return
     why = explained(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
     account_id = asked.held and asked.held[0]
-    made.rejected_candidates.extend(loser_to_pb(one, account_id) for one in why.losers)
+    made.rejected_candidates.extend(
+        rejected_candidate_to_pb(one, account_id) for one in why.rejected
+    )
     made.rejected_candidates_omitted = why.omitted
 
 
@@ -215,14 +219,14 @@ async def _compiled(
 
 async def _world(env: Env, read: Sequence[Read]) -> Present:
     """What the questions need from the database, in one transaction; most need nothing."""
-    asked = [one for one in read if isinstance(one, Asked)]
+    asked = [one for one in read if isinstance(one, DiscoveryQuestion)]
     held = [one.held for one in asked if one.held is not None]
     if not held and all(one.day is not None for one in asked):
         return NOTHING_SOLD
-    return await look(env, lambda tx: present(tx, held))
+    return await run_query(env, lambda tx: present(tx, held))
 
 
-def _is_lasting(read: Asked, asked: Dated) -> bool:
+def _is_lasting(read: DiscoveryQuestion, asked: Dated) -> bool:
     """Whether the snapshot alone decides, and the question is likely to be asked again."""
     (before, after), day = asked
     if len(before) + len(after) > LONGEST_KEPT:
@@ -230,7 +234,9 @@ def _is_lasting(read: Asked, asked: Dated) -> bool:
     return read.held is None and read.quantity is None and read.day == day
 
 
-def _days(answer: pb.RateAnswer, read: Asked, day: date, compiled: CompiledRates) -> Days:
+def _days(
+    answer: pb.RateAnswer, read: DiscoveryQuestion, day: date, compiled: CompiledRates
+) -> Days:
     """The days around that of a question on which it has this answer; a refusal names its day."""
     question = read.in_catalogue(day)
     if question is None or answer.HasField("status"):
@@ -259,7 +265,7 @@ def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnsw
 
 
 def _answer_to_pb(
-    found: Answer, compiled: CompiledRates, finder: Finder, account_id: str | None
+    found: Answer, compiled: CompiledRates, finder: CompiledDiscovery, account_id: str | None
 ) -> pb.RateAnswer:
     terms = _terms_to_pb(found, compiled, finder, account_id)
     if found.rated is None:
@@ -275,7 +281,7 @@ def _answer_to_pb(
 
 
 def _terms_to_pb(
-    found: Answer, compiled: CompiledRates, finder: Finder, account_id: str | None
+    found: Answer, compiled: CompiledRates, finder: CompiledDiscovery, account_id: str | None
 ) -> pb.RateAnswer:
     """Terms, their source and who found them.
 

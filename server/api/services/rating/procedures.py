@@ -10,7 +10,7 @@ from usage_management.v1 import procedure_service_pb2_grpc as rpc
 from server.api import names
 from server.api.mapping.rating import procedures as mapping
 from server.api.mapping.rating.simulation import outcomes_to_pb, simulate_from_pb
-from server.api.reader import Form, named
+from server.api.reader import RequestReader, named
 from server.api.services.modeling.kinds import OnWire
 from server.api.services.modeling.records import (
     change_states,
@@ -21,8 +21,8 @@ from server.api.services.modeling.records import (
     update_record,
 )
 from server.api.services.rating.discovery import tried
-from server.api.transactions import caller, change, look
-from server.domain.rating.procedures.versions import Usage, Version
+from server.api.transactions import caller, run_mutation, run_query
+from server.domain.rating.procedures.versions import ProcedureUsage, Version
 from server.env import Env
 from server.runtime.rate_snapshots import RateSnapshots
 from server.store.rating import procedures as kinds
@@ -37,7 +37,7 @@ PROCEDURE = OnWire(
     creation=messages.CreateProcedureRequest,
     read=mapping.procedure_from_pb,
     write=mapping.procedure_to_pb,
-    filters=(lambda form: form.optional_choice("usage", Usage),),
+    filters=(lambda reader: reader.optional_choice("usage", ProcedureUsage),),
 )
 VERSION = OnWire(
     kind=kinds.VERSION,
@@ -122,7 +122,7 @@ class ProcedureService(rpc.ProcedureServiceServicer):
         self, request: messages.SetDefaultProcedureRequest, context: Any
     ) -> messages.SetDefaultProcedureResponse:
         (procedure_id,) = named(request, "procedure", names.PROCEDURE)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             messages.SetDefaultProcedureResponse,
@@ -136,15 +136,15 @@ class ProcedureService(rpc.ProcedureServiceServicer):
     async def ResolveProcedure(
         self, request: messages.ResolveProcedureRequest, context: Any
     ) -> messages.ResolveProcedureResponse:
-        form = Form(request)
-        named = form.optional_name("procedure", names.PROCEDURE)
-        usage, day = None, form.optional_date("date")
+        reader = RequestReader(request)
+        named = reader.optional_name("procedure", names.PROCEDURE)
+        usage, day = None, reader.optional_date("date")
         if named is None:
-            usage = form.choice("usage", Usage)
-        form.done()
+            usage = reader.choice("usage", ProcedureUsage)
+        reader.done()
         procedure_id = None if named is None else named[0]
         return mapping.resolved_to_pb(
-            await look(
+            await run_query(
                 self._env,
                 lambda tx: procedures.resolve(tx, day, usage=usage, procedure_id=procedure_id),
                 snapshot=True,
@@ -159,18 +159,20 @@ class ProcedureService(rpc.ProcedureServiceServicer):
         call.refuse_invalid()
         if request.questions or not request.lines:
             asked = simulate_from_pb(request)
-            version = asked.inline or await self._stored(request, Usage.DISCOVERY)
+            version = asked.inline or await self._stored(request, ProcedureUsage.DISCOVERY)
             answers = await tried(self._env, self._snapshots, request.questions, version)
             return messages.SimulateProcedureResponse(answers=answers)
-        stored = await self._stored(request, Usage.RATING) if request.version else None
+        stored = await self._stored(request, ProcedureUsage.RATING) if request.version else None
         return await self._env.heavy_work.run(
             call.tenant_id, simulated, request.SerializeToString(), stored, call.deadline
         )
 
-    async def _stored(self, request: messages.SimulateProcedureRequest, usage: Usage) -> Version:
+    async def _stored(
+        self, request: messages.SimulateProcedureRequest, usage: ProcedureUsage
+    ) -> Version:
         """The version that a request names. Raises NAME_FORMAT, PROCEDURE_VERSION_NOT_FOUND."""
         procedure_id, version_id = named(request, "version", names.PROCEDURE_VERSION)
-        return await look(
+        return await run_query(
             self._env,
             lambda tx: procedures.get_version(tx, procedure_id, version_id, usage),
         )

@@ -12,7 +12,7 @@ from server.api import names
 from server.api.mapping.rating.rate_edits import (
     book_edit_from_pb,
     card_edit_from_pb,
-    entries_from_form,
+    entries_from_reader,
     entry_edit_from_pb,
 )
 from server.api.mapping.rating.rates import (
@@ -28,15 +28,15 @@ from server.api.mapping.rating.rates import (
     entry_to_pb,
 )
 from server.api.mapping.selling.rate_plans import plan_to_pb
-from server.api.reader import Form, named
+from server.api.reader import RequestReader, named
 from server.api.services.rating.discovery import discover
-from server.api.transactions import change, listed, look
+from server.api.transactions import run_list, run_mutation, run_query
 from server.config import Config
 from server.domain.rating.rate_cards import CardSize, EntryState
 from server.env import Env
 from server.runtime.rate_snapshots import RateSnapshots
 from server.usecases.rating import rate_edits, rate_entries, rate_entry_edits, rates
-from server.usecases.rating.rate_entry_edits import Entry
+from server.usecases.rating.rate_entry_edits import EntryRevision
 from server.usecases.selling import rate_plans
 
 Context: TypeAlias = ServicerContext[Any, Any]
@@ -58,12 +58,12 @@ class RateService(rpc.RateServiceServicer):
 
     async def GetPriceBook(self, request: pb.GetPriceBookRequest, context: Context) -> pb.PriceBook:
         (book_id,) = named(request, "name", names.PRICE_BOOK)
-        return book_to_pb(await look(self._env, lambda tx: rates.get_book(tx, book_id)))
+        return book_to_pb(await run_query(self._env, lambda tx: rates.get_book(tx, book_id)))
 
     async def ListPriceBooks(
         self, request: pb.ListPriceBooksRequest, context: Context
     ) -> pb.ListPriceBooksResponse:
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             lambda tx, page: rates.list_books(tx, after=page.after, limit=page.limit),
@@ -77,7 +77,7 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.CreatePriceBookRequest, context: Context
     ) -> pb.PriceBook:
         command = create_book_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.PriceBook,
@@ -89,7 +89,7 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.UpdatePriceBookRequest, context: Context
     ) -> pb.PriceBook:
         book_id, revision, merge = book_edit_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.PriceBook,
@@ -98,11 +98,11 @@ class RateService(rpc.RateServiceServicer):
         )
 
     async def DeletePriceBook(self, request: pb.DeletePriceBookRequest, context: Context) -> Empty:
-        form = Form(request)
-        (book_id,) = form.name("name", names.PRICE_BOOK)
-        revision = form.etag("etag")
-        form.done()
-        return await change(
+        reader = RequestReader(request)
+        (book_id,) = reader.name("name", names.PRICE_BOOK)
+        revision = reader.etag("etag")
+        reader.done()
+        return await run_mutation(
             self._env,
             request,
             Empty,
@@ -112,13 +112,13 @@ class RateService(rpc.RateServiceServicer):
 
     async def GetRateCard(self, request: pb.GetRateCardRequest, context: Context) -> pb.RateCard:
         (card_id,) = named(request, "name", names.RATE_CARD)
-        return card_to_pb(await look(self._env, lambda tx: rates.get_card(tx, card_id)))
+        return card_to_pb(await run_query(self._env, lambda tx: rates.get_card(tx, card_id)))
 
     async def ListRateCards(
         self, request: pb.ListRateCardsRequest, context: Context
     ) -> pb.ListRateCardsResponse:
         only = card_filter_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             lambda tx, page: rates.list_cards(tx, only, after=page.after, limit=page.limit),
@@ -132,7 +132,7 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.CreateRateCardRequest, context: Context
     ) -> pb.RateCard:
         card = create_card_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.RateCard,
@@ -144,7 +144,7 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.UpdateRateCardRequest, context: Context
     ) -> pb.RateCard:
         card_id, revision, merge = card_edit_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.RateCard,
@@ -153,11 +153,11 @@ class RateService(rpc.RateServiceServicer):
         )
 
     async def DeleteRateCard(self, request: pb.DeleteRateCardRequest, context: Context) -> Empty:
-        form = Form(request)
-        (card_id,) = form.name("name", names.RATE_CARD)
-        revision = form.etag("etag")
-        form.done()
-        return await change(
+        reader = RequestReader(request)
+        (card_id,) = reader.name("name", names.RATE_CARD)
+        revision = reader.etag("etag")
+        reader.done()
+        return await run_mutation(
             self._env,
             request,
             Empty,
@@ -170,14 +170,14 @@ class RateService(rpc.RateServiceServicer):
     ) -> pb.RateCardEntry:
         card_id, entry_id = named(request, "name", names.RATE_ENTRY)
         return entry_to_pb(
-            await look(self._env, lambda tx: rate_entries.get_entry(tx, card_id, entry_id))
+            await run_query(self._env, lambda tx: rate_entries.get_entry(tx, card_id, entry_id))
         )
 
     async def ListRateCardEntries(
         self, request: pb.ListRateCardEntriesRequest, context: Context
     ) -> pb.ListRateCardEntriesResponse:
         only = entry_filter_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             lambda tx, page: rate_entries.list_entries(
@@ -193,7 +193,7 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.CreateRateCardEntryRequest, context: Context
     ) -> pb.RateCardEntry:
         entry = create_entry_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.RateCardEntry,
@@ -205,7 +205,7 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.BatchCreateRateCardEntriesRequest, context: Context
     ) -> pb.BatchCreateRateCardEntriesResponse:
         entries = create_entries_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.BatchCreateRateCardEntriesResponse,
@@ -219,7 +219,7 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.UpdateRateCardEntryRequest, context: Context
     ) -> pb.RateCardEntry:
         entry, merge = entry_edit_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.RateCardEntry,
@@ -230,12 +230,12 @@ class RateService(rpc.RateServiceServicer):
     async def DeleteRateCardEntry(
         self, request: pb.DeleteRateCardEntryRequest, context: Context
     ) -> Empty:
-        form = Form(request)
-        card_id, entry_id = form.name("name", names.RATE_ENTRY)
-        revision = form.etag("etag")
-        form.done()
-        entry = Entry(card_id=card_id, id=entry_id, revision=revision)
-        return await change(
+        reader = RequestReader(request)
+        card_id, entry_id = reader.name("name", names.RATE_ENTRY)
+        revision = reader.etag("etag")
+        reader.done()
+        entry = EntryRevision(card_id=card_id, id=entry_id, revision=revision)
+        return await run_mutation(
             self._env,
             request,
             Empty,
@@ -246,11 +246,11 @@ class RateService(rpc.RateServiceServicer):
     async def ChangeRateCardEntryStates(
         self, request: pb.ChangeRateCardEntryStatesRequest, context: Context
     ) -> pb.ChangeRateCardEntryStatesResponse:
-        form = Form(request)
-        entries = entries_from_form(form)
-        state = form.choice("state", EntryState)
-        form.done()
-        return await change(
+        reader = RequestReader(request)
+        entries = entries_from_reader(reader)
+        state = reader.choice("state", EntryState)
+        reader.done()
+        return await run_mutation(
             self._env,
             request,
             pb.ChangeRateCardEntryStatesResponse,
@@ -265,18 +265,18 @@ class RateService(rpc.RateServiceServicer):
         return await discover(self._env, self._snapshots, request)
 
     async def GetRatePlan(self, request: pb.GetRatePlanRequest, context: Context) -> pb.RatePlan:
-        form = Form(request)
-        account_id, asset_id = form.name("name", names.ASSET)
-        day = form.optional_date("date")
-        procedure = form.optional_name("procedure", names.PROCEDURE)
-        form.done()
+        reader = RequestReader(request)
+        account_id, asset_id = reader.name("name", names.ASSET)
+        day = reader.optional_date("date")
+        procedure = reader.optional_name("procedure", names.PROCEDURE)
+        reader.done()
         command = rate_plans.GetRatePlan(
             account_id=account_id,
             asset_id=asset_id,
             day=day,
             procedure_id=procedure[0] if procedure else None,
         )
-        found = await look(
+        found = await run_query(
             self._env,
             lambda tx: rate_plans.get(tx, command),
             snapshot=True,

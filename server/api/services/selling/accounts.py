@@ -15,7 +15,7 @@ from server.api.mapping.selling.accounts import (
     update_account_from_pb,
 )
 from server.api.reader import named
-from server.api.transactions import change, listed, look, of_account
+from server.api.transactions import of_account, run_list, run_mutation, run_query
 from server.env import Env
 from server.store.selling import accounts as store
 from server.store.selling import binding_targets
@@ -30,13 +30,13 @@ class AccountService(rpc.AccountServiceServicer):
 
     async def GetAccount(self, request: pb.GetAccountRequest, context: Any) -> pb.Account:
         (account_id,) = named(request, "name", names.ACCOUNT)
-        return account_to_pb(await look(self._env, lambda tx: store.get(tx, account_id)))
+        return account_to_pb(await run_query(self._env, lambda tx: store.get(tx, account_id)))
 
     async def ListAccounts(
         self, request: pb.ListAccountsRequest, context: Any
     ) -> pb.ListAccountsResponse:
         created = created_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             lambda tx, page: store.list_accounts(
@@ -50,7 +50,7 @@ class AccountService(rpc.AccountServiceServicer):
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, context: Any) -> pb.Account:
         wanted = create_account_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.Account,
@@ -60,7 +60,7 @@ class AccountService(rpc.AccountServiceServicer):
 
     async def UpdateAccount(self, request: pb.UpdateAccountRequest, context: Any) -> pb.Account:
         command = update_account_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.Account,
@@ -72,14 +72,16 @@ class AccountService(rpc.AccountServiceServicer):
         self, request: pb.GetBindingTargetRequest, context: Any
     ) -> pb.BindingTarget:
         account_id, target_id = named(request, "name", names.BINDING_TARGET)
-        found = await look(self._env, lambda tx: binding_targets.get(tx, account_id, target_id))
+        found = await run_query(
+            self._env, lambda tx: binding_targets.get(tx, account_id, target_id)
+        )
         return binding_target_to_pb(account_id, found)
 
     async def ListBindingTargets(
         self, request: pb.ListBindingTargetsRequest, context: Any
     ) -> pb.ListBindingTargetsResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             of_account(
@@ -98,7 +100,7 @@ class AccountService(rpc.AccountServiceServicer):
         self, request: pb.CreateBindingTargetRequest, context: Any
     ) -> pb.BindingTarget:
         account_id, wanted = create_binding_target_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.BindingTarget,

@@ -9,7 +9,7 @@ from usage_management.v1 import asset_service_pb2_grpc as rpc
 from server.api import names
 from server.api.mapping.selling.assets import asset_to_pb, list_assets_from_pb
 from server.api.reader import named
-from server.api.transactions import listed, look, of_account
+from server.api.transactions import of_account, run_list, run_query
 from server.env import Env
 from server.usecases.selling import assets
 
@@ -24,13 +24,15 @@ class AssetService(rpc.AssetServiceServicer):
 
     async def GetAsset(self, request: pb.GetAssetRequest, context: Context) -> pb.Asset:
         account_id, asset_id = named(request, "name", names.ASSET)
-        return asset_to_pb(await look(self._env, lambda tx: assets.get(tx, account_id, asset_id)))
+        return asset_to_pb(
+            await run_query(self._env, lambda tx: assets.get(tx, account_id, asset_id))
+        )
 
     async def ListAssets(
         self, request: pb.ListAssetsRequest, context: Context
     ) -> pb.ListAssetsResponse:
         account_id, only = list_assets_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             of_account(

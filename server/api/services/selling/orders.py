@@ -16,7 +16,7 @@ from server.api.mapping.selling.orders import (
     order_to_pb,
 )
 from server.api.reader import named
-from server.api.transactions import change, listed, look, of_account
+from server.api.transactions import of_account, run_list, run_mutation, run_query
 from server.env import Env
 from server.usecases.lifecycle.order_activation import activate_order
 from server.usecases.selling import orders
@@ -32,13 +32,15 @@ class OrderService(rpc.OrderServiceServicer):
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.Order:
         account_id, order_id = named(request, "name", names.ORDER)
-        return order_to_pb(await look(self._env, lambda tx: orders.get(tx, account_id, order_id)))
+        return order_to_pb(
+            await run_query(self._env, lambda tx: orders.get(tx, account_id, order_id))
+        )
 
     async def ListOrders(
         self, request: pb.ListOrdersRequest, context: Context
     ) -> pb.ListOrdersResponse:
         account_id, only = list_orders_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             of_account(
@@ -55,7 +57,7 @@ class OrderService(rpc.OrderServiceServicer):
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
         command = create_order_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.Order,
@@ -65,7 +67,7 @@ class OrderService(rpc.OrderServiceServicer):
 
     async def ActivateOrder(self, request: pb.ActivateOrderRequest, context: Context) -> pb.Order:
         command = activate_order_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.Order,

@@ -11,7 +11,7 @@ from usage_management.v1 import quote_service_pb2_grpc as rpc
 from server.api import names
 from server.api.mapping.selling.quotes import create_quote_from_pb, list_quotes_from_pb, quote_to_pb
 from server.api.reader import named
-from server.api.transactions import change, listed, look, of_account
+from server.api.transactions import of_account, run_list, run_mutation, run_query
 from server.domain.limits import check_lines
 from server.env import Env
 from server.usecases.selling import quotes
@@ -27,13 +27,15 @@ class QuoteService(rpc.QuoteServiceServicer):
 
     async def GetQuote(self, request: pb.GetQuoteRequest, context: Context) -> pb.Quote:
         account_id, quote_id = named(request, "name", names.QUOTE)
-        return quote_to_pb(await look(self._env, lambda tx: quotes.get(tx, account_id, quote_id)))
+        return quote_to_pb(
+            await run_query(self._env, lambda tx: quotes.get(tx, account_id, quote_id))
+        )
 
     async def ListQuotes(
         self, request: pb.ListQuotesRequest, context: Context
     ) -> pb.ListQuotesResponse:
         account_id, only = list_quotes_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             of_account(
@@ -51,7 +53,7 @@ class QuoteService(rpc.QuoteServiceServicer):
     async def CreateQuote(self, request: pb.CreateQuoteRequest, context: Context) -> pb.Quote:
         check_lines(len(request.quote.lines), most=self._env.config.quote_lines)
         command = create_quote_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.Quote,

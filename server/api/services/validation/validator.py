@@ -9,8 +9,8 @@ from usage_management.v1 import validation_service_pb2_grpc as rpc
 
 from server.api.mapping.access.access import run_to_pb
 from server.api.mapping.validation import validator as mapping
-from server.api.transactions import change, listed, listed_whole, look
-from server.domain.validation import RULES, Setup, Verdict, validate
+from server.api.transactions import list_loaded_rows, run_list, run_mutation, run_query
+from server.domain.validation import RULES, ProductVerdict, Setup, validate
 from server.env import Env
 from server.usecases.validation import catalog_run
 from server.usecases.validation.validator import load_setups
@@ -25,14 +25,14 @@ class ValidationService(rpc.ValidationServiceServicer):
     async def ListValidationRules(
         self, request: pb.ListValidationRulesRequest, context: Any
     ) -> pb.ListValidationRulesResponse:
-        page, token = listed_whole(self._env, request, RULES, mapping.rule_to_pb)
+        page, token = list_loaded_rows(self._env, request, RULES, mapping.rule_to_pb)
         return pb.ListValidationRulesResponse(validation_rules=page, next_page_token=token)
 
     async def ValidateProducts(
         self, request: pb.ValidateProductsRequest, context: Any
     ) -> pb.ValidateProductsResponse:
         asked = mapping.validate_products_from_pb(request)
-        setups = await look(self._env, lambda tx: load_setups(tx, asked), snapshot=True)
+        setups = await run_query(self._env, lambda tx: load_setups(tx, asked), snapshot=True)
         # Ten products of a thousand entries take a moment, in which others are answered.
         verdicts = await asyncio.to_thread(_all, setups)
         return mapping.verdicts_to_pb(verdicts, setups[0].scope.days.start)
@@ -41,7 +41,7 @@ class ValidationService(rpc.ValidationServiceServicer):
         self, request: pb.ValidateCatalogRequest, context: Any
     ) -> access_pb.Run:
         asked = mapping.validate_catalog_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             access_pb.Run,
@@ -53,7 +53,7 @@ class ValidationService(rpc.ValidationServiceServicer):
         self, request: pb.ListValidationFindingsRequest, context: Any
     ) -> pb.ListValidationFindingsResponse:
         run_id, asked = mapping.findings_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             lambda tx, page: catalog_run.list_findings(
@@ -66,5 +66,5 @@ class ValidationService(rpc.ValidationServiceServicer):
         return pb.ListValidationFindingsResponse(validation_findings=found, next_page_token=token)
 
 
-def _all(setups: tuple[Setup, ...]) -> tuple[Verdict, ...]:
+def _all(setups: tuple[Setup, ...]) -> tuple[ProductVerdict, ...]:
     return tuple(map(validate, setups))

@@ -16,7 +16,7 @@ from server.api.mapping.billing.rating_batches import (
 )
 from server.api.mapping.wallets import preview as mapping
 from server.api.reader import named
-from server.api.transactions import change, listed, look, of_account
+from server.api.transactions import of_account, run_list, run_mutation, run_query
 from server.api.values import time_pb
 from server.env import Env
 from server.store.billing import rating_batches as request_store
@@ -35,7 +35,9 @@ class PreviewService(rpc.PreviewServiceServicer):
     ) -> pb.PreviewUsageResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
         command = mapping.preview_usage_from_pb(account_id, request)
-        stage = await look(self._env, lambda tx: preview.stage(tx, command), snapshot=True)
+        stage = await run_query(
+            self._env, lambda tx: preview.read_inputs(tx, command), snapshot=True
+        )
         answer = pb.PreviewUsageResponse(as_of_time=time_pb(stage.now))
         found = preview.previews(stage)
         # In a thread, a line at a time: other calls have their turn, and a deadline ends it.
@@ -47,14 +49,14 @@ class PreviewService(rpc.PreviewServiceServicer):
         self, request: pb.ReplayRatesRequest, context: Any
     ) -> pb.ReplayRatesResponse:
         command = replay_mapping.replay_rates_from_pb(request)
-        found = await look(self._env, lambda tx: replay.replay(tx, command), snapshot=True)
+        found = await run_query(self._env, lambda tx: replay.replay(tx, command), snapshot=True)
         return replay_mapping.replay_to_pb(command.account_id, found)
 
     async def CreateRatingBatch(
         self, request: pb.CreateRatingBatchRequest, context: Any
     ) -> pb.RatingBatch:
         command = create_rating_batch_from_pb(request)
-        return await change(
+        return await run_mutation(
             self._env,
             request,
             pb.RatingBatch,
@@ -67,7 +69,7 @@ class PreviewService(rpc.PreviewServiceServicer):
     ) -> pb.RatingBatch:
         account_id, request_id = named(request, "name", names.RATING_BATCH)
         return rating_batch_to_pb(
-            await look(
+            await run_query(
                 self._env,
                 lambda tx: request_store.get(tx, account_id, request_id),
             )
@@ -77,7 +79,7 @@ class PreviewService(rpc.PreviewServiceServicer):
         self, request: pb.ListRatingBatchesRequest, context: Any
     ) -> pb.ListRatingBatchesResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             of_account(

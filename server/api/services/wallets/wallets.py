@@ -16,8 +16,8 @@ from server.api.mapping.wallets.wallets import (
     periods_to_pb,
     wallet_to_pb,
 )
-from server.api.reader import Form, named
-from server.api.transactions import caller, listed, look, of_account
+from server.api.reader import RequestReader, named
+from server.api.transactions import caller, of_account, run_list, run_query
 from server.env import Env
 from server.usecases.billing import periods
 from server.usecases.wallets import wallets
@@ -31,14 +31,14 @@ class WalletService(rpc.WalletServiceServicer):
 
     async def GetWallet(self, request: pb.GetWalletRequest, context: Any) -> pb.Wallet:
         account_id, wallet_id = named(request, "name", names.WALLET)
-        found = await look(self._env, lambda tx: wallets.get(tx, account_id, wallet_id))
+        found = await run_query(self._env, lambda tx: wallets.get(tx, account_id, wallet_id))
         return wallet_to_pb(found)
 
     async def ListWallets(
         self, request: pb.ListWalletsRequest, context: Any
     ) -> pb.ListWalletsResponse:
         account_id, only = list_wallets_from_pb(request)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             of_account(
@@ -59,7 +59,7 @@ class WalletService(rpc.WalletServiceServicer):
         account_id, wallet_id, only = list_grants_from_pb(request)
         tenant_id = caller().tenant_id
         page = pages.read(request, tenant_id, self._env.seal, (datetime, UUID))
-        current, grants = await look(
+        current, grants = await run_query(
             self._env,
             lambda tx: wallets.list_grants(tx, account_id, wallet_id, only),
             snapshot=True,
@@ -78,7 +78,7 @@ class WalletService(rpc.WalletServiceServicer):
         self, request: pb.ListWalletEntriesRequest, context: Any
     ) -> pb.ListWalletEntriesResponse:
         account_id, wallet_id = named(request, "parent", names.WALLET)
-        found, token = await listed(
+        found, token = await run_list(
             self._env,
             request,
             lambda tx, page: wallets.list_entries(
@@ -95,13 +95,13 @@ class WalletService(rpc.WalletServiceServicer):
         return pb.ListWalletEntriesResponse(wallet_entries=found, next_page_token=token)
 
     async def PeriodAt(self, request: pb.PeriodAtRequest, context: Any) -> pb.PeriodAtResponse:
-        form = Form(request)
+        reader = RequestReader(request)
         pattern = names.ASSET if "/assets/" in request.name else names.ACCOUNT
-        account_id, *asset_ids = form.name("name", pattern)
-        time = form.optional_time("time")
-        form.done()
+        account_id, *asset_ids = reader.name("name", pattern)
+        time = reader.optional_time("time")
+        reader.done()
         asset_id = asset_ids[0] if asset_ids else None
-        found = await look(
+        found = await run_query(
             self._env,
             lambda tx: periods.periods_of(tx, account_id, asset_id, time),
             snapshot=True,

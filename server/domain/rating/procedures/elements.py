@@ -132,7 +132,7 @@ class AttributeAdjustment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommitmentRate:
+class CommitmentRateElement:
     """The lowest rate of the line's commitments, if that is lower."""
 
     name: str = ""
@@ -165,7 +165,7 @@ class AdjustmentMatrix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Formula:
+class FormulaElement:
     """An expression over variables, kept in a variable: the rate, or one of the procedure's own."""
 
     name: str = ""
@@ -233,10 +233,10 @@ ProcedureElement = Union[  # noqa: UP007 - a group holds elements, so it is name
     GraduatedTiers,
     NegotiatedTiers,
     AttributeAdjustment,
-    CommitmentRate,
+    CommitmentRateElement,
     ManualDiscount,
     AdjustmentMatrix,
-    Formula,
+    FormulaElement,
     Assignment,
     ListGroup,
     ListOperation,

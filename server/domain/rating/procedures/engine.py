@@ -83,7 +83,7 @@ class Program:
         """What each line comes to, in their order: an amount, or why there is none."""
         assert len(lines) <= MOST_LINES, len(lines)
         states = [self._begin(line) for line in lines]
-        walk = _Walk(self.limits, clock)
+        walk = _Run(self.limits, clock)
         walk.through(self.instructions, [one for one in states if isinstance(one, State)])
         return tuple(one if isinstance(one, Outcome) else walk.end(one) for one in states)
 
@@ -141,7 +141,7 @@ class Program:
             state.keep(name, value)
 
 
-class _Walk:
+class _Run:
     """One run: its limits and its clock."""
 
     def __init__(self, limits: TimeLimits, clock: Clock | None) -> None:
@@ -202,7 +202,7 @@ class _Walk:
 
         def ask(state: State) -> None:
             found.append(evaluate(group.condition, state, group.name))
-            inputs = shown(group.condition, Names(state))
+            inputs = shown(group.condition, LineVariables(state))
             state.add(Element.LIST_GROUP, inputs, {"holds": str(found[0]).lower()}, group.name)
 
         self._apply(state, ask, group)
@@ -238,16 +238,18 @@ class _Walk:
             state.add(Element.LIST_OPERATION, inputs, outputs, gather.name)
 
 
-def evaluate(formula: Formula, state: State, name: str, names: "Names | None" = None) -> Any:
+def evaluate(
+    formula: Formula, state: State, name: str, names: "LineVariables | None" = None
+) -> Any:
     """A formula for a line. Raises RATING_FAILED, and what reading a variable raises."""
     try:
-        return formula.value(Names(state) if names is None else names)
+        return formula.value(LineVariables(state) if names is None else names)
     except FormulaFailed as error:
         words = f"{name or formula.source[:64]}: {error}"
         raise RatingFailed("RATING_FAILED", words, {"formula": formula.source[:64]}) from None
 
 
-class Names:
+class LineVariables:
     """The variables of a line, as a formula looks them up; a part's rate may stand for the rate."""
 
     __slots__ = ("_rate", "_state")
@@ -261,7 +263,7 @@ class Names:
         return self._state.value(name)
 
 
-def shown(formula: Formula, names: Names) -> dict[str, str]:
+def shown(formula: Formula, names: LineVariables) -> dict[str, str]:
     """A formula and what it may read, as steps show them; a rate that is not there is left out."""
     inputs = {"formula": formula.source}
     for name in formula.reads:

@@ -37,7 +37,7 @@ NUMBER, TEXT, TRUTH = ValueKind.NUMBER, ValueKind.TEXT, ValueKind.TRUTH
 EXPONENTS = frozenset(map(Decimal, range(11)))
 
 
-class Names(Protocol):
+class VariableLookup(Protocol):
     """What looks variables up."""
 
     def __getitem__(self, name: str, /) -> Any: ...
@@ -63,7 +63,7 @@ class Formula:
     reads: tuple[str, ...]
     _tree: ast.expr
 
-    def value(self, names: "Names") -> Any:
+    def value(self, names: "VariableLookup") -> Any:
         """What it comes to. Raises FormulaFailed, and what reading `names` raises."""
         before = _names.set(names)
         try:
@@ -87,7 +87,7 @@ def compile_formula(source: str, known: Mapping[str, ValueKind], kind: ValueKind
     tree = _parse(text, lead)
     if sum(isinstance(node, ast.expr) for node in ast.walk(tree)) > MOST_NODES:
         raise FormulaFault(f"has more than {MOST_NODES} parts", 1)
-    compiler = _Compiler(text, lead, known)
+    compiler = _FormulaCompiler(text, lead, known)
     compiled, found = compiler.compile(tree)
     if found is not kind:
         raise FormulaFault(f"comes to a {found}, and a {kind} is needed".lower(), lead + 1)
@@ -180,7 +180,7 @@ class _Current:
         return _names.get()[name]
 
 
-_names: "ContextVar[Names]" = ContextVar("names")
+_names: "ContextVar[VariableLookup]" = ContextVar("names")
 _EVALUATOR = SimpleEval(operators=_OPERATORS, functions=FUNCTIONS, names=_Current())
 
 
@@ -191,7 +191,7 @@ def _evaluate(source: str, tree: ast.expr) -> Any:
         raise FormulaFailed(f"something has more than {MOST_DIGITS} digits") from None
 
 
-class _Compiler:
+class _FormulaCompiler:
     """Walks a tree once: refuses what is no formula, and computes what is constant."""
 
     def __init__(self, text: str, lead: int, known: Mapping[str, ValueKind]) -> None:

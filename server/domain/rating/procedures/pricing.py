@@ -9,7 +9,7 @@ from decimal import Decimal
 from server.domain.exact import plain
 from server.domain.modeling.units import LIMIT
 from server.domain.rating.procedures.elements import Agreed
-from server.domain.rating.procedures.state import Part, State, rate_text, too_many_digits
+from server.domain.rating.procedures.state import RatedPart, State, rate_text, too_many_digits
 from server.domain.rating.procedures.waterfall import Element, RatingFailed
 from server.domain.rating.rates import (
     Adjustment,
@@ -103,7 +103,7 @@ def volume(
         else:
             rate = _adjusted(base, tier, terms)
             state.add(Element.VOLUME_TIER, inputs | _tier_text(tier), rate_text(rate))
-        priced.append(Part(state.quantity if part is None else part.quantity, rate))
+        priced.append(RatedPart(state.quantity if part is None else part.quantity, rate))
     state.parts = tuple(priced)
 
 
@@ -115,14 +115,14 @@ def graduated(
         raise RatingFailed("RATING_FAILED", "graduated tiers came before; units are priced apart")
     base, before = state.rate, state.before
     end = before + state.quantity
-    parts: list[Part] = []
+    parts: list[RatedPart] = []
     for tier, units in _slices(tiers, before, end):
         inputs = {"quantity": plain(units), **provenance}
         if tier is None:
-            part = Part(units, _fallback(base, end))
+            part = RatedPart(units, _fallback(base, end))
             note = "outside every tier: the rate itself applies"
         else:
-            part = Part(units, _adjusted(base, tier, terms))
+            part = RatedPart(units, _adjusted(base, tier, terms))
             inputs |= _tier_text(tier)
             note = ""
         outputs = rate_text(part.rate)
@@ -170,7 +170,7 @@ def reprice(
         check_rate(rate)
         before = {} if part is None else rate_text(part.rate)
         state.add(element, before | inputs, rate_text(rate), note)
-        parts.append(Part(state.quantity if part is None else part.quantity, rate))
+        parts.append(RatedPart(state.quantity if part is None else part.quantity, rate))
     state.parts = tuple(parts)
 
 
@@ -191,7 +191,7 @@ def rewrite(state: State, values: list[Decimal]) -> None:
     else:
         pairs = zip(state.parts, values, strict=True)
         state.parts = tuple(
-            Part(part.quantity, replace(part.rate, value=value)) for part, value in pairs
+            RatedPart(part.quantity, replace(part.rate, value=value)) for part, value in pairs
         )
     for part in state.parts:
         check_rate(part.rate)
@@ -214,7 +214,7 @@ def _agreed_on(terms: RateTerms) -> dict[str, str]:
     return {} if terms.agreed_on is None else {"agreed_on": str(terms.agreed_on)}
 
 
-def _committed(state: State, part: Part, used: Decimal) -> Part:
+def _committed(state: State, part: RatedPart, used: Decimal) -> RatedPart:
     """The units at the lowest rate of the commitments, if that is lower; a step for each of them.
 
     Of commitments with the same rate the first one holds.
@@ -232,7 +232,7 @@ def _committed(state: State, part: Part, used: Decimal) -> Part:
         outputs = rate_text(rate) | {"won": str(is_won).lower()}
         note = _WON if is_won else _LOST if is_lower(rate, part.rate) else _NOT_LOWER
         state.add(Element.COMMITMENT_RATE, inputs, outputs, note)
-    return Part(part.quantity, best) if winner else part
+    return RatedPart(part.quantity, best) if winner else part
 
 
 def _own_tier(terms: RateTerms, used: Decimal) -> dict[str, str]:

@@ -38,11 +38,11 @@ from server.domain.rating.procedures.formulas import (
     compile_formula,
 )
 from server.domain.rating.procedures.state import State, Value
-from server.domain.rating.procedures.versions import TimeLimits, Usage, Version
+from server.domain.rating.procedures.versions import ProcedureUsage, TimeLimits, Version
 from server.domain.rating.procedures.waterfall import Element
 from server.domain.rating.rates import TierMode
 
-COUNTS = {Usage.RATING: range(2, 71), Usage.DISCOVERY: range(1, 51)}
+COUNTS = {ProcedureUsage.RATING: range(2, 71), ProcedureUsage.DISCOVERY: range(1, 51)}
 RUN_MILLISECONDS, ELEMENT_MILLISECONDS = range(1_000, 60_001), range(4, 10_001)
 DEEPEST, MOST_INPUTS = 3, 50
 _RATES = el.LookupSource.CATALOG_RATES
@@ -56,7 +56,7 @@ _Plain = (
     | el.GraduatedTiers
     | el.NegotiatedTiers
     | el.AttributeAdjustment
-    | el.CommitmentRate
+    | el.CommitmentRateElement
     | el.ManualDiscount
     | el.RoundRate
     | el.Stop
@@ -70,9 +70,11 @@ def compiled(version: Version) -> Program:
     return compile_rating(version.elements, version.limits)
 
 
-def check(elements: tuple[ProcedureElement, ...], usage: Usage, *, path: str = "elements") -> None:
+def check(
+    elements: tuple[ProcedureElement, ...], usage: ProcedureUsage, *, path: str = "elements"
+) -> None:
     """Raise PROCEDURE_INVALID or FORMULA_INVALID, naming the first element that is wrong."""
-    if usage is Usage.RATING:
+    if usage is ProcedureUsage.RATING:
         compile_rating(elements, TimeLimits(), path=path)
         return
     _check_count(elements, usage, path)
@@ -93,13 +95,13 @@ def compile_rating(
     elements: tuple[ProcedureElement, ...], limits: TimeLimits, *, path: str = "elements"
 ) -> Program:
     """The program of a rating procedure. Raises PROCEDURE_INVALID, FORMULA_INVALID."""
-    _check_count(elements, Usage.RATING, path)
+    _check_count(elements, ProcedureUsage.RATING, path)
     setting = elements[0]
     if not isinstance(setting, el.RatingSetting):
         raise _invalid(f"{path}[0]", "the first element is the rating setting")
     inputs = _inputs(setting, f"{path}[0]")
     known = dict(BUILT_IN) | {name: kind for name, kind, _ in inputs}
-    compiler = _Compiler(frozenset(known))
+    compiler = _ProgramCompiler(frozenset(known))
     instructions = compiler.compile(elements[1:], known, path, first=1)
     singles = [one for one in instructions if isinstance(one, Single)]
     is_plain = len(singles) == len(instructions) and not any(
@@ -113,7 +115,7 @@ def compile_rating(
     )
 
 
-def _check_count(elements: tuple[ProcedureElement, ...], usage: Usage, path: str) -> None:
+def _check_count(elements: tuple[ProcedureElement, ...], usage: ProcedureUsage, path: str) -> None:
     count = count_elements(elements)
     allowed = COUNTS[usage]
     if count not in allowed:
@@ -158,7 +160,7 @@ def _invalid(path: str, text: str) -> InvalidArgument:
 
 
 @dataclass(frozen=True, slots=True)
-class _Compiler:
+class _ProgramCompiler:
     """Makes instructions of elements; `fixed` are the variables that none of them may write."""
 
     fixed: frozenset[str]
@@ -186,7 +188,7 @@ class _Compiler:
                 raise _invalid(path, "the rating setting is the first element and no other")
             case el.Lookup():
                 raise _invalid(path, "a rating procedure does not look for rates")
-            case el.AdjustmentMatrix() | el.Formula() | el.Assignment():
+            case el.AdjustmentMatrix() | el.FormulaElement() | el.Assignment():
                 return self._writing(element, known, path)
             case el.ListGroup():
                 return self._group(element, known, path, depth)
@@ -197,7 +199,7 @@ class _Compiler:
 
     def _writing(
         self,
-        element: el.AdjustmentMatrix | el.Formula | el.Assignment,
+        element: el.AdjustmentMatrix | el.FormulaElement | el.Assignment,
         known: dict[str, ValueKind],
         path: str,
     ) -> Single:
@@ -206,7 +208,7 @@ class _Compiler:
                 rows = _matrix_rows(element, known, path)
                 apply = partial(writing.matrix, element=element, rows=rows)
                 return _single(Element.ADJUSTMENT_MATRIX, apply, element)
-            case el.Formula():
+            case el.FormulaElement():
                 at = f"{path}.formula.expression"
                 formula = _formula(element.expression, known, ValueKind.NUMBER, at)
                 self._write(element.variable, known, path)
@@ -270,7 +272,7 @@ def _plain(element: _Plain, path: str) -> Single:
         case el.AttributeAdjustment(rows=rows):
             apply = partial(pricing.attribute_adjustment, rows=rows)
             return _single(Element.ATTRIBUTE_ADJUSTMENT, apply, element)
-        case el.CommitmentRate():
+        case el.CommitmentRateElement():
             return _single(Element.COMMITMENT_RATE, pricing.commitment_rate, element)
         case el.ManualDiscount():
             apply = partial(writing.discount, element=element)

@@ -7,7 +7,7 @@ from server.domain.ids import ProcedureId, ProcedureVersionId
 from server.domain.rating.procedures.elements import (
     AttributeAdjustment,
     BaseRate,
-    CommitmentRate,
+    CommitmentRateElement,
     GraduatedTiers,
     Lookup,
     LookupSource,
@@ -17,11 +17,11 @@ from server.domain.rating.procedures.elements import (
     RatingSetting,
     VolumeTiers,
 )
-from server.domain.rating.procedures.versions import Procedure, Usage, Version
+from server.domain.rating.procedures.versions import Procedure, ProcedureUsage, Version
 
 
 def _shipped(
-    name: str, words: str, usage: Usage, *elements: ProcedureElement
+    name: str, words: str, usage: ProcedureUsage, *elements: ProcedureElement
 ) -> tuple[Procedure, Version]:
     procedure = Procedure(id=ProcedureId(name), display_name=words, usage=usage)
     version = Version(
@@ -37,7 +37,7 @@ def _shipped(
 DEFAULT = _shipped(
     "default-rating",
     "Rates of the catalog",
-    Usage.RATING,
+    ProcedureUsage.RATING,
     RatingSetting(),
     BaseRate(),
     VolumeTiers(),
@@ -47,7 +47,7 @@ DEFAULT = _shipped(
 NEGOTIABLE = _shipped(
     "negotiable-rating",
     "Negotiated rates, commitments, and the catalog",
-    Usage.RATING,
+    ProcedureUsage.RATING,
     RatingSetting(),
     BaseRate(),
     NegotiatedRate(),
@@ -55,13 +55,13 @@ NEGOTIABLE = _shipped(
     VolumeTiers(),
     GraduatedTiers(),
     AttributeAdjustment(),
-    CommitmentRate(),
+    CommitmentRateElement(),
 )
 DISCOVERY = _shipped(
     "default-discovery",
     "What was agreed, then the catalog",
-    Usage.DISCOVERY,
+    ProcedureUsage.DISCOVERY,
     *(Lookup(source=source) for source in LookupSource),
 )
 SHIPPED = (DEFAULT, NEGOTIABLE, DISCOVERY)
-USUAL = {Usage.RATING: NEGOTIABLE[0].id, Usage.DISCOVERY: DISCOVERY[0].id}
+USUAL = {ProcedureUsage.RATING: NEGOTIABLE[0].id, ProcedureUsage.DISCOVERY: DISCOVERY[0].id}

@@ -14,7 +14,13 @@ from server.domain.modeling.policies import OveragePolicy
 from server.domain.money import MOST_AMOUNT
 from server.domain.rating.procedures.elements import NET_UNIT_RATE
 from server.domain.rating.procedures.packages import Packaged, Packages, counted
-from server.domain.rating.procedures.waterfall import Element, Outcome, Rated, RatingFailed, Step
+from server.domain.rating.procedures.waterfall import (
+    Element,
+    Outcome,
+    Rated,
+    RatingFailed,
+    WaterfallStep,
+)
 from server.domain.rating.rates import AttributeRow, Rate, RateTerms
 
 Value = Decimal | str
@@ -44,7 +50,7 @@ class Line:
     packages: Packages | None = None
 
 
-class Part(NamedTuple):
+class RatedPart(NamedTuple):
     """Some of the units, and the rate that prices them."""
 
     quantity: Decimal
@@ -71,11 +77,11 @@ class State:
     attributes: Mapping[str, str] = field(default_factory=dict)
     adjustments: tuple[AttributeRow, ...] = ()
     packages: Packages | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[RatedPart, ...] = ()
     base: Rate | None = None
     are_tiers_negotiated: bool = False
     variables: dict[str, Value] | None = None
-    steps: list[Step] = field(default_factory=list)
+    steps: list[WaterfallStep] = field(default_factory=list)
     outcome: Outcome | None = None
     is_stopped: bool = False
     spent: int = 0
@@ -87,14 +93,14 @@ class State:
 
     def set_rate(self, rate: Rate) -> None:
         """Price all units at `rate`."""
-        self.parts = (Part(self.quantity, rate),)
+        self.parts = (RatedPart(self.quantity, rate),)
 
     def add(
         self, element: Element, inputs: dict[str, str], outputs: dict[str, str], note: str = ""
     ) -> None:
         """Write a step down."""
         self.steps.append(
-            Step(
+            WaterfallStep(
                 sequence=len(self.steps) + 1,
                 element=element,
                 inputs=inputs,
@@ -183,15 +189,17 @@ class State:
 
 def unpriced(quantity: Decimal, overage: OveragePolicy) -> Rated:
     """What costs nothing, and why."""
-    steps: list[Step] = []
+    steps: list[WaterfallStep] = []
     note = "nothing to charge" if quantity == 0 else ""
     if overage is OveragePolicy.FREE:
         words = "usage beyond the grants is counted and not charged"
         free = Element.OVERAGE_POLICY
         inputs, outputs = {"policy": str(overage)}, {"chargeable": "0"}
-        steps.append(Step(sequence=1, element=free, inputs=inputs, outputs=outputs, note=words))
+        steps.append(
+            WaterfallStep(sequence=1, element=free, inputs=inputs, outputs=outputs, note=words)
+        )
     steps.append(
-        Step(
+        WaterfallStep(
             sequence=len(steps) + 1,
             element=Element.AMOUNT,
             inputs={"quantity": plain(quantity)},
@@ -228,7 +236,7 @@ def _packages_text(packaged: tuple[Packaged, ...]) -> dict[str, str]:
     }
 
 
-def _net_unit_rate(parts: tuple[Part, ...], amount: Decimal, quantity: Decimal) -> Decimal:
+def _net_unit_rate(parts: tuple[RatedPart, ...], amount: Decimal, quantity: Decimal) -> Decimal:
     if len(parts) == 1 and not parts[0].rate.is_package:
         only = parts[0].rate
         return divide(only.value, only.per, places=PLACES, mode=Rounding.HALF_EVEN)

@@ -14,7 +14,7 @@ from server.domain.modeling.catalog import CatalogState
 from server.domain.rating.procedures.elements import ProcedureElement
 
 
-class Usage(StrEnum):
+class ProcedureUsage(StrEnum):
     """What a procedure is for: making amounts of quantities, or finding the rates for it."""
 
     RATING = "RATING"
@@ -35,7 +35,7 @@ class Procedure:
 
     id: ProcedureId
     display_name: str
-    usage: Usage
+    usage: ProcedureUsage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Version:
         return has_begun and (self.end_date is None or day < self.end_date)
 
 
-class Verdict(StrEnum):
+class VersionVerdict(StrEnum):
     """Why a version does or does not rate on a day."""
 
     WON = "WON"
@@ -72,7 +72,7 @@ class Candidate:
 
     version: Version
     state: CatalogState
-    verdict: Verdict
+    verdict: VersionVerdict
 
 
 def choose(
@@ -95,9 +95,11 @@ def choose(
     return winner, candidates
 
 
-def _verdict(version: Version, state: CatalogState, day: date, winner: Version | None) -> Verdict:
+def _verdict(
+    version: Version, state: CatalogState, day: date, winner: Version | None
+) -> VersionVerdict:
     if state is not CatalogState.ACTIVE:
-        return Verdict.NOT_ACTIVE
+        return VersionVerdict.NOT_ACTIVE
     if not version.is_in_force(day):
-        return Verdict.NOT_IN_FORCE
-    return Verdict.WON if version is winner else Verdict.OUTRANKED
+        return VersionVerdict.NOT_IN_FORCE
+    return VersionVerdict.WON if version is winner else VersionVerdict.OUTRANKED

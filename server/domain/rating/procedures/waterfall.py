@@ -32,7 +32,7 @@ class Element(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class WaterfallStep:
     """One line of the waterfall."""
 
     sequence: int
@@ -48,7 +48,7 @@ class Rated:
 
     amount: Decimal
     net_unit_rate: Decimal
-    steps: tuple[Step, ...]
+    steps: tuple[WaterfallStep, ...]
     packaged: tuple[Packaged, ...] = ()
 
 
@@ -56,7 +56,7 @@ class Rated:
 class RatingFailed(FailedPrecondition):
     """This quantity cannot be priced under these terms; the steps are those taken by then."""
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[WaterfallStep, ...] = ()
 
 
 Outcome = Rated | RatingFailed

@@ -9,7 +9,7 @@ from decimal import Decimal
 from server.domain.exact import plain, round_to
 from server.domain.rating.procedures import elements as el
 from server.domain.rating.procedures.elements import NET_UNIT_RATE
-from server.domain.rating.procedures.engine import Names, evaluate, shown
+from server.domain.rating.procedures.engine import LineVariables, evaluate, shown
 from server.domain.rating.procedures.formulas import Formula
 from server.domain.rating.procedures.pricing import adjustment_text, reprice, rewrite
 from server.domain.rating.procedures.state import State, Value, no_rate, rate_text
@@ -44,15 +44,15 @@ def matrix(
     state.add(Element.ADJUSTMENT_MATRIX, inputs, {"matched": "false"}, note)
 
 
-def formula(state: State, element: el.Formula, formula: Formula) -> None:
+def formula(state: State, element: el.FormulaElement, formula: Formula) -> None:
     """An expression into a variable; of the rate, part by part."""
     if element.variable != NET_UNIT_RATE:
         value = evaluate(formula, state, element.name)
         outputs = {element.variable: plain(value)}
         state.keep(element.variable, value)
-        state.add(Element.FORMULA, shown(formula, Names(state)), outputs, element.name)
+        state.add(Element.FORMULA, shown(formula, LineVariables(state)), outputs, element.name)
         return
-    own = [Names(state, part.rate.value) for part in state.parts] or [Names(state)]
+    own = [LineVariables(state, part.rate.value) for part in state.parts] or [LineVariables(state)]
     values = [evaluate(formula, state, element.name, names) for names in own]
     read = [shown(formula, names) for names in own]
     rewrite(state, values)
