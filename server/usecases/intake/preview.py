@@ -121,22 +121,22 @@ async def read_inputs(
     )
 
 
-def previews(read_inputs: PreviewInputs) -> Iterator[Previewed]:
+def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
     """What each line would do, in order; one that would be refused counts for nothing."""
     projections: Projections = {
-        key: projection_of(one, now=read_inputs.now) for key, one in read_inputs.states.items()
+        key: projection_of(one, now=inputs.now) for key, one in inputs.states.items()
     }
-    known = set(read_inputs.known)
+    known = set(inputs.known)
     is_reopened = False
-    for line in read_inputs.lines:
+    for line in inputs.lines:
         if isinstance(line, UsageError):
             yield Previewed(error=line)
             continue
         value = _value(line)
         item = as_counted(line, value not in known)
         try:
-            place = _place(read_inputs, item, is_reopened=is_reopened)
-            effects, projections = _taken(read_inputs, projections, item, place)
+            place = _place(inputs, item, is_reopened=is_reopened)
+            effects, projections = _taken(inputs, projections, item, place)
         except UsageError as error:
             yield Previewed(error=error)
             continue
@@ -166,14 +166,14 @@ def _size(state: WalletState) -> int:
 
 
 def _taken(
-    read_inputs: PreviewInputs, projections: Projections, item: Counted, place: Place
+    inputs: PreviewInputs, projections: Projections, item: Counted, place: Place
 ) -> tuple[tuple[Effect, ...], Projections]:
     """What a line does, and the wallets after it. Raises CAP_REACHED."""
-    cell = cell_of(item, place, read_inputs.numbers)
-    after = added(projections, cell, now=read_inputs.now)
+    cell = cell_of(item, place, inputs.numbers)
+    after = added(projections, cell, now=inputs.now)
     for wallet_id in item.slot.meter.blocking:
         if after[wallet_id].overage > projections[wallet_id].overage:
-            raise cap_reached(read_inputs.wallets[wallet_id], item)
+            raise cap_reached(inputs.wallets[wallet_id], item)
     own = item.slot.meter.wallet_id
     found = [effect(projections[key], after[key], _cells(cell, key)) for key in after]
     effects = tuple(one for one in found if one.wallet_id == own or not one.is_nothing)
@@ -187,31 +187,31 @@ def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
     return [CellId(derive(cell.id, "tokens", wallet_id))]
 
 
-def _place(read_inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
+def _place(inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
     """Where a line would be counted. Raises PERIOD_CLOSED, NOT_SUPPORTED."""
     slot = item.slot
     late = None
-    if _is_late(read_inputs.wallets, slot):
-        late = _late_usage(read_inputs, slot, is_reopened=is_reopened)
+    if _is_late(inputs.wallets, slot):
+        late = _late_usage(inputs, slot, is_reopened=is_reopened)
     place = Place.of(slot, late)
     return place.with_dimensions(item.dimensions) if item.dimensions else place
 
 
-def _late_usage(read_inputs: PreviewInputs, slot: Slot, *, is_reopened: bool) -> LateUsage:
+def _late_usage(inputs: PreviewInputs, slot: Slot, *, is_reopened: bool) -> LateUsage:
     """Return how late usage would be handled; an earlier line may have reopened a period."""
     meter = slot.meter
     if meter.late_policy is LatePolicy.REJECT:
         raise period_closed(slot)
-    if slot.period_key in read_inputs.reopened:
-        return LateUsage(LatePolicy.REOPEN, read_inputs.reopened[slot.period_key])
+    if slot.period_key in inputs.reopened:
+        return LateUsage(LatePolicy.REOPEN, inputs.reopened[slot.period_key])
     if is_reopened:
         text = "a line before it opens a period again; preview it by itself"
         raise Unimplemented("NOT_SUPPORTED", text, {"policy": meter.late_policy})
-    period = read_inputs.first_open.get(meter.wallet_id)
+    period = inputs.first_open.get(meter.wallet_id)
     if period is None:
-        closed = read_inputs.wallets[meter.wallet_id].closed
+        closed = inputs.wallets[meter.wallet_id].closed
         assert closed is not None, meter
-        period = meter.with_freeze(meter.first_unfrozen(closed, read_inputs.now))
+        period = meter.with_freeze(meter.first_unfrozen(closed, inputs.now))
     return LateUsage(LatePolicy.NEXT_PERIOD, period)
 
 
