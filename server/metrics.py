@@ -1,13 +1,21 @@
 """Counters and histograms, named in one place, served on a port of their own."""
 
 from bisect import bisect_left
+from collections import Counter as Totals
 from collections.abc import Iterator
 from itertools import accumulate
 
 from prometheus_client import REGISTRY, Counter, Gauge
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
+
+from server.domain.caches import caches
 
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -60,8 +68,32 @@ class Calls(Collector):
         yield times
 
 
+class Caches(Collector):
+    """The caches of the process, as Prometheus reads them; those of one name add up."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the families `usage_cache_entries` and its bounds."""
+        held: Totals[str] = Totals()
+        entries: Totals[str] = Totals()
+        limits: Totals[str] = Totals()
+        for state in caches():
+            held[state.name] += state.entries
+            entries[state.name] += state.most_entries
+            limits[state.name] += state.most_bytes
+        for name, text, found in (
+            ("usage_cache_entries", "Entries in a cache.", held),
+            ("usage_cache_limit_entries", "The most entries of a cache.", entries),
+            ("usage_cache_limit_bytes", "The most bytes of a cache.", limits),
+        ):
+            family = GaugeMetricFamily(name, text, labels=["cache"])
+            for cache, value in found.items():
+                family.add_metric([cache], value)
+            yield family
+
+
 CALLS = Calls()
 REGISTRY.register(CALLS)
+REGISTRY.register(Caches())
 INCIDENTS = Counter("usage_incidents_total", "Faults of ours: answered INTERNAL, and logged.")
 MISSED = Counter("usage_missed_validation_total", "Values that only the database refused.")
 CALLS_SHED = Counter("usage_calls_shed_total", "Calls refused to keep up, by reason.", ["reason"])

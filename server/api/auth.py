@@ -8,13 +8,11 @@ valid is not counted.
 import asyncio
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
-from functools import lru_cache
 from hashlib import sha256
-from typing import TypeVar
 
 from server.domain.access import Identity
+from server.domain.caches import BoundedCache, memoize
 from server.domain.errors import ResourceExhausted, Unauthenticated
 
 KNOWN_SECONDS = 4.0
@@ -34,8 +32,6 @@ LOOK_UP_SECONDS = 2.0
 SCHEME = re.compile(r"bearer +", re.IGNORECASE)
 PORT = re.compile(r":\d+$")
 
-K = TypeVar("K")
-V = TypeVar("V")
 # Looks a key up within so many seconds.
 LookUp = Callable[[str, float], Awaitable[Identity | None]]
 
@@ -45,8 +41,12 @@ class Authenticator:
 
     def __init__(self, look_up: LookUp) -> None:
         self._look_up = look_up
-        self._known: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
-        self._unknown: OrderedDict[bytes, float] = OrderedDict()
+        self._known: BoundedCache[str, tuple[float, Identity]] = BoundedCache(
+            "auth.known_keys", entries=MAX_KNOWN, entry_bytes=4_096
+        )
+        self._unknown: BoundedCache[bytes, float] = BoundedCache(
+            "auth.unknown_keys", entries=MAX_UNKNOWN, entry_bytes=256
+        )
         self._looking: dict[str, asyncio.Task[Identity | None]] = {}
         self._budgets = _PeerBudgets()
 
@@ -95,15 +95,15 @@ class Authenticator:
         if identity is not None and address:
             self._budgets.give_back(address)
         if identity is None:
-            self._known.pop(key, None)
-            _put(self._unknown, digest, time.monotonic() + UNKNOWN_SECONDS, MAX_UNKNOWN)
+            self._known.pop(key)
+            self._unknown.put(digest, time.monotonic() + UNKNOWN_SECONDS)
         else:
-            _put(self._known, key, (time.monotonic() + KNOWN_SECONDS, identity), MAX_KNOWN)
+            self._known.put(key, (time.monotonic() + KNOWN_SECONDS, identity))
         return identity
 
     def _refuse_unknown(self, digest: bytes, peer: str) -> None:
         """Refuse a key that was looked up in vain just now, or a peer that sends many of these."""
-        if time.monotonic() < self._unknown.get(digest, 0.0):
+        if time.monotonic() < (self._unknown.get(digest) or 0.0):
             raise _invalid()
         if not self._budgets.spend(peer):
             raise ResourceExhausted(
@@ -118,29 +118,23 @@ class _PeerBudgets:
     """A token bucket for each peer address."""
 
     def __init__(self) -> None:
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: BoundedCache[str, tuple[float, float]] = BoundedCache(
+            "auth.peers", entries=MAX_PEERS, entry_bytes=512
+        )
 
     def spend(self, peer: str) -> bool:
         """Take one look-up from the peer's budget; False when it is used up."""
         now = time.monotonic()
-        left, since = self._buckets.get(peer, (UNKNOWN_BURST, now))
+        left, since = self._buckets.get(peer) or (UNKNOWN_BURST, now)
         left = min(UNKNOWN_BURST, left + (now - since) * UNKNOWN_PER_SECOND)
         may = left >= 1
-        _put(self._buckets, peer, (left - may, now), MAX_PEERS)
+        self._buckets.put(peer, (left - may, now))
         return may
 
     def give_back(self, peer: str) -> None:
         """Return a look-up to the peer's budget: the key was valid."""
-        left, since = self._buckets.get(peer, (UNKNOWN_BURST, time.monotonic()))
-        _put(self._buckets, peer, (min(UNKNOWN_BURST, left + 1), since), MAX_PEERS)
-
-
-def _put(cache: "OrderedDict[K, V]", key: K, value: V, most: int) -> None:
-    """Keep the newest `most` items of a cache."""
-    cache[key] = value
-    cache.move_to_end(key)
-    if len(cache) > most:
-        cache.popitem(last=False)
+        left, since = self._buckets.get(peer) or (UNKNOWN_BURST, time.monotonic())
+        self._buckets.put(peer, (min(UNKNOWN_BURST, left + 1), since))
 
 
 def _key(metadata: Iterable[tuple[str, str | bytes]]) -> str:
@@ -158,7 +152,7 @@ def _key(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     return _key_in(found)
 
 
-@lru_cache(maxsize=MAX_HEADERS)
+@memoize(entries=MAX_HEADERS, entry_bytes=1_024)
 def _key_in(header: str | bytes | None) -> str:
     """Return the key in an `authorization` header.
 

@@ -4,7 +4,6 @@ import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 from google.protobuf.descriptor import EnumDescriptor
@@ -14,6 +13,7 @@ from usage_management.v1 import types_pb2
 
 from server.api import names
 from server.domain.audit import Audit
+from server.domain.caches import memoize
 from server.domain.calendar import Cadence, RatingPeriod
 from server.domain.exact import EXACT, plain
 from server.domain.ids import CredentialId
@@ -77,7 +77,7 @@ def rating_period_pb(period: RatingPeriod) -> types_pb2.RatingPeriod:
     )
 
 
-@lru_cache(maxsize=256)
+@memoize(entries=256, entry_bytes=512)
 def enum_prefix(enum: EnumDescriptor) -> str:
     """Return the prefix of an enum's values: nested enums have none."""
     if enum.containing_type is not None:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from server.domain.caches import memoize
 from server.domain.errors import InvalidArgument
 
 DAY = timedelta(days=1)
@@ -167,7 +167,7 @@ class Delay:
     unit: DelayUnit = DelayUnit.DAYS
 
 
-@lru_cache(maxsize=1024)
+@memoize(entries=1_024, entry_bytes=65_536)
 def zone_info(zone: str) -> ZoneInfo:
     """The zone with this IANA name. Raises `TIME_ZONE`."""
     try:
@@ -181,7 +181,7 @@ def zone_info(zone: str) -> ZoneInfo:
         ) from error
 
 
-@lru_cache(maxsize=65536)
+@memoize(entries=65_536, entry_bytes=512)
 def local_midnight(zone: str, day: date) -> datetime:
     """The instant `day` begins in `zone`.
 
@@ -258,7 +258,7 @@ def period_containing(zone: str, anchor: date, cadence: Cadence, instant: dateti
     return _period_of_day(zone, anchor, cadence, local_date(zone, instant))
 
 
-@lru_cache(maxsize=65536)
+@memoize(entries=65_536, entry_bytes=1_024)
 def _period_of_day(zone: str, anchor: date, cadence: Cadence, day: date) -> Period:
     k = cadence.index(anchor, day)
     start, end = cadence.nth(anchor, k), cadence.nth(anchor, k + 1)

@@ -18,7 +18,7 @@ from server.domain.ids import TenantId
 from server.domain.rating.compiled_discovery import SHIPPED_DISCOVERY_VERSIONS, DiscoveryVersions
 from server.domain.rating.compiled_rating import SHIPPED_VERSIONS, RatingVersions
 from server.domain.rating.rate_index import CatalogueRates
-from server.runtime.answer_cache import AnswerCache, ResponseCache
+from server.runtime.answer_cache import MEBIBYTE, AnswerCache, ResponseCache, SizedCache
 from server.store.connection import ControlTransaction
 from server.store.rating.rate_snapshots import (
     LoadedRates,
@@ -43,6 +43,11 @@ PAUSE_SECONDS = 0.02
 PIECE = 500
 
 
+def rendered_terms() -> SizedCache[Any, Any]:
+    """Return a cache of rendered terms by the entries that they come from."""
+    return SizedCache("discovery.terms", most=20_000, most_bytes=32 * MEBIBYTE)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRates:
     """The rates of a tenant at one revision, and what callers have made of them so far.
@@ -57,7 +62,7 @@ class CompiledRates:
     versions: RatingVersions = SHIPPED_VERSIONS
     finders: DiscoveryVersions = SHIPPED_DISCOVERY_VERSIONS
     marks: Marks = field(default_factory=dict)
-    made: dict[Any, Any] = field(default_factory=dict)
+    rendered: SizedCache[Any, Any] = field(default_factory=rendered_terms)
     answers: AnswerCache = field(default_factory=AnswerCache)
     responses: ResponseCache = field(default_factory=ResponseCache)
 
@@ -108,7 +113,9 @@ class RateSnapshots:
             return holder.current
         return await self._checked(tenant_id, holder, since)
 
-    def ready(self, tenant_id: TenantId, request: bytes) -> bytes | None:
+    def ready(
+        self, tenant_id: TenantId, request: bytes, secrets: tuple[bytes, ...]
+    ) -> bytes | None:
         """Return the response to a request, if the snapshot is fresh and has it; hot."""
         holder = self._holders.get(tenant_id)
         if holder is None or holder.current is None:
@@ -117,7 +124,7 @@ class RateSnapshots:
         if holder.checked < now - FRESH_SECONDS:
             return None
         holder.used = now
-        return holder.current.responses.of(request)
+        return holder.current.responses.of(request, secrets)
 
     async def at_least(self, tenant_id: TenantId, least: int, until: float) -> CompiledRates:
         """The tenant's rates at this revision or a later one, waited for until then.

@@ -10,7 +10,8 @@ import pytest
 from google.type import date_pb2, decimal_pb2
 from usage_management.v1 import rate_service_pb2 as pb
 
-from server.api.services.rating.discovery import discover
+from server.api.discovery.answers import discover
+from server.domain.caches import CacheState, caches
 from server.domain.calendar import Days
 from server.domain.rating.compiled_discovery import CompiledDiscovery, DiscoveryVersions
 from server.domain.rating.procedures.elements import LookupSource
@@ -24,6 +25,7 @@ from tests.domain.rating.test_finders import version
 from tests.usecases.rate_world import RateWorld, begin_call, env_of
 
 FIRST = date(2024, 1, 1)
+SECRETS = (b"secret",)
 EU = {"region": "eu"}
 
 
@@ -187,12 +189,35 @@ def test_days_go_from_edge_to_edge():
     assert Days(on(1), on(5)).meet(Days(on(3), on(9))) == Days(on(3), on(5))
 
 
-def test_kept_responses_are_bounded_in_number_and_in_bytes():
+def test_responses_are_bounded_in_number_and_in_bytes():
     few, short = ResponseCache(most=2), ResponseCache(most_bytes=10)
 
     for name in (b"a", b"b", b"c"):
-        few.keep(name, b"-")
-        short.keep(name, b"----")
+        few.keep(name, b"-", SECRETS)
+        short.keep(name, b"----", SECRETS)
 
-    assert [few.of(name) for name in (b"a", b"b", b"c")] == [None, None, b"-"]
-    assert [short.of(name) for name in (b"a", b"b", b"c")] == [None, None, b"----"]
+    assert [few.of(name, SECRETS) for name in (b"a", b"b", b"c")] == [None, None, b"-"]
+    assert [short.of(name, SECRETS) for name in (b"a", b"b", b"c")] == [None, None, b"----"]
+
+
+def test_a_response_ends_with_the_secrets_that_sealed_its_token():
+    cache, newer = ResponseCache(), (b"new", *SECRETS)
+    cache.keep(b"asked", b"old", SECRETS)
+
+    assert cache.of(b"asked", newer) is None
+    cache.keep(b"asked", b"new", newer)
+
+    assert (cache.of(b"asked", newer), cache.of(b"asked", SECRETS)) == (b"new", None)
+
+
+def test_every_cache_says_what_it_holds_and_its_bounds():
+    cache = ResponseCache(most=7, most_bytes=70)
+    cache.keep(b"asked", b"answer", SECRETS)
+
+    states = list(caches())
+
+    assert CacheState("discovery.responses", 1, 7, 70) in states
+    assert all(0 <= one.entries <= one.most_entries and one.most_bytes for one in states)
+    assert {"discovery.responses", "domain.calendar.local_midnight"} <= {
+        one.name for one in states
+    }

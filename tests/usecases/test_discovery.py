@@ -13,7 +13,7 @@ from google.type import date_pb2, decimal_pb2
 from usage_management.v1 import rate_service_pb2 as pb
 
 from clients.values import enum_name
-from server.api.services.rating.discovery import MOST_KEPT, discover
+from server.api.discovery.answers import discover
 from server.domain.errors import Unavailable, UsageError
 from server.domain.rating.rate_cards import EntryState, RateCard, RateCardEntry, RateCardType
 from server.domain.rating.rate_index import Question
@@ -299,17 +299,15 @@ async def test_a_store_that_is_gone_is_said_not_hidden(world, snapshots, monkeyp
         await snapshots.of(world.tenant_id, fresh=False)
 
 
-async def test_what_a_snapshot_remembers_has_an_end(world, snapshots, monkeypatch):
+async def test_a_snapshot_renders_the_terms_of_an_entry_once(world, snapshots):
     await world.rate("1")
-    monkeypatch.setattr("server.api.services.rating.discovery.MOST_KEPT", 3)
 
     for product in range(5):
         await ask(world, snapshots, question(product=f"products/p{product}"))
     await ask(world, snapshots, question(quantity=decimal_pb2.Decimal(value="1")))
 
     found = await snapshots.of(world.tenant_id, fresh=True)
-    assert (len(found.made), len(found.answers)) == (1, 5)
-    assert MOST_KEPT > 1000
+    assert (len(found.rendered), len(found.answers)) == (1, 5)
 
 
 async def test_an_old_copy_is_taken_apart_while_calls_that_hold_it_go_on(world, snapshots):

@@ -8,7 +8,8 @@ Source: rates by attribute.
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
+
+from server.domain.caches import memoize
 
 MOST_DIMENSIONS = 5
 
@@ -24,7 +25,7 @@ def dimensions_text(names: tuple[str, ...], labels: Mapping[str, str] | None) ->
     return json.dumps(found, sort_keys=True, separators=(",", ":")) if found else NONE
 
 
-@lru_cache(maxsize=16_384)
+@memoize(entries=16_384, entry_bytes=8_192, longest=4_096)
 def dimensions_of(text: str) -> Mapping[str, str]:
     """The values that a text tells of."""
     return json.loads(text) if text else {}

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
 from typing import NamedTuple
 
 from server.domain import calendar
+from server.domain.caches import memoize
 from server.domain.calendar import Period, PolicyPeriod, RatingPeriod
 from server.domain.consumption.aggregation import Measure
 from server.domain.consumption.dimensions import NONE
@@ -338,7 +338,7 @@ class UsageRecord:
 
 
 # Batches come back to the same days and cells again and again.
-@lru_cache(maxsize=65536)
+@memoize(entries=65_536, entry_bytes=1_024)
 def _day_and_period(
     zone: str, anchor: date, length: PolicyPeriod, day: date
 ) -> tuple[Period, Period]:
@@ -347,7 +347,7 @@ def _day_and_period(
     return Period(start, end), calendar.rating_period(zone, anchor, length, start)
 
 
-@lru_cache(maxsize=65536)
+@memoize(entries=65_536, entry_bytes=1_024)
 def _cell_id(
     wallet_id: WalletId, asset_id: AssetId, starts: tuple[datetime, ...], *dimensions: str
 ) -> CellId:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
+from server.domain.caches import memoize
 from server.domain.calendar import Delay, DelayUnit, PolicyPeriod, RatingPeriod
 from server.domain.consumption.aggregation import Measure
 from server.domain.consumption.recording import (
@@ -233,12 +233,12 @@ def _unit(row: Any) -> Unit:
 
 
 # A thousand meters share a few units, frequencies and anchors, which are worked out once.
-@lru_cache(maxsize=1024)
+@memoize(entries=1_024, entry_bytes=1_024)
 def _unit_of(unit_id: UnitId, class_id: UnitClassId, factor: Decimal, scale: int) -> Unit:
     return Unit(id=unit_id, class_id=class_id, factor=factor, scale=scale)
 
 
-@lru_cache(maxsize=1024)
+@memoize(entries=1_024, entry_bytes=1_024)
 def _frequency(period: str, days: int | None, hours: int | None) -> RatingFrequency:
     delay = Delay(days, DelayUnit.DAYS) if days is not None else Delay(hours or 0, DelayUnit.HOURS)
     return RatingFrequency(period=PolicyPeriod(period), delay=delay)

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Iterable, Sequence
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 from asyncpg import Record
 
+from server.domain.caches import memoize
 from server.domain.ids import ProcedureId, ProcedureVersionId
 from server.domain.modeling.catalog import CatalogState
 from server.domain.rating.compiled_discovery import (
@@ -102,7 +102,7 @@ async def rating_versions(tx: Transaction) -> RatingVersions:
     return decode_versions(await tx.fetchval(SQL["rating_versions"], tx.tenant_id))
 
 
-@lru_cache(maxsize=1_024)
+@memoize(entries=256, entry_bytes=1_048_576)
 def decode_versions(text: str | None) -> RatingVersions:
     """What the function `rating_versions` of the database says; the same is not compiled twice."""
     if text is None:

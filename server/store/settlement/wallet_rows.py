@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID  # what rows hold: made, hashed and compared in C
 
+from server.domain.caches import memoize
 from server.domain.calendar import Cadence, CadenceUnit, Period
 from server.domain.consumption.aggregation import Cell, Measure
 from server.domain.exact import ZERO, plain
@@ -47,6 +47,8 @@ from server.store.rating.terms_documents import terms_from_doc
 ANCHOR, TOKEN_COMMITMENT = "ANCHOR", "TOKEN_COMMITMENT"
 
 TEXTS = 2_048
+# A text of this length holds some fifty grants; what is decoded takes about six times as much.
+LONGEST, ENTRY_BYTES = 8_192, 65_536
 """How many unpacked texts of a kind are remembered; of cells eight times as many."""
 
 
@@ -66,7 +68,7 @@ class SoldAsset:
     definition_product_id: ProductId | None = None
 
 
-@lru_cache(maxsize=TEXTS)
+@memoize(entries=TEXTS, entry_bytes=ENTRY_BYTES, longest=LONGEST)
 def decode_grants(
     wallet_id: WalletId, text: str | None
 ) -> tuple[tuple[Grant, ...], tuple[GrantHead, ...]]:
@@ -95,7 +97,7 @@ def decode_grant(wallet_id: WalletId, item: Sequence[Any]) -> Grant:
     )
 
 
-@lru_cache(maxsize=TEXTS)
+@memoize(entries=TEXTS, entry_bytes=ENTRY_BYTES, longest=LONGEST)
 def decode_entitlements(wallet_id: WalletId, text: str | None) -> tuple[Entitlement, ...]:
     return tuple(_entitlement(wallet_id, item) for item in _items(text))
 
@@ -125,7 +127,7 @@ def _entitlement(wallet_id: WalletId, item: Sequence[Any]) -> Entitlement:
     )
 
 
-@lru_cache(maxsize=8 * TEXTS)
+@memoize(entries=8 * TEXTS, entry_bytes=4_096, longest=1_024)
 def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
     """A cell, and whether its period is final."""
     item = msgspec.json.decode(text)
@@ -152,7 +154,7 @@ def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
     return cell, item[15] == "FINAL"
 
 
-@lru_cache(maxsize=TEXTS)
+@memoize(entries=TEXTS, entry_bytes=ENTRY_BYTES, longest=LONGEST)
 def decode_assets(
     text: str | None,
 ) -> tuple[tuple[SoldAsset, ...], Rates, Commitments, WalletRateSources]:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from uuid import UUID
 
+from server.domain.caches import memoize
 from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, WalletId
 from server.domain.selling.grants import Grant, GrantKind
 from server.domain.settlement.ledger import LedgerEntry
@@ -140,6 +140,6 @@ class _Last:
         return found
 
 
-@lru_cache(maxsize=1_024)
+@memoize(entries=1_024, entry_bytes=65_536)
 def _last(_wallet_id: WalletId) -> _Last:
     return _Last()

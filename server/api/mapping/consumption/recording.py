@@ -7,7 +7,6 @@ is wrong is read again to name all its faults. Paths in refusals are those withi
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from usage_management.v1 import consumption_service_pb2 as pb
@@ -18,6 +17,7 @@ from server.api.errors import status_of
 from server.api.names import BadName, Name
 from server.api.reader import FAULTS, BadTime, all_faults, instant, labels_fault
 from server.api.values import enum_pb, rating_period_pb
+from server.domain.caches import memoize
 from server.domain.consumption.recording import OWN_UNIT, LateUsage, Outcome, OutcomeCode, Usage
 from server.domain.errors import InvalidArgument, UsageError
 from server.domain.exact import ZERO, DecimalError, parse_decimal
@@ -94,18 +94,18 @@ def _unit_of(record: Any) -> UnitId:
 
 
 # Only names that can be read are remembered, so nobody fills these with nonsense.
-@lru_cache(maxsize=65536)
+@memoize(entries=65_536, entry_bytes=1_024)
 def _asset(text: str) -> tuple[AccountId, AssetId]:
     account_id, asset_id = _ids("asset", text, names.ASSET)
     return AccountId(account_id), AssetId(asset_id)
 
 
-@lru_cache(maxsize=4096)
+@memoize(entries=4_096, entry_bytes=1_024)
 def _resource(text: str) -> ResourceId:
     return ResourceId(_ids("usage_resource", text, names.RESOURCE)[0])
 
 
-@lru_cache(maxsize=4096)
+@memoize(entries=4_096, entry_bytes=1_024)
 def _unit(text: str) -> UnitId:
     return UnitId(_ids("unit_of_measure", text, names.UNIT)[0])
 
@@ -164,7 +164,7 @@ def _fill(made: pb.RecordOutcome, record: Usage | UsageError, outcome: Outcome) 
         made.usage_record = _prefix(record.account_id) + record.record_id
 
 
-@lru_cache(maxsize=4096)
+@memoize(entries=4_096, entry_bytes=1_024)
 def _prefix(account_id: AccountId) -> str:
     return names.RECORD.of(account_id, "")
 

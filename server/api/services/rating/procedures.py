@@ -8,6 +8,7 @@ from usage_management.v1 import procedure_service_pb2 as messages
 from usage_management.v1 import procedure_service_pb2_grpc as rpc
 
 from server.api import names
+from server.api.discovery.answers import tried
 from server.api.mapping.rating import procedures as mapping
 from server.api.mapping.rating.simulation import outcomes_to_pb, simulate_from_pb
 from server.api.reader import RequestReader, named
@@ -20,7 +21,6 @@ from server.api.services.modeling.records import (
     list_records,
     update_record,
 )
-from server.api.services.rating.discovery import tried
 from server.api.transactions import caller, run_mutation, run_query
 from server.domain.rating.procedures.versions import ProcedureUsage, Version
 from server.env import Env

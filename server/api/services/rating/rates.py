@@ -9,6 +9,7 @@ from usage_management.v1 import rate_service_pb2 as pb
 from usage_management.v1 import rate_service_pb2_grpc as rpc
 
 from server.api import names
+from server.api.discovery.answers import discover
 from server.api.mapping.rating.rate_edits import (
     book_edit_from_pb,
     card_edit_from_pb,
@@ -29,9 +30,9 @@ from server.api.mapping.rating.rates import (
 )
 from server.api.mapping.selling.rate_plans import plan_to_pb
 from server.api.reader import RequestReader, named
-from server.api.services.rating.discovery import discover
 from server.api.transactions import run_list, run_mutation, run_query
 from server.config import Config
+from server.domain.ids import TenantId
 from server.domain.rating.rate_cards import CardSize, EntryState
 from server.env import Env
 from server.runtime.rate_snapshots import RateSnapshots
@@ -54,7 +55,10 @@ class RateService(rpc.RateServiceServicer):
         self._env = env
         self._snapshots = snapshots
         self._most = card_size(env.config)
-        self.ready_answers = {"DiscoverRates": snapshots.ready}
+        self.ready_answers = {"DiscoverRates": self._ready}
+
+    def _ready(self, tenant_id: TenantId, request: bytes) -> bytes | None:
+        return self._snapshots.ready(tenant_id, request, self._env.seal.secrets)
 
     async def GetPriceBook(self, request: pb.GetPriceBookRequest, context: Context) -> pb.PriceBook:
         (book_id,) = named(request, "name", names.PRICE_BOOK)

@@ -10,9 +10,10 @@ import keyword
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import assert_never
 
+from server.domain.caches import memoize
 from server.domain.errors import InvalidArgument
 from server.domain.rating.procedures import elements as el
 from server.domain.rating.procedures import pricing, writing
@@ -64,7 +65,7 @@ _Plain = (
 Input = tuple[str, ValueKind, Value | None]
 
 
-@lru_cache(maxsize=256)
+@memoize(entries=256, entry_bytes=1_048_576)
 def compiled(version: Version) -> Program:
     """The program of a version that was checked when it was saved."""
     return compile_rating(version.elements, version.limits)

@@ -12,35 +12,30 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from functools import lru_cache
 
 from usage_management.v1 import rate_service_pb2 as pb
 
-from server.api import names, revisions
-from server.api.dayless import Dated, dayless
+from server.api import revisions
+from server.api.discovery.cache_key import LONGEST, cache_key
+from server.api.discovery.reader import Read, read_question
+from server.api.discovery.rendering import answer_to_pb, rejected_candidate_to_pb
 from server.api.errors import status_of
-from server.api.mapping.rating.questions import Read, read_question
-from server.api.mapping.rating.rate_candidates import rejected_candidate_to_pb
-from server.api.mapping.rating.terms import step_to_pb, terms_to_pb
 from server.api.transactions import caller, run_query
-from server.api.values import decimal_pb, enum_pb
+from server.domain.caches import memoize
 from server.domain.calendar import DAY, Days
 from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
 from server.domain.ids import TenantId
 from server.domain.limits import check_candidates
 from server.domain.rating.compiled_discovery import CompiledDiscovery, DiscoveryVersions
-from server.domain.rating.discovery import Answer, DiscoveryQuestion, Source, answer
+from server.domain.rating.discovery import DiscoveryQuestion, answer
 from server.domain.rating.explanations import explained
 from server.domain.rating.procedures.versions import Version
 from server.env import Env
 from server.runtime.answer_cache import AnswerCache, ResponseCache
-from server.runtime.rate_snapshots import CompiledRates, RateSnapshots
+from server.runtime.rate_snapshots import CompiledRates, RateSnapshots, rendered_terms
 from server.runtime.token_seal import TokenSeal
 from server.usecases.rating.discovery import Present, present
 
-# Of how many choices of entries one tenant's snapshot has the terms; beyond that it begins anew.
-MOST_KEPT = 20_000
-LONGEST_KEPT = 600
 MOST_EXPLAINED = 100
 # Requests of so many questions are told apart as a whole; each question of larger ones by itself.
 FEW = 8
@@ -57,7 +52,7 @@ REFUSAL_SECONDS = 0.05
 NOTHING_SOLD = Present(today=date.min, sold={})
 
 
-@lru_cache(maxsize=1_024)
+@memoize(entries=1_024, entry_bytes=1_024)
 def _ending(secrets: tuple[bytes, ...], tenant_id: TenantId, revision: int) -> bytes:
     """The part of a response that says by which revision it was answered."""
     token = revisions.token_of(TokenSeal(secrets), tenant_id, revision)
@@ -83,7 +78,7 @@ async def discover(env: Env, snapshots: RateSnapshots, request: pb.DiscoverRates
         return b"".join(await _answered(env, compiled, request.questions, kept)) + ending
     response = b"".join(kept) + ending  # type: ignore[arg-type] # mypy does not see that none is None
     if len(kept) <= FEW and request.freshness in WITHIN_A_SECOND:
-        compiled.responses.keep(request.SerializeToString(), response)
+        compiled.responses.keep(request.SerializeToString(), response, env.seal.secrets)
     return response
 
 
@@ -100,7 +95,11 @@ async def tried(
     return await _explained(
         env,
         replace(
-            compiled, finders=finders, made={}, answers=AnswerCache(), responses=ResponseCache()
+            compiled,
+            finders=finders,
+            rendered=rendered_terms(),
+            answers=AnswerCache(),
+            responses=ResponseCache(),
         ),
         questions,
     )
@@ -137,20 +136,21 @@ class _Turn:
 
 
 def _kept(question: pb.RateQuestion, compiled: CompiledRates) -> bytes | None:
-    asked = dayless(question)
-    return None if asked is None else compiled.answers.on(*asked)
+    key = cache_key(question)
+    return None if key is None else compiled.answers.on(*key)
 
 
 def _found(question: pb.RateQuestion, read: Read, world: Present, compiled: CompiledRates) -> bytes:
     """The answer to a question that had none as the call began, kept if it lasts."""
-    asked = dayless(question)
-    if isinstance(read, InvalidArgument) or asked is None or not _is_lasting(read, asked):
+    key = cache_key(question)
+    if isinstance(read, InvalidArgument) or key is None or key[0].length > LONGEST:
         return _sent(_answer(read, world, compiled))
-    known = compiled.answers.on(*asked)
+    asked, day = key
+    known = compiled.answers.on(asked, day)
     if known is None:
         answer = _answer(read, world, compiled)
         known = _sent(answer)
-        compiled.answers.keep(asked[0], _days(answer, read, asked[1], compiled), known)
+        compiled.answers.keep(asked, _days(answer, read, day, compiled), known, asked.length)
     return known
 
 
@@ -226,14 +226,6 @@ async def _world(env: Env, read: Sequence[Read]) -> Present:
     return await run_query(env, lambda tx: present(tx, held))
 
 
-def _is_lasting(read: DiscoveryQuestion, asked: Dated) -> bool:
-    """Whether the snapshot alone decides, and the question is likely to be asked again."""
-    (before, after), day = asked
-    if len(before) + len(after) > LONGEST_KEPT:
-        return False
-    return read.held is None and read.quantity is None and read.day == day
-
-
 def _days(
     answer: pb.RateAnswer, read: DiscoveryQuestion, day: date, compiled: CompiledRates
 ) -> Days:
@@ -244,13 +236,6 @@ def _days(
     return compiled.rates.around(question).meet(compiled.finders.around(day))
 
 
-def _keep(compiled: CompiledRates, key: object, found: pb.RateAnswer) -> pb.RateAnswer:
-    if len(compiled.made) >= MOST_KEPT:
-        compiled.made.clear()
-    compiled.made[key] = found
-    return found
-
-
 def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnswer:
     finder = None
     try:
@@ -258,47 +243,7 @@ def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnsw
             raise asked
         finder = compiled.finders.on(asked.day or world.today)
         found = answer(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
-        return _answer_to_pb(found, compiled, finder, asked.held and asked.held[0])
+        return answer_to_pb(found, compiled, finder, asked.held and asked.held[0])
     except UsageError as error:
         name = "" if finder is None else finder.name
         return pb.RateAnswer(status=status_of(error), discovery_procedure_version=name)
-
-
-def _answer_to_pb(
-    found: Answer, compiled: CompiledRates, finder: CompiledDiscovery, account_id: str | None
-) -> pb.RateAnswer:
-    terms = _terms_to_pb(found, compiled, finder, account_id)
-    if found.rated is None:
-        return terms
-    steps = map(step_to_pb, found.rated.steps)
-    assert found.version is not None, found
-    version = names.PROCEDURE_VERSION.of(*found.version)
-    message = pb.RateAnswer(
-        amount=decimal_pb(found.rated.amount), waterfall=steps, procedure_version=version
-    )
-    message.MergeFrom(terms)
-    return message
-
-
-def _terms_to_pb(
-    found: Answer, compiled: CompiledRates, finder: CompiledDiscovery, account_id: str | None
-) -> pb.RateAnswer:
-    """Terms, their source and who found them.
-
-    Those of the catalogue are made once; nobody changes them afterwards.
-    """
-    terms = found.terms
-    is_common = found.source is Source.CATALOG and not terms.attributes
-    key = (finder.name, terms.base_entry, terms.tier_entry, terms.attribute_entry)
-    known: pb.RateAnswer | None = compiled.made.get(key) if is_common else None
-    if known is not None:
-        return known
-    made = pb.RateAnswer(
-        terms=terms_to_pb(terms, is_fixed=found.is_fixed),
-        source=enum_pb(pb.RateSource, found.source),
-        discovery_procedure_version=finder.name,
-    )
-    if found.asset_id is not None:
-        assert account_id is not None, found
-        made.asset = names.ASSET.of(account_id, str(found.asset_id))
-    return _keep(compiled, key, made) if is_common else made

@@ -1,17 +1,17 @@
-"""Questions about rates, read from the wire; hot, so that no form is made for one that is right."""
+"""Read questions about rates. Hot: a valid question is read without a `RequestReader`."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api import names
-from server.api.dayless import FIRST_DAY, LAST_DAY
+from server.api.discovery.cache_key import FIRST_DAY, LAST_DAY
 from server.api.names import BadName
 from server.api.reader import FAULTS, all_faults, currencies, labels_fault
+from server.domain.caches import memoize
 from server.domain.errors import InvalidArgument
 from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import ResourceId
@@ -20,15 +20,16 @@ from server.domain.rating.sold_rates import AssetResourceKey, TargetResourceKey
 
 Read = DiscoveryQuestion | InvalidArgument
 
-# A name that cannot be read raises and is not remembered.
-_book = lru_cache(maxsize=16_384)(names.PRICE_BOOK.parse)
-_product = lru_cache(maxsize=16_384)(names.PRODUCT.parse)
-_resource = lru_cache(maxsize=16_384)(names.RESOURCE.parse)
-_asset = lru_cache(maxsize=16_384)(names.ASSET.parse)
-_account = lru_cache(maxsize=16_384)(names.ACCOUNT.parse)
-_target = lru_cache(maxsize=16_384)(names.BINDING_TARGET.parse)
-_token_unit = lru_cache(maxsize=16_384)(names.UNIT.parse)
-_model = lru_cache(maxsize=16_384)(names.SELLING_MODEL.parse)
+# A name that is malformed raises and is not cached.
+_cached = memoize(entries=16_384, entry_bytes=1_024)
+_book = _cached(names.PRICE_BOOK.parse)
+_product = _cached(names.PRODUCT.parse)
+_resource = _cached(names.RESOURCE.parse)
+_asset = _cached(names.ASSET.parse)
+_account = _cached(names.ACCOUNT.parse)
+_target = _cached(names.BINDING_TARGET.parse)
+_token_unit = _cached(names.UNIT.parse)
+_model = _cached(names.SELLING_MODEL.parse)
 
 
 def read_question(question: pb.RateQuestion) -> Read:

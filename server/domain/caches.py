@@ -1,0 +1,117 @@
+"""Caches: each has one owner, a bound in entries and in bytes, and a name for its metric.
+
+`memoize` is for pure functions of small arguments. `BoundedCache` is for everything that a module
+puts in and takes out by itself. Both register themselves, so that `caches()` lists all of them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+from weakref import WeakSet
+
+P = ParamSpec("P")
+R = TypeVar("R")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class CacheState:
+    """The name of a cache, what it holds, and the most that it may hold."""
+
+    name: str
+    entries: int
+    most_entries: int
+    most_bytes: int
+
+
+class Measured(Protocol):
+    """A cache that can be measured."""
+
+    @property
+    def state(self) -> CacheState:
+        """What it holds, and its bounds."""
+
+
+_measured: "WeakSet[Any]" = WeakSet()
+_memoized: list[Callable[[], CacheState]] = []
+
+
+def register(cache: Measured) -> None:
+    """List a cache for as long as it lives."""
+    _measured.add(cache)
+
+
+def caches() -> Iterator[CacheState]:
+    """Return the state of every cache; several of one name are instances of one owner."""
+    for state in _memoized:
+        yield state()
+    for cache in list(_measured):
+        yield cache.state
+
+
+def memoize(
+    *, entries: int, entry_bytes: int, longest: int | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that remembers the results of a pure function.
+
+    It holds at most `entries` results. `entry_bytes` is the most that one takes with its arguments:
+    the caller knows it, because the arguments were validated. Where nothing bounds the last
+    argument, a text longer than `longest` is not remembered.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        cached = lru_cache(maxsize=entries)(function)
+        name = f"{function.__module__.removeprefix('server.')}.{function.__qualname__}"
+        _memoized.append(
+            lambda: CacheState(name, cached.cache_info().currsize, entries, entries * entry_bytes)
+        )
+        if longest is None:
+            return cached  # type: ignore[return-value] # mypy does not see that it takes the same
+
+        @wraps(function)
+        def bounded(*args: P.args, **kwargs: P.kwargs) -> R:
+            text = args[-1]
+            if isinstance(text, str) and len(text) > longest:
+                return function(*args, **kwargs)
+            return cached(*args, **kwargs)  # type: ignore[arg-type] # arguments are hashable
+
+        return bounded
+
+    return decorate
+
+
+class BoundedCache(Generic[K, V]):
+    """The newest `entries` values by key, none of which takes more than `entry_bytes`."""
+
+    __slots__ = ("__weakref__", "_bytes", "_entries", "_name", "_values")
+
+    def __init__(self, name: str, *, entries: int, entry_bytes: int) -> None:
+        self._name, self._entries, self._bytes = name, entries, entries * entry_bytes
+        self._values: OrderedDict[K, V] = OrderedDict()
+        register(self)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def state(self) -> CacheState:
+        """What it holds, and its bounds."""
+        return CacheState(self._name, len(self._values), self._entries, self._bytes)
+
+    def get(self, key: K) -> V | None:
+        """Return the value of a key, if there is one."""
+        return self._values.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a value as the newest; the oldest leaves when there are too many."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._entries:
+            self._values.popitem(last=False)
+
+    def pop(self, key: K) -> None:
+        """Forget the value of a key."""
+        self._values.pop(key, None)
