@@ -59,6 +59,7 @@ class OnWire(Creation[T], Generic[T, M]):
     check: Check[T] = checks.check_nothing
     # What a list can be asked for beside a state, in the order of the query.
     filters: tuple[Callable[[RequestReader], str | None], ...] = ()
+    parent: "OnWire[Any, Any] | None" = None
 
 
 def _of_class(reader: RequestReader) -> str | None:
@@ -117,6 +118,7 @@ PRODUCT_RESOURCE = OnWire(
     read=mapping.product_resource_from_pb,
     write=mapping.product_resource_to_pb,
     check=checks.check_product_resource,
+    parent=PRODUCT,
 )
 PRODUCT_GRANT = OnWire(
     kind=kinds.PRODUCT_GRANT,
@@ -127,6 +129,7 @@ PRODUCT_GRANT = OnWire(
     read=mapping.product_grant_from_pb,
     write=mapping.product_grant_to_pb,
     check=checks.check_product_grant,
+    parent=PRODUCT,
 )
 AGGREGATION = OnWire(
     kind=policy_kinds.AGGREGATION,
@@ -192,19 +195,22 @@ SELLING_MODEL = OnWire(
     write=selling_mapping.selling_model_to_pb,
 )
 
-ALL: tuple[OnWire[Any, Any], ...] = (
+CATALOG: tuple[OnWire[Any, Any], ...] = (
     UNIT_CLASS,
     UNIT,
     RESOURCE,
     PRODUCT,
     PRODUCT_RESOURCE,
     PRODUCT_GRANT,
+    SELLING_MODEL,
+)
+POLICIES: tuple[OnWire[Any, Any], ...] = (
     AGGREGATION,
     RATING_FREQUENCY,
     OVERAGE,
     REFRESH,
     ROLLOVER,
     COMMITMENT,
-    SELLING_MODEL,
 )
+ALL = (*CATALOG, *POLICIES)
 BY_FIELD = {one.field: one for one in ALL}

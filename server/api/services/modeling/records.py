@@ -1,11 +1,13 @@
 """What methods of all kinds of catalogue record have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from usage_management.v1 import catalog_service_pb2 as rpc
 from usage_management.v1 import types_pb2
 
@@ -28,6 +30,52 @@ from server.usecases.modeling.edits import Record
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
+S = TypeVar("S")
+# A method of a servicer: itself, the request, gRPC's context.
+Method = Callable[[Any, Any, Any], Awaitable[Message]]
+
+
+def serves_records(
+    service: ServiceDescriptor, kinds: Sequence[OnWire[Any, Any]]
+) -> Callable[[type[S]], type[S]]:
+    """Return a decorator that gives a servicer the five methods of each kind of record.
+
+    Their names come from the contract: `Get`, `Create`, `Update` and `Delete` before the name of
+    the message, and the method that lists the message. The servicer has its `Env` as `_env`.
+    """
+
+    def bind(servicer: type[S]) -> type[S]:
+        for one in kinds:
+            for name, method in _methods(service, one).items():
+                setattr(servicer, name, method)
+        return servicer
+
+    return bind
+
+
+def _methods(service: ServiceDescriptor, one: OnWire[Any, Any]) -> dict[str, Method]:
+    wanted = one.message.DESCRIPTOR
+    list_name, answer, field = next(
+        (method.name, GetMessageClass(method.output_type), field.name)
+        for method in service.methods
+        for field in method.output_type.fields
+        if method.name.startswith("List") and field.message_type is wanted
+    )
+
+    async def list_(self: Any, request: Any, _context: Any) -> Message:
+        found, token = await list_records(self._env, request, one)
+        return answer(**{field: found, "next_page_token": token})
+
+    def bound(work: Callable[[Env, Any, OnWire[Any, Any]], Awaitable[Message]]) -> Method:
+        return lambda self, request, _context: work(self._env, request, one)
+
+    return {
+        f"Get{wanted.name}": bound(get_record),
+        list_name: list_,
+        f"Create{wanted.name}": bound(create_record),
+        f"Update{wanted.name}": bound(update_record),
+        f"Delete{wanted.name}": bound(delete_record),
+    }
 
 
 async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
@@ -36,14 +84,12 @@ async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
     return one.write(await run_query(env, lambda tx: store.get(tx, one.kind, *key)))
 
 
-async def list_records(
-    env: Env, request: Any, one: OnWire[T, M], parent: OnWire[Any, Any] | None = None
-) -> tuple[Sequence[M], str]:
+async def list_records(env: Env, request: Any, one: OnWire[T, M]) -> tuple[Sequence[M], str]:
     """A page of records by id, of `request.parent` if the kind has one, and the next token.
 
     An empty list is an answer only if there is such a parent. Raises `…_NOT_FOUND`.
     """
-    reader = RequestReader(request)
+    reader, parent = RequestReader(request), one.parent
     key = reader.name("parent", parent.name) if parent else ()
     state = reader.optional_choice("state", CatalogState)
     filters = (state, *(ask(reader) for ask in one.filters))

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from google.protobuf.empty_pb2 import Empty
 from usage_management.v1 import procedure_resources_pb2 as pb
 from usage_management.v1 import procedure_service_pb2 as messages
 from usage_management.v1 import procedure_service_pb2_grpc as rpc
@@ -15,11 +14,7 @@ from server.api.reader import RequestReader, named
 from server.api.services.modeling.kinds import OnWire
 from server.api.services.modeling.records import (
     change_states,
-    create_record,
-    delete_record,
-    get_record,
-    list_records,
-    update_record,
+    serves_records,
 )
 from server.api.transactions import caller, run_mutation, run_query
 from server.domain.rating.procedures.versions import ProcedureUsage, Version
@@ -48,69 +43,17 @@ VERSION = OnWire(
     read=mapping.version_from_pb,
     write=mapping.version_to_pb,
     check=procedures.check_version,
+    parent=PROCEDURE,
 )
 
 
+@serves_records(messages.DESCRIPTOR.services_by_name["ProcedureService"], (PROCEDURE, VERSION))
 class ProcedureService(rpc.ProcedureServiceServicer):
     """Keeps procedures, says which is used, and tries them."""
 
     def __init__(self, env: Env, snapshots: RateSnapshots) -> None:
         self._env = env
         self._snapshots = snapshots
-
-    async def GetProcedure(
-        self, request: messages.GetProcedureRequest, context: Any
-    ) -> pb.Procedure:
-        return await get_record(self._env, request, PROCEDURE)
-
-    async def ListProcedures(
-        self, request: messages.ListProceduresRequest, context: Any
-    ) -> messages.ListProceduresResponse:
-        found, token = await list_records(self._env, request, PROCEDURE)
-        return messages.ListProceduresResponse(procedures=found, next_page_token=token)
-
-    async def CreateProcedure(
-        self, request: messages.CreateProcedureRequest, context: Any
-    ) -> pb.Procedure:
-        return await create_record(self._env, request, PROCEDURE)
-
-    async def UpdateProcedure(
-        self, request: messages.UpdateProcedureRequest, context: Any
-    ) -> pb.Procedure:
-        return await update_record(self._env, request, PROCEDURE)
-
-    async def DeleteProcedure(
-        self, request: messages.DeleteProcedureRequest, context: Any
-    ) -> Empty:
-        return await delete_record(self._env, request, PROCEDURE)
-
-    async def GetProcedureVersion(
-        self, request: messages.GetProcedureVersionRequest, context: Any
-    ) -> pb.ProcedureVersion:
-        return await get_record(self._env, request, VERSION)
-
-    async def ListProcedureVersions(
-        self, request: messages.ListProcedureVersionsRequest, context: Any
-    ) -> messages.ListProcedureVersionsResponse:
-        found, token = await list_records(self._env, request, VERSION, PROCEDURE)
-        return messages.ListProcedureVersionsResponse(
-            procedure_versions=found, next_page_token=token
-        )
-
-    async def CreateProcedureVersion(
-        self, request: messages.CreateProcedureVersionRequest, context: Any
-    ) -> pb.ProcedureVersion:
-        return await create_record(self._env, request, VERSION)
-
-    async def UpdateProcedureVersion(
-        self, request: messages.UpdateProcedureVersionRequest, context: Any
-    ) -> pb.ProcedureVersion:
-        return await update_record(self._env, request, VERSION)
-
-    async def DeleteProcedureVersion(
-        self, request: messages.DeleteProcedureVersionRequest, context: Any
-    ) -> Empty:
-        return await delete_record(self._env, request, VERSION)
 
     async def ChangeProcedureStates(
         self, request: messages.ChangeProcedureStatesRequest, context: Any
