@@ -1,15 +1,19 @@
-"""Housekeeping: jobs that ended long ago are deleted, a few at a time."""
+"""Housekeeping: ended jobs and old answers are deleted, a few at a time."""
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import asyncpg
 import structlog
 
+from server.config import Config
 from server.domain.errors import UsageError
 from server.domain.ids import TenantId
-from server.store import jobs
+from server.store import jobs, requests
+from server.store.connection import ControlTransaction, Transaction
 from server.store.shares import SharedPool
 from server.store.transaction import read_control, transact
 
@@ -21,31 +25,68 @@ BATCH = 500
 PAUSE_SECONDS = 0.05
 
 
-async def keep_house(pool: SharedPool, kept: timedelta) -> None:
-    """Delete jobs that ended longer ago than `kept`, again and again, until canceled."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chore:
+    """Rows that are deleted once they are older than `kept`.
+
+    `tenants` finds whose there are; `delete` deletes a batch of one tenant and returns its size.
+    """
+
+    kept: timedelta
+    tenants: Callable[[ControlTransaction, timedelta], Awaitable[list[TenantId]]]
+    delete: Callable[[Transaction, timedelta, int], Awaitable[int]]
+
+
+def ended_jobs(kept: timedelta) -> Chore:
+    """Return the chore that deletes jobs which ended."""
+    return Chore(
+        kept=kept,
+        tenants=jobs.ended_tenants,
+        delete=lambda tx, age, most: jobs.forget_ended(tx, age, at_most=most),
+    )
+
+
+def old_requests(kept: timedelta) -> Chore:
+    """Return the chore that deletes the answers of requests."""
+    return Chore(
+        kept=kept,
+        tenants=requests.old_tenants,
+        delete=lambda tx, age, most: requests.delete_old(tx, age, at_most=most),
+    )
+
+
+def chores_of(config: Config) -> tuple[Chore, ...]:
+    """Return the chores of a worker."""
+    return (
+        ended_jobs(timedelta(hours=config.ended_job_hours)),
+        old_requests(timedelta(days=config.request_days)),
+    )
+
+
+async def keep_house(pool: SharedPool, chores: tuple[Chore, ...]) -> None:
+    """Do the chores again and again, until canceled."""
     while True:
         # Workers that start together do not all delete together.
         await asyncio.sleep(EVERY_SECONDS * random.uniform(0.5, 1))
-        try:
-            await forget_ended(pool, kept)
-        except (UsageError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("housekeeping_failed", error=type(error).__name__)
+        for chore in chores:
+            try:
+                await do(pool, chore)
+            except (UsageError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("housekeeping_failed", error=type(error).__name__)
 
 
-async def forget_ended(pool: SharedPool, kept: timedelta) -> int:
-    """Delete all jobs that ended longer ago than `kept`; returns how many."""
+async def do(pool: SharedPool, chore: Chore) -> int:
+    """Delete all rows that a chore is for; return how many."""
     deleted = 0
-    for tenant_id in await read_control(pool, lambda tx: jobs.ended_tenants(tx, kept)):
-        deleted += await _forget_of(pool, tenant_id, kept)
+    for tenant_id in await read_control(pool, lambda tx: chore.tenants(tx, chore.kept)):
+        deleted += await _do_of(pool, tenant_id, chore)
     return deleted
 
 
-async def _forget_of(pool: SharedPool, tenant_id: TenantId, kept: timedelta) -> int:
+async def _do_of(pool: SharedPool, tenant_id: TenantId, chore: Chore) -> int:
     deleted = 0
     while True:
-        batch = await transact(
-            pool, tenant_id, lambda tx: jobs.forget_ended(tx, kept, at_most=BATCH)
-        )
+        batch = await transact(pool, tenant_id, lambda tx: chore.delete(tx, chore.kept, BATCH))
         deleted += batch
         if batch < BATCH:
             return deleted

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
 
 import asyncpg
 import structlog
@@ -22,7 +21,7 @@ from server.store.jobs import Claim
 from server.store.shares import SharedPool
 from server.store.transaction import read_control, transact
 from workers.backlog import Backlog
-from workers.housekeeping import keep_house
+from workers.housekeeping import chores_of, keep_house
 from workers.run import Task, run_job
 
 log = structlog.get_logger("sweep")
@@ -170,8 +169,7 @@ async def sweep_for_ever(
         concurrency=config.worker_concurrency,
         idle_seconds=config.sweep_seconds,
     )
-    kept = timedelta(hours=config.ended_job_hours)
-    keeping_house = asyncio.create_task(keep_house(pool, kept))
+    keeping_house = asyncio.create_task(keep_house(pool, chores_of(config)))
     try:
         await sweep.run(bell or asyncio.Event(), stopping or asyncio.Event())
     finally:

@@ -1,10 +1,11 @@
 """The size of answers: what default gRPC clients (4 MiB) can read, and pages end well below it."""
 
 from server.domain.errors import ResourceExhausted
+from server.domain.limits import value_of
 
 MEBIBYTE = 1024 * 1024
 MAX_PAGE_BYTES = MEBIBYTE
-MAX_ANSWER_BYTES = 7 * MEBIBYTE // 2
+MAX_ANSWER_BYTES = value_of("answer.bytes")
 
 
 def answer_too_large(size: int) -> ResourceExhausted:

@@ -38,18 +38,19 @@ from server.domain.errors import (
     UsageError,
 )
 from server.domain.ids import TenantId
+from server.domain.limits import value_of
 from server.store.transaction import too_late
 
 log = structlog.get_logger("calls")
 
 USUAL_SECONDS = 10.0
-MOST_SECONDS = 30.0
+MOST_SECONDS = float(value_of("call.seconds"))
 MOST_UNKNOWN_FIELDS = 64
 MOST_UNKNOWN_BYTES = 4096
 # Only batches may be larger. The transport takes more than either (`server.app`), so that a
 # message that is too large is refused here, with the limit.
-MOST_BYTES = 1024 * 1024
-MOST_BATCH_BYTES = 4 * MOST_BYTES
+MOST_BYTES = value_of("message.bytes")
+MOST_BATCH_BYTES = value_of("message.record_bytes")
 BATCHES = frozenset({"RecordUsage", "CreateRecords", "BatchCreateRateCardEntries"})
 _numbers = count(1)
 

@@ -20,6 +20,7 @@ from server.api.answers import MAX_PAGE_BYTES
 from server.api.reader import fields_of
 from server.domain.errors import InvalidArgument
 from server.domain.ids import TenantId
+from server.domain.limits import value_of
 from server.runtime.token_seal import TokenSeal
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ READERS: dict[type, Callable[[str], Any]] = {
 }
 Shape = tuple[type, ...]
 
-USUAL_SIZE, LARGEST_SIZE = 50, 1000
+USUAL_SIZE, LARGEST_SIZE = 50, value_of("page.size")
 LONGEST_TOKEN = 2_000
 
 

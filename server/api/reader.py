@@ -27,6 +27,7 @@ from server.domain.calendar import zone_info
 from server.domain.errors import InvalidArgument, Violation
 from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import CODE
+from server.domain.limits import value_of
 
 E = TypeVar("E", bound=StrEnum)
 # A form has a method called `date`, which hides the type from the annotations after it.
@@ -39,7 +40,8 @@ SECONDS = range(-62_135_596_800, 253_402_300_800)
 ETAG = re.compile(r'"([1-9][0-9]{0,17})"', re.ASCII)
 # C0 and C1 controls, lone surrogates, and the marks that reorder text.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-MOST_LABELS, LONGEST_KEY, LONGEST_VALUE = 64, 128, 1024
+MOST_LABELS = value_of("labels.count")
+LONGEST_KEY, LONGEST_VALUE = value_of("labels.key"), value_of("labels.value")
 # Codes of ISO 4217 that are no money anybody pays in: metals, tests, funds, nothing.
 NO_MONEY = frozenset({"XXX", "XTS", "XAU", "XAG", "XPT", "XPD", "XBA", "XBB", "XBC", "XBD"})
 

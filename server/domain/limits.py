@@ -6,16 +6,6 @@ from decimal import Decimal
 
 from server.domain.errors import InvalidArgument, ResourceExhausted
 
-# The quantity of one record, as counted: far above what is real, and the sum of a hundred
-# million of them still fits.
-MOST_QUANTITY = Decimal(10) ** 18
-MOST_CARD_ENTRIES = 1_200
-MOST_CARD_TIERS = 3_000
-# A candidate takes 2 to 10 µs.
-MOST_CANDIDATES = 50_000
-# A step takes 10 to 30 µs, and 150 bytes of the answer.
-MOST_STEPS = 20_000
-
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -33,7 +23,7 @@ LIMITS = (
     Limit("call.in_flight", 1_000, "calls a process", "OVERLOADED"),
     Limit("call.seconds", 30, "seconds", "DEADLINE_EXCEEDED"),
     Limit("call.tenant_in_flight", 500, "calls of a tenant a process", "TENANT_BUSY"),
-    Limit("discover.candidates", MOST_CANDIDATES, "explained candidates a call", "TOO_MANY_STEPS"),
+    Limit("discover.candidates", 50_000, "explained candidates a call", "TOO_MANY_STEPS"),
     Limit("discover.explained_questions", 100, "questions a call", "TOO_MANY_ITEMS"),
     Limit("discover.questions", 1_000, "questions a call", "TOO_MANY_ITEMS"),
     Limit("formula.characters", 2_000, "characters", "FORMULA_INVALID"),
@@ -43,26 +33,50 @@ LIMITS = (
     Limit("labels.value", 1_024, "characters", "LABELS_INVALID"),
     Limit("message.bytes", 1_048_576, "bytes", "MESSAGE_TOO_LARGE"),
     Limit("message.record_bytes", 4_194_304, "bytes", "MESSAGE_TOO_LARGE"),
+    Limit("order.back_dated_days", 400, "days behind the tenant's clock", "BACKDATED_TOO_FAR"),
+    Limit("order.periods", 20_000, "rating periods an order", "LIMIT_ORDER_PERIODS"),
     Limit("order.wallets", 2_000, "wallets an order", "LIMIT_ORDER_WALLETS"),
     Limit("page.size", 1_000, "items a page", "PAGE_SIZE_INVALID"),
+    Limit("policy.versions", 100, "versions a policy", "TOO_MANY_ITEMS"),
+    Limit("preview.cells", 100_000, "lines × cells a preview", "TOO_MANY_ITEMS"),
+    Limit("preview.lines", 1_000, "lines a preview", "TOO_MANY_ITEMS"),
     Limit("procedure.elements", 70, "elements a version", "PROCEDURE_INVALID"),
     Limit("procedure.lines", 1_000, "lines a simulation", "TOO_MANY_ITEMS"),
-    Limit("procedure.steps", MOST_STEPS, "lines × elements a simulation", "TOO_MANY_STEPS"),
+    Limit("procedure.steps", 20_000, "lines × elements a simulation", "TOO_MANY_STEPS"),
     Limit("quote.lines", 200, "lines a quote or an order", "TOO_MANY_ITEMS"),
     Limit("rate.attribute_adjustments", 100, "adjustments an entry", "TOO_MANY_ITEMS"),
     Limit("rate.batch_size", 1_000, "entries a call", "TOO_MANY_ITEMS"),
-    Limit("rate.card_entries", MOST_CARD_ENTRIES, "entries a rate card", "LIMIT_RATE_CARD"),
-    Limit("rate.card_tiers", MOST_CARD_TIERS, "tiers a rate card", "LIMIT_RATE_CARD"),
+    Limit("rate.card_entries", 1_200, "entries a rate card", "LIMIT_RATE_CARD"),
+    Limit("rate.card_tiers", 3_000, "tiers a rate card", "LIMIT_RATE_CARD"),
     Limit("rate.tiers", 100, "tiers an entry", "TOO_MANY_ITEMS"),
+    Limit("rating_batch.cells", 40_000, "lines × cells a rating batch", "TOO_MANY_ITEMS"),
+    Limit("rating_batch.lines", 500, "lines a rating batch", "TOO_MANY_ITEMS"),
     Limit("record.batch_size", 1_000, "records a call", "TOO_MANY_ITEMS"),
     Limit("record.future_minutes", 5, "minutes ahead of the tenant's clock", "TIMESTAMP_IN_FUTURE"),
-    Limit("record.quantity", int(MOST_QUANTITY), "units, as counted, a record", "DECIMAL_RANGE"),
+    Limit("record.quantity", 10**18, "units, as counted, a record", "DECIMAL_RANGE"),
     Limit("record.window_days", 400, "days behind the tenant's clock", "TIMESTAMP_TOO_OLD"),
+    Limit("replay.lines", 2_000, "ratable summaries a replay", "TOO_MANY_ITEMS"),
+    Limit("request_id.days", 400, "days that a request id is kept", "REQUEST_ID_CONFLICT"),
+    Limit("resource.dimensions", 5, "dimensions a usage resource", "TOO_MANY_ITEMS"),
     Limit("setup.grants", 5, "grants a resource of a product", "TOO_MANY_ITEMS"),
     Limit("setup.records", 200, "records a setup", "TOO_MANY_ITEMS"),
     Limit("setup.resources", 20, "resources of a product a setup", "TOO_MANY_ITEMS"),
     Limit("text.characters", 200, "characters", "TEXT_TOO_LONG"),
+    Limit("validation.products", 10, "products a call", "TOO_MANY_ITEMS"),
 )
+_VALUES = {limit.id: limit.value for limit in LIMITS}
+
+
+def value_of(limit_id: str) -> int:
+    """Return the value of a limit, for whatever enforces it. Raises KeyError."""
+    return _VALUES[limit_id]
+
+
+MOST_QUANTITY = Decimal(value_of("record.quantity"))
+# A candidate takes 2 to 10 µs.
+MOST_CANDIDATES = value_of("discover.candidates")
+# A step takes 10 to 30 µs, and 150 bytes of the answer.
+MOST_STEPS = value_of("procedure.steps")
 
 
 def limits(configured: Mapping[str, int]) -> tuple[Limit, ...]:

@@ -5,11 +5,12 @@ free. Keys are bytes: nothing is trimmed or folded.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from server.domain.errors import AlreadyExists
 from server.domain.ids import AccountId, TenantId
-from server.store.connection import Transaction
+from server.store.connection import ControlTransaction, Transaction
 from server.store.sql import load
 
 SQL = load("requests.sql")
@@ -60,6 +61,18 @@ async def keep(tx: Transaction, request: Request, response: bytes) -> None:
         request.fields,
         response,
     )
+
+
+async def old_tenants(tx: ControlTransaction, kept: timedelta) -> list[TenantId]:
+    """Return the tenants that have answers which were kept longer than `kept`."""
+    rows = await tx.fetch(SQL["old_request_tenants"], kept)
+    return [TenantId(row["tenant_id"]) for row in rows]
+
+
+async def delete_old(tx: Transaction, kept: timedelta, *, at_most: int) -> int:
+    """Delete up to `at_most` answers that were kept longer than `kept`; return how many."""
+    done = await tx.execute(SQL["delete_old_requests"], tx.tenant_id, kept, at_most)
+    return int(done.rpartition(" ")[2])
 
 
 def _key(request: Request) -> tuple[UUID, str, str]:

@@ -107,6 +107,20 @@ CREATE FUNCTION public.tenants_with_ended_jobs(before timestamp with time zone) 
              ORDER BY j.end_time LIMIT 1)
 $$;
 
+CREATE FUNCTION public.tenants_with_old_requests(before timestamp with time zone) RETURNS TABLE(tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT t.tenant_id FROM tenants AS t
+     WHERE (SELECT true FROM request_log AS r
+             WHERE r.tenant_id = t.tenant_id AND r.create_time < before
+             ORDER BY r.create_time LIMIT 1)
+$$;
+
 CREATE FUNCTION public.token_secrets() RETURNS SETOF bytea
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
@@ -952,7 +966,7 @@ CREATE TABLE public.request_log (
 
 ALTER TABLE ONLY public.request_log FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.request_log IS 'control: requests answered, for 400 days, with their answers';
+COMMENT ON TABLE public.request_log IS 'control: requests that were answered, with their answers; housekeeping deletes them after USAGE_REQUEST_DAYS';
 
 CREATE TABLE public.rollover_policies (
     tenant_id uuid NOT NULL,
@@ -1651,6 +1665,8 @@ CREATE INDEX rating_periods_open ON public.rating_periods USING btree (tenant_id
 
 CREATE UNIQUE INDEX refresh_policy_id_taken ON public.refresh_policies USING btree (tenant_id, lower((policy_id)::text));
 
+CREATE INDEX request_log_by_age ON public.request_log USING btree (tenant_id, create_time);
+
 CREATE UNIQUE INDEX rollover_policy_id_taken ON public.rollover_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE UNIQUE INDEX selling_model_id_taken ON public.selling_models USING btree (tenant_id, lower((selling_model_id)::text));
@@ -2012,6 +2028,8 @@ CREATE POLICY across_tenants ON public.credentials FOR SELECT TO usage_owner USI
 
 CREATE POLICY across_tenants ON public.jobs FOR SELECT TO usage_owner USING (true);
 
+CREATE POLICY across_tenants ON public.request_log FOR SELECT TO usage_owner USING (true);
+
 CREATE POLICY across_tenants ON public.tenants FOR SELECT TO usage_owner USING (true);
 
 ALTER TABLE public.aggregation_policies ENABLE ROW LEVEL SECURITY;
@@ -2239,6 +2257,9 @@ GRANT ALL ON FUNCTION public.tenants_with_due_jobs(kinds text[]) TO usage_app;
 
 REVOKE ALL ON FUNCTION public.tenants_with_ended_jobs(before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.tenants_with_ended_jobs(before timestamp with time zone) TO usage_app;
+
+REVOKE ALL ON FUNCTION public.tenants_with_old_requests(before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.tenants_with_old_requests(before timestamp with time zone) TO usage_app;
 
 REVOKE ALL ON FUNCTION public.token_secrets() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.token_secrets() TO usage_app;

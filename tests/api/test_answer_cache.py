@@ -218,6 +218,4 @@ def test_every_cache_says_what_it_holds_and_its_bounds():
 
     assert CacheState("discovery.responses", 1, 7, 70) in states
     assert all(0 <= one.entries <= one.most_entries and one.most_bytes for one in states)
-    assert {"discovery.responses", "domain.calendar.local_midnight"} <= {
-        one.name for one in states
-    }
+    assert {"discovery.responses", "domain.calendar.local_midnight"} <= {one.name for one in states}

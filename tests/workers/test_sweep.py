@@ -23,7 +23,7 @@ from server.store.pool import open_pool
 from server.store.transaction import read
 from tests.logins import as_service
 from tests.workers.conftest import START, TENANT, Notes, add_tenant, ask, job, sweeping
-from workers.housekeeping import forget_ended
+from workers.housekeeping import do, ended_jobs, old_requests
 from workers.listener import answer
 from workers.run import Task
 from workers.sweep import BUSY_SECONDS, sweep_for_ever
@@ -240,9 +240,9 @@ async def test_jobs_that_ended_long_ago_are_deleted_and_may_be_asked_for_again(p
         run_id,
         START,
     )
-    counted = await forget_ended(pool, week)
+    counted = await do(pool, ended_jobs(week))
     await owner.execute("UPDATE runs SET state = 'DONE'")
-    deleted = await forget_ended(pool, week)
+    deleted = await do(pool, ended_jobs(week))
     left = await owner.fetchval("SELECT array_agg(job_id) FROM jobs")
     await ask(pool, wanted[0])
     async with asyncio.timeout(20), sweeping(pool, {"note": notes}):
@@ -250,6 +250,29 @@ async def test_jobs_that_ended_long_ago_are_deleted_and_may_be_asked_for_again(p
 
     # A run under way counts what was done since it began; what was refused stays to be seen.
     assert (counted, deleted, left) == (0, 4, [wanted[4].id])
+
+
+async def test_answers_are_deleted_after_their_time_and_no_others(pool, owner):
+    """More than a batch of old ones, of two tenants, and one that is young enough."""
+    other = await add_tenant(pool, "other", None)
+    for tenant, count in ((TENANT, 1_200), (other, 3)):
+        await owner.execute(
+            "INSERT INTO request_log (tenant_id, account_id, request_id, method, fingerprint,"
+            " fields, response, create_time) SELECT $1, '', 'request-' || n, 'm', '', '{}', '',"
+            " now() - interval '401 days' FROM generate_series(1, $2::integer) AS n",
+            tenant,
+            count,
+        )
+    await owner.execute(
+        "UPDATE request_log SET create_time = now() - interval '399 days'"
+        " WHERE tenant_id = $1 AND request_id = 'request-2'",
+        other,
+    )
+
+    deleted = await do(pool, old_requests(timedelta(days=400)))
+
+    left = await owner.fetch("SELECT tenant_id, request_id FROM request_log")
+    assert (deleted, [tuple(row) for row in left]) == (1_202, [(other, "request-2")])
 
 
 async def test_a_cut_connection_ends_no_worker(pool, database: str):

@@ -25,7 +25,7 @@ from server.domain.caches import memoize
 from server.domain.calendar import DAY, Days
 from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError
 from server.domain.ids import TenantId
-from server.domain.limits import check_candidates
+from server.domain.limits import check_candidates, value_of
 from server.domain.rating.compiled_discovery import CompiledDiscovery, DiscoveryVersions
 from server.domain.rating.discovery import DiscoveryQuestion, answer
 from server.domain.rating.explanations import explained
@@ -36,7 +36,7 @@ from server.runtime.rate_snapshots import CompiledRates, RateSnapshots, rendered
 from server.runtime.token_seal import TokenSeal
 from server.usecases.rating.discovery import Present, present
 
-MOST_EXPLAINED = 100
+MOST_EXPLAINED = value_of("discover.explained_questions")
 # Requests of so many questions are told apart as a whole; each question of larger ones by itself.
 FEW = 8
 # How long questions that nobody asked before hold the loop until other calls have their turn.

@@ -10,8 +10,9 @@ import json
 from collections.abc import Mapping
 
 from server.domain.caches import memoize
+from server.domain.limits import value_of
 
-MOST_DIMENSIONS = 5
+MOST_DIMENSIONS = value_of("resource.dimensions")
 
 NONE = ""
 """The text of usage without any."""

@@ -16,11 +16,11 @@ from server.domain.consumption.recording import Counted, Meter, MeterKey, Refuse
 from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound, Subject, UsageError
 from server.domain.exact import plain
 from server.domain.ids import UnitId
-from server.domain.limits import MOST_QUANTITY
+from server.domain.limits import MOST_QUANTITY, value_of
 from server.domain.modeling.units import Unit, check_scale, convert
 
-AHEAD = timedelta(minutes=5)
-BEHIND = timedelta(days=400)
+AHEAD = timedelta(minutes=value_of("record.future_minutes"))
+BEHIND = timedelta(days=value_of("record.window_days"))
 SEPARATOR = "\x1f"
 
 

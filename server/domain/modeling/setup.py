@@ -13,6 +13,7 @@ from typing import TypeVar
 from server.domain.errors import FailedPrecondition, InvalidArgument, UsageError, Violation
 from server.domain.exact import plain
 from server.domain.ids import PolicyId
+from server.domain.limits import value_of
 from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
@@ -27,8 +28,8 @@ from server.domain.modeling.policies import LatePolicy, usual_combination
 Policy = Aggregation | RatingFrequencyPolicy | Overage | Refresh | Rollover
 P = TypeVar("P", Aggregation, RatingFrequencyPolicy, Overage, Refresh, Rollover)
 
-MOST_RECORDS = 200
-MOST_GRANTS = 5
+MOST_RECORDS = value_of("setup.records")
+MOST_GRANTS = value_of("setup.grants")
 NAMELESS = PolicyId("")
 
 

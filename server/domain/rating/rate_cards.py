@@ -20,7 +20,7 @@ from server.domain.ids import (
     ResourceId,
     SellingModelId,
 )
-from server.domain.limits import MOST_CARD_ENTRIES, MOST_CARD_TIERS
+from server.domain.limits import value_of
 from server.domain.rating.rates import (
     ONE,
     AdjustmentKind,
@@ -156,7 +156,7 @@ class CardSize:
     tiers: int
 
 
-USUAL_SIZE = CardSize(entries=MOST_CARD_ENTRIES, tiers=MOST_CARD_TIERS)
+USUAL_SIZE = CardSize(entries=value_of("rate.card_entries"), tiers=value_of("rate.card_tiers"))
 
 
 def check_size(card_id: RateCardId, size: CardSize, most: CardSize) -> None:

@@ -29,6 +29,7 @@ from server.domain.ids import (
     ResourceId,
     WalletId,
 )
+from server.domain.limits import value_of
 from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import WalletPolicies
 from server.domain.selling.grants import Entitlement, Grant, issues
@@ -44,10 +45,10 @@ from server.domain.selling.sales import (
 )
 from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet, target_key
 
-MOST_WALLETS = 2_000
-MOST_DAYS_BACK = 400
-MOST_ISSUES_BACK = 400
-MOST_PERIODS = 20_000
+MOST_WALLETS = value_of("order.wallets")
+MOST_DAYS_BACK = value_of("order.back_dated_days")
+MOST_ISSUES_BACK = value_of("grant.back_dated_issues")
+MOST_PERIODS = value_of("order.periods")
 
 INSTANT = timedelta(microseconds=1)
 

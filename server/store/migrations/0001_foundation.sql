@@ -116,7 +116,8 @@ CREATE TABLE request_log (
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT request_id_taken PRIMARY KEY (tenant_id, account_id, request_id)
 );
-COMMENT ON TABLE request_log IS 'control: requests answered, for 400 days, with their answers';
+COMMENT ON TABLE request_log IS 'control: requests that were answered, with their answers; housekeeping deletes them after USAGE_REQUEST_DAYS';
+CREATE INDEX request_log_by_age ON request_log (tenant_id, create_time);
 
 -- Catalogue: units and resources -------------------------------------------------------------------
 
@@ -1273,6 +1274,7 @@ GRANT DELETE ON procedures, procedure_versions TO usage_app;
 CREATE POLICY across_tenants ON tenants FOR SELECT TO usage_owner USING (true);
 CREATE POLICY across_tenants ON credentials FOR SELECT TO usage_owner USING (true);
 CREATE POLICY across_tenants ON jobs FOR SELECT TO usage_owner USING (true);
+CREATE POLICY across_tenants ON request_log FOR SELECT TO usage_owner USING (true);
 
 -- Tenant time: a sandbox's own clock, else the database's.
 CREATE FUNCTION tenant_now(tenant uuid) RETURNS timestamptz LANGUAGE sql VOLATILE
@@ -1349,7 +1351,19 @@ CREATE FUNCTION tenants_with_ended_jobs(before timestamptz) RETURNS TABLE (tenan
              ORDER BY j.end_time LIMIT 1)
 $$;
 
+-- The tenants that have answers which were kept since before a time.
+CREATE FUNCTION tenants_with_old_requests(before timestamptz) RETURNS TABLE (tenant_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
+    SELECT t.tenant_id FROM tenants AS t
+     WHERE (SELECT true FROM request_log AS r
+             WHERE r.tenant_id = t.tenant_id AND r.create_time < before
+             ORDER BY r.create_time LIMIT 1)
+$$;
+
 REVOKE EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(),
-    tenants_with_due_jobs(text[]), tenants_with_ended_jobs(timestamptz), token_secrets() FROM PUBLIC;
+    tenants_with_due_jobs(text[]), tenants_with_ended_jobs(timestamptz), tenants_with_old_requests(timestamptz),
+    token_secrets() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(),
-    tenants_with_due_jobs(text[]), tenants_with_ended_jobs(timestamptz), token_secrets() TO usage_app;
+    tenants_with_due_jobs(text[]), tenants_with_ended_jobs(timestamptz), tenants_with_old_requests(timestamptz),
+    token_secrets() TO usage_app;

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from server.domain.limits import value_of
 from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.store.connection import Transaction
 from server.store.modeling import edits
@@ -13,7 +14,7 @@ from server.store.sql import load
 
 SQL = load("modeling/policy_versions.sql")
 
-MOST_VERSIONS = 100
+MOST_VERSIONS = value_of("policy.versions")
 
 T = TypeVar("T")
 

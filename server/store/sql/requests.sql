@@ -18,3 +18,17 @@ SELECT method, fingerprint, fields, response
 --   $6 fields jsonb, $7 response bytea
 INSERT INTO request_log (tenant_id, account_id, request_id, method, fingerprint, fields, response)
 VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: old_request_tenants
+-- The tenants that have answers which were kept longer than this.
+--   $1 kept interval
+SELECT tenant_id FROM tenants_with_old_requests(statement_timestamp() - $1::interval);
+
+-- name: delete_old_requests
+-- A few of the answers that were kept longer than this. An answer is never changed, so nothing has to be locked.
+--   $1 tenant_id uuid, $2 kept interval, $3 at_most integer
+DELETE FROM request_log
+ WHERE tenant_id = $1 AND (account_id, request_id) IN (
+       SELECT account_id, request_id FROM request_log
+        WHERE tenant_id = $1 AND create_time < statement_timestamp() - $2::interval
+        ORDER BY create_time LIMIT $3);

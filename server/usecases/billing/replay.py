@@ -16,6 +16,7 @@ from server.domain.ids import (
     UnitId,
     WalletId,
 )
+from server.domain.limits import value_of
 from server.domain.rating.line_rating import WaterfallStep
 from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import RatableLine
@@ -32,7 +33,7 @@ from server.usecases.billing.replay_inputs import (
     unpriced,
 )
 
-MOST_LINES = 2_000
+MOST_LINES = value_of("replay.lines")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

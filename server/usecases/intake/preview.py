@@ -22,6 +22,7 @@ from server.domain.consumption.recording import (
 )
 from server.domain.errors import InvalidArgument, Unimplemented, UsageError
 from server.domain.ids import AccountId, AssetId, CellId, WalletId, derive
+from server.domain.limits import value_of
 from server.domain.modeling.policies import LatePolicy
 from server.domain.settlement.walk import revision
 from server.domain.wallets.balances import WalletState
@@ -52,7 +53,7 @@ AT_PRESENT = datetime.min.replace(tzinfo=UTC)
 """The time of usage that happens now, by the tenant's clock."""
 
 
-MOST_WORK = 100_000
+MOST_WORK = value_of("preview.cells")
 """How many cells the lines of a call may be projected over, all together: a few seconds of it."""
 
 

@@ -10,6 +10,7 @@ from server.domain.billing.rating_batches import LineResult, RatingBatch, verdic
 from server.domain.consumption.recording import Usage
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.ids import AccountId, JobId, RatingBatchId, derive
+from server.domain.limits import value_of
 from server.domain.work import JobKind
 from server.env import new_id
 from server.store import jobs
@@ -22,7 +23,7 @@ from server.store.keys import TimeKey
 from server.store.selling import accounts
 from server.usecases.intake.preview import Previewed, PreviewUsage, previews, read_inputs
 
-MOST_WORK = 40_000
+MOST_WORK = value_of("rating_batch.cells")
 """As of a preview, but less: a job has to end within seconds."""
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal, Inexact, InvalidOperation
 from typing import Any
 
 from server.domain.exact import ZERO, DecimalError, exact, parse_decimal, plain
+from server.domain.limits import value_of
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.procedures.elements import ListFunction, ValueKind
 from server.domain.rating.procedures.formulas import Formula, FormulaFailed
@@ -29,7 +30,7 @@ from server.domain.rating.rates import ONE
 Clock = Callable[[], int]
 """Nanoseconds since some moment."""
 
-MOST_LINES = 1_000
+MOST_LINES = value_of("procedure.lines")
 MILLISECOND = 1_000_000
 
 

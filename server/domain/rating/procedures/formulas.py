@@ -30,9 +30,11 @@ from server.domain.exact import (
     parse_decimal,
     round_to,
 )
+from server.domain.limits import value_of
 from server.domain.rating.procedures.elements import ValueKind
 
-LONGEST, MOST_NODES, MOST_DIGITS, MOST_TEXT = 2_000, 200, 40, 200
+LONGEST = value_of("formula.characters")
+MOST_NODES, MOST_DIGITS, MOST_TEXT = 200, 40, 200
 NUMBER, TEXT, TRUTH = ValueKind.NUMBER, ValueKind.TEXT, ValueKind.TRUTH
 EXPONENTS = frozenset(map(Decimal, range(11)))
 

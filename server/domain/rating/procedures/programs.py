@@ -14,6 +14,7 @@ from functools import partial
 from typing import assert_never
 
 from server.domain.caches import memoize
+from server.domain.limits import value_of
 from server.domain.errors import InvalidArgument
 from server.domain.rating.procedures import elements as el
 from server.domain.rating.procedures import pricing, writing
@@ -43,7 +44,10 @@ from server.domain.rating.procedures.versions import ProcedureUsage, TimeLimits,
 from server.domain.rating.procedures.waterfall import Element
 from server.domain.rating.rates import TierMode
 
-COUNTS = {ProcedureUsage.RATING: range(2, 71), ProcedureUsage.DISCOVERY: range(1, 51)}
+COUNTS = {
+    ProcedureUsage.RATING: range(2, value_of("procedure.elements") + 1),
+    ProcedureUsage.DISCOVERY: range(1, 51),
+}
 RUN_MILLISECONDS, ELEMENT_MILLISECONDS = range(1_000, 60_001), range(4, 10_001)
 DEEPEST, MOST_INPUTS = 3, 50
 _RATES = el.LookupSource.CATALOG_RATES
