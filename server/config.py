@@ -10,8 +10,6 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from server.domain.limits import value_of
-
 UNIX = "unix:"
 # A socket's path has 108 bytes on Linux and 104 on macOS, with a zero byte at the end.
 MOST_SOCKET_BYTES = 103
@@ -54,18 +52,18 @@ class Config(BaseSettings):
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     pool_size: int = Field(default=8, ge=1, le=200)
     # How many lines a quote, and so an order, may have.
-    quote_lines: int = Field(default=value_of("quote.lines"), ge=1, le=1000)
+    quote_lines: int = Field(default=200, ge=1, le=1000)
     # How many entries and tiers a rate card may have.
-    rate_card_entries: int = Field(default=value_of("rate.card_entries"), ge=1, le=100_000)
-    rate_card_tiers: int = Field(default=value_of("rate.card_tiers"), ge=1, le=1_000_000)
+    rate_card_entries: int = Field(default=1_200, ge=1, le=100_000)
+    rate_card_tiers: int = Field(default=3_000, ge=1, le=1_000_000)
     # The largest quantity of a record, as it is counted in the unit of its wallet.
-    record_quantity: int = Field(default=value_of("record.quantity"), ge=1, lt=10**26)
+    record_quantity: int = Field(default=10**18, ge=1, lt=10**26)
     # Of how many accounts records are kept in one transaction. None is of all in a request; on a
     # database that distributes accounts, 1.
     record_accounts_per_transaction: int | None = Field(default=None, ge=1)
     # Calls in flight in one process, in all and of one tenant; more are refused at once.
-    calls_in_flight: int = Field(default=value_of("call.in_flight"), ge=1, le=100_000)
-    tenant_calls_in_flight: int = Field(default=value_of("call.tenant_in_flight"), ge=1, le=100_000)
+    calls_in_flight: int = Field(default=1_000, ge=1, le=100_000)
+    tenant_calls_in_flight: int = Field(default=500, ge=1, le=100_000)
     worker_concurrency: int = Field(default=4, ge=1, le=64)
     # For how long a starting program waits for a Postgres that does not answer yet.
     store_wait_seconds: float = Field(default=60.0, ge=0, le=3600)
@@ -73,7 +71,7 @@ class Config(BaseSettings):
     # How long jobs that were done or given up are kept before housekeeping deletes them.
     ended_job_hours: float = Field(default=168.0, ge=1, le=100_000)
     # How long a request id is recognized before housekeeping deletes it with its answer.
-    request_days: int = Field(default=value_of("request_id.days"), ge=1, le=10_000)
+    request_days: int = Field(default=400, ge=1, le=10_000)
     # Callers may ask for the descriptors; by default at loopback addresses and unix sockets only.
     reflection: bool | None = None
     allow_unsafe_store: bool = False

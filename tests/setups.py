@@ -52,7 +52,7 @@ from server.domain.rating.rate_cards import (
     RateCardType,
 )
 from server.domain.rating.rates import Adjustment, AdjustmentKind, AttributeRow, Rate, Tier
-from server.domain.validation import Days, Metered, Promise, Scope, Setup
+from server.domain.validation import EffectiveDays, Metered, Promise, Scope, Setup
 
 ACTIVE, DRAFT, INACTIVE = CatalogState.ACTIVE, CatalogState.DRAFT, CatalogState.INACTIVE
 BASE, TIERS, SPARE = RateCardId("base"), RateCardId("tiers"), RateCardId("spare")
@@ -146,6 +146,18 @@ def metered(
         sold=sold,
         **more,
     )
+
+
+def counted_by(
+    method: AggregationMethod, late: LatePolicy = LatePolicy.NEXT_PERIOD, **more: Any
+) -> Metered:
+    """A resource whose usage adds up so, and that takes late usage so."""
+    made = metered(**more)
+    assert made.sold is not None
+    wallet = made.sold.wallet
+    counted = replace(wallet.aggregation, method=method)
+    sold = replace(made.sold, wallet=replace(wallet, aggregation=counted, late=late))
+    return replace(made, sold=sold)
 
 
 def promise(
@@ -248,7 +260,7 @@ def setup(
             ),
         ),
         "currencies": frozenset({"USD", "EUR"}),
-        "scope": Scope(days=Days(TODAY)),
+        "scope": Scope(days=EffectiveDays(TODAY)),
     }
     return Setup(**(usual | more))
 

@@ -269,12 +269,6 @@ class Rollover:
     max_percent: Decimal | None = None
 
 
-def overlap(a: ProductResource, b: ProductResource) -> bool:
-    """Whether two stretches have a day in common."""
-    starts_before_end = (a.start_date or date.min) < (b.end_date or date.max)
-    return starts_before_end and (b.start_date or date.min) < (a.end_date or date.max)
-
-
 def differences(a: object, b: object) -> list[str]:
     """The names of the fields in which two values of one kind differ."""
     names = [field.name for field in fields(a)]  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from server.domain.errors import UsageError
+from server.domain.errors import UsageError, Violation
 from server.domain.modeling.catalog import Category, GrantType, UsageModelType
 from server.domain.modeling.policies import CommitmentRate, check_token
 from server.domain.validation.rules import Finding, Rule, Severity
@@ -21,25 +21,34 @@ def _token_missing(setup: Setup) -> Iterator[Finding]:
     for metered, token in _in_tokens(setup):
         if token is None:
             text = f"{metered.id} is rated in {metered.token_id}, which the product does not meter"
-            yield Finding(text, (metered.name, f"usageResources/{metered.token_id}"))
+            refused = Violation(
+                setup.name,
+                "TOKEN_RESOURCE",
+                f"{metered.name} is rated in {metered.token_id}; add that too",
+            )
+            yield Finding(text, (metered.name, f"usageResources/{metered.token_id}"), refused)
 
 
 def _token_twice(setup: Setup) -> Iterator[Finding]:
     tokens = sorted({metered.token_id or "" for metered, _ in _in_tokens(setup)})
     if len(tokens) > 1:
         names = (metered.name for metered, _ in _in_tokens(setup))
-        yield Finding(f"its resources are rated in {', '.join(tokens)}", (setup.name, *names))
+        text = f"its resources are rated in {', '.join(tokens)}"
+        one = f"{setup.name} has the tokens {', '.join(tokens)}; a product has one"
+        refused = Violation(setup.name, "TOKEN_RESOURCE", one)
+        yield Finding(text, (setup.name, *names), refused)
 
 
 def _token_periods(setup: Setup) -> Iterator[Finding]:
     for metered, token in _in_tokens(setup):
         if token is None or token.sold is None or metered.sold is None:
             continue
-        held = token.sold.wallet
+        own, held = metered.sold.wallet, token.sold.wallet
         try:
-            check_token(metered.sold.wallet.rating, held.rating, held.aggregation.method)
+            check_token(own.rating, held.rating, held.aggregation.method, own.late)
         except UsageError as error:
-            yield Finding(error.message, (metered.name, token.name))
+            refused = Violation(setup.name, error.reason, error.message)
+            yield Finding(error.message, (metered.name, token.name), refused)
 
 
 def _token_rate(setup: Setup) -> Iterator[Finding]:

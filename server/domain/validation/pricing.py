@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from server.domain.errors import Violation
 from server.domain.ids import PriceBookId, RateCardId, ResourceId, SellingModelId
-from server.domain.rating.rate_cards import RateCardEntry
+from server.domain.rating.rate_cards import EntryState, RateCardEntry
 from server.domain.validation.rules import Finding, Rule, Severity
 from server.domain.validation.setups import (
     EffectiveDays,
@@ -129,7 +130,11 @@ def _rate_runs_out(setup: Setup) -> Iterator[Finding]:
 def _rate_overlap(setup: Setup) -> Iterator[Finding]:
     for entry, other in overlaps(setup):
         text = f"{entry.id} and {other.id} of {entry.card_id} apply on the same days"
-        yield Finding(text, (entry_name(entry), entry_name(other)))
+        entering, there = (entry, other) if entry.state is EntryState.DRAFT else (other, entry)
+        refused = Violation(
+            entry_name(entering), "RATE_OVERLAP", f"overlaps {entry_name(there)} on some days"
+        )
+        yield Finding(text, (entry_name(entry), entry_name(other)), refused)
 
 
 def _price_book_missing(setup: Setup) -> Iterator[Finding]:

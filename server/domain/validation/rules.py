@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from server.domain.errors import Violation
 from server.domain.validation.setups import Setup
 
 
@@ -16,10 +17,14 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One breach: what is wrong, in a sentence, and the names of the records, to mend first."""
+    """One breach: what is wrong, in a sentence, and the names of the records, to mend first.
+
+    `refusal` is what an activation is refused for; without one the product can be activated.
+    """
 
     message: str
     records: tuple[str, ...]
+    refusal: Violation | None = None
 
 
 @dataclass(frozen=True, slots=True)

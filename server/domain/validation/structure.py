@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import date
-from itertools import pairwise
+from itertools import combinations, groupby, pairwise
 
 from server.domain.calendar import DAY, Cadence
-from server.domain.errors import UsageError
+from server.domain.errors import UsageError, Violation
 from server.domain.exact import plain
-from server.domain.modeling.catalog import as_unit
-from server.domain.modeling.policies import assumed_billing, check_period_order
+from server.domain.modeling.catalog import CatalogState, as_unit
+from server.domain.modeling.policies import assumed_billing, check_late, check_period_order
 from server.domain.modeling.units import UnitClassKind, check_scale, convert
 from server.domain.validation.rules import Finding, Rule, Severity
 from server.domain.validation.setups import EffectiveDays, Metered, Promise, Setup, entry_name
@@ -22,13 +22,19 @@ LAST = date(2028, 1, 1)
 def _product_not_active(setup: Setup) -> Iterator[Finding]:
     if not setup.is_in_force:
         text = f"the product is {setup.product.state}, so nothing of it was looked at"
-        yield Finding(text, (setup.name,))
+        is_withdrawn = setup.product.state is CatalogState.INACTIVE
+        refused = Violation(setup.name, "RESOURCE_INACTIVE", "was withdrawn; create another")
+        yield Finding(text, (setup.name,), refused if is_withdrawn else None)
 
 
 def _product_empty(setup: Setup) -> Iterator[Finding]:
     if setup.is_in_force and not setup.resources:
         text = f"no usage resource of the product is in force {setup.scope.days}"
-        yield Finding(text, (setup.name,))
+        remedy = "has no usage resource; add one by CreateProductUsageResource"
+        refused = Violation(setup.name, "PRODUCT_EMPTY", remedy)
+        # Once it is in force, all its resources may be withdrawn.
+        is_draft = setup.product.state is CatalogState.DRAFT
+        yield Finding(text, (setup.name,), refused if is_draft else None)
 
 
 def _resource_not_active(setup: Setup) -> Iterator[Finding]:
@@ -46,24 +52,29 @@ def _resource_not_active(setup: Setup) -> Iterator[Finding]:
         yield Finding(f"{id_} is {what} and not in force", (own, name))
 
 
-def _neighbours(setup: Setup) -> Iterator[tuple[Metered, Metered]]:
-    """The stretches of one resource, each with the next, in the order of their days."""
+def _stretches(setup: Setup) -> Iterator[list[Metered]]:
+    """Return the stretches of each resource, in the order of their days."""
     ordered = sorted(setup.resources, key=lambda one: (one.id, one.days, one.name))
-    return ((a, b) for a, b in pairwise(ordered) if a.id == b.id)
+    return (list(same) for _, same in groupby(ordered, key=lambda one: one.id))
 
 
 def _resource_overlap(setup: Setup) -> Iterator[Finding]:
-    for earlier, later in _neighbours(setup):
-        if earlier.days.meets(later.days):
-            text = f"{earlier.id} is sold by two records of the product on the same days"
-            yield Finding(text, (later.name, earlier.name))
+    for same in _stretches(setup):
+        for earlier, later in combinations(same, 2):
+            if earlier.days.meets(later.days):
+                text = f"{earlier.id} is sold by two records of the product on the same days"
+                first, second = sorted((earlier, later), key=lambda one: one.name)
+                other = f"overlaps {second.held.content.id}"
+                refused = Violation(first.name, "EFFECTIVITY_OVERLAP", other)
+                yield Finding(text, (later.name, earlier.name), refused)
 
 
 def _resource_gap(setup: Setup) -> Iterator[Finding]:
-    for earlier, later in _neighbours(setup):
-        gap = EffectiveDays(earlier.days.end, later.days.start).meeting(setup.scope.days)
-        if not gap.is_empty:
-            yield Finding(f"{earlier.id} is not sold {gap}", (later.name, earlier.name))
+    for same in _stretches(setup):
+        for earlier, later in pairwise(same):
+            gap = EffectiveDays(earlier.days.end, later.days.start).meeting(setup.scope.days)
+            if not gap.is_empty:
+                yield Finding(f"{earlier.id} is not sold {gap}", (later.name, earlier.name))
 
 
 def _parent_not_active(setup: Setup) -> Iterator[Finding]:
@@ -82,7 +93,10 @@ def _unit_missing(setup: Setup) -> Iterator[Finding]:
         if metered.unit is None:
             class_name = f"unitClasses/{metered.unit_class.id}"
             text = f"{metered.id} has no unit to count in: {class_name} has none with factor 1"
-            yield Finding(text, (class_name, metered.name))
+            missing = f"{class_name} has no unit to count in; create one with factor 1"
+            resource_name = f"usageResources/{metered.id}"
+            refused = Violation(resource_name, "UNIT_OF_MEASURE_NOT_FOUND", missing)
+            yield Finding(text, (class_name, metered.name), refused)
 
 
 def _currency_unit(setup: Setup) -> Iterator[Finding]:
@@ -105,7 +119,24 @@ def _period_order(setup: Setup) -> Iterator[Finding]:
                 accumulation=wallet.aggregation.period,
             )
         except UsageError as error:
-            yield Finding(error.message, (metered.name, *_policies(metered)))
+            yield _refused(metered, error)
+
+
+def _late_policy(setup: Setup) -> Iterator[Finding]:
+    for metered in setup.resources:
+        if metered.sold is None:
+            continue
+        wallet = metered.sold.wallet
+        try:
+            check_late(wallet.aggregation.method, wallet.late)
+        except UsageError as error:
+            yield _refused(metered, error)
+
+
+def _refused(metered: Metered, error: UsageError) -> Finding:
+    """Return the finding of policies that do not go together, as the error says."""
+    refused = Violation(metered.name, error.reason, error.message)
+    return Finding(error.message, (metered.name, *_policies(metered)), refused)
 
 
 def _policies(metered: Metered) -> Iterator[str]:
@@ -145,15 +176,28 @@ def _promises(setup: Setup) -> Iterator[tuple[Metered, Promise]]:
 def _grant_unit_class(setup: Setup) -> Iterator[Finding]:
     for metered, promise in _promises(setup):
         named = promise.grant.content.unit_id
-        if named is not None and promise.unit is None:
-            text = f"{named} is not a unit of {metered.unit_class.id}, in which {metered.id} counts"
-            yield Finding(text, (promise.name, f"unitsOfMeasure/{named}", metered.name))
+        if named is None or _is_convertible(metered, promise):
+            continue
+        text = f"{named} is not a unit of {metered.unit_class.id}, in which {metered.id} counts"
+        if promise.unit is not None:
+            text = f"{named} is not converted to another currency, in which {metered.id} counts"
+        refused = Violation(promise.name, "UNIT_CLASS_MISMATCH", text)
+        yield Finding(text, (promise.name, f"unitsOfMeasure/{named}", metered.name), refused)
+
+
+def _is_convertible(metered: Metered, promise: Promise) -> bool:
+    """Return whether a grant's unit is of the class of its resource; money is not converted."""
+    if promise.unit is None:
+        return promise.grant.content.unit_id is None
+    own = metered.unit
+    is_money = metered.unit_class.kind is UnitClassKind.CURRENCY
+    return not (is_money and own is not None and own.id != promise.unit.id)
 
 
 def _grant_scale(setup: Setup) -> Iterator[Finding]:
     for metered, promise in _promises(setup):
         grant = promise.grant.content
-        if metered.unit is None or (grant.unit_id is not None and promise.unit is None):
+        if metered.unit is None or not _is_convertible(metered, promise):
             continue
         own = as_unit(metered.unit)
         try:
@@ -163,7 +207,8 @@ def _grant_scale(setup: Setup) -> Iterator[Finding]:
             check_scale(quantity, own)
         except UsageError as error:
             text = f"{plain(grant.quantity)} cannot be counted in {own.id}: {error.message}"
-            yield Finding(text, (promise.name, f"unitsOfMeasure/{own.id}"))
+            refused = Violation(promise.name, error.reason, error.message)
+            yield Finding(text, (promise.name, f"unitsOfMeasure/{own.id}"), refused)
 
 
 def _grant_gaps(setup: Setup) -> Iterator[Finding]:
@@ -271,6 +316,13 @@ STRUCTURE = (
         "Billing is at least as long as rating, and rating longer than accumulation.",
         "Choose an aggregation policy or a rating frequency with another period.",
         _period_order,
+    ),
+    Rule(
+        "LATE_POLICY",
+        Severity.ERROR,
+        "Late usage is taken only where it cannot make a figure smaller.",
+        "Choose a rating frequency policy that rejects late usage, or another aggregation policy.",
+        _late_policy,
     ),
     Rule(
         "RATING_FREQUENCY_UNSAID",

@@ -10,7 +10,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from server.domain.consumption.aggregation import Cell, merged
-from server.domain.exact import ZERO, exact
+from server.domain.consumption.recording import Counted, WalletKey
+from server.domain.errors import FailedPrecondition
+from server.domain.exact import ZERO, exact, plain
+from server.domain.ids import ResourceId
 from server.domain.wallets.balances import WalletState, project
 
 
@@ -30,6 +33,18 @@ def fitting(state: WalletState, cells: Sequence[Cell], *, now: datetime) -> list
         if count < len(left):
             fits.append(False)
     return fits
+
+
+def cap_reached(wallet: WalletKey, resource_id: ResourceId, item: Counted) -> FailedPrecondition:
+    """Return the refusal of usage that a wallet does not cover."""
+    account_id, wallet_id = wallet
+    name = f"accounts/{account_id}/wallets/{wallet_id}"
+    return FailedPrecondition(
+        "CAP_REACHED",
+        f"{plain(item.quantity)} are more than is left of {resource_id}, which is not"
+        " sold beyond its grants; buy more, or use less",
+        {"wallet": name, "quantity": plain(item.quantity), "usage_resource": resource_id},
+    )
 
 
 def _longest(state: WalletState, cells: Sequence[Cell], allowed: Decimal, now: datetime) -> int:

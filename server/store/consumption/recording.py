@@ -22,6 +22,7 @@ from server.domain.consumption.recording import (
     Stored,
     WalletKey,
 )
+from server.domain.consumption.uniques import UniqueValue
 from server.domain.ids import AccountId, RecordId, UnitClassId, UnitId, WalletId
 from server.domain.modeling.policies import LatePolicy, RatingFrequency
 from server.domain.modeling.units import Unit
@@ -125,18 +126,15 @@ async def add_records(tx: Transaction, items: Sequence[tuple[Counted, Place]]) -
 
 
 async def add_unique_values(
-    tx: Transaction, items: Sequence[tuple[Counted, str, str]]
+    tx: Transaction, items: Sequence[tuple[Counted, UniqueValue]]
 ) -> set[RecordKey]:
     """Keep the values that are new in their windows, and say which records those are of."""
     rows = await tx.fetch(
         SQL["add_unique_values"],
         tx.tenant_id,
-        [item.usage.account_id for item, _, _ in items],
-        [item.slot.meter.wallet_id for item, _, _ in items],
-        [item.usage.asset_id for item, _, _ in items],
-        [key for _, key, _ in items],
-        [value for _, _, value in items],
-        [item.usage.record_id for item, _, _ in items],
+        [item.usage.account_id for item, _ in items],
+        *([value[column] for _, value in items] for column in range(4)),
+        [item.usage.record_id for item, _ in items],
     )
     return {(AccountId(row["account_id"]), RecordId(row["record_id"])) for row in rows}
 

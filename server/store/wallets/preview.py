@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from server.domain.calendar import RatingPeriod
-from server.domain.ids import AccountId, AssetId, WalletId
+from server.domain.consumption.recording import WalletKey
+from server.domain.consumption.uniques import UniqueValue
+from server.domain.ids import AccountId, WalletId
 from server.domain.settlement.ratable_lines import Origin, Tally
 from server.store.connection import Transaction
 from server.store.settlement.wallet_rows import decode_tallies
@@ -12,17 +14,14 @@ from server.store.sql import load
 
 SQL = load("wallets/preview.sql")
 
-# A value in its window, of an asset and a wallet.
-Value = tuple[WalletId, AssetId, str, str]
-
 
 async def first_open(
     tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]
-) -> dict[WalletId, RatingPeriod]:
+) -> dict[WalletKey, RatingPeriod]:
     """The first open period of each wallet that has one."""
     rows = await tx.fetch(SQL["first_open"], tx.tenant_id, account_id, sorted(wallet_ids))
     return {
-        WalletId(row["wallet_id"]): RatingPeriod(
+        (account_id, WalletId(row["wallet_id"])): RatingPeriod(
             row["start_time"], row["end_time"], row["freeze_time"]
         )
         for row in rows
@@ -30,8 +29,8 @@ async def first_open(
 
 
 async def known_values(
-    tx: Transaction, account_id: AccountId, values: Iterable[Value]
-) -> set[Value]:
+    tx: Transaction, account_id: AccountId, values: Iterable[UniqueValue]
+) -> set[UniqueValue]:
     """Those of the values that have been counted."""
     keys = sorted(set(values))
     columns = [[key[column] for key in keys] for column in range(4)]

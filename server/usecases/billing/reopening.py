@@ -5,12 +5,12 @@ rates as if the usage had come in time. Otherwise the usage is handled as `NEXT_
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from server.domain.calendar import RatingPeriod, freeze_time, period_containing
-from server.domain.consumption.recording import Meter, PeriodKey, Slot
+from server.domain.calendar import RatingPeriod, period_containing
+from server.domain.consumption.placement import may_reopen, reopened_period
+from server.domain.consumption.recording import PeriodKey, Slot
 from server.domain.errors import Aborted
-from server.domain.modeling.policies import LatePolicy
 from server.domain.settlement.walk import revision
 from server.store.billing import reopening as store
 from server.store.billing.reopening import Reopenable
@@ -18,12 +18,10 @@ from server.store.connection import Transaction
 from server.store.consumption.recording import queue_openers
 from server.store.settlement import wallets
 
-INSTANT = timedelta(microseconds=1)
-
 
 async def final_of(tx: Transaction, slots: Iterable[Slot]) -> set[PeriodKey]:
     """The final periods of those of `slots` whose late usage may open its period again."""
-    wanted = {s.period_key for s in slots if s.meter.late_policy is LatePolicy.REOPEN}
+    wanted = {s.period_key for s in slots if may_reopen(s)}
     return await store.final_periods(tx, wanted) if wanted else set()
 
 
@@ -39,7 +37,10 @@ async def reopen(
         return {}
     await queue_openers(tx, {meter.wallet for meter in wanted.values()})
     found = await store.lock_reopenable(tx, wanted)
-    opened = {one.key: reopened_period(one, wanted[one.key], now) for one in found}
+    opened = {
+        one.key: reopened_period(wanted[one.key], one.period, now=now, next_freeze=one.next_freeze)
+        for one in found
+    }
     for one in found:
         await store.reopen(tx, one, opened[one.key].freeze)
     await _take_back(tx, found)
@@ -57,15 +58,3 @@ async def _take_back(tx: Transaction, reopened: Iterable[Reopenable]) -> None:
         start = one.period.start
         billing = period_containing(wallet.zone, wallet.anchor, wallet.billing, start)
         await store.take_back(tx, one, revision(one.reopened), billing.end)
-
-
-def reopened_period(found: Reopenable, meter: Meter, now: datetime) -> RatingPeriod:
-    """A period as it is opened again.
-
-    It freezes after the waiting time, but before the period that follows it.
-    """
-    start, end = found.period.start, found.period.end
-    due = freeze_time(meter.zone, max(end, now), meter.frequency.delay)
-    if found.next_freeze is not None:
-        due = max(now, min(due, found.next_freeze - INSTANT))
-    return RatingPeriod(start, end, due)

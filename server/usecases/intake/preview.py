@@ -4,28 +4,37 @@ Everything is read at one moment and nothing is locked or written; what follows 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from server.domain.calendar import RatingPeriod
 from server.domain.consumption.aggregation import Cell
+from server.domain.consumption.placement import (
+    KnownPeriods,
+    cell_of,
+    first_open,
+    is_closed,
+    may_reopen,
+    place_of,
+    reopened_period,
+)
 from server.domain.consumption.recording import (
     Counted,
-    LateUsage,
-    PeriodKey,
     Place,
     Refused,
     Slot,
     Usage,
-    period_closed,
+    WalletKey,
 )
+from server.domain.consumption.uniques import UniqueValue, as_counted, unique_value
 from server.domain.errors import InvalidArgument, Unimplemented, UsageError
 from server.domain.ids import AccountId, AssetId, CellId, WalletId, derive
 from server.domain.limits import value_of
 from server.domain.modeling.policies import LatePolicy
 from server.domain.settlement.walk import revision
 from server.domain.wallets.balances import WalletState
+from server.domain.wallets.blocking import cap_reached
 from server.domain.wallets.preview import (
     Effect,
     Projections,
@@ -43,15 +52,13 @@ from server.store.selling import accounts
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
 from server.store.wallets import preview as store
-from server.store.wallets.preview import Value
-from server.usecases.billing.reopening import reopened_period
-from server.usecases.intake.blocking import cap_reached, cell_of
 from server.usecases.intake.recording import intake_of
-from server.usecases.intake.uniques import as_counted, window_key
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
 """The time of usage that happens now, by the tenant's clock."""
 
+
+NO_PERIODS = KnownPeriods(opened=frozenset())
 
 MOST_WORK = value_of("preview.cells")
 """How many cells the lines of a call may be projected over, all together: a few seconds of it."""
@@ -83,10 +90,9 @@ class PreviewInputs:
     lines: tuple[Counted | UsageError, ...] = ()
     wallets: Mapping[WalletId, StoredWallet] = field(default_factory=dict)
     states: Mapping[WalletId, WalletState] = field(default_factory=dict)
-    first_open: Mapping[WalletId, RatingPeriod] = field(default_factory=dict)
-    reopened: Mapping[PeriodKey, RatingPeriod] = field(default_factory=dict)
+    periods: KnownPeriods = NO_PERIODS
     numbers: Mapping[AssetId, int] = field(default_factory=dict)
-    known: frozenset[Value] = frozenset()
+    known: frozenset[UniqueValue] = frozenset()
 
 
 async def read_inputs(
@@ -105,20 +111,21 @@ async def read_inputs(
     if not items:
         return PreviewInputs(now=intake.now, lines=lines)
     found = await _wallets(tx, account_id, items)
-    late = {_wallet_id(one.slot) for one in items if _is_late(found, one.slot)}
+    late = [one for one in items if is_closed(one.slot, found[_wallet_id(one.slot)].closed)]
     args = (tx, account_id)
-    reopened = await _reopenable(tx, found, items)
-    states = await _states(tx, found, late, reopened)
+    reopened = await _reopenable(tx, late)
+    states = await _states(tx, found, {_wallet_id(one.slot) for one in late}, reopened)
     _refuse_too_much(items, states, MOST_WORK if most_work is None else most_work)
     return PreviewInputs(
         now=intake.now,
         lines=lines,
         wallets=found,
         states=states,
-        first_open=await store.first_open(*args, late) if late else {},
-        reopened=_periods(reopened, items, intake.now),
+        periods=_periods(
+            items, late, reopened, await _first_open(tx, found, late, intake.now), intake.now
+        ),
         numbers=await wallets.asset_numbers(*args, {one.usage.asset_id for one in items}),
-        known=frozenset(await store.known_values(*args, filter(None, map(_value, items)))),
+        known=frozenset(await store.known_values(*args, filter(None, map(unique_value, items)))),
     )
 
 
@@ -133,7 +140,7 @@ def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
         if isinstance(line, UsageError):
             yield Previewed(error=line)
             continue
-        value = _value(line)
+        value = unique_value(line)
         item = as_counted(line, value not in known)
         try:
             place = _place(inputs, item, is_reopened=is_reopened)
@@ -170,11 +177,12 @@ def _taken(
     inputs: PreviewInputs, projections: Projections, item: Counted, place: Place
 ) -> tuple[tuple[Effect, ...], Projections]:
     """What a line does, and the wallets after it. Raises CAP_REACHED."""
-    cell = cell_of(item, place, inputs.numbers)
+    cell = cell_of(item, place, inputs.numbers[item.usage.asset_id])
     after = added(projections, cell, now=inputs.now)
     for wallet_id in item.slot.meter.blocking:
         if after[wallet_id].overage > projections[wallet_id].overage:
-            raise cap_reached(inputs.wallets[wallet_id], item)
+            key = (item.usage.account_id, wallet_id)
+            raise cap_reached(key, inputs.wallets[wallet_id].resource_id, item)
     own = item.slot.meter.wallet_id
     found = [effect(projections[key], after[key], _cells(cell, key)) for key in after]
     effects = tuple(one for one in found if one.wallet_id == own or not one.is_nothing)
@@ -189,56 +197,56 @@ def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
 
 
 def _place(inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
-    """Where a line would be counted. Raises PERIOD_CLOSED, NOT_SUPPORTED."""
-    slot = item.slot
-    late = None
-    if _is_late(inputs.wallets, slot):
-        late = _late_usage(inputs, slot, is_reopened=is_reopened)
-    place = Place.of(slot, late)
-    return place.with_dimensions(item.dimensions) if item.dimensions else place
+    """Return where a line would be counted; an earlier line may have opened a period again.
 
-
-def _late_usage(inputs: PreviewInputs, slot: Slot, *, is_reopened: bool) -> LateUsage:
-    """Return how late usage would be handled; an earlier line may have reopened a period."""
-    meter = slot.meter
-    if meter.late_policy is LatePolicy.REJECT:
-        raise period_closed(slot)
-    if slot.period_key in inputs.reopened:
-        return LateUsage(LatePolicy.REOPEN, inputs.reopened[slot.period_key])
-    if is_reopened:
+    Raises PERIOD_CLOSED, NOT_SUPPORTED.
+    """
+    place = place_of(item.slot, item.dimensions, inputs.periods)
+    if isinstance(place, UsageError):
+        raise place
+    if is_reopened and place.late is not None and place.late.policy is LatePolicy.NEXT_PERIOD:
         text = "a line before it opens a period again; preview it by itself"
-        raise Unimplemented("NOT_SUPPORTED", text, {"policy": meter.late_policy})
-    period = inputs.first_open.get(meter.wallet_id)
-    if period is None:
-        closed = inputs.wallets[meter.wallet_id].closed
-        assert closed is not None, meter
-        period = meter.with_freeze(meter.first_unfrozen(closed, inputs.now))
-    return LateUsage(LatePolicy.NEXT_PERIOD, period)
+        raise Unimplemented("NOT_SUPPORTED", text, {"policy": item.slot.meter.late_policy})
+    return place
 
 
-def _is_late(found: Mapping[WalletId, StoredWallet], slot: Slot) -> bool:
-    """Whether a line's own period is closed: they become final in the order of time."""
-    closed = found[slot.meter.wallet_id].closed
-    return closed is not None and slot.period.start < closed
-
-
-async def _reopenable(
-    tx: Transaction,
-    found: Mapping[WalletId, StoredWallet],
-    items: Iterable[Counted],
-) -> list[Reopenable]:
-    """The rating periods that lines would open again."""
-    late = {one.slot for one in items if _is_late(found, one.slot)}
-    wanted = {one.period_key for one in late if one.meter.late_policy is LatePolicy.REOPEN}
+async def _reopenable(tx: Transaction, late: Iterable[Counted]) -> list[Reopenable]:
+    """Return the rating periods that lines would open again."""
+    wanted = {one.slot.period_key for one in late if may_reopen(one.slot)}
     return await reopening.find_reopenable(tx, wanted)
 
 
+async def _first_open(
+    tx: Transaction, found: Mapping[WalletId, StoredWallet], late: Sequence[Counted], now: datetime
+) -> dict[WalletKey, RatingPeriod]:
+    """Return the periods that would take in late usage, some of which would be opened."""
+    opened: dict[WalletKey, RatingPeriod] = {}
+    for meter in {one.slot.meter.wallet: one.slot.meter for one in late}.values():
+        closed = found[meter.wallet_id].closed
+        assert closed is not None, meter
+        opened[meter.wallet] = first_open(meter, closed, now)
+    for account_id in {account_id for account_id, _ in opened}:
+        opened |= await store.first_open(tx, account_id, [key for _, key in opened])
+    return opened
+
+
 def _periods(
-    found: Iterable[Reopenable], items: Iterable[Counted], now: datetime
-) -> dict[PeriodKey, RatingPeriod]:
-    """The periods that lines would open again, as they would be then."""
+    items: Iterable[Counted],
+    late: Iterable[Counted],
+    reopened: Iterable[Reopenable],
+    first: Mapping[WalletKey, RatingPeriod],
+    now: datetime,
+) -> KnownPeriods:
+    """Return the periods that take lines in, as they would be then."""
     meters = {one.slot.period_key: one.slot.meter for one in items}
-    return {one.key: reopened_period(one, meters[one.key], now) for one in found}
+    again = {
+        one.key: reopened_period(meters[one.key], one.period, now=now, next_freeze=one.next_freeze)
+        for one in reopened
+    }
+    closed = {one.slot.period_key for one in late}
+    return KnownPeriods(
+        opened=(meters.keys() - closed) | again.keys(), reopened=again, first_open=first
+    )
 
 
 async def _wallets(
@@ -307,14 +315,6 @@ def _assessed(
     except UsageError as error:
         return error
     return found.error if isinstance(found, Refused) else found
-
-
-def _value(item: Counted) -> Value | None:
-    """What is counted of a line whose different values are."""
-    meter, usage = item.slot.meter, item.usage
-    if meter.unique_label is None or not usage.labels:
-        return None
-    return (meter.wallet_id, usage.asset_id, window_key(item), usage.labels[meter.unique_label])
 
 
 def _wallet_id(slot: Slot) -> WalletId:

@@ -13,11 +13,15 @@ from decimal import Decimal
 
 from server.domain.calendar import Period, RatingPeriod
 from server.domain.consumption.intake import Intake
+from server.domain.consumption.placement import (
+    KnownPeriods,
+    places_of,
+    takes_late,
+)
 from server.domain.consumption.recording import (
     DUPLICATE,
     OWN_UNIT,
     Counted,
-    LateUsage,
     Meter,
     MeterKey,
     Outcome,
@@ -31,14 +35,12 @@ from server.domain.consumption.recording import (
     WalletKey,
     fold,
     kept,
-    period_closed,
     rejected,
     repeated,
 )
 from server.domain.errors import Aborted, UsageError
 from server.domain.ids import UnitId
 from server.domain.limits import MOST_QUANTITY
-from server.domain.modeling.policies import LatePolicy
 from server.store.access import tenants
 from server.store.billing.periods import NewPeriod, open_missing
 from server.store.connection import Transaction
@@ -169,28 +171,20 @@ async def _place(
     """Find the period that handles each record, decide where that is needed, and keep the rest."""
     counted, refused = assessed
     slots = {item.slot for item in counted.values()}
-    open_keys = await _pass_gate(tx, slots, now)
-    places = {
-        slot: Place.of(slot, _reopening(slot, reopened))
-        for slot in slots
-        if slot.period_key in open_keys
-    }
-    late = {index: item for index, item in counted.items() if item.slot not in places}
+    opened = await _pass_gate(tx, slots, now)
+    late = {index: item for index, item in counted.items() if item.slot.period_key not in opened}
+    first_open: Mapping[WalletKey, RatingPeriod] = {}
     if late or refused:
         # What is kept already neither opens a period nor is refused for being old by now.
         known = await _find(tx, (*late.values(), *refused.values()))
         _settle_repeats(late, refused, known, outcomes)
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
-        places |= await _place_late(tx, waiting, now)
-    placed = _placed(counted, places, outcomes)
+        first_open = await _first_open(tx, waiting, now)
+    periods = KnownPeriods(opened=opened, reopened=reopened, first_open=first_open)
+    placed = _placed(counted, periods, outcomes)
     if any(_depends(item) for _, item, _ in placed):
         placed = await _decide(tx, placed, outcomes)
     await _keep(tx, placed, outcomes)
-
-
-def _reopening(slot: Slot, reopened: Mapping[PeriodKey, RatingPeriod]) -> LateUsage | None:
-    period = reopened.get(slot.period_key)
-    return None if period is None else LateUsage(LatePolicy.REOPEN, period)
 
 
 async def _decide(
@@ -256,33 +250,27 @@ def _settle_repeats(
 
 
 def _placed(
-    counted: Mapping[int, Counted], places: Mapping[Slot, Place], outcomes: dict[int, Outcome]
-) -> list[tuple[int, Counted, Place]]:
-    """What is to be kept; late usage that no place was found for is refused."""
+    counted: Mapping[int, Counted], periods: KnownPeriods, outcomes: dict[int, Outcome]
+) -> list[Placed]:
+    """Return what is to be kept; late usage that no period takes in is refused."""
+    waiting = {index: item for index, item in counted.items() if index not in outcomes}
     found = []
-    apart: dict[tuple[Slot, str], Place] = {}
-    for index, item in counted.items():
-        place = places.get(item.slot)
-        if index in outcomes:
-            continue
-        if place is None:
-            outcomes[index] = rejected(period_closed(item.slot))
-            continue
-        if item.dimensions:
-            key = (item.slot, item.dimensions)
-            place = apart.get(key) or place.with_dimensions(item.dimensions)
-            apart[key] = place
-        found.append((index, item, place))
+    places = places_of(waiting.values(), periods)
+    for (index, item), place in zip(waiting.items(), places, strict=True):
+        if isinstance(place, Place):
+            found.append((index, item, place))
+        else:
+            outcomes[index] = rejected(place)
     return found
 
 
 async def _keep(
     tx: Transaction,
-    placed: Iterable[tuple[int, Counted, Place]],
+    placed: Iterable[Placed],
     outcomes: dict[int, Outcome],
 ) -> None:
     """Keep the first of each id, and add to the cells what was not there before."""
-    by_key: dict[RecordKey, list[tuple[int, Counted, Place]]] = {}
+    by_key: dict[RecordKey, list[Placed]] = {}
     for entry in placed:
         by_key.setdefault(entry[1].usage.key, []).append(entry)
     if not by_key:
@@ -331,13 +319,14 @@ async def _pass_gate(tx: Transaction, slots: Iterable[Slot], now: datetime) -> s
     return {key for key, state in states.items() if state is PeriodState.OPEN}
 
 
-async def _place_late(tx: Transaction, slots: Iterable[Slot], now: datetime) -> dict[Slot, Place]:
-    """The places of late usage: in the first open period of its wallet, opened if there is none.
+async def _first_open(
+    tx: Transaction, slots: Iterable[Slot], now: datetime
+) -> dict[WalletKey, RatingPeriod]:
+    """Return the first open period of each wallet that takes late usage, opened if there is none.
 
-    None for usage whose wallet takes no late usage. Raises Aborted (CONCURRENT_CHANGE).
+    Raises Aborted (CONCURRENT_CHANGE).
     """
-    late = [slot for slot in slots if slot.meter.late_policy is not LatePolicy.REJECT]
-    wanting = {slot.meter.wallet: slot.meter for slot in late}
+    wanting = {slot.meter.wallet: slot.meter for slot in slots if takes_late(slot)}
     periods: dict[WalletKey, RatingPeriod] = {}
     for _ in range(TRIES if wanting else 0):
         periods |= await store.lock_first_open(tx, wanting)
@@ -348,8 +337,7 @@ async def _place_late(tx: Transaction, slots: Iterable[Slot], now: datetime) -> 
     if wanting:
         message = "rating periods are being closed at this moment; nothing happened, try again"
         raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
-    how = LatePolicy.NEXT_PERIOD
-    return {slot: Place.of(slot, LateUsage(how, periods[slot.meter.wallet])) for slot in late}
+    return periods
 
 
 async def _open_next(tx: Transaction, meters: Mapping[WalletKey, Meter], now: datetime) -> None:

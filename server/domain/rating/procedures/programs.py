@@ -14,8 +14,8 @@ from functools import partial
 from typing import assert_never
 
 from server.domain.caches import memoize
-from server.domain.limits import value_of
 from server.domain.errors import InvalidArgument
+from server.domain.limits import value_of
 from server.domain.rating.procedures import elements as el
 from server.domain.rating.procedures import pricing, writing
 from server.domain.rating.procedures.elements import (

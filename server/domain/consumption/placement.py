@@ -1,0 +1,121 @@
+"""Placement: which rating period takes usage in, and which cell of it.
+
+Usage goes to its own rating period while that is open. What comes later is handled as the late
+policy of its wallet says: its own period is opened again, or the first period that is open takes
+it in, or it is refused. Recording, preview and whatever else places usage ask here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from server.domain.calendar import Period, RatingPeriod, freeze_time
+from server.domain.consumption.aggregation import Cell, Measure
+from server.domain.consumption.recording import (
+    Counted,
+    LateUsage,
+    Meter,
+    PeriodKey,
+    Place,
+    Slot,
+    WalletKey,
+    period_closed,
+)
+from server.domain.errors import FailedPrecondition
+from server.domain.modeling.policies import LatePolicy
+
+INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPeriods:
+    """The rating periods that usage may go to.
+
+    `opened` take usage in, also those that late usage opens again, which are `reopened`.
+    `first_open` takes in the late usage of each wallet that has any.
+    """
+
+    opened: Set[PeriodKey]
+    reopened: Mapping[PeriodKey, RatingPeriod] = field(default_factory=dict)
+    first_open: Mapping[WalletKey, RatingPeriod] = field(default_factory=dict)
+
+
+def place_of(slot: Slot, dimensions: str, periods: KnownPeriods) -> Place | FailedPrecondition:
+    """Return where usage of a slot is counted, or PERIOD_CLOSED where it comes too late.
+
+    Never: two places of one cell in one call; `places_of` keeps them.
+    """
+    meter = slot.meter
+    if slot.period_key in periods.opened:
+        reopened = periods.reopened.get(slot.period_key)
+        late = None if reopened is None else LateUsage(LatePolicy.REOPEN, reopened)
+    elif takes_late(slot):
+        late = LateUsage(LatePolicy.NEXT_PERIOD, periods.first_open[meter.wallet])
+    else:
+        return period_closed(slot)
+    place = Place.of(slot, late)
+    return place.with_dimensions(dimensions) if dimensions else place
+
+
+def places_of(
+    items: Iterable[Counted], periods: KnownPeriods
+) -> Iterator[Place | FailedPrecondition]:
+    """Return where each record is counted, one place for all of a cell, or its refusal."""
+    found: dict[tuple[Slot, str], Place | FailedPrecondition] = {}
+    for item in items:
+        key = (item.slot, item.dimensions)
+        place = found.get(key)
+        if place is None:
+            place = found[key] = place_of(*key, periods)
+        yield place
+
+
+def takes_late(slot: Slot) -> bool:
+    """Return whether the wallet of a slot takes usage of a period that is closed."""
+    return slot.meter.late_policy is not LatePolicy.REJECT
+
+
+def may_reopen(slot: Slot) -> bool:
+    """Return whether late usage of a slot may open its own period again."""
+    return slot.meter.late_policy is LatePolicy.REOPEN
+
+
+def is_closed(slot: Slot, closed_until: datetime | None) -> bool:
+    """Return whether the own period of a slot is final; periods become final in order of time."""
+    return closed_until is not None and slot.period.start < closed_until
+
+
+def first_open(meter: Meter, closed_until: datetime, now: datetime) -> RatingPeriod:
+    """Return the period that is opened for late usage of a wallet without an open one."""
+    return meter.with_freeze(meter.first_unfrozen(closed_until, now))
+
+
+def reopened_period(
+    meter: Meter, period: Period, *, now: datetime, next_freeze: datetime | None
+) -> RatingPeriod:
+    """Return a final period as it is opened again.
+
+    It freezes after the waiting time, but before the period that follows it.
+    """
+    due = freeze_time(meter.zone, max(period.end, now), meter.frequency.delay)
+    if next_freeze is not None:
+        due = max(now, min(due, next_freeze - INSTANT))
+    return RatingPeriod(period.start, period.end, due)
+
+
+def cell_of(item: Counted, place: Place, asset_number: int) -> Cell:
+    """Return the usage of one record, as a cell of its own."""
+    usage, slot = item.usage, item.slot
+    is_own = place.period_start == slot.period.start
+    return Cell(
+        id=place.cell_id,
+        wallet_id=slot.meter.wallet_id,
+        asset_id=usage.asset_id,
+        asset_number=asset_number,
+        dimensions=place.dimensions,
+        start=slot.day.start,
+        end=slot.day.end,
+        origin_start=slot.period.start,
+        period=slot.period if is_own else slot.meter.period_of(place.period_start),
+        measure=Measure.of(item.quantity, usage.time, usage.record_id),
+    )

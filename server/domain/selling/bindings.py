@@ -1,0 +1,91 @@
+"""Bindings: what the grants of a sale go to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from server.domain.errors import InvalidArgument
+from server.domain.ids import AssetId, BindingTargetId, ResourceId
+from server.domain.modeling.catalog import PolicyIds
+from server.domain.modeling.resolved import ResolvedProduct
+from server.domain.modeling.roles import Binding, ProductRole
+from server.domain.selling.targets import TargetKind, Wallet
+
+NAMED = (Binding.ASSET, Binding.CONTRACT, Binding.CUSTOM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedBinding:
+    """What a line is to be bound to; nothing of it has to be said."""
+
+    binding: Binding | None = None
+    asset_id: AssetId | None = None
+    target_id: BindingTargetId | None = None
+    linked_asset_id: AssetId | None = None
+
+
+UNBOUND = AskedBinding()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundTarget:
+    """What a line is bound to, and what that says of policies.
+
+    Of what adds to wallets, these and what they are rated in.
+    """
+
+    binding: Binding
+    target_id: str | None
+    wallets: Mapping[ResourceId, Wallet] = field(default_factory=dict)
+    rate_units: Mapping[ResourceId, str] = field(default_factory=dict)
+    policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
+
+
+def binding_of(
+    asked: AskedBinding, product: ResolvedProduct, path: str
+) -> tuple[Binding, str | None]:
+    """Return the binding and the id of its target, if they go together. Raises BINDING_TARGET."""
+    if product.role.is_commitment:
+        if asked.binding or asked.asset_id or asked.target_id:
+            fault = "a commitment has no target; link it to an anchor by linked_asset"
+            raise _refusal(path, "binding_target", fault)
+        if asked.linked_asset_id is None:
+            fault = "a commitment that is linked to no anchor does nothing; name the asset"
+            raise _refusal(path, "linked_asset", fault)
+        return Binding.ASSET, str(asked.linked_asset_id)
+    if asked.linked_asset_id is not None:
+        raise _refusal(path, "linked_asset", "only commitments are linked; use binding_target")
+    binding = asked.binding or (Binding.ASSET if asked.asset_id else None) or product.binding
+    binding = binding or Binding.SELF
+    target = asked.asset_id if binding is Binding.ASSET else asked.target_id
+    other = asked.target_id if binding is Binding.ASSET else asked.asset_id
+    if binding is Binding.SELF and product.role is ProductRole.PACK:
+        raise _refusal(path, "binding_target", "a pack needs a target to add to; name one")
+    if other is not None or (target is not None and binding not in NAMED):
+        raise _refusal(path, "binding_target", f"cannot be there with the binding {binding}")
+    if target is None and binding in NAMED:
+        raise _refusal(path, "binding_target", f"is needed with the binding {binding}")
+    return binding, None if target is None else str(target)
+
+
+def needs_sale(binding: Binding, role: ProductRole) -> bool:
+    """Return whether something must have been sold to the target already."""
+    return binding is Binding.ASSET or role is not ProductRole.ANCHOR
+
+
+def check_kind(kind: TargetKind, binding: Binding, path: str) -> None:
+    """Raise BINDING_TARGET for a contract that is no contract, or the like."""
+    if kind is not TargetKind(binding):
+        raise _refusal(path, "binding_target", f"is a {kind}, not a {binding}")
+
+
+def nothing_sold(binding: Binding, role: ProductRole, path: str) -> InvalidArgument:
+    """Return the refusal of a target that nothing was sold to."""
+    if binding is Binding.ASSET:
+        fault = "is no anchor; name the asset whose usage it is for"
+    else:
+        fault = f"nothing was sold to it yet that a {role} could add to"
+    return _refusal(path, "binding_target", fault)
+
+
+def _refusal(path: str, name: str, fault: str) -> InvalidArgument:
+    return InvalidArgument.at(f"{path}.{name}", "BINDING_TARGET", fault)

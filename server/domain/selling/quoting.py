@@ -1,0 +1,259 @@
+"""Quoting: what a line of a quote comes to, of what was asked for and what the catalogue says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+
+from server.domain.calendar import Cadence
+from server.domain.errors import FailedPrecondition, InvalidArgument
+from server.domain.ids import ProductId, ResourceId, SellingModelId
+from server.domain.modeling.catalog import (
+    CatalogState,
+    PolicyIds,
+    SellingModel,
+    SellingModelType,
+    StoredRecord,
+)
+from server.domain.modeling.policies import (
+    CommitmentRate,
+    PolicyLevel,
+    PolicySource,
+    PolicySources,
+    RolloverPolicy,
+    check_period_order,
+)
+from server.domain.modeling.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource
+from server.domain.modeling.roles import ProductRole
+from server.domain.modeling.sold_policies import SoldPolicies
+from server.domain.rating.rate_index import CatalogueTerms
+from server.domain.rating.rates import HUNDRED, AdjustmentKind, RateTerms
+from server.domain.selling.bindings import UNBOUND, AskedBinding, BoundTarget
+from server.domain.selling.negotiation import (
+    Negotiated,
+    check_negotiated,
+    check_prices,
+    check_rates,
+    negotiate,
+)
+from server.domain.selling.sales import Buyer, LineGrant, LineResource, SaleLine, granted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedLine:
+    """One product, so many times, and what is to depart from the catalogue."""
+
+    product_id: ProductId
+    quantity: Decimal
+    start_date: date
+    end_date: date | None
+    binding: AskedBinding = UNBOUND
+    selling_model_id: SellingModelId | None = None
+    omitted: tuple[ResourceId, ...] = ()
+    policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    negotiated: tuple[Negotiated, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineInputs:
+    """A line as it was asked for, the product, what it is bound to, and what the catalogue says.
+
+    The product is the one that is sold on the first day of the line, under all overrides; `path` is
+    where the line stands in the request.
+    """
+
+    asked: AskedLine
+    product: ResolvedProduct
+    to: BoundTarget
+    rates: Mapping[ResourceId, CatalogueTerms]
+    buyer: Buyer
+    path: str
+
+
+def ending(asked: AskedLine, model: StoredRecord[SellingModel] | None, path: str) -> AskedLine:
+    """Return the line with the day on which it ends, by its selling model or as it says.
+
+    Raises RESOURCE_INACTIVE, INTERVAL_INVALID.
+    """
+    if model is None:
+        return asked
+    name = f"sellingModels/{model.content.id}"
+    if model.state is not CatalogState.ACTIVE:
+        text = f"{name} is {model.state}; ChangeStates puts it in force"
+        raise FailedPrecondition("RESOURCE_INACTIVE", text, {"selling_model": name})
+    term = model.content.term
+    due = None if term is None else term.nth(asked.start_date, 1)
+    if model.content.type is SellingModelType.ONE_TIME or asked.end_date in (None, due):
+        return replace(asked, end_date=asked.end_date or due)
+    fault = f"what is sold under {name} ends on {due}" if due else f"{name} has no end; name none"
+    raise InvalidArgument.at(f"{path}.end_date", "INTERVAL_INVALID", fault)
+
+
+def rate_units(
+    product: ResolvedProduct, to: BoundTarget, currency_code: str
+) -> dict[ResourceId, str]:
+    """Return what each resource is rated in: what adds to wallets, as they are."""
+    if product.role is ProductRole.ANCHOR:
+        return {one.resource_id: product.rate_unit(one, currency_code) for one in product.resources}
+    return {
+        one.resource_id: to.rate_units.get(one.resource_id, currency_code)
+        for one in product.resources
+    }
+
+
+def quoted(inputs: LineInputs) -> SaleLine:
+    """Return the line with what the catalogue says of each resource, and what was negotiated.
+
+    Raises RESOURCE_NOT_OPTIONAL, RESOURCE_INACTIVE, PERIOD_ORDER, BINDING_TARGET, TIERS_INVALID,
+    DECIMAL_RANGE, RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
+    NOT_NEGOTIABLE, RATE_NEGATIVE, RATE_UNREACHABLE.
+    """
+    asked, product, path = inputs.asked, inputs.product, inputs.path
+    sold = [one for one in product.resources if _is_sold(inputs, one)]
+    for resource in sold:
+        _check_sellable(asked, resource, inputs.buyer.billing)
+    resources = {one.resource_id: _resource(inputs, one) for one in sold}
+    currency = inputs.buyer.currency_code
+    check_negotiated(asked.negotiated, resources, currency_code=currency, path=path)
+    for wish in asked.negotiated:
+        resources[wish.resource_id] = negotiate(resources[wish.resource_id], wish)
+    found = tuple(resources[key] for key in sorted(resources))
+    check_prices(found, path=path)
+    _check_reached(found, asked.product_id, path)
+    if product.role is ProductRole.ANCHOR:
+        check_rates(found, day=asked.start_date, currency_code=currency)
+    return SaleLine(
+        product_id=asked.product_id,
+        quantity=asked.quantity,
+        start_date=asked.start_date,
+        end_date=asked.end_date,
+        role=product.role,
+        binding=inputs.to.binding,
+        target_id=inputs.to.target_id,
+        selling_model_id=asked.selling_model_id,
+        resources=found,
+    )
+
+
+def _is_sold(inputs: LineInputs, resource: ResolvedResource) -> bool:
+    """Return whether a resource is part of the sale. Raises RESOURCE_NOT_OPTIONAL."""
+    if resource.resource_id not in inputs.asked.omitted:
+        return True
+    if not resource.is_optional:
+        fault = f"{resource.resource_id} is always part of {inputs.asked.product_id}"
+        path = f"{inputs.path}.omitted_resources"
+        raise InvalidArgument.at(path, "RESOURCE_NOT_OPTIONAL", fault)
+    return False
+
+
+def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
+    asked, role = inputs.asked, inputs.product.role
+    found = inputs.rates.get(resource.resource_id)
+    is_anchor = role is ProductRole.ANCHOR
+    terms = None if found is None else replace(found.terms, attributes=asked.attributes)
+    if role.is_commitment and terms is not None:
+        _check_discount(terms, asked.product_id, resource.resource_id)
+    # Usage costs this once a commitment is used up, and nothing of what is none.
+    rate = resource.chain.commitment.policy.content.rate if role.is_commitment else None
+    return LineResource(
+        resource_id=resource.resource_id,
+        unit_scale=resource.unit.scale,
+        policies=resource.policies if is_anchor else _of_wallet(inputs, resource),
+        terms=terms,
+        is_fixed=found is not None and found.is_fixed,
+        token_resource_id=resource.token_resource_id if is_anchor else None,
+        definition_product_id=resource.definition_product_id,
+        commitment=rate,
+        grants=tuple(
+            _grant(asked, grant, inputs.path)
+            for grant in resource.grants
+            if grant.is_for(asked.selling_model_id, asked.start_date)
+        ),
+    )
+
+
+def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
+    """Return the policies of the wallet that is added to. Raises BINDING_TARGET."""
+    product_id, role = inputs.asked.product_id, inputs.product.role
+    wallet = inputs.to.wallets.get(resource.resource_id)
+    if wallet is None:
+        fault = f"has no wallet of {resource.resource_id}, which {product_id} adds to"
+        field_name = "linked_asset" if role.is_commitment else "binding_target"
+        raise InvalidArgument.at(f"{inputs.path}.{field_name}", "BINDING_TARGET", fault)
+    own = resource.policies
+    at_target = PolicySource(level=PolicyLevel.TARGET)
+    return SoldPolicies(
+        wallet=wallet.policies,
+        overage=own.overage,
+        sources=PolicySources(
+            aggregation=at_target,
+            rating_frequency=at_target,
+            overage=own.sources.overage,
+            commitment=own.sources.commitment,
+            order=PolicyLevel.TARGET,
+        ),
+    )
+
+
+def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: ResourceId) -> None:
+    """Raise TIERS_INVALID for a commitment that would give everything for nothing."""
+    for tier in terms.effective_tiers:
+        adjustment = tier.adjustment
+        if adjustment.kind is AdjustmentKind.PERCENTAGE and adjustment.value >= HUNDRED:
+            text = (
+                f"{product_id} takes {adjustment.value} % off {resource_id}; it must be below 100"
+            )
+            raise FailedPrecondition("TIERS_INVALID", text, {"product": product_id})
+
+
+def _check_reached(resources: Sequence[LineResource], product_id: ProductId, path: str) -> None:
+    """Raise RATE_UNREACHABLE for a committed rate that ends with what is not even granted."""
+    for one in resources:
+        is_bounded = one.commitment is CommitmentRate.BOUNDED
+        if is_bounded and one.terms is not None and not one.grants:
+            name = one.resource_id
+            text = (
+                f"{path}: {product_id} has a rate for {name}, which under a BOUNDED commitment"
+                f" policy ends with what is granted of {name}, and nothing is; let the policy of"
+                f" {name} be LOWEST, grant some of it, or lower the rate of what is granted"
+            )
+            facts = {"field": path, "product": product_id, "usage_resource": name}
+            raise FailedPrecondition("RATE_UNREACHABLE", text, facts)
+
+
+def _check_sellable(asked: AskedLine, resource: ResolvedResource, billing: Cadence) -> None:
+    day = asked.start_date
+    if not resource.is_sold_on(day):
+        raise FailedPrecondition(
+            "RESOURCE_INACTIVE",
+            f"{resource.resource_id} of {asked.product_id} is not sold on {day}",
+            {
+                "product": asked.product_id,
+                "usage_resource": resource.resource_id,
+                "date": str(day),
+            },
+        )
+    wallet = resource.policies.wallet
+    check_period_order(
+        billing=billing, rating=wallet.rating.period, accumulation=wallet.aggregation.period
+    )
+
+
+def _rollover(rollover: RolloverPolicy | None, count: Decimal, path: str) -> RolloverPolicy | None:
+    """A cap on what rolls over is for each unit sold, as the promise is."""
+    if rollover is None or rollover.max_quantity is None:
+        return rollover
+    return replace(rollover, max_quantity=granted(rollover.max_quantity, count, path=path))
+
+
+def _grant(asked: AskedLine, grant: ResolvedGrant, path: str) -> LineGrant:
+    return LineGrant(
+        product_grant_id=grant.id,
+        quantity=granted(grant.quantity, asked.quantity, path=path),
+        refresh=grant.refresh,
+        validity=grant.validity,
+        rollover=_rollover(grant.rollover, asked.quantity, path),
+        refresh_policy=grant.refresh_policy,
+        rollover_policy=grant.rollover_policy,
+    )

@@ -1,0 +1,66 @@
+"""Activation: the rules of the validator that stand in its way, and what it is refused with.
+
+A finding with a `refusal` always prevents the activation; every other error prevents only that of a
+product that must be valid.
+"""
+
+from collections.abc import Sequence
+
+from server.domain.errors import FailedPrecondition, Violation
+from server.domain.validation import ProductVerdict
+from server.domain.validation.kinds import KINDS
+from server.domain.validation.pricing import RATES
+from server.domain.validation.rules import Finding, Severity
+from server.domain.validation.setups import Setup, within
+from server.domain.validation.structure import STRUCTURE
+from server.domain.validation.tiering import TIERS
+
+# What is wrong with the product comes before what is wrong with its rates.
+IN_TURN = (*STRUCTURE, *KINDS, *RATES, *TIERS)
+
+
+def check_activation(setup: Setup) -> None:
+    """Raise EFFECTIVITY_OVERLAP, or VALIDATION_FAILED with a violation for each finding.
+
+    The scope of the setup has the drafts that are to come into force, and all days.
+    """
+    cut = within(setup)
+    found = [one for rule in IN_TURN for one in rule.check(cut)]
+    refused = [(one, one.refusal) for one in found if one.refusal is not None]
+    overlaps = [pair for pair in refused if pair[1].reason == "EFFECTIVITY_OVERLAP"]
+    if overlaps:
+        raise _overlap(overlaps)
+    if refused:
+        raise _refusal(setup, [violation for _, violation in refused])
+
+
+def check_valid(setup: Setup, verdict: ProductVerdict) -> None:
+    """Raise VALIDATION_FAILED with a violation for each finding of severity ERROR."""
+    errors = [
+        Violation(one.records[0], result.rule.id, one.message)
+        for result in verdict.results
+        if result.rule.severity is Severity.ERROR
+        for one in result.findings
+    ]
+    if errors:
+        raise _refusal(setup, errors)
+
+
+def _overlap(found: Sequence[tuple[Finding, Violation]]) -> FailedPrecondition:
+    """Return the refusal of stretches of one resource that have days in common."""
+    in_turn = sorted(found, key=lambda pair: sorted(pair[0].records))
+    name, other_name = sorted(in_turn[0][0].records)
+    other = other_name.rpartition("/")[2]
+    text = f"{name} is sold on days on which {other} is, which is the same resource"
+    violations = tuple(violation for _, violation in in_turn)
+    return FailedPrecondition(
+        "EFFECTIVITY_OVERLAP", text, {"name": name, "other": other}, violations
+    )
+
+
+def _refusal(setup: Setup, faults: Sequence[Violation]) -> FailedPrecondition:
+    first = faults[0]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    message = f"{setup.name} cannot be activated: {first.field} {first.description}{more}"
+    facts = {"product": setup.name, "first": first.reason}
+    return FailedPrecondition("VALIDATION_FAILED", message, facts, tuple(faults))
