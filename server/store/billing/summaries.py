@@ -27,7 +27,7 @@ from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import RatableKey, RatableLine
 from server.domain.settlement.walk import SettledIncrement
 from server.store.connection import Transaction
-from server.store.settlement.wallet_rows import packed_packages
+from server.store.settlement.wallet_rows import encode_packages
 from server.store.settlement.wallets import StoredWallet
 from server.store.sql import load
 
@@ -133,7 +133,7 @@ async def add_ratable(
         [line.version and line.version[0] for line in lines],
         [line.version and line.version[1] for line in lines],
         execution_id,
-        [packed_packages(line.packaged) for line in lines],
+        [encode_packages(line.packaged) for line in lines],
     )
 
 

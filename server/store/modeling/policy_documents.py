@@ -47,10 +47,10 @@ def policies_to_doc(policies: SoldPolicies, *, is_fixed: bool) -> Document:
         "dimensions": wallet.dimensions,
         "overage": policies.overage.value,
         "sources": {
-            "aggregation": _source_to_doc(policies.sources.aggregation),
-            "rating_frequency": _source_to_doc(policies.sources.rating_frequency),
-            "overage": _source_to_doc(policies.sources.overage),
-            "commitment": _source_to_doc(policies.sources.commitment),
+            "aggregation": source_to_doc(policies.sources.aggregation),
+            "rating_frequency": source_to_doc(policies.sources.rating_frequency),
+            "overage": source_to_doc(policies.sources.overage),
+            "commitment": source_to_doc(policies.sources.commitment),
             "order": policies.sources.order.value,
         },
         "is_fixed": is_fixed,
@@ -83,7 +83,7 @@ def policies_from_doc(doc: Document) -> tuple[SoldPolicies, bool]:
     return policies, doc["is_fixed"]
 
 
-def _rollover_to_doc(rollover: RolloverPolicy) -> Document:
+def rollover_to_doc(rollover: RolloverPolicy) -> Document:
     quantity, percent = rollover.max_quantity, rollover.max_percent
     return {
         "max_count": rollover.max_count,
@@ -92,7 +92,7 @@ def _rollover_to_doc(rollover: RolloverPolicy) -> Document:
     }
 
 
-def _rollover_from_doc(doc: Document) -> RolloverPolicy:
+def rollover_from_doc(doc: Document) -> RolloverPolicy:
     quantity, percent = doc["max_quantity"], doc["max_percent"]
     return RolloverPolicy(
         max_count=doc["max_count"],
@@ -101,31 +101,31 @@ def _rollover_from_doc(doc: Document) -> RolloverPolicy:
     )
 
 
-def _cadence_to_doc(cadence: Cadence | None) -> Document | None:
+def cadence_to_doc(cadence: Cadence | None) -> Document | None:
     return None if cadence is None else {"unit": cadence.unit.value, "count": cadence.count}
 
 
-def _cadence_from_doc(doc: Document | None) -> Cadence | None:
+def cadence_from_doc(doc: Document | None) -> Cadence | None:
     return None if doc is None else Cadence(CadenceUnit(doc["unit"]), doc["count"])
 
 
 def _sources_from_doc(doc: Document) -> PolicySources:
     return PolicySources(
-        aggregation=_source_from_doc(doc["aggregation"]),
-        rating_frequency=_source_from_doc(doc["rating_frequency"]),
-        overage=_source_from_doc(doc["overage"]),
-        commitment=_source_from_doc(doc["commitment"]),
+        aggregation=source_from_doc(doc["aggregation"]),
+        rating_frequency=source_from_doc(doc["rating_frequency"]),
+        overage=source_from_doc(doc["overage"]),
+        commitment=source_from_doc(doc["commitment"]),
         order=PolicyLevel(doc["order"]),
     )
 
 
-def _source_to_doc(source: PolicySource) -> Document | None:
+def source_to_doc(source: PolicySource) -> Document | None:
     if source.id is None and source.level is PolicyLevel.DEFAULT:
         return None
     return {"level": source.level.value, "policy": source.id, "version": source.version}
 
 
-def _source_from_doc(doc: Document | None) -> PolicySource:
+def source_from_doc(doc: Document | None) -> PolicySource:
     if doc is None:
         return PolicySource()
     policy = doc["policy"]

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
 
 import msgspec
 from asyncpg import Record
@@ -19,6 +18,7 @@ from server.domain.rating.compiled_discovery import (
 from server.domain.rating.compiled_rating import CompiledRating, RatingVersions, VersionKey
 from server.domain.rating.procedures.versions import Procedure, ProcedureUsage, TimeLimits, Version
 from server.store.connection import Transaction
+from server.store.documents import Document
 from server.store.modeling.records import Kind
 from server.store.rating.procedure_documents import elements_from_doc, elements_to_doc
 from server.store.sql import load
@@ -102,12 +102,28 @@ async def rating_versions(tx: Transaction) -> RatingVersions:
     return decode_versions(await tx.fetchval(SQL["rating_versions"], tx.tenant_id))
 
 
+class VersionRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An array of JSON that the function `rating_versions` of the database makes."""
+
+    procedure_id: str
+    id: str
+    rank: int
+    start: date | None
+    end: date | None
+    run_milliseconds: int
+    element_milliseconds: int
+    elements: Document
+
+
+_version_rows = msgspec.json.Decoder(tuple[VersionRow, ...])
+
+
 @memoize(entries=256, entry_bytes=1_048_576)
 def decode_versions(text: str | None) -> RatingVersions:
     """What the function `rating_versions` of the database says; the same is not compiled twice."""
     if text is None:
         return RatingVersions()
-    return RatingVersions(tuple(_rater(item) for item in msgspec.json.decode(text)))
+    return RatingVersions(tuple(map(_rater, _version_rows.decode(text))))
 
 
 async def finders(tx: Transaction) -> DiscoveryVersions:
@@ -129,17 +145,17 @@ async def raters(tx: Transaction, keys: Iterable[VersionKey]) -> dict[VersionKey
     return {(one.procedure_id, one.id): CompiledRating.of(one) for one in found}
 
 
-def _rater(item: Sequence[Any]) -> CompiledRating:
-    """A version of an array's parts. What a line takes is counted in time of the processor."""
+def _rater(row: VersionRow) -> CompiledRating:
+    """Compile a version. The time that a line takes is the processor's."""
     version = Version(
-        procedure_id=ProcedureId(item[0]),
-        id=ProcedureVersionId(item[1]),
+        procedure_id=ProcedureId(row.procedure_id),
+        id=ProcedureVersionId(row.id),
         display_name="",
-        rank=item[2],
-        start_date=_date(item[3]),
-        end_date=_date(item[4]),
-        elements=elements_from_doc(item[7]),
-        limits=TimeLimits(run=item[5], element=item[6]),
+        rank=row.rank,
+        start_date=row.start,
+        end_date=row.end,
+        elements=elements_from_doc(row.elements),
+        limits=TimeLimits(run=row.run_milliseconds, element=row.element_milliseconds),
     )
     return CompiledRating.of(version, time.thread_time_ns)
 
@@ -156,10 +172,6 @@ def _finder(row: Record) -> CompiledDiscovery:
             elements=elements_from_doc(row["elements"]),
         )
     )
-
-
-def _date(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)
 
 
 async def default(tx: Transaction, usage: ProcedureUsage) -> ProcedureId | None:

@@ -18,14 +18,14 @@ from server.domain.modeling.policies import (
 from server.domain.selling.sales import LineGrant, LineResource
 from server.store.documents import VERSION, Document, check_version
 from server.store.modeling.policy_documents import (
-    _cadence_from_doc,
-    _cadence_to_doc,
-    _rollover_from_doc,
-    _rollover_to_doc,
-    _source_from_doc,
-    _source_to_doc,
+    cadence_from_doc,
+    cadence_to_doc,
     policies_from_doc,
     policies_to_doc,
+    rollover_from_doc,
+    rollover_to_doc,
+    source_from_doc,
+    source_to_doc,
 )
 from server.store.rating.terms_documents import terms_from_doc, terms_to_doc
 
@@ -75,24 +75,24 @@ def _grant_to_doc(grant: LineGrant) -> Document:
     return {
         "grant": grant.product_grant_id,
         "quantity": plain(grant.quantity),
-        "refresh": _cadence_to_doc(grant.refresh.cadence if grant.refresh else None),
-        "validity": _cadence_to_doc(grant.validity.cadence if grant.validity else None),
-        "rollover": None if rollover is None else _rollover_to_doc(rollover),
-        "refresh_policy": _source_to_doc(grant.refresh_policy),
-        "rollover_policy": _source_to_doc(grant.rollover_policy),
+        "refresh": cadence_to_doc(grant.refresh.cadence if grant.refresh else None),
+        "validity": cadence_to_doc(grant.validity.cadence if grant.validity else None),
+        "rollover": None if rollover is None else rollover_to_doc(rollover),
+        "refresh_policy": source_to_doc(grant.refresh_policy),
+        "rollover_policy": source_to_doc(grant.rollover_policy),
     }
 
 
 def _grant_from_doc(doc: Document) -> LineGrant:
-    refresh = _cadence_from_doc(doc["refresh"])
-    validity = _cadence_from_doc(doc["validity"])
+    refresh = cadence_from_doc(doc["refresh"])
+    validity = cadence_from_doc(doc["validity"])
     rollover = doc["rollover"]
     return LineGrant(
         product_grant_id=ProductGrantId(doc["grant"]),
         quantity=parse_decimal(doc["quantity"]),
         refresh=None if refresh is None else RefreshPolicy(cadence=refresh),
         validity=None if validity is None else Validity(cadence=validity),
-        rollover=None if rollover is None else _rollover_from_doc(rollover),
-        refresh_policy=_source_from_doc(doc["refresh_policy"]),
-        rollover_policy=_source_from_doc(doc["rollover_policy"]),
+        rollover=None if rollover is None else rollover_from_doc(rollover),
+        refresh_policy=source_from_doc(doc["refresh_policy"]),
+        rollover_policy=source_from_doc(doc["rollover_policy"]),
     )

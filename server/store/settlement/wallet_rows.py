@@ -1,16 +1,13 @@
-"""What a wallet is computed from, unpacked from the texts in which it is read.
+"""Rows of wallets: arrays of JSON that `wallet_states` makes, decoded into structs."""
 
-A text is a JSON array, or an array of them; the query `wallet_states` says what stands where. Most
-of it is what it was when the wallet was read last, so what was unpacked is remembered.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import msgspec
+from asyncpg import Record
 from asyncpg.pgproto.pgproto import UUID  # what rows hold: made, hashed and compared in C
 
 from server.domain.caches import memoize
@@ -42,21 +39,136 @@ from server.domain.selling.grants import Entitlement, Grant, GrantKind
 from server.domain.settlement.ledger import GrantHead
 from server.domain.settlement.ratable_lines import Origin, Rates, Tally
 from server.domain.settlement.walk import Commitments
+from server.store.documents import Document
 from server.store.rating.terms_documents import terms_from_doc
 
 ANCHOR, TOKEN_COMMITMENT = "ANCHOR", "TOKEN_COMMITMENT"
 
+# How many texts of a kind are cached; of cells eight times as many.
 TEXTS = 2_048
 # A text of this length holds some fifty grants; what is decoded takes about six times as much.
 LONGEST, ENTRY_BYTES = 8_192, 65_536
-"""How many unpacked texts of a kind are remembered; of cells eight times as many."""
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An array of JSON that a query makes; its fields are in the order of the query."""
+
+
+class GrantRow(Row, frozen=True):
+    """A grant, and the end of its chain in the ledger."""
+
+    id: UUID
+    entitlement_id: UUID
+    kind: GrantKind
+    index: int
+    rollovers: int
+    quantity: Decimal
+    start: datetime
+    expire: datetime | None
+    seq: int
+    balance: Decimal
+
+
+class EntitlementRow(Row, frozen=True):
+    """An entitlement with its policies."""
+
+    id: UUID
+    asset_id: UUID
+    number: int
+    quantity: Decimal
+    unit_scale: int
+    start: date
+    end: date | None
+    anchor: date
+    refresh_unit: CadenceUnit | None
+    refresh_count: int | None
+    validity_unit: CadenceUnit | None
+    validity_count: int | None
+    can_roll_over: bool
+    max_rollovers: int | None
+    next_index: int
+    rollover_max_quantity: Decimal | None
+    rollover_max_percent: Decimal | None
+
+
+class CellRow(Row, frozen=True):
+    """A cell, and the state of the rating period that handles it."""
+
+    id: UUID
+    asset_id: UUID
+    asset_number: int
+    start: datetime
+    end: datetime
+    origin_start: datetime
+    period_start: datetime
+    period_end: datetime
+    count: int
+    sum: Decimal
+    max: Decimal
+    min: Decimal
+    last: Decimal
+    last_time: datetime
+    last_record_id: str
+    period_state: str
+    dimensions: str
+
+
+class AssetRow(Row, frozen=True):
+    """One rate of an asset or an addition for the wallet's resource."""
+
+    asset_id: UUID
+    overage: OveragePolicy
+    start: datetime
+    end: datetime | None
+    terms: Document | None
+    rate_id: UUID | None
+    asset_end: datetime | None
+    number: int
+    product_id: str
+    token_wallet_id: UUID | None
+    definition_product_id: str | None
+    role: str
+    commitment_rate: CommitmentRate | None
+    # Absent where the target is the asset itself.
+    is_fixed: bool | None
+
+
+class PackagesRow(Row, frozen=True):
+    """Units that one rate per package priced."""
+
+    value: Decimal
+    per: Decimal
+    unit: str
+    quantity: Decimal
+
+
+class TallyRow(Row, frozen=True):
+    """What is rated already of an asset and an origin period."""
+
+    asset_id: UUID
+    origin_start: datetime
+    used: Decimal
+    overage: Decimal
+    packages: tuple[tuple[PackagesRow, ...], ...] | None
+
+
+def _uuid(_type: Any, text: Any) -> UUID:
+    return UUID(text)
+
+
+_grants = msgspec.json.Decoder(tuple[GrantRow, ...], dec_hook=_uuid)
+_entitlements = msgspec.json.Decoder(tuple[EntitlementRow, ...], dec_hook=_uuid)
+_cells = msgspec.json.Decoder(CellRow, dec_hook=_uuid)
+_asset_rows = msgspec.json.Decoder(tuple[AssetRow, ...], dec_hook=_uuid)
+_tallies = msgspec.json.Decoder(tuple[TallyRow, ...], dec_hook=_uuid)
+_packaged = msgspec.json.Decoder(tuple[PackagesRow, ...])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoldAsset:
-    """An asset that draws on a wallet: until when, and the ids its rates are kept under.
+    """An asset that draws on a wallet, with the ids of its rates by their start.
 
-    What it is billed as, if not as the product, and the wallet of the tokens it is rated in.
+    `definition_product_id` is the product that it is billed as, if not its own.
     """
 
     id: AssetId
@@ -72,164 +184,182 @@ class SoldAsset:
 def decode_grants(
     wallet_id: WalletId, text: str | None
 ) -> tuple[tuple[Grant, ...], tuple[GrantHead, ...]]:
-    """The grants, and where the chain of each ends."""
-    items = _items(text)
-    heads = (
-        GrantHead(grant_id=GrantId(UUID(item[0])), seq=item[8], balance=Decimal(item[9]))
-        for item in items
+    """Return the grants, and the end of the chain of each."""
+    rows = _grants.decode(text) if text else ()
+    heads = (GrantHead(grant_id=GrantId(row.id), seq=row.seq, balance=row.balance) for row in rows)
+    return tuple(grant_of(wallet_id, row) for row in rows), tuple(heads)
+
+
+def grant_from_row(wallet_id: WalletId, row: Record) -> Grant:
+    """Return the grant of a row of the table."""
+    return grant_of(
+        wallet_id,
+        GrantRow(
+            id=row["grant_id"],
+            entitlement_id=row["entitlement_id"],
+            kind=GrantKind(row["kind"]),
+            index=row["issue_index"],
+            rollovers=row["rollover_count"],
+            quantity=row["quantity"],
+            start=row["start_time"],
+            expire=row["expire_time"],
+            seq=row["head_seq"],
+            balance=row["balance"],
+        ),
     )
-    return tuple(decode_grant(wallet_id, item) for item in items), tuple(heads)
 
 
-def decode_grant(wallet_id: WalletId, item: Sequence[Any]) -> Grant:
-    """One grant, of an array's parts or of a row's columns."""
+def grant_of(wallet_id: WalletId, row: GrantRow) -> Grant:
+    """Return the grant of a row."""
     return Grant(
-        id=GrantId(_uuid(item[0])),
+        id=GrantId(row.id),
         wallet_id=wallet_id,
-        entitlement_id=EntitlementId(_uuid(item[1])),
-        kind=GrantKind(item[2]),
-        index=item[3],
-        rollovers=item[4],
-        quantity=Decimal(item[5]),
-        start=_time(item[6]),
-        expire=_optional_time(item[7]),
-        balance=Decimal(item[9]),
+        entitlement_id=EntitlementId(row.entitlement_id),
+        kind=row.kind,
+        index=row.index,
+        rollovers=row.rollovers,
+        quantity=row.quantity,
+        start=row.start,
+        expire=row.expire,
+        balance=row.balance,
     )
 
 
 @memoize(entries=TEXTS, entry_bytes=ENTRY_BYTES, longest=LONGEST)
 def decode_entitlements(wallet_id: WalletId, text: str | None) -> tuple[Entitlement, ...]:
-    return tuple(_entitlement(wallet_id, item) for item in _items(text))
+    """Return the entitlements of a wallet."""
+    rows = _entitlements.decode(text) if text else ()
+    return tuple(_entitlement(wallet_id, row) for row in rows)
 
 
-def _entitlement(wallet_id: WalletId, item: Sequence[Any]) -> Entitlement:
-    refresh, validity = _cadence(item[8], item[9]), _cadence(item[10], item[11])
+def _entitlement(wallet_id: WalletId, row: EntitlementRow) -> Entitlement:
+    refresh = _cadence(row.refresh_unit, row.refresh_count)
+    validity = _cadence(row.validity_unit, row.validity_count)
     return Entitlement(
-        id=EntitlementId(UUID(item[0])),
+        id=EntitlementId(row.id),
         wallet_id=wallet_id,
-        asset_id=AssetId(UUID(item[1])),
-        number=item[2],
-        quantity=Decimal(item[3]),
-        unit_scale=item[4],
-        start=date.fromisoformat(item[5]),
-        end=None if item[6] is None else date.fromisoformat(item[6]),
-        anchor=date.fromisoformat(item[7]),
+        asset_id=AssetId(row.asset_id),
+        number=row.number,
+        quantity=row.quantity,
+        unit_scale=row.unit_scale,
+        start=row.start,
+        end=row.end,
+        anchor=row.anchor,
         refresh=RefreshPolicy(cadence=refresh) if refresh else None,
         validity=Validity(cadence=validity) if validity else None,
         rollover=RolloverPolicy(
-            max_count=item[13],
-            max_quantity=_optional_number(item[15]),
-            max_percent=_optional_number(item[16]),
+            max_count=row.max_rollovers,
+            max_quantity=row.rollover_max_quantity,
+            max_percent=row.rollover_max_percent,
         )
-        if item[12]
+        if row.can_roll_over
         else None,
-        next_index=item[14],
+        next_index=row.next_index,
     )
 
 
 @memoize(entries=8 * TEXTS, entry_bytes=4_096, longest=1_024)
 def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
-    """A cell, and whether its period is final."""
-    item = msgspec.json.decode(text)
+    """Return a cell, and whether its period is final."""
+    row = _cells.decode(text)
     cell = Cell(
-        id=CellId(UUID(item[0])),
+        id=CellId(row.id),
         wallet_id=wallet_id,
-        asset_id=AssetId(UUID(item[1])),
-        asset_number=item[2],
-        start=_time(item[3]),
-        end=_time(item[4]),
-        origin_start=_time(item[5]),
-        period=Period(_time(item[6]), _time(item[7])),
+        asset_id=AssetId(row.asset_id),
+        asset_number=row.asset_number,
+        start=row.start,
+        end=row.end,
+        origin_start=row.origin_start,
+        period=Period(row.period_start, row.period_end),
         measure=Measure(
-            count=item[8],
-            sum=Decimal(item[9]),
-            max=Decimal(item[10]),
-            min=Decimal(item[11]),
-            last=Decimal(item[12]),
-            last_time=_time(item[13]),
-            last_record_id=RecordId(item[14]),
+            count=row.count,
+            sum=row.sum,
+            max=row.max,
+            min=row.min,
+            last=row.last,
+            last_time=row.last_time,
+            last_record_id=RecordId(row.last_record_id),
         ),
-        dimensions=item[16],
+        dimensions=row.dimensions,
     )
-    return cell, item[15] == "FINAL"
+    return cell, row.period_state == "FINAL"
 
 
 @memoize(entries=TEXTS, entry_bytes=ENTRY_BYTES, longest=LONGEST)
 def decode_assets(
     text: str | None,
 ) -> tuple[tuple[SoldAsset, ...], Rates, Commitments, WalletRateSources]:
-    """The assets of a wallet, the rates of those that draw on it, and the commitments to it.
-
-    And what these come from.
-    """
-    items = _items(text)
+    """Return the assets of a wallet, their rates, the commitments, and the sources of both."""
+    rows = _asset_rows.decode(text) if text else ()
     sold = WalletRateSources(
-        own=_rates(item for item in items if item[11] == ANCHOR),
-        additions=tuple(_addition(item) for item in items if item[11] != ANCHOR),
+        own=_rates(row for row in rows if row.role == ANCHOR),
+        additions=tuple(_addition(row) for row in rows if row.role != ANCHOR),
         discounting=frozenset(
-            AssetId(UUID(item[0])) for item in items if item[11] == TOKEN_COMMITMENT
+            AssetId(row.asset_id) for row in rows if row.role == TOKEN_COMMITMENT
         ),
-        is_shared=any(item[13] is not None for item in items),
-        fixed=frozenset(AssetId(UUID(item[0])) for item in items if item[13]),
+        is_shared=any(row.is_fixed is not None for row in rows),
+        fixed=frozenset(AssetId(row.asset_id) for row in rows if row.is_fixed),
     )
-    return _assets(items), sold.rates, sold.commitments, sold
+    return _assets(rows), sold.rates, sold.commitments, sold
 
 
-def _addition(item: Sequence[Any]) -> Addition:
+def _addition(row: AssetRow) -> Addition:
     return Addition(
-        asset_id=AssetId(UUID(item[0])),
-        start=_time(item[2]),
-        end=_optional_time(item[6]),
-        terms=None if item[4] is None else terms_from_doc(item[4]),
-        commitment=None if item[12] is None else CommitmentRate(item[12]),
+        asset_id=AssetId(row.asset_id),
+        start=row.start,
+        end=row.asset_end,
+        terms=None if row.terms is None else terms_from_doc(row.terms),
+        commitment=row.commitment_rate,
     )
 
 
-def _rates(items: Iterable[Sequence[Any]]) -> dict[AssetId, tuple[RateSegment, ...]]:
+def _rates(rows: Iterable[AssetRow]) -> dict[AssetId, tuple[RateSegment, ...]]:
     found: dict[AssetId, list[RateSegment]] = {}
-    for item in items:
+    for row in rows:
         segment = RateSegment(
-            start=_time(item[2]),
-            end=_optional_time(item[3]),
-            terms=None if item[4] is None else terms_from_doc(item[4]),
-            overage=OveragePolicy(item[1]),
+            start=row.start,
+            end=row.end,
+            terms=None if row.terms is None else terms_from_doc(row.terms),
+            overage=row.overage,
         )
-        found.setdefault(AssetId(UUID(item[0])), []).append(segment)
+        found.setdefault(AssetId(row.asset_id), []).append(segment)
     return {asset_id: tuple(segments) for asset_id, segments in found.items()}
 
 
-def _assets(items: Iterable[Sequence[Any]]) -> tuple[SoldAsset, ...]:
+def _assets(rows: Iterable[AssetRow]) -> tuple[SoldAsset, ...]:
     rates: dict[AssetId, dict[datetime, UUID]] = {}
     found: dict[AssetId, SoldAsset] = {}
-    for item in items:
-        asset_id = AssetId(UUID(item[0]))
+    for row in rows:
+        asset_id = AssetId(row.asset_id)
         ids = rates.setdefault(asset_id, {})
-        if item[5] is not None:
-            ids[_time(item[2])] = UUID(item[5])
+        if row.rate_id is not None:
+            ids[row.start] = row.rate_id
+        token, definition = row.token_wallet_id, row.definition_product_id
         found[asset_id] = SoldAsset(
             id=asset_id,
-            number=item[7],
-            product_id=ProductId(item[8]),
-            end_time=_optional_time(item[6]),
+            number=row.number,
+            product_id=ProductId(row.product_id),
+            end_time=row.asset_end,
             rate_ids=ids,
-            token_wallet_id=None if item[9] is None else WalletId(UUID(item[9])),
-            definition_product_id=None if item[10] is None else ProductId(item[10]),
+            token_wallet_id=None if token is None else WalletId(token),
+            definition_product_id=None if definition is None else ProductId(definition),
         )
     return tuple(found.values())
 
 
 def decode_tallies(text: str | None) -> dict[Origin, Tally]:
-    """What of corrected origins is rated already."""
+    """Return what of corrected origins is rated already."""
+    rows = _tallies.decode(text) if text else ()
     return {
-        (AssetId(UUID(asset_id)), _time(origin)): Tally(
-            used=Decimal(used), overage=Decimal(overage), packages=_packages(packages or ())
+        (AssetId(row.asset_id), row.origin_start): Tally(
+            used=row.used, overage=row.overage, packages=_packages(row.packages or ())
         )
-        for asset_id, origin, used, overage, packages in _items(text)
+        for row in rows
     }
 
 
-def packed_packages(packaged: Iterable[Packaged]) -> str | None:
-    """The units of a line by the rate per package that priced them; None without any."""
+def encode_packages(packaged: Iterable[Packaged]) -> str | None:
+    """Return the units of a line by the rate per package that priced them; None without any."""
     texts = [
         [plain(one.rate.value), plain(one.rate.per), one.rate.unit, plain(one.quantity)]
         for one in packaged
@@ -238,38 +368,18 @@ def packed_packages(packaged: Iterable[Packaged]) -> str | None:
 
 
 def decode_packages(text: str | None) -> Packages:
-    """The units of a line by the rate per package that priced them."""
-    return _packages([_items(text)])
+    """Return the units of a line by the rate per package that priced them."""
+    return _packages([_packaged.decode(text)] if text else ())
 
 
-def _packages(lines: Iterable[Iterable[Sequence[str]]]) -> Packages:
+def _packages(lines: Iterable[Iterable[PackagesRow]]) -> Packages:
     found: Packages = {}
     for line in lines:
-        for value, per, unit, quantity in line:
-            rate = Rate(value=Decimal(value), per=Decimal(per), unit=UnitId(unit), is_package=True)
-            found[rate] = found.get(rate, ZERO) + Decimal(quantity)
+        for row in line:
+            rate = Rate(value=row.value, per=row.per, unit=UnitId(row.unit), is_package=True)
+            found[rate] = found.get(rate, ZERO) + row.quantity
     return found
 
 
-def _items(text: str | None) -> Sequence[Sequence[Any]]:
-    return () if text is None else cast(list[Sequence[Any]], msgspec.json.decode(text))
-
-
-def _cadence(unit: str | None, count: int | None) -> Cadence | None:
-    return None if unit is None or count is None else Cadence(CadenceUnit(unit), count)
-
-
-def _optional_number(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
-
-
-def _uuid(value: Any) -> UUID:
-    return value if isinstance(value, UUID) else UUID(value)
-
-
-def _time(value: Any) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
-
-
-def _optional_time(value: Any) -> datetime | None:
-    return None if value is None else _time(value)
+def _cadence(unit: CadenceUnit | None, count: int | None) -> Cadence | None:
+    return None if unit is None or count is None else Cadence(unit, count)

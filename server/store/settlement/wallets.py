@@ -51,9 +51,9 @@ from server.store.settlement.wallet_rows import (
     decode_assets,
     decode_cell,
     decode_entitlements,
-    decode_grant,
     decode_grants,
     decode_tallies,
+    grant_from_row,
 )
 from server.store.sql import load
 
@@ -198,7 +198,7 @@ async def list_grants(
 ) -> list[tuple[Grant, datetime]]:
     """Return all issues of a wallet that are in the ledger, oldest first, with create times."""
     rows = await tx.fetch(SQL["list_grants"], tx.tenant_id, account_id, wallet_id)
-    return [(decode_grant(wallet_id, tuple(row.values())), row["create_time"]) for row in rows]
+    return [(grant_from_row(wallet_id, row), row["create_time"]) for row in rows]
 
 
 async def grant_sources(
