@@ -18,7 +18,8 @@ from server.domain.settlement.drawdown import Debit
 from server.domain.settlement.ledger import LedgerEntry
 from server.domain.settlement.ratable_lines import RatableLine
 from server.domain.settlement.walk import SettledIncrement
-from server.domain.wallets.balances import WalletState, project, rated
+from server.domain.settlement.wallet_states import WalletState, rated
+from server.domain.wallets.balances import project
 from server.domain.wallets.blocking import with_usage
 
 

@@ -102,8 +102,7 @@ async def _touched(world: World, wallet_ids: Iterable[WalletId]) -> list[WalletI
     """These wallets and those of the tokens that their usage is rated in."""
     found = set(wallet_ids)
     for wallet_id in wallet_ids:
-        assets = (await world.wallet(wallet_id)).assets
-        found |= {one.token_wallet_id for one in assets if one.token_wallet_id}
+        found |= set((await world.wallet(wallet_id)).token_wallet_ids)
     return sorted(found)
 
 

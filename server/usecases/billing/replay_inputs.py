@@ -3,7 +3,7 @@
 Each wallet is done once, those of tokens after what is rated in them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -16,7 +16,7 @@ from server.domain.billing.replay import (
     tokens_again,
 )
 from server.domain.calendar import Period, local_date
-from server.domain.consumption.aggregation import Cell, increments
+from server.domain.consumption.aggregation import Cell
 from server.domain.errors import (
     FailedPrecondition,
     Unimplemented,
@@ -41,10 +41,11 @@ from server.domain.settlement.ratable_lines import (
     line_id,
     ratable_lines,
 )
-from server.domain.settlement.tokens import token_cells
-from server.domain.settlement.walk import Commitments, SettledIncrement, settled_anew
+from server.domain.settlement.tokens import tokens_of
+from server.domain.settlement.walk import Commitments, SettledIncrement
+from server.domain.settlement.wallet_states import as_drawn, walked_anew
 from server.store.billing.replay import SoldAs
-from server.store.billing.verification import FinalCell, final_cells, rated_lines
+from server.store.billing.verification import final_cells, rated_lines
 from server.store.connection import Transaction
 from server.store.rating.procedures import finders
 from server.store.rating.rate_snapshots import compiled, compiled_trial, rows_of_product
@@ -128,7 +129,7 @@ class World:
 async def _again(world: World, wallet: StoredWallet) -> Again:
     final = await final_cells(world.tx, wallet.account_id, wallet.id)
     cells = tuple(one.cell for one in final)
-    results = _results(wallet, final)
+    results = as_drawn(wallet.state, final)
     kept = await rated_lines(world.tx, wallet.account_id, wallet.id)
     raters = await as_rated(world.tx, wallet, kept)
     rates = wallet.state.rates
@@ -149,19 +150,6 @@ async def _again(world: World, wallet: StoredWallet) -> Again:
     return Again(wallet=wallet, before=before, after=after, found=found)
 
 
-def _results(wallet: StoredWallet, final: Iterable[FinalCell]) -> tuple[SettledIncrement, ...]:
-    """How the final usage of a wallet was paid for."""
-    kept = {one.cell.id: one for one in final}
-    terms = wallet.state.terms
-    cells = [one.cell for one in kept.values()]
-    found = increments(cells, terms.aggregation, zone=terms.zone)
-    by_cell = ((one, kept[one.cell_id]) for one in found)
-    return tuple(
-        SettledIncrement(increment=one, drawn=cell.drawn, overage=cell.overage, debits=())
-        for one, cell in by_cell
-    )
-
-
 async def _cells_again(
     world: World, wallet: StoredWallet, cells: tuple[Cell, ...]
 ) -> tuple[Cell, ...]:
@@ -173,11 +161,10 @@ async def _cells_again(
         source = await world.again(source_id)
         if source.fault is not None:
             raise source.fault
-        own = {one.id for one in source.wallet.assets if one.token_wallet_id == wallet.id}
+        own = source.wallet.rated_in(wallet.id)
         _check_sources(source, own)
         for usage, tokens in ((source.before, before), (source.after, after)):
-            lines = [line for line in usage.lines if line.key.asset_id in own]
-            made = token_cells(token_wallet, usage.cells, usage.results, lines)
+            made = tokens_of(token_wallet, own, usage.cells, usage.results, usage.lines)
             tokens |= {cell.id: cell for _, cell in made}
     found = tokens_again(cells, before, after, closed=wallet.closed)
     if found is None:
@@ -185,7 +172,7 @@ async def _cells_again(
     return found
 
 
-def _check_sources(source: Again, own: set[AssetId]) -> None:
+def _check_sources(source: Again, own: Set[AssetId]) -> None:
     """What would not be rated in tokens leaves open how many of them are used."""
     was_rated = {one.id for one in source.before.lines if one.amount is not None}
     for line in source.after.lines:
@@ -202,21 +189,12 @@ def _drawn_again(
     is_alike = is_drawn_alike(state.commitments, commitments)
     if is_alike and set(cells) == set(before.cells):
         return before.results
-    as_it_was = _paid(_settled(wallet, before.cells, state.commitments))
+    as_it_was = _paid(walked_anew(state, before.cells, state.commitments))
     if as_it_was != _paid(before.results):
         what = "the tokens used" if is_alike else "the discount of a commitment"
         text = f"{what} would differ, and what grants paid for is not what they would pay for now"
         raise _not_supported(text)
-    return _settled(wallet, cells, commitments)
-
-
-def _settled(
-    wallet: StoredWallet, cells: tuple[Cell, ...], commitments: Commitments
-) -> tuple[SettledIncrement, ...]:
-    terms = wallet.state.terms
-    found = increments(cells, terms.aggregation, zone=terms.zone)
-    ends = {cell.period.start: cell.period.end for cell in cells}
-    return settled_anew(terms, wallet.state.entitlements, found, ends, commitments)
+    return walked_anew(state, cells, commitments)
 
 
 def _paid(results: Iterable[SettledIncrement]) -> dict[CellId, tuple[Decimal, Decimal]]:

@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
 
 from server.domain.billing.verification import Difference, Verified
-from server.domain.consumption.aggregation import Cell, increments
+from server.domain.consumption.aggregation import Cell
 from server.domain.exact import ZERO, plain, round_to
 from server.domain.ids import AccountId, GrantId, WalletId
 from server.domain.rating.compiled_rating import AsRated
 from server.domain.rating.procedures.packages import Packages
 from server.domain.settlement.ledger import GrantHead, Head, LedgerEntry, check_chain
 from server.domain.settlement.ratable_lines import RatableLine, ratable_lines
-from server.domain.settlement.tokens import token_cells
+from server.domain.settlement.tokens import tokens_of
 from server.domain.settlement.walk import SettledIncrement
+from server.domain.settlement.wallet_states import as_drawn
 from server.store.billing import verification as store
 from server.store.connection import Transaction
 from server.store.settlement import wallets
@@ -85,18 +86,13 @@ async def _entries(
 async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> list[Difference]:
     """What the final cells of a wallet add, and what their overage comes to, computed again."""
     wallet = await wallets.get(tx, account_id, wallet_id)
-    terms = wallet.state.terms
     kept = {one.cell.id: one for one in await store.final_cells(tx, account_id, wallet_id)}
     cells = [one.cell for one in kept.values()]
     found: list[Difference] = []
-    results = []
-    for increment in increments(cells, terms.aggregation, zone=terms.zone):
-        one = kept[increment.cell_id]
+    results = as_drawn(wallet.state, kept.values())
+    for increment in (one.increment for one in results):
         name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
-        found += _different("quantity", name, increment.quantity, one.quantity)
-        results.append(
-            SettledIncrement(increment=increment, drawn=one.drawn, overage=one.overage, debits=())
-        )
+        found += _different("quantity", name, increment.quantity, kept[increment.cell_id].quantity)
     rated = await store.rated_lines(tx, account_id, wallet_id)
     raters = await as_rated(tx, wallet, rated)
     # A line that was too slow may not be again, and nothing may be made of it that others go on in.
@@ -120,18 +116,16 @@ async def _tokens(
     tx: Transaction,
     wallet: StoredWallet,
     cells: list[Cell],
-    results: list[SettledIncrement],
+    results: Sequence[SettledIncrement],
     lines: Sequence[RatableLine],
 ) -> list[Difference]:
     """What the overage of a wallet comes to in tokens, beside the cells of those."""
     account_id = wallet.account_id
     kept = await store.token_quantities(tx, account_id, wallet.id)
     found: list[Difference] = []
-    for token_id in sorted({one.token_wallet_id for one in wallet.assets if one.token_wallet_id}):
-        tokens = await wallets.get(tx, account_id, token_id)
-        own = {one.id for one in wallet.assets if one.token_wallet_id == token_id}
-        due = [line for line in lines if line.key.asset_id in own]
-        for _, cell in token_cells(tokens.token_wallet, cells, results, due):
+    for token_id in wallet.token_wallet_ids:
+        tokens = (await wallets.get(tx, account_id, token_id)).token_wallet
+        for _, cell in tokens_of(tokens, wallet.rated_in(token_id), cells, results, lines):
             name = f"accounts/{account_id}/usageSummaries/{cell.id}"
             found += _different("tokens", name, cell.measure.sum, kept.pop(cell.id, None))
     for cell_id, quantity in kept.items():

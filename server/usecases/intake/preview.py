@@ -32,7 +32,7 @@ from server.domain.errors import InvalidArgument, Unimplemented, UsageError
 from server.domain.ids import AccountId, AssetId, CellId, WalletId, derive
 from server.domain.modeling.policies import LatePolicy
 from server.domain.settlement.walk import revision
-from server.domain.wallets.balances import WalletState
+from server.domain.settlement.wallet_states import WalletState
 from server.domain.wallets.blocking import cap_reached
 from server.domain.wallets.preview import (
     Effect,
@@ -257,8 +257,8 @@ async def _wallets(
     while wanted:
         for wallet_id in wanted:
             found[wallet_id] = await wallets.get(tx, account_id, wallet_id, with_sources=True)
-        tokens = {a.token_wallet_id for key in wanted for a in found[key].assets}
-        wanted = sorted(key for key in tokens if key is not None and key not in found)
+        tokens = {one for key in wanted for one in found[key].token_wallet_ids}
+        wanted = sorted(tokens - found.keys())
     return found
 
 
