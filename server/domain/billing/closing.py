@@ -31,7 +31,7 @@ from server.domain.settlement.wallet_states import WalletState, rated, walked
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletCalendar:
-    """When the usage of a wallet is rated and billed."""
+    """The calendar by which usage of a wallet is rated and billed."""
 
     zone: str
     anchor: date
@@ -55,7 +55,7 @@ class WalletCalendar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
-    """What the close of a rating period comes to.
+    """The outcome of closing a rating period.
 
     `billing` is the billing period that ends with it, if one does; `following` the rating period
     that is opened after it, if anything may still happen in the wallet.

@@ -117,9 +117,14 @@ def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
     return round_to(rated.amount, PLACES, Rounding.HALF_EVEN)
 
 
+def token_cell_id(cell_id: CellId, wallet_id: WalletId) -> CellId:
+    """Return the cell of a wallet of tokens that usage of a cell comes to."""
+    return CellId(derive(cell_id, "tokens", wallet_id))
+
+
 def _token_cell(token_wallet: TokenWallet, cell: Cell, tokens: Decimal) -> Cell:
     return Cell(
-        id=CellId(derive(cell.id, "tokens", token_wallet.id)),
+        id=token_cell_id(cell.id, token_wallet.id),
         wallet_id=token_wallet.id,
         asset_id=cell.asset_id,
         asset_number=cell.asset_number,

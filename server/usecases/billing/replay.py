@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from server.domain.billing.replay import Pair
+from server.domain.billing.replay import Pair, differs, line_before
 from server.domain.errors import InvalidArgument, NotFound, UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import (
@@ -27,8 +27,6 @@ from server.usecases.billing.replay_inputs import (
     Again,
     ReplayRates,
     World,
-    differs,
-    old_id,
     unpriced,
 )
 
@@ -111,7 +109,7 @@ def _compared(again: Again, lines: Iterable[ReplayLine], command: ReplayRates) -
     before = {one.id: one for one in again.before.lines}
     after: dict[RatableSummaryId, list[RatableLine]] = {}
     for line in again.after.lines:
-        after.setdefault(old_id(again.wallet, line.key), []).append(line)
+        after.setdefault(line_before(again.wallet.state, line.key), []).append(line)
     found = [_beside(again, one, before.get(one.id), after.get(one.id, ())) for one in lines]
     for id_, parts in after.items():
         key = parts[0].key
