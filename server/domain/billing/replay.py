@@ -10,13 +10,22 @@ from datetime import datetime
 from decimal import Decimal
 
 from server.domain.consumption.aggregation import Cell
-from server.domain.errors import UsageError
+from server.domain.errors import Unimplemented, UsageError
 from server.domain.exact import ZERO, exact
-from server.domain.ids import AssetId, CellId, UnitId
+from server.domain.ids import AssetId, CellId, RatableSummaryId, UnitId
 from server.domain.rating.additions import is_negotiated
+from server.domain.rating.compiled_rating import AsRated
 from server.domain.rating.rates import RateTerms, Tier, TierBounds
 from server.domain.rating.sold_terms import WalletRateSources
-from server.domain.settlement.walk import Commitments
+from server.domain.settlement.ratable_lines import (
+    RatableKey,
+    RatableLine,
+    Rates,
+    line_id,
+    ratable_lines,
+)
+from server.domain.settlement.walk import Commitments, SettledIncrement
+from server.domain.settlement.wallet_states import WalletState, walked_anew
 
 Stretch = tuple[AssetId, datetime]
 """An asset, and the start of a stretch of its rates."""
@@ -50,6 +59,15 @@ class Total:
     rated: Decimal
     replayed: Decimal
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalUsage:
+    """The final usage of a wallet: its cells, how they are paid for, and what that comes to."""
+
+    cells: tuple[Cell, ...]
+    results: tuple[SettledIncrement, ...]
+    lines: tuple[RatableLine, ...] = ()
 
 
 def at_other_rates(sold: WalletRateSources, found: Found) -> WalletRateSources:
@@ -99,6 +117,56 @@ def tokens_again(
         elif key not in before and closed is not None and cell.period.end <= closed:
             found.append(cell)
     return tuple(found)
+
+
+def drawn_again(
+    wallet: WalletState, before: FinalUsage, cells: tuple[Cell, ...], commitments: Commitments
+) -> tuple[SettledIncrement, ...]:
+    """Return how usage would be paid for: as it was, unless there is more or it takes more.
+
+    Raises NOT_SUPPORTED where the walk does not come to what was drawn.
+    """
+    is_alike = is_drawn_alike(wallet.commitments, commitments)
+    if is_alike and set(cells) == set(before.cells):
+        return before.results
+    as_it_was = _paid(walked_anew(wallet, before.cells, wallet.commitments))
+    if as_it_was != _paid(before.results):
+        what = "the tokens used" if is_alike else "the discount of a commitment"
+        text = f"{what} would differ, and what grants paid for is not what they would pay for now"
+        raise Unimplemented("NOT_SUPPORTED", text)
+    return walked_anew(wallet, cells, commitments)
+
+
+def rated_again(
+    wallet: WalletState, results: tuple[SettledIncrement, ...], rates: Rates, raters: AsRated
+) -> tuple[RatableLine, ...]:
+    """Return what usage would come to; parts of a line are rated by what rated the line."""
+    wallet_id = wallet.terms.id
+    lines = ratable_lines(wallet_id, results, rates, raters=raters)
+    parts = {one.id: line_before(wallet, one.key) for one in lines if one.id not in raters.lines}
+    known = {id_: raters.lines[old] for id_, old in parts.items() if old in raters.lines}
+    if not known:
+        return lines
+    raters = AsRated({**raters.lines, **known}, raters.otherwise)
+    return ratable_lines(wallet_id, results, rates, raters=raters)
+
+
+def line_before(wallet: WalletState, key: RatableKey) -> RatableSummaryId:
+    """Return the line that usage was rated in, or would have been."""
+    segments = wallet.rates.get(key.asset_id, ())
+    held = next((one for one in segments if one.contains(key.segment_start)), None)
+    moved = key if held is None else key._replace(segment_start=held.start)
+    return line_id(wallet.terms.id, moved)
+
+
+def differs() -> Unimplemented:
+    """Return the refusal of a replay whose rates of before do not give what is kept."""
+    text = "its rates do not give what it came to; `usage verify` says more"
+    return Unimplemented("NOT_SUPPORTED", text)
+
+
+def _paid(results: Iterable[SettledIncrement]) -> dict[CellId, tuple[Decimal, Decimal]]:
+    return {one.increment.cell_id: (one.drawn, one.overage) for one in results}
 
 
 @exact

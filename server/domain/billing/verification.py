@@ -1,6 +1,12 @@
 """Verification: what a cache should say, beside what it says."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
+
+from server.domain.exact import ZERO, exact, plain
+from server.domain.rating.procedures.packages import Packages
+from server.domain.settlement.ratable_lines import RatableLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +40,25 @@ class Verified:
             records=self.records + other.records,
             findings=self.findings + other.findings,
         )
+
+
+def different(
+    what: str, name: str, due: Decimal | None, is_: Decimal | None
+) -> Iterator[Difference]:
+    """Return the difference of one figure, if there is one; None where there is no figure."""
+    if due != is_:
+        expected, found = ("none" if one is None else plain(one) for one in (due, is_))
+        yield Difference(what=what, name=name, expected=expected, found=found)
+
+
+@exact
+def differing_packages(name: str, line: RatableLine, is_: Packages) -> list[Difference]:
+    """Return the differences of the units by rate per package, from which late usage goes on."""
+    due: Packages = {}
+    for one in line.packaged:
+        due[one.rate] = due.get(one.rate, ZERO) + one.quantity
+    found: list[Difference] = []
+    for rate in due.keys() | is_.keys():
+        what = f"quantity at {plain(rate.value)} {rate.unit} per {plain(rate.per)}"
+        found += different(what, name, due.get(rate), is_.get(rate))
+    return found

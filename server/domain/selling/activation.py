@@ -124,6 +124,14 @@ def next_issue(entitlement: Entitlement, zone: str, now: datetime) -> tuple[int,
     return k, local_midnight(zone, day)
 
 
+def next_due(entitlements: Iterable[Entitlement], zone: str, *, after: datetime) -> datetime | None:
+    """Return when the first issue after a time starts; None when there is none."""
+    found = (next_issue(one, zone, after) for one in entitlements)
+    return min(
+        (issue[1] for issue in found if issue is not None and issue[1] > after), default=None
+    )
+
+
 @dataclass(slots=True, kw_only=True)
 class _Plan:
     """The activation as it grows, line by line."""

@@ -15,7 +15,7 @@ NAMED = (Binding.ASSET, Binding.CONTRACT, Binding.CUSTOM)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedBinding:
-    """What a line is to be bound to; nothing of it has to be said."""
+    """The target that a line asks for; nothing of it has to be said."""
 
     binding: Binding | None = None
     asset_id: AssetId | None = None
@@ -28,7 +28,7 @@ UNBOUND = AskedBinding()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundTarget:
-    """What a line is bound to, and what that says of policies.
+    """The target of a line, and what it says of policies.
 
     Of what adds to wallets, these and what they are rated in.
     """

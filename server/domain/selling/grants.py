@@ -107,6 +107,14 @@ def issues(entitlement: Entitlement, zone: str, *, through: datetime) -> tuple[G
     return tuple(found)
 
 
+def due_issues(
+    entitlements: Iterable[Entitlement], zone: str, *, through: datetime
+) -> tuple[Grant, ...]:
+    """Return the issues of several entitlements that are due, in the order of their posting."""
+    found = (issue for one in entitlements for issue in issues(one, zone, through=through))
+    return tuple(sorted(found, key=lambda issue: (issue.start, issue.id)))
+
+
 def next_start(entitlement: Entitlement, zone: str, *, after: datetime) -> datetime | None:
     """When the next issue after `after` starts; posted ones are not looked at."""
     for k in _indices(entitlement):

@@ -10,7 +10,7 @@ from server.domain.modeling.policies import check_late, check_token
 from server.domain.modeling.resolved import ResolvedProduct, Said
 
 Overrides = Mapping[ResourceId, tuple[Said | None, ...]]
-"""What stronger levels say of resources, the strongest first."""
+"""The policies that stronger levels name for resources, the strongest first."""
 
 
 def check_in_product(

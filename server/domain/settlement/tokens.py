@@ -6,7 +6,7 @@ tokens becomes one cell of the token's wallet, of the same asset and the same st
 Source: token resources, two-step rating.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from server.domain.calendar import Period, PolicyPeriod, rating_period
 from server.domain.consumption.aggregation import Cell, Measure
 from server.domain.consumption.dimensions import dimensions_of
 from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
-from server.domain.ids import CellId, RecordId, UnitId, WalletId, derive
+from server.domain.ids import AssetId, CellId, RecordId, UnitId, WalletId, derive
 from server.domain.rating.line_rating import rate_line
 from server.domain.rating.procedures.packages import before
 from server.domain.rating.procedures.state import Line
@@ -69,6 +69,18 @@ def token_cells(
     )
 
 
+def tokens_of(
+    token_wallet: TokenWallet,
+    assets: Set[AssetId],
+    cells: Iterable[Cell],
+    results: Iterable[SettledIncrement],
+    lines: Iterable[RatableLine],
+) -> tuple[tuple[CellId, Cell], ...]:
+    """Return the cells of tokens that usage of these assets comes to, each after its own."""
+    due = [line for line in lines if line.key.asset_id in assets]
+    return token_cells(token_wallet, cells, results, due)
+
+
 def _shares(
     line: RatableLine, overages: Mapping[CellId, Decimal]
 ) -> Iterator[tuple[CellId, Decimal]]:
@@ -105,9 +117,14 @@ def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
     return round_to(rated.amount, PLACES, Rounding.HALF_EVEN)
 
 
+def token_cell_id(cell_id: CellId, wallet_id: WalletId) -> CellId:
+    """Return the cell of a wallet of tokens that usage of a cell comes to."""
+    return CellId(derive(cell_id, "tokens", wallet_id))
+
+
 def _token_cell(token_wallet: TokenWallet, cell: Cell, tokens: Decimal) -> Cell:
     return Cell(
-        id=CellId(derive(cell.id, "tokens", token_wallet.id)),
+        id=token_cell_id(cell.id, token_wallet.id),
         wallet_id=token_wallet.id,
         asset_id=cell.asset_id,
         asset_number=cell.asset_number,

@@ -4,53 +4,22 @@ A balance is a function of what is posted and of the usage that is not final yet
 nothing is stored. What the function adds to the posted entries is marked provisional.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from server.domain.calendar import Period
-from server.domain.consumption.aggregation import Cell, increments
+from server.domain.consumption.aggregation import Cell
 from server.domain.exact import ZERO, Rounding, divide, exact
 from server.domain.ids import AssetId, UnitId, WalletId
-from server.domain.rating.compiled_rating import SHIPPED, RatingVersionSource
-from server.domain.selling.grants import Entitlement, Grant, next_start
+from server.domain.selling.grants import Grant, next_start
 from server.domain.settlement.drawdown import FOREVER
-from server.domain.settlement.ratable_lines import Origin, RatableLine, Rates, Tally, ratable_lines
-from server.domain.settlement.tokens import TokenWallet, token_cells
-from server.domain.settlement.walk import (
-    Commitments,
-    SettledIncrement,
-    Settlement,
-    WalletTerms,
-    settle,
-)
+from server.domain.settlement.ratable_lines import RatableLine
+from server.domain.settlement.tokens import token_cells
+from server.domain.settlement.walk import SettledIncrement, Settlement
+from server.domain.settlement.wallet_states import WalletState, rated, walked
 
 HUNDRED = Decimal(100)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletState:
-    """One wallet as stored: `grants` with posted balances, `cells` that are not final.
-
-    `settled` holds the final cells of origins that some of `cells` correct, and `rated_before` what
-    of those origins is rated. `period` is the rating period around now. A wallet of tokens
-    has a `purse`, and as `sources` the wallets of what is rated in them. `raters` are the versions
-    of the tenant's procedure.
-    """
-
-    terms: WalletTerms
-    grants: tuple[Grant, ...]
-    entitlements: tuple[Entitlement, ...]
-    cells: tuple[Cell, ...]
-    period: Period
-    settled: tuple[Cell, ...] = ()
-    rates: Rates = field(default_factory=dict)
-    rated_before: Mapping[Origin, Tally] = field(default_factory=dict)
-    commitments: Commitments = field(default_factory=dict)
-    raters: RatingVersionSource = SHIPPED
-    token_wallet: TokenWallet | None = None
-    sources: tuple["WalletState", ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,17 +102,7 @@ def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
 @exact
 def project(wallet: WalletState, *, now: datetime) -> Settlement:
     """What the ledger will say, once all usage known at `now` is final and nothing more comes."""
-    terms = wallet.terms
-    cells = (*wallet.cells, *_tokens(wallet, now))
-    found = increments(cells, terms.aggregation, zone=terms.zone, settled=wallet.settled)
-    return settle(
-        terms,
-        wallet.grants,
-        wallet.entitlements,
-        found,
-        through=now,
-        commitments=wallet.commitments,
-    )
+    return walked(wallet, (*wallet.cells, *_tokens(wallet, now)), through=now)
 
 
 @exact
@@ -163,17 +122,6 @@ def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
         yield from (
             cell for _, cell in token_cells(wallet.token_wallet, source.cells, results, lines)
         )
-
-
-def rated(wallet: WalletState, results: tuple[SettledIncrement, ...]) -> tuple[RatableLine, ...]:
-    """What usage of a wallet, drawn like this, is rated as."""
-    return ratable_lines(
-        wallet.terms.id,
-        results,
-        wallet.rates,
-        rated_before=wallet.rated_before,
-        raters=wallet.raters,
-    )
 
 
 def _next_change(wallet: WalletState, settlement: Settlement, now: datetime) -> datetime:

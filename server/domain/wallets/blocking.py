@@ -14,7 +14,8 @@ from server.domain.consumption.recording import Counted, WalletKey
 from server.domain.errors import FailedPrecondition
 from server.domain.exact import ZERO, exact, plain
 from server.domain.ids import ResourceId
-from server.domain.wallets.balances import WalletState, project
+from server.domain.settlement.wallet_states import WalletState
+from server.domain.wallets.balances import project
 
 
 @exact

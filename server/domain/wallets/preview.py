@@ -17,8 +17,10 @@ from server.domain.selling.grants import Grant
 from server.domain.settlement.drawdown import Debit
 from server.domain.settlement.ledger import LedgerEntry
 from server.domain.settlement.ratable_lines import RatableLine
+from server.domain.settlement.tokens import token_cell_id
 from server.domain.settlement.walk import SettledIncrement
-from server.domain.wallets.balances import WalletState, project, rated
+from server.domain.settlement.wallet_states import WalletState, rated
+from server.domain.wallets.balances import project
 from server.domain.wallets.blocking import with_usage
 
 
@@ -94,6 +96,30 @@ def projection_of(state: WalletState, *, now: datetime) -> Projection:
     return Projection(
         state=state, results=results, lines={line.id: line for line in rated(state, results)}
     )
+
+
+def used(
+    projections: Projections, cell: Cell, *, now: datetime
+) -> tuple[tuple[Effect, ...], Projections]:
+    """Return what usage does to its wallet, and others as far as they change; and all after it."""
+    after = added(projections, cell, now=now)
+    found = [effect(projections[key], after[key], _cells(cell, key)) for key in after]
+    effects = tuple(one for one in found if one.wallet_id == cell.wallet_id or not one.is_nothing)
+    return effects, {**projections, **after}
+
+
+def uncovered(
+    before: Projections, after: Projections, blocking: Iterable[WalletId]
+) -> WalletId | None:
+    """Return the first of the blocking wallets whose overage grows."""
+    grown = (key for key in blocking if after[key].overage > before[key].overage)
+    return next(grown, None)
+
+
+def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
+    """Return the cell that usage is in, in its own wallet or in that of its tokens."""
+    is_own = wallet_id == cell.wallet_id
+    return [cell.id if is_own else token_cell_id(cell.id, wallet_id)]
 
 
 def added(projections: Projections, cell: Cell, *, now: datetime) -> dict[WalletId, Projection]:

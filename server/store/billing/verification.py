@@ -8,7 +8,6 @@ from typing import Any
 from asyncpg import Record
 
 from server.domain.billing.verification import Difference
-from server.domain.consumption.aggregation import Cell
 from server.domain.exact import plain
 from server.domain.ids import (
     AccountId,
@@ -21,6 +20,7 @@ from server.domain.ids import (
 from server.domain.rating.compiled_rating import VersionKey
 from server.domain.rating.procedures.packages import Packages
 from server.domain.settlement.ledger import Head
+from server.domain.settlement.wallet_states import FinalCell
 from server.store.connection import Transaction
 from server.store.settlement.ledger import head_of
 from server.store.settlement.wallet_rows import decode_cell, decode_packages
@@ -35,16 +35,6 @@ CELL_FIGURES = (
     ("least", "min_quantity", "smallest"),
     ("latest", "last_quantity", "latest"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinalCell:
-    """A cell, and what it was said to add, to draw and to leave as overage."""
-
-    cell: Cell
-    quantity: Decimal
-    drawn: Decimal
-    overage: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ from server.domain.selling.grants import Grant, GrantKind
 from server.domain.settlement.ledger import CauseKind, EntryKind, GrantHead, Head, LedgerEntry
 from server.domain.settlement.tokens import TokenWallet
 from server.domain.settlement.walk import WalletTerms
-from server.domain.wallets.balances import WalletState
+from server.domain.settlement.wallet_states import WalletState
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, TimeWindow
 from server.store.rating.procedures import decode_versions
@@ -107,6 +107,16 @@ class StoredWallet:
     def zone(self) -> str:
         """Where its days and periods begin."""
         return self.state.terms.zone
+
+    @property
+    def token_wallet_ids(self) -> list[WalletId]:
+        """The wallets of the tokens that usage is rated in."""
+        return sorted({one.token_wallet_id for one in self.assets if one.token_wallet_id})
+
+    def rated_in(self, token_wallet_id: WalletId) -> frozenset[AssetId]:
+        """Return the assets whose usage is rated in these tokens."""
+        held = (one.id for one in self.assets if one.token_wallet_id == token_wallet_id)
+        return frozenset(held)
 
     @property
     def token_wallet(self) -> TokenWallet:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from server.domain.billing.replay import Pair
+from server.domain.billing.replay import Pair, differs, line_before
 from server.domain.errors import InvalidArgument, NotFound, UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import (
@@ -28,8 +28,6 @@ from server.usecases.billing.replay_inputs import (
     Again,
     ReplayRates,
     World,
-    differs,
-    old_id,
     unpriced,
 )
 
@@ -103,8 +101,7 @@ async def _touched(world: World, wallet_ids: Iterable[WalletId]) -> list[WalletI
     """These wallets and those of the tokens that their usage is rated in."""
     found = set(wallet_ids)
     for wallet_id in wallet_ids:
-        assets = (await world.wallet(wallet_id)).assets
-        found |= {one.token_wallet_id for one in assets if one.token_wallet_id}
+        found |= set((await world.wallet(wallet_id)).token_wallet_ids)
     return sorted(found)
 
 
@@ -113,7 +110,7 @@ def _compared(again: Again, lines: Iterable[ReplayLine], command: ReplayRates) -
     before = {one.id: one for one in again.before.lines}
     after: dict[RatableSummaryId, list[RatableLine]] = {}
     for line in again.after.lines:
-        after.setdefault(old_id(again.wallet, line.key), []).append(line)
+        after.setdefault(line_before(again.wallet.state, line.key), []).append(line)
     found = [_beside(again, one, before.get(one.id), after.get(one.id, ())) for one in lines]
     for id_, parts in after.items():
         key = parts[0].key

@@ -3,23 +3,25 @@
 Each wallet is done once, those of tokens after what is rated in them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
-from decimal import Decimal
 
 from server.domain.billing.replay import (
+    FinalUsage,
     Found,
     Stretch,
     at_other_rates,
-    is_drawn_alike,
+    differs,
+    drawn_again,
+    line_before,
+    rated_again,
     tokens_again,
 )
 from server.domain.calendar import Period, local_date
-from server.domain.consumption.aggregation import Cell, increments
+from server.domain.consumption.aggregation import Cell
 from server.domain.errors import (
     FailedPrecondition,
-    Unimplemented,
     UsageError,
 )
 from server.domain.ids import (
@@ -28,23 +30,18 @@ from server.domain.ids import (
     CellId,
     PriceBookId,
     ProductId,
-    RatableSummaryId,
     WalletId,
 )
-from server.domain.rating.compiled_rating import AsRated
 from server.domain.rating.rate_index import CatalogueRates, Question
 from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import (
-    RatableKey,
     RatableLine,
-    Rates,
-    line_id,
     ratable_lines,
 )
-from server.domain.settlement.tokens import token_cells
-from server.domain.settlement.walk import Commitments, SettledIncrement, settled_anew
+from server.domain.settlement.tokens import tokens_of
+from server.domain.settlement.wallet_states import as_drawn
 from server.store.billing.replay import SoldAs
-from server.store.billing.verification import FinalCell, final_cells, rated_lines
+from server.store.billing.verification import final_cells, rated_lines
 from server.store.connection import Transaction
 from server.store.rating.procedures import finders
 from server.store.rating.rate_snapshots import compiled, compiled_trial, rows_of_product
@@ -67,15 +64,6 @@ class ReplayRates:
     asset_id: AssetId | None
     within: Period
     with_drafts: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinalUsage:
-    """The final usage of a wallet: its cells, how they are paid for, and what that comes to."""
-
-    cells: tuple[Cell, ...]
-    results: tuple[SettledIncrement, ...]
-    lines: tuple[RatableLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +116,7 @@ class World:
 async def _again(world: World, wallet: StoredWallet) -> Again:
     final = await final_cells(world.tx, wallet.account_id, wallet.id)
     cells = tuple(one.cell for one in final)
-    results = _results(wallet, final)
+    results = as_drawn(wallet.state, final)
     kept = await rated_lines(world.tx, wallet.account_id, wallet.id)
     raters = await as_rated(world.tx, wallet, kept)
     rates = wallet.state.rates
@@ -141,25 +129,12 @@ async def _again(world: World, wallet: StoredWallet) -> Again:
     sold = at_other_rates(wallet.sold, found)
     try:
         tokens = await _cells_again(world, wallet, cells)
-        drawn = _drawn_again(wallet, before, tokens, sold.commitments)
+        drawn = drawn_again(wallet.state, before, tokens, sold.commitments)
     except UsageError as fault:
         return Again(wallet=wallet, before=before, after=before, found=found, fault=fault)
-    lines = _rated_again(wallet, drawn, sold.cut_like(rates), raters)
+    lines = rated_again(wallet.state, drawn, sold.cut_like(rates), raters)
     after = FinalUsage(cells=tokens, results=drawn, lines=lines)
     return Again(wallet=wallet, before=before, after=after, found=found)
-
-
-def _results(wallet: StoredWallet, final: Iterable[FinalCell]) -> tuple[SettledIncrement, ...]:
-    """How the final usage of a wallet was paid for."""
-    kept = {one.cell.id: one for one in final}
-    terms = wallet.state.terms
-    cells = [one.cell for one in kept.values()]
-    found = increments(cells, terms.aggregation, zone=terms.zone)
-    by_cell = ((one, kept[one.cell_id]) for one in found)
-    return tuple(
-        SettledIncrement(increment=one, drawn=cell.drawn, overage=cell.overage, debits=())
-        for one, cell in by_cell
-    )
 
 
 async def _cells_again(
@@ -173,11 +148,10 @@ async def _cells_again(
         source = await world.again(source_id)
         if source.fault is not None:
             raise source.fault
-        own = {one.id for one in source.wallet.assets if one.token_wallet_id == wallet.id}
+        own = source.wallet.rated_in(wallet.id)
         _check_sources(source, own)
         for usage, tokens in ((source.before, before), (source.after, after)):
-            lines = [line for line in usage.lines if line.key.asset_id in own]
-            made = token_cells(token_wallet, usage.cells, usage.results, lines)
+            made = tokens_of(token_wallet, own, usage.cells, usage.results, usage.lines)
             tokens |= {cell.id: cell for _, cell in made}
     found = tokens_again(cells, before, after, closed=wallet.closed)
     if found is None:
@@ -185,62 +159,13 @@ async def _cells_again(
     return found
 
 
-def _check_sources(source: Again, own: set[AssetId]) -> None:
+def _check_sources(source: Again, own: Set[AssetId]) -> None:
     """What would not be rated in tokens leaves open how many of them are used."""
     was_rated = {one.id for one in source.before.lines if one.amount is not None}
     for line in source.after.lines:
-        was = old_id(source.wallet, line.key)
+        was = line_before(source.wallet.state, line.key)
         if line.key.asset_id in own and line.amount is None and was in was_rated:
             raise unpriced(source, line)
-
-
-def _drawn_again(
-    wallet: StoredWallet, before: FinalUsage, cells: tuple[Cell, ...], commitments: Commitments
-) -> tuple[SettledIncrement, ...]:
-    """How usage would be paid for: as it was, unless there is more of it or it takes more."""
-    state = wallet.state
-    is_alike = is_drawn_alike(state.commitments, commitments)
-    if is_alike and set(cells) == set(before.cells):
-        return before.results
-    as_it_was = _paid(_settled(wallet, before.cells, state.commitments))
-    if as_it_was != _paid(before.results):
-        what = "the tokens used" if is_alike else "the discount of a commitment"
-        text = f"{what} would differ, and what grants paid for is not what they would pay for now"
-        raise _not_supported(text)
-    return _settled(wallet, cells, commitments)
-
-
-def _settled(
-    wallet: StoredWallet, cells: tuple[Cell, ...], commitments: Commitments
-) -> tuple[SettledIncrement, ...]:
-    terms = wallet.state.terms
-    found = increments(cells, terms.aggregation, zone=terms.zone)
-    ends = {cell.period.start: cell.period.end for cell in cells}
-    return settled_anew(terms, wallet.state.entitlements, found, ends, commitments)
-
-
-def _paid(results: Iterable[SettledIncrement]) -> dict[CellId, tuple[Decimal, Decimal]]:
-    return {one.increment.cell_id: (one.drawn, one.overage) for one in results}
-
-
-def _rated_again(
-    wallet: StoredWallet, results: tuple[SettledIncrement, ...], rates: Rates, raters: AsRated
-) -> tuple[RatableLine, ...]:
-    """What usage would come to; parts of a line are rated by what rated the line."""
-    lines = ratable_lines(wallet.id, results, rates, raters=raters)
-    parts = {one.id: old_id(wallet, one.key) for one in lines if one.id not in raters.lines}
-    rated = {id_: raters.lines[old] for id_, old in parts.items() if old in raters.lines}
-    if not rated:
-        return lines
-    raters = AsRated({**raters.lines, **rated}, raters.otherwise)
-    return ratable_lines(wallet.id, results, rates, raters=raters)
-
-
-def old_id(wallet: StoredWallet, key: RatableKey) -> RatableSummaryId:
-    """The line that usage was rated in, or would have been."""
-    segments = wallet.state.rates.get(key.asset_id, ())
-    held = next((one for one in segments if one.contains(key.segment_start)), None)
-    return line_id(wallet.id, key if held is None else key._replace(segment_start=held.start))
 
 
 def unpriced(again: Again, line: RatableLine) -> UsageError:
@@ -303,13 +228,3 @@ async def _usual_unit(world: World, wallet: StoredWallet) -> str:
     """What usage is rated in where nothing says otherwise."""
     token_id = next((one.token_wallet_id for one in wallet.assets if one.token_wallet_id), None)
     return wallet.currency_code if token_id is None else (await world.wallet(token_id)).unit_id
-
-
-def differs() -> Unimplemented:
-    """The rates of before do not give what is kept."""
-    text = "its rates do not give what it came to; `usage verify` says more"
-    return _not_supported(text)
-
-
-def _not_supported(text: str) -> Unimplemented:
-    return Unimplemented("NOT_SUPPORTED", text)

@@ -1,18 +1,22 @@
 """Verification: all that is derived, derived again and compared; each difference is named."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import AsyncIterator, Sequence
 
-from server.domain.billing.verification import Difference, Verified
-from server.domain.consumption.aggregation import Cell, increments
-from server.domain.exact import ZERO, plain, round_to
+from server.domain.billing.verification import (
+    Difference,
+    Verified,
+    different,
+    differing_packages,
+)
+from server.domain.consumption.aggregation import Cell
+from server.domain.exact import plain, round_to
 from server.domain.ids import AccountId, GrantId, WalletId
 from server.domain.rating.compiled_rating import AsRated
-from server.domain.rating.procedures.packages import Packages
 from server.domain.settlement.ledger import GrantHead, Head, LedgerEntry, check_chain
 from server.domain.settlement.ratable_lines import RatableLine, ratable_lines
-from server.domain.settlement.tokens import token_cells
+from server.domain.settlement.tokens import tokens_of
 from server.domain.settlement.walk import SettledIncrement
+from server.domain.settlement.wallet_states import as_drawn
 from server.store.billing import verification as store
 from server.store.connection import Transaction
 from server.store.settlement import wallets
@@ -85,18 +89,13 @@ async def _entries(
 async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> list[Difference]:
     """What the final cells of a wallet add, and what their overage comes to, computed again."""
     wallet = await wallets.get(tx, account_id, wallet_id)
-    terms = wallet.state.terms
     kept = {one.cell.id: one for one in await store.final_cells(tx, account_id, wallet_id)}
     cells = [one.cell for one in kept.values()]
     found: list[Difference] = []
-    results = []
-    for increment in increments(cells, terms.aggregation, zone=terms.zone):
-        one = kept[increment.cell_id]
+    results = as_drawn(wallet.state, kept.values())
+    for increment in (one.increment for one in results):
         name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
-        found += _different("quantity", name, increment.quantity, one.quantity)
-        results.append(
-            SettledIncrement(increment=increment, drawn=one.drawn, overage=one.overage, debits=())
-        )
+        found += different("quantity", name, increment.quantity, kept[increment.cell_id].quantity)
     rated = await store.rated_lines(tx, account_id, wallet_id)
     raters = await as_rated(tx, wallet, rated)
     # A line that was too slow may not be again, and nothing may be made of it that others go on in.
@@ -107,12 +106,12 @@ async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) 
     for line in lines:
         name = f"accounts/{account_id}/ratableSummaries/{line.id}"
         is_ = rated.pop(line.id, None)
-        found += _different("overage", name, line.overage, is_.overage if is_ else None)
-        found += _different("amount", name, line.amount, is_.amount if is_ else None)
-        found += _packages(name, line, is_.packages if is_ else {})
+        found += different("overage", name, line.overage, is_.overage if is_ else None)
+        found += different("amount", name, line.amount, is_.amount if is_ else None)
+        found += differing_packages(name, line, is_.packages if is_ else {})
     for line_id, one_rated in rated.items():
         name = f"accounts/{account_id}/ratableSummaries/{line_id}"
-        found += _different("overage", name, None, one_rated.overage)
+        found += different("overage", name, None, one_rated.overage)
     return found
 
 
@@ -120,47 +119,27 @@ async def _tokens(
     tx: Transaction,
     wallet: StoredWallet,
     cells: list[Cell],
-    results: list[SettledIncrement],
+    results: Sequence[SettledIncrement],
     lines: Sequence[RatableLine],
 ) -> list[Difference]:
     """What the overage of a wallet comes to in tokens, beside the cells of those."""
     account_id = wallet.account_id
     kept = await store.token_quantities(tx, account_id, wallet.id)
     found: list[Difference] = []
-    for token_id in sorted({one.token_wallet_id for one in wallet.assets if one.token_wallet_id}):
-        tokens = await wallets.get(tx, account_id, token_id)
-        own = {one.id for one in wallet.assets if one.token_wallet_id == token_id}
-        due = [line for line in lines if line.key.asset_id in own]
-        for _, cell in token_cells(tokens.token_wallet, cells, results, due):
+    for token_id in wallet.token_wallet_ids:
+        tokens = (await wallets.get(tx, account_id, token_id)).token_wallet
+        for _, cell in tokens_of(tokens, wallet.rated_in(token_id), cells, results, lines):
             name = f"accounts/{account_id}/usageSummaries/{cell.id}"
-            found += _different("tokens", name, cell.measure.sum, kept.pop(cell.id, None))
+            found += different("tokens", name, cell.measure.sum, kept.pop(cell.id, None))
     for cell_id, quantity in kept.items():
         name = f"accounts/{account_id}/usageSummaries/{cell_id}"
-        found += _different("tokens", name, None, quantity)
+        found += different("tokens", name, None, quantity)
     return found
-
-
-def _different(
-    what: str, name: str, due: Decimal | None, is_: Decimal | None
-) -> Iterator[Difference]:
-    if due != is_:
-        expected, found = ("none" if one is None else plain(one) for one in (due, is_))
-        yield Difference(what=what, name=name, expected=expected, found=found)
-
-
-def _packages(name: str, line: RatableLine, is_: Packages) -> Iterator[Difference]:
-    """The units by rate per package, from which late usage goes on."""
-    due: Packages = {}
-    for one in line.packaged:
-        due[one.rate] = due.get(one.rate, ZERO) + one.quantity
-    for rate in due.keys() | is_.keys():
-        what = f"quantity at {plain(rate.value)} {rate.unit} per {plain(rate.per)}"
-        yield from _different(what, name, due.get(rate), is_.get(rate))
 
 
 async def _rounding(tx: Transaction, account_id: AccountId) -> list[Difference]:
     """Each invoice-ready line is its exact amount, rounded once."""
     found: list[Difference] = []
     for name, exact, amount, currency in await store.amounts(tx, account_id):
-        found += _different("amount", name, round_to(exact, minor_places(currency)), amount)
+        found += different("amount", name, round_to(exact, minor_places(currency)), amount)
     return found

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from server.domain.calendar import RatingPeriod
-from server.domain.consumption.aggregation import Cell
 from server.domain.consumption.placement import (
     KnownPeriods,
     cell_of,
@@ -29,20 +28,20 @@ from server.domain.consumption.recording import (
 )
 from server.domain.consumption.uniques import UniqueValue, as_counted, unique_value
 from server.domain.errors import InvalidArgument, Unimplemented, UsageError
-from server.domain.ids import AccountId, AssetId, CellId, WalletId, derive
+from server.domain.ids import AccountId, AssetId, WalletId
 from server.domain.limits import value_of
 from server.domain.modeling.policies import LatePolicy
 from server.domain.settlement.walk import revision
-from server.domain.wallets.balances import WalletState
+from server.domain.settlement.wallet_states import WalletState
 from server.domain.wallets.blocking import cap_reached
 from server.domain.wallets.preview import (
     Effect,
     Projections,
-    added,
-    effect,
     opened_again,
     projection_of,
     touches,
+    uncovered,
+    used,
 )
 from server.store.billing import reopening
 from server.store.billing.reopening import Reopenable
@@ -177,23 +176,14 @@ def _taken(
     inputs: PreviewInputs, projections: Projections, item: Counted, place: Place
 ) -> tuple[tuple[Effect, ...], Projections]:
     """What a line does, and the wallets after it. Raises CAP_REACHED."""
-    cell = cell_of(item, place, inputs.numbers[item.usage.asset_id])
-    after = added(projections, cell, now=inputs.now)
-    for wallet_id in item.slot.meter.blocking:
-        if after[wallet_id].overage > projections[wallet_id].overage:
-            key = (item.usage.account_id, wallet_id)
-            raise cap_reached(key, inputs.wallets[wallet_id].resource_id, item)
-    own = item.slot.meter.wallet_id
-    found = [effect(projections[key], after[key], _cells(cell, key)) for key in after]
-    effects = tuple(one for one in found if one.wallet_id == own or not one.is_nothing)
-    return effects, {**projections, **after}
-
-
-def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
-    """The cell that usage is in, in its own wallet or in that of its tokens."""
-    if wallet_id == cell.wallet_id:
-        return [cell.id]
-    return [CellId(derive(cell.id, "tokens", wallet_id))]
+    meter, usage = item.slot.meter, item.usage
+    cell = cell_of(item, place, inputs.numbers[usage.asset_id])
+    effects, after = used(projections, cell, now=inputs.now)
+    refusing = uncovered(projections, after, meter.blocking)
+    if refusing is not None:
+        resource_id = inputs.wallets[refusing].resource_id
+        raise cap_reached((usage.account_id, refusing), resource_id, item)
+    return effects, after
 
 
 def _place(inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
@@ -258,8 +248,8 @@ async def _wallets(
     while wanted:
         for wallet_id in wanted:
             found[wallet_id] = await wallets.get(tx, account_id, wallet_id, with_sources=True)
-        tokens = {a.token_wallet_id for key in wanted for a in found[key].assets}
-        wanted = sorted(key for key in tokens if key is not None and key not in found)
+        tokens = {one for key in wanted for one in found[key].token_wallet_ids}
+        wanted = sorted(tokens - found.keys())
     return found
 
 

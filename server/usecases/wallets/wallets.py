@@ -8,7 +8,8 @@ from server.domain.caches import memoize
 from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, WalletId
 from server.domain.selling.grants import Grant, GrantKind
 from server.domain.settlement.ledger import LedgerEntry
-from server.domain.wallets.balances import GrantBalance, WalletBalance, WalletState, balance
+from server.domain.settlement.wallet_states import WalletState
+from server.domain.wallets.balances import GrantBalance, WalletBalance, balance
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, TimeWindow
 from server.store.settlement import wallets as store

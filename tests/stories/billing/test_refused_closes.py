@@ -18,7 +18,7 @@ from tests.logins import as_service
 from tests.stories.words import Metered, figure, line, moment, stamp
 from tests.stories.world import World
 
-SETTLE = "server.usecases.billing.closing.settle"
+CLOSING = "server.usecases.billing.closing.closing"
 
 
 def refuse(*_args, **_more):
@@ -61,7 +61,7 @@ async def test_a_refused_close_is_seen_everywhere_and_retried_billing_goes_on(
 ):
     world = await sandbox("2024-01-31")
     account = await sold(world)
-    monkeypatch.setattr(SETTLE, refuse)
+    monkeypatch.setattr(CLOSING, refuse)
     run = await advanced(world, "2024-02-10")
     again = await advanced(world, "2024-03-10")
     shown = await waiting(world.client)
@@ -98,7 +98,7 @@ async def test_a_refused_close_can_be_given_up_and_begun_again(
     """Given up, it stops no clock; until it is begun again it is named, and billing waits."""
     world = await sandbox("2024-01-31")
     account = await sold(world)
-    monkeypatch.setattr(SETTLE, refuse)
+    monkeypatch.setattr(CLOSING, refuse)
     run = await advanced(world, "2024-02-10")
     monkeypatch.undo()
     waived = await world.client.access.WaiveJob(access.WaiveJobRequest(name=run.failed_job))

@@ -1,0 +1,171 @@
+"""Closing: what makes a rating period final, and what follows it.
+
+The usage of the period is drawn on the grants by the walk that makes the live balance, with every
+boundary through its end, and what is left of it is rated. At the end of a billing period what is
+owed becomes invoice-ready lines.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import groupby
+
+from server.domain.billing.liable_lines import LiableLine, liable_group, liable_lines
+from server.domain.calendar import (
+    Cadence,
+    Period,
+    RatingPeriod,
+    freeze_time,
+    period_after,
+    period_containing,
+)
+from server.domain.errors import Aborted
+from server.domain.exact import ZERO
+from server.domain.ids import ExecutionId, LiableSummaryId, WalletId, derive
+from server.domain.modeling.policies import RatingFrequency
+from server.domain.selling.grants import Grant
+from server.domain.settlement.ratable_lines import RatableLine
+from server.domain.settlement.walk import Settlement, revised
+from server.domain.settlement.wallet_states import WalletState, rated, walked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletCalendar:
+    """The calendar by which usage of a wallet is rated and billed."""
+
+    zone: str
+    anchor: date
+    billing: Cadence
+    frequency: RatingFrequency
+
+    def billing_of(self, period: Period) -> Period:
+        """Return the billing period around the start of a rating period."""
+        return period_containing(self.zone, self.anchor, self.billing, period.start)
+
+    def following(self, period: Period) -> RatingPeriod:
+        """Return the rating period after one."""
+        cadence = self.frequency.period.cadence
+        return self.with_freeze(period_after(self.zone, self.anchor, cadence, period))
+
+    def with_freeze(self, period: Period) -> RatingPeriod:
+        """Return a rating period with the time of its freeze."""
+        freeze = freeze_time(self.zone, period.end, self.frequency.delay)
+        return RatingPeriod(period.start, period.end, freeze)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """The outcome of closing a rating period.
+
+    `billing` is the billing period that ends with it, if one does; `following` the rating period
+    that is opened after it, if anything may still happen in the wallet.
+    """
+
+    settlement: Settlement
+    lines: tuple[RatableLine, ...]
+    execution_id: ExecutionId
+    billing: Period | None
+    following: RatingPeriod | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceReady:
+    """A liable line and its id; `is_whole` is False when some of it could not be rated."""
+
+    id: LiableSummaryId
+    is_whole: bool
+    line: LiableLine
+
+
+def closing(
+    state: WalletState,
+    calendar: WalletCalendar,
+    ends: Iterable[datetime | None],
+    period: Period,
+    *,
+    reopened: int,
+) -> Closing:
+    """Return what the close of a period comes to that was opened again so many times.
+
+    `ends` are those of the assets that draw on the wallet, None for one without.
+    """
+    own = [cell for cell in state.cells if cell.period.start == period.start]
+    settlement = revised(walked(state, own, through=period.end), reopened)
+    billing = calendar.billing_of(period)
+    is_billed = period.end >= billing.end
+    goes_on = not is_billed or lives_on(ends, settlement.grants, period.end)
+    return Closing(
+        settlement=settlement,
+        lines=rated(state, settlement.results),
+        execution_id=execution_id(state.terms.id, period, reopened),
+        billing=billing if is_billed else None,
+        following=calendar.following(period) if goes_on else None,
+    )
+
+
+def lives_on(ends: Iterable[datetime | None], grants: Iterable[Grant], end: datetime) -> bool:
+    """Return whether an asset or a grant outlives `end`, so that more may happen in a wallet."""
+    has_asset = any(one is None or one > end for one in ends)
+    return has_asset or any(
+        grant.balance and (grant.expire is None or grant.expire > end) for grant in grants
+    )
+
+
+def execution_id(wallet_id: WalletId, period: Period, reopened: int) -> ExecutionId:
+    """Return what the lines have in common that one close rates: the same close, the same id."""
+    return ExecutionId(derive(wallet_id, "execution", period.start.isoformat(), reopened))
+
+
+def out_of_turn(earlier: datetime) -> Aborted:
+    """Return the refusal to close a period before one that starts earlier.
+
+    Periods of a wallet become final in the order of time: grants go from one to the next. Those of
+    tokens do so after those of what is rated in them.
+    """
+    message = f"the period from {earlier.isoformat()} has to be closed first"
+    return Aborted("PREVIOUS_PERIOD_OPEN", message, {"start_time": earlier.isoformat()})
+
+
+def invoice_ready(
+    wallet_id: WalletId,
+    billing: Period,
+    lines: Sequence[RatableLine],
+    *,
+    currency_code: str,
+    places: int,
+) -> list[InvoiceReady]:
+    """Return a line for each asset, stretch of terms, and own usage or correction.
+
+    Where something could not be rated the line is kept with what could, marked as failed; so is
+    one whose amount is more than money can be. What came to tokens is owed where these are held.
+    """
+    owed = [line for line in lines if not _is_in_tokens(line, currency_code)]
+    ordered = sorted(owed, key=lambda line: liable_group(line.key))
+    found = []
+    for _, members in groupby(ordered, key=lambda line: liable_group(line.key)):
+        group = list(members)
+        [line] = liable_lines(map(_summable, group), places=places)
+        found.append(
+            InvoiceReady(
+                id=_liable_id(wallet_id, billing, line),
+                is_whole=line.is_money and all(member.failure is None for member in group),
+                line=line,
+            )
+        )
+    return found
+
+
+def _is_in_tokens(line: RatableLine, currency_code: str) -> bool:
+    """Return whether what a line came to is owed elsewhere; one that failed is shown here."""
+    is_money = line.terms is None or line.terms.unit == currency_code
+    return line.failure is None and not is_money
+
+
+def _summable(line: RatableLine) -> RatableLine:
+    return line if line.failure is None else replace(line, amount=ZERO)
+
+
+def _liable_id(wallet_id: WalletId, billing: Period, line: LiableLine) -> LiableSummaryId:
+    parts = (line.asset_id, billing.start.isoformat(), line.segment_start.isoformat())
+    apart = (line.dimensions,) if line.dimensions else ()
+    return LiableSummaryId(derive(wallet_id, "liable", *parts, line.is_correction, *apart))
