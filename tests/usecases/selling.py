@@ -10,13 +10,14 @@ import asyncpg
 
 from server.domain.ids import AccountId, PriceBookId, ProductId, ResourceId, TenantId
 from server.domain.modeling.roles import Binding
+from server.domain.selling.bindings import AskedBinding
+from server.domain.selling.quoting import AskedLine
 from server.domain.selling.sales import Order
 from server.store.pool import open_pool
 from server.store.transaction import finish_commits, read, transact
 from server.usecases.selling import orders, quotes
-from server.usecases.selling.bindings import AskedBinding
 from server.usecases.selling.orders import CreateOrder
-from server.usecases.selling.quotes import AskedLine, CreateQuote
+from server.usecases.selling.quotes import CreateQuote
 from tests.logins import as_service
 
 TENANT = TenantId(UUID(int=0xA11CE))

@@ -19,8 +19,6 @@ from server.domain.selling.targets import TargetKind
 from server.store.connection import Transaction
 from server.store.selling import assets, binding_targets, targets
 
-__all__ = ["AskedBinding", "bound"]
-
 
 async def bound(
     tx: Transaction,

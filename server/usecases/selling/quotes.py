@@ -30,8 +30,6 @@ from server.usecases.rating.discovery import Priced, catalogue_terms
 from server.usecases.selling.bindings import bound
 from server.usecases.selling.overrides import overridden
 
-__all__ = ["AskedLine", "CreateQuote", "check_active", "create", "get", "list_quotes"]
-
 # What lines have in common that cost the same: product, first day, target and selling model.
 _PricedAs = tuple[ProductId, date, str | None, SellingModelId | None]
 

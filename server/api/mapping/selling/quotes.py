@@ -32,11 +32,12 @@ from server.domain.modeling.catalog import PolicyIds
 from server.domain.modeling.policies import PolicyLevel, PolicySource
 from server.domain.modeling.roles import Binding
 from server.domain.modeling.sold_policies import SoldPolicies
+from server.domain.selling.bindings import AskedBinding
 from server.domain.selling.negotiation import Negotiated
+from server.domain.selling.quoting import AskedLine
 from server.domain.selling.sales import LineGrant, LineResource, Quote, QuoteState, SaleLine
 from server.store.selling.quotes import QuoteFilter
-from server.usecases.selling.bindings import AskedBinding
-from server.usecases.selling.quotes import AskedLine, CreateQuote
+from server.usecases.selling.quotes import CreateQuote
 
 ONE = Decimal(1)
 
