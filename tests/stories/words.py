@@ -54,6 +54,8 @@ class Metered:
     grant: str | None = None
     refresh: str | None = None
     refresh_count: int = 1
+    validity: str | None = None
+    validity_count: int = 1
     max_rollovers: int | None = None
     cap: str | None = None
     cap_percent: str | None = None

@@ -162,20 +162,36 @@ async def test_of_an_active_product_only_the_end_moves_and_only_later(sandbox):
     assert not (await update(to(None))).HasField("end_date")
     with pytest.raises(UsageError, match="ACTIVE_IMMUTABLE"):
         await update(to(day(2030, 1, 1)))
-    for name, delete in (
-        (held_name, world.client.catalog.DeleteProductUsageResource),
-        ("products/plan/grants/data", world.client.catalog.DeleteProductUsageGrant),
-    ):
-        with pytest.raises(UsageError, match=r"IN_USE|NOT_FOUND"):
-            await delete(request_of(delete, name))
 
 
-def request_of(delete, name: str):
-    kinds = {
-        "usageResources": rpc.DeleteProductUsageResourceRequest,
-        "grants": rpc.DeleteProductUsageGrantRequest,
-    }
-    return kinds[name.split("/")[2]](name=name)
+@pytest.mark.capability("M30")
+async def test_a_resource_of_a_product_and_its_grants_are_deleted_only_out_of_force(sandbox):
+    world = await sandbox("2024-01-01")
+    for name in ("draft", "plan"):
+        await world.product(name, Metered(resource=name, grant="5"), activate=False)
+    await world.activate("plan")
+    edit = world.client.catalog
+
+    async def delete_grant(of: str) -> None:
+        name = f"products/{of}/grants/{of}-grant"
+        await edit.DeleteProductUsageGrant(rpc.DeleteProductUsageGrantRequest(name=name))
+
+    async def delete_resource(of: str) -> None:
+        name = f"products/{of}/usageResources/{of}"
+        await edit.DeleteProductUsageResource(rpc.DeleteProductUsageResourceRequest(name=name))
+
+    for delete in (delete_grant, delete_resource):
+        with pytest.raises(UsageError, match="IN_USE") as refused:
+            await delete("plan")
+        assert refused.value.facts["state"] == "ACTIVE"
+        await delete("draft")
+    found = await edit.ListProductUsageGrants(
+        rpc.ListProductUsageGrantsRequest(parent="products/plan", state=ACTIVE)
+    )
+    [grant] = [one.name for one in found.product_usage_grants]
+    await move(world, INACTIVE, "products/plan", "products/plan/usageResources/plan", grant)
+    for delete in (delete_grant, delete_resource):
+        await delete("plan")
 
 
 def day(year: int, month: int, number_: int) -> date_pb2.Date:

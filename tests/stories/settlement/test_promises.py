@@ -69,12 +69,13 @@ async def test_a_cap_that_caps_nothing_is_refused(sandbox, fields, reason):
         await world.client.policies.CreateRolloverPolicy(request)
 
 
-# domain.md §3.6: A is 4,000 from 1 to 31 January, B is 2,000 from 10 to 20 January; 2,500 are used.
+# 4,000 from 1 to 31 January, 2,000 from 10 to 20, 1,000 from 12 to 25; 2,500 are used on the 15th.
+EXPIRING_FIRST = {4000: 4000, 2000: 0, 1000: 500}
 ORDERS = {
-    "DRAWDOWN_ORDER_UNSPECIFIED": {4000: 3500, 2000: 0},
-    "EXPIRING_FIRST": {4000: 3500, 2000: 0},
-    "GRANTED_FIRST": {4000: 1500, 2000: 2000},
-    "GRANTED_LAST": {4000: 3500, 2000: 0},
+    "DRAWDOWN_ORDER_UNSPECIFIED": EXPIRING_FIRST,
+    "EXPIRING_FIRST": EXPIRING_FIRST,
+    "GRANTED_FIRST": {4000: 1500, 2000: 2000, 1000: 1000},
+    "GRANTED_LAST": {4000: 4000, 2000: 500, 1000: 0},
 }
 
 
@@ -82,7 +83,7 @@ ORDERS = {
 @pytest.mark.parametrize("order", list(ORDERS))
 async def test_grants_pay_in_the_order_that_was_sold(sandbox, order):
     world = await sandbox("2024-01-15")
-    for name, grant in (("long", "4000"), ("short", "2000")):
+    for name, grant in (("long", "4000"), ("short", "2000"), ("last", "1000")):
         await world.product(name, Metered(resource="texts", grant=grant, rate="1", order=order))
     other = "GRANTED_FIRST" if order == "GRANTED_LAST" else "GRANTED_LAST"
     await world.product("other", Metered(resource="texts", grant="1", rate="1", order=other))
@@ -91,6 +92,7 @@ async def test_grants_pay_in_the_order_that_was_sold(sandbox, order):
         account, line("long", "2024-01-01", end="2024-01-31", binding="ACCOUNT")
     )
     await world.sell(account, line("short", "2024-01-10", end="2024-01-20", binding="ACCOUNT"))
+    await world.sell(account, line("last", "2024-01-12", end="2024-01-25", binding="ACCOUNT"))
 
     await world.use(asset, "texts", "2024-01-15", 2500)
 
