@@ -80,7 +80,7 @@ async def test_weeks_are_counted_from_the_anchor_and_billed_with_the_month_they_
     assert figure((await world.wallet(account, "calls")).balance) == 2
 
 
-@pytest.mark.capability("M33")
+@pytest.mark.capability("M33.billing", "M127.S9")
 @pytest.mark.parametrize(("rating", "months"), [("QUARTER", 1), ("YEAR", 3), ("QUARTER", 3)])
 async def test_who_is_billed_too_often_cannot_buy_what_is_rated_for_longer(sandbox, rating, months):
     world = await sandbox("2024-01-31")

@@ -22,7 +22,7 @@ from tests.stories.setup_words import (
 from tests.stories.words import figure
 
 
-@pytest.mark.capability("M32")
+@pytest.mark.capability("M32.reuse")
 async def test_the_second_product_shares_the_policies_of_the_first(sandbox):
     world = await sandbox("2026-01-01")
 
@@ -52,7 +52,7 @@ DEPENDENCE = (
 )
 
 
-@pytest.mark.capability("M31", "M32")
+@pytest.mark.capability("M31", "M32.anchor")
 async def test_a_product_can_be_sold_after_one_call(sandbox):
     world = await sandbox("2026-01-01")
 

@@ -79,7 +79,7 @@ async def test_a_quantity_on_a_seam_is_in_one_tier(sandbox, bounds, at_100):
     assert await cost(world, 200) == (1_000 if bounds == "LOWER_INCLUSIVE" else 400)
 
 
-@pytest.mark.capability("M41")
+@pytest.mark.capability("M41", "M99.graduated")
 async def test_each_slice_costs_its_own_tier(sandbox):
     """X9: 100 GB at 0.50, 10 % off from 11 to 60 and 20 % from 61 on; both ends are inside."""
     world = await shop(sandbox)
@@ -102,6 +102,11 @@ async def test_each_slice_costs_its_own_tier(sandbox):
     assert slices == ["5", "22.5", "16"]
     assert figure(asked.amount) == Decimal("43.5")
     assert await owed(world, account) == {"data": (100, Decimal("43.50"))}
+    [rated] = [one for one in await world.ratable(account) if figure(one.overage_quantity)]
+    assert (figure(rated.net_unit_rate), figure(rated.amount)) == (
+        Decimal("0.435"),
+        Decimal("43.5"),
+    )
 
 
 @pytest.mark.capability("M38")
@@ -126,7 +131,7 @@ async def test_an_amount_is_added_to_what_was_negotiated(sandbox):
     assert await owed(world, account) == {"data": (75, 1_500)}
 
 
-@pytest.mark.capability("M43")
+@pytest.mark.capability("M43.discovery", "M43.sale")
 async def test_the_rate_is_that_of_the_day(sandbox):
     world = await shop(sandbox)
     await put(world, "base/old", priced("data", "10", end="2024-01-15"))

@@ -25,7 +25,7 @@ from tests.stories.rate_words import (
 from tests.stories.words import Metered, day, figure
 
 
-@pytest.mark.capability("M42")
+@pytest.mark.capability("M29.entry", "M42")
 async def test_a_draft_changes_and_what_is_in_force_only_ends_later(sandbox):
     """M04, M05, M07: of entries."""
     world = await shop(sandbox)

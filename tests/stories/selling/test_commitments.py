@@ -339,6 +339,7 @@ async def test_an_optional_resource_can_be_left_out_of_the_sale(sandbox):
     assert (figure(before.balance), figure(after.balance)) == (1, 41)
 
 
+@pytest.mark.capability("M127.S5")
 async def test_commitments_are_linked_to_anchors_once_and_have_no_target(sandbox):
     world = await sandbox("2024-01-31")
     await set_up(world, described("plan", {"data": "5"}, Credits(price="1")))

@@ -196,7 +196,7 @@ async def test_usage_is_billed_as_the_product_that_its_resource_names(sandbox):
     )
 
 
-@pytest.mark.capability("M15")
+@pytest.mark.capability("M127.S8", "M15")
 async def test_a_product_has_one_token_and_keeps_it(sandbox):
     world = await sandbox("2024-01-31")
     await set_up(world, described("plan", {"data": "2"}, Credits(price="1")))

@@ -29,7 +29,7 @@ async def owed(world, account: str) -> dict[str, tuple[Decimal, Decimal]]:
     }
 
 
-@pytest.mark.capability("M100", "M84", "M115")
+@pytest.mark.capability("M84", "M115", "M100.ready")
 async def test_a_telecom_plan_bills_what_its_grants_do_not_cover(sandbox):
     """X11: 102 GB with 2 included at 1.25; 4,500 SMS with 4,000 included at 0.75."""
     world = await sandbox("2024-01-31")
@@ -211,11 +211,16 @@ async def test_what_was_quoted_is_what_is_rated(sandbox):
     assert await owed(world, account) == {"calls": (100, 45)}
 
 
-@pytest.mark.capability("M61")
+@pytest.mark.capability("M61.resources", "M61.grants", "M61.rates", "M61.tiers", "M61.policies")
 async def test_a_quote_shows_what_it_would_mean(sandbox):
     world = await sandbox("2024-01-31")
     calls = Metered(
-        resource="calls", grant="100", refresh="MONTH", rate="2", tiers=(("0", "50", "3"),)
+        resource="calls",
+        grant="100",
+        refresh="MONTH",
+        max_rollovers=1,
+        rate="2",
+        tiers=(("0", "50", "3"),),
     )
     await world.product("plan", calls, Metered(resource="texts", overage="FREE"))
     account = await world.account("ann")
@@ -229,14 +234,26 @@ async def test_a_quote_shows_what_it_would_mean(sandbox):
     ]
     assert (figure(shown.terms.rate.value), shown.terms.rate.currency_code) == (2, "USD")
     assert [figure(one.adjustment.value) for one in shown.terms.tiers.tiers] == [3]
-    assert [(figure(one.quantity), one.refresh_policy) for one in shown.grants] == [
-        (200, "refreshPolicies/every-1-month")
-    ]
-    assert shown.rating_frequency_policy == "ratingFrequencyPolicies/month-3-next_period"
-    assert texts.overage_policy == "overagePolicies/free"
+    [grant] = shown.grants
+    assert (figure(grant.quantity), grant.unit_of_measure) == (200, "unitsOfMeasure/calls-unit")
+    assert (grant.refresh_policy, grant.refresh_policy_version) == (
+        "refreshPolicies/every-1-month",
+        1,
+    )
+    assert (grant.rollover_policy, grant.rollover_policy_version) == ("rolloverPolicies/up-to-1", 1)
+    assert (shown.rating_frequency_policy, shown.rating_frequency_policy_version) == (
+        "ratingFrequencyPolicies/month-3-next_period",
+        1,
+    )
+    assert (shown.aggregation_policy, shown.aggregation_policy_version) == (
+        "aggregationPolicies/sum-day-combine_unspecified",
+        1,
+    )
+    assert (texts.overage_policy, texts.overage_policy_version) == ("overagePolicies/free", 1)
+    assert await world.wallets(account) == []  # nothing is sold yet
 
 
-@pytest.mark.capability("M99")
+@pytest.mark.capability("M99.total")
 async def test_every_line_can_be_traced_back_to_its_records(sandbox):
     world = await sandbox("2024-01-31")
     await world.product(

@@ -2,6 +2,7 @@
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import catalog_resources_pb2 as catalog
 from usage_management.v1 import catalog_service_pb2 as rpc
 from usage_management.v1 import policy_resources_pb2 as policies
@@ -79,7 +80,7 @@ ORDERS = {
 }
 
 
-@pytest.mark.capability("M19")
+@pytest.mark.capability("M19.default", "M19.product", "M19.snapshot")
 @pytest.mark.parametrize("order", list(ORDERS))
 async def test_grants_pay_in_the_order_that_was_sold(sandbox, order):
     world = await sandbox("2024-01-15")
@@ -111,6 +112,43 @@ async def test_grants_pay_in_the_order_that_was_sold(sandbox, order):
                 update_mask=FieldMask(paths=["policies"]),
             )
         )
+
+
+@pytest.mark.capability("M19.line", "M19.target")
+@pytest.mark.parametrize("order", list(ORDERS)[1:])
+@pytest.mark.parametrize("level", ["line", "target"])
+async def test_grants_pay_in_the_order_that_a_line_or_a_target_says(sandbox, level, order):
+    world = await sandbox("2024-01-15")
+    grants = {"long": "4000", "short": "2000", "last": "1000"}
+    other = "GRANTED_FIRST" if order == "GRANTED_LAST" else "GRANTED_LAST"
+    for name, grant in grants.items():
+        await world.product(name, Metered(resource="texts", grant=grant, rate="1", order=other))
+    account = await world.account("ann")
+    said = catalog.PolicyOverride(
+        usage_resource="usageResources/texts", policies={"drawdown_order": order}
+    )
+    contradicted = catalog.PolicyOverride(
+        usage_resource="usageResources/texts", policies={"drawdown_order": other}
+    )
+    team = await world.client.accounts.CreateBindingTarget(
+        accounts.CreateBindingTargetRequest(
+            parent=account,
+            binding_target_id="team",
+            binding_target={"kind": "CUSTOM", "policies": [said] if level == "target" else []},
+        )
+    )
+    sold = []
+    for name, start, end in (("long", 1, 31), ("short", 10, 20), ("last", 12, 25)):
+        made = line(name, f"2024-01-{start:02}", end=f"2024-01-{end}", binding="CUSTOM")
+        made.binding_target = team.name
+        made.policies.append(said if level == "line" else contradicted)
+        sold += await world.sell(account, made)
+
+    await world.use(sold[0], "texts", "2024-01-15", 2500)
+
+    wallet = await world.wallet(account, "texts")
+    left = {figure(g.quantity): figure(g.balance) for g in await world.grants(wallet)}
+    assert left == ORDERS[order]
 
 
 @pytest.mark.capability("M18")

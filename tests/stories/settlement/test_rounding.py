@@ -8,6 +8,7 @@ from tests.stories.settlement.test_figures import money
 from tests.stories.words import Metered, figure, line
 
 
+@pytest.mark.capability("M10.yen", "M99.cent")
 @pytest.mark.parametrize(
     ("currency", "rate", "exact", "billed"),
     [

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import pytest
+
 from tests.stories.words import Metered, figure, line
 
 
@@ -18,6 +20,7 @@ async def issued(world, account: str, resource: str) -> list[tuple[str, str, Dec
     ]
 
 
+@pytest.mark.capability("M17.validity")
 async def test_a_grant_pays_as_long_as_it_is_valid_and_no_longer(sandbox):
     """100 valid for 10 days, once; and 100 a quarter, each valid for a month."""
     world = await sandbox("2024-01-01")
