@@ -52,7 +52,7 @@ from server.domain.rating.rate_cards import (
     RateCardType,
 )
 from server.domain.rating.rates import Adjustment, AdjustmentKind, AttributeRow, Rate, Tier
-from server.domain.validation import Days, Metered, Promise, Scope, Setup
+from server.domain.validation import EffectiveDays, Metered, Promise, Scope, Setup
 
 ACTIVE, DRAFT, INACTIVE = CatalogState.ACTIVE, CatalogState.DRAFT, CatalogState.INACTIVE
 BASE, TIERS, SPARE = RateCardId("base"), RateCardId("tiers"), RateCardId("spare")
@@ -248,7 +248,7 @@ def setup(
             ),
         ),
         "currencies": frozenset({"USD", "EUR"}),
-        "scope": Scope(days=Days(TODAY)),
+        "scope": Scope(days=EffectiveDays(TODAY)),
     }
     return Setup(**(usual | more))
 

@@ -10,7 +10,7 @@ from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 from usage_management.v1 import catalog_service_pb2 as catalog_rpc
 from usage_management.v1 import consumption_service_pb2 as consumption
 
-from tests.api.test_envelope import INVALID, is_
+from tests.api.refusals import INVALID, is_
 from tests.api.wire import Wire
 from tests.service import add_tenant
 from tests.stories.words import stamp, usage

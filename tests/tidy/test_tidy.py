@@ -85,6 +85,25 @@ def test_marks_name_rows_and_where_a_row_has_parts_a_part():
     assert unproved == []
 
 
+TESTS = [path for path in PYTHON if name(path).startswith("tests/")]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name)
+def test_what_tests_share_is_in_no_test_module(path: Path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    found = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    found += [one.name for node in nodes if isinstance(node, ast.Import) for one in node.names]
+    found += [
+        f"{node.module}.{one.name}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for one in node.names
+        if one.name.startswith("test_")
+    ]
+
+    assert [module for module in found if ".test_" in f".{module}"] == []
+
+
 SERVICE = [path for path in PYTHON if name(path).startswith(("server/", "workers/"))]
 
 

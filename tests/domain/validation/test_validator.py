@@ -14,7 +14,7 @@ from server.domain.rating.rate_cards import EntryState, RateCardEntry
 from server.domain.validation import (
     MOST_FINDINGS,
     RULES,
-    Days,
+    EffectiveDays,
     Parent,
     Scope,
     Setup,
@@ -52,7 +52,7 @@ BYTES = entry(resource="bytes", id_="bytes")
 UNTIL, LATER = "2024-07-01", "later"
 NEXT = metered(start=UNTIL, held_id=LATER)
 REGIONAL = replace(metered(), resource=replace(metered().resource, dimensions=("region",)))
-DRAFTS = Scope(days=Days(TODAY), with_drafts=True)
+DRAFTS = Scope(days=EffectiveDays(TODAY), with_drafts=True)
 DAY = Cadence(CadenceUnit.DAY)
 
 # The rule, a setup that breaks it, one that does not.
@@ -175,7 +175,7 @@ TABLE: list[tuple[str, Setup, Setup]] = [
         setup(entries=(entry(end="2024-05-01"),)),
         setup(
             entries=(entry(end="2024-05-01"),),
-            scope=Scope(days=Days(TODAY, date(2024, 5, 1))),
+            scope=Scope(days=EffectiveDays(TODAY, date(2024, 5, 1))),
         ),
     ),
     (
@@ -309,11 +309,14 @@ def test_warnings_leave_a_product_valid_and_errors_do_not():
 
 def test_a_gap_counts_from_a_whole_day():
     """Twelve hours are tolerated: no gap of days is that short, so none is left untold."""
-    march = Days(date(2024, 3, 1), date(2024, 4, 1))
-    first, rest = Days(march.start, date(2024, 3, 10)), Days(date(2024, 3, 11), march.end)
+    march = EffectiveDays(date(2024, 3, 1), date(2024, 4, 1))
+    first, rest = (
+        EffectiveDays(march.start, date(2024, 3, 10)),
+        EffectiveDays(date(2024, 3, 11), march.end),
+    )
 
-    assert list(gaps(march, [rest, first])) == [Days(date(2024, 3, 10), date(2024, 3, 11))]
-    assert list(gaps(march, [Days(), first])) == []
+    assert list(gaps(march, [rest, first])) == [EffectiveDays(date(2024, 3, 10), date(2024, 3, 11))]
+    assert list(gaps(march, [EffectiveDays(), first])) == []
     assert list(gaps(march, [])) == [march]
     assert list(gaps(first, [rest])) == [first]
 

@@ -3,8 +3,7 @@
 import pytest
 
 from clients import UsageError
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, figure, line
+from tests.stories.words import Metered, figure, line, money
 
 
 def peaks(rating: str, window: str) -> Metered:

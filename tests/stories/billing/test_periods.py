@@ -7,7 +7,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients.values import enum_name
-from tests.stories.selling.test_packs import bind, to
+from tests.stories.sale_words import bind, to
 from tests.stories.words import Metered, figure, line, usage
 
 Entry = wallets.WalletEntry

@@ -6,8 +6,7 @@ from decimal import Decimal
 import pytest
 
 from clients import UsageError
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, figure, line, usage
+from tests.stories.words import Metered, figure, line, money, usage
 
 RECORDS = [
     ("2024-01-01T01:00:00Z", "10"),

@@ -12,19 +12,12 @@ from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
-from clients import UsageError
 from tests.stories.token_words import Credits, described, pack, set_up
-from tests.stories.validation.test_validation import broken, validate
-from tests.stories.words import day, line, number
+from tests.stories.validation_words import broken, validate
+from tests.stories.words import day, line, number, refusal
 from tests.stories.world import World
 
 INACTIVE = "CATALOG_STATE_INACTIVE"
-
-
-async def refusal(call: Any) -> UsageError:
-    with pytest.raises(UsageError) as refused:
-        await call
-    return refused.value
 
 
 def held(product: str, resource: str, **fields: Any) -> rpc.CreateProductUsageResourceRequest:

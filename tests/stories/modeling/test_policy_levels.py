@@ -9,8 +9,7 @@ from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as policy_rpc
 
 from clients import UsageError
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, figure, line
+from tests.stories.words import Metered, figure, line, money
 
 CALLS = Metered(resource="calls", grant="10", rate="1")
 ACTIVE = "CATALOG_STATE_ACTIVE"

@@ -7,7 +7,6 @@ import pytest
 from usage_management.v1 import catalog_service_pb2 as catalog_rpc
 
 from clients import UsageError
-from tests.stories.settlement.test_figures import money
 from tests.stories.setup_words import (
     SHARED,
     Step,
@@ -19,7 +18,7 @@ from tests.stories.setup_words import (
     request,
     sell,
 )
-from tests.stories.words import figure
+from tests.stories.words import figure, money
 
 
 @pytest.mark.capability("M32.reuse")

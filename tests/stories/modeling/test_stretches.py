@@ -12,7 +12,7 @@ from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as policy_rpc
 
 from clients import UsageError
-from tests.stories.validation.test_validation import broken, validate
+from tests.stories.validation_words import broken, validate
 from tests.stories.words import Metered, day, figure, line, number
 from tests.stories.world import World
 

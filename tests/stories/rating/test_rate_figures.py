@@ -9,11 +9,11 @@ from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.rate_words import Step, add, cost, move, priced, put, refusal, tier
-from tests.stories.selling.test_commitments import linked
-from tests.stories.settlement.test_figures import owed
+from tests.stories.bill_words import owed
+from tests.stories.rate_words import DISCOUNT, DISCOUNTS, Step, add, cost, move, priced, put, tier
+from tests.stories.sale_words import linked
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.words import Metered, day, figure, line, number
+from tests.stories.words import Metered, day, figure, line, number, refusal
 from tests.stories.world import World
 
 STEPPED: tuple[Step, ...] = (
@@ -260,17 +260,6 @@ async def quoted(world: World, account: str) -> quotes.SaleLine:
     return (await world.quote(account, line("plan", "2024-01-01"))).lines[0]
 
 
-DISCOUNTS = """
-product: {name: products/commit, usage_model_type: TOKEN_COMMITMENT}
-product_usage_resources:
-"""
-DISCOUNT = """
-- product_usage_resource: {{usage_resource: usageResources/{0}}}
-  rate_card_entries:
-  - name: rateCards/tiers/entries/commit-{0}
-    token_unit: unitsOfMeasure/credit
-    tiers: {{tiers: [{{adjustment: {{kind: PERCENTAGE, value: {1}}}}}]}}
-"""
 PRICE = """
 - product_usage_resource: {usage_resource: usageResources/credits}
   rate_card_entries:

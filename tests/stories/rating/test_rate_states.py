@@ -18,11 +18,10 @@ from tests.stories.rate_words import (
     move,
     priced,
     put,
-    refusal,
     shop,
     update,
 )
-from tests.stories.words import Metered, day, figure
+from tests.stories.words import Metered, day, figure, refusal
 
 
 @pytest.mark.capability("M29.entry", "M42")

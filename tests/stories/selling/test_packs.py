@@ -15,39 +15,9 @@ from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.settlement.test_figures import money
+from tests.stories.sale_words import PACKS, bind, plan, to
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
-from tests.stories.words import day, figure, line, number
-from tests.stories.world import World
-
-
-def to(target: str, product: str, start: str, end: str | None = None, **more: Any) -> Any:
-    """A line that is bound to a target."""
-    made = quotes.SaleLine(
-        product=f"products/{product}",
-        quantity=number(1),
-        start_date=day(start),
-        binding_target=target,
-        **more,
-    )
-    if end is not None:
-        made.end_date.CopyFrom(day(end))
-    return made
-
-
-async def bind(world: World, account: str, target: str, kind: str) -> str:
-    """Make a target; the answer is its name."""
-    made = await world.client.accounts.CreateBindingTarget(
-        accounts.CreateBindingTargetRequest(
-            parent=account, binding_target_id=target, binding_target={"kind": kind}
-        )
-    )
-    return made.name
-
-
-async def plan(world: World, price: str = "10", grant: str | None = None) -> None:
-    """A plan that sells one resource, called credits, for money."""
-    await set_up(world, described("plan", {}, Credits(price=price, grant=grant), category="USAGE"))
+from tests.stories.words import day, figure, line, money
 
 
 @pytest.mark.capability("M32.pack")
@@ -71,12 +41,6 @@ async def test_a_pack_adds_to_the_wallet_and_pays_first_if_it_expires_first(sand
 
 
 POLICIES = policy_rpc.ListRatingFrequencyPoliciesRequest()
-PACKS = (
-    ("eight", "8", "2024-01-15", "2024-03-16"),
-    ("nine", "9", "2024-01-15", "2024-04-01"),
-    ("seven", "7", "2024-02-01", "2024-05-01"),
-    ("six", "6", "2024-06-01", "2024-09-01"),
-)
 # X7: what a unit costs on a day.
 DAYS = {
     "2024-01-14": 10,

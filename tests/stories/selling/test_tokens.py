@@ -12,9 +12,9 @@ from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
-from tests.stories.settlement.test_figures import owed
+from tests.stories.bill_words import owed
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.validation.test_validation import validate
+from tests.stories.validation_words import validate
 from tests.stories.words import Metered, figure, line, number
 
 

@@ -3,30 +3,13 @@
 from decimal import Decimal
 
 import pytest
-from google.type import money_pb2
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import quote_service_pb2 as quotes
-from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import types_pb2 as types
 
 from clients.values import enum_name
+from tests.stories.bill_words import owed
 from tests.stories.words import Metered, figure, line, moment, number, stamp, usage
-
-READY = summaries.LiableSummary.READY_FOR_INVOICING
-
-
-def money(message: money_pb2.Money) -> Decimal:
-    return Decimal(message.units) + Decimal(message.nanos) / Decimal(10**9)
-
-
-async def owed(world, account: str) -> dict[str, tuple[Decimal, Decimal]]:
-    """Overage and amount of each invoice-ready line, by resource."""
-    lines = await world.liable(account)
-    assert all(line.state == READY for line in lines), lines
-    return {
-        line.usage_resource.partition("/")[2]: (figure(line.overage_quantity), money(line.amount))
-        for line in lines
-    }
 
 
 @pytest.mark.capability("M84", "M115", "M100.ready")

@@ -4,8 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, figure, line
+from tests.stories.words import Metered, figure, line, money
 
 
 @pytest.mark.capability("M10.yen", "M99.cent")
