@@ -75,11 +75,11 @@ async def test_all_names_are_switched_together_and_watched_until_the_server_stop
         await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         assert {(await watch.read()).status for watch in watches} == {SERVING}
 
-        server.runtime.health.drain()
+        server.health.drain()
         assert {(await watch.read()).status for watch in watches} == {NOT_SERVING}
         assert await states(stub) == {NOT_SERVING}
         started = time.monotonic()
-        server.runtime.health.end()
+        server.health.end()
         assert {await watch.read() for watch in watches} == {grpc.aio.EOF}
         last = stub.Watch(requests[0])
         assert await last.read() is grpc.aio.EOF
