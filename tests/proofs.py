@@ -1,6 +1,6 @@
 """A pytest plugin: writes down which capabilities the passing tests proved.
 
-A row counts when every test that carries it passed. Only a run of the whole suite writes the
+A mark counts when every test that carries it passed. Only a run of the whole suite writes the
 record: a part of it would forget the rest.
 """
 
@@ -8,26 +8,26 @@ import json
 
 import pytest
 
-from tests.capabilities import RECORD, titles
+from tests.capabilities import RECORD, marks
 
 _outcomes: dict[str, bool] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    known = titles()
+    known = set(marks())
     for item in items:
         for mark in item.iter_markers("capability"):
-            for row in mark.args:
-                if row not in known:
-                    raise pytest.UsageError(f"{item.nodeid}: no capability {row}")
-                item.user_properties.append(("capability", row))
+            for one in mark.args:
+                if one not in known:
+                    raise pytest.UsageError(f"{item.nodeid}: no capability {one}")
+                item.user_properties.append(("capability", one))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" or not report.passed:
-        for key, row in report.user_properties:
+        for key, mark in report.user_properties:
             if key == "capability":
-                _outcomes[str(row)] = _outcomes.get(str(row), True) and report.passed
+                _outcomes[str(mark)] = _outcomes.get(str(mark), True) and report.passed
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -36,5 +36,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.option.keyword or session.config.option.markexpr
     )
     if is_whole and not is_worker:
-        rows = [row for row, passed in _outcomes.items() if passed]
-        RECORD.write_text(json.dumps(sorted(rows, key=lambda row: int(row[1:]))))
+        RECORD.write_text(json.dumps([mark for mark in marks() if _outcomes.get(mark)]))

@@ -20,8 +20,7 @@ from server.domain.rating.rate_index import CatalogueRates
 from server.domain.rating.rates import Adjustment, AdjustmentKind, AttributeRow
 from server.runtime.answer_cache import AnswerCache, ResponseCache
 from server.runtime.rate_snapshots import CompiledRates
-from tests.domain.rating.test_discovery import entry, tier
-from tests.domain.rating.test_finders import version
+from tests.domain.rating.index_words import entry, tier, version
 from tests.usecases.rate_world import RateWorld, begin_call, env_of
 
 FIRST = date(2024, 1, 1)

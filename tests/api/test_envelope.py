@@ -15,27 +15,14 @@ from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as policy_rpc
 from usage_management.v1 import quote_service_pb2 as quotes
 
-from tests.api.wire import Refusal, Wire
+from tests.api.refusals import CREATE, INVALID, account, is_
+from tests.api.wire import Wire
 from tests.service import Service, add_tenant
 from tests.stories.words import line
 
 GET = "AccountService/GetAccount"
-CREATE = "AccountService/CreateAccount"
 UPDATE = "AccountService/UpdateAccount"
 RECORD = "ConsumptionService/RecordUsage"
-INVALID = StatusCode.INVALID_ARGUMENT
-
-
-def account(account_id: str = "new", **fields: object) -> accounts.CreateAccountRequest:
-    made = accounts.Account(time_zone="UTC", currency_code="USD")
-    for name, value in fields.items():
-        setattr(made, name, value)
-    return accounts.CreateAccountRequest(account_id=account_id, account=made)
-
-
-def is_(refusal: Refusal, code: StatusCode, reason: str) -> None:
-    assert (refusal.code, refusal.reason) == (code, reason), refusal
-    assert refusal.size <= 4096
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 from usage_management.v1 import catalog_service_pb2 as catalog_rpc
 from usage_management.v1 import consumption_service_pb2 as consumption
 
-from tests.api.test_envelope import INVALID, is_
+from tests.api.refusals import INVALID, is_
 from tests.api.wire import Wire
 from tests.service import add_tenant
 from tests.stories.words import stamp, usage
@@ -90,7 +90,9 @@ BAD = {
 }  # fmt: skip
 
 
-@pytest.mark.capability("M87")
+@pytest.mark.capability(
+    "M87.asset", "M87.resource", "M87.unit", "M87.quantity", "M87.time", "M87.id"
+)
 @pytest.mark.parametrize(("changes", "code", "reason"), BAD.values(), ids=BAD)
 async def test_a_bad_record_is_refused_by_itself(wire: Wire, changes, code: int, reason: str):
     first, bad, last = await outcomes(wire, one(wire), one(wire, **changes), one(wire))
@@ -100,7 +102,7 @@ async def test_a_bad_record_is_refused_by_itself(wire: Wire, changes, code: int,
     assert why(bad)[:2] == (code, reason)
 
 
-@pytest.mark.capability("M86")
+@pytest.mark.capability("M86.factor", "M86.class")
 async def test_quantities_in_another_unit_of_the_class_are_converted(wire: Wire):
     """A thousand calls are one kilocall; a unit of another class is refused."""
     catalog = wire.world.client.catalog

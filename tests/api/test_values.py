@@ -12,7 +12,7 @@ from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 from usage_management.v1 import wallet_service_pb2 as wallets
 
-from tests.api.test_envelope import CREATE, INVALID, account, is_
+from tests.api.refusals import CREATE, INVALID, NOT_DECIMALS, account, is_
 from tests.api.wire import Refusal, Wire
 from tests.service import add_tenant
 from tests.stories.words import line, number
@@ -119,12 +119,6 @@ async def test_i12_page_tokens_belong_to_one_list_of_one_tenant(wire: Wire, serv
     )
     _, stranger = await add_tenant(service, None)
     is_(await wire.refused(LIST, next_page, key=stranger), INVALID, "PAGE_TOKEN_INVALID")
-
-
-NOT_DECIMALS = [
-    "NaN", "sNaN", "Infinity", "-inf", "1e5", "1E131072", "1e999999", "1_000", " 1 ", "１２", "٣",
-    "+1", ".5", "5.", "1,000", "0x10", "", "9" * 300_000, "-0", "-0.0", "01", "1\n",
-]  # fmt: skip
 
 
 def quantity(wire: Wire, text: str) -> quotes.CreateQuoteRequest:

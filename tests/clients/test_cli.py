@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -16,30 +14,10 @@ from usage_management.v1 import preview_service_pb2 as previews
 from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients.cli.arguments import hoisted
+from tests.clients.command_line import usage
 from tests.clients.small_server import Script, answering, refusal
 
 RECORD = ("--account", "acme", "--asset", "x", "--time", "at", "--measure", "n=calls")
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-async def usage(*arguments: str, home: Path, **environment: str) -> Ended:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "clients",
-        *arguments,
-        env={**os.environ, "USAGE_HOME": str(home), "COLUMNS": "100", **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
 @pytest.mark.parametrize(

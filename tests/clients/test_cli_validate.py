@@ -8,8 +8,8 @@ from google.protobuf.message import Message
 from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import validation_service_pb2 as validation
 
+from tests.clients.command_line import usage
 from tests.clients.small_server import Script, answering, refusal
-from tests.clients.test_cli import usage
 
 RECORD = "products/bad/usageResources/calls-of-a-name-that-takes-all-of-the-sixty-four-characters"
 MISSING = validation.ValidationResult(

@@ -20,8 +20,8 @@ from clients.descriptions import DescriptionError
 from clients.histogram import Histogram
 from clients.load import Figures, Load, Plan, requests
 from clients.values import decimal_pb, enum_name
+from tests.clients.command_line import Ended, usage
 from tests.clients.small_server import Answer, Script, answering, refusal
-from tests.clients.test_cli import Ended, usage
 from tests.service import Service, add_tenant
 from tests.stories.words import moment
 

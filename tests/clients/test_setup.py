@@ -9,8 +9,8 @@ from google.rpc import error_details_pb2 as details
 from usage_management.v1 import setup_service_pb2 as pb
 
 from clients.demo import EXAMPLES
+from tests.clients.command_line import Ended, usage
 from tests.clients.small_server import Answer, Script, answering, refusal
-from tests.clients.test_cli import Ended, usage
 from tests.service import Service, add_tenant
 from tests.stories.words import moment
 

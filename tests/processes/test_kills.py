@@ -10,7 +10,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients import UsageError
 from tests.processes.conftest import Stack
-from tests.stories.settlement.test_figures import owed
+from tests.stories.bill_words import owed
 from tests.stories.words import Metered, figure, line, moment, stamp, usage
 from tests.stories.world import World
 

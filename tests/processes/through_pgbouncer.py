@@ -24,7 +24,7 @@ from server.local import processes
 from server.store.migrate import SERVICE
 from tests.processes.conftest import READY_SECONDS, Program
 from tests.service import Service, add_tenant
-from tests.stories.settlement.test_figures import owed
+from tests.stories.bill_words import owed
 from tests.stories.words import Metered, figure, line, moment, usage
 from tests.stories.world import World
 

@@ -1,9 +1,7 @@
 """No query reads a run-time table from end to end: each finds its rows by tenant and account."""
 
-import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -11,6 +9,7 @@ import pytest
 
 from server.store import sql
 from tests.logins import as_service
+from tests.store.plan_nodes import condition, run_time_nodes
 
 FOLDER = Path(sql.__file__).parent
 QUERIES = [
@@ -44,19 +43,6 @@ INSERT INTO usage_records (tenant_id, account_id, record_id, usage_summary_id, a
 SELECT tenant_id, account_id, row_number() OVER (), id, id, 'r', 1, 'u', 1, at, '' FROM filled;
 """
 COMMANDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All nodes of a plan."""
-    yield plan
-    for part in plan.get("Plans", ()):
-        yield from nodes(part)
-
-
-def condition(node: dict[str, Any]) -> str:
-    """What an index is asked for at a node, or just below it for a bitmap."""
-    own = node.get("Index Cond", "")
-    return own + "".join(part.get("Index Cond", "") for part in node.get("Plans", ()))
 
 
 @pytest.fixture(scope="module")
@@ -105,18 +91,3 @@ async def test_keys_that_come_as_lists_are_looked_up_one_by_one(owner, app, run_
     for file, name, query in lists:
         for node in await run_time_nodes(app, query, run_time & SOME):
             assert "account_id" in condition(node), (file, name, node)
-
-
-async def run_time_nodes(app, query: str, run_time: set[str]) -> list[dict[str, Any]]:
-    """Where the plan of a query reads run-time tables."""
-    prepared = await app.prepare(query)
-    nulls = ", ".join(f"NULL::{type_.name}" for type_ in prepared.get_parameters())
-    await app.execute(f"PREPARE planned AS {query}")
-    explain = f"EXPLAIN (FORMAT JSON) EXECUTE planned{f'({nulls})' if nulls else ''}"
-    plan = json.loads(await app.fetchval(explain))[0]["Plan"]
-    await app.execute("DEALLOCATE planned")
-    return [
-        node
-        for node in nodes(plan)
-        if node.get("Relation Name") in run_time and node["Node Type"] != "ModifyTable"
-    ]

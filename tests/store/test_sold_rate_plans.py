@@ -3,7 +3,7 @@
 import pytest
 
 from server.store import sql
-from tests.store.test_plans import condition, run_time_nodes
+from tests.store.plan_nodes import condition, run_time_nodes
 
 QUERIES = sql.load("rating/rate_snapshots.sql")
 # A column after tenant and account by which each table is looked up.

@@ -3,6 +3,7 @@
 from usage_management.v1 import catalog_resources_pb2 as catalog
 from usage_management.v1 import catalog_service_pb2 as rpc
 
+from tests.stories.words import changed
 from tests.stories.world import World
 
 
@@ -39,3 +40,8 @@ async def held(world: World, of: str, name: str, **fields) -> catalog.ProductUsa
         parent=f"products/{of}", product_usage_resource=made
     )
     return await world.client.catalog.CreateProductUsageResource(request)
+
+
+async def move(world: World, state: int, *names: str, **more) -> list[str]:
+    request = rpc.ChangeStatesRequest(names=names, state=state, **more)
+    return changed(await world.client.catalog.ChangeStates(request))

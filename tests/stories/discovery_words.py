@@ -12,9 +12,17 @@ from usage_management.v1 import types_pb2 as types
 from clients import UsageError
 from tests.stories.procedure_words import put as put_in_force
 from tests.stories.rate_words import adjusted, book, card, priced, put, shop
-from tests.stories.rating.test_explained_rates import DATA
 from tests.stories.words import Metered, day, figure, line, number
 from tests.stories.world import World
+
+DATA = {
+    "price_book": "priceBooks/book",
+    "product": "products/plan",
+    "usage_resource": "usageResources/data",
+    "currency_code": "USD",
+}
+Reason = rates.RateCandidate.Reason
+
 
 OWN = "procedures/finding"
 SHIPPED = "procedures/default-discovery/versions/v1"
@@ -89,3 +97,20 @@ async def tiered(sandbox: Any) -> World:
 
 ALL = DATA | {"price_book": "priceBooks/all", "date": day("2024-01-15")}
 EU = {"quantity": number(200), "attributes": {"region": "eu"}}
+
+
+async def explained(world: World, **question: Any) -> rates.RateAnswer:
+    """The answer with those that lost."""
+    request = rates.DiscoverRatesRequest(
+        questions=[question], explain=True, freshness="FULLY_CONSISTENT"
+    )
+    [answer] = (await world.client.rates.DiscoverRates(request)).answers
+    return answer
+
+
+def reasons(answer: rates.RateAnswer) -> dict[str, str]:
+    """Why each lost, by the last part of the names of its entry or its asset."""
+    names = [one.asset or one.entry for one in answer.rejected_candidates]
+    found = [Reason.Name(one.reason) for one in answer.rejected_candidates]
+    assert all(one.explanation for one in answer.rejected_candidates)
+    return {name.rpartition("/")[2]: why for name, why in zip(names, found, strict=True)}

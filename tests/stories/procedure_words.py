@@ -7,8 +7,11 @@ from usage_management.v1 import procedure_resources_pb2 as procedures
 from usage_management.v1 import procedure_service_pb2 as requests
 
 from clients.values import enum_name
-from tests.stories.words import changed, figure
+from tests.stories.words import Metered, changed, figure
 from tests.stories.world import World
+
+DATA = Metered(resource="data", grant="10", refresh="MONTH", rate="2")
+
 
 SETTING = {"rating_setting": {}}
 BASE = {"base_rate": {}}

@@ -8,10 +8,22 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
-from clients import UsageError
 from clients.pages import pages
 from tests.stories.words import Metered, changed, day, figure, number, resources
 from tests.stories.world import World
+
+DISCOUNTS = """
+product: {name: products/commit, usage_model_type: TOKEN_COMMITMENT}
+product_usage_resources:
+"""
+DISCOUNT = """
+- product_usage_resource: {{usage_resource: usageResources/{0}}}
+  rate_card_entries:
+  - name: rateCards/tiers/entries/commit-{0}
+    token_unit: unitsOfMeasure/credit
+    tiers: {{tiers: [{{adjustment: {{kind: PERCENTAGE, value: {1}}}}}]}}
+"""
+
 
 DRAFT, ACTIVE, INACTIVE = (
     types.CATALOG_STATE_DRAFT,
@@ -158,15 +170,6 @@ async def update(
 async def delete(world: World, name: str, **more: Any) -> None:
     request = rates.DeleteRateCardEntryRequest(name=name, **more)
     await world.client.rates.DeleteRateCardEntry(request)
-
-
-async def refusal(call: Any) -> UsageError:
-    """Why a call is refused, which it has to be."""
-    try:
-        answer = await call
-    except UsageError as error:
-        return error
-    raise AssertionError(answer)
 
 
 async def cost(world: World, quantity: object, resource: str = "data", **more: Any) -> Decimal:

@@ -1,20 +1,26 @@
 """Short words for the values of a story: numbers, moments, lines, records."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.type import date_pb2, decimal_pb2
+from google.type import date_pb2, decimal_pb2, money_pb2
 from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import types_pb2 as types
 
+from clients import UsageError
 from clients.values import enum_name
+
+ACCEPTED = consumption.RecordOutcome.ACCEPTED
+REJECTED = consumption.RecordOutcome.REJECTED
+
 
 _ids = count(1)
 
@@ -54,6 +60,8 @@ class Metered:
     grant: str | None = None
     refresh: str | None = None
     refresh_count: int = 1
+    validity: str | None = None
+    validity_count: int = 1
     max_rollovers: int | None = None
     cap: str | None = None
     cap_percent: str | None = None
@@ -139,3 +147,20 @@ def resources(answer: Any, *outcomes: str) -> list[str]:
 def changed(answer: Any) -> list[str]:
     """Return the names of what a batch changed."""
     return resources(answer, "CHANGED")
+
+
+def money(message: money_pb2.Money) -> Decimal:
+    """Return an amount of money as a number."""
+    return Decimal(message.units) + Decimal(message.nanos) / Decimal(10**9)
+
+
+def codes(outcomes: Iterable[consumption.RecordOutcome]) -> list[int]:
+    """Return what became of each record."""
+    return [one.code for one in outcomes]
+
+
+async def refusal(call: Awaitable[Any]) -> UsageError:
+    """Return why a call is refused, which it has to be."""
+    with pytest.raises(UsageError) as refused:
+        await call
+    return refused.value

@@ -268,6 +268,7 @@ class World:
         if one.grant is None:
             return
         refresh, rollover = await self._renewal(one)
+        validity = one.validity and types.Cadence(unit=one.validity, count=one.validity_count)
         await rpc.CreateProductUsageGrant(
             catalog_rpc.CreateProductUsageGrantRequest(
                 parent=f"products/{product}",
@@ -275,6 +276,7 @@ class World:
                 product_usage_grant=catalog.ProductUsageGrant(
                     product_usage_resource=f"products/{product}/usageResources/{one.resource}",
                     quantity=number(one.grant),
+                    validity=validity or None,
                     refresh_policy=refresh,
                     rollover_policy=rollover,
                 ),

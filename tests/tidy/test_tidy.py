@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import accepted, marks, rows
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("server", "workers", "clients", "tests")
 PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
@@ -61,9 +63,45 @@ def test_queries_stay_small(path: Path):
 
 
 def test_the_checklist_is_whole():
-    rows = re.findall(r"^M(\d+) = ", (ROOT / "tests/capabilities.toml").read_text(), re.MULTILINE)
+    names = list(rows())
 
-    assert [int(row) for row in rows] == list(range(1, 151))
+    assert names == [f"M{number}" for number in range(1, 166)]
+    assert [name for name, row in rows().items() if not row.marks] == []
+    assert accepted() <= set(names)
+
+
+def marked(path: Path) -> set[str]:
+    """Return the capabilities that tests of a module say they prove."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    named = [one for one in calls if ast.unparse(one.func) == "pytest.mark.capability"]
+    return {ast.literal_eval(argument) for one in named for argument in one.args}
+
+
+def test_marks_name_rows_and_where_a_row_has_parts_a_part():
+    found = {mark for path in PYTHON for mark in marked(path)}
+    unproved = [name for name in accepted() if not rows()[name].is_proved(found)]
+
+    assert found - set(marks()) == set()
+    assert unproved == []
+
+
+TESTS = [path for path in PYTHON if name(path).startswith("tests/")]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name)
+def test_what_tests_share_is_in_no_test_module(path: Path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    found = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    found += [one.name for node in nodes if isinstance(node, ast.Import) for one in node.names]
+    found += [
+        f"{node.module}.{one.name}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for one in node.names
+        if one.name.startswith("test_")
+    ]
+
+    assert [module for module in found if ".test_" in f".{module}"] == []
 
 
 SERVICE = [path for path in PYTHON if name(path).startswith(("server/", "workers/"))]

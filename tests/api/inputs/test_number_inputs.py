@@ -15,9 +15,8 @@ from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
-from tests.api.inputs.test_rate_inputs import CREATE, DISCOVER, MOVE
-from tests.api.test_envelope import INVALID, is_
-from tests.api.test_values import NOT_DECIMALS
+from tests.api.inputs.rate_calls import CREATE, DISCOVER, MOVE
+from tests.api.refusals import INVALID, NOT_DECIMALS, is_
 from tests.api.wire import Wire
 from tests.stories.rate_words import adding, priced
 from tests.stories.words import Metered, day, line, number

@@ -9,7 +9,7 @@ from grpc import StatusCode
 from usage_management.v1 import procedure_service_pb2 as simulation
 
 from clients import UsageError
-from tests.api.test_envelope import INVALID, is_
+from tests.api.refusals import INVALID, is_
 from tests.api.wire import Wire
 from tests.stories.procedure_words import BASE, SETTING, formula, line, num, tiers
 

@@ -8,17 +8,15 @@ from grpc import StatusCode
 from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
-from tests.api.test_envelope import INVALID, is_
+from tests.api.inputs.rate_calls import CREATE, DISCOVER, MOVE
+from tests.api.refusals import INVALID, is_
 from tests.api.wire import Wire
 from tests.service import Service, add_tenant
 from tests.stories.rate_words import adding, priced
 from tests.stories.words import day, number
 
-CREATE = "RateService/CreateRateCardEntry"
 BATCH = "RateService/BatchCreateRateCardEntries"
 UPDATE = "RateService/UpdateRateCardEntry"
-MOVE = "RateService/ChangeRateCardEntryStates"
-DISCOVER = "RateService/DiscoverRates"
 LIST = "RateService/ListRateCardEntries"
 # The entry that the tests' product is sold at.
 SOLD = "rateCards/base/entries/plan-calls-USD"

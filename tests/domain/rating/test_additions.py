@@ -1,7 +1,6 @@
 """Which rate holds when packs and commitments add to an anchor."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 
@@ -11,26 +10,15 @@ from hypothesis import strategies as st
 from server.domain.ids import AssetId, UnitId, derive
 from server.domain.modeling.policies import CommitmentRate
 from server.domain.rating.additions import (
-    Addition,
     chosen,
     in_force,
     overlaid,
     overlaid_all,
     standing,
 )
-from server.domain.rating.rates import Rate, RateSegment, RateTerms
+from server.domain.rating.rates import Rate, RateSegment
+from tests.domain.rating.addition_words import agreed, day, pack
 from tests.strategies import BASE, USD, terms
-
-
-def day(month, number=1):
-    return datetime(2024, month, number, tzinfo=UTC)
-
-
-def pack(name, price, span, commitment=None, unit=USD, *, is_negotiated=False):
-    rate = Rate(value=Decimal(price), unit=unit)
-    own = RateTerms(unit=unit, rate=rate, negotiated_rate=rate if is_negotiated else None)
-    asset_id, (start, end) = AssetId(derive(BASE, "pack", name)), span
-    return Addition(asset_id=asset_id, start=start, end=end, terms=own, commitment=commitment)
 
 
 def price(segments, at):
@@ -83,11 +71,6 @@ def test_the_lowest_commitment_goes_on_and_a_bounded_one_does_not():
     assert overlaid(YEAR, [bounded]) == YEAR
     found = [one.terms.committed for one in overlaid(YEAR, [bounded, lowest])]
     assert found == [(), (replace(lowest.terms, commitment=lowest.asset_id),), ()]
-
-
-def agreed(name, price, span, unit=USD, **terms):
-    made = pack(name, price, span, unit=unit, is_negotiated=True)
-    return replace(made, is_agreed=True, terms=replace(made.terms, **terms))
 
 
 def anchor(name):

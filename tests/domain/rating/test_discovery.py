@@ -1,68 +1,37 @@
 """Which rate applies: by book, card, product, resource, currency and day; and why none does."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
-from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.calendar import PolicyPeriod
 from server.domain.errors import InvalidArgument, NotFound
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.discovery import DiscoveryQuestion, Source, answer
 from server.domain.rating.line_rating import RatingFailed
 from server.domain.rating.rate_cards import (
-    PriceBook,
     RateCard,
-    RateCardEntry,
     RateCardType,
     checked,
 )
-from server.domain.rating.rate_index import CatalogueRates, Question, RateNotFound
+from server.domain.rating.rate_index import Question, RateNotFound
 from server.domain.rating.rates import (
-    Adjustment,
-    AdjustmentKind,
     Rate,
     RateTerms,
-    Tier,
     TierBounds,
 )
-from server.domain.rating.sold_rates import AssetRates, AssetStretch
-from tests.strategies import terms
-
-JANUARY, FEBRUARY, MARCH = date(2024, 1, 1), date(2024, 2, 1), date(2024, 3, 1)
-ASSET = ("acme", UUID(int=7), "sms")
-
-
-def tier(lower, upper, value, kind="OVERRIDE"):
-    upper = None if upper is None else Decimal(upper)
-    adjustment = Adjustment(kind=AdjustmentKind(kind), value=Decimal(value))
-    return Tier(lower=Decimal(lower), upper=upper, adjustment=adjustment)
-
-
-def entry(id_, value=None, *, card=None, currency="USD", per="1", **more):
-    rate = None if value is None else Rate(value=Decimal(value), per=Decimal(per), unit=currency)
-    return RateCardEntry(
-        id=id_,
-        card_id=card or ("tiers" if value is None else "base"),
-        product_id=more.pop("product", "plan"),
-        resource_id=more.pop("resource", "sms"),
-        currency_code=currency,
-        rate=rate,
-        per=Decimal(per),
-        **more,
-    )
-
-
-def index(*entries, base=None, tiers=None):
-    cards = {
-        RateCardType.BASE: base or RateCard(id="base", type=RateCardType.BASE),
-        RateCardType.TIER: tiers or RateCard(id="tiers", type=RateCardType.TIER),
-    }
-    book = PriceBook(id="book", cards={kind: card.id for kind, card in cards.items()})
-    return CatalogueRates([book], cards.values(), entries)
+from tests.domain.rating.index_words import (
+    ASSET,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    entry,
+    index,
+    sold,
+    tier,
+)
 
 
 def question(day=JANUARY, *, currency="USD", product="plan", resource="sms", book="book"):
@@ -219,22 +188,6 @@ def test_an_entry_says_what_its_card_is_for(card, made, reason, field):
 def asked(*, held=ASSET, currency=None, day=None, quantity=None, book=None):
     product = None if book is None else "plan"
     return DiscoveryQuestion("sms", held, book, product, currency, day, quantity)
-
-
-def sold(value="3", *, start=JANUARY, end=None, overage=OveragePolicy.CHARGE, zone="UTC"):
-    def midnight(day):
-        return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-    stretch = AssetStretch(start=midnight(start), end=end and midnight(end), terms=terms(value))
-    rates = AssetRates(
-        zone=zone,
-        anchor=JANUARY,
-        length=PolicyPeriod.MONTH,
-        is_fixed=False,
-        overage=overage,
-        stretches=(stretch,),
-    )
-    return {ASSET: rates}
 
 
 def test_what_an_asset_was_sold_under_comes_first():

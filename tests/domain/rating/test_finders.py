@@ -17,15 +17,23 @@ from server.domain.rating.compiled_discovery import (
 )
 from server.domain.rating.discovery import DiscoveryQuestion, Source, answer
 from server.domain.rating.explanations import explained
-from server.domain.rating.procedures.elements import Lookup, LookupSource
-from server.domain.rating.procedures.versions import Version
+from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardType
 from server.domain.rating.rate_index import EVERY_PART, CatalogueRates, Question, RateNotFound
 from server.domain.rating.rates import Rate
 from server.domain.rating.rejected_candidates import Why
-from tests.domain.rating.test_additions import agreed, day
-from tests.domain.rating.test_discovery import ASSET, FEBRUARY, JANUARY, MARCH, entry, index, tier
-from tests.domain.rating.test_discovery import sold as sold_at
+from tests.domain.rating.addition_words import agreed, day
+from tests.domain.rating.index_words import (
+    ASSET,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    entry,
+    index,
+    tier,
+    version,
+)
+from tests.domain.rating.index_words import sold as sold_at
 
 RATES, TIERS, ATTRIBUTES = (
     LookupSource.CATALOG_RATES,
@@ -36,18 +44,6 @@ STACKS = st.permutations(list(LookupSource)).flatmap(
     lambda order: st.integers(0, len(order)).map(lambda count: tuple(order[:count]))
 )
 BASE, STEPS = entry("usd", "1"), entry("steps", tiers=(tier(0, None, "50", "PERCENTAGE"),))
-
-
-def version(*sources, id_="v1", rank=0, start=None, end=None):
-    return Version(
-        procedure_id="own",
-        id=id_,
-        display_name="",
-        rank=rank,
-        start_date=start,
-        end_date=end,
-        elements=tuple(Lookup(source=source) for source in sources),
-    )
 
 
 def finder(*sources):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from server.domain.rating.rate_cards import RateCard, RateCardType
 from server.domain.rating.rate_index import CatalogueRates, Question, RateNotFound
-from tests.domain.rating.test_discovery import entry, index, tier
+from tests.domain.rating.index_words import entry, index, tier
 
 FIRST = date(2024, 1, 1)
 DAYS = st.integers(0, 40).map(lambda n: FIRST + timedelta(days=n))

@@ -14,7 +14,7 @@ from server.domain.rating.rates import AttributeRow, Rate, RateSegment, RateTerm
 from server.domain.settlement.ratable_lines import Tally, ratable_lines
 from server.domain.settlement.walk import settle
 from tests.domain.procedure_words import by, tier
-from tests.domain.settlement.test_summaries import FEBRUARY, JANUARY, MARCH, TERMS, day, lines
+from tests.domain.settlement.summary_words import FEBRUARY, JANUARY, MARCH, TERMS, day, lines
 from tests.strategies import ASSET, USD, WALLET, cell, grant, terms
 
 ORIGIN = (ASSET, JANUARY.start)

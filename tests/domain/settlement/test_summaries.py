@@ -1,7 +1,7 @@
 """Lines that can be rated, and lines that can be invoiced."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -9,36 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.domain.billing.liable_lines import liable_lines, total
-from server.domain.consumption.aggregation import increments
 from server.domain.errors import FailedPrecondition
-from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, OveragePolicy
+from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.rates import Adjustment, AdjustmentKind, RateSegment, Tier, TierMode
 from server.domain.settlement.ratable_lines import Tally, ratable_lines
-from server.domain.settlement.walk import WalletTerms, settle
 from tests import strategies
+from tests.domain.settlement.summary_words import FEBRUARY, JANUARY, MARCH, day, lines, results
 from tests.strategies import ASSET, WALLET, cell, grant, terms
-
-TERMS = WalletTerms(
-    id=WALLET, zone="UTC", aggregation=AggregationPolicy.usual(AggregationMethod.SUM)
-)
-JANUARY, FEBRUARY, MARCH = strategies.months("UTC", 3)
-
-
-def day(month, number):
-    return datetime(2024, month, number, tzinfo=UTC)
-
-
-def results(cells, *grants):
-    found = increments(cells, TERMS.aggregation, zone="UTC")
-    return settle(TERMS, grants, (), found, through=MARCH.end).results
 
 
 def flat(price, **more):
     return {ASSET: (RateSegment(start=day(1, 1), terms=terms(price, **more)),)}
-
-
-def lines(cells, rates, *grants, **more):
-    return ratable_lines(WALLET, results(cells, *grants), rates, **more)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 import pytest
 
 from clients import UsageError
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, figure, line
+from tests.stories.words import Metered, figure, line, money
 
 
 def peaks(rating: str, window: str) -> Metered:
@@ -80,7 +79,7 @@ async def test_weeks_are_counted_from_the_anchor_and_billed_with_the_month_they_
     assert figure((await world.wallet(account, "calls")).balance) == 2
 
 
-@pytest.mark.capability("M33")
+@pytest.mark.capability("M33.billing", "M127.S9")
 @pytest.mark.parametrize(("rating", "months"), [("QUARTER", 1), ("YEAR", 3), ("QUARTER", 3)])
 async def test_who_is_billed_too_often_cannot_buy_what_is_rated_for_longer(sandbox, rating, months):
     world = await sandbox("2024-01-31")

@@ -9,7 +9,7 @@ from usage_management.v1 import wallet_service_pb2 as rpc
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.selling.test_packs import plan, to
+from tests.stories.sale_words import plan, to
 from tests.stories.token_words import pack, set_up
 from tests.stories.words import Metered, line, moment, stamp, usage
 

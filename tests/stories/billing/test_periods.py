@@ -7,7 +7,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients.values import enum_name
-from tests.stories.selling.test_packs import bind, to
+from tests.stories.sale_words import bind, to
 from tests.stories.words import Metered, figure, line, usage
 
 Entry = wallets.WalletEntry
@@ -19,7 +19,7 @@ async def balances(world, account: str) -> tuple[Decimal, Decimal]:
     return figure(wallet.balance), figure(wallet.posted_balance)
 
 
-@pytest.mark.capability("M96", "M95")
+@pytest.mark.capability("M95", "M96.refresh", "M96.expiry", "M96.order")
 async def test_a_grant_is_issued_every_month_and_what_is_left_expires(sandbox):
     """§3.4: 100 minutes a month over a quarter, without rollover."""
     world = await sandbox("2024-01-01")
@@ -65,7 +65,7 @@ async def test_a_grant_is_issued_every_month_and_what_is_left_expires(sandbox):
     assert opening == [0, *closing[:-1]]
 
 
-@pytest.mark.capability("M25", "M96")
+@pytest.mark.capability("M25", "M96.rollover")
 async def test_a_remainder_rolls_over_once_and_then_expires(sandbox):
     """§3.5: 100 a month, one rollover; 60 used in January, 30 in February."""
     world = await sandbox("2024-01-01")

@@ -9,8 +9,7 @@ from usage_management.v1 import preview_service_pb2 as pb
 from clients.pages import pages
 from clients.values import reason_of
 from tests.stories.preview_words import amounts, lines, preview
-from tests.stories.rate_words import refusal
-from tests.stories.words import Metered, figure, line, number
+from tests.stories.words import Metered, figure, line, number, refusal
 from tests.stories.world import World
 
 PENDING, COMPLETE, FAILED = (

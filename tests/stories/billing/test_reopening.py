@@ -9,8 +9,7 @@ from usage_management.v1 import summary_service_pb2 as summaries
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, figure, line, usage
+from tests.stories.words import Metered, figure, line, money, usage
 
 LATE = consumption.RecordOutcome.LATE
 

@@ -1,36 +1,23 @@
 """Replays: what final usage would have cost at other rates, beside what it came to."""
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
-from usage_management.v1 import preview_service_pb2 as pb
 from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.consumption.test_dimensions import EU, US, market, used
+from tests.stories.bill_words import draft, figures, next_book, replay
 from tests.stories.discovery_words import CATALOG, stack
+from tests.stories.market_words import EU, US, market, used
 from tests.stories.preview_words import rows
 from tests.stories.procedure_words import BASE, INACTIVE, SETTING, formula, use_own, version
 from tests.stories.procedure_words import put as change_states
-from tests.stories.rate_words import adjusted, book, card, priced, put, refusal
-from tests.stories.words import Metered, day, figure, line, moment, number, stamp
+from tests.stories.rate_words import adjusted, book, card, priced, put
+from tests.stories.words import Metered, day, figure, line, moment, number, refusal, stamp
 from tests.stories.world import World
-
-
-async def replay(world: World, account: str, **more: Any) -> pb.ReplayRatesResponse:
-    more = {"price_book": "priceBooks/next"} | more
-    return await world.client.previews.ReplayRates(pb.ReplayRatesRequest(parent=account, **more))
-
-
-async def next_book(world: World) -> None:
-    """Another price book, with cards of its own that have nothing on them."""
-    await card(world, "next-base")
-    await card(world, "next-tiers", "TIER")
-    await book(world, "next", "next-base", "next-tiers")
 
 
 async def two_months(sandbox: Any, *metered: Metered) -> tuple[World, str, Any]:
@@ -46,21 +33,6 @@ async def two_months(sandbox: Any, *metered: Metered) -> tuple[World, str, Any]:
     await world.advance("2024-03-10")
     await next_book(world)
     return world, account, asset
-
-
-async def draft(world: World, on: str, entry_id: str, entry: rates.RateCardEntry) -> None:
-    """An entry that is not in force yet."""
-    request = rates.CreateRateCardEntryRequest(
-        parent=f"rateCards/{on}", rate_card_entry_id=entry_id, rate_card_entry=entry
-    )
-    await world.client.rates.CreateRateCardEntry(request)
-
-
-def figures(answer: pb.ReplayRatesResponse) -> list[tuple[Decimal, ...]]:
-    return [
-        tuple(map(figure, (one.rated_amount, one.replayed_amount, one.difference)))
-        for one in answer.summaries
-    ]
 
 
 async def test_what_a_procedure_rated_is_replayed_by_it(sandbox: Any) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 from usage_management.v1 import preview_service_pb2 as pb
 
-from tests.stories.billing.test_replay import draft, figures, next_book, replay
+from tests.stories.bill_words import draft, figures, next_book, replay
 from tests.stories.preview_words import rows
 from tests.stories.rate_words import priced, put
-from tests.stories.selling.test_commitments import linked, platform
-from tests.stories.selling.test_packs import to
+from tests.stories.sale_words import linked, platform, to
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
 from tests.stories.words import figure, line
 from tests.stories.world import World

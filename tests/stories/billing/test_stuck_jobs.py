@@ -12,15 +12,10 @@ from usage_management.v1 import validation_service_pb2 as validation
 from clients import UsageError
 from clients.values import reason_of
 from server.usecases.access.tenants import tenant_id_of
+from tests.stories.billing.stuck_jobs import stuck_job
 from tests.stories.preview_words import lines
 from tests.stories.words import Metered, line, moment, stamp
 from tests.stories.world import World
-
-ADD = """
-INSERT INTO jobs (tenant_id, job_id, kind, rank, account_id, payload, fire_time, attempts, state,
-                  error)
-VALUES ($1, $2, 'close_period', 0, 'ann', $3, $4, 9, 'QUARANTINED', 'a test put it here')
-"""
 
 # A job is found once it failed, by a worker that has let go of it.
 QUARANTINE = """
@@ -28,18 +23,6 @@ UPDATE jobs SET state = 'QUARANTINED', attempts = 9
  WHERE tenant_id = $1 AND kind = $2 AND error <> '' RETURNING job_id
 """
 KINDS = ("rate_batch", "validate_catalog")
-
-
-async def stuck_job(world: World, database: str) -> str:
-    """The name of a job of the world's tenant that was tried too often."""
-    tenant = await world.client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
-    tenant_id = tenant_id_of(tenant.name.partition("/")[2])
-    job_id, wallet_id = uuid4(), uuid4()
-    payload = f'{{"wallet_id": "{wallet_id}", "start_time": "2024-01-01T00:00:00+00:00"}}'
-    superuser = await asyncpg.connect(database)
-    await superuser.execute(ADD, tenant_id, job_id, payload, moment("2024-01-01"))
-    await superuser.close()
-    return f"jobs/{job_id}"
 
 
 async def test_a_stuck_job_that_is_given_up_stops_nobody(sandbox, story_database: str):

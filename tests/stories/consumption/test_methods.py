@@ -6,8 +6,7 @@ from decimal import Decimal
 import pytest
 
 from clients import UsageError
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, figure, line, usage
+from tests.stories.words import Metered, figure, line, money, usage
 
 RECORDS = [
     ("2024-01-01T01:00:00Z", "10"),
@@ -66,7 +65,7 @@ async def test_a_figure_that_may_fall_needs_late_usage_to_be_refused(sandbox):
     assert refused.value.reason == "POLICY_CONFLICT"
 
 
-@pytest.mark.capability("M33")
+@pytest.mark.capability("M33.accumulation")
 @pytest.mark.parametrize("window", ["MONTH", "QUARTER", "YEAR"])
 async def test_windows_that_are_too_long_are_refused_with_the_reason(sandbox, window):
     world = await sandbox("2024-01-31")

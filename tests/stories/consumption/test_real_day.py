@@ -10,8 +10,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import summary_service_pb2 as summaries
 
 from clients.pages import pages
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, figure, line, usage
+from tests.stories.words import Metered, figure, line, money, usage
 from tests.trace import trace_rows
 
 COLUMNS = {"prompt": "ContextTokens", "generated": "GeneratedTokens"}

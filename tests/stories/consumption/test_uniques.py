@@ -7,8 +7,7 @@ from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as rpc
 
 from clients import UsageError
-from tests.stories.wallets.test_blocking import ACCEPTED, REJECTED, codes
-from tests.stories.words import Metered, figure, line, usage
+from tests.stories.words import ACCEPTED, REJECTED, Metered, codes, figure, line, usage
 
 
 def seen(asset, user, at, record_id=None):

@@ -129,7 +129,7 @@ async def test_one_bad_row_of_150_and_nothing_is_active(sandbox):
     assert (len(found.usage_resources), await state(world) == ACTIVE) == (0, False)
 
 
-@pytest.mark.capability("M140")
+@pytest.mark.capability("M126.A5", "M140")
 async def test_at_most_200_records_become_active_at_once(sandbox):
     world = await sandbox("2024-01-01")
     await create(world, plan(99))  # with their class, their unit and the product: 201

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.type import date_pb2
 from usage_management.v1 import catalog_resources_pb2 as catalog
 from usage_management.v1 import catalog_service_pb2 as rpc
 from usage_management.v1 import policy_resources_pb2 as policies
@@ -13,7 +12,8 @@ from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.pages import pages
-from tests.stories.words import Metered, changed, line, number, resources
+from tests.stories.catalog_words import move
+from tests.stories.words import Metered, line, number, resources
 from tests.stories.world import World
 
 ACTIVE, INACTIVE, DRAFT = (
@@ -36,11 +36,6 @@ async def unit(world: World, name: str = "gb", of: str = "data") -> catalog.Unit
     return await world.client.catalog.CreateUnitOfMeasure(
         rpc.CreateUnitOfMeasureRequest(unit_of_measure_id=name, unit_of_measure=made)
     )
-
-
-async def move(world: World, state: int, *names: str, **more) -> list[str]:
-    request = rpc.ChangeStatesRequest(names=names, state=state, **more)
-    return changed(await world.client.catalog.ChangeStates(request))
 
 
 def mask(*paths: str) -> FieldMask:
@@ -93,93 +88,6 @@ async def test_a_change_keeps_the_rules_of_the_whole(sandbox):
             )
     kept = await world.client.catalog.GetUnitOfMeasure(rpc.GetUnitOfMeasureRequest(name=made.name))
     assert kept == made
-
-
-@pytest.mark.capability("M29")
-async def test_states_go_one_way_and_all_kinds_keep_to_it(sandbox):
-    world = await sandbox("2024-01-01")
-    await world.product("plan", Metered(resource="data", grant="5", rate="1", refresh="MONTH"))
-    everything = [
-        *(await world.client.catalog.ListUnitClasses(rpc.ListUnitClassesRequest())).unit_classes,
-        *(
-            await world.client.catalog.ListUnitsOfMeasure(rpc.ListUnitsOfMeasureRequest())
-        ).units_of_measure,
-        *(
-            await world.client.catalog.ListUsageResources(rpc.ListUsageResourcesRequest())
-        ).usage_resources,
-        *(await world.client.catalog.ListProducts(rpc.ListProductsRequest())).products,
-    ]
-    assert {one.state for one in everything} == {ACTIVE}
-
-    for one in everything:
-        with pytest.raises(UsageError, match="STATE_TRANSITION") as refused:
-            await move(world, DRAFT, one.name)
-        assert refused.value.facts["from"] == "ACTIVE"
-    await unit_class(world, "spare")
-    with pytest.raises(UsageError, match="STATE_TRANSITION"):
-        await move(world, INACTIVE, "unitClasses/spare")
-    assert await move(world, ACTIVE, "unitClasses/spare") == ["unitClasses/spare"]
-    assert await move(world, ACTIVE, "unitClasses/spare") == []
-    assert await move(world, INACTIVE, "unitClasses/spare") == ["unitClasses/spare"]
-    with pytest.raises(UsageError, match="STATE_TRANSITION"):
-        await move(world, DRAFT, "unitClasses/spare")
-
-    grant = "products/plan/grants/data"
-    found = await world.client.catalog.ListProductUsageGrants(
-        rpc.ListProductUsageGrantsRequest(parent="products/plan", state=ACTIVE)
-    )
-    grant = found.product_usage_grants[0].name
-    assert await move(world, INACTIVE, grant) == [grant]
-    with pytest.raises(UsageError, match="STATE_TRANSITION"):
-        await move(world, ACTIVE, grant)
-
-
-@pytest.mark.capability("M30")
-async def test_of_an_active_product_only_the_end_moves_and_only_later(sandbox):
-    world = await sandbox("2024-01-01")
-    held_name = "products/plan/usageResources/data"
-    await world.product("plan", Metered(resource="data", grant="5", rate="1"), activate=False)
-    change = catalog.ProductUsageResource(name=held_name, end_date=day(2025, 1, 1))
-    update = world.client.catalog.UpdateProductUsageResource
-
-    def to(end: date_pb2.Date | None) -> rpc.UpdateProductUsageResourceRequest:
-        return rpc.UpdateProductUsageResourceRequest(
-            product_usage_resource=catalog.ProductUsageResource(name=held_name, end_date=end),
-            update_mask=mask("end_date"),
-        )
-
-    await update(
-        rpc.UpdateProductUsageResourceRequest(
-            product_usage_resource=change, update_mask=mask("end_date")
-        )
-    )
-    await world.activate("plan")
-
-    with pytest.raises(UsageError, match="ACTIVE_IMMUTABLE") as refused:
-        await update(to(day(2024, 6, 1)))
-    assert refused.value.facts["fields"] == "end_date"
-    assert (await update(to(day(2025, 6, 1)))).end_date == day(2025, 6, 1)
-    assert not (await update(to(None))).HasField("end_date")
-    with pytest.raises(UsageError, match="ACTIVE_IMMUTABLE"):
-        await update(to(day(2030, 1, 1)))
-    for name, delete in (
-        (held_name, world.client.catalog.DeleteProductUsageResource),
-        ("products/plan/grants/data", world.client.catalog.DeleteProductUsageGrant),
-    ):
-        with pytest.raises(UsageError, match=r"IN_USE|NOT_FOUND"):
-            await delete(request_of(delete, name))
-
-
-def request_of(delete, name: str):
-    kinds = {
-        "usageResources": rpc.DeleteProductUsageResourceRequest,
-        "grants": rpc.DeleteProductUsageGrantRequest,
-    }
-    return kinds[name.split("/")[2]](name=name)
-
-
-def day(year: int, month: int, number_: int) -> date_pb2.Date:
-    return date_pb2.Date(year=year, month=month, day=number_)
 
 
 async def test_what_others_refer_to_stays_and_they_are_named(sandbox):

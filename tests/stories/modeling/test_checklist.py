@@ -8,22 +8,16 @@ from usage_management.v1 import catalog_resources_pb2 as catalog
 from usage_management.v1 import catalog_service_pb2 as rpc
 from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as policy_rpc
+from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
-from clients import UsageError
-from tests.stories.token_words import Credits, commitment, described, pack, set_up
-from tests.stories.validation.test_validation import broken, validate
-from tests.stories.words import day, line, number
+from tests.stories.token_words import Credits, described, pack, set_up
+from tests.stories.validation_words import broken, validate
+from tests.stories.words import day, line, number, refusal
 from tests.stories.world import World
 
 INACTIVE = "CATALOG_STATE_INACTIVE"
-
-
-async def refusal(call: Any) -> UsageError:
-    with pytest.raises(UsageError) as refused:
-        await call
-    return refused.value
 
 
 def held(product: str, resource: str, **fields: Any) -> rpc.CreateProductUsageResourceRequest:
@@ -38,13 +32,18 @@ async def draft(world: World, name: str, kind: str = "ANCHOR") -> None:
     await world.client.catalog.CreateProduct(request)
 
 
+async def resolved(world: World, product: str) -> list[rpc.ResolvedPolicies]:
+    request = rpc.ResolvePoliciesRequest(name=f"products/{product}")
+    return list((await world.client.catalog.ResolvePolicies(request)).resources)
+
+
 async def plan(sandbox: Any) -> World:
     world: World = await sandbox("2024-01-31")
     await set_up(world, described("plan", {"data": "2"}, Credits(price="1")))
     return world
 
 
-@pytest.mark.capability("M126")
+@pytest.mark.capability("M126.A1")
 async def test_a1_what_a_product_has_twice_is_refused(sandbox):
     world = await plan(sandbox)
 
@@ -57,7 +56,7 @@ async def test_a1_what_a_product_has_twice_is_refused(sandbox):
     assert again.reason == "CODE_TAKEN"
 
 
-@pytest.mark.capability("M126")
+@pytest.mark.capability("M126.A2")
 async def test_a2_what_is_sold_is_there_and_in_force(sandbox):
     world = await plan(sandbox)
     account = await world.account("ann")
@@ -73,11 +72,30 @@ async def test_a2_what_is_sold_is_there_and_in_force(sandbox):
     world.currency = "EUR"
     other = await world.account("eve")
     rate = await refusal(world.quote(other, priced))
+    entry = rates.RateCardEntry(
+        product="products/plan",
+        usage_resource="usageResources/credits",
+        currency_code="EUR",
+        rate=types.Rate(value=number(1), currency_code="EUR"),
+    )
+    await world.client.rates.CreateRateCardEntry(
+        rates.CreateRateCardEntryRequest(
+            parent="rateCards/base", rate_card_entry_id="draft", rate_card_entry=entry
+        )
+    )
+    drafted = await refusal(world.quote(other, priced))
+    unlisted = quotes.Quote(price_book="priceBooks/none", lines=[priced])
+    book = await refusal(
+        world.client.quotes.CreateQuote(quotes.CreateQuoteRequest(parent=other, quote=unlisted))
+    )
 
-    assert (model.reason, rate.reason) == ("RESOURCE_INACTIVE", "RATE_NOT_FOUND")
+    assert (model.reason, book.reason) == ("RESOURCE_INACTIVE", "PRICE_BOOK_NOT_FOUND")
+    assert (rate.reason, drafted.reason) == ("RATE_NOT_FOUND", "RATE_NOT_FOUND")
+    await world.activate("plan")
+    assert (await world.quote(other, priced)).currency_code == "EUR"
 
 
-@pytest.mark.capability("M126")
+@pytest.mark.capability("M126.A3")
 async def test_a3_a_rate_is_of_a_resource_of_the_product(sandbox):
     world = await plan(sandbox)
     await draft(world, "other")
@@ -99,7 +117,7 @@ async def test_a3_a_rate_is_of_a_resource_of_the_product(sandbox):
     assert error.reason == "PRODUCT_USAGE_RESOURCE_NOT_FOUND"
 
 
-@pytest.mark.capability("M126")
+@pytest.mark.capability("M126.A4")
 async def test_a4_parents_come_into_force_first(sandbox):
     world = await sandbox("2024-01-31")
     make = world.client.catalog
@@ -122,7 +140,7 @@ async def test_a4_parents_come_into_force_first(sandbox):
     assert "activate it first" in error.message
 
 
-@pytest.mark.capability("M126")
+@pytest.mark.capability("M126.A6")
 async def test_a6_and_s8_a_product_has_its_token_and_one(sandbox):
     world = await plan(sandbox)
     await draft(world, "poor")
@@ -135,7 +153,7 @@ async def test_a6_and_s8_a_product_has_its_token_and_one(sandbox):
     assert error.violations[0].reason == "TOKEN_RESOURCE"
 
 
-@pytest.mark.capability("M126")
+@pytest.mark.capability("M126.A7")
 async def test_a7_the_token_of_what_is_active_stays(sandbox):
     world = await plan(sandbox)
     change = rpc.UpdateProductUsageResourceRequest(
@@ -152,18 +170,25 @@ async def test_a7_the_token_of_what_is_active_stays(sandbox):
     )
 
 
-@pytest.mark.capability("M127")
+@pytest.mark.capability("M127.S1", "M27.S1")
 async def test_s1_who_does_not_say_when_usage_is_rated_is_told(sandbox):
     world = await plan(sandbox)
     await draft(world, "silent")
     await world.client.catalog.CreateProductUsageResource(held("silent", "credits"))
 
     found = await validate(world, "silent", drafts=True)
+    [default] = await resolved(world, "silent")
 
     assert "RATING_FREQUENCY_UNSAID" in broken(found.products[0])
+    assert default.rating_frequency_level == rpc.POLICY_LEVEL_DEFAULT
+    assert default.rating_frequency_policy.period == policies.RatingFrequencyPolicy.MONTH
+    said = {
+        level for one in await resolved(world, "plan") for level in [one.rating_frequency_level]
+    }
+    assert said == {rpc.POLICY_LEVEL_PRODUCT_USAGE_RESOURCE}
 
 
-@pytest.mark.capability("M127")
+@pytest.mark.capability("M127.S2", "M127.S3", "M127.S4", "M127.S6")
 async def test_s2_to_s6_what_packs_and_commitments_cannot_have(sandbox):
     world = await plan(sandbox)
     await set_up(world, pack("booster", "credits", grant="5"))
@@ -190,7 +215,7 @@ async def test_s2_to_s6_what_packs_and_commitments_cannot_have(sandbox):
     assert unbound.reason == "BINDING_TARGET"
 
 
-@pytest.mark.capability("M127")
+@pytest.mark.capability("M127.S9", "M33.accumulation")
 async def test_s9_periods_are_in_order(sandbox):
     world = await plan(sandbox)
     monthly = policies.AggregationPolicy(method="SUM", period="MONTH")
@@ -209,7 +234,7 @@ async def test_s9_periods_are_in_order(sandbox):
     assert error.reason == "PERIOD_ORDER"
 
 
-@pytest.mark.capability("M127")
+@pytest.mark.capability("M127.S10")
 async def test_s10_a_unit_of_money_is_an_iso_code_and_a_unit_of_tokens_is_none(sandbox):
     world = await plan(sandbox)
     make = world.client.catalog
@@ -224,11 +249,18 @@ async def test_s10_a_unit_of_money_is_an_iso_code_and_a_unit_of_tokens_is_none(s
         assert (await refusal(make.CreateUnitOfMeasure(request))).reason == "CURRENCY_UNKNOWN"
 
 
-@pytest.mark.capability("M127")
+@pytest.mark.capability("M127.S11", "M127.S12", "M127.S14", "M127.S15")
 async def test_s11_to_s15_are_found_by_the_validator(sandbox):
     world = await plan(sandbox)
     await set_up(world, pack("orphan", "extra", grant="1", is_new=True))
-    await set_up(world, commitment("free", "credits", "5"))
+    await draft(world, "promise", "QUANTITY_COMMITMENT")
+    await world.client.catalog.CreateUsageResource(
+        rpc.CreateUsageResourceRequest(
+            usage_resource_id="unsold",
+            usage_resource={"category": "USAGE", "unit_class": "unitClasses/things"},
+        )
+    )
+    await world.client.catalog.CreateProductUsageResource(held("promise", "unsold"))
     await draft(world, "overage")
     text = described("odd", {"sms": "0"}, Credits(price="1", definition="overage"))
     for name in ("credits", "things"):
@@ -241,6 +273,7 @@ async def test_s11_to_s15_are_found_by_the_validator(sandbox):
     )
 
     orphan, odd = (await validate(world, "orphan", "odd")).products
+    [promise] = (await validate(world, "promise", drafts=True)).products
     tiers = await refusal(
         world.client.rates.CreateRateCardEntry(
             rates.CreateRateCardEntryRequest(
@@ -250,6 +283,7 @@ async def test_s11_to_s15_are_found_by_the_validator(sandbox):
     )
 
     assert "ANCHOR_MISSING" in broken(orphan)  # S12
+    assert "ANCHOR_MISSING" in broken(promise)
     assert {"RATE_ZERO", "DEFINITION_NOT_ACTIVE"} <= set(broken(odd))  # S15
     assert tiers.reason == "FIELD_REQUIRED"  # S14
     account = await world.account("ann")

@@ -61,7 +61,7 @@ async def test_only_an_anchor_says_how_its_usage_counts(sandbox):
         assert (await held(world, name, "data")).name == f"products/{name}/usageResources/data"
 
 
-@pytest.mark.capability("M9")
+@pytest.mark.capability("M9.code", "M9.kind", "M9.default")
 async def test_a_class_of_units_has_a_code_of_its_own_and_a_unit_to_count_in(sandbox):
     world = await sandbox("2024-01-01")
     await unit_class(world, "mass", default_unit="unitsOfMeasure/kg")
@@ -70,6 +70,9 @@ async def test_a_class_of_units_has_a_code_of_its_own_and_a_unit_to_count_in(san
         with pytest.raises(UsageError, match="CODE_TAKEN") as refused:
             await unit_class(world, again, kind="TOKEN")
         assert refused.value.facts["name"] == "unitClasses/mass"
+    for kind in ("USAGE", "CURRENCY", "TOKEN"):
+        made = await unit_class(world, f"of-{kind.lower()}", kind=kind)
+        assert catalog.UnitClass.Kind.Name(made.kind) == kind
     with pytest.raises(UsageError, match="ENUM_UNSPECIFIED"):
         await unit_class(world, "kindless", kind="KIND_UNSPECIFIED")
     await unit(world, "kg", "mass", scale=3)
@@ -173,7 +176,7 @@ async def test_48_hours_wait_as_long_as_2_days_and_days_are_rated_by_themselves(
     assert await rated() == {"by-hours", "by-days", "by-month"}
 
 
-@pytest.mark.capability("M24")
+@pytest.mark.capability("M24.none", "M24.month", "M24.quarter", "M24.year")
 async def test_three_months_are_a_quarter_and_days_are_days(sandbox):
     world = await sandbox("2024-01-01")
     await world.product(
@@ -182,21 +185,24 @@ async def test_three_months_are_a_quarter_and_days_are_days(sandbox):
         Metered(resource="quarters", grant="90", refresh="QUARTER", rate="1"),
         Metered(resource="days", grant="10", refresh="DAY", refresh_count=30, rate="1"),
         Metered(resource="years", grant="5", refresh="YEAR", rate="1"),
+        Metered(resource="once", grant="7", rate="1"),
     )
     account = await world.account("ann")
     await world.sell(account, line("plan", "2024-01-01"))
 
-    await world.advance("2024-07-10")
+    await world.advance("2025-01-02")
 
     starts = {}
     for wallet in await world.wallets(account):
         grants = await world.grants(wallet)
         name = wallet.usage_resource.partition("/")[2]
         starts[name] = [one.start_time.ToDatetime().strftime("%m-%d") for one in grants]
-        assert figure(wallet.balance) == {"days": 10, "years": 5}.get(name, 90)
-    assert starts["months"] == starts["quarters"] == ["01-01", "04-01", "07-01"]
-    assert starts["days"] == ["01-01", "01-31", "03-01", "03-31", "04-30", "05-30", "06-29"]
-    assert starts["years"] == ["01-01"]
+        assert figure(wallet.balance) == {"days": 10, "years": 5, "once": 7}.get(name, 90)
+    quarters = ["01-01", "04-01", "07-01", "10-01", "01-01"]
+    assert starts["months"] == starts["quarters"] == quarters
+    assert starts["days"][:7] == ["01-01", "01-31", "03-01", "03-31", "04-30", "05-30", "06-29"]
+    assert starts["years"] == ["01-01", "01-01"]
+    assert starts["once"] == ["01-01"]
 
 
 async def convert(world: World, quantity: object, unit_: str, target: str, **more):
@@ -210,7 +216,7 @@ async def convert(world: World, quantity: object, unit_: str, target: str, **mor
     )
 
 
-@pytest.mark.capability("M10")
+@pytest.mark.capability("M10.factor", "M10.sequence", "M10.scale", "M10.rounding")
 async def test_units_convert_by_factor_and_round_as_they_are_told(sandbox):
     world = await sandbox("2024-01-01")
     await unit_class(world, "mass")
@@ -232,6 +238,11 @@ async def test_units_convert_by_factor_and_round_as_they_are_told(sandbox):
     assert (figure(kilos.quantity), kilos.exact) == (Decimal("0.455"), False)
     stones = await convert(world, 27, "lb", "stone", round=True)
     assert figure(stones.quantity) == Decimal("1.9")
+    for rounding, rounded in (("HALF_EVEN", "0.4"), ("UP", "0.5"), ("HALF_UP", "0.5")):
+        name = f"tenth-{rounding.lower().replace('_', '-')}"
+        await unit(world, name, "mass", factor=number(10), scale=1, rounding=rounding)
+        found = await convert(world, "4.5", "lb", name, round=True)
+        assert figure(found.quantity) == Decimal(rounded), rounding
     yen = await convert(world, "100.5", "JPY", "JPY", round=True)
     assert (figure(yen.quantity), yen.exact) == (101, False)
     for target in ("lb", "USD"):

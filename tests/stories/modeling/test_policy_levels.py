@@ -9,8 +9,7 @@ from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as policy_rpc
 
 from clients import UsageError
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, figure, line
+from tests.stories.words import Metered, figure, line, money
 
 CALLS = Metered(resource="calls", grant="10", rate="1")
 ACTIVE = "CATALOG_STATE_ACTIVE"
@@ -126,7 +125,9 @@ async def test_what_cannot_be_said_on_a_line_is_refused(sandbox, said, reason):
     assert refused.value.reason == reason
 
 
-async def test_the_periods_of_a_line_are_held_to_their_order_too(sandbox):
+@pytest.mark.capability("M33.line", "M33.target", "M33.names")
+@pytest.mark.parametrize("level", ["line", "target"])
+async def test_the_periods_of_a_line_and_a_target_are_held_to_their_order_too(sandbox, level):
     world = await sandbox("2024-01-31")
     await world.product("plan", CALLS)
     account = await world.account("ann")
@@ -139,10 +140,12 @@ async def test_the_periods_of_a_line_are_held_to_their_order_too(sandbox):
     await world.client.catalog.ChangeStates(
         rpc.ChangeStatesRequest(names=[made.name], state=ACTIVE)
     )
-    sold = line("plan", "2024-01-01")
-    sold.policies.append(override(aggregation_policy=made.name))
+    said = override(aggregation_policy=made.name)
+    sold = line("plan", "2024-01-01", binding="CUSTOM")
+    sold.binding_target = await target(world, account, *([said] if level == "target" else []))
+    sold.policies.extend([said] if level == "line" else [])
 
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(UsageError, match="accumulate daily") as refused:
         await world.quote(account, sold)
 
     assert refused.value.reason == "PERIOD_ORDER"

@@ -86,7 +86,7 @@ def granted(line: quotes.SaleLine) -> dict[str, str]:
     }
 
 
-@pytest.mark.capability("M17")
+@pytest.mark.capability("M17.quantity", "M17.unit", "M17.effectivity", "M17.model")
 async def test_a_sale_gets_the_grants_of_its_model_and_its_days(sandbox):
     world, account = await shop(sandbox)
     asked = [sold(), sold("yearly"), sold("for-ever"), sold("once", "2024-03-01")]

@@ -7,7 +7,6 @@ import pytest
 from usage_management.v1 import catalog_service_pb2 as catalog_rpc
 
 from clients import UsageError
-from tests.stories.settlement.test_figures import money
 from tests.stories.setup_words import (
     SHARED,
     Step,
@@ -19,10 +18,10 @@ from tests.stories.setup_words import (
     request,
     sell,
 )
-from tests.stories.words import figure
+from tests.stories.words import figure, money
 
 
-@pytest.mark.capability("M32")
+@pytest.mark.capability("M32.reuse")
 async def test_the_second_product_shares_the_policies_of_the_first(sandbox):
     world = await sandbox("2026-01-01")
 
@@ -52,7 +51,7 @@ DEPENDENCE = (
 )
 
 
-@pytest.mark.capability("M31", "M32")
+@pytest.mark.capability("M31", "M32.anchor")
 async def test_a_product_can_be_sold_after_one_call(sandbox):
     world = await sandbox("2026-01-01")
 

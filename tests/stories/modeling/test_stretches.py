@@ -12,7 +12,7 @@ from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as policy_rpc
 
 from clients import UsageError
-from tests.stories.validation.test_validation import broken, validate
+from tests.stories.validation_words import broken, validate
 from tests.stories.words import Metered, day, figure, line, number
 from tests.stories.world import World
 
@@ -87,7 +87,7 @@ async def test_each_sale_is_made_under_the_stretch_of_its_first_day(sandbox):
     assert balances == [10, 70]
 
 
-@pytest.mark.capability("M14")
+@pytest.mark.capability("M14", "M126.A1")
 async def test_stretches_that_overlap_do_not_come_into_force_together(sandbox):
     world = await plan(sandbox)
     await stretch(world, "later", "2024-06-30", None)

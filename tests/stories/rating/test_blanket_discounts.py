@@ -6,8 +6,11 @@ import pytest
 from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import validation_service_pb2 as validation
 
+from tests.stories.bill_words import owed
 from tests.stories.rate_words import (
     ACTIVE,
+    DISCOUNT,
+    DISCOUNTS,
     Step,
     add,
     add_all,
@@ -19,14 +22,11 @@ from tests.stories.rate_words import (
     move,
     priced,
     put,
-    refusal,
     update,
 )
-from tests.stories.rating.test_rate_figures import DISCOUNT, DISCOUNTS
-from tests.stories.selling.test_commitments import linked
-from tests.stories.settlement.test_figures import owed
+from tests.stories.sale_words import linked
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.words import figure, line
+from tests.stories.words import figure, line, refusal
 
 CREDIT = "unitsOfMeasure/credit"
 HELD = "\n- product_usage_resource: {{usage_resource: usageResources/{0}}}"

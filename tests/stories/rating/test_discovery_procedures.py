@@ -10,13 +10,17 @@ from clients.values import enum_name
 from tests.stories.discovery_words import (
     ALL,
     CATALOG,
+    DATA,
     EU,
     JANUARY,
     OWN,
     SHIPPED,
+    Reason,
     ask,
+    explained,
     fault,
     price,
+    reasons,
     sold,
     stack,
     tiered,
@@ -24,13 +28,9 @@ from tests.stories.discovery_words import (
 )
 from tests.stories.procedure_words import INACTIVE
 from tests.stories.procedure_words import put as put_in_force
-from tests.stories.rate_words import priced, put, refusal, shop
-from tests.stories.rating.test_explained_rates import DATA, Reason, explained, reasons
-from tests.stories.rating.test_freshness import Two, two
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, day, figure, line, number
-
-__all__ = ["two"]  # a fixture that is used here too
+from tests.stories.rate_words import priced, put, shop
+from tests.stories.rating.two_servers import Two
+from tests.stories.words import Metered, day, figure, line, money, number, refusal
 
 
 @pytest.mark.capability("M47")

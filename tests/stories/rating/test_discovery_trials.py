@@ -7,10 +7,21 @@ from usage_management.v1 import procedure_service_pb2 as simulation
 from usage_management.v1 import rate_service_pb2 as rates
 
 from clients.values import enum_name
-from tests.stories.discovery_words import ALL, EU, JANUARY, SHIPPED, fault, sold, stack, tiered
-from tests.stories.rate_words import refusal, shop
-from tests.stories.rating.test_explained_rates import DATA, Reason, explained
-from tests.stories.words import Metered, day, figure, number
+from tests.stories.discovery_words import (
+    ALL,
+    DATA,
+    EU,
+    JANUARY,
+    SHIPPED,
+    Reason,
+    explained,
+    fault,
+    sold,
+    stack,
+    tiered,
+)
+from tests.stories.rate_words import shop
+from tests.stories.words import Metered, day, figure, number, refusal
 from tests.stories.world import World
 
 

@@ -2,7 +2,6 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from usage_management.v1 import catalog_resources_pb2 as catalog
@@ -13,48 +12,12 @@ from usage_management.v1 import types_pb2 as types
 
 from clients.values import day as day_of
 from clients.values import enum_name
-from tests.stories.rate_words import (
-    ACTIVE,
-    add_all,
-    adding,
-    book,
-    card,
-    move,
-    priced,
-    put,
-    refusal,
-    shop,
-)
-from tests.stories.selling.test_commitments import linked
-from tests.stories.selling.test_packs import PACKS, plan, to
+from tests.stories.discovery_words import DATA, explained, reasons
+from tests.stories.rate_words import ACTIVE, add_all, adding, book, card, move, priced, put, shop
+from tests.stories.sale_words import PACKS, linked, plan, to
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
-from tests.stories.words import Metered, day, figure, line, number
+from tests.stories.words import Metered, day, figure, line, number, refusal
 from tests.stories.world import World
-
-DATA = {
-    "price_book": "priceBooks/book",
-    "product": "products/plan",
-    "usage_resource": "usageResources/data",
-    "currency_code": "USD",
-}
-Reason = rates.RateCandidate.Reason
-
-
-async def explained(world: World, **question: Any) -> rates.RateAnswer:
-    """The answer with those that lost."""
-    request = rates.DiscoverRatesRequest(
-        questions=[question], explain=True, freshness="FULLY_CONSISTENT"
-    )
-    [answer] = (await world.client.rates.DiscoverRates(request)).answers
-    return answer
-
-
-def reasons(answer: rates.RateAnswer) -> dict[str, str]:
-    """Why each lost, by the last part of the names of its entry or its asset."""
-    names = [one.asset or one.entry for one in answer.rejected_candidates]
-    found = [Reason.Name(one.reason) for one in answer.rejected_candidates]
-    assert all(one.explanation for one in answer.rejected_candidates)
-    return {name.rpartition("/")[2]: why for name, why in zip(names, found, strict=True)}
 
 
 async def selling_model(world: World, name: str) -> str:

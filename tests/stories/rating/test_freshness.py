@@ -2,76 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 import pytest
 from usage_management.v1 import rate_service_pb2 as rates
 
-from clients import UsageClient, UsageError
+from clients import UsageError
 from clients.values import enum_name
 from server.api.revisions import token_of
-from server.app import open_env, running
-from server.config import read_config
 from server.runtime.token_seal import TokenSeal
 from server.usecases.access.tenants import tenant_id_of
-from tests.logins import as_service
-from tests.service import Service, add_tenant
-from tests.stories.rate_words import ACTIVE, INACTIVE, add, move, priced, put, refusal
-from tests.stories.words import Metered, day, figure, line, moment
-from tests.stories.world import World
+from tests.stories.rate_words import ACTIVE, INACTIVE, add, move, priced, put
+from tests.stories.rating.two_servers import Two
+from tests.stories.words import day, line, refusal
 
 INVALID = "INVALID_ARGUMENT"
-
-
-@dataclass(frozen=True)
-class Two:
-    """A tenant, and its clients at two servers that share nothing but the database."""
-
-    tenant: str
-    here: World
-    there: UsageClient
-    seal: TokenSeal
-
-    async def ask(self, **more: object) -> rates.DiscoverRatesResponse:
-        """What a unit of data costs, asked of the other server."""
-        seconds = more.pop("seconds", 10.0)
-        asked = rates.RateQuestion(
-            price_book="priceBooks/book",
-            product="products/plan",
-            usage_resource="usageResources/data",
-            currency_code="USD",
-            date=day("2024-01-15"),
-            **more.pop("question", {}),
-        )
-        request = rates.DiscoverRatesRequest(questions=[asked], **more)
-        return await self.there.rates.DiscoverRates(request, timeout=seconds)
-
-    async def price(self, **more: object) -> object:
-        """The same as a number; None where there is none."""
-        [answer] = (await self.ask(**more)).answers
-        return None if answer.HasField("status") else figure(answer.terms.rate.value)
-
-    async def at_once(self) -> object:
-        """The price that the last change here left behind."""
-        token = self.here.client.revision_token
-        return await self.price(freshness="AT_LEAST", revision_token=token)
-
-
-@pytest.fixture
-async def two(service: Service, story_database: str) -> AsyncIterator[Two]:
-    settings = {"redis_url": None, "port": 0, "allow_unsafe_store": True, "stop_seconds": 1}
-    config = read_config(database_url=as_service(story_database), **settings)
-    tenant, key = await add_tenant(service, moment("2024-01-15"))
-    async with (
-        open_env(config) as env,
-        running(env) as server,
-        UsageClient(service.address, key) as here,
-        UsageClient(f"127.0.0.1:{server.port}", key) as there,
-    ):
-        found = Two(tenant, World(here), there, env.seal)
-        await found.here.product("plan", Metered(resource="data"))
-        yield found
 
 
 async def test_every_change_of_a_rate_is_seen_at_once_with_its_token(two: Two):

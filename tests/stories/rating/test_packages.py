@@ -3,12 +3,11 @@
 from decimal import Decimal
 from typing import Any
 
-from tests.stories.billing.test_replay import figures, replay
-from tests.stories.consumption.test_dimensions import EU, US, market, used
+from tests.stories.bill_words import figures, replay
+from tests.stories.market_words import EU, US, market, used
 from tests.stories.preview_words import amounts, lines, preview
-from tests.stories.rating.test_target_rates import DATA, agreed, contract, owed, sell
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import figure, line, number
+from tests.stories.rating.target_words import DATA, agreed, contract, owed, sell
+from tests.stories.words import figure, line, money, number
 from tests.stories.world import World
 
 

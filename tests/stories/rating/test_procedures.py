@@ -7,7 +7,6 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from usage_management.v1 import procedure_resources_pb2 as procedures
 from usage_management.v1 import procedure_service_pb2 as requests
 
-from clients import UsageError
 from tests.stories.procedure_words import (
     BASE,
     INACTIVE,
@@ -27,15 +26,9 @@ from tests.stories.procedure_words import (
     version,
     voucher,
 )
-from tests.stories.words import day
+from tests.stories.words import day, refusal
 
 RATING = "PROCEDURE_USAGE_RATING"
-
-
-async def refusal(call: Any) -> UsageError:
-    with pytest.raises(UsageError) as refused:
-        await call
-    return refused.value
 
 
 async def resolve(world: Any, on: str, **more: str) -> requests.ResolveProcedureResponse:

@@ -10,6 +10,7 @@ from usage_management.v1 import summary_service_pb2 as summaries
 from clients.values import enum_name, reason_of
 from tests.stories.procedure_words import (
     BASE,
+    DATA,
     INACTIVE,
     SETTING,
     formula,
@@ -19,13 +20,9 @@ from tests.stories.procedure_words import (
     version,
     voucher,
 )
-from tests.stories.rating.test_procedures import refusal
-from tests.stories.settlement.test_figures import money
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.words import Metered, day, figure, line, number, usage
+from tests.stories.words import Metered, day, figure, line, money, number, refusal, usage
 from tests.stories.world import World
-
-DATA = Metered(resource="data", grant="10", refresh="MONTH", rate="2")
 
 
 async def sold(world: World, *metered: Metered, account: str = "ann") -> tuple[str, Any]:

@@ -21,10 +21,9 @@ from tests.stories.rate_words import (
     move,
     priced,
     put,
-    refusal,
     shop,
 )
-from tests.stories.words import Metered, day, figure, line, resources
+from tests.stories.words import Metered, day, figure, line, refusal, resources
 
 
 def on(date: str) -> dict:

@@ -9,11 +9,11 @@ from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.rate_words import Step, add, cost, move, priced, put, refusal, tier
-from tests.stories.selling.test_commitments import linked
-from tests.stories.settlement.test_figures import owed
+from tests.stories.bill_words import owed
+from tests.stories.rate_words import DISCOUNT, DISCOUNTS, Step, add, cost, move, priced, put, tier
+from tests.stories.sale_words import linked
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.words import Metered, day, figure, line, number
+from tests.stories.words import Metered, day, figure, line, number, refusal
 from tests.stories.world import World
 
 STEPPED: tuple[Step, ...] = (
@@ -79,7 +79,7 @@ async def test_a_quantity_on_a_seam_is_in_one_tier(sandbox, bounds, at_100):
     assert await cost(world, 200) == (1_000 if bounds == "LOWER_INCLUSIVE" else 400)
 
 
-@pytest.mark.capability("M41")
+@pytest.mark.capability("M41", "M99.graduated")
 async def test_each_slice_costs_its_own_tier(sandbox):
     """X9: 100 GB at 0.50, 10 % off from 11 to 60 and 20 % from 61 on; both ends are inside."""
     world = await shop(sandbox)
@@ -102,6 +102,11 @@ async def test_each_slice_costs_its_own_tier(sandbox):
     assert slices == ["5", "22.5", "16"]
     assert figure(asked.amount) == Decimal("43.5")
     assert await owed(world, account) == {"data": (100, Decimal("43.50"))}
+    [rated] = [one for one in await world.ratable(account) if figure(one.overage_quantity)]
+    assert (figure(rated.net_unit_rate), figure(rated.amount)) == (
+        Decimal("0.435"),
+        Decimal("43.5"),
+    )
 
 
 @pytest.mark.capability("M38")
@@ -126,7 +131,7 @@ async def test_an_amount_is_added_to_what_was_negotiated(sandbox):
     assert await owed(world, account) == {"data": (75, 1_500)}
 
 
-@pytest.mark.capability("M43")
+@pytest.mark.capability("M43.discovery", "M43.sale")
 async def test_the_rate_is_that_of_the_day(sandbox):
     world = await shop(sandbox)
     await put(world, "base/old", priced("data", "10", end="2024-01-15"))
@@ -255,17 +260,6 @@ async def quoted(world: World, account: str) -> quotes.SaleLine:
     return (await world.quote(account, line("plan", "2024-01-01"))).lines[0]
 
 
-DISCOUNTS = """
-product: {name: products/commit, usage_model_type: TOKEN_COMMITMENT}
-product_usage_resources:
-"""
-DISCOUNT = """
-- product_usage_resource: {{usage_resource: usageResources/{0}}}
-  rate_card_entries:
-  - name: rateCards/tiers/entries/commit-{0}
-    token_unit: unitsOfMeasure/credit
-    tiers: {{tiers: [{{adjustment: {{kind: PERCENTAGE, value: {1}}}}}]}}
-"""
 PRICE = """
 - product_usage_resource: {usage_resource: usageResources/credits}
   rate_card_entries:

@@ -24,10 +24,9 @@ from tests.stories.rate_words import (
     delete,
     move,
     priced,
-    refusal,
     update,
 )
-from tests.stories.words import Metered, day, figure, moment, number
+from tests.stories.words import Metered, day, figure, moment, number, refusal
 from tests.stories.world import World
 
 FIRST = date(2024, 1, 1)

@@ -7,9 +7,9 @@ from usage_management.v1 import catalog_service_pb2 as rpc
 from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
-from tests.stories.rate_words import cost, move, priced, put, refusal
+from tests.stories.rate_words import cost, move, priced, put
 from tests.stories.token_words import set_up
-from tests.stories.words import day, figure, line
+from tests.stories.words import day, figure, line, refusal
 
 MODELS = """
 product: {name: products/plan, usage_model_type: ANCHOR}

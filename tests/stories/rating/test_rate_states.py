@@ -18,14 +18,13 @@ from tests.stories.rate_words import (
     move,
     priced,
     put,
-    refusal,
     shop,
     update,
 )
-from tests.stories.words import Metered, day, figure
+from tests.stories.words import Metered, day, figure, refusal
 
 
-@pytest.mark.capability("M42")
+@pytest.mark.capability("M29.entry", "M42")
 async def test_a_draft_changes_and_what_is_in_force_only_ends_later(sandbox):
     """M04, M05, M07: of entries."""
     world = await shop(sandbox)

@@ -20,7 +20,7 @@ from tests.stories.procedure_words import (
     version,
     voucher,
 )
-from tests.stories.rating.test_procedures import refusal
+from tests.stories.words import refusal
 
 
 @pytest.mark.capability("M57")

@@ -5,11 +5,9 @@ from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.discovery_words import CATALOG, ask, price, stack
-from tests.stories.rating.test_explained_rates import explained, reasons
-from tests.stories.rating.test_target_rates import CREDITS, agreed, contract, sell
-from tests.stories.selling.test_commitments import linked
-from tests.stories.selling.test_packs import bind, plan, to
+from tests.stories.discovery_words import CATALOG, ask, explained, price, reasons, stack
+from tests.stories.rating.target_words import CREDITS, agreed, contract, sell
+from tests.stories.sale_words import bind, linked, plan, to
 from tests.stories.token_words import commitment, pack, set_up
 from tests.stories.words import day, figure, line, number
 

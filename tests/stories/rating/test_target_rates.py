@@ -4,54 +4,20 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import rate_service_pb2 as rates
-from usage_management.v1 import types_pb2 as types
 
 from clients.values import enum_name
-from tests.stories.billing.test_replay import figures, next_book, replay
-from tests.stories.consumption.test_dimensions import EU, US, market, used
+from tests.stories.bill_words import figures, next_book, replay
+from tests.stories.discovery_words import explained, reasons
+from tests.stories.market_words import EU, US, market, used
 from tests.stories.preview_words import amounts, lines, preview
-from tests.stories.rate_words import adjusted, priced, put, tier
-from tests.stories.rating.test_explained_rates import explained, reasons
-from tests.stories.selling.test_packs import bind, plan, to
-from tests.stories.selling.test_rate_plans import plan as rate_plan
-from tests.stories.settlement.test_figures import money
+from tests.stories.rate_words import adjusted, priced, put
+from tests.stories.rating.target_words import CREDITS, DATA, agreed, contract, owed, sell
+from tests.stories.sale_words import bind, to
+from tests.stories.selling.rate_plans import plan as rate_plan
 from tests.stories.token_words import Credits, described, pack, set_up
-from tests.stories.words import day, figure, line, number
+from tests.stories.words import day, figure, line, money, number
 from tests.stories.world import World
-
-CREDITS = {"usage_resource": "usageResources/credits"}
-DATA = {"usage_resource": "usageResources/data"}
-
-
-def agreed(
-    price: str | None = None, *steps: Any, unit: dict[str, str] | None = None, **of: str
-) -> quotes.NegotiatedRate:
-    """What was negotiated: a price, tiers, or both."""
-    made = quotes.NegotiatedRate(**(CREDITS | of))
-    if price is not None:
-        made.rate.CopyFrom(types.Rate(value=number(price), **(unit or {"currency_code": "USD"})))
-    if steps:
-        made.tiers.CopyFrom(types.RateTiers(tiers=[tier(*step) for step in steps]))
-    return made
-
-
-async def contract(sandbox: Any, now: str = "2024-01-31") -> tuple[World, str, str]:
-    """A plan at ten a credit, and an account with a contract."""
-    world = await sandbox(now)
-    await plan(world)
-    account = await world.account("ann")
-    return world, account, await bind(world, account, "deal", "CONTRACT")
-
-
-async def sell(world: World, target: str, *sold: Any) -> list[Any]:
-    """Anchors of a contract, each from a day, perhaps to another, at what was negotiated."""
-    made = []
-    for start, end, *wishes in sold:
-        wish = {"negotiated_rates": wishes}
-        made.append(to(target, "plan", start, end, binding="CONTRACT", **wish))
-    return await world.sell(target.partition("/bindingTargets")[0], *made)
 
 
 async def priced_on(world: World, asset: Any, on: str) -> tuple[Decimal, str, str]:
@@ -63,19 +29,6 @@ async def priced_on(world: World, asset: Any, on: str) -> tuple[Decimal, str, st
     answer = figure(found.terms.rate.value), enum_name(found, "source"), found.asset
     assert (figure(planned.terms.rate.value), enum_name(planned, "source"), planned.asset) == answer
     return answer
-
-
-async def owed(world: World, account: str) -> list[tuple[str, Decimal, Decimal]]:
-    """Whose usage, how much, for how much: the lines of the bill that say so."""
-    return sorted(
-        (
-            one.asset,
-            figure(one.overage_quantity),
-            money(one.amount),
-        )
-        for one in await world.liable(account)
-        if figure(one.overage_quantity)
-    )
 
 
 @pytest.mark.capability("M50")

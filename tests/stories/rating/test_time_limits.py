@@ -5,11 +5,9 @@ from dataclasses import replace
 import pytest
 
 from clients.values import reason_of
-from tests.stories.procedure_words import formula
+from tests.stories.procedure_words import DATA, formula, own
 from tests.stories.rate_words import priced, put
-from tests.stories.rating.test_procedures_in_force import DATA, own
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import figure, line
+from tests.stories.words import figure, line, money
 
 
 @pytest.mark.capability("M142")

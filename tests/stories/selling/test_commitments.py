@@ -2,7 +2,6 @@
 
 from collections import Counter
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from usage_management.v1 import consumption_service_pb2 as consumption
@@ -12,21 +11,9 @@ from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.settlement.test_figures import money
+from tests.stories.sale_words import linked, platform
 from tests.stories.token_words import Credits, commitment, described, set_up
-from tests.stories.words import day, figure, line, number, usage
-from tests.stories.world import World
-
-
-def linked(product: str, start: str, asset: Any, **more: Any) -> quotes.SaleLine:
-    """A line of a commitment to an anchor."""
-    return quotes.SaleLine(
-        product=f"products/{product}",
-        quantity=number(1),
-        start_date=day(start),
-        linked_asset=asset.name,
-        **more,
-    )
+from tests.stories.words import figure, line, money, usage
 
 
 def paid_by_grant(traced: summaries.RatableTrace) -> tuple[list[Decimal], list[Decimal]]:
@@ -38,17 +25,6 @@ def paid_by_grant(traced: summaries.RatableTrace) -> tuple[list[Decimal], list[D
             amounts[drawn.grant] += figure(drawn.amount)
             covered[drawn.grant] += figure(drawn.quantity)
     return list(amounts.values()), list(covered.values())
-
-
-async def platform(world: World, policy: str | None) -> tuple[str, Any]:
-    """X13, X15: minutes at 5 tokens, terabytes at 10; 10,000 granted, 25,000 committed at −10 %."""
-    costs = {"minutes": "5", "storage": "10"}
-    await set_up(world, described("plan", costs, Credits(price="0.50", grant="10000")))
-    await set_up(world, commitment("commit", "credits", "25000", discount="10", policy=policy))
-    account = await world.account("ann")
-    [asset] = await world.sell(account, line("plan", "2024-01-01"))
-    await world.sell(account, linked("commit", "2024-01-01", asset))
-    return account, asset
 
 
 @pytest.mark.capability("M23")
@@ -339,6 +315,7 @@ async def test_an_optional_resource_can_be_left_out_of_the_sale(sandbox):
     assert (figure(before.balance), figure(after.balance)) == (1, 41)
 
 
+@pytest.mark.capability("M127.S5")
 async def test_commitments_are_linked_to_anchors_once_and_have_no_target(sandbox):
     world = await sandbox("2024-01-31")
     await set_up(world, described("plan", {"data": "5"}, Credits(price="1")))

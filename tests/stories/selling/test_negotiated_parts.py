@@ -9,14 +9,12 @@ from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import rate_service_pb2 as rates
 
 from clients.values import enum_name
-from tests.stories.billing.test_replay import figures, replay
+from tests.stories.bill_words import figures, owed, replay
 from tests.stories.procedure_words import num, tiers
-from tests.stories.rate_words import INACTIVE, move, priced, put, refusal
-from tests.stories.selling.test_commitments import linked
-from tests.stories.selling.test_packs import bind, to
-from tests.stories.settlement.test_figures import money, owed
+from tests.stories.rate_words import INACTIVE, move, priced, put
+from tests.stories.sale_words import bind, linked, to
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
-from tests.stories.words import Metered, figure, line
+from tests.stories.words import Metered, figure, line, money, refusal
 from tests.stories.world import World
 
 HUNDRED = "300, per: 100, package_pricing: true"

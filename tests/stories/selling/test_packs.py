@@ -15,41 +15,12 @@ from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.settlement.test_figures import money
+from tests.stories.sale_words import PACKS, bind, plan, to
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
-from tests.stories.words import day, figure, line, number
-from tests.stories.world import World
+from tests.stories.words import day, figure, line, money
 
 
-def to(target: str, product: str, start: str, end: str | None = None, **more: Any) -> Any:
-    """A line that is bound to a target."""
-    made = quotes.SaleLine(
-        product=f"products/{product}",
-        quantity=number(1),
-        start_date=day(start),
-        binding_target=target,
-        **more,
-    )
-    if end is not None:
-        made.end_date.CopyFrom(day(end))
-    return made
-
-
-async def bind(world: World, account: str, target: str, kind: str) -> str:
-    """Make a target; the answer is its name."""
-    made = await world.client.accounts.CreateBindingTarget(
-        accounts.CreateBindingTargetRequest(
-            parent=account, binding_target_id=target, binding_target={"kind": kind}
-        )
-    )
-    return made.name
-
-
-async def plan(world: World, price: str = "10", grant: str | None = None) -> None:
-    """A plan that sells one resource, called credits, for money."""
-    await set_up(world, described("plan", {}, Credits(price=price, grant=grant), category="USAGE"))
-
-
+@pytest.mark.capability("M32.pack")
 async def test_a_pack_adds_to_the_wallet_and_pays_first_if_it_expires_first(sandbox):
     """X3: 4,000 of the anchor and 2,000 of a pack that expires sooner."""
     world = await sandbox("2024-01-15")
@@ -70,12 +41,6 @@ async def test_a_pack_adds_to_the_wallet_and_pays_first_if_it_expires_first(sand
 
 
 POLICIES = policy_rpc.ListRatingFrequencyPoliciesRequest()
-PACKS = (
-    ("eight", "8", "2024-01-15", "2024-03-16"),
-    ("nine", "9", "2024-01-15", "2024-04-01"),
-    ("seven", "7", "2024-02-01", "2024-05-01"),
-    ("six", "6", "2024-06-01", "2024-09-01"),
-)
 # X7: what a unit costs on a day.
 DAYS = {
     "2024-01-14": 10,
@@ -111,6 +76,7 @@ async def test_of_the_rates_of_packs_the_latest_wins_then_the_cheapest(sandbox):
     assert sum(money(one.amount) for one in await world.liable(account)) == sum(DAYS.values())
 
 
+@pytest.mark.capability("M43.usage")
 @pytest.mark.parametrize("changes", ["the rate", "nothing"])
 async def test_a_rate_that_changes_within_a_period_splits_what_is_billed(sandbox, changes):
     """X2: 10 until 14 January, 9 from the 15th; usage is rated by what held when it happened."""
@@ -274,9 +240,9 @@ async def test_a_commitment_has_no_binding(sandbox):
     assert refused.value.reason in ("BINDING_TARGET", "ACTIVE_IMMUTABLE")
 
 
-@pytest.mark.capability("M27")
+@pytest.mark.capability("M27.S2", "M27.S3", "M27.commitment", "M127.S2", "M127.S3")
 async def test_each_kind_of_product_has_the_policies_that_it_can_have(sandbox):
-    """S1 to S3: anchors say how usage is rated (or the service does); nobody else may."""
+    """S2 and S3: only anchors say how usage is counted, rated and charged."""
     world = await sandbox("2024-01-31")
     await plan(world)
     listed = await world.client.policies.ListRatingFrequencyPolicies(POLICIES)
@@ -284,37 +250,36 @@ async def test_each_kind_of_product_has_the_policies_that_it_can_have(sandbox):
     text = commitment("commit", "credits", "10", policy="BOUNDED", kind="QUANTITY_COMMITMENT")
     await set_up(world, text)
 
-    for kind, name, of, reason in (
-        ("PACK", "rating_frequency_policy", policy.name, "POLICY_NOT_ALLOWED"),
-        ("TOKEN_COMMITMENT", "rating_frequency_policy", policy.name, "POLICY_NOT_ALLOWED"),
-        ("QUANTITY_COMMITMENT", "overage_policy", "overagePolicies/none", "POLICY_NOT_ALLOWED"),
-        ("PACK", "commitment_policy", "commitmentPolicies/bounded", "POLICY_NOT_ALLOWED"),
-        ("ANCHOR", "commitment_policy", "commitmentPolicies/bounded", "POLICY_NOT_ALLOWED"),
-        (
-            "TOKEN_COMMITMENT",
-            "commitment_policy",
-            "commitmentPolicies/none",
-            "COMMITMENT_POLICY_NOT_FOUND",
-        ),
-        ("ANCHOR", "omittable", True, "POLICY_NOT_ALLOWED"),
-    ):
-        product = f"{kind}-{name}".lower()
-        await world.client.catalog.CreateProduct(
-            catalog_rpc.CreateProductRequest(
-                product_id=product, product=catalog.Product(usage_model_type=kind)
-            )
+    named = {
+        "rating_frequency_policy": policy.name,
+        "aggregation_policy": "aggregationPolicies/none",
+        "overage_policy": "overagePolicies/none",
+        "commitment_policy": "commitmentPolicies/bounded",
+    }
+    commitments = ("TOKEN_COMMITMENT", "QUANTITY_COMMITMENT", "MONETARY_COMMITMENT")
+    wrong = [(kind, name) for kind in commitments for name in list(named)[:3]]
+    wrong += [("PACK", name) for name in named]
+    wrong += [("ANCHOR", "commitment_policy"), ("ANCHOR", "omittable")]
+    for kind in ("ANCHOR", "PACK", *commitments):
+        request = catalog_rpc.CreateProductRequest(
+            product_id=kind.lower(), product=catalog.Product(usage_model_type=kind)
         )
-        held = catalog.ProductUsageResource(usage_resource="usageResources/credits")
-        if name == "omittable":
-            held.omittable = True
-        else:
-            setattr(held.policies, name, of)
+        await world.client.catalog.CreateProduct(request)
+
+    async def refusal(kind: str, **fields: Any) -> str:
+        held = catalog.ProductUsageResource(usage_resource="usageResources/credits", **fields)
         request = catalog_rpc.CreateProductUsageResourceRequest(
-            parent=f"products/{product}", product_usage_resource=held
+            parent=f"products/{kind.lower()}", product_usage_resource=held
         )
         with pytest.raises(UsageError) as refused:
             await world.client.catalog.CreateProductUsageResource(request)
-        assert refused.value.reason == reason, (kind, name)
+        return refused.value.reason
+
+    for kind, name in wrong:
+        said = {"omittable": True} if name == "omittable" else {"policies": {name: named[name]}}
+        assert await refusal(kind, **said) == "POLICY_NOT_ALLOWED", (kind, name)
+    absent = {"commitment_policy": "commitmentPolicies/none"}
+    assert await refusal("TOKEN_COMMITMENT", policies=absent) == "COMMITMENT_POLICY_NOT_FOUND"
     resolved = await world.client.catalog.ResolvePolicies(
         catalog_rpc.ResolvePoliciesRequest(name="products/commit")
     )

@@ -3,26 +3,14 @@
 from typing import Any
 
 import pytest
-from usage_management.v1 import rate_service_pb2 as rates
 
 from clients import UsageError
 from clients.values import enum_name
 from tests.stories.procedure_words import BASE, SETTING, use_own, version, voucher
-from tests.stories.rating.test_procedures import refusal
-from tests.stories.selling.test_commitments import linked
-from tests.stories.settlement.test_figures import money
+from tests.stories.sale_words import linked
+from tests.stories.selling.rate_plans import plan
 from tests.stories.token_words import Credits, commitment, described, set_up
-from tests.stories.words import Metered, day, figure, line
-from tests.stories.world import World
-
-
-async def plan(world: World, name: str, on: str = "", procedure: str = "") -> rates.RatePlan:
-    request = rates.GetRatePlanRequest(
-        name=name,
-        date=day(on) if on else None,
-        procedure=f"procedures/{procedure}" if procedure else "",
-    )
-    return await world.client.rates.GetRatePlan(request)
+from tests.stories.words import Metered, day, figure, line, money, refusal
 
 
 @pytest.mark.capability("M148")

@@ -12,9 +12,9 @@ from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
-from tests.stories.settlement.test_figures import owed
+from tests.stories.bill_words import owed
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.validation.test_validation import validate
+from tests.stories.validation_words import validate
 from tests.stories.words import Metered, figure, line, number
 
 
@@ -196,7 +196,7 @@ async def test_usage_is_billed_as_the_product_that_its_resource_names(sandbox):
     )
 
 
-@pytest.mark.capability("M15")
+@pytest.mark.capability("M127.S8", "M15")
 async def test_a_product_has_one_token_and_keeps_it(sandbox):
     world = await sandbox("2024-01-31")
     await set_up(world, described("plan", {"data": "2"}, Credits(price="1")))

@@ -3,33 +3,16 @@
 from decimal import Decimal
 
 import pytest
-from google.type import money_pb2
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import quote_service_pb2 as quotes
-from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import types_pb2 as types
 
 from clients.values import enum_name
+from tests.stories.bill_words import owed
 from tests.stories.words import Metered, figure, line, moment, number, stamp, usage
 
-READY = summaries.LiableSummary.READY_FOR_INVOICING
 
-
-def money(message: money_pb2.Money) -> Decimal:
-    return Decimal(message.units) + Decimal(message.nanos) / Decimal(10**9)
-
-
-async def owed(world, account: str) -> dict[str, tuple[Decimal, Decimal]]:
-    """Overage and amount of each invoice-ready line, by resource."""
-    lines = await world.liable(account)
-    assert all(line.state == READY for line in lines), lines
-    return {
-        line.usage_resource.partition("/")[2]: (figure(line.overage_quantity), money(line.amount))
-        for line in lines
-    }
-
-
-@pytest.mark.capability("M100", "M84", "M115")
+@pytest.mark.capability("M84", "M115", "M100.ready")
 async def test_a_telecom_plan_bills_what_its_grants_do_not_cover(sandbox):
     """X11: 102 GB with 2 included at 1.25; 4,500 SMS with 4,000 included at 0.75."""
     world = await sandbox("2024-01-31")
@@ -211,11 +194,16 @@ async def test_what_was_quoted_is_what_is_rated(sandbox):
     assert await owed(world, account) == {"calls": (100, 45)}
 
 
-@pytest.mark.capability("M61")
+@pytest.mark.capability("M61.resources", "M61.grants", "M61.rates", "M61.tiers", "M61.policies")
 async def test_a_quote_shows_what_it_would_mean(sandbox):
     world = await sandbox("2024-01-31")
     calls = Metered(
-        resource="calls", grant="100", refresh="MONTH", rate="2", tiers=(("0", "50", "3"),)
+        resource="calls",
+        grant="100",
+        refresh="MONTH",
+        max_rollovers=1,
+        rate="2",
+        tiers=(("0", "50", "3"),),
     )
     await world.product("plan", calls, Metered(resource="texts", overage="FREE"))
     account = await world.account("ann")
@@ -229,14 +217,26 @@ async def test_a_quote_shows_what_it_would_mean(sandbox):
     ]
     assert (figure(shown.terms.rate.value), shown.terms.rate.currency_code) == (2, "USD")
     assert [figure(one.adjustment.value) for one in shown.terms.tiers.tiers] == [3]
-    assert [(figure(one.quantity), one.refresh_policy) for one in shown.grants] == [
-        (200, "refreshPolicies/every-1-month")
-    ]
-    assert shown.rating_frequency_policy == "ratingFrequencyPolicies/month-3-next_period"
-    assert texts.overage_policy == "overagePolicies/free"
+    [grant] = shown.grants
+    assert (figure(grant.quantity), grant.unit_of_measure) == (200, "unitsOfMeasure/calls-unit")
+    assert (grant.refresh_policy, grant.refresh_policy_version) == (
+        "refreshPolicies/every-1-month",
+        1,
+    )
+    assert (grant.rollover_policy, grant.rollover_policy_version) == ("rolloverPolicies/up-to-1", 1)
+    assert (shown.rating_frequency_policy, shown.rating_frequency_policy_version) == (
+        "ratingFrequencyPolicies/month-3-next_period",
+        1,
+    )
+    assert (shown.aggregation_policy, shown.aggregation_policy_version) == (
+        "aggregationPolicies/sum-day-combine_unspecified",
+        1,
+    )
+    assert (texts.overage_policy, texts.overage_policy_version) == ("overagePolicies/free", 1)
+    assert await world.wallets(account) == []  # nothing is sold yet
 
 
-@pytest.mark.capability("M99")
+@pytest.mark.capability("M99.total")
 async def test_every_line_can_be_traced_back_to_its_records(sandbox):
     world = await sandbox("2024-01-31")
     await world.product(

@@ -2,6 +2,7 @@
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import catalog_resources_pb2 as catalog
 from usage_management.v1 import catalog_service_pb2 as rpc
 from usage_management.v1 import policy_resources_pb2 as policies
@@ -69,20 +70,21 @@ async def test_a_cap_that_caps_nothing_is_refused(sandbox, fields, reason):
         await world.client.policies.CreateRolloverPolicy(request)
 
 
-# domain.md §3.6: A is 4,000 from 1 to 31 January, B is 2,000 from 10 to 20 January; 2,500 are used.
+# 4,000 from 1 to 31 January, 2,000 from 10 to 20, 1,000 from 12 to 25; 2,500 are used on the 15th.
+EXPIRING_FIRST = {4000: 4000, 2000: 0, 1000: 500}
 ORDERS = {
-    "DRAWDOWN_ORDER_UNSPECIFIED": {4000: 3500, 2000: 0},
-    "EXPIRING_FIRST": {4000: 3500, 2000: 0},
-    "GRANTED_FIRST": {4000: 1500, 2000: 2000},
-    "GRANTED_LAST": {4000: 3500, 2000: 0},
+    "DRAWDOWN_ORDER_UNSPECIFIED": EXPIRING_FIRST,
+    "EXPIRING_FIRST": EXPIRING_FIRST,
+    "GRANTED_FIRST": {4000: 1500, 2000: 2000, 1000: 1000},
+    "GRANTED_LAST": {4000: 4000, 2000: 500, 1000: 0},
 }
 
 
-@pytest.mark.capability("M19")
+@pytest.mark.capability("M19.default", "M19.product", "M19.snapshot")
 @pytest.mark.parametrize("order", list(ORDERS))
 async def test_grants_pay_in_the_order_that_was_sold(sandbox, order):
     world = await sandbox("2024-01-15")
-    for name, grant in (("long", "4000"), ("short", "2000")):
+    for name, grant in (("long", "4000"), ("short", "2000"), ("last", "1000")):
         await world.product(name, Metered(resource="texts", grant=grant, rate="1", order=order))
     other = "GRANTED_FIRST" if order == "GRANTED_LAST" else "GRANTED_LAST"
     await world.product("other", Metered(resource="texts", grant="1", rate="1", order=other))
@@ -91,6 +93,7 @@ async def test_grants_pay_in_the_order_that_was_sold(sandbox, order):
         account, line("long", "2024-01-01", end="2024-01-31", binding="ACCOUNT")
     )
     await world.sell(account, line("short", "2024-01-10", end="2024-01-20", binding="ACCOUNT"))
+    await world.sell(account, line("last", "2024-01-12", end="2024-01-25", binding="ACCOUNT"))
 
     await world.use(asset, "texts", "2024-01-15", 2500)
 
@@ -109,6 +112,43 @@ async def test_grants_pay_in_the_order_that_was_sold(sandbox, order):
                 update_mask=FieldMask(paths=["policies"]),
             )
         )
+
+
+@pytest.mark.capability("M19.line", "M19.target")
+@pytest.mark.parametrize("order", list(ORDERS)[1:])
+@pytest.mark.parametrize("level", ["line", "target"])
+async def test_grants_pay_in_the_order_that_a_line_or_a_target_says(sandbox, level, order):
+    world = await sandbox("2024-01-15")
+    grants = {"long": "4000", "short": "2000", "last": "1000"}
+    other = "GRANTED_FIRST" if order == "GRANTED_LAST" else "GRANTED_LAST"
+    for name, grant in grants.items():
+        await world.product(name, Metered(resource="texts", grant=grant, rate="1", order=other))
+    account = await world.account("ann")
+    said = catalog.PolicyOverride(
+        usage_resource="usageResources/texts", policies={"drawdown_order": order}
+    )
+    contradicted = catalog.PolicyOverride(
+        usage_resource="usageResources/texts", policies={"drawdown_order": other}
+    )
+    team = await world.client.accounts.CreateBindingTarget(
+        accounts.CreateBindingTargetRequest(
+            parent=account,
+            binding_target_id="team",
+            binding_target={"kind": "CUSTOM", "policies": [said] if level == "target" else []},
+        )
+    )
+    sold = []
+    for name, start, end in (("long", 1, 31), ("short", 10, 20), ("last", 12, 25)):
+        made = line(name, f"2024-01-{start:02}", end=f"2024-01-{end}", binding="CUSTOM")
+        made.binding_target = team.name
+        made.policies.append(said if level == "line" else contradicted)
+        sold += await world.sell(account, made)
+
+    await world.use(sold[0], "texts", "2024-01-15", 2500)
+
+    wallet = await world.wallet(account, "texts")
+    left = {figure(g.quantity): figure(g.balance) for g in await world.grants(wallet)}
+    assert left == ORDERS[order]
 
 
 @pytest.mark.capability("M18")

@@ -10,7 +10,7 @@ from usage_management.v1 import validation_service_pb2 as rpc
 
 from clients import UsageError
 from clients.pages import pages
-from tests.stories.validation.test_validation import CALLS, validate
+from tests.stories.validation_words import CALLS, validate
 from tests.stories.words import Metered, day
 from tests.stories.world import World
 

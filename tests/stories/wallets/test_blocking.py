@@ -5,15 +5,9 @@ import asyncio
 from usage_management.v1 import consumption_service_pb2 as consumption
 
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.words import Metered, figure, line, usage
+from tests.stories.words import ACCEPTED, REJECTED, Metered, codes, figure, line, usage
 
-ACCEPTED = consumption.RecordOutcome.ACCEPTED
-REJECTED = consumption.RecordOutcome.REJECTED
 DUPLICATE = consumption.RecordOutcome.DUPLICATE
-
-
-def codes(outcomes):
-    return [one.code for one in outcomes]
 
 
 async def test_what_goes_beyond_the_grants_is_refused_record_by_record(sandbox):

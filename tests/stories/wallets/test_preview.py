@@ -17,7 +17,7 @@ from tests.stories.preview_words import (
     rows,
 )
 from tests.stories.rate_words import priced, put
-from tests.stories.selling.test_commitments import linked
+from tests.stories.sale_words import linked
 from tests.stories.token_words import Credits, commitment, described, set_up
 from tests.stories.words import Metered, figure, line, moment, number, stamp, usage
 

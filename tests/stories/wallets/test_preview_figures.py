@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clients.values import enum_name
-from tests.stories.consumption.test_dimensions import EU, US, market, used
+from tests.stories.market_words import EU, US, market, used
 from tests.stories.preview_words import (
     amounts,
     charged,
@@ -18,9 +18,7 @@ from tests.stories.preview_words import (
     rows,
     said,
 )
-from tests.stories.rate_words import refusal
-from tests.stories.settlement.test_figures import money
-from tests.stories.words import Metered, figure, line
+from tests.stories.words import Metered, figure, line, money, refusal
 
 METHODS = {
     "sum": Metered(resource="calls", grant="20", refresh="MONTH", rate="2"),

@@ -1,0 +1,5 @@
+"""The calls about rates that take figures."""
+
+CREATE = "RateService/CreateRateCardEntry"
+MOVE = "RateService/ChangeRateCardEntryStates"
+DISCOVER = "RateService/DiscoverRates"
