@@ -42,7 +42,7 @@ async def demo_key(address: str, operator_key: str, tls: Tls | None) -> str:
 
 
 async def works(address: str, key: str, tls: Tls | None) -> bool:
-    """Whether the service knows a key."""
+    """Return whether a key is valid."""
     async with UsageClient(address, key, tls=tls) as client:
         try:
             await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))

@@ -117,7 +117,7 @@ class UsageClient:
 
 
 class _Wires:
-    """What the generated stubs take for a channel: makes methods that are ours."""
+    """A channel for the generated stubs, whose methods add retries and errors."""
 
     def __init__(
         self,

@@ -97,7 +97,7 @@ class Story:
 
     @property
     def last_evening(self) -> datetime:
-        """When the usage of the month is recorded."""
+        """Return the time at which the usage of the month is recorded."""
         return _local(self.next_month - timedelta(days=1), time(LAST_HOUR))
 
     @property
@@ -114,7 +114,7 @@ class Story:
         return f"accounts/{self.account_id(buyer)}"
 
     def uses(self, buyer: Buyer) -> Iterator[Use]:
-        """What a buyer uses in the month."""
+        """Return a buyer's usage in the month."""
         account_id = self.account_id(buyer)
         yield from plan_usage(account_id, self.month, buyer.allowance)
         if PLATFORM in buyer.products:
@@ -249,7 +249,7 @@ async def advance_clock(client: UsageClient, story: Story, to: datetime, step: s
 
 
 async def is_told(client: UsageClient, story: Story) -> bool:
-    """Whether the story has reached its end."""
+    """Return whether the story has reached its end."""
     tenant = await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
     if values.time(tenant.clock_time) < story.after_freeze:
         return False

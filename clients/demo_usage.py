@@ -1,4 +1,4 @@
-"""What the buyers of the demo use in a month: busy on weekdays by day, quiet at night.
+"""Usage of the demo's buyers in a month: busy on weekdays by day, quiet at night.
 
 All of it follows from the account's id, so that it is the same in every telling. Pure: the plan's
 figures are exact, and nothing here is sent anywhere.
@@ -27,7 +27,7 @@ HUNDREDTH = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a buyer uses of the telecom plan in a month, to the last unit."""
+    """Return a buyer's usage of the telecom plan in a month, to the last unit."""
 
     texts: int
     megabytes: int

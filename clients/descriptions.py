@@ -70,7 +70,7 @@ class DescriptionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a file says, and the lines of its fields by their paths."""
+    """The content of a file, and the lines of its fields by their paths."""
 
     content: Mapping[str, Any]
     lines: Mapping[str, int]
@@ -132,7 +132,7 @@ def read_yaml(text: str) -> Description:
 
 
 def _broken(error: yaml.MarkedYAMLError) -> Fault:
-    """What is no YAML, where it is; what never ends, where it begins."""
+    """Return the line of a syntax error; of something without an end, the line where it begins."""
     said = f"{error.problem or error.context}"
     mark = error.problem_mark
     if any(sign in said for sign in ENDLESS):

@@ -1,4 +1,4 @@
-"""What the service says when it refuses, as one exception."""
+"""Refusals of the service, as one exception."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -48,7 +48,7 @@ class UsageError(Exception):
 
     @classmethod
     def of_call(cls, error: grpc.aio.AioRpcError) -> "UsageError":
-        """What a failed call says."""
+        """Return the error of a failed call."""
         status = rpc_status.from_call(error)  # type: ignore[arg-type]
         if status is not None:
             return cls.of_status(status)
@@ -58,7 +58,7 @@ class UsageError(Exception):
 
     @classmethod
     def of_status(cls, status: status_pb2.Status) -> "UsageError":
-        """What a status says: that of a call, or of one item of a batch."""
+        """Return the error of a status: of a call, or of one item of a batch."""
         code = _code(status.code)
         info = _detail(status, details.ErrorInfo())
         reason = info.reason if info else code.name
@@ -77,7 +77,7 @@ def _code(number: int) -> grpc.StatusCode:
 
 
 def _violations(status: status_pb2.Status, reason: str) -> tuple[Violation, ...]:
-    """What is at fault; of quotas the `reason` of the whole is that of each."""
+    """Return the violations; those of a quota have the reason of the whole."""
     fields = _detail(status, details.BadRequest())
     if fields is not None:
         return tuple(

@@ -1,4 +1,4 @@
-"""Whether the service is there: gRPC's own health check, which needs no key."""
+"""Health of the service, by gRPC's own health check, which needs no key."""
 
 import asyncio
 from typing import Any

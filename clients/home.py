@@ -1,4 +1,4 @@
-"""What `usage up` keeps for its callers in `.usage/`: where it answers, and the keys."""
+"""Files that `usage up` keeps in `.usage/` for its callers: its address, and the keys."""
 
 import json
 import os
@@ -16,7 +16,7 @@ def home() -> Path:
 
 
 def program() -> str:
-    """How to call `usage` from here: by its name, or by its path when that is not enough."""
+    """Return the command that starts `usage` from here: its name, or its path."""
     if shutil.which("usage"):
         return "usage"
     return near(Path(sys.executable).with_name("usage"))
@@ -49,7 +49,7 @@ def keep(**values: str) -> None:
 
 
 def state() -> dict[str, Any]:
-    """What the supervisor says of itself: its process, its stores, its ports."""
+    """The state of the supervisor: its process, its stores, its ports."""
     return _read(home() / "state.json")
 
 

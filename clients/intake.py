@@ -39,7 +39,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where things are in a line. `digest` names the file where no column names the record."""
+    """The columns of a line. `digest` identifies the file where no column identifies the record."""
 
     time_column: str
     measures: tuple[Measure, ...]
@@ -60,7 +60,7 @@ class Layout:
         return given if len(self.measures) == 1 else f"{given}-{resource}"
 
     def line_id(self, line: int, given: str | None) -> str:
-        """What, in a column of its own, gives the records of a line the same ids again."""
+        """Return the column that gives the records of a line the same ids again."""
         if given is not None:
             return given
         if len(self.measures) == 1:
@@ -100,7 +100,7 @@ class BadLine:
 
 
 class _Fault(Exception):
-    """What is wrong with one line."""
+    """The fault of one line."""
 
 
 _Row = dict[str, Any]

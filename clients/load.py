@@ -37,7 +37,7 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to load, how hard, for how long."""
+    """The target, rate and duration of a load."""
 
     address: str
     key: str
@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Figures:
-    """What came of the calls that were due; what was answered in time came before the end.
+    """The results of the calls that were due; in time means before the end.
 
     `latencies` are those of answered calls, and of those whose time ran out: these took at least as
     long. `delays` say how late the driver itself was with calls that somebody was free to make.
@@ -150,7 +150,7 @@ class Load:
                 self._count(answer, due, time.perf_counter_ns())
 
     async def _turn(self) -> int:
-        """When the next call is due: now, or by the rate, and then not before it is."""
+        """Wait for the next call: at once, or by the rate."""
         now = time.perf_counter_ns()
         if self._plan.rate is None:
             return now

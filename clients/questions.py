@@ -18,7 +18,7 @@ PAGE = 1_000
 
 
 async def of_catalogue(client: UsageClient) -> list[rates.RateQuestion]:
-    """What each product's resources cost today, in each price book and currency: 10,000 at most."""
+    """Return questions for today's rate of each resource of each product, at most 10,000."""
     cards = pages(client.rates.ListRateCards, rates.ListRateCardsRequest(page_size=PAGE))
     base = {card.name async for card in cards if card.type == rates.RateCard.BASE}
     entries: dict[str, list[rates.RateCardEntry]] = {}

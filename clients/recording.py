@@ -44,7 +44,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class Account:
-    """What became of a file: records by outcome, refusals, and the lines to be tried again."""
+    """The result of a file: records by outcome, refusals, and the lines to send again."""
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED.values(), 0))
     zeros: int = 0
@@ -54,18 +54,18 @@ class Account:
 
     @property
     def kept(self) -> int:
-        """How many records the service has."""
+        """Return the number of records that the service has."""
         return sum(self.counts[name] for name in KEPT)
 
     @property
     def is_whole(self) -> bool:
-        """Whether every line is kept."""
+        """Return whether every line is stored."""
         return not self.left
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """Where records go, how many a line holds, and what to do about what cannot be kept."""
+    """The target of records, the number in a line, and what to do with those that are refused."""
 
     client: UsageClient
     asset: str

@@ -1,4 +1,4 @@
-"""What is tried again, how often, and after how long.
+"""Retries: which calls are repeated, how often, and after how long.
 
 A call is tried again when its answer may have been lost or a rule says so, and only if doing it
 twice is doing it once: reads, what carries a `request_id`, creates under an id of the caller's, and
@@ -40,7 +40,7 @@ def method(path: str) -> MethodDescriptor:
 
 
 def is_safe(called: MethodDescriptor) -> bool:
-    """Whether doing it twice is doing it once."""
+    """Return whether a call may be repeated without another effect."""
     if not called.GetOptions().Extensions[annotations_pb2.mutation]:
         return True
     fields = called.input_type.fields_by_name

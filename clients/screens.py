@@ -69,7 +69,7 @@ def span(start: Timestamp, end: Timestamp, zone: str = "UTC") -> str:
 
 
 def wallet_table(found: Sequence[wallets.Wallet], title: str, zone: str = "UTC") -> Table:
-    """What is left, granted and used, and what the rest would cost now."""
+    """Return the balance, grants and usage of wallets, and the cost of the rest now."""
     spans = [span(one.period_start_time, one.period_end_time, zone) for one in found]
     title, periods = _periods(title, spans)
     table = figures(title, "resource", "left", "granted", "used", "beyond", "would cost")
@@ -134,7 +134,7 @@ def entry_table(found: Sequence[wallets.WalletEntry], title: str, zone: str = "U
 
 
 def rating_table(found: Sequence[summaries.RatableSummary], title: str, zone: str = "UTC") -> Table:
-    """What was beyond the grants, the rate as it went from step to step, and what that makes."""
+    """Return the overage, the rate after each step, and the amount."""
     spans = [span(one.start_time, one.end_time, zone) for one in found]
     title, periods = _periods(title, spans)
     table = figures(title, "resource", "beyond", "rate", "amount")
@@ -152,7 +152,7 @@ def rating_table(found: Sequence[summaries.RatableSummary], title: str, zone: st
 
 
 def waterfall_table(summary: summaries.RatableSummary, zone: str = "UTC") -> Table:
-    """How an amount came about, step by step."""
+    """Return the steps of an amount."""
     what = f"{last(summary.usage_resource)}, {span(summary.start_time, summary.end_time, zone)}"
     table = figures(f"Waterfall of {what}", "")
     table.add_column("step", no_wrap=True)

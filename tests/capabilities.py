@@ -1,4 +1,4 @@
-"""Which rows of `capabilities.toml` the tests prove, as a record and as a ratchet.
+"""The rows of `capabilities.toml` that the tests prove, as a record and as a ratchet.
 
 A test that proves a row through the public API carries `@pytest.mark.capability("M40")`; one that
 proves a part of a row with parts names the part: `"M9.code"`. A row with parts is proved when all

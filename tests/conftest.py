@@ -27,7 +27,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="session")
 def postgres_binaries() -> Path | None:
-    """What USAGE_TEST_POSTGRES_BIN names; None is the Postgres that users get."""
+    """Return what USAGE_TEST_POSTGRES_BIN names; None is the Postgres that users get."""
     chosen = os.environ.get("USAGE_TEST_POSTGRES_BIN")
     return Path(chosen) if chosen else None
 

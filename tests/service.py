@@ -22,7 +22,7 @@ from workers.tasks.registry import TASKS
 
 @dataclass(frozen=True)
 class Service:
-    """Where the service answers, and the operator's key."""
+    """The service's address, and the operator's key."""
 
     address: str
     operator_key: str

@@ -1,4 +1,4 @@
-"""What properties are tried on: small worlds with round numbers and awkward dates.
+"""Strategies of the property tests: small inputs with round numbers and awkward dates.
 
 Quantities have up to `places` decimals and stay small, so that a failing example can be added up
 by hand.

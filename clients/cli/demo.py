@@ -110,7 +110,7 @@ def _show(now: Session, story: Story, found: Found) -> None:
 
 
 async def _gather(client: UsageClient, story: Story, *buyers: Buyer) -> Found:
-    """What the screens are made of, by the names of the protos; in the order of the products."""
+    """Return the data of the screens, by the names of the protos, in the order of the products."""
     found: Found = {
         name: [] for name in ("wallets", "grants", "ratable_summaries", "liable_summaries")
     }
@@ -145,7 +145,7 @@ async def _order(client: UsageClient, parent: str) -> dict[str, int]:
 
 
 def _of(found: Found, account: str) -> Found:
-    """What belongs to one account."""
+    """Return the data of one account."""
     mine = f"{account}/"
     return {
         name: [one for one in items if one.name.startswith(mine)] for name, items in found.items()

@@ -1,4 +1,4 @@
-"""What came of a load: a table and a drawing for people, the same figures for programs."""
+"""Report of a load: a table and a chart for people, the same figures for programs."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ CATALOG, FILE = "CATALOG", "FILE"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What was asked of whom."""
+    """Return the target and the question of a load."""
 
     plan: Plan
     batch: int
@@ -40,7 +40,7 @@ class About:
 
 
 def opening(about: About) -> str:
-    """What is about to be done, in a line."""
+    """Return one line about the load that begins."""
     plan = about.plan
     pace = "as fast as it answers" if plan.rate is None else f"{plan.rate:g} calls a second"
     source = "catalog" if about.source == CATALOG else "file"

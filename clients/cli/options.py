@@ -1,4 +1,4 @@
-"""What the global options say."""
+"""The global options."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

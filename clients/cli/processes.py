@@ -32,7 +32,7 @@ OURS = frozenset({("bench", "rates")})
 
 
 def is_passed_on(words: Sequence[str]) -> bool:
-    """Whether another program does what these words of a command line say."""
+    """Return whether another process has these words in its command line."""
     return bool(words) and words[0] in PASSED_ON and tuple(words[:2]) not in OURS
 
 

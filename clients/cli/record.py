@@ -24,7 +24,7 @@ JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 
 
 class OnError(StrEnum):
-    """What to do about a line that cannot be kept."""
+    """The treatment of a line that is refused."""
 
     STOP = "stop"
     SKIP = "skip"
@@ -32,7 +32,7 @@ class OnError(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the command line asks for, checked."""
+    """The checked arguments of the command line."""
 
     file: Path
     layout: Layout

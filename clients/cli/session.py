@@ -46,7 +46,7 @@ class Session:
 
     @property
     def as_json(self) -> bool:
-        """Whether programs read along."""
+        """Return whether the output is for programs."""
         return self.options.as_json
 
     def resolve(self, *, needs_key: bool = True) -> tuple[str, str]:

@@ -58,7 +58,7 @@ def validate(
 async def _looked_at(
     client: UsageClient, now: Session, names: list[str], drafts: bool
 ) -> AsyncIterator[validation.ProductValidation]:
-    """What is found of each product, ten asked about at once."""
+    """Return the findings of each product, ten a call."""
     with _progress(now) as progress:
         task = progress.add_task("validating", total=len(names))
         left = iter(dict.fromkeys(names))
@@ -74,7 +74,7 @@ async def _looked_at(
 async def _whole_catalogue(
     client: UsageClient, now: Session, drafts: bool
 ) -> tuple[list[validation.ProductValidation], int]:
-    """What a run finds of all products: those with findings, and how many were looked at."""
+    """Return the findings of a run over all products, and how many were checked."""
     run = await client.validation.ValidateCatalog(
         validation.ValidateCatalogRequest(include_drafts=drafts)
     )

@@ -1,4 +1,4 @@
-"""Who may do what: every method against every role, keys, limits, clocks, jobs that stopped."""
+"""Access: every method against every role, keys, limits, clocks, jobs that stopped."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What is kept by days is what would be found again, on every one of them."""
+"""Cached answers equal those that would be computed, on each of their days."""
 
 import random
 from datetime import date, timedelta

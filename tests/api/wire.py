@@ -14,7 +14,7 @@ from tests.stories.world import World
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a call was refused with."""
+    """The refusal of a call."""
 
     code: grpc.StatusCode
     reason: str = ""

@@ -47,7 +47,7 @@ Call = Callable[[], Awaitable[Any]]
 
 
 async def rate_of(call: Call, seconds: float, *, at_once: int = AT_ONCE) -> float:
-    """How often a second `call` is answered when `at_once` wait for it."""
+    """Return the answered calls a second when `at_once` are waiting."""
     done = 0
     until = time.perf_counter() + seconds
 

@@ -47,7 +47,7 @@ class Stack:
         return float(times.user + times.system)
 
     def server_mebibytes(self) -> float:
-        """What the server holds in memory."""
+        """Return the server's resident memory."""
         return float(self.server.memory_info().rss) / 2**20
 
 

@@ -1,4 +1,4 @@
-"""What people see: numbers as people write them, and nothing cut off that matters."""
+"""Screens: numbers as people write them, and nothing important cut off."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -37,7 +37,7 @@ def line(quantity: object, priced: RateTerms | str | None = "1", **more: Any) ->
 
 
 def cost(quantity: object, priced: RateTerms | None, **more: Any) -> Rated:
-    """What so many units cost, of a `whole` that picks tiers; raises RatingFailed."""
+    """Return the cost of some units, of a `whole` that picks tiers. Raises RatingFailed."""
     whole = Decimal(str(more.pop("whole", quantity)))
     return rate_line(line(quantity, priced, tier_quantity=whole, **more))
 

@@ -67,7 +67,7 @@ class Program:
         return self.process.returncode
 
     def mebibytes(self) -> float:
-        """What it holds in memory."""
+        """Return the resident memory in mebibytes."""
         assert self.process is not None
         return psutil.Process(self.process.pid).memory_info().rss / 2**20
 

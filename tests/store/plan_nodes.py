@@ -1,4 +1,4 @@
-"""Where the plan of a query reads, and what it asks an index for."""
+"""Nodes of query plans: the tables that they read and the conditions of their indexes."""
 
 import json
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def condition(node: dict[str, Any]) -> str:
-    """What an index is asked for at a node, or just below it for a bitmap."""
+    """Return the index condition of a node, or of the one below it for a bitmap."""
     own = node.get("Index Cond", "")
     return own + "".join(part.get("Index Cond", "") for part in node.get("Plans", ()))
 
 
 async def run_time_nodes(app, query: str, run_time: set[str]) -> list[dict[str, Any]]:
-    """Where the plan of a query reads run-time tables."""
+    """Return the nodes of a plan that read run-time tables."""
     prepared = await app.prepare(query)
     nulls = ", ".join(f"NULL::{type_.name}" for type_ in prepared.get_parameters())
     await app.execute(f"PREPARE planned AS {query}")

@@ -1,4 +1,4 @@
-"""What the database itself refuses, whatever the code above it does."""
+"""Refusals by the database itself, whatever the code above it does."""
 
 from decimal import Decimal
 from typing import TYPE_CHECKING

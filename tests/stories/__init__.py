@@ -1,1 +1,1 @@
-"""What a customer lives through, told through the public client only."""
+"""Stories of customers, told through the public client only."""

@@ -50,7 +50,7 @@ def reason(one: pb.UsagePreview) -> str:
 
 
 def said(found: pb.UsagePreview) -> tuple[Decimal, ...]:
-    """What a line was said to use, to leave as overage, to draw, and to cost."""
+    """Return the usage, overage, drawdown and cost that a line was previewed with."""
     [wallet] = found.wallets
     drawn = sum((figure(one.quantity) for one in wallet.drawn_from), Decimal(0))
     rest = (wallet.used_quantity, wallet.overage_quantity, wallet.amount)
@@ -59,7 +59,7 @@ def said(found: pb.UsagePreview) -> tuple[Decimal, ...]:
 
 
 async def charged(world: World, account: str) -> tuple[Decimal, ...]:
-    """What was used, left and drawn, and what that comes to before it is rounded."""
+    """Return the usage, overage and drawdown, and the amount before it is rounded."""
     found = await world.liable(account)
     used = sum((figure(one.used_quantity) for one in found), Decimal(0))
     overage = sum((figure(one.overage_quantity) for one in found), Decimal(0))
@@ -68,7 +68,7 @@ async def charged(world: World, account: str) -> tuple[Decimal, ...]:
 
 
 async def rows(database: str, world: World) -> dict[str, tuple[int, str]]:
-    """How many rows of its account each table has, and a digest of them."""
+    """Return the number of rows of an account in each table, and a digest of them."""
     connection = await asyncpg.connect(database)
     try:
         tables = await connection.fetch(

@@ -173,7 +173,7 @@ async def delete(world: World, name: str, **more: Any) -> None:
 
 
 async def cost(world: World, quantity: object, resource: str = "data", **more: Any) -> Decimal:
-    """What so much overage of the plan costs by the catalogue."""
+    """Return the cost of some overage of the plan by the catalog."""
     answer = await world.discover("plan", resource, quantity=number(quantity), **more)
     assert not answer.HasField("status"), answer
     return figure(answer.amount)

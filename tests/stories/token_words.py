@@ -25,7 +25,7 @@ price_book: {name: priceBooks/book, rate_cards: [rateCards/base, rateCards/tiers
 
 @dataclass(frozen=True, kw_only=True)
 class Credits:
-    """What a credit costs and how many are included, each for a month if `refresh`."""
+    """Set up the price of a credit and how many are included, each month if `refresh`."""
 
     price: str
     grant: str | None = None

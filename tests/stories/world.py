@@ -160,7 +160,7 @@ class World:
         return outcome
 
     async def discover(self, product: str, resource: str, **more: Any) -> rates.RateAnswer:
-        """What a unit costs by the catalogue."""
+        """Return the price of a unit by the catalog."""
         question = rates.RateQuestion(
             price_book="priceBooks/book",
             product=f"products/{product}",

@@ -121,7 +121,7 @@ class RateWorld:
         await self.do(rates.create_book, command)
 
     async def activate(self) -> None:
-        """What the activation of the product does to its entries."""
+        """Activate entries, as the activation of their product does."""
 
         async def work(tx: asyncpg.Connection) -> None:
             await tx.execute("UPDATE tenants SET catalogue_revision = catalogue_revision + 1")
@@ -162,7 +162,7 @@ async def add_tenant(pool: asyncpg.Pool) -> TenantId:
 
 
 def begin_call(world: RateWorld) -> None:
-    """What the edge does before a servicer's method."""
+    """Begin a call, as the interceptors do before a servicer's method."""
     calls.begin(
         calls.Caller(
             tenant_id=world.tenant_id,

@@ -98,7 +98,7 @@ async def shop(database: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 async def rows(pool: asyncpg.Pool, query: str, *arguments) -> list[tuple]:
-    """What a query finds, as tuples."""
+    """Return the rows of a query, as tuples."""
 
     async def find(tx) -> list[tuple]:
         return [tuple(row) for row in await tx.fetch(query, *arguments)]

@@ -1,4 +1,4 @@
-"""What became of a record: got, and listed by time, by page and by cell."""
+"""Usage records: got by name, and listed by time, by page and by cell."""
 
 from datetime import timedelta
 from typing import Any

@@ -77,7 +77,7 @@ def item_at(slot: Slot, dimensions: str = "", **labels: str) -> Counted:
 
 
 def known(slot: Slot, *, is_open: bool, is_reopened: bool) -> KnownPeriods:
-    """What is known of the slot's own period, and a later one that is open."""
+    """Return the known periods: the slot's own, and a later one that is open."""
     own = slot.meter.with_freeze(slot.period)
     return KnownPeriods(
         opened={slot.period_key} if is_open or is_reopened else set(),

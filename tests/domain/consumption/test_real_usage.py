@@ -29,7 +29,7 @@ def rows() -> list[dict[str, str]]:
 
 
 def measure(rows: list[dict[str, str]], column: str) -> Measure:
-    """What the records of the day add up to, each folded in by itself."""
+    """Return the totals of the records of the day, each folded in by itself."""
     return merged(
         Measure.of(
             Decimal(row[column]),

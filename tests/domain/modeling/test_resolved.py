@@ -67,7 +67,7 @@ commitments = st.builds(Commitment, **words, rate=st.sampled_from(CommitmentRate
 
 @st.composite
 def chains(draw):
-    """What some levels say, the strongest first."""
+    """Return the policies of some levels, the strongest first."""
     levels = [level for level in STRONGEST_FIRST if draw(st.booleans())]
     return [
         Said(

@@ -1,4 +1,4 @@
-"""What packs and commitments add to the rates of an asset."""
+"""Packs and commitments that add to the rates of an asset."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Which rate holds when packs and commitments add to an anchor."""
+"""The rate that applies when packs and commitments add to an anchor."""
 
 from dataclasses import replace
 from decimal import Decimal

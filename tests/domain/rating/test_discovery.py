@@ -1,4 +1,4 @@
-"""Which rate applies: by book, card, product, resource, currency and day; and why none does."""
+"""Discovery: the rate by book, card, product, resource, currency and day; and why there is none."""
 
 from datetime import date
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What a procedure must be to be saved, and which version of it rates on a day."""
+"""Checks of a procedure before it is saved, and the version that rates on a day."""
 
 from datetime import date
 from decimal import Decimal

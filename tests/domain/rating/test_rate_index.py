@@ -28,7 +28,7 @@ def spans(draw, prefix, **more):
 
 @st.composite
 def catalogues(draw):
-    """What an index is made of, to make it as often as one likes."""
+    """Return the parts of an index, to build it several times."""
     entries = [
         *draw(spans("all")),
         *draw(spans("own", selling_model_id="term")),

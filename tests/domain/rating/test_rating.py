@@ -37,7 +37,7 @@ def tier(lower, upper, kind, value):
 
 
 def after(before, quantity, price):
-    """What so many units cost after others of the same period."""
+    """Return the cost of some units after others of the same period."""
     packages = {}
     cost(Decimal(before), price, packages=packages)
     return cost(Decimal(quantity), price, before=Decimal(before), packages=packages)

@@ -1,4 +1,4 @@
-"""What holds of rating whatever the rates, tiers, packages and dates are."""
+"""Properties of rating that hold for all rates, tiers, packages and dates."""
 
 from dataclasses import replace
 from datetime import date
@@ -46,7 +46,7 @@ MODELS = st.sampled_from([None, "monthly", "yearly"])
 
 
 def outcome(quantity: Decimal, price: RateTerms) -> Rated | str:
-    """What it costs, or the reason why nobody can say."""
+    """Return the amount of a line, or the reason why it has none."""
     try:
         return cost(quantity, price)
     except RatingFailed as error:
@@ -308,5 +308,5 @@ def pairs(entering: list[RateCardEntry], there: list[RateCardEntry]) -> list[tup
 
 
 def meets(a: RateCardEntry, b: RateCardEntry) -> bool:
-    """Whether two price the same on some day."""
+    """Return whether two entries price the same on some day."""
     return a.prices == b.prices and a.start < (b.end or date.max) and b.start < (a.end or date.max)

@@ -1,4 +1,4 @@
-"""What a negotiated rate and negotiated tiers keep of the catalogue's."""
+"""The parts of the catalog's rate that a negotiated rate or negotiated tiers keep."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -54,7 +54,7 @@ def amounts(found) -> list[Decimal]:
 
 
 def tally(*rated) -> Tally:
-    """What lines leave for those that come later."""
+    """Return the packages that lines leave for later lines."""
     units = defaultdict(Decimal)
     for line in rated:
         for one in line.packaged:

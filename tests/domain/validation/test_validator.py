@@ -349,7 +349,7 @@ def test_where_entries_overlap_nothing_is_said_of_their_tiers():
 
 
 def test_rates_for_a_selling_model_overlap_and_cover_their_own():
-    """What is sold under a model costs that model's rate, and one for all where it has none."""
+    """A selling model has its own rate, and the general one where it has none."""
     always, yearly = entry(id_="all"), replace(entry(id_="yearly"), selling_model_id="yearly")
     spring = replace(entry(id_="spring", end="2024-05-01"), selling_model_id="yearly")
     adjusting = replace(entry(None, tier("AMOUNT", "-1")), selling_model_id="yearly")

@@ -14,7 +14,7 @@ Entry = wallets.WalletEntry
 
 
 async def balances(world, account: str) -> tuple[Decimal, Decimal]:
-    """What may be used now, and what the ledger says."""
+    """Return the balance now, and the entries of the ledger."""
     wallet = await world.wallet(account, "minutes")
     return figure(wallet.balance), figure(wallet.posted_balance)
 

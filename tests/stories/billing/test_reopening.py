@@ -144,7 +144,7 @@ async def test_what_each_close_rated_can_be_read_step_by_step(sandbox):
 
 
 async def waterfall(world, name: str, execution_id: str = ""):
-    """What of a line was rated, as it stands and before."""
+    """Return the rated versions of a line, the current one and those before."""
     request = summaries.GetRateWaterfallRequest(name=name, execution_id=execution_id)
     found = await world.client.summaries.GetRateWaterfall(request)
     return [list(found.lines), list(found.superseded)]

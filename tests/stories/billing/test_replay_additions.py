@@ -28,7 +28,7 @@ async def rated_in_credits(sandbox: Any, costs: str = "10") -> tuple[World, str]
 
 
 def by_resource(answer: pb.ReplayRatesResponse) -> dict[str, tuple[Decimal, ...]]:
-    """What was left and what would be left, what it came to and what it would come to."""
+    """Return the overage and the amount, as billed and as replayed."""
     return {
         one.usage_resource.removeprefix("usageResources/"): tuple(
             map(
@@ -46,7 +46,7 @@ def by_resource(answer: pb.ReplayRatesResponse) -> dict[str, tuple[Decimal, ...]
 
 
 async def cost(world: World, resource: str, price: str, product: str = "plan", **more: Any) -> None:
-    """What a resource of a product costs in the other book."""
+    """Set the price of a resource of a product in the other book."""
     entry = priced(resource, price, product=product, **more)
     await put(world, f"next-base/{product}-{resource}", entry)
 

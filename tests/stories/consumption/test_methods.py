@@ -1,4 +1,4 @@
-"""How usage adds up: the same records under every method and window, live and after the freeze."""
+"""Aggregation: the same records under every method and window, live and after the freeze."""
 
 import asyncio
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What comes of usage does not depend on who works it off, nor on the order in which it came."""
+"""Results of usage depend neither on the worker that handles it nor on its order of arrival."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Which level's policy holds: target, line, product or resource; and in which version."""
+"""Policy levels: target, line, product, resource; and the version that applies."""
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask

@@ -1,4 +1,4 @@
-"""What is refused of a description, whole: conflicts, faults by their places, limits, roles."""
+"""Refused set-ups: conflicts, faults by their paths, limits, roles."""
 
 from copy import deepcopy
 from decimal import Decimal

@@ -18,7 +18,7 @@ DATA = {"usage_resource": "usageResources/data"}
 def agreed(
     price: str | None = None, *steps: Any, unit: dict[str, str] | None = None, **of: str
 ) -> quotes.NegotiatedRate:
-    """What was negotiated: a price, tiers, or both."""
+    """Return a negotiated rate: a price, tiers, or both."""
     made = quotes.NegotiatedRate(**(CREDITS | of))
     if price is not None:
         made.rate.CopyFrom(types.Rate(value=number(price), **(unit or {"currency_code": "USD"})))

@@ -28,7 +28,7 @@ from tests.stories.world import World
 async def tried(
     world: World, what: str | tuple[str, ...], *questions: dict[str, Any], **more: Any
 ) -> list[rates.RateAnswer]:
-    """What a version by its name, or a stack, would find."""
+    """Return the answers of a version by its name, or of an inline stack."""
     request = simulation.SimulateProcedureRequest(questions=questions, **more)
     if isinstance(what, str):
         request.version = what

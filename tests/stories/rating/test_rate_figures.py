@@ -1,4 +1,4 @@
-"""What rates come to: tiers, days, currencies, tokens and selling models, in worked figures."""
+"""Worked figures of rates: tiers, days, currencies, tokens and selling models."""
 
 from decimal import Decimal
 
@@ -177,7 +177,7 @@ async def test_a_currency_without_an_entry_is_an_error_and_no_zero(sandbox):
 
 @pytest.mark.capability("M45")
 async def test_a_resource_has_a_rate_in_tokens_and_the_token_one_in_money(sandbox):
-    """Which of both applies is said by what the product is rated in."""
+    """The unit that the product is rated in selects one of both."""
     world = await sandbox("2024-01-31")
     await set_up(world, described("plan", {"data": "2"}, Credits(price="0.20")))
     request = rates.DiscoverRatesRequest(freshness="FULLY_CONSISTENT")
@@ -201,7 +201,7 @@ async def test_a_resource_has_a_rate_in_tokens_and_the_token_one_in_money(sandbo
 
 @pytest.mark.capability("M46")
 async def test_a_book_leads_to_cards_and_they_to_entries_and_adjustments(sandbox):
-    """What is a draft, withdrawn, of another day, resource or book does not count."""
+    """Drafts, withdrawn entries, and those of another day, resource or book do not count."""
     world = await shop(sandbox, "data", "sms")
     base = await put(world, "base/data", priced("data", "4"))
     steps = await put(

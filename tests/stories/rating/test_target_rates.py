@@ -21,7 +21,7 @@ from tests.stories.world import World
 
 
 async def priced_on(world: World, asset: Any, on: str) -> tuple[Decimal, str, str]:
-    """What a credit costs on a day, by whose rate; the plan must say what discovery says."""
+    """Return the price of a credit on a day and its source, which the rate plan must agree with."""
     question = CREDITS | {"asset": asset.name, "date": day(on)}
     request = rates.DiscoverRatesRequest(questions=[question])
     [found] = (await world.client.rates.DiscoverRates(request)).answers

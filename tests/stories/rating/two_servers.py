@@ -20,7 +20,7 @@ class Two:
     seal: TokenSeal
 
     async def ask(self, **more: object) -> rates.DiscoverRatesResponse:
-        """What a unit of data costs, asked of the other server."""
+        """Return the price of a unit of data, asked of the other server."""
         seconds = more.pop("seconds", 10.0)
         asked = rates.RateQuestion(
             price_book="priceBooks/book",

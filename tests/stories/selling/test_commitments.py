@@ -17,7 +17,7 @@ from tests.stories.words import figure, line, money, usage
 
 
 def paid_by_grant(traced: summaries.RatableTrace) -> tuple[list[Decimal], list[Decimal]]:
-    """What usage took of each grant, and how much of it that paid for."""
+    """Return the quantity that usage drew from each grant, and the usage that it covered."""
     amounts: Counter[str] = Counter()
     covered: Counter[str] = Counter()
     for cell in traced.usage_summaries:

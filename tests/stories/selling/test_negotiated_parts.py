@@ -24,7 +24,7 @@ HALF = ("0", None, "PERCENTAGE", "50")
 
 
 def wish(resource: str = "calls", **parts: Any) -> quotes.NegotiatedRate:
-    """What was negotiated of a resource, in JSON as people write it."""
+    """Return the negotiated rate of a resource, from JSON as people write it."""
     named = {"usage_resource": f"usageResources/{resource}"} | parts
     return ParseDict(named, quotes.NegotiatedRate())
 
@@ -46,7 +46,7 @@ async def shop(sandbox: Any, *entries: rates.RateCardEntry) -> tuple[World, str]
 
 
 async def billed(world: World, account: str, quantity: object, said: Any) -> Decimal:
-    """What so many calls come to under what was negotiated."""
+    """Return the amount of some calls under the negotiated terms."""
     [asset] = await world.sell(account, line("plan", "2024-01-01", negotiated=[said]))
     await world.use(asset, "calls", "2024-01-05", quantity)
     await world.advance("2024-02-10")
@@ -301,7 +301,7 @@ async def test_what_is_agreed_for_a_target_keeps_the_parts_of_the_line_it_is_on(
 
 
 async def test_a_commitment_keeps_the_parts_of_its_own_entry(sandbox: Any) -> None:
-    """Of 201 credits 100 are committed; 101 go on at the commitment's packages, two of them."""
+    """100 of 201 credits are committed; the other 101 are two of the commitment's packages."""
     world, account = await credits(sandbox, "10")
     await set_up(world, commitment("commit", "credits", "100", price=HUNDRED))
     [asset] = await world.sell(account, line("plan", "2024-01-01"))

@@ -1,4 +1,4 @@
-"""What a designer learns of a product before anybody buys it."""
+"""Validation of a product before it is sold."""
 
 import pytest
 from usage_management.v1 import catalog_resources_pb2 as catalog

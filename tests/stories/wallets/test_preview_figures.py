@@ -51,7 +51,7 @@ METHODS = {
 async def test_lines_make_the_difference_they_were_said_to_make(
     sandbox: Any, metered: Metered
 ) -> None:
-    """Of two accounts used alike one has lines more, of all days and late ones too."""
+    """Two accounts have the same usage; one has more lines, of all days and late ones too."""
     world = await sandbox("2024-01-31")
     await world.product("plan", metered)
     sold = []
