@@ -1,4 +1,4 @@
-"""Comparison: what a quantity comes to with each commitment alone, and which of them is used."""
+"""Comparison: the amount of a quantity with each commitment alone, and the one that is used."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,7 +15,7 @@ from server.domain.rating.rates import RateTerms
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The amount with each commitment alone, and the one that is used, if any is cheaper."""
+    """The amount with each commitment alone, and the cheapest one if it lowers the amount."""
 
     amounts: Mapping[AssetId, Decimal]
     lowest: AssetId | None = None
@@ -27,7 +27,7 @@ def compared(
     overage: OveragePolicy,
     rater: CompiledRating | None,
 ) -> Compared:
-    """The comparison for a quantity; nothing without one, or without commitments."""
+    """Return the comparison for a quantity; it is empty without a quantity or commitments."""
     if quantity is None or won is None or not won.committed or rater is None:
         return Compared({})
     amounts: dict[AssetId, Decimal] = {}

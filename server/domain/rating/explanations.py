@@ -1,8 +1,8 @@
-"""Why the others lost: every candidate for a question that did not win, and the reason.
+"""Explanations: every candidate for a question that was rejected, with the reason.
 
-Candidates are the active entries for the product's resource on the cards of the book, what the
-asset was sold under, and what was added to it. Nothing here decides what wins; `discovery` and
-`additions` do.
+Candidates are the active entries for the product's resource on the cards of the book, the terms of
+the asset, and its additions. Nothing here decides which candidate wins; `discovery` and `additions`
+do.
 """
 
 from contextlib import suppress
@@ -27,13 +27,13 @@ from server.domain.rating.rejected_candidates import RANKS, WORDS, RejectedCandi
 from server.domain.rating.rejected_sold_rates import Contest, lost
 from server.domain.rating.sold_rates import AssetRates
 
-# What one question is told; how many more there are is counted.
+# The most that one answer lists; the rest is only counted.
 MOST_LOSERS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The losers that came nearest, and how many more there were."""
+    """The rejected candidates that came nearest, and the number of further ones."""
 
     rejected: tuple[RejectedCandidate, ...] = ()
     omitted: int = 0
@@ -47,9 +47,9 @@ def explained(
     versions: RatingVersions = SHIPPED_VERSIONS,
     finder: CompiledDiscovery = SHIPPED_DISCOVERY,
 ) -> Explanation:
-    """Who else could have answered the question where `finder` looks, and why they did not.
+    """Return the candidates that `finder` rejected for the question, with the reasons.
 
-    Commitments are compared as `versions` of the rating procedure price them.
+    Commitments are compared at the prices of `versions` of the rating procedure.
     """
     day = asked.day or today
     question = asked.in_catalogue(today)
@@ -77,7 +77,7 @@ def explained(
 
 
 def _first(contest: Contest) -> Why | None:
-    """Why the catalogue lost to what was sold, if it did."""
+    """Return why sold terms win over the catalog, or None if they do not."""
     if contest.won is None or contest.won.terms is None:
         return None
     is_agreed = contest.won.terms.agreed_on is not None
@@ -87,7 +87,7 @@ def _first(contest: Contest) -> Why | None:
 
 @dataclass(frozen=True, slots=True)
 class _Catalogue:
-    """A question for the catalogue, the entries that answer it, and why others did first."""
+    """A question for the catalog, the winning entries, and the reason if sold terms came first."""
 
     question: Question
     rates: CatalogueRates
@@ -99,7 +99,7 @@ class _Catalogue:
 def _of_catalogue(
     catalogue: _Catalogue, told: set[RateEntryId | None]
 ) -> tuple[int, list[RejectedCandidate]]:
-    """How many entries lost, and those that came nearest."""
+    """Return the number of rejected entries, and those that came nearest."""
     question, finder = catalogue.question, catalogue.finder
     candidates = list(catalogue.rates.candidates(question))
     chosen = catalogue.rates.chosen(question)
@@ -115,7 +115,7 @@ def _of_catalogue(
 
 
 def _won(question: Question, rates: CatalogueRates, finder: CompiledDiscovery) -> set[RateEntryId]:
-    """The entries that make a rate of the catalogue, as far as it is looked in."""
+    """Return the entries that make the catalog's rate, if the catalog is searched."""
     if LookupSource.CATALOG_RATES not in finder.places:
         return set()
     with suppress(RateNotFound):
@@ -131,7 +131,7 @@ def _why(
     entry: RateCardEntry,
     chosen: RateCardEntry | None,
 ) -> Why | None:
-    """Why an entry lost; None for one that won. Of its card the chosen one is that of the day."""
+    """Return why an entry was rejected, or None. `chosen` is its card's entry of the day."""
     question = catalogue.question
     if entry.key in catalogue.won:
         return catalogue.first

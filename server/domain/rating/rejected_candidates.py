@@ -1,4 +1,4 @@
-"""Losers: rates that could have answered a question, and the reasons why they did not."""
+"""Rejected candidates: rates that could have answered a question, and why they did not."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +10,7 @@ from server.domain.rating.rates import Rate
 
 
 class Why(StrEnum):
-    """Why a candidate lost. Those that came nearest are first, and are told first."""
+    """The reason for a rejection. Reasons of the nearest candidates come first."""
 
     ASSET_FIRST = "ASSET_FIRST"
     TARGET_FIRST = "TARGET_FIRST"
@@ -63,9 +63,10 @@ RANKS = {why: rank for rank, why in enumerate(Why)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedCandidate:
-    """A candidate that did not win: where it is, what it says, when, and why it lost.
+    """A candidate that did not win: its place, rate and dates, and the reason.
 
-    Of the catalogue it has an entry, of an asset or an addition an asset, perhaps both.
+    A candidate of the catalog has an entry; one of an asset or an addition has an asset, and may
+    have an entry.
     """
 
     why: Why

@@ -1,9 +1,9 @@
-"""Programs: a version compiled, or refused with the element that is wrong.
+"""Programs: compiles a version, or refuses it with the first wrong element.
 
-What compiles is a procedure: the setting first, 2 to 70 elements, groups at most three deep, every
-variable known where it is read. A variable that a group sets is known in that group alone. A
-procedure of discovery is 1 to 50 places to look in, each once, and adds to the rates of the
-catalogue only where it looks for these.
+A rating procedure has the setting first, 2 to 70 elements, groups at most three deep, and every
+variable is known where it is read. A variable that a group sets is known in that group only. A
+discovery procedure has 1 to 50 sources, each once, and completes rates of the catalog only if it
+searches these.
 """
 
 import keyword
@@ -71,14 +71,14 @@ Input = tuple[str, ValueKind, Value | None]
 
 @memoize(entries=256, entry_bytes=1_048_576)
 def compiled(version: Version) -> Program:
-    """The program of a version that was checked when it was saved."""
+    """Return the program of a version that was checked when it was saved."""
     return compile_rating(version.elements, version.limits)
 
 
 def check(
     elements: tuple[ProcedureElement, ...], usage: ProcedureUsage, *, path: str = "elements"
 ) -> None:
-    """Raise PROCEDURE_INVALID or FORMULA_INVALID, naming the first element that is wrong."""
+    """Raise PROCEDURE_INVALID or FORMULA_INVALID for the first wrong element."""
     if usage is ProcedureUsage.RATING:
         compile_rating(elements, TimeLimits(), path=path)
         return
@@ -99,7 +99,7 @@ def check(
 def compile_rating(
     elements: tuple[ProcedureElement, ...], limits: TimeLimits, *, path: str = "elements"
 ) -> Program:
-    """The program of a rating procedure. Raises PROCEDURE_INVALID, FORMULA_INVALID."""
+    """Return the program of a rating procedure. Raises PROCEDURE_INVALID, FORMULA_INVALID."""
     _check_count(elements, ProcedureUsage.RATING, path)
     setting = elements[0]
     if not isinstance(setting, el.RatingSetting):
@@ -109,6 +109,7 @@ def compile_rating(
     compiler = _ProgramCompiler(frozenset(known))
     instructions = compiler.compile(elements[1:], known, path, first=1)
     singles = [one for one in instructions if isinstance(one, Single)]
+    # A stop needs the bookkeeping of `Program.run`, so it excludes the hot path `Program.price`.
     is_plain = len(singles) == len(instructions) and not any(
         one.element is Element.STOP for one in singles
     )
@@ -129,7 +130,7 @@ def _check_count(elements: tuple[ProcedureElement, ...], usage: ProcedureUsage, 
 
 
 def count_elements(elements: Iterable[ProcedureElement]) -> int:
-    """The number of elements, those in groups included."""
+    """Return the number of elements, including those in groups."""
     return sum(1 for _ in _all(elements))
 
 
@@ -166,7 +167,7 @@ def _invalid(path: str, text: str) -> InvalidArgument:
 
 @dataclass(frozen=True, slots=True)
 class _ProgramCompiler:
-    """Makes instructions of elements; `fixed` are the variables that none of them may write."""
+    """Turns elements into instructions; `fixed` are the variables that none may write."""
 
     fixed: frozenset[str]
 
@@ -179,7 +180,7 @@ class _ProgramCompiler:
         first: int = 0,
         depth: int = 0,
     ) -> tuple[Instruction, ...]:
-        """The instructions, in order; `known` gains what they set."""
+        """Return the instructions in order; `known` gains the variables that they set."""
         return tuple(
             self._instruction(element, known, f"{path}[{index}]", depth)
             for index, element in enumerate(elements, first)
@@ -225,7 +226,7 @@ class _ProgramCompiler:
                 return _single(Element.ASSIGNMENT, apply, element)
 
     def _write(self, name: str, known: dict[str, ValueKind], path: str) -> None:
-        """The variable is known from here on."""
+        """Declare the variable for the elements that follow."""
         if name != NET_UNIT_RATE:
             _check_name(name, path, taken=self.fixed)
             known[name] = ValueKind.NUMBER
@@ -240,6 +241,7 @@ class _ProgramCompiler:
         at = f"{path}.list_group"
         condition = _formula(element.condition, known, ValueKind.TRUTH, f"{at}.condition")
         inner = f"{at}.elements"
+        # A copy, because a variable that a group sets may have no value for the lines outside it.
         body = self.compile(element.elements, dict(known), inner, depth=depth + 1)
         return Group(condition, body, element.name)
 
@@ -258,7 +260,7 @@ class _ProgramCompiler:
 
 
 def _plain(element: _Plain, path: str) -> Single:
-    """What an element does that needs no variable."""
+    """Return the action of an element that needs no variable."""
     match element:
         case el.BaseRate():
             return _single(Element.BASE_RATE, pricing.base_rate, element)
@@ -315,7 +317,7 @@ def _formula(source: str, known: dict[str, ValueKind], kind: ValueKind, path: st
 def _matrix_rows(
     element: el.AdjustmentMatrix, known: dict[str, ValueKind], path: str
 ) -> tuple[tuple[Value | None, ...], ...]:
-    """The cells as values of their columns' kinds."""
+    """Return the cells as values of the kinds of their columns."""
     for column in element.columns:
         if column not in known:
             raise _invalid(path, f"there is no variable {column[:64]} here")
