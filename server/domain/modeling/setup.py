@@ -1,7 +1,7 @@
-"""Guided setup: what is done with each record of a description, and how a policy gets its name.
+"""Guided setup: the action for each record of a description, and the ids of policies.
 
-A policy described by its settings alone is the one that is there with the same settings, or a new
-one whose id tells them: the second product shares the policies of the first.
+A policy described by its settings alone is an existing one with the same settings, or a new one
+whose id is made of them. A second product therefore shares the policies of the first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ NAMELESS = PolicyId("")
 
 
 class Action(StrEnum):
-    """What is done with a record."""
+    """The action for a record."""
 
     CREATED = "CREATED"
     REUSED = "REUSED"
@@ -45,7 +45,9 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupStep:
-    """One record by its resource name, what is done with it, and in a conflict what differs."""
+    """The resource name of a record, the action for it, and the fields that differ in a
+    conflict.
+    """
 
     name: str
     action: Action
@@ -55,7 +57,7 @@ class SetupStep:
 def decide(
     name: str, *, is_there: bool, is_shared: bool, differing: Sequence[str], is_withdrawn: bool
 ) -> SetupStep:
-    """What is done with a record: made, used as it is, or in the way of what is described."""
+    """Return the step for a record: create it, use it as it is, or report a conflict."""
     fields = (*differing, *(("state",) if is_withdrawn else ()))
     if fields:
         return SetupStep(name=name, action=Action.CONFLICT, fields=fields)
@@ -65,12 +67,12 @@ def decide(
 
 
 def conflicts(steps: Iterable[SetupStep]) -> tuple[SetupStep, ...]:
-    """The steps that cannot be taken."""
+    """Return the steps that cannot be taken."""
     return tuple(step for step in steps if step.action is Action.CONFLICT)
 
 
 def refusal(found: Sequence[SetupStep]) -> FailedPrecondition:
-    """Why a setup with these conflicts does not happen."""
+    """Return the refusal of a setup with these conflicts."""
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     fields = ", ".join(first.fields)
@@ -86,10 +88,10 @@ def refusal(found: Sequence[SetupStep]) -> FailedPrecondition:
 
 
 def chosen(policy: P, known: Iterable[StoredRecord[P]], *, named: PolicyId | None = None) -> P:
-    """The policy with these settings: one that is there, or a new one.
+    """Return the policy with these settings: an existing one, or a new one.
 
-    Of several it is the one that is `named` already, so that a repeat chooses the same; else an
-    active one.
+    Of several, the one with the id `named` is preferred, so that a repeated setup chooses the same;
+    then an active one.
     """
     kept = list(known)
     same = [one for one in kept if _settings(one.content) == _settings(policy)]
@@ -105,7 +107,7 @@ def chosen(policy: P, known: Iterable[StoredRecord[P]], *, named: PolicyId | Non
 
 
 def derived_id(policy: Policy) -> str:
-    """An id that tells the settings: `sum-daily`, `monthly-after-3-days`, `refresh-1-month`."""
+    """Return an id made of the settings: `sum-daily`, `monthly-after-3-days`, `refresh-1-month`."""
     words: list[str]
     match policy:
         case Aggregation(method=method, period=period, combine=combine):
@@ -127,7 +129,7 @@ def derived_id(policy: Policy) -> str:
 
 
 def check_size(records: int) -> None:
-    """Raise TOO_MANY_ITEMS for a description of more than is activated at once."""
+    """Raise TOO_MANY_ITEMS for a description of more records than one setup may have."""
     if records > MOST_RECORDS:
         raise InvalidArgument(
             "TOO_MANY_ITEMS",
@@ -137,7 +139,7 @@ def check_size(records: int) -> None:
 
 
 def placed(error: UsageError, path: str) -> UsageError:
-    """A refusal of one record as a refusal of the description that has it at `path`."""
+    """Return the refusal of one record with the field paths of the description, below `path`."""
     if isinstance(error, InvalidArgument) and error.violations:
         moved = tuple(replace(one, field=_place(one.field, path)) for one in error.violations)
         made = InvalidArgument.of(moved)
@@ -156,7 +158,7 @@ def _settings(policy: P) -> P:
 
 
 def _place(field: str, path: str) -> str:
-    """`unit_class.kind` of the first class of a description is `unit_classes[0].kind`."""
+    """Return the path in the description: `unit_class.kind` becomes `unit_classes[0].kind`."""
     head, dot, rest = field.partition(".")
     if dot:
         return f"{path}.{rest}"

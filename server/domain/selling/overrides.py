@@ -1,4 +1,4 @@
-"""Overrides: what a line of a sale, and the target it is bound to, say of a product's policies."""
+"""Overrides: a product's policies, as a line of a sale and its binding target change them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from server.domain.modeling.policies import check_late, check_token
 from server.domain.modeling.resolved import ResolvedProduct, Said
 
 Overrides = Mapping[ResourceId, tuple[Said | None, ...]]
-"""The policies that stronger levels name for resources, the strongest first."""
+"""The policies of stronger levels by resource, the strongest level first."""
 
 
 def check_in_product(
@@ -25,7 +25,7 @@ def check_in_product(
 
 
 def overridden(product: ResolvedProduct, said: Overrides) -> ResolvedProduct:
-    """Return the product under what was said of its resources.
+    """Return the product with the overrides of its resources.
 
     Raises RESOURCE_INACTIVE for a policy that is not in force, POLICY_CONFLICT.
     """
@@ -36,13 +36,13 @@ def overridden(product: ResolvedProduct, said: Overrides) -> ResolvedProduct:
     for resource in resources:
         wallet = resource.policies.wallet
         check_late(wallet.aggregation.method, wallet.late)
-    found = replace(product, resources=resources)
-    _check_tokens(found)
-    return found
+    changed = replace(product, resources=resources)
+    _check_tokens(changed)
+    return changed
 
 
 def _check_tokens(product: ResolvedProduct) -> None:
-    """Raise POLICY_CONFLICT where tokens would have to be rated before what comes to them."""
+    """Raise POLICY_CONFLICT if tokens would be rated before the usage that is rated in them."""
     wallets = {one.resource_id: one.policies.wallet for one in product.resources}
     for one in product.resources:
         if one.token_resource_id is not None:
@@ -51,7 +51,7 @@ def _check_tokens(product: ResolvedProduct) -> None:
 
 
 def _check_in_force(said: Said | None) -> None:
-    """Raise RESOURCE_INACTIVE for a policy that is no longer, or not yet, in force."""
+    """Raise RESOURCE_INACTIVE for a policy that is not in force."""
     named = () if said is None else (said.aggregation, said.rating_frequency, said.overage)
     for kept in (*named, said and said.commitment):
         if kept is not None and kept.state is not CatalogState.ACTIVE:

@@ -1,4 +1,4 @@
-"""The rules of tokens, packs and commitments, and of what usage is billed as."""
+"""The rules of tokens, packs and commitments, and of the products that usage is invoiced as."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,9 @@ from server.domain.validation.setups import EffectiveDays, Metered, Setup, entry
 
 
 def _in_tokens(setup: Setup) -> Iterator[tuple[Metered, Metered | None]]:
-    """What is rated in tokens, and the product's own resource of that token, if it has one."""
+    """Yield each resource rated in a token, with the product's own resource of that token
+    or None.
+    """
     own = {metered.id: metered for metered in setup.resources}
     for metered in setup.resources:
         if metered.token_id is not None and setup.is_anchor:

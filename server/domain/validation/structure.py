@@ -14,7 +14,7 @@ from server.domain.validation.rules import Finding, Rule, Severity
 from server.domain.validation.setups import EffectiveDays, Metered, Promise, Setup, entry_name
 
 MOST_OPEN_ISSUES = 100
-# Issues are looked at from here on for four years, which hold every length of month and year.
+# Issues of these four years are checked, which include every length of month and year.
 ANCHOR = date(2024, 1, 1)
 LAST = date(2028, 1, 1)
 
@@ -32,7 +32,7 @@ def _product_empty(setup: Setup) -> Iterator[Finding]:
         text = f"no usage resource of the product is in force {setup.scope.days}"
         remedy = "has no usage resource; add one by CreateProductUsageResource"
         refused = Violation(setup.name, "PRODUCT_EMPTY", remedy)
-        # Once it is in force, all its resources may be withdrawn.
+        # An active product may be without resources: all of them may have been withdrawn since.
         is_draft = setup.product.state is CatalogState.DRAFT
         yield Finding(text, (setup.name,), refused if is_draft else None)
 
@@ -53,7 +53,7 @@ def _resource_not_active(setup: Setup) -> Iterator[Finding]:
 
 
 def _stretches(setup: Setup) -> Iterator[list[Metered]]:
-    """Return the stretches of each resource, in the order of their days."""
+    """Return the records of each resource, in the order of their days."""
     ordered = sorted(setup.resources, key=lambda one: (one.id, one.days, one.name))
     return (list(same) for _, same in groupby(ordered, key=lambda one: one.id))
 
@@ -134,7 +134,7 @@ def _late_policy(setup: Setup) -> Iterator[Finding]:
 
 
 def _refused(metered: Metered, error: UsageError) -> Finding:
-    """Return the finding of policies that do not go together, as the error says."""
+    """Return the finding of policies that conflict, with the message of the error."""
     refused = Violation(metered.name, error.reason, error.message)
     return Finding(error.message, (metered.name, *_policies(metered)), refused)
 
@@ -221,7 +221,7 @@ def _grant_gaps(setup: Setup) -> Iterator[Finding]:
 
 
 def _longest_gap(validity: Cadence, refresh: Cadence) -> int:
-    """The most days between the end of an issue and the next."""
+    """Return the most days between the end of an issue and the next."""
     days = 0
     for k in range(refresh.index(ANCHOR, LAST) + 1):
         start, following = refresh.nth(ANCHOR, k), refresh.nth(ANCHOR, k + 1)

@@ -187,8 +187,8 @@ class _Run:
         if self._clock is None:
             self._guard(state, lambda: apply(state))
             return
-        # The time is checked after the element: formulas are bounded in size, so each one ends
-        # soon, and only the sum over a line's elements can grow.
+        # Checked after the element, which cannot be interrupted; the size limits of formulas keep
+        # each one short.
         begun = self._clock()
         self._guard(state, lambda: apply(state))
         took = self._clock() - begun
