@@ -218,8 +218,8 @@ class CatalogueRates:
         return line
 
     def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
-        """Yield every container of this index that `but_of` does not share, to release it piece by
-        piece.
+        """Yield each span and entry of this index that `but_of` does not share, to be released one
+        by one.
         """
         for card_id, spans in self._spans.items():
             if but_of is not None and but_of._spans.get(card_id) is spans:

@@ -1,8 +1,8 @@
-"""Settlement: closing a rating period, and issuing grants when their time comes.
+"""Closing a rating period, and issuing grants when they are due.
 
-A close does all of it in one transaction: nothing is recorded into the period any more, its usage
-is drawn on the grants, expiry and rollover follow, what is left is rated, and at the end of a
-billing month the invoice-ready lines are made. Doing it twice is doing it once.
+A close is one transaction: the period accepts no more usage, its usage is drawn on the grants,
+grants expire or roll over, the overage is rated, and at the end of a billing period the liable
+lines are made. Closing twice has the effect of closing once.
 """
 
 from collections.abc import Sequence
@@ -59,10 +59,12 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
     """Make a rating period final. Raises Aborted (PREVIOUS_PERIOD_OPEN)."""
     account_id, wallet_id = command.account_id, command.wallet_id
     found = await periods.lock(tx, account_id, wallet_id, command.start)
+    # A job may run more than once; a later run finds the period final.
     if found is None or found.is_final:
         return
     period = found.period
     await wallets.lock(tx, account_id, wallet_id)
+    # Checked with this period locked: whoever opens an earlier one has to lock this one too.
     await _refuse_out_of_turn(tx, command, period)
     wallet = await wallets.get(tx, account_id, wallet_id)
     ends = [one.end_time for one in wallet.assets]
@@ -82,7 +84,7 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
 
 
 async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:
-    """Post the issues that are due, unless a close was quicker, and ask for the next ones."""
+    """Post the due issues that no close has posted yet, and schedule the next ones."""
     account_id, wallet_id, at = command.account_id, command.wallet_id, command.at
     await wallets.lock(tx, account_id, wallet_id)
     wallet = await wallets.get(tx, account_id, wallet_id)
@@ -102,7 +104,7 @@ async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:
 
 
 def refresh_job(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job:
-    """What posts the issues of a wallet that start at `at`."""
+    """Return the job that posts the issues of a wallet that start at `at`."""
     return Job(
         id=JobId(derive(wallet_id, "refresh", at.isoformat())),
         kind=JobKind.REFRESH_GRANTS,
@@ -114,7 +116,7 @@ def refresh_job(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job
 
 
 async def _refuse_out_of_turn(tx: Transaction, command: ClosePeriod, period: Period) -> None:
-    """Raise PREVIOUS_PERIOD_OPEN while a period is open that becomes final before this one."""
+    """Raise PREVIOUS_PERIOD_OPEN if a period is open that must become final before this one."""
     args = (tx, command.account_id, command.wallet_id)
     earlier = await periods.first_unsettled(*args, period.start)
     earlier = earlier or await periods.first_unsettled_source(*args, period.end)
@@ -140,7 +142,7 @@ async def _pass_on(
     results: Sequence[SettledIncrement],
     lines: Sequence[RatableLine],
 ) -> None:
-    """What was rated in tokens becomes usage of the wallets that hold them."""
+    """Add usage rated in tokens to the wallets of the tokens."""
     for wallet_id in wallet.token_wallet_ids:
         tokens = await wallets.get(tx, wallet.account_id, wallet_id)
         own = wallet.rated_in(wallet_id)
@@ -153,7 +155,7 @@ async def _pass_on(
 
 
 async def _bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> None:
-    """At the end of a billing period, make its invoice-ready lines."""
+    """Make the liable lines at the end of a billing period."""
     currency = wallet.currency_code
     lines = await summaries.ratable_of(tx, wallet, billing)
     owed = invoice_ready(

@@ -1,7 +1,7 @@
-"""Reopening: late usage opens its own period again, while nothing later of its target is final.
+"""Reopening: late usage opens its own period again, if no later period of its wallet is final.
 
-What the close of the period wrote is taken back, entry by entry, so that the next close draws and
-rates as if the usage had come in time. Otherwise the usage is handled as `NEXT_PERIOD` says.
+Everything that the close wrote is reversed, entry by entry, so that the next close draws and rates
+as if the usage had come in time. Otherwise the usage is handled as under `NEXT_PERIOD`.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from server.store.settlement import wallets
 
 
 async def final_of(tx: Transaction, slots: Iterable[Slot]) -> set[PeriodKey]:
-    """The final periods of those of `slots` whose late usage may open its period again."""
+    """Return the final periods of those `slots` whose late usage may reopen its period."""
     wanted = {s.period_key for s in slots if may_reopen(s)}
     return await store.final_periods(tx, wanted) if wanted else set()
 
@@ -28,13 +28,16 @@ async def final_of(tx: Transaction, slots: Iterable[Slot]) -> set[PeriodKey]:
 async def reopen(
     tx: Transaction, slots: Iterable[Slot], now: datetime
 ) -> dict[PeriodKey, RatingPeriod]:
-    """Open the periods of late usage again, as far as they may be, before anybody holds them.
+    """Reopen the periods of late usage where possible, before other locks are taken.
 
-    Others who would do the same wait, and then find them open. Raises Aborted (CONCURRENT_CHANGE).
+    Concurrent callers wait for each other, and the later one finds the periods open. Raises Aborted
+    (CONCURRENT_CHANGE).
     """
     wanted = {slot.period_key: slot.meter for slot in slots}
     if not wanted:
         return {}
+    # Before the row locks, so that two batches that reopen periods of one wallet run one after the
+    # other.
     await queue_openers(tx, {meter.wallet for meter in wanted.values()})
     found = await store.lock_reopenable(tx, wanted)
     opened = {
@@ -48,9 +51,11 @@ async def reopen(
 
 
 async def _take_back(tx: Transaction, reopened: Iterable[Reopenable]) -> None:
-    """Undo what the closes of these periods wrote."""
+    """Reverse what the closes of these periods wrote."""
     for one in reopened:
         await wallets.lock(tx, one.account_id, one.wallet_id)
+        # Checked again under the wallet's lock: a close that was running could have made a later
+        # period final since the first check.
         if await store.has_final_follower(tx, one):
             message = "a later period is being closed at this moment; nothing happened, try again"
             raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)

@@ -1,7 +1,7 @@
-"""Replay rates: final usage priced again by a price book, beside what it came to.
+"""Replay rates: final usage priced again by a price book, compared with its original amounts.
 
-Everything is read at one moment and nothing is written. What of before is done again is compared
-with what is kept: where they differ there is no answer.
+Everything is read in one snapshot and nothing is written. The original rating is repeated too and
+compared with the stored amounts: where they differ, the replay returns an error.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,10 +36,10 @@ MOST_LINES = value_of("replay.lines")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """A line as it was rated, and what it would have been; `error` says why it is not replayed.
+    """A line with its original amount and its replay, or the `error` that prevents the replay.
 
-    It would be several `parts` where rates change that did not, and none where nothing would be
-    used. What `is_new` was not rated, because nothing was used.
+    It becomes several `parts` where the other rates change at other times, and none where nothing
+    would be used. A line that `is_new` has no original, because nothing was used.
     """
 
     line: ReplayLine
@@ -49,28 +49,28 @@ class Replayed:
 
     @property
     def pair(self) -> Pair:
-        """Both amounts."""
+        """The original and the replayed amount."""
         replayed = None if self.error else _sum(one.amount for one in self.parts)
         return Pair(unit=self.line.unit, rated=self.line.amount, replayed=replayed)
 
     @property
     def overage(self) -> Decimal | None:
-        """What grants would not have paid for."""
+        """The replayed overage."""
         return None if self.error else _sum(one.overage for one in self.parts)
 
     @property
     def terms(self) -> RateTerms | None:
-        """The terms that would have priced it first."""
+        """The terms that price the first part."""
         return next((one.terms for one in self.parts), None)
 
     @property
     def steps(self) -> tuple[WaterfallStep, ...]:
-        """What would have led to its amount."""
+        """The steps that lead to the replayed amount."""
         return tuple(step for one in self.parts for step in one.steps)
 
 
 async def replay(tx: Transaction, command: ReplayRates) -> list[Replayed]:
-    """What each ratable line would have come to, oldest first; `tx` should see one moment.
+    """Return the replay of each ratable line, oldest first; `tx` should read one snapshot.
 
     Raises ACCOUNT_NOT_FOUND, PRICE_BOOK_NOT_FOUND, ASSET_NOT_FOUND, TOO_MANY_ITEMS.
     """
@@ -80,6 +80,7 @@ async def replay(tx: Transaction, command: ReplayRates) -> list[Replayed]:
     sold = await store.sold_as(tx, account_id)
     if command.asset_id is not None and command.asset_id not in sold:
         raise NotFound.of("Asset", f"accounts/{account_id}/assets/{command.asset_id}")
+    # One more than allowed, to see that there are too many without counting them.
     lines = await store.rated_lines(
         tx, account_id, command.asset_id, command.within, limit=MOST_LINES + 1
     )
@@ -98,7 +99,7 @@ async def replay(tx: Transaction, command: ReplayRates) -> list[Replayed]:
 
 
 async def _touched(world: World, wallet_ids: Iterable[WalletId]) -> list[WalletId]:
-    """These wallets and those of the tokens that their usage is rated in."""
+    """Return these wallets and those of the tokens in which their usage is rated."""
     found = set(wallet_ids)
     for wallet_id in wallet_ids:
         found |= set((await world.wallet(wallet_id)).token_wallet_ids)
@@ -106,7 +107,7 @@ async def _touched(world: World, wallet_ids: Iterable[WalletId]) -> list[WalletI
 
 
 def _compared(again: Again, lines: Iterable[ReplayLine], command: ReplayRates) -> list[Replayed]:
-    """Each line beside what it would be, and what would be rated besides them."""
+    """Return each line with its replay, and the replayed lines that have no original."""
     before = {one.id: one for one in again.before.lines}
     after: dict[RatableSummaryId, list[RatableLine]] = {}
     for line in again.after.lines:
@@ -137,7 +138,7 @@ def _with_parts(again: Again, line: ReplayLine, after: Sequence[RatableLine]) ->
 
 
 def _beside_nothing(again: Again, id_: RatableSummaryId, after: Sequence[RatableLine]) -> Replayed:
-    """Usage that there was none of, as of tokens that cost nothing."""
+    """Return a replayed line without an original, for example of tokens that cost nothing."""
     first = after[0]
     unit = again.wallet.currency_code if first.terms is None else first.terms.unit
     line = ReplayLine(

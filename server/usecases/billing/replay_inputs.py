@@ -1,6 +1,6 @@
-"""What a replay does again: the final usage of a wallet, drawn and rated by a price book.
+"""The inputs of a replay: the final usage of a wallet, drawn and rated by a price book.
 
-Each wallet is done once, those of tokens after what is rated in them.
+Each wallet is replayed once; wallets of tokens after those of the resources rated in them.
 """
 
 from collections.abc import Mapping, Set
@@ -52,10 +52,10 @@ from server.usecases.rating.procedures import as_rated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayRates:
-    """The usage of an account, or of one asset, of rating periods that start within a time.
+    """The usage to replay: of an account or one asset, in rating periods that start in `within`.
 
-    Without a day each stretch of rates is priced as of its first day. `with_drafts` those of the
-    price book price as if they were active.
+    Without a day, each segment of rates is priced as of its first day. With `with_drafts`, draft
+    entries of the price book price as if they were active.
     """
 
     account_id: AccountId
@@ -68,7 +68,7 @@ class ReplayRates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """A wallet's final usage as it was and as it would be; `fault` is why nobody can say."""
+    """The original and the replayed final usage of a wallet; `fault` prevents the replay."""
 
     wallet: StoredWallet
     before: FinalUsage
@@ -79,7 +79,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Where a replay reads, what it is to be, and what it has come to so far."""
+    """The state of a replay: the transaction, the command, and the results so far."""
 
     tx: Transaction
     command: ReplayRates
@@ -89,7 +89,7 @@ class World:
     done: dict[WalletId, Again] = field(default_factory=dict)
 
     async def rates_of(self, product_id: ProductId) -> CatalogueRates:
-        """The rates of a product in the price book."""
+        """Return the rates of a product in the price book."""
         if product_id not in self.rates:
             with_drafts = self.command.with_drafts
             rows = await rows_of_product(
@@ -99,7 +99,7 @@ class World:
         return self.rates[product_id]
 
     async def wallet(self, wallet_id: WalletId) -> StoredWallet:
-        """A wallet with what is rated in its tokens."""
+        """Return a wallet with the sources of its tokens."""
         if wallet_id not in self.wallets:
             self.wallets[wallet_id] = await wallets.get(
                 self.tx, self.command.account_id, wallet_id, with_sources=True
@@ -107,7 +107,7 @@ class World:
         return self.wallets[wallet_id]
 
     async def again(self, wallet_id: WalletId) -> Again:
-        """A wallet's usage once more."""
+        """Return the replay of a wallet's usage."""
         if wallet_id not in self.done:
             self.done[wallet_id] = await _again(self, await self.wallet(wallet_id))
         return self.done[wallet_id]
@@ -140,7 +140,8 @@ async def _again(world: World, wallet: StoredWallet) -> Again:
 async def _cells_again(
     world: World, wallet: StoredWallet, cells: tuple[Cell, ...]
 ) -> tuple[Cell, ...]:
-    """The final cells of a wallet; of tokens those that usage would come to."""
+    """Return the final cells of a wallet; for tokens, those that the replayed usage costs."""
+    # Without `closed`, tokens stay in their own period, as they did when that was open.
     token_wallet = replace(wallet.token_wallet, closed=None)
     before: dict[CellId, Cell] = {}
     after: dict[CellId, Cell] = {}
@@ -160,7 +161,7 @@ async def _cells_again(
 
 
 def _check_sources(source: Again, own: Set[AssetId]) -> None:
-    """What would not be rated in tokens leaves open how many of them are used."""
+    """Raise if a source line lost its amount: then the number of used tokens is unknown."""
     was_rated = {one.id for one in source.before.lines if one.amount is not None}
     for line in source.after.lines:
         was = line_before(source.wallet.state, line.key)
@@ -169,7 +170,7 @@ def _check_sources(source: Again, own: Set[AssetId]) -> None:
 
 
 def unpriced(again: Again, line: RatableLine) -> UsageError:
-    """Why usage has no amount at the other rates."""
+    """Return the reason why usage has no amount at the other rates."""
     own = again.wallet.sold.own.get(line.key.asset_id, ())
     held = next((one for one in own if one.contains(line.key.segment_start)), None)
     found = None if held is None else again.found.get((line.key.asset_id, held.start))
@@ -181,7 +182,7 @@ def unpriced(again: Again, line: RatableLine) -> UsageError:
 
 
 async def _found(world: World, wallet: StoredWallet) -> Found:
-    """What the price book says for each stretch of rates, of assets and of what was added."""
+    """Return the price book's terms or error for each segment of own rates and additions."""
     found: dict[Stretch, RateTerms | UsageError | None] = {}
     usual = await _usual_unit(world, wallet)
     found_by = await finders(world.tx)
@@ -210,7 +211,7 @@ async def _found(world: World, wallet: StoredWallet) -> Found:
 async def _question(
     world: World, wallet: StoredWallet, stretch: Stretch, unit: str
 ) -> tuple[CatalogueRates, Question]:
-    """What is asked about a stretch, and of which rates."""
+    """Return the question for a segment, and the rates that answer it."""
     asset_id, start = stretch
     of = world.sold[asset_id]
     question = Question(
@@ -225,6 +226,6 @@ async def _question(
 
 
 async def _usual_unit(world: World, wallet: StoredWallet) -> str:
-    """What usage is rated in where nothing says otherwise."""
+    """Return the rate unit of usage without terms."""
     token_id = next((one.token_wallet_id for one in wallet.assets if one.token_wallet_id), None)
     return wallet.currency_code if token_id is None else (await world.wallet(token_id)).unit_id

@@ -1,4 +1,4 @@
-"""Blocking while recording: wallets that refuse what they cannot pay for are held and asked."""
+"""Blocking while recording: wallets that refuse usage which they cannot cover."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,9 +17,10 @@ async def refuse_blocked(
     placed: Sequence[Placed],
     outcomes: dict[int, Outcome],
 ) -> list[Placed]:
-    """Hold the wallets that block, in the order of their keys, and refuse what they do not cover.
+    """Lock the blocking wallets in key order, and refuse the records that they do not cover.
 
-    What is left may be kept: nobody else draws on these wallets until the transaction ends.
+    Returns the records that may be stored. Nobody else draws on these wallets until the transaction
+    ends.
     """
     by_wallet: dict[WalletKey, list[Placed]] = {}
     for one in placed:

@@ -1,6 +1,6 @@
-"""Preview usage: what lines would do if they were recorded now, one after another.
+"""Preview usage: the effect of lines as if they were recorded now, one after another.
 
-Everything is read at one moment and nothing is locked or written; what follows from it is computed.
+Everything is read in one snapshot; nothing is locked or written. The rest is computed from it.
 """
 
 from collections import Counter
@@ -54,18 +54,20 @@ from server.store.wallets import preview as store
 from server.usecases.intake.recording import intake_of
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
-"""The time of usage that happens now, by the tenant's clock."""
+"""Stands for the current time of the tenant's clock, as a time of usage."""
 
 
 NO_PERIODS = KnownPeriods(opened=frozenset())
 
 MOST_WORK = value_of("preview.cells")
-"""How many cells the lines of a call may be projected over, all together: a few seconds of it."""
+"""The most cells over which all lines of a call together may be projected: a few seconds
+of work.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewUsage:
-    """Up to 1,000 lines of an account, each as it was read or as it was refused."""
+    """Up to 1,000 lines of an account, each read or refused."""
 
     account_id: AccountId
     lines: tuple[Usage | UsageError, ...]
@@ -73,7 +75,7 @@ class PreviewUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Previewed:
-    """What a line would do, or why it would be refused."""
+    """The effect of a line, or its refusal."""
 
     error: UsageError | None = None
     item: Counted | None = None
@@ -83,7 +85,7 @@ class Previewed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewInputs:
-    """All that the lines of a preview depend on, as it was at `now`."""
+    """All data that the lines of a preview depend on, as of `now`."""
 
     now: datetime
     lines: tuple[Counted | UsageError, ...] = ()
@@ -97,9 +99,9 @@ class PreviewInputs:
 async def read_inputs(
     tx: Transaction, command: PreviewUsage, *, most_work: int | None = None
 ) -> PreviewInputs:
-    """Read what the lines depend on; `tx` should see one moment.
+    """Return the data that the lines depend on; `tx` should read one snapshot.
 
-    Raises ACCOUNT_NOT_FOUND, and TOO_MANY_ITEMS where it would take too long.
+    Raises ACCOUNT_NOT_FOUND, and TOO_MANY_ITEMS if the preview would take too long.
     """
     account_id = command.account_id
     await accounts.get(tx, account_id)
@@ -129,7 +131,7 @@ async def read_inputs(
 
 
 def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
-    """What each line would do, in order; one that would be refused counts for nothing."""
+    """Yield the effect of each line in order; a refused line has no effect on later ones."""
     projections: Projections = {
         key: projection_of(one, now=inputs.now) for key, one in inputs.states.items()
     }
@@ -157,7 +159,10 @@ def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
 def _refuse_too_much(
     items: Iterable[Counted], states: Mapping[WalletId, WalletState], most_work: int
 ) -> None:
-    """Every line is projected over all usage of its wallets that is not final."""
+    """Raise TOO_MANY_ITEMS for too much work.
+
+    Every line is projected over all usage of its wallets that is not final.
+    """
     lines = Counter(_wallet_id(item.slot) for item in items)
     cells = {key: sum(_size(one) for one in states.values() if touches(one, key)) for key in lines}
     work = sum(count * cells[key] for key, count in lines.items())
@@ -175,7 +180,7 @@ def _size(state: WalletState) -> int:
 def _taken(
     inputs: PreviewInputs, projections: Projections, item: Counted, place: Place
 ) -> tuple[tuple[Effect, ...], Projections]:
-    """What a line does, and the wallets after it. Raises CAP_REACHED."""
+    """Return the effect of a line, and the wallets after it. Raises CAP_REACHED."""
     meter, usage = item.slot.meter, item.usage
     cell = cell_of(item, place, inputs.numbers[usage.asset_id])
     effects, after = used(projections, cell, now=inputs.now)
@@ -187,7 +192,7 @@ def _taken(
 
 
 def _place(inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
-    """Return where a line would be counted; an earlier line may have opened a period again.
+    """Return the place of a line; an earlier line may have reopened a period.
 
     Raises PERIOD_CLOSED, NOT_SUPPORTED.
     """
@@ -201,7 +206,7 @@ def _place(inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
 
 
 async def _reopenable(tx: Transaction, late: Iterable[Counted]) -> list[Reopenable]:
-    """Return the rating periods that lines would open again."""
+    """Return the rating periods that lines would reopen."""
     wanted = {one.slot.period_key for one in late if may_reopen(one.slot)}
     return await reopening.find_reopenable(tx, wanted)
 
@@ -209,7 +214,7 @@ async def _reopenable(tx: Transaction, late: Iterable[Counted]) -> list[Reopenab
 async def _first_open(
     tx: Transaction, found: Mapping[WalletId, StoredWallet], late: Sequence[Counted], now: datetime
 ) -> dict[WalletKey, RatingPeriod]:
-    """Return the periods that would take in late usage, some of which would be opened."""
+    """Return the periods that would take late usage, some of which would have to be opened."""
     opened: dict[WalletKey, RatingPeriod] = {}
     for meter in {one.slot.meter.wallet: one.slot.meter for one in late}.values():
         closed = found[meter.wallet_id].closed
@@ -227,7 +232,7 @@ def _periods(
     first: Mapping[WalletKey, RatingPeriod],
     now: datetime,
 ) -> KnownPeriods:
-    """Return the periods that take lines in, as they would be then."""
+    """Return the periods that would take the lines."""
     meters = {one.slot.period_key: one.slot.meter for one in items}
     again = {
         one.key: reopened_period(meters[one.key], one.period, now=now, next_freeze=one.next_freeze)
@@ -242,9 +247,11 @@ def _periods(
 async def _wallets(
     tx: Transaction, account_id: AccountId, items: Iterable[Counted]
 ) -> dict[WalletId, StoredWallet]:
-    """The wallets that lines are usage of, and those of the tokens that usage is rated in."""
+    """Return the wallets of the lines, and those of the tokens in which their usage is rated."""
     found: dict[WalletId, StoredWallet] = {}
     wanted = sorted({_wallet_id(one.slot) for one in items})
+    # Wallets of tokens are found only in the wallets that use them, so they are read in a second
+    # pass.
     while wanted:
         for wallet_id in wanted:
             found[wallet_id] = await wallets.get(tx, account_id, wallet_id, with_sources=True)
@@ -259,9 +266,9 @@ async def _states(
     late: set[WalletId],
     reopened: Iterable[Reopenable],
 ) -> dict[WalletId, WalletState]:
-    """What is projected. Late usage is a correction: it is measured against all that is final.
+    """Return the wallets to project. Late usage is a correction, so it needs all final usage.
 
-    A period that it opens again is as it was before it was closed.
+    A period that it reopens is as it was before its close.
     """
     whole = {key: await _with_history(tx, found[key]) for key in sorted(late)}
     for late_again in reopened:

@@ -1,4 +1,4 @@
-"""Resolution: which policies hold for a resource of a product, and what its grants come to."""
+"""Resolution: the policies in force for a resource of a product, and its resolved grants."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ T = TypeVar("T")
 
 
 async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedProduct:
-    """An active product as it can be sold.
+    """Return an active product as it can be sold.
 
     Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE, TOKEN_RESOURCE, POLICY_CONFLICT, NOT_SUPPORTED.
     """
@@ -93,7 +93,7 @@ async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedPr
 
 
 def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
-    """Raise TOKEN_RESOURCE, POLICY_CONFLICT where tokens are not had, or not rated in time."""
+    """Raise TOKEN_RESOURCE or POLICY_CONFLICT if a token is missing or rated at the wrong time."""
     own = {one.resource_id: one for one in held}
     tokens = sorted({token for one in held if (token := token_of(graph, one))})
     for one in held:
@@ -115,7 +115,7 @@ def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
 def _terms_of(
     graph: Graph, held: ProductResource
 ) -> tuple[AggregationMethod, RatingFrequency, LatePolicy]:
-    """How a resource of a product is counted, when it is rated, and what late usage does."""
+    """Return the aggregation method, the rating frequency and the late policy of a resource."""
     policies = resolve(said_of(graph, held))
     rating = policies.rating_frequency.policy.content
     frequency = RatingFrequency(period=rating.period, delay=rating.delay)
@@ -124,7 +124,7 @@ def _terms_of(
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """The policies that hold for a resource, of a product where it was not sold yet."""
+    """The policies in force for a resource; `held` is the product's record before a sale."""
 
     held: tuple[ProductId, ProductResourceId] | None
     resource_id: ResourceId
@@ -132,7 +132,7 @@ class Explained:
 
 
 async def explained_product(tx: Transaction, product_id: ProductId) -> list[Explained]:
-    """The policies of each resource of a product, drafts too. Raises PRODUCT_NOT_FOUND."""
+    """Return the policies of each resource of a product, drafts too. Raises PRODUCT_NOT_FOUND."""
     product = await records.get(tx, PRODUCT, product_id)
     graph = await store.load_graph(tx, product)
     held = [one.content for one in graph.product_resources]
@@ -145,7 +145,7 @@ async def explained_product(tx: Transaction, product_id: ProductId) -> list[Expl
 async def explained_asset(
     tx: Transaction, account_id: AccountId, asset_id: AssetId
 ) -> list[Explained]:
-    """The policies under which an asset was sold, by resource. Raises ASSET_NOT_FOUND."""
+    """Return the policies under which an asset was sold, by resource. Raises ASSET_NOT_FOUND."""
     asset = await assets.get(tx, account_id, asset_id)
     held = sorted(asset.resources, key=lambda one: one.resource_id)
     return [
@@ -154,7 +154,9 @@ async def explained_asset(
 
 
 def said_of(graph: Graph, held: ProductResource) -> tuple[Said, ...]:
-    """What the catalogue says of a resource of a product, the strongest level first."""
+    """Return the policies that the catalog names for a product's resource, the strongest level
+    first.
+    """
     resource = graph.resources[held.resource_id].content
     return (
         _said(graph, PolicyLevel.PRODUCT_USAGE_RESOURCE, held.policies),
@@ -176,7 +178,7 @@ def _said(graph: Graph, level: PolicyLevel, ids: PolicyIds) -> Said:
 
 
 async def said_at(tx: Transaction, level: PolicyLevel, ids: PolicyIds) -> Said:
-    """What a level says that names policies by their ids. Raises `…_POLICY_NOT_FOUND`."""
+    """Return the policies of a level that names them by id. Raises `…_POLICY_NOT_FOUND`."""
 
     async def named(kind: Kind[T], policy_id: PolicyId | None) -> StoredRecord[T] | None:
         return None if policy_id is None else await records.get(tx, kind, policy_id)
@@ -192,7 +194,7 @@ async def said_at(tx: Transaction, level: PolicyLevel, ids: PolicyIds) -> Said:
 
 
 def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
-    """The unit of a product's resource; None while there is none."""
+    """Return the unit of a product's resource, or None if there is none yet."""
     resource = graph.resources[held.resource_id].content
     units = [one.content for one in graph.units]
     if resource.unit_id is not None:
@@ -201,7 +203,7 @@ def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
 
 
 def check_terms(policies: WalletPolicies) -> None:
-    """Raise PERIOD_ORDER, POLICY_CONFLICT where counting, rating and billing do not go together."""
+    """Raise PERIOD_ORDER or POLICY_CONFLICT for policies that conflict with each other."""
     rating = policies.rating.period
     check_period_order(
         billing=assumed_billing(rating), rating=rating, accumulation=policies.aggregation.period
@@ -210,12 +212,12 @@ def check_terms(policies: WalletPolicies) -> None:
 
 
 def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies:
-    """What every level of the catalogue said, as a sale would keep it."""
+    """Return the policies that a sale of the catalog's resource would freeze."""
     return sold_policies(resolve(said_of(graph, held)), unit.id)
 
 
 def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGrant:
-    """A promise in the resource's unit. Raises what `convert` raises."""
+    """Return a grant in the resource's unit. Raises the errors of `convert`."""
     given = next((one.content for one in graph.units if one.content.id == grant.unit_id), None)
     if grant.unit_id is not None and given is None:
         text = f"{plain(grant.quantity)} {grant.unit_id} cannot be counted in {unit.id}"
@@ -271,7 +273,7 @@ def _resource(graph: Graph, held: StoredRecord[ProductResource]) -> ResolvedReso
 
 
 def _source(policy_id: PolicyId | None, known: Mapping[PolicyId, StoredRecord[T]]) -> PolicySource:
-    """A policy of a promise, which only the product names."""
+    """Return the source of a grant's policy, which only the product can name."""
     if policy_id is None:
         return PolicySource()
     level, version = PolicyLevel.PRODUCT_USAGE_RESOURCE, known[policy_id].version
@@ -279,5 +281,5 @@ def _source(policy_id: PolicyId | None, known: Mapping[PolicyId, StoredRecord[T]
 
 
 def token_of(graph: Graph, held: ProductResource) -> ResourceId | None:
-    """The token that a product's resource is rated in."""
+    """Return the token in which a product's resource is rated, or None."""
     return held.token_resource_id or graph.resources[held.resource_id].content.token_resource_id

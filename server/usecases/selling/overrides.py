@@ -1,4 +1,4 @@
-"""Overrides: what a line of a sale, and the target it is bound to, say of a product's policies."""
+"""Overrides: a product's policies, as a line of a sale and its binding target change them."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ async def overridden(
     to: BoundTarget,
     path: str,
 ) -> ResolvedProduct:
-    """Return the product under what the line and its target say of its policies.
+    """Return the product with the policies that the line and its target name.
 
     Raises RESOURCE_NOT_IN_PRODUCT, POLICY_NOT_ALLOWED, `…_POLICY_NOT_FOUND`, RESOURCE_INACTIVE,
     POLICY_CONFLICT.

@@ -1,4 +1,4 @@
-"""Quotes: what would be sold, with the rates, grants and policies of the catalogue frozen."""
+"""Quotes: proposed sales, with the rates, grants and policies of the catalog frozen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,13 +32,14 @@ from server.usecases.selling.overrides import overridden
 
 __all__ = ["AskedLine", "CreateQuote", "check_active", "create", "get", "list_quotes"]
 
-# What lines have in common that cost the same: product, first day, target and selling model.
+# Lines with the same product, first day, target and selling model have the same rates, which are
+# read once.
 _PricedAs = tuple[ProductId, date, str | None, SellingModelId | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateQuote:
-    """What would be sold to an account, at the rates of a price book."""
+    """A proposed sale to an account, at the rates of a price book."""
 
     account_id: AccountId
     price_book_id: PriceBookId
@@ -46,13 +47,13 @@ class CreateQuote:
 
 
 async def create(tx: Transaction, command: CreateQuote) -> Quote:
-    """Make a draft; each line keeps the catalogue as it is on the day the line starts.
+    """Create a draft; each line freezes the catalog as of the day on which the line starts.
 
     Raises ACCOUNT_NOT_FOUND, PRICE_BOOK_NOT_FOUND, PRODUCT_NOT_FOUND, RESOURCE_INACTIVE,
     BINDING_TARGET, ASSET_NOT_FOUND, BINDING_TARGET_NOT_FOUND, RESOURCE_NOT_OPTIONAL, TIERS_INVALID,
     TOKEN_RESOURCE, POLICY_CONFLICT, DECIMAL_RANGE, RATE_NOT_FOUND, NOT_NEGOTIABLE, RESOURCE_TWICE,
-    RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, TIERS_INVALID, PERIOD_ORDER, PROCEDURE_NOT_IN_FORCE,
-    RATE_NEGATIVE, RATE_UNREACHABLE.
+    RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, PERIOD_ORDER, PROCEDURE_NOT_IN_FORCE, RATE_NEGATIVE,
+    RATE_UNREACHABLE.
     """
     buyer = await quotes.get_buyer(tx, command.account_id)
     await quotes.check_price_book(tx, command.price_book_id)
@@ -94,7 +95,7 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
 
 
 async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, ResourceId]]) -> None:
-    """Raise RESOURCE_INACTIVE for the first of these that is not sold any more."""
+    """Raise RESOURCE_INACTIVE for the first of these that is no longer sold."""
     gone = await orders.find_inactive(tx, sold)
     if gone is not None:
         product, resource = gone
@@ -106,7 +107,7 @@ async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, Resource
 
 
 async def get(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:
-    """One quote. Raises QUOTE_NOT_FOUND."""
+    """Return one quote. Raises QUOTE_NOT_FOUND."""
     return await quotes.get(tx, account_id, quote_id)
 
 

@@ -1,4 +1,4 @@
-"""Rate plans: what each resource of an asset costs on a day."""
+"""Rate plans: the rate of each resource of an asset on a day."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +24,7 @@ class RatePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetRatePlan:
-    """Of an asset on a day, or today; rated by the default procedure, or by another."""
+    """An asset and a day (today if None), and the procedure (the default if None)."""
 
     account_id: AccountId
     asset_id: AssetId
@@ -33,7 +33,7 @@ class GetRatePlan:
 
 
 async def get(tx: Transaction, command: GetRatePlan) -> RatePlan:
-    """The plan; `tx` should see one moment.
+    """Return the plan; `tx` should read one snapshot.
 
     Raises ASSET_NOT_FOUND, PROCEDURE_NOT_FOUND, PROCEDURE_USAGE.
     """

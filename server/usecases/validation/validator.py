@@ -1,4 +1,4 @@
-"""Validating products: what they stand on is read at one moment, and held to the rules."""
+"""Validate products: their records are read in one snapshot and checked by the rules."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidateProducts:
-    """The products, each once; the days that matter, from today if no start is given."""
+    """The products, each once, and the days to check; without a start, from today."""
 
     product_ids: tuple[ProductId, ...]
     start: date | None
@@ -51,7 +51,7 @@ class ValidateProducts:
 
 
 async def load_setups(tx: Transaction, asked: ValidateProducts) -> tuple[Setup, ...]:
-    """What the rules look at, in the order asked. `tx` has to see one moment.
+    """Return the setups of the products, in the given order. `tx` must read one snapshot.
 
     Raises INTERVAL_INVALID, PRODUCT_NOT_FOUND.
     """

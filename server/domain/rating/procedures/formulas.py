@@ -96,7 +96,7 @@ def compile_formula(source: str, known: Mapping[str, ValueKind], kind: ValueKind
 def _parse(text: str, lead: int) -> ast.expr:
     try:
         with warnings.catch_warnings():
-            # Python warns about code such as `1 is 1` or `'\d'`: a formula must be free of doubt.
+            # Python only warns about code such as `1 is 1` or an unknown escape; this refuses it.
             warnings.simplefilter("error")
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
