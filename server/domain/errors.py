@@ -41,6 +41,7 @@ class Subject:
     name: str
 
 
+# A generated `__eq__` would make the exception unhashable.
 @dataclass(eq=False)
 class UsageError(Exception):
     """A refusal. `facts` has every variable part of `message`, as text."""

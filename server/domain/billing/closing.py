@@ -166,6 +166,7 @@ def _is_in_tokens(line: RatableLine, currency_code: str) -> bool:
 
 
 def _summable(line: RatableLine) -> RatableLine:
+    # A line that failed adds nothing; `is_whole` of the liable line says that a part is missing.
     return line if line.failure is None else replace(line, amount=ZERO)
 
 

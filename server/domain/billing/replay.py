@@ -74,14 +74,19 @@ def at_other_rates(sold: WalletRateSources, found: Found) -> WalletRateSources:
     """Return the sold terms with those of another catalog in their place."""
     own = {
         asset_id: tuple(
-            replace(one, terms=_terms_there(one.terms, found.get((asset_id, one.start))))
-            for one in segments
+            replace(
+                segment, terms=_terms_there(segment.terms, found.get((asset_id, segment.start)))
+            )
+            for segment in segments
         )
         for asset_id, segments in sold.own.items()
     }
     additions = tuple(
-        replace(one, terms=_terms_there(one.terms, found.get((one.asset_id, one.start))))
-        for one in sold.additions
+        replace(
+            addition,
+            terms=_terms_there(addition.terms, found.get((addition.asset_id, addition.start))),
+        )
+        for addition in sold.additions
     )
     return replace(sold, own=own, additions=additions)
 
@@ -143,7 +148,9 @@ def rated_again(
     """Return the lines of usage; parts of a line are rated by the version that rated the line."""
     wallet_id = wallet.terms.id
     lines = ratable_lines(wallet_id, results, rates, raters=raters)
-    parts = {one.id: line_before(wallet, one.key) for one in lines if one.id not in raters.lines}
+    parts = {
+        line.id: line_before(wallet, line.key) for line in lines if line.id not in raters.lines
+    }
     known = {id_: raters.lines[old] for id_, old in parts.items() if old in raters.lines}
     if not known:
         return lines
@@ -154,7 +161,7 @@ def rated_again(
 def line_before(wallet: WalletState, key: RatableKey) -> RatableSummaryId:
     """Return the id of the line in which usage was rated, or would have been."""
     segments = wallet.rates.get(key.asset_id, ())
-    held = next((one for one in segments if one.contains(key.segment_start)), None)
+    held = next((segment for segment in segments if segment.contains(key.segment_start)), None)
     moved = key if held is None else key._replace(segment_start=held.start)
     return line_id(wallet.terms.id, moved)
 
@@ -166,7 +173,7 @@ def differs() -> Unimplemented:
 
 
 def _paid(results: Iterable[SettledIncrement]) -> dict[CellId, tuple[Decimal, Decimal]]:
-    return {one.increment.cell_id: (one.drawn, one.overage) for one in results}
+    return {result.increment.cell_id: (result.drawn, result.overage) for result in results}
 
 
 @exact

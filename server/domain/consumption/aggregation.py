@@ -157,6 +157,8 @@ def increments(
     known = [(cell, False) for cell in settled]
     running: dict[Series, _Running] = {}
     added_by_cell: list[Increment] = []
+    # Settled cells run through the same series to reach its total; only fresh ones become
+    # increments.
     for cell, is_fresh in sorted(known + fresh, key=lambda item: _cell_turn(item[0])):
         key = (cell.asset_id, cell.dimensions, cell.origin_start)
         series = running.get(key)

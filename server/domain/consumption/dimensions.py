@@ -24,6 +24,7 @@ def dimensions_text(names: tuple[str, ...], labels: Mapping[str, str] | None) ->
     if not names or not labels:
         return NONE
     found = {name: labels[name] for name in names if name in labels}
+    # Sorted and without spaces, so that equal values give equal texts.
     return json.dumps(found, sort_keys=True, separators=(",", ":")) if found else NONE
 
 

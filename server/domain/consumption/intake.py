@@ -51,6 +51,8 @@ class Intake:
         meter = series.meter
         unit_id = usage.unit_id or meter.unit.id
         text = plain(usage.quantity)
+        # Before the checks: the digest identifies the repeat of a stored record even if it fails
+        # now.
         digest = content_hash(series.prefix, usage, unit_id, text)
         try:
             self._check_time(usage.time)
@@ -158,6 +160,7 @@ class _Series:
             if slot.day.start <= instant < slot.day.end:
                 return slot
         civil, period = self.meter.day_and_period(instant)
+        # A day has one slot even if it overlaps two UTC dates: slots are compared by identity.
         found = self.by_start.get(civil.start)
         if found is None:
             found = self.by_start[civil.start] = Slot(self.meter, civil, period)

@@ -125,7 +125,7 @@ def resolve(said: Sequence[Said]) -> PolicyChain:
 
     Always: each policy resolves, to that of the first level that names one, or to the default.
     """
-    orders = ((one.order, one.level) for one in said if one.order is not None)
+    orders = ((choice.order, choice.level) for choice in said if choice.order is not None)
     return PolicyChain(
         aggregation=_first(said, lambda one: one.aggregation, DEFAULT_AGGREGATION),
         rating_frequency=_first(said, lambda one: one.rating_frequency, DEFAULT_RATING),
@@ -138,10 +138,10 @@ def resolve(said: Sequence[Said]) -> PolicyChain:
 def _first(
     said: Sequence[Said], policy: Callable[[Said], StoredRecord[T] | None], default: StoredRecord[T]
 ) -> Supplied[T]:
-    for one in said:
-        found = policy(one)
+    for choice in said:
+        found = policy(choice)
         if found is not None:
-            return Supplied(found, one.level)
+            return Supplied(found, choice.level)
     return Supplied(default, PolicyLevel.DEFAULT)
 
 
@@ -282,7 +282,7 @@ class ResolvedResource:
 
     def under(self, *said: Said | None) -> "ResolvedResource":
         """Return it with the policies of further, stronger levels, the strongest first."""
-        return replace(self, said=(*(one for one in said if one is not None), *self.said))
+        return replace(self, said=(*(choice for choice in said if choice is not None), *self.said))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +306,6 @@ class ResolvedProduct:
 
     def rate_unit(self, resource: ResolvedResource, currency_code: str) -> str:
         """Return the unit in which a resource is rated: its token's unit, or else the currency."""
-        units = {one.resource_id: one.unit.id for one in self.resources}
+        units = {resource.resource_id: resource.unit.id for resource in self.resources}
         token = resource.token_resource_id
         return currency_code if token is None else units[token]

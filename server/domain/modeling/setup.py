@@ -100,6 +100,7 @@ def chosen(policy: P, known: Iterable[StoredRecord[P]], *, named: PolicyId | Non
         return min(
             usable, key=lambda one: (one.content.id != named, one.state, one.content.id)
         ).content
+    # Ids that differ only in case are the same id.
     taken = {one.content.id.lower() for one in kept}
     wanted = derived_id(policy)
     ids = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
@@ -141,7 +142,10 @@ def check_size(records: int) -> None:
 def placed(error: UsageError, path: str) -> UsageError:
     """Return the refusal of one record with the field paths of the description, below `path`."""
     if isinstance(error, InvalidArgument) and error.violations:
-        moved = tuple(replace(one, field=_place(one.field, path)) for one in error.violations)
+        moved = tuple(
+            replace(violation, field=_place(violation.field, path))
+            for violation in error.violations
+        )
         made = InvalidArgument.of(moved)
         made.facts = {**error.facts, **made.facts}
         return made

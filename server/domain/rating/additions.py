@@ -103,10 +103,12 @@ def standing(agreements: Iterable[Addition]) -> tuple[Addition, ...]:
 
 
 def _in_turn(agreements: list[Addition]) -> Iterator[Addition]:
-    edges = sorted({edge for one in agreements for edge in (one.start, one.end) if edge})
+    edges = sorted(
+        {edge for agreement in agreements for edge in (agreement.start, agreement.end) if edge}
+    )
     # A sweep over the edges with a heap of open agreements: the best is on top, and an agreement
     # that has ended is dropped only when it reaches the top.
-    coming = sorted(agreements, key=lambda one: one.start, reverse=True)
+    coming = sorted(agreements, key=lambda agreement: agreement.start, reverse=True)
     held: list[tuple[Turn, Addition]] = []
     last: Addition | None = None
     for start, end in zip(edges, [*edges[1:], None], strict=True):
@@ -115,6 +117,7 @@ def _in_turn(agreements: list[Addition]) -> Iterator[Addition]:
         while held and not held[0][1].is_open(start):
             heappop(held)
         best = held[0][1] if held else None
+        # The same agreement goes on, so its piece is extended.
         if last is not None and best is not None and last.terms is best.terms:
             last = replace(last, end=end)
             continue
@@ -132,13 +135,14 @@ def overlaid(
 
     Always: the segments together cover the same time as before.
     """
-    added = [one for one in additions if one.terms is not None]
+    added = [addition for addition in additions if addition.terms is not None]
     if not added:
         return tuple(segments)
     found: list[RateSegment] = []
     for segment in segments:
+        # An agreement for the target never replaces terms that were negotiated on the asset itself.
         rivals = competing(added, is_negotiated(segment.terms))
-        edges = {edge for one in rivals for edge in (one.start, one.end) if edge is not None}
+        edges = {edge for rival in rivals for edge in (rival.start, rival.end) if edge is not None}
         starts = sorted({edge for edge in edges if segment.contains(edge)} | {segment.start})
         ends = [*starts[1:], segment.end]
         for start, end, held in zip(starts, ends, _open_from(starts, rivals), strict=True):
@@ -150,7 +154,7 @@ def _open_from(
     starts: Sequence[datetime], added: Iterable[Addition]
 ) -> Iterator[tuple[Addition, ...]]:
     """Yield the additions that are open at each of these instants, which are in order."""
-    coming = sorted(added, key=lambda one: one.start, reverse=True)
+    coming = sorted(added, key=lambda addition: addition.start, reverse=True)
     there: list[Addition] = []
     for start in starts:
         while coming and coming[-1].start <= start:
@@ -174,6 +178,7 @@ def in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> R
     held = _held(segment.terms, at, added)
     winner = chosen(segment.terms, at, held)
     terms = segment.terms if winner is None else brought(winner, segment.terms)
+    # BOUNDED commitments are left out: their terms end with what they grant.
     committed = tuple(
         replace(one.terms, commitment=one.asset_id)
         for one in sorted(held, key=_turn)
@@ -213,7 +218,7 @@ def chosen_agreement(
 
 def best_agreement(unit: UnitId, at: datetime, added: Iterable[Addition]) -> Addition | None:
     """Return the winning agreement for the target in this unit at `at`."""
-    there = (one for one in added if one.is_agreed and one.is_open(at))
+    there = (addition for addition in added if addition.is_agreed and addition.is_open(at))
     return min(
         (one for one in there if one.terms and one.terms.unit == unit), key=_turn, default=None
     )
@@ -221,7 +226,11 @@ def best_agreement(unit: UnitId, at: datetime, added: Iterable[Addition]) -> Add
 
 def chosen_for_target(at: datetime, added: Iterable[Addition]) -> Addition | None:
     """Return a target's addition at `at`: a negotiated pack, an agreement, or another pack."""
-    there = [one for one in added if one.is_open(at) and one.terms and one.commitment is None]
+    there = [
+        addition
+        for addition in added
+        if addition.is_open(at) and addition.terms and addition.commitment is None
+    ]
     packs = [one for one in there if not one.is_agreed]
     best = min(packs, key=_turn, default=None)
     if best is not None and is_negotiated(best.terms):
@@ -243,7 +252,11 @@ def chosen_pack(
 
 def _held(terms: RateTerms | None, at: datetime, added: Iterable[Addition]) -> list[Addition]:
     unit = None if terms is None else terms.unit
-    return [one for one in added if one.is_open(at) and one.terms and one.terms.unit == unit]
+    return [
+        addition
+        for addition in added
+        if addition.is_open(at) and addition.terms and addition.terms.unit == unit
+    ]
 
 
 def is_negotiated(terms: RateTerms | None) -> bool:

@@ -37,6 +37,7 @@ def compared(
         if committed.commitment is not None and amount is not None:
             amounts[committed.commitment] = amount
     best = min(amounts, key=lambda asset_id: (amounts[asset_id], asset_id), default=None)
+    # A commitment is used only if it lowers the amount.
     without = _amount(quantity, replace(won, committed=()), overage, rater)
     if best is not None and without is not None and amounts[best] >= without:
         best = None

@@ -32,7 +32,7 @@ SOURCES = {part: source for source, part in PARTS.items()}
 
 
 def _sources(elements: tuple[ProcedureElement, ...]) -> list[LookupSource]:
-    return [one.source for one in elements if isinstance(one, Lookup)]
+    return [element.source for element in elements if isinstance(element, Lookup)]
 
 
 def _goes_before(places: tuple[LookupSource, ...], one: LookupSource, other: LookupSource) -> bool:
@@ -64,6 +64,7 @@ class CompiledDiscovery:
         sources = _sources(version.elements)
         places = tuple(source for source in sources if source in PLACES)
         parts = frozenset(PARTS[source] for source in sources if source in PARTS)
+        # Tiers and adjustments by attribute only complete a rate of the catalog.
         if LookupSource.CATALOG_RATES not in places:
             parts = frozenset()
         name = f"procedures/{version.procedure_id}/versions/{version.id}" if version.id else ""
@@ -101,14 +102,14 @@ class DiscoveryVersions:
 
     def on(self, day: date) -> CompiledDiscovery:
         """Return the version that searches on `day`. Raises PROCEDURE_NOT_IN_FORCE."""
-        for one in self.finders:
-            if one.version.is_in_force(day):
-                return one
+        for finder in self.finders:
+            if finder.version.is_in_force(day):
+                return finder
         raise _not_in_force(self.procedure_id, day)
 
     def around(self, day: date) -> Days:
         """Return the days around `day` on which the same version searches."""
-        spans = ((one.version.start_date, one.version.end_date) for one in self.finders)
+        spans = ((finder.version.start_date, finder.version.end_date) for finder in self.finders)
         return Days.around(day, sorted(edge for span in spans for edge in span if edge is not None))
 
 

@@ -87,7 +87,7 @@ class RatingVersions:
         """Return the version that rates on `day`, or None."""
         if self.raters is None:
             return SHIPPED_RATING
-        return next((one for one in self.raters if one.version.is_in_force(day)), None)
+        return next((rater for rater in self.raters if rater.version.is_in_force(day)), None)
 
 
 SHIPPED_VERSIONS = RatingVersions()

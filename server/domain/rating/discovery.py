@@ -176,6 +176,7 @@ def _of_sold(
     if rates is None or found is None or found.terms is None or asked.held is None:
         return None
     terms = _used(found.terms, asked)
+    # A period is rated by the version in force on its first day.
     start = day if asked.quantity is None else rates.rated_from(day)
     of_target = isinstance(rates, TargetRates) or terms.agreed_on is not None
     own_id = None if isinstance(asked.held, TargetResourceKey) else asked.held[1]
@@ -234,6 +235,7 @@ def _rated(
     line = Line(
         quantity=quantity,
         terms=terms,
+        # The quantity of a question stands for the whole overage of a period.
         tier_quantity=quantity,
         overage=overage,
         attributes=asked.attributes or {},

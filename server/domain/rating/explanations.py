@@ -68,6 +68,7 @@ def explained(
     others: list[RejectedCandidate] = []
     total = 0
     if question is not None:
+        # An entry that negotiated terms replaced is in the list already.
         told = {one.entry for one in rejected if one.source is Source.CATALOG}
         catalogue = _Catalogue(question, rates, listed, first, finder)
         total, others = _of_catalogue(catalogue, told)
@@ -110,6 +111,7 @@ def _of_catalogue(
         why = _why(catalogue, card, entry, winners.get(card.id))
         if why is not None and key not in told:
             lost.append((RANKS[why], days_away(entry, question.day), key, card, entry, why))
+    # A question can have thousands of candidates, of which only the nearest are listed.
     nearest = nsmallest(MOST_LOSERS, lost, key=lambda one: one[:3])
     return len(lost), [_loser(card, entry, why, finder) for *_, card, entry, why in nearest]
 

@@ -13,6 +13,7 @@ from server.domain.rating.procedures.waterfall import Element, Rated, RatingFail
 
 __all__ = ["Element", "Rated", "RatingFailed", "WaterfallStep", "rate_line"]
 
+# Compiled once at import, because every line of every close and balance is rated by it.
 _PROGRAM = compiled(NEGOTIABLE[1])
 
 

@@ -188,9 +188,10 @@ def overlapping(
     new = {entry.key: entry for entry in entering}
     spans = new | {entry.key: entry for entry in there if entry.key not in new}
     found: list[tuple[RateCardEntry, RateCardEntry]] = []
+    # One sweep in the order of starts: an entry overlaps if it starts before the latest end so far.
     furthest: RateCardEntry | None = None
     for entry in sorted(
-        spans.values(), key=lambda one: (one.prices, one.start or date.min, one.id)
+        spans.values(), key=lambda entry: (entry.prices, entry.start or date.min, entry.id)
     ):
         if furthest is None or entry.prices != furthest.prices:
             furthest = entry
@@ -209,6 +210,7 @@ def tried(entries: Iterable[RateCardEntry]) -> list[RateCardEntry]:
     A draft takes its days from active entries, and of two drafts the one that starts later wins.
     """
     found: dict[tuple[str, ...], list[RateCardEntry]] = {}
+    # Drafts come last, by start, so each of them cuts the days of the entries before it.
     for entry in sorted(entries, key=_trial_turn):
         over = found.setdefault(entry.prices, [])
         found[entry.prices] = [*(part for one in over for part in _outside(one, entry)), entry]

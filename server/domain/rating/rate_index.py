@@ -99,6 +99,7 @@ class _Line:
 
     def __init__(self, days: Iterable[date]) -> None:
         self._days = sorted(set(days))
+        # One slot for each span between two days of change, and one before the first.
         self._found: list[CatalogueTerms | None] = [None] * (len(self._days) + 1)
 
     def at(self, day: date) -> CatalogueTerms | None:
@@ -149,6 +150,7 @@ class CatalogueRates:
     def find(self, question: Question, parts: Parts = EVERY_PART) -> CatalogueTerms:
         """Return the terms from these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
         if parts is not EVERY_PART:
+            # Not cached: the key of the cache does not include the parts.
             return self._find(question, parts)
         key = self._dayless(question)
         line = self._lines.get(key)
@@ -286,6 +288,8 @@ class CatalogueRates:
         product_id, resource_id = question.product_id, question.resource_id
         facts = {"rate_card": str(card.id)}
         spans = self._spans[card.id]
+        # From the widest to the narrowest, so that the refusal names the first thing that is
+        # missing.
         if product_id not in spans.products:
             fault = f"the rate card {card.id} has no active entry for the product"
             return _not_found(question, Missing.PRODUCT, fault, **facts)

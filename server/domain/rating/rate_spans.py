@@ -37,6 +37,7 @@ class Span:
 
     def at(self, day: date) -> RateCardEntry | None:
         """Return the entry in force on `day`."""
+        # Entries of one key never overlap, so only the last one that has started can be in force.
         index = bisect_right(self._starts, day) - 1
         entry = self._entries[index] if index >= 0 else None
         return entry if entry is not None and (entry.end is None or day < entry.end) else None

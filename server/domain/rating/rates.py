@@ -184,6 +184,7 @@ def adjust(rate: Rate | None, adjustment: Adjustment, *, terms: RateTerms) -> Ra
         case AdjustmentKind.PERCENTAGE:
             if rate is None:
                 return None
+            # Times 0.01, because a division could have to be rounded.
             return replace(rate, value=rate.value * (HUNDRED - adjustment.value) * HUNDREDTH)
         case AdjustmentKind.AMOUNT:
             return None if rate is None else replace(rate, value=rate.value + adjustment.value)

@@ -94,13 +94,22 @@ class Contest:
         """Return the addition that brought the terms of a segment, or None for the asset's own."""
         of = None if segment is None else segment.sold_with
         added = self.rates.additions
-        return next((one for one in added if one.asset_id == of and one.is_open(self.at)), None)
+        return next(
+            (
+                addition
+                for addition in added
+                if addition.asset_id == of and addition.is_open(self.at)
+            ),
+            None,
+        )
 
     def best(self) -> Addition | None:
         """Return the agreement for the target that wins over the others."""
         if isinstance(self.rates, AssetRates):
             return self.rates.agreed_at_target(self.day, None)
-        return chosen_for_target(self.at, [one for one in self.rates.additions if one.is_agreed])
+        return chosen_for_target(
+            self.at, [addition for addition in self.rates.additions if addition.is_agreed]
+        )
 
     def beaten(self, place: LookupSource) -> Why | None:
         """Return why no candidate of a source can win, or None if one can."""

@@ -137,12 +137,14 @@ class TargetRates(SoldRates):
     def on(self, day: date, currency_code: str | None) -> RateSegment | None:
         """Return the target's segment as `day` begins, in that currency if one is given."""
         midnight = local_midnight(self.zone, day)
-        added = [one for one in self.additions if currency_code in (None, _unit(one))]
+        added = [
+            addition for addition in self.additions if currency_code in (None, _unit(addition))
+        ]
         best = chosen_for_target(midnight, added)
         if best is None:
             return None
         segment = RateSegment(start=midnight, terms=brought(best, best.terms))
-        promised = [one for one in added if one.commitment is not None]
+        promised = [addition for addition in added if addition.commitment is not None]
         return replace(in_force(segment, midnight, promised), sold_with=best.asset_id)
 
 

@@ -40,9 +40,9 @@ class WalletRateSources:
     def commitments(self) -> dict[AssetId, RateTerms | None]:
         """The commitments, with their terms if these discount what is drawn."""
         return {
-            one.asset_id: one.terms if one.asset_id in self.discounting else None
-            for one in self.additions
-            if one.commitment is not None
+            addition.asset_id: addition.terms if addition.asset_id in self.discounting else None
+            for addition in self.additions
+            if addition.commitment is not None
         }
 
     def cut_like(
@@ -61,15 +61,17 @@ def _cut(
     stretches: Iterable[RateSegment], own: Iterable[RateSegment], added: tuple[Addition, ...]
 ) -> tuple[RateSegment, ...]:
     bases = tuple(own)
-    edges = {edge for one in added for edge in (one.start, one.end) if edge is not None}
-    edges |= {one.start for one in bases}
+    edges = {
+        edge for addition in added for edge in (addition.start, addition.end) if edge is not None
+    }
+    edges |= {base.start for base in bases}
     found: list[RateSegment] = []
     for stretch in stretches:
         starts = sorted({edge for edge in edges if stretch.contains(edge)} | {stretch.start})
         pieces: list[RateSegment] = []
         for start, end in zip(starts, [*starts[1:], stretch.end], strict=True):
             # The whole stretch is inside the asset's own terms, so there is always one.
-            base = next(one for one in bases if one.contains(start))
+            base = next(base for base in bases if base.contains(start))
             held = in_force(base, start, competing(added, is_negotiated(base.terms)))
             append_piece(pieces, replace(held, start=start, end=end))
         found += pieces

@@ -1,10 +1,8 @@
 """Activation: everything that an order creates when it takes effect.
 
-Each line becomes an asset. Its grants go to a target, which is the asset itself, another asset, the
-account, a contract or a custom target. The target has one wallet for each resource. An existing
-wallet must have the aggregation, rating and drawdown policies under which the line was sold. All
-due issues are opened, however early the line starts, and the result lists the rating periods from
-its start through today. Nothing is saved here.
+Each line becomes an asset. Its grants go to a target, which has one wallet for each resource. An
+existing wallet must have the policies under which the line was sold. All due issues are opened,
+however early the line starts, and the rating periods from its start through today are listed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -127,7 +125,7 @@ def next_issue(entitlement: Entitlement, zone: str, now: datetime) -> tuple[int,
 
 def next_due(entitlements: Iterable[Entitlement], zone: str, *, after: datetime) -> datetime | None:
     """Return the start of the first issue after a time, or None."""
-    found = (next_issue(one, zone, after) for one in entitlements)
+    found = (next_issue(entitlement, zone, after) for entitlement in entitlements)
     return min(
         (issue[1] for issue in found if issue is not None and issue[1] > after), default=None
     )
@@ -155,7 +153,9 @@ class _Plan:
         asset_id = AssetId(self.new_id())
         sale = _Sale(line, asset_id, self._target(line, asset_id))
         # Tokens first: a resource that is rated in a token refers to the token's wallet.
-        ordered = sorted(line.resources, key=lambda one: one.token_resource_id is not None)
+        ordered = sorted(
+            line.resources, key=lambda resource: resource.token_resource_id is not None
+        )
         held = tuple(self._hold(sale, resource) for resource in ordered)
         self.assets.append(
             Asset(
@@ -273,11 +273,11 @@ class _Plan:
     def _open_periods(self, sale: "_Sale", wallet: Wallet) -> None:
         rating, zone = wallet.policies.rating, sale.target.zone
         if rating.period is PolicyPeriod.DAY:
+            # Before the periods are made: a sale far in the past would have thousands of them.
             days = (sale.last_day(self.now) - sale.line.start_date).days
             sale.check_back(days, MOST_DAYS_BACK, "days of usage that is rated daily")
         for period in sale.periods(rating.period, self.now):
-            # The rating delay of a period that is over starts now, so that its usage can still be
-            # recorded.
+            # The rating delay of a past period starts now, so that its usage can still be recorded.
             close = freeze_time(zone, max(period.end, self.now), rating.delay)
             due = DuePeriod(wallet_id=wallet.id, period=period, close_time=close)
             self.periods[wallet.id, period.start] = due

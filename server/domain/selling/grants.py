@@ -112,7 +112,11 @@ def due_issues(
     entitlements: Iterable[Entitlement], zone: str, *, through: datetime
 ) -> tuple[Grant, ...]:
     """Return the due issues of several entitlements, in the order of their posting."""
-    found = (issue for one in entitlements for issue in issues(one, zone, through=through))
+    found = (
+        issue
+        for entitlement in entitlements
+        for issue in issues(entitlement, zone, through=through)
+    )
     return tuple(sorted(found, key=lambda issue: (issue.start, issue.id)))
 
 
@@ -151,6 +155,7 @@ def prorated(quantity: Decimal, *, days: int, whole: int, scale: int) -> Decimal
     """Return the share `days` / `whole` of `quantity`, truncated at the unit's scale."""
     if days == whole:
         return truncate(quantity, scale)
+    # Truncated, so that a part of an interval never grants more than its share.
     return divide(quantity * days, Decimal(whole), places=scale, mode=Rounding.DOWN)
 
 

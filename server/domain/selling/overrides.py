@@ -17,7 +17,7 @@ def check_in_product(
     product: ResolvedProduct, resource_ids: Iterable[ResourceId], path: str
 ) -> None:
     """Raise RESOURCE_NOT_IN_PRODUCT for a resource that the product does not meter."""
-    held = {one.resource_id for one in product.resources}
+    held = {resource.resource_id for resource in product.resources}
     for resource_id in resource_ids:
         if resource_id not in held:
             text = f"{resource_id} is not a resource of the product"
@@ -30,9 +30,11 @@ def overridden(product: ResolvedProduct, said: Overrides) -> ResolvedProduct:
     Raises RESOURCE_INACTIVE for a policy that is not in force, POLICY_CONFLICT.
     """
     for levels in said.values():
-        for one in levels:
-            _check_in_force(one)
-    resources = tuple(one.under(*said.get(one.resource_id, ())) for one in product.resources)
+        for level in levels:
+            _check_in_force(level)
+    resources = tuple(
+        resource.under(*said.get(resource.resource_id, ())) for resource in product.resources
+    )
     for resource in resources:
         wallet = resource.policies.wallet
         check_late(wallet.aggregation.method, wallet.late)
@@ -43,7 +45,7 @@ def overridden(product: ResolvedProduct, said: Overrides) -> ResolvedProduct:
 
 def _check_tokens(product: ResolvedProduct) -> None:
     """Raise POLICY_CONFLICT if tokens would be rated before the usage that is rated in them."""
-    wallets = {one.resource_id: one.policies.wallet for one in product.resources}
+    wallets = {resource.resource_id: resource.policies.wallet for resource in product.resources}
     for one in product.resources:
         if one.token_resource_id is not None:
             own, token = wallets[one.resource_id], wallets[one.token_resource_id]

@@ -95,10 +95,13 @@ def rate_units(
 ) -> dict[ResourceId, str]:
     """Return the rate unit of each resource; for packs and commitments, that of the wallet."""
     if product.role is ProductRole.ANCHOR:
-        return {one.resource_id: product.rate_unit(one, currency_code) for one in product.resources}
+        return {
+            resource.resource_id: product.rate_unit(resource, currency_code)
+            for resource in product.resources
+        }
     return {
-        one.resource_id: to.rate_units.get(one.resource_id, currency_code)
-        for one in product.resources
+        resource.resource_id: to.rate_units.get(resource.resource_id, currency_code)
+        for resource in product.resources
     }
 
 
@@ -110,7 +113,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
     NOT_NEGOTIABLE, RATE_NEGATIVE, RATE_UNREACHABLE.
     """
     asked, product, path = inputs.asked, inputs.product, inputs.path
-    sold = [one for one in product.resources if _is_sold(inputs, one)]
+    sold = [resource for resource in product.resources if _is_sold(inputs, resource)]
     for resource in sold:
         _check_sellable(asked, resource, inputs.buyer.billing)
     resources = {one.resource_id: _resource(inputs, one) for one in sold}
@@ -211,10 +214,10 @@ def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: Resour
 
 def _check_reached(resources: Sequence[LineResource], product_id: ProductId, path: str) -> None:
     """Raise RATE_UNREACHABLE for a BOUNDED commitment rate without any grant."""
-    for one in resources:
-        is_bounded = one.commitment is CommitmentRate.BOUNDED
-        if is_bounded and one.terms is not None and not one.grants:
-            name = one.resource_id
+    for resource in resources:
+        is_bounded = resource.commitment is CommitmentRate.BOUNDED
+        if is_bounded and resource.terms is not None and not resource.grants:
+            name = resource.resource_id
             text = (
                 f"{path}: {product_id} has a rate for {name}, which under a BOUNDED commitment"
                 f" policy ends with what is granted of {name}, and nothing is; let the policy of"

@@ -58,7 +58,7 @@ def planned(
     midnight = local_midnight(metering.zone, day)
     period = rating_period(metering.zone, metering.anchor, metering.length, midnight)
     first = local_date(metering.zone, period.start)
-    segment = next((one for one in segments if one.contains(midnight)), None)
+    segment = next((segment for segment in segments if segment.contains(midnight)), None)
     rater = versions.on(first)
     error = None
     if segment is None or segment.terms is None:

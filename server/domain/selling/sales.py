@@ -127,7 +127,9 @@ class SaleLine:
         """The attributes agreed for all its usage; the terms of every resource have the
         same ones.
         """
-        return next((one.terms.attributes for one in self.resources if one.terms), {})
+        return next(
+            (resource.terms.attributes for resource in self.resources if resource.terms), {}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,6 +199,8 @@ def check_chain(
     for entry in entries:
         head = head or Head(wallet_id=entry.wallet_id)
         grant = grants.get(entry.grant_id) or GrantHead(grant_id=entry.grant_id)
+        # Each entry is made again from its own movement and the heads so far. This checks every
+        # field that was copied or computed, not only the hash.
         fault = _difference(entry, _chained(head, grant, _movement(entry)))
         if fault:
             return fault
@@ -257,6 +259,7 @@ def _text(value: object) -> str:
     match value:
         case Decimal():
             return plain(value)
+        # In UTC with microseconds, so that the hash does not depend on the time zone of a session.
         case datetime():
             return value.astimezone(UTC).isoformat(timespec="microseconds")
         case bytes():

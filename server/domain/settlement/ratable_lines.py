@@ -189,6 +189,8 @@ class _Sized:
 
     @property
     def policy(self) -> OveragePolicy:
+        # Without terms the policy is unknown. CHARGE makes the missing rate a failure; FREE would
+        # hide it.
         return self.group.segment.overage if self.group.segment else OveragePolicy.CHARGE
 
     @property
@@ -228,6 +230,7 @@ def _grouped(results: Iterable[SettledIncrement], rates: Rates) -> dict[RatableK
             increment.origin_start,
             increment.asset_number,
             increment.asset_id,
+            # Usage without terms still makes a line, which fails: it must not disappear.
             segment.start if segment else increment.origin_start,
             increment.dimensions,
         )
@@ -298,6 +301,7 @@ def _rated_line(wallet_id: WalletId, sized: _Sized, outcome: Outcome) -> Ratable
 
 def line_id(wallet_id: WalletId, key: RatableKey) -> RatableSummaryId:
     """Return the id derived for the ratable line of a wallet with this key."""
+    # Derived, so that closing a reopened period again gives the same ids.
     times = (key.period_start, key.origin_start, key.segment_start)
     texts = [instant.isoformat() for instant in times]
     texts += [key.dimensions] if key.dimensions else []

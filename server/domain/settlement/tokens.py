@@ -137,5 +137,6 @@ def _token_cell(token_wallet: TokenWallet, cell: Cell, tokens: Decimal) -> Cell:
         end=cell.end,
         origin_start=token_wallet.period_of(cell.start).start,
         period=token_wallet.handling(cell.period.start),
+        # The tokens of a cell are one figure, with no single record behind it.
         measure=Measure.of(tokens, cell.start, NO_RECORD),
     )

@@ -192,6 +192,7 @@ class _Walk:
             for issue in issues(entitlement, self.terms.zone, through=horizon):
                 if issue.id not in self.grants:
                     self.issues[issue.id] = issue
+                    # The id makes the order total: the same wallet always gives the same entries.
                     heappush(self.boundaries, (issue.start, _BEGINS, 0, issue.id))
 
     def commit(self, commitments: Commitments, increments: Iterable[Increment]) -> None:
@@ -206,8 +207,10 @@ class _Walk:
         # The whole period picks the tier of a discount, so all usage is added up before anything is
         # drawn.
         used: dict[datetime, Decimal] = {}
-        for one in increments:
-            used[one.origin_start] = used.get(one.origin_start, ZERO) + one.quantity
+        for increment in increments:
+            used[increment.origin_start] = (
+                used.get(increment.origin_start, ZERO) + increment.quantity
+            )
         self.ratios = {
             start: {one.id: _ratio(commitments[one.asset_id], whole) for one in committed}
             for start, whole in used.items()
@@ -233,6 +236,7 @@ class _Walk:
             ratios=self.ratios.get(increment.origin_start, NONE_COMMITTED),
         )
         kind = EntryKind.CORRECTION if increment.is_correction else EntryKind.DRAWDOWN
+        # One cell may be paid for by several grants; the leg tells their movements apart.
         for leg, debit in enumerate(drawdown.debits):
             self._move(
                 Movement(
@@ -282,6 +286,7 @@ class _Walk:
             self._succeed(entitlement, successor, replace(out, amount=rolling, leg=1))
         rest = grant.balance - rolling
         if rest:
+            # Legs 0 and 1 are the two sides of the rollover.
             leg = 2 if successor else 0
             self._move(replace(out, kind=EntryKind.EXPIRY, amount=-rest, leg=leg))
 

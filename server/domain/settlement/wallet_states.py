@@ -99,6 +99,7 @@ def as_drawn(wallet: WalletState, final: Iterable[FinalCell]) -> tuple[SettledIn
             increment=item,
             drawn=final_cells[item.cell_id].drawn,
             overage=final_cells[item.cell_id].overage,
+            # Cells store totals only; the ledger has the grants that paid.
             debits=(),
         )
         for item in added

@@ -37,10 +37,10 @@ def check_activation(setup: Setup) -> None:
 def check_valid(setup: Setup, verdict: ProductVerdict) -> None:
     """Raise VALIDATION_FAILED with a violation for each finding of severity ERROR."""
     errors = [
-        Violation(one.records[0], result.rule.id, one.message)
+        Violation(finding.records[0], result.rule.id, finding.message)
         for result in verdict.results
         if result.rule.severity is Severity.ERROR
-        for one in result.findings
+        for finding in result.findings
     ]
     if errors:
         raise _refusal(setup, errors)

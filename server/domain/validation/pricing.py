@@ -147,7 +147,11 @@ def _price_book_missing(setup: Setup) -> Iterator[Finding]:
 
 def _offered(setup: Setup) -> dict[ResourceId, set[Offer]]:
     """Return the offers of each charged resource that has any."""
-    charged = (one for one in setup.resources if one.is_charged and one.token_id is None)
+    charged = (
+        resource
+        for resource in setup.resources
+        if resource.is_charged and resource.token_id is None
+    )
     found: defaultdict[ResourceId, set[Offer]] = defaultdict(set)
     for metered in charged:
         found[metered.id] |= set(_offers(setup, metered))
@@ -165,6 +169,7 @@ def _not_sellable(setup: Setup) -> Iterator[Finding]:
 
 def _currency_incomplete(setup: Setup) -> Iterator[Finding]:
     offered = _offered(setup)
+    # Without any complete offer, NOT_SELLABLE reports the product instead.
     everywhere = set.intersection(*offered.values()) if offered else set()
     for book, currency in sorted(set().union(*offered.values()) - everywhere if everywhere else ()):
         lacking = [id_ for id_, offers in offered.items() if (book, currency) not in offers]

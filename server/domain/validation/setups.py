@@ -180,18 +180,26 @@ class Setup:
         """Return the entries for all resources in a resource's token, if the product meters that
         token.
         """
-        tokens = {one.unit.id for one in self.resources if one.id == metered.token_id and one.unit}
-        return tuple(one for one in self.entries if one.is_blanket and one.currency_code in tokens)
+        tokens = {
+            resource.unit.id
+            for resource in self.resources
+            if resource.id == metered.token_id and resource.unit
+        }
+        return tuple(
+            entry for entry in self.entries if entry.is_blanket and entry.currency_code in tokens
+        )
 
     def grants_of(self, metered: Metered) -> tuple[Promise, ...]:
         """Return the grants of one resource of the product."""
         held_id = metered.held.content.id
-        return tuple(one for one in self.grants if one.grant.content.held_id == held_id)
+        return tuple(grant for grant in self.grants if grant.grant.content.held_id == held_id)
 
     def days_of(self, resource_id: ResourceId) -> EffectiveDays:
         """Return the days from the first to the last on which a resource is sold."""
-        spans = [self.sold_days(one) for one in self.resources if one.id == resource_id]
-        return EffectiveDays(min(one.start for one in spans), max(one.end for one in spans))
+        spans = [
+            self.sold_days(resource) for resource in self.resources if resource.id == resource_id
+        ]
+        return EffectiveDays(min(span.start for span in spans), max(span.end for span in spans))
 
     def priced_days(self, entry: RateCardEntry) -> EffectiveDays:
         """Return the days on which both an entry and its card apply."""
@@ -213,7 +221,7 @@ def within(setup: Setup) -> Setup:
     scope = setup.scope
     if not setup.is_in_force:
         return replace(setup, resources=(), grants=(), entries=())
-    chosen = [one for one in setup.resources if scope.has(one.held.state)]
+    chosen = [resource for resource in setup.resources if scope.has(resource.held.state)]
     left = [one for one in chosen if one.days.meets(scope.days)]
     gone = {one.held.content.id for one in chosen if not one.days.meets(scope.days)}
     over = {one.id for one in chosen} - {one.id for one in left}
@@ -221,9 +229,9 @@ def within(setup: Setup) -> Setup:
         setup,
         resources=tuple(left),
         grants=tuple(
-            one
-            for one in setup.grants
-            if scope.has(one.grant.state) and one.grant.content.held_id not in gone
+            grant
+            for grant in setup.grants
+            if scope.has(grant.grant.state) and grant.grant.content.held_id not in gone
         ),
         entries=tuple(
             entry

@@ -40,7 +40,7 @@ def _product_empty(setup: Setup) -> Iterator[Finding]:
 def _resource_not_active(setup: Setup) -> Iterator[Finding]:
     known = {metered.id for metered in setup.resources}
     held = {metered.held.content.id for metered in setup.resources}
-    promised = [(one.grant.content.held_id, one.name) for one in setup.grants]
+    promised = [(grant.grant.content.held_id, grant.name) for grant in setup.grants]
     uses = [(str(id_), name, "promised") for id_, name in promised if id_ not in held]
     uses += [
         (str(entry.resource_id), entry_name(entry), "priced")
@@ -54,7 +54,9 @@ def _resource_not_active(setup: Setup) -> Iterator[Finding]:
 
 def _stretches(setup: Setup) -> Iterator[list[Metered]]:
     """Return the records of each resource, in the order of their days."""
-    ordered = sorted(setup.resources, key=lambda one: (one.id, one.days, one.name))
+    ordered = sorted(
+        setup.resources, key=lambda resource: (resource.id, resource.days, resource.name)
+    )
     return (list(same) for _, same in groupby(ordered, key=lambda one: one.id))
 
 

@@ -27,6 +27,7 @@ def _tiers_empty(setup: Setup) -> Iterator[Finding]:
 
 def _rate_zero(setup: Setup) -> Iterator[Finding]:
     charged = {metered.id for metered in setup.resources if metered.is_charged}
+    # A base rate of zero may be right where tiers change it.
     adjusted = {base.key for _, base in _pairs(setup)}
     for entry in _clear(setup):
         is_zero = entry.rate is not None and entry.rate.value == 0
@@ -38,7 +39,9 @@ def _rate_zero(setup: Setup) -> Iterator[Finding]:
 def _clear(setup: Setup) -> list[RateCardEntry]:
     """Return the entries without those in overlaps, which must be corrected first."""
     unclear = {(entry.resource_id, entry.currency_code) for entry, _ in overlaps(setup)}
-    return [one for one in setup.entries if (one.resource_id, one.currency_code) not in unclear]
+    return [
+        entry for entry in setup.entries if (entry.resource_id, entry.currency_code) not in unclear
+    ]
 
 
 def _pairs(setup: Setup) -> Iterator[tuple[RateCardEntry, RateCardEntry]]:
@@ -83,8 +86,8 @@ def _adjusted(tiers: RateCardEntry, entries: list[RateCardEntry]) -> list[Resour
     """
     if not tiers.is_blanket:
         return [tiers.resource_id]
-    own = {one.resource_id for one in entries if one.tiers}
-    return sorted({one.resource_id for one in entries} - own)
+    own = {entry.resource_id for entry in entries if entry.tiers}
+    return sorted({entry.resource_id for entry in entries} - own)
 
 
 def _start(found: tuple[EffectiveDays, RateCardEntry]) -> date:

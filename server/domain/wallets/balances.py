@@ -133,7 +133,7 @@ def _next_change(wallet: WalletState, settlement: Settlement, now: datetime) -> 
     A grant starts or ends, or the rating period ends, here or in a source wallet.
     """
     own = _own_change(wallet, settlement, now)
-    changes = (_next_change(one, project(one, now=now), now) for one in wallet.sources)
+    changes = (_next_change(source, project(source, now=now), now) for source in wallet.sources)
     return min(own, *changes) if wallet.sources else own
 
 

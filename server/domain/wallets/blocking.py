@@ -75,7 +75,7 @@ def with_usage(state: WalletState, cells: Sequence[Cell]) -> WalletState:
         state = replace(state, cells=_merged(state.cells, own))
     if len(own) == len(cells):
         return state
-    return replace(state, sources=tuple(_with_own(one, cells) for one in state.sources))
+    return replace(state, sources=tuple(_with_own(source, cells) for source in state.sources))
 
 
 def _with_own(source: WalletState, cells: Sequence[Cell]) -> WalletState:

@@ -83,7 +83,7 @@ def opened_again(
     moved: dict[GrantId, Decimal] = {}
     for one in closing:
         moved[one.grant_id] = moved.get(one.grant_id, ZERO) + one.amount
-    held = (one.holding(one.balance - moved.get(one.id, ZERO)) for one in grants)
+    held = (grant.holding(grant.balance - moved.get(grant.id, ZERO)) for grant in grants)
     again = tuple(cell for cell in state.settled if cell.period.start == start)
     settled = tuple(cell for cell in state.settled if cell.period.start != start)
     return replace(state, grants=tuple(held), cells=(*state.cells, *again), settled=settled)
@@ -126,7 +126,12 @@ def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
 
 def added(projections: Projections, cell: Cell, *, now: datetime) -> dict[WalletId, Projection]:
     """Return the affected wallets with more usage: its own first, then those of its tokens."""
-    touched = [one for one in projections.values() if touches(one.state, cell.wallet_id)]
+    touched = [
+        projection
+        for projection in projections.values()
+        if touches(projection.state, cell.wallet_id)
+    ]
+    # The first effect is that on the wallet of the usage; callers rely on it.
     own_first = sorted(
         touched, key=lambda one: (one.state.terms.id != cell.wallet_id, one.state.terms.id)
     )
@@ -141,7 +146,7 @@ def effect(before: Projection, after: Projection, cell_ids: Iterable[CellId]) ->
     """Return the difference in a wallet after usage of these cells."""
     amounts, failure = _amounts(before, after)
     wanted = set(cell_ids)
-    line = next((one for one in after.lines.values() if wanted & set(one.cell_ids)), None)
+    line = next((line for line in after.lines.values() if wanted & set(line.cell_ids)), None)
     own = line.terms.unit if line is not None and line.terms is not None else None
     unit = next(iter(amounts), own)
     # Amounts in different units cannot be added to one.
@@ -161,7 +166,9 @@ def effect(before: Projection, after: Projection, cell_ids: Iterable[CellId]) ->
 
 def touches(state: WalletState, wallet_id: WalletId) -> bool:
     """Return whether usage of `wallet_id` changes the wallet: as its own usage or by its tokens."""
-    return state.terms.id == wallet_id or any(one.terms.id == wallet_id for one in state.sources)
+    return state.terms.id == wallet_id or any(
+        source.terms.id == wallet_id for source in state.sources
+    )
 
 
 def _debits(before: Projection, after: Projection) -> tuple[Debit, ...]:
@@ -204,6 +211,7 @@ def _amounts(before: Projection, after: Projection) -> tuple[dict[UnitId, Decima
             if line.terms is not None and line.amount is not None:
                 unit = line.terms.unit
                 found[unit] = found.get(unit, ZERO) + sign * line.amount
+    # A single unit is kept even with a difference of zero, so that the effect has a unit.
     is_one = len(found) == 1
     return {unit: one for unit, one in found.items() if one or is_one}, failure
 

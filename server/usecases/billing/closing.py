@@ -67,7 +67,7 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
     # Checked with this period locked: whoever opens an earlier one has to lock this one too.
     await _refuse_out_of_turn(tx, command, period)
     wallet = await wallets.get(tx, account_id, wallet_id)
-    ends = [one.end_time for one in wallet.assets]
+    ends = [asset.end_time for asset in wallet.assets]
     closed = closing(wallet.state, _calendar(wallet), ends, period, reopened=found.reopened)
 
     await _post(tx, wallet, closed.settlement)

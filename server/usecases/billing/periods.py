@@ -67,6 +67,6 @@ async def _of_asset(
     return PeriodsAt(
         account_id=account_id,
         time=at,
-        billing=same(one.billing for one in resources),
+        billing=same(resource.billing for resource in resources),
         resources=tuple(resources),
     )

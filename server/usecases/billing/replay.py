@@ -50,23 +50,23 @@ class Replayed:
     @property
     def pair(self) -> Pair:
         """The original and the replayed amount."""
-        replayed = None if self.error else _sum(one.amount for one in self.parts)
+        replayed = None if self.error else _sum(part.amount for part in self.parts)
         return Pair(unit=self.line.unit, rated=self.line.amount, replayed=replayed)
 
     @property
     def overage(self) -> Decimal | None:
         """The replayed overage."""
-        return None if self.error else _sum(one.overage for one in self.parts)
+        return None if self.error else _sum(part.overage for part in self.parts)
 
     @property
     def terms(self) -> RateTerms | None:
         """The terms that price the first part."""
-        return next((one.terms for one in self.parts), None)
+        return next((part.terms for part in self.parts), None)
 
     @property
     def steps(self) -> tuple[WaterfallStep, ...]:
         """The steps that lead to the replayed amount."""
-        return tuple(step for one in self.parts for step in one.steps)
+        return tuple(step for part in self.parts for step in part.steps)
 
 
 async def replay(tx: Transaction, command: ReplayRates) -> list[Replayed]:
@@ -108,11 +108,11 @@ async def _touched(world: World, wallet_ids: Iterable[WalletId]) -> list[WalletI
 
 def _compared(again: Again, lines: Iterable[ReplayLine], command: ReplayRates) -> list[Replayed]:
     """Return each line with its replay, and the replayed lines that have no original."""
-    before = {one.id: one for one in again.before.lines}
+    before = {line.id: line for line in again.before.lines}
     after: dict[RatableSummaryId, list[RatableLine]] = {}
     for line in again.after.lines:
         after.setdefault(line_before(again.wallet.state, line.key), []).append(line)
-    found = [_beside(again, one, before.get(one.id), after.get(one.id, ())) for one in lines]
+    found = [_beside(again, line, before.get(line.id), after.get(line.id, ())) for line in lines]
     for id_, parts in after.items():
         key = parts[0].key
         is_asked = command.asset_id in (None, key.asset_id)

@@ -145,7 +145,7 @@ async def _cells_again(
     token_wallet = replace(wallet.token_wallet, closed=None)
     before: dict[CellId, Cell] = {}
     after: dict[CellId, Cell] = {}
-    for source_id in sorted(one.terms.id for one in wallet.state.sources):
+    for source_id in sorted(source.terms.id for source in wallet.state.sources):
         source = await world.again(source_id)
         if source.fault is not None:
             raise source.fault
@@ -162,7 +162,7 @@ async def _cells_again(
 
 def _check_sources(source: Again, own: Set[AssetId]) -> None:
     """Raise if a source line lost its amount: then the number of used tokens is unknown."""
-    was_rated = {one.id for one in source.before.lines if one.amount is not None}
+    was_rated = {line.id for line in source.before.lines if line.amount is not None}
     for line in source.after.lines:
         was = line_before(source.wallet.state, line.key)
         if line.key.asset_id in own and line.amount is None and was in was_rated:
@@ -195,9 +195,9 @@ async def _found(world: World, wallet: StoredWallet) -> Found:
                 found[stretch] = rates.find(question, found_by.on(question.day).parts).terms
             except UsageError as error:
                 found[stretch] = error
-    for one in wallet.sold.additions:
-        unit = usual if one.terms is None else one.terms.unit
-        stretch = (one.asset_id, one.start)
+    for addition in wallet.sold.additions:
+        unit = usual if addition.terms is None else addition.terms.unit
+        stretch = (addition.asset_id, addition.start)
         rates, question = await _question(world, wallet, stretch, unit)
         try:
             terms = rates.find_addition(question, found_by.on(question.day).parts)
@@ -227,5 +227,7 @@ async def _question(
 
 async def _usual_unit(world: World, wallet: StoredWallet) -> str:
     """Return the rate unit of usage without terms."""
-    token_id = next((one.token_wallet_id for one in wallet.assets if one.token_wallet_id), None)
+    token_id = next(
+        (asset.token_wallet_id for asset in wallet.assets if asset.token_wallet_id), None
+    )
     return wallet.currency_code if token_id is None else (await world.wallet(token_id)).unit_id

@@ -127,7 +127,7 @@ async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummary
     liable = await get_liable(tx, account_id, liable_id)
     wallet_id = liable.wallet_id
     ratables = await store.ratable_of_liable(tx, account_id, liable)
-    ids = [one.ratable_summary_id for one in ratables]
+    ids = [ratable.ratable_summary_id for ratable in ratables]
     cells = await store.usage_of_ratable(tx, account_id, wallet_id, ids)
     cell_ids = [cell.usage_summary_id for cell in cells]
     drawn = await store.drawn_from(tx, account_id, wallet_id, cell_ids)
@@ -139,8 +139,8 @@ async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummary
     return SummaryTrace(
         liable=liable,
         sources=tuple(
-            RatableTrace(ratable=one, cells=tuple(rated.get(one.ratable_summary_id, ())))
-            for one in ratables
+            RatableTrace(ratable=ratable, cells=tuple(rated.get(ratable.ratable_summary_id, ())))
+            for ratable in ratables
         ),
     )
 

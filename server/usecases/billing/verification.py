@@ -78,6 +78,7 @@ async def _entries(
     """Yield a wallet's entries, page by page, each with the hash of the one before it."""
     after, before = 0, Head(wallet_id=wallet_id).hash
     while True:
+        # A ledger can have millions of entries, so it is never in memory as a whole.
         page = await wallets.list_entries(tx, account_id, wallet_id, after=after, limit=PAGE)
         for entry, _ in page:
             yield wallets.following(entry, before)
@@ -93,7 +94,7 @@ async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) 
     cells = [one.cell for one in kept.values()]
     found: list[Difference] = []
     results = as_drawn(wallet.state, kept.values())
-    for increment in (one.increment for one in results):
+    for increment in (result.increment for result in results):
         name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
         found += different("quantity", name, increment.quantity, kept[increment.cell_id].quantity)
     rated = await store.rated_lines(tx, account_id, wallet_id)

@@ -118,7 +118,7 @@ def _units(graph: Graph) -> list[str]:
 
 def _drafts(graph: Graph, units: list[str]) -> Iterator[str]:
     """Yield the names of the records that become active, in that order."""
-    own_units = [one for one in graph.units if one.content.id in units]
+    own_units = [unit for unit in graph.units if unit.content.id in units]
     groups: tuple[tuple[Kind[object], Iterable[StoredRecord[object]]], ...] = (
         (UNIT_CLASS, graph.classes.values()),
         (UNIT, own_units),

@@ -181,7 +181,9 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
     await making.policies(policies.ROLLOVER, wanted.rollovers)
     held = [await _with_policies(making, part) for part in wanted.held]
     # Tokens first: resources that are rated in a token refer to it.
-    resources = sorted(wanted.resources, key=lambda one: one.content.token_resource_id is not None)
+    resources = sorted(
+        wanted.resources, key=lambda resource: resource.content.token_resource_id is not None
+    )
     await making.all(kinds.RESOURCE, resources, catalog.create_resource)
     await making.all(kinds.PRODUCT, [wanted.product], _create_product, is_shared=False)
     await making.all(kinds.PRODUCT_RESOURCE, held, catalog.create_product_resource, is_shared=False)

@@ -27,6 +27,7 @@ async def refuse_blocked(
         meter = one[1].slot.meter
         for wallet_id in meter.blocking:
             by_wallet.setdefault((meter.account_id, wallet_id), []).append(one)
+    # All locks before any read, in the order of keys, so that concurrent batches cannot deadlock.
     for key in sorted(by_wallet):
         await wallets.lock(tx, *key)
     for key in sorted(by_wallet):

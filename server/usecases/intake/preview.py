@@ -105,14 +105,14 @@ async def read_inputs(
     """
     account_id = command.account_id
     await accounts.get(tx, account_id)
-    usages = [one for one in command.lines if isinstance(one, Usage)]
+    usages = [line for line in command.lines if isinstance(line, Usage)]
     intake = await intake_of(tx, usages)
-    lines = tuple(_assessed(intake.assess, one, intake.now) for one in command.lines)
-    items = [one for one in lines if isinstance(one, Counted)]
+    lines = tuple(_assessed(intake.assess, line, intake.now) for line in command.lines)
+    items = [line for line in lines if isinstance(line, Counted)]
     if not items:
         return PreviewInputs(now=intake.now, lines=lines)
     found = await _wallets(tx, account_id, items)
-    late = [one for one in items if is_closed(one.slot, found[_wallet_id(one.slot)].closed)]
+    late = [item for item in items if is_closed(item.slot, found[_wallet_id(item.slot)].closed)]
     args = (tx, account_id)
     reopened = await _reopenable(tx, late)
     states = await _states(tx, found, {_wallet_id(one.slot) for one in late}, reopened)
@@ -125,7 +125,7 @@ async def read_inputs(
         periods=_periods(
             items, late, reopened, await _first_open(tx, found, late, intake.now), intake.now
         ),
-        numbers=await wallets.asset_numbers(*args, {one.usage.asset_id for one in items}),
+        numbers=await wallets.asset_numbers(*args, {item.usage.asset_id for item in items}),
         known=frozenset(await store.known_values(*args, filter(None, map(unique_value, items)))),
     )
 
@@ -164,7 +164,9 @@ def _refuse_too_much(
     Every line is projected over all usage of its wallets that is not final.
     """
     lines = Counter(_wallet_id(item.slot) for item in items)
-    cells = {key: sum(_size(one) for one in states.values() if touches(one, key)) for key in lines}
+    cells = {
+        key: sum(_size(state) for state in states.values() if touches(state, key)) for key in lines
+    }
     work = sum(count * cells[key] for key, count in lines.items())
     if lines.total() > 1 and work > most_work:
         most = max(1, most_work // max(cells.values()))
@@ -233,7 +235,7 @@ def _periods(
     now: datetime,
 ) -> KnownPeriods:
     """Return the periods that would take the lines."""
-    meters = {one.slot.period_key: one.slot.meter for one in items}
+    meters = {item.slot.period_key: item.slot.meter for item in items}
     again = {
         one.key: reopened_period(meters[one.key], one.period, now=now, next_freeze=one.next_freeze)
         for one in reopened
@@ -249,7 +251,7 @@ async def _wallets(
 ) -> dict[WalletId, StoredWallet]:
     """Return the wallets of the lines, and those of the tokens in which their usage is rated."""
     found: dict[WalletId, StoredWallet] = {}
-    wanted = sorted({_wallet_id(one.slot) for one in items})
+    wanted = sorted({_wallet_id(item.slot) for item in items})
     # Wallets of tokens are found only in the wallets that use them, so they are read in a second
     # pass.
     while wanted:

@@ -67,6 +67,7 @@ async def update(
     _refuse_frozen(record, found, wanted, changed)
     await check(tx, wanted)
     await store.save(tx, record.kind, wanted, revision=found.revision)
+    # Drafts have no effect on sales or rates, so only changes of active records invalidate caches.
     if found.state is CatalogState.ACTIVE:
         await tenants.bump_catalogue(tx)
     return await records.get(tx, record.kind, *record.key)

@@ -80,7 +80,9 @@ async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedPr
         facts = {"product": product_id, "state": product.state}
         raise FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
     graph = await store.load_graph(tx, product)
-    active = [one for one in graph.product_resources if one.state is CatalogState.ACTIVE]
+    active = [
+        resource for resource in graph.product_resources if resource.state is CatalogState.ACTIVE
+    ]
     resources = tuple(_resource(graph, one) for one in active)
     if kind is UsageModelType.ANCHOR:
         check_tokens(graph, [one.content for one in active])
@@ -135,7 +137,7 @@ async def explained_product(tx: Transaction, product_id: ProductId) -> list[Expl
     """Return the policies of each resource of a product, drafts too. Raises PRODUCT_NOT_FOUND."""
     product = await records.get(tx, PRODUCT, product_id)
     graph = await store.load_graph(tx, product)
-    held = [one.content for one in graph.product_resources]
+    held = [resource.content for resource in graph.product_resources]
     return [
         Explained((product_id, one.id), one.resource_id, resolve(said_of(graph, one)))
         for one in held
@@ -147,7 +149,7 @@ async def explained_asset(
 ) -> list[Explained]:
     """Return the policies under which an asset was sold, by resource. Raises ASSET_NOT_FOUND."""
     asset = await assets.get(tx, account_id, asset_id)
-    held = sorted(asset.resources, key=lambda one: one.resource_id)
+    held = sorted(asset.resources, key=lambda resource: resource.resource_id)
     return [
         Explained(None, one.resource_id, chain_of(one.policies, one.commitment)) for one in held
     ]
@@ -196,7 +198,7 @@ async def said_at(tx: Transaction, level: PolicyLevel, ids: PolicyIds) -> Said:
 def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
     """Return the unit of a product's resource, or None if there is none yet."""
     resource = graph.resources[held.resource_id].content
-    units = [one.content for one in graph.units]
+    units = [unit.content for unit in graph.units]
     if resource.unit_id is not None:
         return next((unit for unit in units if unit.id == resource.unit_id), None)
     return default_unit(graph.classes[resource.unit_class_id].content, units)
@@ -218,7 +220,7 @@ def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies
 
 def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGrant:
     """Return a grant in the resource's unit. Raises the errors of `convert`."""
-    given = next((one.content for one in graph.units if one.content.id == grant.unit_id), None)
+    given = next((unit.content for unit in graph.units if unit.content.id == grant.unit_id), None)
     if grant.unit_id is not None and given is None:
         text = f"{plain(grant.quantity)} {grant.unit_id} cannot be counted in {unit.id}"
         raise FailedPrecondition("UNIT_CLASS_MISMATCH", text)
@@ -253,7 +255,7 @@ def _resource(graph: Graph, held: StoredRecord[ProductResource]) -> ResolvedReso
     if found is None:
         raise NotFound.of("UnitOfMeasure", f"usageResources/{content.resource_id}")
     unit = as_unit(found)
-    own = [one for one in graph.grants if one.content.held_id == content.id]
+    own = [grant for grant in graph.grants if grant.content.held_id == content.id]
     return ResolvedResource(
         resource_id=content.resource_id,
         unit=unit,

@@ -137,6 +137,7 @@ async def _keep(
     tx: Transaction, wanted: Sequence[RateCardEntry], most: CardSize
 ) -> list[EntryOutcome]:
     """Store the new entries, and return the stored ones under all ids."""
+    # Reversed, so that the first entry of each id in the batch is the one that remains.
     first = {(one.card_id, one.id.lower()): one for one in reversed(wanted)}
     new = await store.add(tx, list(first.values()))
     await check_sizes(tx, (one.card_id for one in new), most)

@@ -64,6 +64,7 @@ async def update(
     if not changed:
         return found
     _refuse_frozen(entry, found, wanted, changed)
+    # Before the check for overlaps, which has to see the rates of a concurrent activation.
     catalogue = await bump_catalogue(tx) if found.state is ACTIVE else None
     wanted = await checked_entry(tx, wanted)
     if found.state is ACTIVE:
@@ -96,7 +97,7 @@ async def change_states(
     """
     # Serializes activations of rates, so that the second of two sees the rates of the first.
     catalogue = await bump_catalogue(tx)
-    found = await store.find_all(tx, {(one.card_id, one.id) for one in entries})
+    found = await store.find_all(tx, {(entry.card_id, entry.id) for entry in entries})
     moving = {}
     for entry in entries:
         there = found.get((entry.card_id, entry.id.lower()))
@@ -110,13 +111,13 @@ async def change_states(
         await _refuse_overlaps(tx, ordered)
     if ordered:
         await store.move(tx, ordered, state, catalogue)
-    found = await store.find_all(tx, {(one.card_id, one.id) for one in entries})
+    found = await store.find_all(tx, {(entry.card_id, entry.id) for entry in entries})
     return [
         (
-            found[one.card_id, one.id.lower()],
-            BatchOutcome.CHANGED if one.name in moving else BatchOutcome.UNCHANGED,
+            found[entry.card_id, entry.id.lower()],
+            BatchOutcome.CHANGED if entry.name in moving else BatchOutcome.UNCHANGED,
         )
-        for one in entries
+        for entry in entries
     ]
 
 

@@ -21,6 +21,7 @@ def simulate(version: Version, lines: tuple[Line, ...], end: float) -> tuple[Out
     def clock() -> int:
         if time.monotonic() > end:
             raise TimeoutError
+        # Processor time of this thread: other work on the machine must not make a line fail.
         return time.thread_time_ns()
 
     return compile_rating(version.elements, version.limits).try_out(lines, clock=clock)

@@ -37,10 +37,10 @@ async def overridden(
         return None if ids is None else await said_at(tx, level, ids)
 
     levels = {
-        one.resource_id: (
-            await said(PolicyLevel.TARGET, target.get(one.resource_id)),
-            await said(PolicyLevel.LINE, line.get(one.resource_id)),
+        resource.resource_id: (
+            await said(PolicyLevel.TARGET, target.get(resource.resource_id)),
+            await said(PolicyLevel.LINE, line.get(resource.resource_id)),
         )
-        for one in product.resources
+        for resource in product.resources
     }
     return overrides.overridden(product, levels)

@@ -63,7 +63,11 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
     }
     await check_active(
         tx,
-        [(one.product_id, held.resource_id) for one in products.values() for held in one.resources],
+        [
+            (product.product_id, held.resource_id)
+            for product in products.values()
+            for held in product.resources
+        ],
     )
     rates: dict[_PricedAs, dict[ResourceId, CatalogueTerms]] = {}
     lines = []

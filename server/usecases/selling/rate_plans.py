@@ -47,7 +47,7 @@ async def get(tx: Transaction, command: GetRatePlan) -> RatePlan:
         account = await accounts.get(tx, account_id)
         day = local_date(account.content.time_zone, await tenants.now(tx))
     lines = []
-    for held in sorted(asset.resources, key=lambda one: one.resource_id):
+    for held in sorted(asset.resources, key=lambda resource: resource.resource_id):
         wallet = await wallets.get(tx, account_id, held.wallet_id)
         metering = Metering(zone=wallet.zone, anchor=wallet.anchor, length=wallet.frequency.period)
         segments = wallet.state.rates.get(asset_id, ())

@@ -134,9 +134,11 @@ def _under_resource(
 
 def _promise(graph: Graph, grant: StoredRecord[ProductGrant]) -> Promise:
     content = grant.content
-    held = next(one for one in graph.product_resources if one.content.id == content.held_id)
+    held = next(
+        resource for resource in graph.product_resources if resource.content.id == content.held_id
+    )
     class_id = graph.resources[held.content.resource_id].content.unit_class_id
-    named = [one for one in graph.units if one.content.id == content.unit_id]
+    named = [unit for unit in graph.units if unit.content.id == content.unit_id]
     units = [one for one in named if one.content.unit_class_id == class_id]
     refreshes = [graph.refreshes[content.refresh_id]] if content.refresh_id else []
     rollovers = [graph.rollovers[content.rollover_id]] if content.rollover_id else []
@@ -155,5 +157,5 @@ def _promise(graph: Graph, grant: StoredRecord[ProductGrant]) -> Promise:
 
 
 def _of(kind: Kind[T], records: Iterable[StoredRecord[T]]) -> Iterator[Parent]:
-    for one in records:
-        yield Parent(kind.resource_name(*kind.key(one.content)), one.state)
+    for record in records:
+        yield Parent(kind.resource_name(*kind.key(record.content)), record.state)

@@ -88,7 +88,7 @@ async def list_grants(
     Raises WALLET_NOT_FOUND.
     """
     current = await get(tx, account_id, wallet_id)
-    live = {one.grant.id: one for one in current.balance.grants}
+    live = {grant.grant.id: grant for grant in current.balance.grants}
     posted = await store.list_grants(tx, account_id, wallet_id)
     over = [
         GrantBalance(grant=grant, is_open=False, is_provisional=False)
@@ -144,6 +144,7 @@ class _Last:
         return found
 
 
+# One cached balance for each of the wallets that were read last.
 @memoize(entries=1_024, entry_bytes=65_536)
 def _last(_wallet_id: WalletId) -> _Last:
     return _Last()

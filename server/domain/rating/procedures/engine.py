@@ -86,8 +86,8 @@ class Program:
         assert len(lines) <= MOST_LINES, len(lines)
         states = [self._begin(line) for line in lines]
         walk = _Run(self.limits, clock)
-        walk.through(self.instructions, [one for one in states if isinstance(one, State)])
-        return tuple(one if isinstance(one, Outcome) else walk.end(one) for one in states)
+        walk.through(self.instructions, [state for state in states if isinstance(state, State)])
+        return tuple(state if isinstance(state, Outcome) else walk.end(state) for state in states)
 
     def try_out(self, lines: Sequence[Line], *, clock: Clock | None = None) -> tuple[Outcome, ...]:
         """Return the outcome of each line by itself, after pricing the units before it."""
@@ -160,6 +160,8 @@ class _Run:
         for instruction in instructions:
             live = []
             for state in states:
+                # A stopped line gets a step for each element that it skips; a failed line gets no
+                # more steps.
                 if state.is_stopped and state.outcome is None:
                     skip(state, instruction)
                 elif state.outcome is None:
@@ -229,6 +231,7 @@ class _Run:
 
         for state in states:
             self._apply(state, read, gather)
+        # Some lines may have failed or exceeded their time while the variable was read.
         found = [(state, value) for state, value in found if state.outcome is None]
         if not found:
             return

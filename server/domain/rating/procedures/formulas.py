@@ -79,6 +79,7 @@ def compile_formula(source: str, known: Mapping[str, ValueKind], kind: ValueKind
     """Return a formula over the variables `known` whose value is of `kind`. Raises FormulaFault."""
     text = source.strip()
     lead = len(source) - len(source.lstrip())
+    # Before parsing, so that the length of the text bounds the work of the parser.
     if len(source) > LONGEST:
         raise FormulaFault(f"has more than {LONGEST} characters", LONGEST + 1)
     if not text:
@@ -100,6 +101,7 @@ def _parse(text: str, lead: int) -> ast.expr:
             warnings.simplefilter("error")
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
+        # Python can report a position outside the text.
         position = min(max(error.offset or 1, 1), len(text))
         raise FormulaFault("cannot be read here", lead + position) from None
     except (ValueError, MemoryError, RecursionError):
@@ -108,6 +110,7 @@ def _parse(text: str, lead: int) -> ast.expr:
 
 def _number(value: Decimal) -> Decimal:
     """Return a result without trailing zeros. Raises FormulaFailed for too many digits."""
+    # Trailing zeros do not count as digits.
     value = value.normalize()
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int), value
@@ -184,6 +187,7 @@ class _Current:
         return _names.get()[name]
 
 
+# A context variable, because the one evaluator is shared by all threads.
 _names: "ContextVar[VariableLookup]" = ContextVar("names")
 _EVALUATOR = SimpleEval(operators=_OPERATORS, functions=FUNCTIONS, names=_Current())
 
@@ -309,5 +313,6 @@ class _FormulaCompiler:
 
     def _fault(self, node: ast.expr, message: str) -> FormulaFault:
         line = self._text.splitlines()[node.lineno - 1] if node.lineno > 1 else self._text
+        # `col_offset` counts UTF-8 bytes, and callers count characters.
         column = len(line.encode()[: node.col_offset].decode(errors="ignore"))
         return FormulaFault(message, self._lead + column + 1)

@@ -39,6 +39,7 @@ class Packaged(NamedTuple):
 
 def before(packaged: Sequence[Packaged]) -> Packages:
     """Return the number of units that each rate had priced before the first of these."""
+    # Reversed, so that the first part of each rate is the one that remains.
     return {one.rate: one.before for one in reversed(packaged)}
 
 

@@ -95,6 +95,7 @@ def volume(
     tier = pick(tiers, terms.bounds, whole)
     inputs = {"tier_quantity": plain(whole), **provenance}
     priced = []
+    # Without a rate so far, all units are one part, which only an override can price.
     for part in state.parts or (None,):
         base = None if part is None else part.rate
         if tier is None:

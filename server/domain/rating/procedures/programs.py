@@ -108,16 +108,16 @@ def compile_rating(
     known = dict(BUILT_IN) | {name: kind for name, kind, _ in inputs}
     compiler = _ProgramCompiler(frozenset(known))
     instructions = compiler.compile(elements[1:], known, path, first=1)
-    singles = [one for one in instructions if isinstance(one, Single)]
+    singles = [instruction for instruction in instructions if isinstance(instruction, Single)]
     # A stop needs the bookkeeping of `Program.run`, so it excludes the hot path `Program.price`.
     is_plain = len(singles) == len(instructions) and not any(
-        one.element is Element.STOP for one in singles
+        single.element is Element.STOP for single in singles
     )
     return Program(
         instructions,
         limits,
         inputs,
-        tuple(one.apply for one in singles) if is_plain else (),
+        tuple(single.apply for single in singles) if is_plain else (),
     )
 
 
@@ -145,16 +145,18 @@ def _inputs(setting: el.RatingSetting, path: str) -> tuple[Input, ...]:
     if len(setting.inputs) > MOST_INPUTS:
         raise _invalid(path, f"names more than {MOST_INPUTS} inputs")
     found: dict[str, Input] = {}
-    for one in setting.inputs:
-        _check_name(one.name, path, taken=frozenset(found) | set(BUILT_IN))
-        default = None if one.default is None else read_value(one.default, one.kind)
-        if one.kind is ValueKind.TRUTH or (one.default is not None and default is None):
-            raise _invalid(path, f"the default of {one.name} is not of its kind")
-        found[one.name] = (one.name, one.kind, default)
+    for attribute in setting.inputs:
+        name, kind = attribute.name, attribute.kind
+        _check_name(name, path, taken=frozenset(found) | set(BUILT_IN))
+        default = None if attribute.default is None else read_value(attribute.default, kind)
+        if kind is ValueKind.TRUTH or (attribute.default is not None and default is None):
+            raise _invalid(path, f"the default of {name} is not of its kind")
+        found[name] = (name, kind, default)
     return tuple(found.values())
 
 
 def _check_name(name: str, path: str, *, taken: frozenset[str]) -> None:
+    # Formulas are parsed as Python, in which a keyword cannot be a variable.
     if NAME.fullmatch(name) is None or keyword.iskeyword(name) or name in FUNCTIONS:
         raise _invalid(path, f"{name[:64]!r} is no name for a variable")
     if name in taken:
@@ -327,6 +329,7 @@ def _matrix_rows(
             raise _invalid(path, f"row {index} has {len(row.cells)} cells, not a cell a column")
         pairs = zip(row.cells, element.columns, strict=True)
         cells = [None if cell is None else read_value(cell, known[name]) for cell, name in pairs]
+        # None in a row means any value; None from `read_value` means that the cell is not a number.
         if [cell is None for cell in cells] != [cell is None for cell in row.cells]:
             raise _invalid(path, f"row {index} has a cell that is no number")
         rows.append(tuple(cells))

@@ -123,8 +123,9 @@ class State:
         if not parts:
             raise no_rate(self.quantity)
         packaged = counted(parts, self.packages or {})
+        # `packaged` has the parts by package in the order of `parts`.
         begun = iter(packaged)
-        amounts = [next(begun).amount if one.rate.is_package else one.amount for one in parts]
+        amounts = [next(begun).amount if part.rate.is_package else part.amount for part in parts]
         amount = amounts[0] if len(amounts) == 1 else sum(amounts, ZERO)
         if abs(amount) >= MOST_AMOUNT:
             raise self._beyond_money(amount)

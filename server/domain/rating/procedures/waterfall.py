@@ -52,6 +52,7 @@ class Rated:
     packaged: tuple[Packaged, ...] = ()
 
 
+# A generated `__eq__` would make the exception unhashable.
 @dataclass(eq=False)
 class RatingFailed(FailedPrecondition):
     """The quantity cannot be priced under these terms; `steps` are those before the failure."""

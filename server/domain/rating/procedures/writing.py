@@ -54,6 +54,7 @@ def formula(state: State, element: el.FormulaElement, formula: Formula) -> None:
         state.keep(element.variable, value)
         state.add(Element.FORMULA, shown(formula, LineVariables(state)), outputs, element.name)
         return
+    # A line without a rate has no parts, and may get its first rate here.
     own = [LineVariables(state, part.rate.value) for part in state.parts] or [LineVariables(state)]
     values = [evaluate(formula, state, element.name, names) for names in own]
     read = [shown(formula, names) for names in own]
