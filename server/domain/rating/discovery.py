@@ -33,7 +33,7 @@ from server.domain.rating.compiled_rating import (
 from server.domain.rating.line_rating import Rated
 from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.procedures.state import Line
-from server.domain.rating.rate_index import CatalogueRates, Missing, Parts, Question, RateNotFound
+from server.domain.rating.rate_index import CatalogRates, Missing, Parts, Question, RateNotFound
 from server.domain.rating.rates import RateSegment, RateTerms
 from server.domain.rating.sold_rates import (
     AssetRates,
@@ -76,7 +76,7 @@ class DiscoveryQuestion:
     selling_model_id: SellingModelId | None = None
     attributes: Mapping[str, str] | None = None
 
-    def in_catalogue(self, today: date) -> Question | None:
+    def in_catalog(self, today: date) -> Question | None:
         """Return the question for the catalog, or None if the question names no place in it."""
         if self.price_book_id is None or self.product_id is None or self.currency_code is None:
             return None
@@ -110,7 +110,7 @@ class Answer:
 def answer(
     asked: DiscoveryQuestion,
     today: date,
-    rates: CatalogueRates,
+    rates: CatalogRates,
     sold: RatesByTarget,
     versions: RatingVersions = SHIPPED_VERSIONS,
     finder: CompiledDiscovery = SHIPPED_DISCOVERY,
@@ -133,7 +133,7 @@ def answer(
     for place in finder.unheld if asked.held is None else finder.places:
         try:
             if place is LISTED:
-                found = _in_catalogue(asked, day, rates, versions, finder.parts)
+                found = _in_catalog(asked, day, rates, versions, finder.parts)
             else:
                 found = _of_sold(asked, day, sold, versions, finder, place)
         # A later source may still answer. The catalog's error says what is nearest, so it is kept.
@@ -145,15 +145,15 @@ def answer(
     raise _said(missing or _none(asked, day, sold, finder), finder)
 
 
-def _in_catalogue(
+def _in_catalog(
     asked: DiscoveryQuestion,
     day: date,
-    rates: CatalogueRates,
+    rates: CatalogRates,
     versions: RatingVersions,
     parts: Parts,
 ) -> Answer | None:
     """Return the catalog's answer, or None. Raises `RateNotFound` with the nearest candidate."""
-    question = asked.in_catalogue(day)
+    question = asked.in_catalog(day)
     if question is None:
         return None
     found = rates.find(question, parts)

@@ -17,7 +17,7 @@ from server.domain.rating.discovery import DiscoveryQuestion, RatesByTarget, Sou
 from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.rate_cards import RateCard, RateCardEntry, in_force
 from server.domain.rating.rate_index import (
-    CatalogueRates,
+    CatalogRates,
     Question,
     RateNotFound,
     span_text,
@@ -42,7 +42,7 @@ class Explanation:
 def explained(
     asked: DiscoveryQuestion,
     today: date,
-    rates: CatalogueRates,
+    rates: CatalogRates,
     sold: RatesByTarget,
     versions: RatingVersions = SHIPPED_VERSIONS,
     finder: CompiledDiscovery = SHIPPED_DISCOVERY,
@@ -52,7 +52,7 @@ def explained(
     Commitments are compared at the prices of `versions` of the rating procedure.
     """
     day = asked.day or today
-    question = asked.in_catalogue(today)
+    question = asked.in_catalog(today)
     listed = set() if question is None else _won(question, rates, finder)
     owned = None if asked.held is None else sold.get(asked.held)
     rejected: list[RejectedCandidate] = []
@@ -70,8 +70,8 @@ def explained(
     if question is not None:
         # An entry that negotiated terms replaced is in the list already.
         told = {one.entry for one in rejected if one.source is Source.CATALOG}
-        catalogue = _Catalogue(question, rates, listed, first, finder)
-        total, others = _of_catalogue(catalogue, told)
+        catalog = _Catalog(question, rates, listed, first, finder)
+        total, others = _of_catalog(catalog, told)
     found = [*rejected, *others]
     omitted = max(0, len(rejected) + total - MOST_LOSERS)
     return Explanation(tuple(found[:MOST_LOSERS]), omitted)
@@ -87,28 +87,28 @@ def _first(contest: Contest) -> Why | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Catalogue:
+class _Catalog:
     """A question for the catalog, the winning entries, and the reason if sold terms came first."""
 
     question: Question
-    rates: CatalogueRates
+    rates: CatalogRates
     won: set[RateEntryId]
     first: Why | None
     finder: CompiledDiscovery
 
 
-def _of_catalogue(
-    catalogue: _Catalogue, told: set[RateEntryId | None]
+def _of_catalog(
+    catalog: _Catalog, told: set[RateEntryId | None]
 ) -> tuple[int, list[RejectedCandidate]]:
     """Return the number of rejected entries, and those that came nearest."""
-    question, finder = catalogue.question, catalogue.finder
-    candidates = list(catalogue.rates.candidates(question))
-    chosen = catalogue.rates.chosen(question)
+    question, finder = catalog.question, catalog.finder
+    candidates = list(catalog.rates.candidates(question))
+    chosen = catalog.rates.chosen(question)
     winners = {card.id: entry for card, entry in candidates if entry.key in chosen}
     lost: list[tuple[int, int, RateEntryId, RateCard, RateCardEntry, Why]] = []
     for card, entry in candidates:
         key = entry.key
-        why = _why(catalogue, card, entry, winners.get(card.id))
+        why = _why(catalog, card, entry, winners.get(card.id))
         if why is not None and key not in told:
             lost.append((RANKS[why], days_away(entry, question.day), key, card, entry, why))
     # A question can have thousands of candidates, of which only the nearest are listed.
@@ -116,7 +116,7 @@ def _of_catalogue(
     return len(lost), [_loser(card, entry, why, finder) for *_, card, entry, why in nearest]
 
 
-def _won(question: Question, rates: CatalogueRates, finder: CompiledDiscovery) -> set[RateEntryId]:
+def _won(question: Question, rates: CatalogRates, finder: CompiledDiscovery) -> set[RateEntryId]:
     """Return the entries that make the catalog's rate, if the catalog is searched."""
     if LookupSource.CATALOG_RATES not in finder.places:
         return set()
@@ -128,16 +128,16 @@ def _won(question: Question, rates: CatalogueRates, finder: CompiledDiscovery) -
 
 
 def _why(
-    catalogue: _Catalogue,
+    catalog: _Catalog,
     card: RateCard,
     entry: RateCardEntry,
     chosen: RateCardEntry | None,
 ) -> Why | None:
     """Return why an entry was rejected, or None. `chosen` is its card's entry of the day."""
-    question = catalogue.question
-    if entry.key in catalogue.won:
-        return catalogue.first
-    if entry is chosen and card.type not in catalogue.finder.parts:
+    question = catalog.question
+    if entry.key in catalog.won:
+        return catalog.first
+    if entry is chosen and card.type not in catalog.finder.parts:
         return Why.NOT_LOOKED_AT
     if entry.currency_code != question.currency_code:
         return Why.OTHER_CURRENCY

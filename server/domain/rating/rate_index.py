@@ -82,7 +82,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogueTerms:
+class CatalogTerms:
     """Terms of the catalog; `is_fixed` if a quote may not change them."""
 
     terms: RateTerms
@@ -100,13 +100,13 @@ class _Line:
     def __init__(self, days: Iterable[date]) -> None:
         self._days = sorted(set(days))
         # One slot for each span between two days of change, and one before the first.
-        self._found: list[CatalogueTerms | None] = [None] * (len(self._days) + 1)
+        self._found: list[CatalogTerms | None] = [None] * (len(self._days) + 1)
 
-    def at(self, day: date) -> CatalogueTerms | None:
+    def at(self, day: date) -> CatalogTerms | None:
         """Return the answer of a day, if it is known."""
         return self._found[bisect_right(self._days, day)]
 
-    def keep(self, day: date, found: CatalogueTerms) -> None:
+    def keep(self, day: date, found: CatalogTerms) -> None:
         """Store the answer for all days between two changes around `day`."""
         self._found[bisect_right(self._days, day)] = found
 
@@ -115,7 +115,7 @@ class _Line:
         return Days.around(day, self._days)
 
 
-class CatalogueRates:
+class CatalogRates:
     """An index of active entries: an answer takes one look-up and one bisection for each card.
 
     With a selling model it takes one more of each; an answer given before takes one of each in all.
@@ -140,14 +140,14 @@ class CatalogueRates:
         for entry in sorted(entries, key=first_day):
             self._spans.setdefault(entry.card_id, Spans()).add(entry)
         # Keyed by the identity of entries, which exist as long as the index: hashing costs more.
-        self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
+        self._found: dict[tuple[int, int, int], CatalogTerms] = {}
         self._lines: dict[_Dayless, _Line] = {}
 
     def all_but(self, changed: Collection[RateCardId]) -> "KeptCards":
         """Return the entries of the cards that have not changed, for the next index."""
         return {card_id: spans for card_id, spans in self._spans.items() if card_id not in changed}
 
-    def find(self, question: Question, parts: Parts = EVERY_PART) -> CatalogueTerms:
+    def find(self, question: Question, parts: Parts = EVERY_PART) -> CatalogTerms:
         """Return the terms from these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
         if parts is not EVERY_PART:
             # Not cached: the key of the cache does not include the parts.
@@ -170,7 +170,7 @@ class CatalogueRates:
         """The questions, without their days, whose answers are cached."""
         return self._lines.keys()
 
-    def _find(self, question: Question, parts: Parts) -> CatalogueTerms:
+    def _find(self, question: Question, parts: Parts) -> CatalogTerms:
         cards: Mapping[RateCardType, RateCard] | None = self._books.get(question.price_book_id)
         if cards is None:
             fault = f"there is no price book {question.price_book_id}"
@@ -219,7 +219,7 @@ class CatalogueRates:
             self._lines[asked] = line
         return line
 
-    def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
+    def parts(self, but_of: "CatalogRates | None" = None) -> Iterator[object]:
         """Yield each span and entry of this index that `but_of` does not share, to be released one
         by one.
         """
@@ -230,7 +230,7 @@ class CatalogueRates:
                 yield span
                 yield from span
 
-    def find_addition(self, question: Question, parts: Parts = EVERY_PART) -> CatalogueTerms | None:
+    def find_addition(self, question: Question, parts: Parts = EVERY_PART) -> CatalogTerms | None:
         """Return the terms that adjust an anchor, which may have no rate of their own, or None."""
         cards = _only(self._books.get(question.price_book_id, {}), parts)
         base, tier, attribute = self._chosen(cards, question)
@@ -329,7 +329,7 @@ def _terms(
     tier: RateCardEntry | None,
     attribute: RateCardEntry | None,
     currency_code: str,
-) -> CatalogueTerms:
+) -> CatalogTerms:
     parts = [entry for entry in (base, tier, attribute) if entry is not None]
     tiers = {} if tier is None else {"tiers": tier.tiers, "bounds": tier.bounds, "mode": tier.mode}
     terms = RateTerms(
@@ -342,7 +342,7 @@ def _terms(
         attribute_entry=_entry_key(attribute),
         **tiers,  # type: ignore[arg-type]
     )
-    return CatalogueTerms(terms=terms, is_fixed=not all(part.is_negotiable for part in parts))
+    return CatalogTerms(terms=terms, is_fixed=not all(part.is_negotiable for part in parts))
 
 
 def _check_per(base: RateCardEntry, tier: RateCardEntry, question: Question) -> None:

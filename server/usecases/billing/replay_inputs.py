@@ -32,7 +32,7 @@ from server.domain.ids import (
     ProductId,
     WalletId,
 )
-from server.domain.rating.rate_index import CatalogueRates, Question
+from server.domain.rating.rate_index import CatalogRates, Question
 from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import (
     RatableLine,
@@ -84,11 +84,11 @@ class World:
     tx: Transaction
     command: ReplayRates
     sold: Mapping[AssetId, SoldAs]
-    rates: dict[ProductId, CatalogueRates] = field(default_factory=dict)
+    rates: dict[ProductId, CatalogRates] = field(default_factory=dict)
     wallets: dict[WalletId, StoredWallet] = field(default_factory=dict)
     done: dict[WalletId, Again] = field(default_factory=dict)
 
-    async def rates_of(self, product_id: ProductId) -> CatalogueRates:
+    async def rates_of(self, product_id: ProductId) -> CatalogRates:
         """Return the rates of a product in the price book."""
         if product_id not in self.rates:
             with_drafts = self.command.with_drafts
@@ -210,7 +210,7 @@ async def _found(world: World, wallet: StoredWallet) -> Found:
 
 async def _question(
     world: World, wallet: StoredWallet, stretch: Stretch, unit: str
-) -> tuple[CatalogueRates, Question]:
+) -> tuple[CatalogRates, Question]:
     """Return the question for a segment, and the rates that answer it."""
     asset_id, start = stretch
     of = world.sold[asset_id]

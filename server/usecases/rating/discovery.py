@@ -12,8 +12,8 @@ from datetime import date
 from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId
 from server.domain.rating.discovery import RatesByTarget
 from server.domain.rating.rate_index import (
-    CatalogueRates,
-    CatalogueTerms,
+    CatalogRates,
+    CatalogTerms,
     Parts,
     Question,
     RateNotFound,
@@ -53,7 +53,7 @@ class Priced:
     is_addition: bool = False
 
 
-async def catalogue_terms(tx: Transaction, wanted: Priced) -> dict[ResourceId, CatalogueTerms]:
+async def catalog_terms(tx: Transaction, wanted: Priced) -> dict[ResourceId, CatalogTerms]:
     """Return the catalog's terms for each resource, as `DiscoverRates` finds them on that day.
 
     A resource without a rate is left out. This reads the database, to see what the transaction
@@ -75,7 +75,7 @@ async def catalogue_terms(tx: Transaction, wanted: Priced) -> dict[ResourceId, C
     return found
 
 
-def _found(rates: CatalogueRates, question: Question, parts: Parts) -> CatalogueTerms | None:
+def _found(rates: CatalogRates, question: Question, parts: Parts) -> CatalogTerms | None:
     with suppress(RateNotFound):
         return rates.find(question, parts)
     return None

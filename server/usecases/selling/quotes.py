@@ -15,7 +15,7 @@ from server.domain.ids import (
 )
 from server.domain.modeling.catalog import SellingModel, StoredRecord
 from server.domain.modeling.roles import ProductRole
-from server.domain.rating.rate_index import CatalogueTerms
+from server.domain.rating.rate_index import CatalogTerms
 from server.domain.selling.quoting import AskedLine, LineInputs, ending, quoted, rate_units
 from server.domain.selling.sales import Quote
 from server.env import new_id
@@ -26,7 +26,7 @@ from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.selling import orders, quotes
 from server.store.selling.quotes import QuoteFilter
 from server.usecases.modeling.resolution import resolved_product
-from server.usecases.rating.discovery import Priced, catalogue_terms
+from server.usecases.rating.discovery import Priced, catalog_terms
 from server.usecases.selling.bindings import bound
 from server.usecases.selling.overrides import overridden
 
@@ -69,7 +69,7 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
             for held in product.resources
         ],
     )
-    rates: dict[_PricedAs, dict[ResourceId, CatalogueTerms]] = {}
+    rates: dict[_PricedAs, dict[ResourceId, CatalogTerms]] = {}
     lines = []
     for index, said in enumerate(command.lines):
         path, product = f"quote.lines[{index}]", products[said.product_id].on(said.start_date)
@@ -86,7 +86,7 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
                 selling_model_id=asked.selling_model_id,
                 is_addition=product.role is not ProductRole.ANCHOR,
             )
-            rates[key] = await catalogue_terms(tx, wanted)
+            rates[key] = await catalog_terms(tx, wanted)
         lines.append(quoted(LineInputs(asked, product, to, rates[key], buyer, path)))
 
     return await quotes.add(

@@ -20,7 +20,7 @@ from server.domain.rating.rate_cards import (
     RateCardType,
     checked,
 )
-from server.domain.rating.rate_index import CatalogueRates, Question, RateNotFound
+from server.domain.rating.rate_index import CatalogRates, Question, RateNotFound
 from server.domain.rating.rates import (
     Adjustment,
     AdjustmentKind,
@@ -62,7 +62,7 @@ def index(*entries, base=None, tiers=None):
         RateCardType.TIER: tiers or RateCard(id="tiers", type=RateCardType.TIER),
     }
     book = PriceBook(id="book", cards={kind: card.id for kind, card in cards.items()})
-    return CatalogueRates([book], cards.values(), entries)
+    return CatalogRates([book], cards.values(), entries)
 
 
 def question(day=JANUARY, *, currency="USD", product="plan", resource="sms", book="book"):

@@ -78,7 +78,7 @@ def negotiated_tiers(state: State, order: tuple[Agreed, ...]) -> None:
         return
 
 
-def catalogue_tiers(state: State, mode: TierMode) -> None:
+def catalog_tiers(state: State, mode: TierMode) -> None:
     """Apply the tiers of the catalog, if they have this mode and none were negotiated."""
     terms = state.terms
     if state.are_tiers_negotiated or not terms.tiers or terms.mode is not mode:

@@ -270,10 +270,10 @@ def _plain(element: _Plain, path: str) -> Single:
             apply = partial(pricing.negotiated_rate, order=_order(order, path))
             return _single(Element.NEGOTIATED_RATE, apply, element)
         case el.VolumeTiers():
-            apply = partial(pricing.catalogue_tiers, mode=TierMode.VOLUME)
+            apply = partial(pricing.catalog_tiers, mode=TierMode.VOLUME)
             return _single(Element.VOLUME_TIER, apply, element)
         case el.GraduatedTiers():
-            apply = partial(pricing.catalogue_tiers, mode=TierMode.GRADUATED)
+            apply = partial(pricing.catalog_tiers, mode=TierMode.GRADUATED)
             return _single(Element.GRADUATED_TIER, apply, element)
         case el.NegotiatedTiers(order=order):
             apply = partial(pricing.negotiated_tiers, order=_order(order, path))
