@@ -38,7 +38,7 @@ async def advance(tx: Transaction, command: AdvanceClock) -> Run:
     clock = await tenants.lock_clock(tx)
     if clock is None:
         raise FailedPrecondition(
-            "CLOCK_NOT_SANDBOX", "the clock of this tenant is the database's; nobody moves it"
+            "CLOCK_NOT_SANDBOX", "this tenant is not a sandbox: its clock is that of the database"
         )
     # Under the clock's lock, so that two concurrent calls cannot both start a run.
     under_way = await runs.running(tx, KIND)

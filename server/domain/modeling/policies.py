@@ -219,13 +219,16 @@ def check_token(
     """Raise `POLICY_CONFLICT` if tokens would be rated before the usage that is rated in them."""
     fault = None
     if method is not AggregationMethod.SUM:
-        fault = f"tokens are added up; a token cannot be counted by {method}"
+        fault = f"tokens are summed; a token cannot be aggregated by {method}"
     elif frequency.period.length > token.period.length:
-        fault = f"what is rated {frequency.period} cannot be rated in a token rated {token.period}"
+        fault = f"a resource rated by {frequency.period} needs a token rated by the same or longer"
+        fault += f" period, not by {token.period}"
     elif (frequency.delay.unit, frequency.delay.count) != (token.delay.unit, token.delay.count):
-        fault = "a token waits for usage as long as what is rated in it; give both the same policy"
+        fault = "a token and the resources rated in it need one rating delay; use the same policy"
     elif late is LatePolicy.REOPEN:
-        fault = "what is rated in a token cannot reopen its periods: the tokens are drawn already"
+        fault = (
+            "a resource rated in a token cannot reopen its periods: the tokens are drawn already"
+        )
     if fault is not None:
         raise FailedPrecondition("POLICY_CONFLICT", fault)
 

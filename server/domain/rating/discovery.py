@@ -263,7 +263,7 @@ def _none(
         return _asset_has_none(held, day, sold[held])
     return RateNotFound(
         "RATE_NOT_FOUND",
-        f"no rate for {asked.resource_id} on {day}: nothing is looked in that the question names",
+        f"no rate for {asked.resource_id} on {day}: no source is searched that the question names",
         {
             "usage_resource": asked.resource_id,
             "date": day.isoformat(),
@@ -298,9 +298,9 @@ def _asset_has_none(held: AssetResourceKey, day: date, rates: SoldRates | None) 
     if not isinstance(rates, AssetRates):
         missing, fault = Missing.USAGE_RESOURCE, "it has no such resource"
     elif not rates.stretches:
-        missing, fault = Missing.BASE_RATE, "it was sold without one"
+        missing, fault = Missing.BASE_RATE, "it was sold without a rate"
     else:
-        missing, fault = Missing.DATE, "it was sold under none on that day, or in other money"
+        missing, fault = Missing.DATE, "it has no rate on that day, or one in another currency"
     return RateNotFound(
         "RATE_NOT_FOUND",
         f"no rate for {resource_id} of the asset {asset_id} on {day}: {fault}",

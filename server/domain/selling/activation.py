@@ -333,7 +333,9 @@ class _Sale:
         """Raise BACKDATED_TOO_FAR if `count` exceeds the limit."""
         if count > limit:
             line = self.line
-            message = f"{line.product_id} from {line.start_date}: more than {limit} {what} back"
+            message = (
+                f"{line.product_id} from {line.start_date}: more than {limit} {what} in the past"
+            )
             facts = {"product": line.product_id, "start_date": str(line.start_date)}
             raise FailedPrecondition("BACKDATED_TOO_FAR", message, {**facts, "limit": str(limit)})
 
@@ -379,7 +381,7 @@ def _next_index(entitlement: Entitlement, zone: str, now: datetime) -> int | Non
 def _no_wallet(line: SaleLine, resource: LineResource) -> FailedPrecondition:
     return FailedPrecondition(
         "BINDING_TARGET",
-        f"{line.product_id} adds to {resource.resource_id}, of which its target has no wallet",
+        f"{line.product_id} adds to {resource.resource_id}, and its target has no wallet of it",
         {"product": line.product_id, "usage_resource": resource.resource_id},
     )
 

@@ -49,7 +49,7 @@ def binding_of(
             fault = "a commitment has no target; link it to an anchor by linked_asset"
             raise _refusal(path, "binding_target", fault)
         if asked.linked_asset_id is None:
-            fault = "a commitment that is linked to no anchor does nothing; name the asset"
+            fault = "a commitment must be linked to an anchor; name the asset"
             raise _refusal(path, "linked_asset", fault)
         return Binding.ASSET, str(asked.linked_asset_id)
     if asked.linked_asset_id is not None:
@@ -61,9 +61,9 @@ def binding_of(
     if binding is Binding.SELF and product.role is ProductRole.PACK:
         raise _refusal(path, "binding_target", "a pack needs a target to add to; name one")
     if other is not None or (target is not None and binding not in NAMED):
-        raise _refusal(path, "binding_target", f"cannot be there with the binding {binding}")
+        raise _refusal(path, "binding_target", f"is not allowed with the binding {binding}")
     if target is None and binding in NAMED:
-        raise _refusal(path, "binding_target", f"is needed with the binding {binding}")
+        raise _refusal(path, "binding_target", f"is required with the binding {binding}")
     return binding, None if target is None else str(target)
 
 

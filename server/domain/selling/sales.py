@@ -219,6 +219,6 @@ def granted(promise: Decimal, quantity: Decimal, *, path: str) -> Decimal:
     """
     product = promise * quantity
     if product >= LIMIT:
-        fault = "so many of the product would grant more than 26 digits can hold"
+        fault = "the granted quantity would have more than 26 digits"
         raise InvalidArgument.at(f"{path}.quantity", "DECIMAL_RANGE", fault)
     return product

@@ -141,7 +141,7 @@ def _price_book_missing(setup: Setup) -> Iterator[Finding]:
     sold = {card_id for book in setup.books for card_id in book.cards.values()}
     for entry in setup.entries:
         if entry.card_id not in sold:
-            text = f"nobody can buy by it: no price book has {entry.card_id}"
+            text = f"no price book has {entry.card_id}, so no sale can use this rate"
             yield Finding(text, (entry_name(entry), f"rateCards/{entry.card_id}"))
 
 
@@ -200,7 +200,7 @@ RATES = (
     Rule(
         "RATE_GAP",
         Severity.WARNING,
-        "The rates of a resource follow each other without a day between.",
+        "There is no day between two rates of a resource.",
         "Start the later entry on the day on which the earlier one ends.",
         _rate_gap,
     ),
@@ -221,7 +221,7 @@ RATES = (
     Rule(
         "RATE_RUNS_OUT",
         Severity.WARNING,
-        "A resource that is sold for ever has a rate for ever.",
+        "A resource that is sold without an end has a rate without an end.",
         "Add an entry that follows the last one.",
         _rate_runs_out,
     ),

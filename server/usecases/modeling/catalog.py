@@ -64,7 +64,7 @@ async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> None:
         text = "a unit of a currency class is an ISO 4217 code in capitals, as in USD"
         raise InvalidArgument.at("unit_of_measure_id", "CURRENCY_UNKNOWN", text)
     if unit_class.kind is UnitClassKind.TOKEN and is_currency(wanted.id):
-        text = "is an ISO 4217 code; name a unit of tokens so that nobody takes it for money"
+        text = "is an ISO 4217 code; choose an id for the token that is not a currency"
         raise InvalidArgument.at("unit_of_measure_id", "CURRENCY_UNKNOWN", text)
     if unit_class.default_unit_id == wanted.id and wanted.factor != 1:
         text = f"is the default unit of its class, so its factor is 1, not {plain(wanted.factor)}"
@@ -143,10 +143,10 @@ def check_allowed(kind: UsageModelType, policies: PolicyIds, path: str) -> None:
     """Raise POLICY_NOT_ALLOWED for policies that a product of this kind cannot have of its own."""
     own = PolicyIds(commitment=policies.commitment)
     if kind is not UsageModelType.ANCHOR and policies != own:
-        text = f"a product of the type {kind} has no policies of its own; its anchor's hold"
+        text = f"a product of the type {kind} has no policies of its own; those of its anchor apply"
         raise InvalidArgument.at(path, "POLICY_NOT_ALLOWED", text)
     if policies.commitment is not None and not kind.is_commitment:
-        text = f"a product of the type {kind} is no commitment, so none is ever used up"
+        text = f"a product of the type {kind} is not a commitment, so it has no commitment policy"
         raise InvalidArgument.at(f"{path}.commitment_policy", "POLICY_NOT_ALLOWED", text)
 
 

@@ -183,11 +183,11 @@ def _check_move(record: Record[Any], old: CatalogState, new: CatalogState) -> No
         return
     text = None
     if new is CatalogState.DRAFT:
-        text = "nothing becomes a draft again; create another"
+        text = "a record cannot become a draft again; create another"
     elif new is CatalogState.INACTIVE and old is CatalogState.DRAFT:
         text = "a draft is not in force; delete it"
     elif new is CatalogState.ACTIVE and record.kind.name in WITH_PRODUCT:
-        text = "it comes into force with its product, by ActivateProduct, and once"
+        text = "it is activated once, together with its product, by ActivateProduct"
     if text is not None:
         facts = {"name": record.name, "from": str(old), "to": str(new)}
         message = f"{record.name} cannot go from {old} to {new}: {text}"

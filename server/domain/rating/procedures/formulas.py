@@ -105,7 +105,7 @@ def _parse(text: str, lead: int) -> ast.expr:
         position = min(max(error.offset or 1, 1), len(text))
         raise FormulaFault("cannot be read here", lead + position) from None
     except (ValueError, MemoryError, RecursionError):
-        raise FormulaFault("is nested too deeply, or has a character nobody can read", 1) from None
+        raise FormulaFault("is nested too deeply, or has an invalid character", 1) from None
 
 
 def _number(value: Decimal) -> Decimal:
@@ -115,7 +115,7 @@ def _number(value: Decimal) -> Decimal:
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int), value
     if max(0, value.adjusted() + 1) + max(0, -exponent) > MOST_DIGITS:
-        raise FormulaFailed(f"something has more than {MOST_DIGITS} digits")
+        raise FormulaFailed(f"a value has more than {MOST_DIGITS} digits")
     return value
 
 
@@ -196,7 +196,7 @@ def _evaluate(source: str, tree: ast.expr) -> Any:
     try:
         return _EVALUATOR.eval(source, previously_parsed=tree)
     except DecimalException:
-        raise FormulaFailed(f"something has more than {MOST_DIGITS} digits") from None
+        raise FormulaFailed(f"a value has more than {MOST_DIGITS} digits") from None
 
 
 class _FormulaCompiler:
@@ -241,7 +241,9 @@ class _FormulaCompiler:
         segment = ast.get_source_segment(self._text, node) or ""
         if isinstance(node.value, str):
             if len(node.value) > MOST_TEXT or segment[0] not in "'\"":
-                raise self._fault(node, f"a text stands in quotes and has at most {MOST_TEXT}")
+                raise self._fault(
+                    node, f"a text is in quotes and has at most {MOST_TEXT} characters"
+                )
             return node, TEXT
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
             raise self._fault(node, "is neither a number nor a text")
@@ -283,7 +285,7 @@ class _FormulaCompiler:
     def _call(self, node: ast.Call) -> ast.expr:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in FUNCTIONS or node.keywords:
-            raise self._fault(node, f"only {', '.join(FUNCTIONS)} are functions")
+            raise self._fault(node, f"the functions are {', '.join(FUNCTIONS)}")
         if (len(node.args) != 1) != (name in ("min", "max")) or not node.args:
             raise self._fault(node, f"{name} takes another number of values")
         node.args = [self._of(NUMBER, one) for one in node.args]
@@ -297,7 +299,7 @@ class _FormulaCompiler:
 
     def _refuse_operator(self, node: ast.expr, op: type, allowed: Mapping[Any, Any]) -> None:
         if op not in allowed:
-            raise self._fault(node, f"{op.__name__.lower()} is not an operator of this")
+            raise self._fault(node, f"{op.__name__.lower()} cannot be used with these values")
 
     def _folded(self, node: ast.expr, parts: list[ast.expr]) -> ast.expr:
         """Return the computed value of a node whose parts are all constant, or the node itself."""

@@ -160,7 +160,7 @@ def _check_name(name: str, path: str, *, taken: frozenset[str]) -> None:
     if NAME.fullmatch(name) is None or keyword.iskeyword(name) or name in FUNCTIONS:
         raise _invalid(path, f"{name[:64]!r} is no name for a variable")
     if name in taken:
-        raise _invalid(path, f"the variable {name} is not to be written")
+        raise _invalid(path, f"the variable {name} cannot be written")
 
 
 def _invalid(path: str, text: str) -> InvalidArgument:
@@ -301,7 +301,7 @@ def _single(kind: Element, apply: Callable[[State], None], element: ProcedureEle
 
 def _order(order: tuple[Agreed, ...], path: str) -> tuple[Agreed, ...]:
     if not order or len(set(order)) != len(order):
-        raise _invalid(path, "names who agreed on a rate, each once")
+        raise _invalid(path, "must list each source of a negotiated rate once")
     return order
 
 

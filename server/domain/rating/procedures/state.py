@@ -222,7 +222,7 @@ def no_rate(quantity: Decimal) -> RatingFailed:
 
 def too_many_digits() -> RatingFailed:
     """Return the failure for a value with more digits than can be stored."""
-    return RatingFailed("AMOUNT_RANGE", "the amount has more digits than we keep")
+    return RatingFailed("AMOUNT_RANGE", "the amount has more digits than can be stored")
 
 
 def rate_text(rate: Rate) -> dict[str, str]:
