@@ -94,7 +94,7 @@ def closing(
     billing = calendar.billing_of(period)
     is_billed = period.end >= billing.end
     # A wallet stays open to the end of its billing period, which may have more rating periods.
-    goes_on = not is_billed or lives_on(ends, settlement.grants, period.end)
+    goes_on = not is_billed or continues_after(ends, settlement.grants, period.end)
     return Closing(
         settlement=settlement,
         lines=rated(state, settlement.results),
@@ -104,7 +104,9 @@ def closing(
     )
 
 
-def lives_on(ends: Iterable[datetime | None], grants: Iterable[Grant], end: datetime) -> bool:
+def continues_after(
+    ends: Iterable[datetime | None], grants: Iterable[Grant], end: datetime
+) -> bool:
     """Return whether an asset or a grant continues after `end`, so that the wallet may change
     again.
     """

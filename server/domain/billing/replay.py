@@ -166,7 +166,7 @@ def line_before(wallet: WalletState, key: RatableKey) -> RatableSummaryId:
     return line_id(wallet.terms.id, moved)
 
 
-def differs() -> Unimplemented:
+def not_reproduced() -> Unimplemented:
     """Return the refusal of a replay whose original rates do not reproduce the stored amounts."""
     text = "its rates do not give what it came to; `usage verify` says more"
     return Unimplemented("NOT_SUPPORTED", text)

@@ -142,7 +142,7 @@ def answer(
             continue
         if found is not None:
             return found
-    raise _said(missing or _none(asked, day, sold, finder), finder)
+    raise _with_sources(missing or _nothing_found(asked, day, sold, finder), finder)
 
 
 def _in_catalog(
@@ -243,7 +243,7 @@ def _rated(
     return {"rated": rater.price(line), "version": rater.name}
 
 
-def _said(error: RateNotFound, finder: CompiledDiscovery) -> RateNotFound:
+def _with_sources(error: RateNotFound, finder: CompiledDiscovery) -> RateNotFound:
     """Return the error, with the searched sources unless they are the usual ones."""
     if finder.is_usual:
         return error
@@ -252,7 +252,7 @@ def _said(error: RateNotFound, finder: CompiledDiscovery) -> RateNotFound:
     return RateNotFound(error.reason, text, error.facts | facts)
 
 
-def _none(
+def _nothing_found(
     asked: DiscoveryQuestion, day: date, sold: RatesByTarget, finder: CompiledDiscovery
 ) -> RateNotFound:
     """Return the error if the catalog was not part of the question or was not searched."""

@@ -28,7 +28,7 @@ from server.domain.rating.rejected_sold_rates import Contest, lost
 from server.domain.rating.sold_rates import AssetRates
 
 # The most that one answer lists; the rest is only counted.
-MOST_LOSERS = 50
+MOST_REJECTED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ def explained(
         catalog = _Catalog(question, rates, listed, first, finder)
         total, others = _of_catalog(catalog, told)
     found = [*rejected, *others]
-    omitted = max(0, len(rejected) + total - MOST_LOSERS)
-    return Explanation(tuple(found[:MOST_LOSERS]), omitted)
+    omitted = max(0, len(rejected) + total - MOST_REJECTED)
+    return Explanation(tuple(found[:MOST_REJECTED]), omitted)
 
 
 def _first(contest: Contest) -> Why | None:
@@ -112,8 +112,8 @@ def _of_catalog(
         if why is not None and key not in told:
             lost.append((RANKS[why], days_away(entry, question.day), key, card, entry, why))
     # A question can have thousands of candidates, of which only the nearest are listed.
-    nearest = nsmallest(MOST_LOSERS, lost, key=lambda one: one[:3])
-    return len(lost), [_loser(card, entry, why, finder) for *_, card, entry, why in nearest]
+    nearest = nsmallest(MOST_REJECTED, lost, key=lambda one: one[:3])
+    return len(lost), [_rejected(card, entry, why, finder) for *_, card, entry, why in nearest]
 
 
 def _won(question: Question, rates: CatalogRates, finder: CompiledDiscovery) -> set[RateEntryId]:
@@ -153,7 +153,7 @@ def _why(
     return Why.RESOURCE_FIRST if is_wider else Why.SELLING_MODEL_FIRST
 
 
-def _loser(
+def _rejected(
     card: RateCard, entry: RateCardEntry, why: Why, finder: CompiledDiscovery
 ) -> RejectedCandidate:
     span = card if why is Why.CARD_NOT_IN_FORCE else entry

@@ -211,13 +211,13 @@ def tried(entries: Iterable[RateCardEntry]) -> list[RateCardEntry]:
     """
     found: dict[tuple[str, ...], list[RateCardEntry]] = {}
     # Drafts come last, by start, so each of them cuts the days of the entries before it.
-    for entry in sorted(entries, key=_trial_turn):
+    for entry in sorted(entries, key=_trial_key):
         over = found.setdefault(entry.prices, [])
         found[entry.prices] = [*(part for one in over for part in _outside(one, entry)), entry]
     return [one for same in found.values() for one in same]
 
 
-def _trial_turn(entry: RateCardEntry) -> tuple[bool, date, RateEntryId]:
+def _trial_key(entry: RateCardEntry) -> tuple[bool, date, RateEntryId]:
     return entry.state is EntryState.DRAFT, entry.start or date.min, entry.id
 
 

@@ -126,7 +126,7 @@ def lost(of: Contest) -> Iterator[RejectedCandidate]:
         yield from _replaced(of.won.terms)
     if isinstance(of.rates, AssetRates):
         yield from _own(of, of.rates)
-    best, alone = of.best(), _alone(of)
+    best, alone = of.best(), _compared_alone(of)
     held, won = of.winner(of.own or of.at_target), of.winner(of.won)
     for addition in of.rates.additions:
         if addition is won:
@@ -138,7 +138,7 @@ def lost(of: Contest) -> Iterator[RejectedCandidate]:
             why = _why_not_added(addition, held, of, alone)
         if why is not None and addition.terms is not None:
             place = LookupSource.TARGET if addition.is_agreed else _place_of(of)
-            yield _loser(
+            yield _rejected(
                 why, addition, addition.terms, of, place, alone.amounts.get(addition.asset_id)
             )
 
@@ -152,7 +152,7 @@ def _own(of: Contest, rates: AssetRates) -> Iterator[RejectedCandidate]:
             sold = Addition(
                 asset_id=of.asked.held[1], start=stretch.start, end=stretch.end, terms=stretch.terms
             )
-            yield _loser(why, sold, stretch.terms, of, LookupSource.ASSET)
+            yield _rejected(why, sold, stretch.terms, of, LookupSource.ASSET)
 
 
 def _replaced(terms: RateTerms) -> Iterator[RejectedCandidate]:
@@ -243,7 +243,7 @@ def _why_not_committed(asset_id: AssetId, quantity: Decimal | None, alone: Compa
     return None if asset_id == alone.lowest else Why.NOT_LOWEST
 
 
-def _alone(of: Contest) -> Compared:
+def _compared_alone(of: Contest) -> Compared:
     """Return the comparison of each commitment alone, on top of the winning sold terms."""
     segment = of.own or of.at_target
     if segment is None or segment.terms is None:
@@ -252,7 +252,7 @@ def _alone(of: Contest) -> Compared:
     return compared(of.asked.quantity, terms, segment.overage, of.rater)
 
 
-def _loser(
+def _rejected(
     why: Why,
     sold: Addition,
     terms: RateTerms,

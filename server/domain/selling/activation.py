@@ -396,6 +396,5 @@ def _policy_conflict(wallet: Wallet, policies: WalletPolicies) -> FailedPrecondi
 
 
 def _limit(reason: str, what: str, limit: int) -> ResourceExhausted:
-    return ResourceExhausted(
-        reason, f"an order may touch at most {limit} {what}", {"limit": str(limit)}
-    )
+    text = f"an order may affect at most {limit} {what}"
+    return ResourceExhausted(reason, text, {"limit": str(limit)})

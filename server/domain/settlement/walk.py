@@ -340,9 +340,11 @@ class _Walk:
         assert grant.id not in self.grants, grant
         self.grants[grant.id] = grant
         if grant.expire is not None:
-            heappush(self.boundaries, (grant.expire, _ENDS, self._lives_used(grant), grant.id))
+            heappush(
+                self.boundaries, (grant.expire, _ENDS, self._counted_rollovers(grant), grant.id)
+            )
 
-    def _lives_used(self, grant: Grant) -> int:
+    def _counted_rollovers(self, grant: Grant) -> int:
         """Return how often a grant rolled over, if that is counted. Under a cap, fewer go first.
 
         A grant that rolled over less often has more rollovers left. Without a count it is 0 for

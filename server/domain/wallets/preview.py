@@ -73,7 +73,7 @@ class Effect:
 
 
 @exact
-def opened_again(
+def reopened_state(
     state: WalletState, start: datetime, grants: Iterable[Grant], closing: Iterable[LedgerEntry]
 ) -> WalletState:
     """Return a wallet as it was before the close of the period from `start`, which moved `closing`.

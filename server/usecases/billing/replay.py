@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from server.domain.billing.replay import Pair, differs, line_before
+from server.domain.billing.replay import Pair, line_before, not_reproduced
 from server.domain.errors import InvalidArgument, NotFound, UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import (
@@ -25,9 +25,9 @@ from server.store.billing.replay import ReplayLine
 from server.store.connection import Transaction
 from server.store.selling import accounts, quotes
 from server.usecases.billing.replay_inputs import (
-    Again,
+    ReplayContext,
     ReplayRates,
-    World,
+    WalletReplay,
     unpriced,
 )
 
@@ -87,65 +87,79 @@ async def replay(tx: Transaction, command: ReplayRates) -> list[Replayed]:
     if len(lines) > MOST_LINES:
         text = f"there are more than {MOST_LINES} ratable summaries; name a shorter time"
         raise InvalidArgument.at("end_time", "TOO_MANY_ITEMS", text, limit=str(MOST_LINES))
-    world = World(tx, command, sold)
+    context = ReplayContext(tx, command, sold)
     by_wallet: dict[WalletId, list[ReplayLine]] = {}
     for line in lines:
         by_wallet.setdefault(line.wallet_id, []).append(line)
     found: list[Replayed] = []
-    for wallet_id in await _touched(world, sorted(by_wallet)):
-        again = await world.again(wallet_id)
-        found += _compared(again, by_wallet.get(wallet_id, ()), command)
+    for wallet_id in await _with_token_wallets(context, sorted(by_wallet)):
+        wallet_replay = await context.replay_of(wallet_id)
+        found += _compared(wallet_replay, by_wallet.get(wallet_id, ()), command)
     return sorted(found, key=lambda one: (one.line.start, one.line.id))
 
 
-async def _touched(world: World, wallet_ids: Iterable[WalletId]) -> list[WalletId]:
+async def _with_token_wallets(
+    context: ReplayContext, wallet_ids: Iterable[WalletId]
+) -> list[WalletId]:
     """Return these wallets and those of the tokens in which their usage is rated."""
     found = set(wallet_ids)
     for wallet_id in wallet_ids:
-        found |= set((await world.wallet(wallet_id)).token_wallet_ids)
+        found |= set((await context.wallet(wallet_id)).token_wallet_ids)
     return sorted(found)
 
 
-def _compared(again: Again, lines: Iterable[ReplayLine], command: ReplayRates) -> list[Replayed]:
+def _compared(
+    wallet_replay: WalletReplay, lines: Iterable[ReplayLine], command: ReplayRates
+) -> list[Replayed]:
     """Return each line with its replay, and the replayed lines that have no original."""
-    before = {line.id: line for line in again.before.lines}
+    before = {line.id: line for line in wallet_replay.before.lines}
     after: dict[RatableSummaryId, list[RatableLine]] = {}
-    for line in again.after.lines:
-        after.setdefault(line_before(again.wallet.state, line.key), []).append(line)
-    found = [_beside(again, line, before.get(line.id), after.get(line.id, ())) for line in lines]
+    for line in wallet_replay.after.lines:
+        after.setdefault(line_before(wallet_replay.wallet.state, line.key), []).append(line)
+    found = [
+        _replayed(wallet_replay, line, before.get(line.id), after.get(line.id, ()))
+        for line in lines
+    ]
     for id_, parts in after.items():
         key = parts[0].key
         is_asked = command.asset_id in (None, key.asset_id)
         if id_ not in before and is_asked and command.within.contains(key.period_start):
-            found.append(_beside_nothing(again, id_, parts))
+            found.append(_without_original(wallet_replay, id_, parts))
     return found
 
 
-def _beside(
-    again: Again, line: ReplayLine, before: RatableLine | None, after: Sequence[RatableLine]
+def _replayed(
+    wallet_replay: WalletReplay,
+    line: ReplayLine,
+    before: RatableLine | None,
+    after: Sequence[RatableLine],
 ) -> Replayed:
     if before is None or (line.overage, line.amount) != (before.overage, before.amount):
-        return Replayed(line=line, error=differs())
-    if again.fault is not None:
-        return Replayed(line=line, error=again.fault)
-    return _with_parts(again, line, after)
+        return Replayed(line=line, error=not_reproduced())
+    if wallet_replay.fault is not None:
+        return Replayed(line=line, error=wallet_replay.fault)
+    return _with_parts(wallet_replay, line, after)
 
 
-def _with_parts(again: Again, line: ReplayLine, after: Sequence[RatableLine]) -> Replayed:
+def _with_parts(
+    wallet_replay: WalletReplay, line: ReplayLine, after: Sequence[RatableLine]
+) -> Replayed:
     failed = next((one for one in after if one.amount is None), None)
-    error = None if failed is None else unpriced(again, failed)
+    error = None if failed is None else unpriced(wallet_replay, failed)
     return Replayed(line=line, parts=tuple(after), error=error)
 
 
-def _beside_nothing(again: Again, id_: RatableSummaryId, after: Sequence[RatableLine]) -> Replayed:
+def _without_original(
+    wallet_replay: WalletReplay, id_: RatableSummaryId, after: Sequence[RatableLine]
+) -> Replayed:
     """Return a replayed line without an original, for example of tokens that cost nothing."""
     first = after[0]
-    unit = again.wallet.currency_code if first.terms is None else first.terms.unit
+    unit = wallet_replay.wallet.currency_code if first.terms is None else first.terms.unit
     line = ReplayLine(
         id=id_,
-        wallet_id=again.wallet.id,
+        wallet_id=wallet_replay.wallet.id,
         asset_id=first.key.asset_id,
-        resource_id=again.wallet.resource_id,
+        resource_id=wallet_replay.wallet.resource_id,
         start=first.key.period_start,
         origin_start=first.key.origin_start,
         segment_start=first.key.segment_start,
@@ -154,7 +168,7 @@ def _beside_nothing(again: Again, id_: RatableSummaryId, after: Sequence[Ratable
         amount=ZERO,
         unit=UnitId(unit),
     )
-    return replace(_with_parts(again, line, after), is_new=True)
+    return replace(_with_parts(wallet_replay, line, after), is_new=True)
 
 
 @exact

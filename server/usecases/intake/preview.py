@@ -37,8 +37,8 @@ from server.domain.wallets.blocking import cap_reached
 from server.domain.wallets.preview import (
     Effect,
     Projections,
-    opened_again,
     projection_of,
+    reopened_state,
     touches,
     uncovered,
     used,
@@ -145,7 +145,7 @@ def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
         item = as_counted(line, value not in known)
         try:
             place = _place(inputs, item, is_reopened=is_reopened)
-            effects, projections = _taken(inputs, projections, item, place)
+            effects, projections = _apply(inputs, projections, item, place)
         except UsageError as error:
             yield Previewed(error=error)
             continue
@@ -179,7 +179,7 @@ def _size(state: WalletState) -> int:
     return own + sum(map(_size, state.sources))
 
 
-def _taken(
+def _apply(
     inputs: PreviewInputs, projections: Projections, item: Counted, place: Place
 ) -> tuple[tuple[Effect, ...], Projections]:
     """Return the effect of a line, and the wallets after it. Raises CAP_REACHED."""
@@ -275,7 +275,7 @@ async def _states(
     whole = {key: await _with_history(tx, found[key]) for key in sorted(late)}
     for late_again in reopened:
         key = late_again.wallet_id
-        whole[key] = await _opened_again(tx, whole[key], late_again)
+        whole[key] = await _reopened_state(tx, whole[key], late_again)
     states = {}
     for key, one in found.items():
         state = whole.get(key, one.state)
@@ -287,14 +287,14 @@ async def _states(
     return states
 
 
-async def _opened_again(tx: Transaction, state: WalletState, found: Reopenable) -> WalletState:
+async def _reopened_state(tx: Transaction, state: WalletState, found: Reopenable) -> WalletState:
     key = (tx, found.account_id, found.wallet_id)
     start = found.period.start
     grants = [grant for grant, _ in await wallets.list_grants(*key)]
     last = revision(found.reopened)
     closing = await reopening.posted_by_close(tx, found, last)
     before = await store.rated_before(*key, but_in=start)
-    return replace(opened_again(state, start, grants, closing), rated_before=before)
+    return replace(reopened_state(state, start, grants, closing), rated_before=before)
 
 
 async def _with_history(tx: Transaction, wallet: StoredWallet) -> WalletState:

@@ -100,7 +100,7 @@ async def record(tx: Transaction, command: RecordUsage) -> tuple[Outcome, ...]:
             usages[index] = item
     if usages:
         intake = await intake_of(tx, usages.values(), command.most_quantity)
-        await _take_in(tx, intake, usages, outcomes)
+        await _record_batch(tx, intake, usages, outcomes)
     return tuple(outcomes[index] for index in range(len(command.records)))
 
 
@@ -125,7 +125,7 @@ async def intake_of(
     return Intake(now, meters, units, most_quantity)
 
 
-async def _take_in(
+async def _record_batch(
     tx: Transaction,
     intake: Intake,
     usages: Mapping[int, Usage],
@@ -177,7 +177,7 @@ async def _place(
     """Find the period that handles each record, decide the open cases, and store the rest."""
     counted, refused = assessed
     slots = {item.slot for item in counted.values()}
-    opened = await _pass_gate(tx, slots, now)
+    opened = await _lock_open_periods(tx, slots, now)
     late = {index: item for index, item in counted.items() if item.slot.period_key not in opened}
     first_open: Mapping[WalletKey, RatingPeriod] = {}
     if late or refused:
@@ -311,7 +311,9 @@ async def _find(tx: Transaction, items: Iterable[Counted | Refused]) -> dict[Rec
     return await store.find_records(tx, keys) if keys else {}
 
 
-async def _pass_gate(tx: Transaction, slots: Iterable[Slot], now: datetime) -> set[PeriodKey]:
+async def _lock_open_periods(
+    tx: Transaction, slots: Iterable[Slot], now: datetime
+) -> set[PeriodKey]:
     """Return the open periods of `slots`, which stay open until this transaction commits.
 
     A missing period is opened, unless a later period of its wallet is closed: periods become final

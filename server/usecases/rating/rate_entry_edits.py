@@ -60,7 +60,7 @@ async def update(
     found = await get_entry(tx, entry.card_id, entry.id)
     last = check_etag(entry.name, found.kept, entry.revision)
     wanted = merge(found)
-    changed = differences(_said(wanted), _said(found))
+    changed = differences(_comparable(wanted), _comparable(found))
     if not changed:
         return found
     _refuse_frozen(entry, found, wanted, changed)
@@ -163,7 +163,7 @@ async def _refuse_overlaps(tx: Transaction, entries: Sequence[RateCardEntry]) ->
     raise FailedPrecondition("RATE_OVERLAP", text, {"name": name, "other": other}, violations)
 
 
-def _said(entry: RateCardEntry) -> RateCardEntry:
+def _comparable(entry: RateCardEntry) -> RateCardEntry:
     """Return an entry without `per` if it has a rate: there, `per` is only a copy of the rate's."""
     return entry if entry.rate is None else replace(entry, per=ONE)
 
