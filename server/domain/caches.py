@@ -109,6 +109,7 @@ class BoundedCache(Generic[K, V]):
     def put(self, key: K, value: V) -> None:
         """Add a value as the newest, and remove the oldest if there are too many."""
         self._values[key] = value
+        # A value that replaces another becomes the newest, too.
         self._values.move_to_end(key)
         if len(self._values) > self._entries:
             self._values.popitem(last=False)

@@ -33,6 +33,7 @@ INTEGER_DIGITS = 26
 AMOUNT_PLACES = 24
 MAX_CHARACTERS = 40
 
+# 76 digits hold every product of two numbers of 26 + 12 digits.
 EXACT = Context(
     prec=76, traps=[Inexact, FloatOperation, InvalidOperation, DivisionByZero, Overflow]
 )

@@ -51,4 +51,6 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}", re.ASCII)
 
 def derive(base: UUID, *parts: object) -> UUID:
     """Return the id of the subject that `parts` describe within `base`: equal parts, equal id."""
+    # A control character separates the parts, so that ("a", "bc") and ("ab", "c") give different
+    # ids.
     return uuid5(base, "\x1f".join(map(str, parts)))

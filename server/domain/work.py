@@ -20,6 +20,7 @@ class JobKind(StrEnum):
 
 _RANKS = {
     JobKind.CLOSE_PERIOD: 0,
+    # Rank 1 is CLOSE_TOKENS_RANK.
     JobKind.REFRESH_GRANTS: 2,
     JobKind.VALIDATE_CATALOG: 50,
     JobKind.RATE_BATCH: 60,

@@ -66,6 +66,7 @@ async def step(tx: Transaction, job: Job) -> None:
     """Do one step of a run: wait for due jobs, move to the next due time, or end."""
     run = await get(tx, RunId(UUID(job.payload["run_id"])))
     clock = await tenants.lock_clock(tx)
+    # A step may run again after its run has ended.
     if clock is None or run.state != "RUNNING":
         return
     # A run must not wait forever for a job that is in quarantine or was refused.

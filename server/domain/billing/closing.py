@@ -89,6 +89,7 @@ def closing(
 
     `ends` are the ends of the assets that draw on the wallet, None for an unbounded one.
     """
+    # All cells that the period handles, also corrections of earlier periods.
     own = [cell for cell in state.cells if cell.period.start == period.start]
     settlement = revised(walked(state, own, through=period.end), reopened)
     billing = calendar.billing_of(period)
@@ -110,7 +111,7 @@ def continues_after(
     """Return whether an asset or a grant continues after `end`, so that the wallet may change
     again.
     """
-    has_asset = any(one is None or one > end for one in ends)
+    has_asset = any(asset_end is None or asset_end > end for asset_end in ends)
     return has_asset or any(
         grant.balance and (grant.expire is None or grant.expire > end) for grant in grants
     )

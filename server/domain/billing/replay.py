@@ -134,6 +134,7 @@ def drawn_again(
     is_alike = is_drawn_alike(wallet.commitments, commitments)
     if is_alike and set(cells) == set(before.cells):
         return before.results
+    # A second walk is trusted only if it first reproduces the stored drawdown.
     as_it_was = _paid(walked_anew(wallet, before.cells, wallet.commitments))
     if as_it_was != _paid(before.results):
         what = "the tokens used" if is_alike else "the discount of a commitment"
@@ -148,6 +149,8 @@ def rated_again(
     """Return the lines of usage; parts of a line are rated by the version that rated the line."""
     wallet_id = wallet.terms.id
     lines = ratable_lines(wallet_id, results, rates, raters=raters)
+    # Two passes: the first finds lines that are new parts of an old line; the second rates them by
+    # the version of that line.
     parts = {
         line.id: line_before(wallet, line.key) for line in lines if line.id not in raters.lines
     }

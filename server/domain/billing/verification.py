@@ -47,7 +47,7 @@ def different(
 ) -> Iterator[Difference]:
     """Yield the difference of one figure, if there is one; None stands for a missing figure."""
     if due != is_:
-        expected, found = ("none" if one is None else plain(one) for one in (due, is_))
+        expected, found = ("none" if figure is None else plain(figure) for figure in (due, is_))
         yield Difference(what=what, name=name, expected=expected, found=found)
 
 
@@ -55,8 +55,8 @@ def different(
 def differing_packages(name: str, line: RatableLine, is_: Packages) -> list[Difference]:
     """Return the differences of the units by package rate, from which late usage continues."""
     due: Packages = {}
-    for one in line.packaged:
-        due[one.rate] = due.get(one.rate, ZERO) + one.quantity
+    for package in line.packaged:
+        due[package.rate] = due.get(package.rate, ZERO) + package.quantity
     found: list[Difference] = []
     for rate in due.keys() | is_.keys():
         what = f"quantity at {plain(rate.value)} {rate.unit} per {plain(rate.per)}"

@@ -260,6 +260,7 @@ def repeated(item: Counted, first: Counted | Stored) -> Outcome:
     """Return DUPLICATE for a record equal to the first one with its id, or else CONFLICT."""
     if item.content_hash == first.content_hash:
         return DUPLICATE
+    # The digests differ already; the fields are compared only to name those that do.
     other = first if isinstance(first, Stored) else _as_stored(first)
     mine = _as_stored(item)
     pairs = {

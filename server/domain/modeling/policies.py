@@ -191,6 +191,7 @@ def check_period_order(
     A billing cadence of days or weeks contains no whole month, so it allows rating by days or
     weeks.
     """
+    # Days and weeks have 0 months, so they fit into every billing period.
     months = rating.cadence.months
     if months > billing.months:
         length = f"{billing.count} {billing.unit}"

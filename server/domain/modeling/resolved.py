@@ -300,6 +300,7 @@ class ResolvedProduct:
         """
         chosen: dict[ResourceId, ResolvedResource] = {}
         for resource in self.resources:
+            # A resource that is not sold on the day is kept, so that its refusal can name it.
             if resource.resource_id not in chosen or resource.is_sold_on(day):
                 chosen[resource.resource_id] = resource
         return replace(self, resources=tuple(chosen.values()))

@@ -153,6 +153,7 @@ def placed(error: UsageError, path: str) -> UsageError:
     new = path if old is None else _place(old, path)
     error.facts["field"] = new
     if old is not None:
+        # Only the first mention: a message starts with the path of its field.
         error.message = error.message.replace(old, new, 1)
     return error
 

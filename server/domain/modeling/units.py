@@ -20,6 +20,7 @@ from server.domain.exact import (
 )
 from server.domain.ids import UnitClassId, UnitId
 
+# The smallest number with too many digits before the point.
 LIMIT = Decimal(10) ** INTEGER_DIGITS
 
 

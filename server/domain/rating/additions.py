@@ -159,7 +159,7 @@ def _open_from(
     for start in starts:
         while coming and coming[-1].start <= start:
             there.append(coming.pop())
-        there = [one for one in there if one.is_open(start)]
+        there = [addition for addition in there if addition.is_open(start)]
         yield tuple(there)
 
 
@@ -180,9 +180,9 @@ def in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> R
     terms = segment.terms if winner is None else brought(winner, segment.terms)
     # BOUNDED commitments are left out: their terms end with what they grant.
     committed = tuple(
-        replace(one.terms, commitment=one.asset_id)
-        for one in sorted(held, key=_turn)
-        if one.terms and one.commitment is CommitmentRate.LOWEST
+        replace(addition.terms, commitment=addition.asset_id)
+        for addition in sorted(held, key=_turn)
+        if addition.terms and addition.commitment is CommitmentRate.LOWEST
     )
     if terms is not None and committed:
         terms = replace(terms, committed=committed)
@@ -220,7 +220,9 @@ def best_agreement(unit: UnitId, at: datetime, added: Iterable[Addition]) -> Add
     """Return the winning agreement for the target in this unit at `at`."""
     there = (addition for addition in added if addition.is_agreed and addition.is_open(at))
     return min(
-        (one for one in there if one.terms and one.terms.unit == unit), key=_turn, default=None
+        (addition for addition in there if addition.terms and addition.terms.unit == unit),
+        key=_turn,
+        default=None,
     )
 
 
@@ -231,11 +233,13 @@ def chosen_for_target(at: datetime, added: Iterable[Addition]) -> Addition | Non
         for addition in added
         if addition.is_open(at) and addition.terms and addition.commitment is None
     ]
-    packs = [one for one in there if not one.is_agreed]
+    packs = [addition for addition in there if not addition.is_agreed]
     best = min(packs, key=_turn, default=None)
     if best is not None and is_negotiated(best.terms):
         return best
-    return min((one for one in there if one.is_agreed), key=_turn, default=None) or best
+    return (
+        min((addition for addition in there if addition.is_agreed), key=_turn, default=None) or best
+    )
 
 
 def chosen_pack(
@@ -243,7 +247,9 @@ def chosen_pack(
 ) -> Addition | None:
     """Return the pack whose rate replaces these terms at `at`, or None."""
     held = _held(terms, at, added)
-    packs = [one for one in held if one.commitment is None and not one.is_agreed]
+    packs = [
+        addition for addition in held if addition.commitment is None and not addition.is_agreed
+    ]
     best = min(packs, key=_turn, default=None)
     if best is None or (is_negotiated(terms) and not is_negotiated(best.terms)):
         return None
@@ -269,12 +275,12 @@ def is_negotiated(terms: RateTerms | None) -> bool:
 Turn = tuple[bool, timedelta, bool, Fraction, AssetId]
 
 
-def _turn(one: Addition) -> Turn:
+def _turn(addition: Addition) -> Turn:
     """Return the sort key: negotiated first, then the latest start, then the cheapest,
     then the id.
     """
-    rate = None if one.terms is None else one.terms.effective_rate
+    rate = None if addition.terms is None else addition.terms.effective_rate
     # A fraction, because `value / per` may have no end and comparing must not round.
     price = Fraction(0) if rate is None else Fraction(rate.value) / Fraction(rate.per)
-    is_listed = not is_negotiated(one.terms)
-    return is_listed, EPOCH - one.start, rate is None, price, one.asset_id
+    is_listed = not is_negotiated(addition.terms)
+    return is_listed, EPOCH - addition.start, rate is None, price, addition.asset_id

@@ -48,6 +48,7 @@ def _amount(
     quantity: Decimal, terms: RateTerms, overage: OveragePolicy, rater: CompiledRating
 ) -> Decimal | None:
     line = Line(quantity=quantity, terms=terms, tier_quantity=quantity, overage=overage)
+    # A commitment that cannot be priced is left out of the comparison.
     with suppress(RatingFailed):
         return rater.price(line).amount
     return None

@@ -69,7 +69,7 @@ def explained(
     total = 0
     if question is not None:
         # An entry that negotiated terms replaced is in the list already.
-        told = {one.entry for one in rejected if one.source is Source.CATALOG}
+        told = {candidate.entry for candidate in rejected if candidate.source is Source.CATALOG}
         catalog = _Catalog(question, rates, listed, first, finder)
         total, others = _of_catalog(catalog, told)
     found = [*rejected, *others]

@@ -137,6 +137,7 @@ class CatalogRates:
             for book in books
         }
         self._spans = {card_id: Spans() for card_id in by_id} | dict(kept or {})
+        # Spans take their entries in the order of their starts.
         for entry in sorted(entries, key=first_day):
             self._spans.setdefault(entry.card_id, Spans()).add(entry)
         # Keyed by the identity of entries, which exist as long as the index: hashing costs more.
@@ -179,6 +180,7 @@ class CatalogRates:
             cards = _only(cards, parts)
         base, tier, attribute = self._chosen(cards, question)
         entries = (id(base), id(tier), id(attribute))
+        # Many questions choose the same entries and share one object for their terms.
         known = self._found.get(entries)
         if known is not None:
             return known

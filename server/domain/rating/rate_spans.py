@@ -75,19 +75,19 @@ class Spans:
 
     def all_of(self, key: Key) -> Iterator[Span]:
         """Yield the entries for all models, and those for each selling model."""
-        for one in (key, blanket(key)):
-            if one in self.for_all:
-                yield self.for_all[one]
-            for model in self.models.get(one, ()):
-                yield self.own[*one, model]
+        for entry_key in (key, blanket(key)):
+            if entry_key in self.for_all:
+                yield self.for_all[entry_key]
+            for model in self.models.get(entry_key, ()):
+                yield self.own[*entry_key, model]
 
     def of(self, key: Key, model: SellingModelId | None) -> Iterator[Span]:
         """Yield the entries that could answer on some day, in the order of precedence."""
-        for one in (key, blanket(key)):
-            if model is not None and (*one, model) in self.own:
-                yield self.own[*one, model]
-            if one in self.for_all:
-                yield self.for_all[one]
+        for entry_key in (key, blanket(key)):
+            if model is not None and (*entry_key, model) in self.own:
+                yield self.own[*entry_key, model]
+            if entry_key in self.for_all:
+                yield self.for_all[entry_key]
 
     def at(self, key: Key, model: SellingModelId | None, day: date) -> RateCardEntry | None:
         """Return the entry that answers on `day`."""

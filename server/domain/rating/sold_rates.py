@@ -144,6 +144,7 @@ class TargetRates(SoldRates):
         if best is None:
             return None
         segment = RateSegment(start=midnight, terms=brought(best, best.terms))
+        # Packs and agreements were compared above, so only commitments are left to apply.
         promised = [addition for addition in added if addition.commitment is not None]
         return replace(in_force(segment, midnight, promised), sold_with=best.asset_id)
 

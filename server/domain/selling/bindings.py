@@ -44,6 +44,8 @@ def binding_of(
     asked: AskedBinding, product: ResolvedProduct, path: str
 ) -> tuple[Binding, str | None]:
     """Return the binding and the id of its target, if they go together. Raises BINDING_TARGET."""
+    # A commitment has no target of its own: it draws on the wallets of the anchor that it is linked
+    # to.
     if product.role.is_commitment:
         if asked.binding or asked.asset_id or asked.target_id:
             fault = "a commitment has no target; link it to an anchor by linked_asset"

@@ -100,6 +100,7 @@ def issues(entitlement: Entitlement, zone: str, *, through: datetime) -> tuple[G
     found: list[Grant] = []
     for k in _indices(entitlement):
         start, end = _days(entitlement, k)
+        # Issues come in the order of their starts, and may go on without end.
         if (end and start >= end) or local_midnight(zone, start) > through:
             break
         issue = _issue(entitlement, zone, k)

@@ -154,6 +154,7 @@ def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None
             f"{at}: {wish.resource_id} has no rate in the catalog but its tiers; name a rate",
             {"field": f"{at}.clear_tiers", "usage_resource": wish.resource_id},
         )
+    # Without any rate there is nothing to adjust, so every tier has to override.
     adjusts = [t.adjustment.kind is not AdjustmentKind.OVERRIDE for t in wish.tiers or ()]
     if any(adjusts):
         fault = "must override: there is no rate to adjust"

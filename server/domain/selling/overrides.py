@@ -46,9 +46,9 @@ def overridden(product: ResolvedProduct, said: Overrides) -> ResolvedProduct:
 def _check_tokens(product: ResolvedProduct) -> None:
     """Raise POLICY_CONFLICT if tokens would be rated before the usage that is rated in them."""
     wallets = {resource.resource_id: resource.policies.wallet for resource in product.resources}
-    for one in product.resources:
-        if one.token_resource_id is not None:
-            own, token = wallets[one.resource_id], wallets[one.token_resource_id]
+    for resource in product.resources:
+        if resource.token_resource_id is not None:
+            own, token = wallets[resource.resource_id], wallets[resource.token_resource_id]
             check_token(own.rating, token.rating, token.aggregation.method, own.late)
 
 

@@ -212,7 +212,10 @@ class _Walk:
                 used.get(increment.origin_start, ZERO) + increment.quantity
             )
         self.ratios = {
-            start: {one.id: _ratio(commitments[one.asset_id], whole) for one in committed}
+            start: {
+                entitlement.id: _ratio(commitments[entitlement.asset_id], whole)
+                for entitlement in committed
+            }
             for start, whole in used.items()
         }
 

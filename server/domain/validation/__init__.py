@@ -48,6 +48,7 @@ __all__ = [
     "validate",
 ]
 
+# A large product can break a rule thousands of times; the count stays exact.
 MOST_FINDINGS = 100
 
 # Errors first, then by id.

@@ -25,8 +25,8 @@ def check_activation(setup: Setup) -> None:
     The scope of the setup includes the drafts to activate, and all days.
     """
     cut = within(setup)
-    found = [one for rule in IN_TURN for one in rule.check(cut)]
-    refused = [(one, one.refusal) for one in found if one.refusal is not None]
+    found = [finding for rule in IN_TURN for finding in rule.check(cut)]
+    refused = [(finding, finding.refusal) for finding in found if finding.refusal is not None]
     overlaps = [pair for pair in refused if pair[1].reason == "EFFECTIVITY_OVERLAP"]
     if overlaps:
         raise _overlap(overlaps)

@@ -159,9 +159,9 @@ def _rating_frequency_unsaid(setup: Setup) -> Iterator[Finding]:
 
 def _aggregation_disagrees(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
-        said = {(one.method, one.period, one.combine) for one in metered.aggregations}
+        said = {(policy.method, policy.period, policy.combine) for policy in metered.aggregations}
         if len(said) > 1:
-            ids = [one.id for one in metered.aggregations]
+            ids = [policy.id for policy in metered.aggregations]
             text = f"{metered.id} adds up by {ids[0]} in this product and by {ids[-1]} otherwise"
             names = (f"aggregationPolicies/{id_}" for id_ in ids)
             yield Finding(text, (metered.name, f"usageResources/{metered.id}", *names))

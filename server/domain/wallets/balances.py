@@ -144,6 +144,7 @@ def _own_change(wallet: WalletState, settlement: Settlement, now: datetime) -> d
     ends += [
         start
         for entitlement in wallet.entitlements
+        # An issue that is still to come changes the balance when it starts.
         if (start := next_start(entitlement, zone, after=now))
     ]
     return min((edge for edge in ends if edge > now), default=FOREVER)
@@ -157,6 +158,7 @@ def _grant_balances(
         GrantBalance(
             grant=grant,
             is_open=grant.is_open(now),
+            # Grants that are not in the ledger yet have no posted balance.
             is_provisional=known.get(grant.id) != grant.balance,
         )
         for grant in sorted(settlement.grants, key=lambda grant: (grant.start, grant.id))

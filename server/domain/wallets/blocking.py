@@ -34,6 +34,7 @@ def fitting(state: WalletState, cells: Sequence[Cell], *, now: datetime) -> list
         state = with_usage(state, left[:count])
         fits += [True] * count
         if count < len(left):
+            # The first cell after the longest prefix is the one that does not fit.
             fits.append(False)
     return fits
 

@@ -81,8 +81,8 @@ def reopened_state(
     `grants` are all its grants as they are now, and `state` has all final cells.
     """
     moved: dict[GrantId, Decimal] = {}
-    for one in closing:
-        moved[one.grant_id] = moved.get(one.grant_id, ZERO) + one.amount
+    for entry in closing:
+        moved[entry.grant_id] = moved.get(entry.grant_id, ZERO) + entry.amount
     held = (grant.holding(grant.balance - moved.get(grant.id, ZERO)) for grant in grants)
     again = tuple(cell for cell in state.settled if cell.period.start == start)
     settled = tuple(cell for cell in state.settled if cell.period.start != start)
@@ -106,7 +106,9 @@ def used(
     """
     after = added(projections, cell, now=now)
     found = [effect(projections[key], after[key], _cells(cell, key)) for key in after]
-    effects = tuple(one for one in found if one.wallet_id == cell.wallet_id or not one.is_nothing)
+    effects = tuple(
+        change for change in found if change.wallet_id == cell.wallet_id or not change.is_nothing
+    )
     return effects, {**projections, **after}
 
 
@@ -133,11 +135,15 @@ def added(projections: Projections, cell: Cell, *, now: datetime) -> dict[Wallet
     ]
     # The first effect is that on the wallet of the usage; callers rely on it.
     own_first = sorted(
-        touched, key=lambda one: (one.state.terms.id != cell.wallet_id, one.state.terms.id)
+        touched,
+        key=lambda projection: (
+            projection.state.terms.id != cell.wallet_id,
+            projection.state.terms.id,
+        ),
     )
     return {
-        one.state.terms.id: projection_of(with_usage(one.state, [cell]), now=now)
-        for one in own_first
+        projection.state.terms.id: projection_of(with_usage(projection.state, [cell]), now=now)
+        for projection in own_first
     }
 
 
@@ -180,7 +186,7 @@ def _debits(before: Projection, after: Projection) -> tuple[Debit, ...]:
         )
         for grant_id in dict.fromkeys((*new, *old))
     )
-    return tuple(one for one in changed if one.quantity or one.amount)
+    return tuple(debit for debit in changed if debit.quantity or debit.amount)
 
 
 def _of(paid: Mapping[GrantId, tuple[Decimal, Decimal]], grant_id: GrantId) -> tuple[Decimal, ...]:

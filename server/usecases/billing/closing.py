@@ -86,6 +86,7 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
 async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:
     """Post the due issues that no close has posted yet, and schedule the next ones."""
     account_id, wallet_id, at = command.account_id, command.wallet_id, command.at
+    # Under the wallet's lock, so that a close at the same time does not post the same issues.
     await wallets.lock(tx, account_id, wallet_id)
     wallet = await wallets.get(tx, account_id, wallet_id)
     entitlements, zone = wallet.state.entitlements, wallet.zone
@@ -149,8 +150,8 @@ async def _pass_on(
         cells = tokens_of(tokens.token_wallet, own, wallet.state.cells, results, lines)
         if cells:
             calendar = _calendar(tokens)
-            taking = (calendar.with_freeze(one) for one in {cell.period for _, cell in cells})
-            await periods.open_missing(tx, [_new_period(tokens, one) for one in taking])
+            taking = (calendar.with_freeze(period) for period in {cell.period for _, cell in cells})
+            await periods.open_missing(tx, [_new_period(tokens, period) for period in taking])
             await summaries.add_tokens(tx, tokens, cells)
 
 
@@ -163,7 +164,9 @@ async def _bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> None:
     )
     if owed:
         assets = {asset.id: asset for asset in wallet.assets}
-        new = [_new_liable(assets[one.line.asset_id], currency, one) for one in owed]
+        new = [
+            _new_liable(assets[owed_line.line.asset_id], currency, owed_line) for owed_line in owed
+        ]
         await summaries.add_liable(tx, wallet, billing, new)
 
 

@@ -41,25 +41,27 @@ async def reopen(
     await queue_openers(tx, {meter.wallet for meter in wanted.values()})
     found = await store.lock_reopenable(tx, wanted)
     opened = {
-        one.key: reopened_period(wanted[one.key], one.period, now=now, next_freeze=one.next_freeze)
-        for one in found
+        reopenable.key: reopened_period(
+            wanted[reopenable.key], reopenable.period, now=now, next_freeze=reopenable.next_freeze
+        )
+        for reopenable in found
     }
-    for one in found:
-        await store.reopen(tx, one, opened[one.key].freeze)
+    for reopenable in found:
+        await store.reopen(tx, reopenable, opened[reopenable.key].freeze)
     await _take_back(tx, found)
     return opened
 
 
 async def _take_back(tx: Transaction, reopened: Iterable[Reopenable]) -> None:
     """Reverse what the closes of these periods wrote."""
-    for one in reopened:
-        await wallets.lock(tx, one.account_id, one.wallet_id)
+    for reopenable in reopened:
+        await wallets.lock(tx, reopenable.account_id, reopenable.wallet_id)
         # Checked again under the wallet's lock: a close that was running could have made a later
         # period final since the first check.
-        if await store.has_final_follower(tx, one):
+        if await store.has_final_follower(tx, reopenable):
             message = "a later period is being closed at this moment; nothing happened, try again"
             raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
-        wallet = await wallets.get(tx, one.account_id, one.wallet_id)
-        start = one.period.start
+        wallet = await wallets.get(tx, reopenable.account_id, reopenable.wallet_id)
+        start = reopenable.period.start
         billing = period_containing(wallet.zone, wallet.anchor, wallet.billing, start)
-        await store.take_back(tx, one, revision(one.reopened), billing.end)
+        await store.take_back(tx, reopenable, revision(reopenable.reopened), billing.end)

@@ -144,7 +144,7 @@ def _replayed(
 def _with_parts(
     wallet_replay: WalletReplay, line: ReplayLine, after: Sequence[RatableLine]
 ) -> Replayed:
-    failed = next((one for one in after if one.amount is None), None)
+    failed = next((part for part in after if part.amount is None), None)
     error = None if failed is None else unpriced(wallet_replay, failed)
     return Replayed(line=line, parts=tuple(after), error=error)
 
@@ -174,5 +174,5 @@ def _without_original(
 @exact
 def _sum(figures: Iterable[Decimal | None]) -> Decimal | None:
     found = list(figures)
-    known = [one for one in found if one is not None]
+    known = [figure for figure in found if figure is not None]
     return sum(known, ZERO) if len(known) == len(found) else None

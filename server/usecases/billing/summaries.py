@@ -70,8 +70,8 @@ class Executions:
     def only(self, execution_id: ExecutionId) -> "Executions":
         """Return the lines that one execution rated."""
         return Executions(
-            standing=[one for one in self.standing if one.execution_id == execution_id],
-            superseded=[one for one in self.superseded if one.execution_id == execution_id],
+            standing=[line for line in self.standing if line.execution_id == execution_id],
+            superseded=[line for line in self.superseded if line.execution_id == execution_id],
         )
 
 

@@ -321,6 +321,8 @@ class _Making:
             await making
         except UsageError as error:
             if not isinstance(error, AlreadyExists) or error.reason != "CODE_TAKEN":
+                # The use case reports its own field paths; callers know only those of the
+                # description.
                 raise placed(error, path) from None
             differing = tuple(error.facts["fields"].split(", "))
         self.steps[name] = decide(

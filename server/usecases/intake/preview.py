@@ -209,7 +209,7 @@ def _place(inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
 
 async def _reopenable(tx: Transaction, late: Iterable[Counted]) -> list[Reopenable]:
     """Return the rating periods that lines would reopen."""
-    wanted = {one.slot.period_key for one in late if may_reopen(one.slot)}
+    wanted = {item.slot.period_key for item in late if may_reopen(item.slot)}
     return await reopening.find_reopenable(tx, wanted)
 
 
@@ -218,7 +218,7 @@ async def _first_open(
 ) -> dict[WalletKey, RatingPeriod]:
     """Return the periods that would take late usage, some of which would have to be opened."""
     opened: dict[WalletKey, RatingPeriod] = {}
-    for meter in {one.slot.meter.wallet: one.slot.meter for one in late}.values():
+    for meter in {item.slot.meter.wallet: item.slot.meter for item in late}.values():
         closed = found[meter.wallet_id].closed
         assert closed is not None, meter
         opened[meter.wallet] = first_open(meter, closed, now)

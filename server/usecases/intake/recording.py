@@ -76,12 +76,12 @@ def parts(command: RecordUsage, accounts: int) -> list[dict[int, Usage | UsageEr
 
     If a part fails, the parts before it stay stored; the whole request can be repeated.
     """
-    named = {one.account_id for one in command.records if isinstance(one, Usage)}
+    named = {item.account_id for item in command.records if isinstance(item, Usage)}
     part_of = {account_id: n // accounts for n, account_id in enumerate(sorted(named))}
     found: defaultdict[int, dict[int, Usage | UsageError]] = defaultdict(dict)
-    for index, one in enumerate(command.records):
-        part = part_of[one.account_id] if isinstance(one, Usage) else 0
-        found[part][index] = one
+    for index, item in enumerate(command.records):
+        part = part_of[item.account_id] if isinstance(item, Usage) else 0
+        found[part][index] = item
     return [found[part] for part in sorted(found)]
 
 
@@ -139,6 +139,7 @@ async def _record_batch(
         # ones.
         before = Savepoint(tx)
         await before.make()
+        # A copy: the outcomes of the attempt count only if its savepoint is kept.
         tried = dict(outcomes)
         opened = await reopen(tx, {counted[index].slot for index in late}, intake.now)
         keys = opened.keys()
@@ -212,7 +213,7 @@ async def _decide(
     # Before blocking: the counted quantity decides whether the grants cover a record.
     counting = await count_unique(tx, list(new.values()))
     left = await refuse_blocked(tx, counting, outcomes)
-    await forget_unique(tx, [one for one in counting if one[0] in outcomes])
+    await forget_unique(tx, [entry for entry in counting if entry[0] in outcomes])
     for index, (item, first) in repeats.items():
         is_kept = first not in outcomes
         outcomes[index] = repeated(item, new[item.usage.key][1]) if is_kept else outcomes[first]

@@ -111,6 +111,7 @@ async def change_states(
         else:
             await _check_children(tx, record, names)
     is_first = {kind: place for place, kind in enumerate(ORDER)}
+    # In one order for all callers; a record is activated only after those it refers to.
     moving.sort(key=lambda pair: (is_first[pair[0].kind.name], pair[0].key))
     if state is not CatalogState.ACTIVE:
         moving.reverse()

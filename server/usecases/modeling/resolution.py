@@ -96,21 +96,21 @@ async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedPr
 
 def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
     """Raise TOKEN_RESOURCE or POLICY_CONFLICT if a token is missing or rated at the wrong time."""
-    own = {one.resource_id: one for one in held}
-    tokens = sorted({token for one in held if (token := token_of(graph, one))})
-    for one in held:
-        token_id = token_of(graph, one)
+    own = {resource.resource_id: resource for resource in held}
+    tokens = sorted({token for resource in held if (token := token_of(graph, resource))})
+    for resource in held:
+        token_id = token_of(graph, resource)
         if token_id is None:
             continue
-        name = f"products/{one.product_id}"
+        name = f"products/{resource.product_id}"
         if len(tokens) > 1:
             text = f"{name} has the tokens {', '.join(tokens)}; a product has one"
             raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
         if token_id not in own:
-            text = f"{name}/usageResources/{one.id} is rated in {token_id}; add that too"
+            text = f"{name}/usageResources/{resource.id} is rated in {token_id}; add that too"
             raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
         method, rating, _ = _terms_of(graph, own[token_id])
-        _, own_rating, late = _terms_of(graph, one)
+        _, own_rating, late = _terms_of(graph, resource)
         check_token(own_rating, rating, method, late)
 
 
@@ -151,7 +151,8 @@ async def explained_asset(
     asset = await assets.get(tx, account_id, asset_id)
     held = sorted(asset.resources, key=lambda resource: resource.resource_id)
     return [
-        Explained(None, one.resource_id, chain_of(one.policies, one.commitment)) for one in held
+        Explained(None, resource.resource_id, chain_of(resource.policies, resource.commitment))
+        for resource in held
     ]
 
 

@@ -84,8 +84,8 @@ def _found(rates: CatalogRates, question: Question, parts: Parts) -> CatalogTerm
 async def present(tx: Transaction, held: Iterable[AssetResourceKey | TargetResourceKey]) -> Present:
     """Return today in UTC, and the sold rates of these resources of assets and targets."""
     wanted = set(held)
-    bound = [one for one in wanted if isinstance(one, TargetResourceKey)]
-    owned = [one for one in wanted if not isinstance(one, TargetResourceKey)]
+    bound = [key for key in wanted if isinstance(key, TargetResourceKey)]
+    owned = [key for key in wanted if not isinstance(key, TargetResourceKey)]
     of_assets = await asset_rates(tx, owned) if owned else {}
     of_targets = await target_rates(tx, bound) if bound else {}
     today = (await now(tx)).date()

@@ -149,5 +149,6 @@ async def as_rated(
         line_id: known[line.version] if line.version else SHIPPED_RATING
         for line_id, line in rated.items()
     }
+    # Lines without a version in force then stay so, whichever versions are in force now.
     unrated = {id_: None for id_, line in rated.items() if line.failure == NOT_IN_FORCE}
     return AsRated(lines | unrated, wallet.state.raters)

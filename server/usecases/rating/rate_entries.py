@@ -138,14 +138,14 @@ async def _keep(
 ) -> list[EntryOutcome]:
     """Store the new entries, and return the stored ones under all ids."""
     # Reversed, so that the first entry of each id in the batch is the one that remains.
-    first = {(one.card_id, one.id.lower()): one for one in reversed(wanted)}
+    first = {(entry.card_id, entry.id.lower()): entry for entry in reversed(wanted)}
     new = await store.add(tx, list(first.values()))
-    await check_sizes(tx, (one.card_id for one in new), most)
-    found = await store.find_all(tx, [(one.card_id, one.id) for one in first.values()])
-    created = {(one.card_id, one.id.lower()) for one in new}
+    await check_sizes(tx, (entry.card_id for entry in new), most)
+    found = await store.find_all(tx, [(entry.card_id, entry.id) for entry in first.values()])
+    created = {(entry.card_id, entry.id.lower()) for entry in new}
     outcomes = []
-    for one in wanted:
-        key = (one.card_id, one.id.lower())
+    for entry in wanted:
+        key = (entry.card_id, entry.id.lower())
         outcome = BatchOutcome.CREATED if key in created else BatchOutcome.UNCHANGED
         created.discard(key)  # a second mention of the entry in the batch is UNCHANGED
         outcomes.append((found[key], outcome))

@@ -26,6 +26,7 @@ async def create(tx: Transaction, command: CreateOrder) -> Order:
     Raises QUOTE_NOT_FOUND, QUOTE_STATE.
     """
     account_id, quote_id = command.account_id, command.quote_id
+    # Locked, so that no second order is made of the quote.
     quote = await quotes.lock(tx, account_id, quote_id)
     if quote.state is not QuoteState.DRAFT:
         message = "an order was made of this quote before"

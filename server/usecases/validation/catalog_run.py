@@ -70,7 +70,7 @@ async def look_at_slice(tx: Transaction, job: Job) -> None:
     )
     product_ids = await store.next_products(tx, after, SLICE)
     verdicts = await _verdicts(tx, asked, product_ids)
-    found = [one for verdict in verdicts for one in _findings(verdict)]
+    found = [finding for verdict in verdicts for finding in _findings(verdict)]
     await store.add(tx, run_id, found)
     counts = {
         "products": run.done_counts["products"],
@@ -136,16 +136,16 @@ def _findings(verdict: ProductVerdict) -> list[CatalogFinding]:
             rule_id=result.rule.id,
             severity=result.rule.severity,
             position=position,
-            message=one.message,
-            records=tuple(one.records),
+            message=finding.message,
+            records=tuple(finding.records),
         )
         for result in verdict.results
-        for position, one in enumerate(result.findings)
+        for position, finding in enumerate(result.findings)
     ]
 
 
 def _count(found: list[CatalogFinding], severity: Severity) -> int:
-    return sum(one.severity is severity for one in found)
+    return sum(finding.severity is severity for finding in found)
 
 
 def _slice(run_id: RunId, after: str, asked: ValidateCatalog, at: datetime) -> Job:

@@ -93,7 +93,7 @@ class Program:
         """Return the outcome of each line by itself, after pricing the units before it."""
         apart = [replace(line, packages={}) for line in lines]
         # Pricing the earlier units first fills the packages that they begin.
-        first = [replace(one, quantity=one.before, before=ZERO) for one in apart if one.before]
+        first = [replace(line, quantity=line.before, before=ZERO) for line in apart if line.before]
         self.run(first, clock=clock)
         return self.run(apart, clock=clock)
 
@@ -171,7 +171,7 @@ class _Run:
                     for state in live:
                         self._apply(state, instruction.apply, instruction)
                 case Group():
-                    inside = [one for one in live if self._holds(one, instruction)]
+                    inside = [state for state in live if self._holds(state, instruction)]
                     self.through(instruction.body, inside)
                 case Gather():
                     self._gather(instruction, live)

@@ -276,7 +276,7 @@ class _FormulaCompiler:
         node.left, kind = self.compile(node.left)
         if kind is TRUTH:
             raise self._fault(node, "only numbers and texts are compared")
-        node.comparators = [self._of(kind, one) for one in node.comparators]
+        node.comparators = [self._of(kind, comparator) for comparator in node.comparators]
         allowed = _EQUALITY if kind is TEXT else _EQUALITY | _ORDER
         for op in node.ops:
             self._refuse_operator(node, type(op), allowed)
@@ -288,7 +288,7 @@ class _FormulaCompiler:
             raise self._fault(node, f"the functions are {', '.join(FUNCTIONS)}")
         if (len(node.args) != 1) != (name in ("min", "max")) or not node.args:
             raise self._fault(node, f"{name} takes another number of values")
-        node.args = [self._of(NUMBER, one) for one in node.args]
+        node.args = [self._of(NUMBER, argument) for argument in node.args]
         return self._folded(node, node.args)
 
     def _of(self, kind: ValueKind, node: ast.expr) -> ast.expr:

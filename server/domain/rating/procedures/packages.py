@@ -40,7 +40,7 @@ class Packaged(NamedTuple):
 def before(packaged: Sequence[Packaged]) -> Packages:
     """Return the number of units that each rate had priced before the first of these."""
     # Reversed, so that the first part of each rate is the one that remains.
-    return {one.rate: one.before for one in reversed(packaged)}
+    return {package.rate: package.before for package in reversed(packaged)}
 
 
 def counted(

@@ -90,6 +90,7 @@ def check(
         if element.source in seen:
             raise _invalid(f"{path}[{index}]", f"looks in {element.source} a second time")
         seen.add(element.source)
+    # After all sources are known: tiers may be listed before the rates that they complete.
     for index, element in enumerate(elements):
         if isinstance(element, el.Lookup) and element.source in _ADDED and _RATES not in seen:
             text = f"{element.source} adds to a rate of {_RATES}, where nothing looks"

@@ -138,11 +138,13 @@ class State:
                 **_packages_text(packaged),
             },
             {"amount": plain(amount), "net_unit_rate": plain(net), "unit": self.terms.unit},
-            _GOES_ON if any(one.started == 0 for one in packaged) else "",
+            _GOES_ON if any(package.started == 0 for package in packaged) else "",
         )
         # Only after the line is priced: a line that fails begins no package for others.
         if self.packages is not None:
-            self.packages.update((one.rate, one.before + one.quantity) for one in packaged)
+            self.packages.update(
+                (package.rate, package.before + package.quantity) for package in packaged
+            )
         steps = tuple(self.steps)
         return Rated(amount=amount, net_unit_rate=net, steps=steps, packaged=packaged)
 
@@ -236,8 +238,8 @@ def _packages_text(packaged: tuple[Packaged, ...]) -> dict[str, str]:
     if not packaged:
         return {}
     return {
-        "packages": " + ".join(plain(one.started) for one in packaged),
-        "units_before": " + ".join(plain(one.before) for one in packaged),
+        "packages": " + ".join(plain(package.started) for package in packaged),
+        "units_before": " + ".join(plain(package.before) for package in packaged),
     }
 
 

@@ -79,6 +79,7 @@ def choose(
     versions: Iterable[tuple[Version, CatalogState]], day: date
 ) -> tuple[Version | None, tuple[Candidate, ...]]:
     """Return the version that rates on `day`, and all versions, the highest rank first."""
+    # Active versions of one rank never overlap; the id only makes the list stable.
     ordered = sorted(versions, key=lambda pair: (-pair[0].rank, pair[0].id))
     winner = next(
         (
