@@ -283,6 +283,7 @@ def rating_period(zone: str, anchor: date, length: PolicyPeriod, instant: dateti
 
 def last_day(zone: str, period: Period) -> datetime:
     """Return the midnight at which the last civil day of `period` begins."""
+    # The last instant of the period, because its end belongs to the next day.
     return max(period.start, day_of(zone, period.end - timedelta(microseconds=1)).start)
 
 

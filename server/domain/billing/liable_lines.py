@@ -81,6 +81,7 @@ def _liable_line(lines: list[RatableLine], places: int, mode: Rounding) -> Liabl
         facts = {"ratable_summary": str(failed.id), "failure": failed.failure or ""}
         raise FailedPrecondition("RATING_FAILED", message, facts)
     first = lines[0]
+    # Exact amounts are added and then rounded once, so that rounding errors do not add up.
     amount = sum((line.amount for line in lines if line.amount is not None), ZERO)
     overage = sum((line.overage for line in lines), ZERO)
     return LiableLine(

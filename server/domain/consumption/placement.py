@@ -46,6 +46,7 @@ def place_of(slot: Slot, dimensions: str, periods: KnownPeriods) -> Place | Fail
     Never: two places of one cell in one call; `places_of` caches them.
     """
     meter = slot.meter
+    # Reopened periods are among these; for them the place also records that the usage was late.
     if slot.period_key in periods.opened:
         reopened = periods.reopened.get(slot.period_key)
         late = None if reopened is None else LateUsage(LatePolicy.REOPEN, reopened)

@@ -280,6 +280,7 @@ def differences(a: object, b: object) -> list[str]:
 def default_unit(unit_class: UnitClass, units: list[UnitOfMeasure]) -> UnitOfMeasure | None:
     """Return the default unit of a class: the named one, or else the one with factor 1."""
     own = [unit for unit in units if unit.unit_class_id == unit_class.id]
+    # The named unit wins; a class without one uses the first unit with factor 1.
     named = [unit for unit in own if unit.id == unit_class.default_unit_id]
     plain = sorted((unit for unit in own if unit.factor == 1), key=lambda unit: unit.id)
     return next(iter(named or plain), None)

@@ -192,6 +192,7 @@ def in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> R
 
 def brought(winner: Addition, own: RateTerms | None) -> RateTerms | None:
     """Return the terms of an addition. Under an agreement the asset keeps its own attributes."""
+    # A pack brings its own attributes; an agreement is about rates, not about what the asset is.
     if winner.terms is None or not winner.is_agreed:
         return winner.terms
     attributes = {} if own is None else own.attributes

@@ -53,6 +53,7 @@ def explained(
     """
     day = asked.day or today
     question = asked.in_catalog(today)
+    # The entries that make the catalog's rate; they lose only to sold terms.
     listed = set() if question is None else _won(question, rates, finder)
     owned = None if asked.held is None else sold.get(asked.held)
     rejected: list[RejectedCandidate] = []

@@ -246,6 +246,7 @@ def checked(
     _need(is_there, f"{path}.{field}", f"required on a card of type {card}")
     for field, is_there in says.values():
         _refuse(is_there, f"{path}.{field}", f"a card of type {card} has none")
+    # Only tiers have a number of units of their own; a base rate has it in the rate.
     if card is not RateCardType.TIER:
         _refuse(entry.per != ONE, f"{path}.tier_per", f"a card of type {card} has no tiers")
     if card is RateCardType.BASE:

@@ -113,6 +113,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
     NOT_NEGOTIABLE, RATE_NEGATIVE, RATE_UNREACHABLE.
     """
     asked, product, path = inputs.asked, inputs.product, inputs.path
+    # Omitted resources are left out before all checks, so that they need no rate.
     sold = [resource for resource in product.resources if _is_sold(inputs, resource)]
     for resource in sold:
         _check_sellable(asked, resource, inputs.buyer.billing)

@@ -317,6 +317,7 @@ class _Walk:
         window = (entitlement.id, successor.start, successor.expire)
         joined = None if is_counted else self.joined.get(window)
         if joined is None:
+            # The first remainder of a window opens its grant; later ones are added to it.
             self.joined[window] = successor.id
             self._open(successor, replace(movement, grant_id=successor.id))
             return
@@ -324,6 +325,8 @@ class _Walk:
         self.grants[joined] = replace(
             grant,
             quantity=grant.quantity + successor.quantity,
+            # Not a limit here, since the window is uncounted; it decides only the order of
+            # drawdown.
             rollovers=max(grant.rollovers, successor.rollovers),
         )
         self._move(replace(movement, grant_id=joined))

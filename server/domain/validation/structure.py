@@ -114,6 +114,7 @@ def _period_order(setup: Setup) -> Iterator[Finding]:
         wallet = metered.sold.wallet
         try:
             check_period_order(
+                # The buyer is not known yet, so the usual billing cadence is assumed.
                 billing=assumed_billing(wallet.rating.period),
                 rating=wallet.rating.period,
                 accumulation=wallet.aggregation.period,

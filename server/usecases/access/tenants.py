@@ -83,6 +83,7 @@ async def create(tx: Transaction, command: CreateTenant) -> Tenant:
         display_name=command.display_name,
         clock=command.clock,
     )
+    # Seeded only once: a tenant may have deleted or changed what it started with.
     if is_new:
         await procedures.seed(tx)
     if is_new and not command.empty:

@@ -75,6 +75,7 @@ async def activate_product(
     if names:
         revision = revision or await tenants.bump_catalogue(tx)
         await store.activate(tx, graph, units, revision)
+    # Read again after activation: the verdict is about the product as it is now in force.
     setup = await _setup(tx, product_id)
     verdict = validate(setup)
     if must_be_valid:

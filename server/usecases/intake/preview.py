@@ -135,6 +135,7 @@ def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
     projections: Projections = {
         key: projection_of(one, now=inputs.now) for key, one in inputs.states.items()
     }
+    # A copy that grows: a value that one line counts is not new for the lines after it.
     known = set(inputs.known)
     is_reopened = False
     for line in inputs.lines:

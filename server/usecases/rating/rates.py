@@ -117,6 +117,7 @@ def by_type(
 def same(wanted: T, found: T | None, kind: str, name: str) -> T:
     """Return the existing record if it equals the wanted one. Raises CODE_TAKEN."""
     assert found is not None, name
+    # Ids are matched without case, so an existing id may differ from the wanted one in case only.
     different = ["name"] if found.id != wanted.id else differences(wanted, found)
     if different:
         raise AlreadyExists(

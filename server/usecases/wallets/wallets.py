@@ -90,6 +90,7 @@ async def list_grants(
     current = await get(tx, account_id, wallet_id)
     live = {grant.grant.id: grant for grant in current.balance.grants}
     posted = await store.list_grants(tx, account_id, wallet_id)
+    # Grants that are used up or expired are no longer loaded with the wallet.
     over = [
         GrantBalance(grant=grant, is_open=False, is_provisional=False)
         for grant, _ in posted

@@ -116,6 +116,7 @@ class Program:
             return unpriced(line.quantity, line.overage)
         if line.terms is None:
             return no_rate(line.quantity)
+        # Attributes of the usage replace those of the sale with the same name.
         state = State(
             line.quantity,
             line.terms,

@@ -127,6 +127,7 @@ class State:
         begun = iter(packaged)
         amounts = [next(begun).amount if part.rate.is_package else part.amount for part in parts]
         amount = amounts[0] if len(amounts) == 1 else sum(amounts, ZERO)
+        # The amount has to fit into the money type of the API.
         if abs(amount) >= MOST_AMOUNT:
             raise self._beyond_money(amount)
         net = _net_unit_rate(parts, amount, self.quantity)
