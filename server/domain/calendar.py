@@ -230,7 +230,7 @@ def day_of(zone: str, instant: datetime) -> Period:
 
 
 def hour_of(zone: str, instant: datetime) -> Period:
-    """Return the hour around `instant`, counted from local midnight; a day's last one may be
+    """Return the hour around `instant`, counted from local midnight; the last one may be
     shorter.
     """
     day = day_of(zone, instant)

@@ -138,6 +138,4 @@ class DeadlineExceeded(UsageError):
 
 
 class Unimplemented(UsageError):
-    """The contract allows this, and the service does not support it yet; the message has the
-    reason.
-    """
+    """The contract allows this, and the service does not support it; the message says why."""

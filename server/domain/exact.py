@@ -107,8 +107,7 @@ def truncate(value: Decimal, places: int) -> Decimal:
 
 
 def parse_decimal(text: str) -> Decimal:
-    """Return the decimal of a text from outside: at most 26 digits before the point and 12 after
-    it.
+    """Return the decimal of a text: at most 26 digits before the point and 12 after it.
 
     Raises `DecimalError`: `DECIMAL_RANGE` for more digits before the point, `DECIMAL_SCALE` for
     more after it, `DECIMAL_FORMAT` for everything else, such as exponents, signed zeros and texts

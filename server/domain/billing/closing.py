@@ -108,9 +108,7 @@ def closing(
 def continues_after(
     ends: Iterable[datetime | None], grants: Iterable[Grant], end: datetime
 ) -> bool:
-    """Return whether an asset or a grant continues after `end`, so that the wallet may change
-    again.
-    """
+    """Return whether an asset or a grant with a balance continues after `end`."""
     has_asset = any(asset_end is None or asset_end > end for asset_end in ends)
     return has_asset or any(
         grant.balance and (grant.expire is None or grant.expire > end) for grant in grants

@@ -91,17 +91,13 @@ def account_billing_period(
 
 
 def same(periods: Iterable[Period]) -> Period | None:
-    """Return the one period that all of `periods` equal, or None if there is none or they
-    differ.
-    """
+    """Return the one period that all of `periods` equal, or None."""
     found = set(periods)
     return found.pop() if len(found) == 1 else None
 
 
 def _rating(calendar: ResourceCalendar, instant: datetime) -> RatingPeriod:
-    """Return the rating period at `instant`; a period that was opened late has its stored
-    freeze.
-    """
+    """Return the rating period at `instant`; one that was opened late has its stored freeze."""
     zone, frequency = calendar.zone, calendar.frequency
     found = rating_period(zone, calendar.anchor, frequency.period, instant)
     if calendar.kept is not None and calendar.kept.start == found.start:

@@ -91,9 +91,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Increment:
-    """The quantity that one cell adds: `used_at` is the time of usage, `at` the time of
-    drawdown.
-    """
+    """The quantity that one cell adds, used at `used_at` and drawn at `at`."""
 
     cell_id: CellId
     asset_id: AssetId

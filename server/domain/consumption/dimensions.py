@@ -18,9 +18,7 @@ NONE = ""
 
 
 def dimensions_text(names: tuple[str, ...], labels: Mapping[str, str] | None) -> str:
-    """Return the text of the values that `labels` have of the dimensions; missing labels are left
-    out.
-    """
+    """Return the text of the values that `labels` have of the named dimensions."""
     if not names or not labels:
         return NONE
     found = {name: labels[name] for name in names if name in labels}

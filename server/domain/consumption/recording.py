@@ -103,9 +103,7 @@ class Meter:
         return self.day_and_period(instant)[1]
 
     def day_and_period(self, instant: datetime) -> tuple[Period, Period]:
-        """Return the civil day (or the hour, if usage is counted by the hour) and the rating
-        period.
-        """
+        """Return the civil day, or the hour for hourly usage, and the rating period."""
         day = calendar.local_date(self.zone, instant)
         found = _day_and_period(self.zone, self.anchor, self.frequency.period, day)
         return (calendar.hour_of(self.zone, instant), found[1]) if self.is_hourly else found

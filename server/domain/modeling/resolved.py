@@ -89,9 +89,7 @@ DEFAULT_COMMITMENT = _own(Commitment(id=NAMELESS, display_name="", rate=Commitme
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """The policies that one level names for a resource; None leaves the choice to a
-    weaker level.
-    """
+    """The policies that one level names for a resource; None leaves them to a weaker level."""
 
     level: PolicyLevel
     aggregation: StoredRecord[Aggregation] | None = None
@@ -295,9 +293,7 @@ class ResolvedProduct:
     resources: tuple[ResolvedResource, ...]
 
     def on(self, day: date) -> "ResolvedProduct":
-        """Return the product with the record of each resource that is sold on `day`, or
-        else any.
-        """
+        """Return the product with one record of each resource, if possible one sold on `day`."""
         chosen: dict[ResourceId, ResolvedResource] = {}
         for resource in self.resources:
             # A resource that is not sold on the day is kept, so that its refusal can name it.

@@ -45,9 +45,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupStep:
-    """The resource name of a record, the action for it, and the fields that differ in a
-    conflict.
-    """
+    """The name of a record, the action for it, and the fields in conflict."""
 
     name: str
     action: Action

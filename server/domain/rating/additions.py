@@ -68,8 +68,8 @@ def overlaid_all(
 
 
 def competing(additions: Iterable[Addition], is_fixed: bool) -> tuple[Addition, ...]:
-    """Return the additions that compete with an asset's terms: no agreements if its rate
-    is fixed.
+    """Return the additions that compete with an asset's terms; agreements do not if they
+    are fixed.
     """
     return tuple(addition for addition in additions if not (is_fixed and addition.is_agreed))
 
@@ -209,9 +209,7 @@ def chosen(terms: RateTerms | None, at: datetime, added: Iterable[Addition]) -> 
 def chosen_agreement(
     terms: RateTerms | None, at: datetime, added: Iterable[Addition]
 ) -> Addition | None:
-    """Return the agreement for the target in force at `at`, or None if these terms were
-    negotiated.
-    """
+    """Return the target's agreement in force at `at`, or None if these terms were negotiated."""
     if terms is None or is_negotiated(terms):
         return None
     return best_agreement(terms.unit, at, added)
@@ -277,9 +275,7 @@ Turn = tuple[bool, timedelta, bool, Fraction, AssetId]
 
 
 def _turn(addition: Addition) -> Turn:
-    """Return the sort key: negotiated first, then the latest start, then the cheapest,
-    then the id.
-    """
+    """Return the sort key: negotiated first, then the latest start, the cheapest, the id."""
     rate = None if addition.terms is None else addition.terms.effective_rate
     # A fraction, because `value / per` may have no end and comparing must not round.
     price = Fraction(0) if rate is None else Fraction(rate.value) / Fraction(rate.per)

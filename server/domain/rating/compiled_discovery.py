@@ -41,8 +41,7 @@ def _goes_before(places: tuple[LookupSource, ...], one: LookupSource, other: Loo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledDiscovery:
-    """A version, the sources that it searches in order, and the parts that it takes from the
-    catalog.
+    """A version with the sources that it searches and the parts that it takes from the catalog.
 
     `name` is empty if the version is not stored. `unheld` are the sources that can answer a
     question without an asset or target. `asks_target` is true if the target is searched before the

@@ -77,9 +77,7 @@ SHIPPED_RATING = CompiledRating(
 
 @dataclass(frozen=True, slots=True)
 class RatingVersions:
-    """The active versions of a tenant's procedure, the highest rank first; None without a
-    procedure.
-    """
+    """The active versions of a tenant's procedure by rank, the highest first; None without one."""
 
     raters: tuple[CompiledRating, ...] | None = None
 

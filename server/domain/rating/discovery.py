@@ -46,9 +46,7 @@ from server.domain.rating.sold_rates import (
 OWN, TARGET, LISTED = LookupSource.ASSET, LookupSource.TARGET, LookupSource.CATALOG_RATES
 
 RatesByTarget = Mapping[AssetResourceKey | TargetResourceKey, SoldRates | None]
-"""The rates sold for resources of assets and of targets; None for a resource that does
-not exist.
-"""
+"""The sold rates of resources of assets and targets; None for an unknown resource."""
 
 
 class Source(StrEnum):

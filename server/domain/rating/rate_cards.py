@@ -264,9 +264,7 @@ def checked(
 
 
 def _check_adjusts(tiers: tuple[Tier, ...], path: str) -> None:
-    """Raise TIERS_INVALID for an override for all resources; they only have a discount in
-    common.
-    """
+    """Raise TIERS_INVALID for an override in an entry for all resources."""
     for index, tier in enumerate(tiers):
         if tier.adjustment.kind is AdjustmentKind.OVERRIDE:
             fault = "must adjust the rate: without a usage_resource there is none to override"
@@ -274,9 +272,7 @@ def _check_adjusts(tiers: tuple[Tier, ...], path: str) -> None:
 
 
 def _check_rows(rows: tuple[AttributeRow, ...], path: str) -> None:
-    """Raise ATTRIBUTES_INVALID for a row that is never reached, because an earlier one
-    fits first.
-    """
+    """Raise ATTRIBUTES_INVALID for a row that is never reached after an earlier one."""
     for index, row in enumerate(rows):
         for place, earlier in enumerate(rows[:index]):
             if set(earlier.attributes) <= set(row.attributes):

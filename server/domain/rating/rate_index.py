@@ -192,9 +192,7 @@ class CatalogRates:
         return found
 
     def _dayless(self, question: Question) -> _Dayless:
-        """Return the cache key without the day; a selling model without entries of its own is left
-        out.
-        """
+        """Return the cache key without the day, and without a selling model that has no entries."""
         book_id, key, model = question.price_book_id, question.key, question.selling_model_id
         # A model without entries gets the answer for all models. One shared key keeps the cache
         # small.
@@ -222,9 +220,7 @@ class CatalogRates:
         return line
 
     def parts(self, but_of: "CatalogRates | None" = None) -> Iterator[object]:
-        """Yield each span and entry of this index that `but_of` does not share, to be released one
-        by one.
-        """
+        """Yield each span and entry that `but_of` does not share, to be released one by one."""
         for card_id, spans in self._spans.items():
             if but_of is not None and but_of._spans.get(card_id) is spans:
                 continue

@@ -117,9 +117,7 @@ class RateTerms:
         assert self.negotiated_rate is None or self.negotiated_rate.unit == self.unit, self
 
     def used_with(self, attributes: Mapping[str, str]) -> "RateTerms":
-        """Return the terms for usage with these attributes, which replace agreed ones of the same
-        name.
-        """
+        """Return the terms with the attributes of usage, which replace agreed ones."""
         if not attributes:
             return self
         return replace(self, attributes={**self.attributes, **attributes})

@@ -49,9 +49,7 @@ class Contest:
         finder: CompiledDiscovery,
         rater: CompiledRating | None,
     ) -> "Contest":
-        """Return the contest with the answers of the asset and the target; no other source is
-        searched.
-        """
+        """Return the contest with the answers of the asset and the target."""
         own, currency_code = None, asked.currency_code
         if isinstance(rates, AssetRates):
             own = rates.on(day, currency_code, asks_target=finder.asks_target)

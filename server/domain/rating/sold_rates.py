@@ -22,9 +22,7 @@ AssetResourceKey = tuple[AccountId, AssetId, ResourceId]
 
 
 class TargetResourceKey(NamedTuple):
-    """A resource of a binding target: a contract or custom target, or the account if `target_id` is
-    empty.
-    """
+    """A resource of a contract or custom target, or of the account if `target_id` is empty."""
 
     account_id: AccountId
     target_id: str

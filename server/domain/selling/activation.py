@@ -173,9 +173,7 @@ class _Plan:
         )
 
     def result(self) -> Activation:
-        """Return the activation; every list is sorted, so that the same order gives the same
-        result.
-        """
+        """Return the activation with sorted lists, so that the same order gives the same result."""
         used = {wallet.entitlement_account_id for wallet in self.touched.values()}
         targets = {target.id: target for target in self.targets.values() if target.id in used}
         return Activation(
@@ -188,9 +186,7 @@ class _Plan:
         )
 
     def _target(self, line: SaleLine, asset_id: AssetId) -> EntitlementAccount:
-        """Return the target of a line, created if necessary, with a window that includes the line's
-        days.
-        """
+        """Return the target of a line, created if necessary and widened to the line's days."""
         key = target_key(line.binding, line.target_id, asset_id)
         known = self.targets.get(key)
         target = known or EntitlementAccount(
@@ -213,9 +209,7 @@ class _Plan:
         return wide
 
     def _hold(self, sale: "_Sale", resource: LineResource) -> AssetResource:
-        """Return the asset's part of one resource; opens its wallet's periods and its
-        first issues.
-        """
+        """Return the asset's part of one resource; opens its periods and first issues."""
         wallet = self._wallet(sale, resource)
         self._open_periods(sale, wallet)
         zone, line = sale.target.zone, sale.line
@@ -287,9 +281,7 @@ class _Plan:
     def _entitle(
         self, sale: "_Sale", wallet: Wallet, grant: LineGrant, unit_scale: int
     ) -> Entitlement:
-        """Return the entitlement of one grant of the line, counted from the first day of
-        the sale.
-        """
+        """Return the entitlement of one grant of the line, and open its due issues."""
         self.entitlement_number += 1
         line, zone = sale.line, sale.target.zone
         entitlement = Entitlement(
@@ -354,9 +346,7 @@ class _Sale:
 
 
 def _in_turn(periods: Iterable[DuePeriod], now: datetime) -> tuple[DuePeriod, ...]:
-    """Return the periods with increasing close times for each wallet, so that they close
-    in order.
-    """
+    """Return the periods with close times that increase within each wallet."""
     ordered: list[DuePeriod] = []
     for due in periods:
         is_first = not ordered or ordered[-1].wallet_id != due.wallet_id
@@ -367,9 +357,7 @@ def _in_turn(periods: Iterable[DuePeriod], now: datetime) -> tuple[DuePeriod, ..
 
 
 def _next_index(entitlement: Entitlement, zone: str, now: datetime) -> int | None:
-    """Return the index of the first issue that is not due at `now`, or None before the
-    first one.
-    """
+    """Return the index of the first issue that is not due, or None before the first one."""
     today = local_date(zone, now)
     if today < entitlement.start:
         return None

@@ -161,9 +161,7 @@ def prorated(quantity: Decimal, *, days: int, whole: int, scale: int) -> Decimal
 
 
 def _indices(entitlement: Entitlement) -> Iterable[int]:
-    """Return the indexes of the unposted issues; they are infinite if the entitlement is
-    refreshed.
-    """
+    """Return the indexes of the unposted issues, without end for a refreshed entitlement."""
     first = _first_index(entitlement)
     after = first if entitlement.next_index is None else entitlement.next_index
     return range(after, first + 1) if entitlement.refresh is None else count(after)
@@ -177,9 +175,7 @@ def _first_index(entitlement: Entitlement) -> int:
 
 
 def _days(entitlement: Entitlement, k: int) -> tuple[date, date | None]:
-    """Return the covered days of interval `k`; none are covered unless the start is
-    before the end.
-    """
+    """Return the start and end of the covered days of interval `k`; none if they are reversed."""
     if entitlement.refresh is None:
         return entitlement.start, entitlement.end
     start, end = _interval(entitlement, entitlement.refresh.cadence, k)

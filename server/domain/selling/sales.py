@@ -124,9 +124,7 @@ class SaleLine:
 
     @property
     def attributes(self) -> Mapping[str, str]:
-        """The attributes agreed for all its usage; the terms of every resource have the
-        same ones.
-        """
+        """The attributes agreed for all its usage, which the terms of every resource repeat."""
         return next(
             (resource.terms.attributes for resource in self.resources if resource.terms), {}
         )
@@ -214,9 +212,7 @@ class Asset:
 
 @exact
 def granted(promise: Decimal, quantity: Decimal, *, path: str) -> Decimal:
-    """Return the quantity of an issue: `promise` times the product's quantity. Raises
-    DECIMAL_RANGE.
-    """
+    """Return the quantity of an issue for so many products. Raises DECIMAL_RANGE."""
     product = promise * quantity
     if product >= LIMIT:
         fault = "the granted quantity would have more than 26 digits"

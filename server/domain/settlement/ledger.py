@@ -33,9 +33,7 @@ class EntryKind(StrEnum):
 
 
 class CauseKind(StrEnum):
-    """The kind of record that a cause's id names: an issue, a grant that ends, a cell, an asset
-    action.
-    """
+    """The kind of record that caused a movement."""
 
     ISSUE = "ISSUE"
     BOUNDARY = "BOUNDARY"
@@ -149,9 +147,7 @@ def post(head: Head, grant_heads: Iterable[GrantHead], movements: Iterable[Movem
 
 
 def reversals(entries: Iterable[LedgerEntry]) -> tuple[Movement, ...]:
-    """Return the corrections that reverse `entries`, which come newest first. Each keeps
-    its cause.
-    """
+    """Return the corrections that reverse `entries`, which come newest first."""
     return tuple(
         Movement(
             kind=EntryKind.CORRECTION,

@@ -44,9 +44,7 @@ Origin = tuple[AssetId, datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """The part of an origin that is rated already: all usage, its overage, and the begun
-    packages.
-    """
+    """The rated part of an origin: all its usage, the overage, and the begun packages."""
 
     used: Decimal = ZERO
     overage: Decimal = ZERO
@@ -195,9 +193,7 @@ class _Sized:
 
     @property
     def overflow(self) -> RatingFailed | None:
-        """The failure of a line with too large a quantity: procedures compute with at most 26
-        digits.
-        """
+        """The failure of a line with a quantity of more than 26 digits, or None."""
         if max(self.group.used, self.sizes.whole, self.sizes.used) < LIMIT:
             return None
         asset = str(self.key.asset_id)

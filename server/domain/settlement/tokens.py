@@ -52,8 +52,7 @@ def token_cells(
     results: Iterable[SettledIncrement],
     lines: Iterable[RatableLine],
 ) -> tuple[tuple[CellId, Cell], ...]:
-    """Return the cells of `token_wallet` that settled usage costs, each with the id of its source
-    cell.
+    """Return the token cells that settled usage costs, each with its source cell's id.
 
     The tokens of a line's cells add up to the amount of the line, to 12 places. A line that could
     not be rated makes no cells; its failure is on the line.
@@ -77,8 +76,8 @@ def tokens_of(
     results: Iterable[SettledIncrement],
     lines: Iterable[RatableLine],
 ) -> tuple[tuple[CellId, Cell], ...]:
-    """Return the token cells that the usage of these assets costs, each with the id of its source
-    cell.
+    """Return the token cells that the usage of these assets costs, each with its source
+    cell's id.
     """
     due = [line for line in lines if line.key.asset_id in assets]
     return token_cells(token_wallet, cells, results, due)

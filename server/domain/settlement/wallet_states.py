@@ -63,9 +63,7 @@ class FinalCell:
 
 @exact
 def walked(wallet: WalletState, cells: Sequence[Cell], *, through: datetime) -> Settlement:
-    """Return the settlement of a wallet's usage, with every boundary up to and including
-    `through`.
-    """
+    """Return the settlement of a wallet's usage, with all boundaries up to and at `through`."""
     terms = wallet.terms
     return settle(
         terms,

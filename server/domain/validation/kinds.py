@@ -10,9 +10,7 @@ from server.domain.validation.setups import EffectiveDays, Metered, Setup, entry
 
 
 def _in_tokens(setup: Setup) -> Iterator[tuple[Metered, Metered | None]]:
-    """Yield each resource rated in a token, with the product's own resource of that token
-    or None.
-    """
+    """Yield each resource that is rated in a token, and the product's own token or None."""
     own = {metered.id: metered for metered in setup.resources}
     for metered in setup.resources:
         if metered.token_id is not None and setup.is_anchor:

@@ -30,9 +30,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A requirement for a setup; `check` yields every breach of a setup that is within
-    its scope.
-    """
+    """A requirement for a setup; `check` yields every breach of a setup within its scope."""
 
     id: str
     severity: Severity

@@ -177,9 +177,7 @@ class Setup:
         return tuple(entry for entry in self.entries if entry.resource_id == resource_id)
 
     def blankets_of(self, metered: Metered) -> tuple[RateCardEntry, ...]:
-        """Return the entries for all resources in a resource's token, if the product meters that
-        token.
-        """
+        """Return the entries for all resources in a resource's token, if the product has it."""
         tokens = {
             resource.unit.id
             for resource in self.resources

@@ -220,9 +220,7 @@ class _Run:
         return state.outcome is None and found[0]
 
     def _gather(self, gather: Gather, states: list[State]) -> None:
-        """Compute the value over the lines that have the variable; a line without it
-        fails alone.
-        """
+        """Compute the value over the lines that have the variable; other lines fail."""
         found: list[tuple[State, Decimal]] = []
 
         def read(state: State) -> None:

@@ -112,9 +112,7 @@ def volume(
 def graduated(
     state: State, terms: RateTerms, tiers: tuple[Tier, ...], provenance: dict[str, str]
 ) -> None:
-    """Price the units in each tier by it. Raises RATING_FAILED if units have several
-    rates already.
-    """
+    """Price the units in each tier by it. Raises RATING_FAILED if there are several parts."""
     if len(state.parts) > 1:
         raise RatingFailed("RATING_FAILED", "graduated tiers came before; units are priced apart")
     base, before = state.rate, state.before
@@ -207,9 +205,7 @@ def adjustment_text(adjustment: Adjustment) -> dict[str, str]:
 
 
 def _agreed(state: State, agreed: Agreed) -> RateTerms | None:
-    """Return the negotiated terms of one side. The line's own terms may be the target's
-    as a whole.
-    """
+    """Return the negotiated terms of one side; the line's own terms may be the target's."""
     of_target = state.terms.agreed_on is not None
     if agreed is Agreed.ASSET:
         return None if of_target else state.terms

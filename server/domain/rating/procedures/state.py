@@ -30,8 +30,7 @@ _GOES_ON = "units go on in a package that others before them began"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line to rate: `quantity` units under `terms`, and under those of the target if there are
-    any.
+    """A line to rate: `quantity` units under `terms`, and under those of a target, if any.
 
     `tier_quantity`, of which these units may be a part, picks VOLUME tiers. GRADUATED tiers price
     the units after the first `before`. All that is `used`, granted or not, picks the tiers of
@@ -116,8 +115,8 @@ class State:
         self.outcome = failure
 
     def finish(self) -> Rated:
-        """Return the amount. Raises RATE_NOT_FOUND, AMOUNT_RANGE; too many digits raise
-        `Inexact`.
+        """Return the amount. Raises RATE_NOT_FOUND, AMOUNT_RANGE, or `Inexact` for too
+        many digits.
         """
         parts = self.parts
         if not parts:

@@ -30,9 +30,7 @@ def discount(state: State, element: el.ManualDiscount) -> None:
 def matrix(
     state: State, element: el.AdjustmentMatrix, rows: tuple[tuple[Value | None, ...], ...]
 ) -> None:
-    """Apply the first row that matches. Without one, the rate does not change, and a step records
-    it.
-    """
+    """Apply the first row that matches; without one, only add a step."""
     values = [state.value(column) for column in element.columns]
     texts = [value if isinstance(value, str) else plain(value) for value in values]
     inputs = dict(zip(element.columns, texts, strict=True))
