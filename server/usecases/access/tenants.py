@@ -42,14 +42,13 @@ class CreateTenant:
 
     @property
     def tenant_id(self) -> TenantId:
-        """The tenant's id. Names differ in more than case, so it is derived from the name in lower
-        case.
-        """
+        """The tenant's id; names that differ only in case have the same one."""
         return tenant_id_of(self.name)
 
 
 def tenant_id_of(name: str) -> TenantId:
     """Return the id behind a tenant's name."""
+    # In lower case, because names are matched without case.
     return TenantId(derive(SPACE, name.lower()))
 
 

@@ -134,6 +134,8 @@ def _replayed(
     before: RatableLine | None,
     after: Sequence[RatableLine],
 ) -> Replayed:
+    # The original rating is repeated first: if it does not give the stored amounts, a comparison
+    # with other rates would mean nothing.
     if before is None or (line.overage, line.amount) != (before.overage, before.amount):
         return Replayed(line=line, error=not_reproduced())
     if wallet_replay.fault is not None:

@@ -60,9 +60,7 @@ async def get_liable(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executions:
-    """The ratings of a line: the current ones, and those superseded when its period was
-    reopened.
-    """
+    """The ratings of a line: the current ones, and those superseded by a reopening."""
 
     standing: list[RatableSummary]
     superseded: list[RatableSummary]

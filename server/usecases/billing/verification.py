@@ -66,6 +66,7 @@ async def _chain(
         grants[entry.grant_id] = GrantHead(
             grant_id=entry.grant_id, seq=entry.grant_seq, balance=entry.grant_after
         )
+    # The head repeats the last entry; balances are read from it, so it is compared too.
     if last != head:
         due, is_ = (f"{one.seq}: {plain(one.balance)}" for one in (last, head))
         return last.seq, Difference(what="head", name=name, expected=due, found=is_)

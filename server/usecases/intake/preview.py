@@ -60,9 +60,7 @@ AT_PRESENT = datetime.min.replace(tzinfo=UTC)
 NO_PERIODS = KnownPeriods(opened=frozenset())
 
 MOST_WORK = value_of("preview.cells")
-"""The most cells over which all lines of a call together may be projected: a few seconds
-of work.
-"""
+"""The most cells over which all lines of a call may be projected: a few seconds of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
 def _refuse_too_much(
     items: Iterable[Counted], states: Mapping[WalletId, WalletState], most_work: int
 ) -> None:
-    """Raise TOO_MANY_ITEMS for too much work.
+    """Raise TOO_MANY_ITEMS for lines that would take too long together.
 
     Every line is projected over all usage of its wallets that is not final.
     """

@@ -71,8 +71,7 @@ class RecordUsage:
 
 
 def parts(command: RecordUsage, accounts: int) -> list[dict[int, Usage | UsageError]]:
-    """Return the records in parts of at most `accounts` accounts each, by their index in the
-    request.
+    """Return the records, by index, in parts of at most `accounts` accounts each.
 
     If a part fails, the parts before it stay stored; the whole request can be repeated.
     """
@@ -303,6 +302,7 @@ async def _keep(
             is_kept = item is first and key in new
             outcomes[index] = kept(place) if is_kept else repeated(item, known.get(key, first))
     if new:
+        # Last, because locks go in the order periods, records, cells.
         cells = fold((place, item) for item, place in firsts if item.usage.key in new)
         await store.add_to_cells(tx, cells)
 

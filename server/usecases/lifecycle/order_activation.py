@@ -50,6 +50,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     order = await orders.lock(tx, account_id, order_id)
     _check_state(order, command.revision)
     sold = [(line.product_id, held.resource_id) for line in order.lines for held in line.resources]
+    # A product may have been deactivated since the quote.
     await check_active(tx, sold)
     bound = [target_key(line.binding, line.target_id, NOT_YET) for line in order.lines]
     keys = [key for key in bound if key[1] != NOT_YET]

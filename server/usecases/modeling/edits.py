@@ -35,9 +35,7 @@ WITH_PRODUCT = frozenset({"Product", "ProductUsageResource", "ProductUsageGrant"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record(Generic[T]):
-    """A record that a caller names: its kind, its key, and the last revision that the
-    caller saw.
-    """
+    """A record that a caller names, with the last revision that the caller saw."""
 
     kind: Kind[T]
     key: tuple[str, ...]

@@ -1,5 +1,5 @@
-"""Create records of the catalog: repeating is allowed, another record under the same id
-is refused.
+"""Create records of the catalog. Repeating is allowed; a different record with the id is
+refused.
 """
 
 from typing import TypeVar

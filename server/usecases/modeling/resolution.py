@@ -157,9 +157,7 @@ async def explained_asset(
 
 
 def said_of(graph: Graph, held: ProductResource) -> tuple[Said, ...]:
-    """Return the policies that the catalog names for a product's resource, the strongest level
-    first.
-    """
+    """Return the catalog's policies for a product's resource, the strongest level first."""
     resource = graph.resources[held.resource_id].content
     return (
         _said(graph, PolicyLevel.PRODUCT_USAGE_RESOURCE, held.policies),

@@ -44,9 +44,7 @@ async def convert_quantity(tx: Transaction, asked: ConvertQuantity) -> tuple[Dec
 
 
 async def unit_of(tx: Transaction, resource_id: ResourceId) -> Unit | None:
-    """Return the unit of a resource's quantities, or None if there is none. Raises
-    `…_NOT_FOUND`.
-    """
+    """Return the unit of a resource's quantities, or None. Raises `…_NOT_FOUND`."""
     resource = (await store.get(tx, RESOURCE, resource_id)).content
     if resource.unit_id is not None:
         return as_unit((await store.get(tx, UNIT, resource.unit_id)).content)

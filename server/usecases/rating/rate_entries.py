@@ -83,16 +83,12 @@ async def create_entries(
 
 
 async def checked_entry(tx: Transaction, entry: RateCardEntry) -> RateCardEntry:
-    """Return the entry as its card stores it. Raises the errors of `create_entry` but
-    CODE_TAKEN.
-    """
+    """Return the entry as its card stores it. Raises as `create_entry`, except CODE_TAKEN."""
     return await _checked(tx, await _known(tx, [entry]), entry)
 
 
 async def check_sizes(tx: Transaction, card_ids: Iterable[RateCardId], most: CardSize) -> None:
-    """Raise LIMIT_RATE_CARD for a card that has become too large; the caller has locked
-    the cards.
-    """
+    """Raise LIMIT_RATE_CARD for a card that is too large now; the caller has locked the cards."""
     sizes = await store.card_sizes(tx, set(card_ids))
     for card_id, size in sizes.items():
         check_size(card_id, size, most)

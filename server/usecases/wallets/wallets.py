@@ -18,9 +18,7 @@ from server.store.settlement.wallets import StoredWallet, WalletFilter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantFilter:
-    """The filters of a list of grants; None means any. `time` is a time of usage that they can pay
-    for.
-    """
+    """The filters of a list of grants; None means any. `time` is a time that they can pay for."""
 
     asset_id: AssetId | None = None
     promise: tuple[ProductId, ProductGrantId] | None = None
