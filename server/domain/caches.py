@@ -35,7 +35,7 @@ class Measured(Protocol):
         """The entries and the bounds."""
 
 
-# Weak, so that this list does not keep caches alive, for example those of a finished test.
+# Weak, so that this list does not keep caches alive.
 _measured: "WeakSet[Any]" = WeakSet()
 _memoized: list[Callable[[], CacheState]] = []
 

@@ -106,7 +106,7 @@ class Intake:
 
     def _count(self, quantity: Decimal, text: str, unit_id: UnitId, own: Unit) -> Decimal:
         unit = own if unit_id == own.id else self._unit(unit_id, own)
-        # The common case has few decimals: counting them in the text avoids the slower exact check.
+        # Counting decimals in the text is cheap; the full check runs only for its refusal.
         point = text.find(".")
         if point >= 0 and len(text) - point - 1 > unit.scale:
             check_scale(quantity, unit)

@@ -40,8 +40,8 @@ def _granted_last(grant: Grant) -> Turn:
 
 
 # A remainder that rolled over was granted earlier than the issue it joined, so of equal grants the
-# one that rolled over more often pays first. The id breaks ties: the result depends on the grants
-# alone, not on the order in which they were read.
+# one that rolled over more often pays first (under GRANTED_LAST: last). The id breaks ties, so that
+# the result depends on the grants alone, not on the order in which they were read.
 TURN: dict[DrawdownOrder, Callable[[Grant], Turn]] = {
     DrawdownOrder.EXPIRING_FIRST: _expiring_first,
     DrawdownOrder.GRANTED_FIRST: _granted_first,

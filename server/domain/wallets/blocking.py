@@ -53,7 +53,7 @@ def cap_reached(wallet: WalletKey, resource_id: ResourceId, item: Counted) -> Fa
 
 def _longest(state: WalletState, cells: Sequence[Cell], allowed: Decimal, now: datetime) -> int:
     """Return the number of first cells that fit together."""
-    # The whole batch is tried first, because usually everything fits.
+    # The whole batch is tried first, so that a batch that fits needs one projection only.
     low, high = 0, len(cells)
     count = high
     while low < high:

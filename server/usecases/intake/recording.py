@@ -118,7 +118,7 @@ async def intake_of(
     meters = await store.find_meters(tx, keys)
     own = {meter.unit.id for meter in meters.values() if meter is not None}
     named.discard(OWN_UNIT)
-    # Most batches use the wallet's own unit, which comes with the meter, and need no second query.
+    # The wallet's own unit comes with the meter, so a batch in that unit needs no second query.
     is_plain = not named or (len(own) == 1 and named == own)
     units = {} if is_plain else await store.find_units(tx, named)
     return Intake(now, meters, units, most_quantity)
@@ -347,7 +347,7 @@ async def _first_open(
     """
     wanting = {slot.meter.wallet: slot.meter for slot in slots if takes_late(slot)}
     periods: dict[WalletKey, RatingPeriod] = {}
-    # A period that was just opened can be closed before it is locked, so this is a loop.
+    # Others can open and close periods between the look-up and the lock, so this is a loop.
     for _ in range(TRIES if wanting else 0):
         periods |= await store.lock_first_open(tx, wanting)
         wanting = {key: meter for key, meter in wanting.items() if key not in periods}
